@@ -1,0 +1,56 @@
+//! What happens to an image before it reaches the stem.
+
+use serde::{Deserialize, Serialize};
+
+/// Preprocessing as data: it travels with the network, inside its checkpoint, so that training,
+/// evaluation, prediction and export all do the same thing.
+///
+/// An image of `u8` pixels goes through, in this order: [`resize`](Self::resize), centre
+/// [`crop`](Self::crop), `x = pixel / 255`, `(x - mean[c]) / std[c]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// Resize first, or take the image at its own size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
+    /// Then cut this many pixels, `[height, width]`, out of the centre.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<[usize; 2]>,
+    /// Mean of each channel, on the scale 0 to 1. Its length, 1 or 3, says whether images are read
+    /// as grey or as RGB.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, on the scale 0 to 1.
+    pub std: Vec<f32>,
+}
+
+/// How an image is brought to size. Bilinear with antialiasing, as Pillow does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// The shorter side becomes this long; the aspect ratio is kept.
+    ShorterSide(usize),
+    /// Exactly `[height, width]`; the aspect ratio is not kept.
+    Exact([usize; 2]),
+}
+
+/// Channel means of ImageNet's training images, the usual normalisation.
+pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Channel standard deviations of ImageNet's training images.
+pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+impl Preprocess {
+    /// No resizing, ImageNet's normalisation: what CIFAR checkpoints are commonly trained with.
+    pub fn normalise_only() -> Self {
+        Self { resize: None, crop: None, mean: IMAGENET_MEAN.to_vec(), std: IMAGENET_STD.to_vec() }
+    }
+
+    /// The evaluation transform of ImageNet classifiers: shorter side to `resize`, centre crop of
+    /// `crop` x `crop`, ImageNet's normalisation (He et al. 2015, section 3.4).
+    pub fn imagenet(resize: usize, crop: usize) -> Self {
+        Self {
+            resize: Some(Resize::ShorterSide(resize)),
+            crop: Some([crop, crop]),
+            ..Self::normalise_only()
+        }
+    }
+}

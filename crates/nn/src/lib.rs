@@ -1,0 +1,1 @@
+//! Residual networks as Burn modules: blocks, stages, whole networks, and residuals beyond CNNs.

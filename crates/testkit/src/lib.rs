@@ -1,0 +1,1 @@
+//! Naive references, golden files and tolerances that the other crates are held against.

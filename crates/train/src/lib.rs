@@ -1,0 +1,1 @@
+//! Training residual networks: recipe, schedule, loop, checkpoints, evaluation.

@@ -1,0 +1,1 @@
+//! Named tensors on disk: safetensors, PyTorch checkpoints, trained networks.
