@@ -1,6 +1,21 @@
 //! Residual networks as data: specifications, families, shape checks, tensor names. No tensors, no
 //! framework.
+//!
+//! A network is written once, as a [`NetSpec`]. Training, inference, the names of tensors in files,
+//! the summary table, the counts of parameters and operations, and the shape checks are all read off
+//! that one value.
 
+mod block;
+mod file;
+mod head;
 mod preprocess;
+mod shortcut;
+mod spec;
+mod stem;
 
+pub use block::{BlockKind, BlockSpec, Convolution, Order};
+pub use head::HeadSpec;
 pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, Preprocess, Resize};
+pub use shortcut::Shortcut;
+pub use spec::{BlockPath, Naming, NetSpec, StageSpec};
+pub use stem::{MaxPool, StemConv, StemSpec};

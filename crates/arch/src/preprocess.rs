@@ -47,10 +47,6 @@ impl Preprocess {
     /// The evaluation transform of ImageNet classifiers: shorter side to `resize`, centre crop of
     /// `crop` x `crop`, ImageNet's normalisation (He et al. 2015, section 3.4).
     pub fn imagenet(resize: usize, crop: usize) -> Self {
-        Self {
-            resize: Some(Resize::ShorterSide(resize)),
-            crop: Some([crop, crop]),
-            ..Self::normalise_only()
-        }
+        Self { resize: Some(Resize::ShorterSide(resize)), crop: Some([crop, crop]), ..Self::normalise_only() }
     }
 }
