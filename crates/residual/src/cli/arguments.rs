@@ -1,0 +1,72 @@
+//! The top of the command line: which command, and how the process ends.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::failure::Outcome;
+use super::{models, summary};
+
+/// Define, check, train, evaluate and predict with residual networks.
+#[derive(Debug, Parser)]
+#[command(name = "residual", version, max_term_width = 80, after_help = EXAMPLE)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Show the causes of an error.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+const EXAMPLE: &str = "\
+Example, from nothing to a prediction:
+  residual train --model small --data sample --out runs/first
+  residual predict --weights runs/first/best.safetensors photo.jpg";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Summary(summary::Arguments),
+    Models(models::Arguments),
+}
+
+impl Command {
+    fn run(self) -> Outcome {
+        match self {
+            Self::Summary(arguments) => summary::run(&arguments),
+            Self::Models(arguments) => models::run(&arguments),
+        }
+    }
+}
+
+/// Runs the command that the process was started with, and gives its exit code.
+pub(crate) fn run() -> ExitCode {
+    let Arguments { command, verbose } = Arguments::parse();
+    let Err(failure) = command.run() else { return ExitCode::SUCCESS };
+    if let Some(report) = failure.report(verbose) {
+        // There is nowhere left to complain.
+        let _ = std::io::stderr().write_all(report.as_bytes());
+    }
+    ExitCode::from(failure.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let call = format!("residual {} ", command.get_name());
+            assert!(help.contains("Example") && (help + " ").contains(&call), "{}", command.get_name());
+        }
+    }
+}

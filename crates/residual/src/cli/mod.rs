@@ -1,0 +1,12 @@
+//! One file per command, and what they share: arguments, failures, output, tables.
+
+mod arguments;
+mod describe;
+mod failure;
+mod models;
+mod network;
+mod output;
+mod summary;
+mod table;
+
+pub(crate) use arguments::run;
