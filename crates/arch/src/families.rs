@@ -144,10 +144,8 @@ pub fn all() -> Vec<&'static str> {
 /// # Ok::<(), residual_arch::families::UnknownModel>(())
 /// ```
 pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
-    if let Some(inner) = name.strip_prefix("timm_") {
-        if let Some(spec) = imagenet::network(inner) {
-            return Ok(NetSpec { naming: Naming::Timm, ..spec });
-        }
+    if let Some(spec) = name.strip_prefix("timm_").and_then(imagenet::network) {
+        return Ok(NetSpec { naming: Naming::Timm, ..spec });
     }
     if name == "small" || name == "small_resnet" {
         return Ok(small());

@@ -6,11 +6,14 @@
 //! that one value.
 
 mod block;
+pub mod blocks;
 pub mod families;
 mod file;
 mod head;
+pub mod names;
 mod preprocess;
 mod shortcut;
+mod site;
 mod spec;
 mod stem;
 mod tensors;

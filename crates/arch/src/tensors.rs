@@ -15,7 +15,8 @@
 //! The convolutions and norms of a branch are numbered from 1 in the order in which they act, so that
 //! `norm1` stands after `conv1` in a post-activation block and before it in a pre-activation one.
 
-use crate::{BlockSpec, Convolution, NetSpec, Order, Shortcut};
+use crate::site::{self, Part, Site, Tensor};
+use crate::{BlockSpec, NetSpec};
 
 /// One parameter or buffer of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,91 +86,41 @@ impl TensorSpec {
 /// # Ok::<(), residual_arch::families::UnknownModel>(())
 /// ```
 pub fn tensors(spec: &NetSpec) -> Vec<TensorSpec> {
-    let mut list = List::default();
-    let mut channels = spec.input[0];
-    let last = spec.stem.convs.len().wrapping_sub(1);
-    for (index, conv) in spec.stem.convs.iter().enumerate() {
-        let shape = [conv.channels, channels, conv.kernel, conv.kernel];
-        list.push(format!("stem.conv{index}.weight"), &shape, Role::ConvWeight);
-        if !(spec.stem.bare && index == last) {
-            list.norm(&format!("stem.norm{index}"), conv.channels);
-        }
-        channels = conv.channels;
-    }
-    for (path, block) in spec.blocks() {
-        list.block(&format!("{path}."), block, channels);
-        channels = block.channels;
-    }
-    if spec.head.norm {
-        list.norm("head.norm", channels);
-    }
-    list.push("head.linear.weight".into(), &[spec.head.classes, channels], Role::LinearWeight);
-    list.push("head.linear.bias".into(), &[spec.head.classes], Role::LinearBias);
-    list.tensors
+    let tensor = |Tensor { site, field, shape, role }: Tensor<Site>| {
+        let path = format!("{}.{field}", site_path(site));
+        TensorSpec { path, shape, role }
+    };
+    site::of_network(spec).into_iter().map(tensor).collect()
 }
 
 /// The tensors of a single block, with paths from the block: `conv1.weight`, `shortcut.norm.bias`.
 pub fn block_tensors(block: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
-    let mut list = List::default();
-    list.block("", block, in_channels);
-    list.tensors
+    let tensor = |Tensor { site, field, shape, role }: Tensor<Part>| {
+        let path = format!("{}.{field}", part_path(site));
+        TensorSpec { path, shape, role }
+    };
+    site::of_block(block, in_channels).into_iter().map(tensor).collect()
 }
 
-#[derive(Default)]
-struct List {
-    tensors: Vec<TensorSpec>,
+/// The canonical path of a layer.
+pub(crate) fn site_path(site: Site) -> String {
+    match site {
+        Site::StemConv(index) => format!("stem.conv{index}"),
+        Site::StemNorm(index) => format!("stem.norm{index}"),
+        Site::Block(path, part) => format!("{path}.{}", part_path(part)),
+        Site::HeadNorm => "head.norm".into(),
+        Site::HeadLinear => "head.linear".into(),
+    }
 }
 
-impl List {
-    fn push(&mut self, path: String, shape: &[usize], role: Role) {
-        self.tensors.push(TensorSpec { path, shape: shape.to_vec(), role });
-    }
-
-    fn norm(&mut self, path: &str, channels: usize) {
-        let fields = [
-            ("weight", Role::NormWeight),
-            ("bias", Role::NormBias),
-            ("running_mean", Role::RunningMean),
-            ("running_var", Role::RunningVar),
-        ];
-        for (field, role) in fields {
-            self.push(format!("{path}.{field}"), &[channels], role);
-        }
-    }
-
-    fn conv(&mut self, path: String, conv: &Convolution) {
-        // Zero groups count as one: the shape check names that error.
-        let inputs = conv.in_channels / conv.groups.max(1);
-        self.push(path, &[conv.out_channels, inputs, conv.kernel, conv.kernel], Role::ConvWeight);
-    }
-
-    fn block(&mut self, prefix: &str, block: &BlockSpec, in_channels: usize) {
-        for (index, conv) in block.convolutions(in_channels).iter().enumerate() {
-            let number = index + 1;
-            let norm = format!("{prefix}norm{number}");
-            if block.order == Order::PreActivation {
-                self.norm(&norm, conv.in_channels);
-            }
-            self.conv(format!("{prefix}conv{number}.weight"), conv);
-            if block.order == Order::PostActivation {
-                self.norm(&norm, conv.out_channels);
-            }
-        }
-        if let Some(reduced) = block.squeeze_excite {
-            self.pointwise(&format!("{prefix}se.reduce"), block.channels, reduced);
-            self.pointwise(&format!("{prefix}se.expand"), reduced, block.channels);
-        }
-        if let Shortcut::Projection { channels, .. } = block.shortcut {
-            let shape = [channels, in_channels, 1, 1];
-            self.push(format!("{prefix}shortcut.conv.weight"), &shape, Role::ConvWeight);
-            if block.order == Order::PostActivation {
-                self.norm(&format!("{prefix}shortcut.norm"), channels);
-            }
-        }
-    }
-
-    fn pointwise(&mut self, path: &str, inputs: usize, outputs: usize) {
-        self.push(format!("{path}.weight"), &[outputs, inputs, 1, 1], Role::SqueezeWeight);
-        self.push(format!("{path}.bias"), &[outputs], Role::SqueezeBias);
+/// The canonical path of a layer from its block.
+pub(crate) fn part_path(part: Part) -> String {
+    match part {
+        Part::Conv(number) => format!("conv{number}"),
+        Part::Norm(number) => format!("norm{number}"),
+        Part::Reduce => "se.reduce".into(),
+        Part::Expand => "se.expand".into(),
+        Part::ShortcutConv => "shortcut.conv".into(),
+        Part::ShortcutNorm => "shortcut.norm".into(),
     }
 }
