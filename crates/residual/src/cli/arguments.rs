@@ -1,12 +1,11 @@
 //! The top of the command line: which command, and how the process ends.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{models, summary};
+use super::{models, summary, verify};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -28,13 +27,15 @@ Example, from nothing to a prediction:
 enum Command {
     Summary(summary::Arguments),
     Models(models::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Command {
-    fn run(self) -> Outcome {
+    fn run(self, verbose: bool) -> Outcome {
         match self {
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Models(arguments) => models::run(&arguments),
+            Self::Verify(arguments) => verify::run(&arguments, verbose),
         }
     }
 }
@@ -42,11 +43,8 @@ impl Command {
 /// Runs the command that the process was started with, and gives its exit code.
 pub(crate) fn run() -> ExitCode {
     let Arguments { command, verbose } = Arguments::parse();
-    let Err(failure) = command.run() else { return ExitCode::SUCCESS };
-    if let Some(report) = failure.report(verbose) {
-        // There is nowhere left to complain.
-        let _ = std::io::stderr().write_all(report.as_bytes());
-    }
+    let Err(failure) = command.run(verbose) else { return ExitCode::SUCCESS };
+    failure.announce(verbose);
     ExitCode::from(failure.exit_code())
 }
 

@@ -1,7 +1,8 @@
 //! How a command ends when it does not end well.
 
 use std::error::Error;
-use std::fmt::{Display, Write};
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
 
 /// Why a command stops short.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) enum Failure {
     },
     /// A check did not hold. What failed has been printed already.
     Check,
+    /// Errors of parts of the work that did not keep the rest from being done, printed already.
+    Reported,
     /// The user pressed Ctrl-C. What that means has been printed already.
     Interrupted,
     /// The reader of standard output has gone, as in `residual models | head -1`.
@@ -33,7 +36,7 @@ impl Failure {
     /// The exit code: 2 for an error, 1 for a check that failed, 130 for Ctrl-C as shells have it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Error { .. } => 2,
+            Self::Error { .. } | Self::Reported => 2,
             Self::Check => 1,
             Self::Interrupted => 130,
             Self::OutputClosed => 0,
@@ -51,6 +54,14 @@ impl Failure {
             }
         }
         Some(report)
+    }
+
+    /// Prints the report on standard error.
+    pub(crate) fn announce(&self, verbose: bool) {
+        if let Some(report) = self.report(verbose) {
+            // There is nowhere left to complain.
+            let _ = std::io::stderr().write_all(report.as_bytes());
+        }
     }
 
     /// The same failure, its message put after `context` and a colon.

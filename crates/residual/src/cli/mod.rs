@@ -8,5 +8,7 @@ mod network;
 mod output;
 mod summary;
 mod table;
+mod threads;
+mod verify;
 
 pub(crate) use arguments::run;
