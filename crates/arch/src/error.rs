@@ -21,7 +21,7 @@ pub enum ArchError {
     /// TOML that is no specification; the message says where.
     #[error("not a network specification: {0}")]
     ReadToml(#[from] toml::de::Error),
-    /// A specification with numbers that TOML cannot hold.
+    /// A specification that TOML cannot hold.
     #[error("the specification cannot be written as TOML: {0}")]
     WriteToml(#[from] toml::ser::Error),
     /// JSON that is no specification, or a specification that JSON cannot hold.

@@ -24,7 +24,7 @@ impl NetSpec {
     /// Writes the specification as TOML, in its shortest form.
     ///
     /// # Errors
-    /// [`ArchError::WriteToml`] for a number of 2^63 or more.
+    /// [`ArchError::WriteToml`]; no specification is known to cause it.
     pub fn to_toml(&self) -> Result<String, ArchError> {
         Ok(toml::to_string(self)?)
     }
