@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{models, summary, verify};
+use super::{convert, eval, models, predict, summary, train, verify};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -25,17 +25,25 @@ Example, from nothing to a prediction:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Train(Box<train::Arguments>),
+    Eval(eval::Arguments),
+    Predict(predict::Arguments),
     Summary(summary::Arguments),
-    Models(models::Arguments),
     Verify(verify::Arguments),
+    Models(models::Arguments),
+    Convert(convert::Arguments),
 }
 
 impl Command {
     fn run(self, verbose: bool) -> Outcome {
         match self {
+            Self::Train(arguments) => train::run(&arguments),
+            Self::Eval(arguments) => eval::run(&arguments),
+            Self::Predict(arguments) => predict::run(&arguments, verbose),
             Self::Summary(arguments) => summary::run(&arguments),
-            Self::Models(arguments) => models::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
+            Self::Models(arguments) => models::run(&arguments),
+            Self::Convert(arguments) => convert::run(&arguments),
         }
     }
 }

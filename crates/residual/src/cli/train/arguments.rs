@@ -6,7 +6,7 @@ use clap::Args;
 use residual::train::{Recipe, Schedule, Warmup};
 
 use crate::cli::failure::Outcome;
-use crate::cli::network;
+use crate::cli::{network, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -82,14 +82,14 @@ pub(crate) struct Arguments {
     /// Where the data have no val or test folder: the fraction to hold out. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     validation: Option<f64>,
-    /// Count and leave out images that cannot be decoded.
+    /// Count and leave out images that cannot be decoded; goes with --resume.
     #[arg(long)]
-    skip_bad: bool,
+    pub(super) skip_bad: bool,
     /// Seed of everything random. [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Threads for computing. Does not change the result. [default: one a core]
-    #[arg(long, value_name = "N")]
+    /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
     pub(super) threads: Option<usize>,
     /// Save every N steps as well as after every epoch.
     #[arg(long, value_name = "N")]
