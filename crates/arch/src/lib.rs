@@ -6,12 +6,17 @@
 //! that one value.
 
 mod block;
+pub mod blocks;
+pub mod families;
 mod file;
 mod head;
+pub mod names;
 mod preprocess;
 mod shortcut;
+mod site;
 mod spec;
 mod stem;
+mod tensors;
 
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
 pub use head::HeadSpec;
@@ -19,3 +24,4 @@ pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, Preprocess, Resize};
 pub use shortcut::Shortcut;
 pub use spec::{BlockPath, Naming, NetSpec, StageSpec};
 pub use stem::{MaxPool, StemConv, StemSpec};
+pub use tensors::{Role, TensorSpec, block_tensors, tensors};

@@ -66,6 +66,23 @@ impl NetSpec {
         })
     }
 
+    /// The same network with another number of classes.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        self.head.classes = classes;
+        self
+    }
+
+    /// The same network meant for another input, `[channels, height, width]`.
+    ///
+    /// The preprocessing follows: a centre crop becomes `height` x `width` and the resizing before it
+    /// keeps its proportion to the crop. Between grey and RGB, the normalisation's means and deviations
+    /// are averaged or repeated.
+    pub fn with_input(mut self, input: [usize; 3]) -> Self {
+        self.input = input;
+        self.preprocess = self.preprocess.with_input(input);
+        self
+    }
+
     /// Number of blocks.
     pub fn depth_in_blocks(&self) -> usize {
         self.stages.iter().map(|stage| stage.blocks.len()).sum()

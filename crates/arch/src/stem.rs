@@ -69,6 +69,11 @@ impl StemSpec {
     pub fn channels(&self) -> usize {
         self.convs.last().map_or(0, |conv| conv.channels)
     }
+
+    /// Whether convolution `index`, counted from 0, is followed by BN and ReLU.
+    pub fn has_norm(&self, index: usize) -> bool {
+        !(self.bare && index + 1 == self.convs.len())
+    }
 }
 
 impl MaxPool {

@@ -1,0 +1,1 @@
+//! Residuals beyond convolutional networks.
