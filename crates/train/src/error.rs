@@ -228,6 +228,35 @@ pub enum Error {
         reason: serde_json::Error,
     },
 
+    /// Images that the network cannot take.
+    #[error("images of {input:?} do not fit the network: {cause}; give the preprocessing a resize or a crop")]
+    ImageSize {
+        /// `[channels, height, width]` of the images.
+        input: [usize; 3],
+        /// Where they do not fit.
+        cause: residual_arch::shape::ShapeError,
+    },
+
+    /// A label that the network has no output for.
+    #[error("label {label} is beyond the network's {classes} classes; are these the data that it was trained on?")]
+    LabelBeyond {
+        /// The label, counted from 0.
+        label: usize,
+        /// Outputs of the network.
+        classes: usize,
+    },
+
+    /// Weights to begin with that are not the network's.
+    #[error("{}: cannot begin `{model}`: {cause}", path.display())]
+    Init {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        model: String,
+        /// What does not fit.
+        cause: Box<Error>,
+    },
+
     /// Images for an evaluation are missing.
     #[error("no images to evaluate on")]
     NothingToEvaluate,

@@ -69,8 +69,8 @@ pub struct StepReport {
 pub enum Outcome {
     /// All epochs are done.
     Finished {
-        /// The best evaluation; `None` where the data have nothing to evaluate on.
-        best: Option<Best>,
+        /// The best evaluation.
+        best: Best,
     },
     /// The stop flag was raised. The step that was under way was finished, and everything saved.
     Interrupted {

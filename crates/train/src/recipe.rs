@@ -47,8 +47,8 @@ pub struct Recipe {
     /// Weights to begin with, in place of random ones. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
-    /// Layers that stay as they are, by their canonical paths or the beginnings of these: `stem`, `stage1`,
-    /// `stage2.block0`, `head`. Default none.
+    /// Layers that stay as they are, running statistics included: `stem`, `stage1`, `stage2.block0`, `head`.
+    /// Default none.
     pub freeze: Vec<String>,
     /// Passes over the training images. Default 20.
     pub epochs: usize,

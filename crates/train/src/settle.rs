@@ -1,6 +1,6 @@
 //! What a recipe leaves open, decided by the network and the data.
 
-use residual_arch::{NetSpec, Preprocess, Resize, families, shape};
+use residual_arch::{BlockPath, NetSpec, Preprocess, Resize, families, shape};
 use residual_data::Augment;
 
 use crate::{Error, Recipe};
@@ -108,23 +108,23 @@ fn default_augment(spec: &NetSpec) -> Vec<Augment> {
     vec![crop, flip]
 }
 
-/// Whether `layer` is `path` or a part of the path's beginning.
-pub(crate) fn covers(layer: &str, path: &str) -> bool {
-    path.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// The names of the layers that can be frozen: the stem, each stage, each block, the head.
+fn layers(spec: &NetSpec) -> Vec<String> {
+    let mut names = vec!["stem".to_owned()];
+    names.extend((1..=spec.stages.len()).map(|stage| format!("stage{stage}")));
+    names.extend(spec.blocks().map(|(path, _)| path.to_string()));
+    names.push("head".to_owned());
+    names
 }
 
 fn check_freeze(freeze: &[String], spec: &NetSpec) -> Result<(), Error> {
-    let tensors = residual_arch::tensors(spec);
-    for layer in freeze {
-        if !tensors.iter().any(|tensor| covers(layer, &tensor.path)) {
-            let mut known = vec!["stem".to_owned()];
-            known.extend((1..=spec.stages.len()).map(|stage| format!("stage{stage}")));
-            known.push("head".to_owned());
-            return Err(Error::UnknownLayer { found: layer.clone(), known });
-        }
+    let known = layers(spec);
+    if let Some(unknown) = freeze.iter().find(|layer| !known.contains(layer)) {
+        return Err(Error::UnknownLayer { found: unknown.clone(), known });
     }
-    let frozen = |path: &str| freeze.iter().any(|layer| covers(layer, path));
-    match tensors.iter().filter(|tensor| tensor.role.is_parameter()).all(|tensor| frozen(&tensor.path)) {
+    let frozen = |layer: &str| freeze.iter().any(|frozen| frozen == layer);
+    let block = |path: BlockPath| frozen(&path.to_string()) || frozen(&format!("stage{}", path.stage));
+    match frozen("stem") && frozen("head") && spec.blocks().all(|(path, _)| block(path)) {
         true => Err(Error::AllFrozen),
         false => Ok(()),
     }
@@ -209,8 +209,8 @@ mod tests {
             let freeze = layers.iter().map(ToString::to_string).collect();
             Recipe { freeze, ..Recipe::default() }.settle(&classes(2), 100)
         };
-        assert!(freeze(&["stem", "stage1", "stage2.block1", "stage3.block0.conv1"]).is_ok());
-        for unknown in ["stage4", "stage", "stage1.block", "", "fc"] {
+        assert!(freeze(&["stem", "stage1", "stage2.block1"]).is_ok());
+        for unknown in ["stage4", "stage", "stage1.block2", "", "fc", "stage3.block0.conv1"] {
             let error = freeze(&["stem", unknown]).unwrap_err();
             assert!(matches!(&error, Error::UnknownLayer { found, .. } if found == unknown), "{error}");
         }
