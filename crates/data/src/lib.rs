@@ -1,1 +1,32 @@
 //! Images in, batches out: folders, archives, decoding, augmentation, all deterministic.
+
+mod augment;
+mod cifar;
+mod dataset;
+mod decode;
+mod error;
+mod folder;
+mod image;
+mod jpeg;
+mod layout;
+mod listing;
+mod loader;
+mod pickle;
+mod pipeline;
+mod preprocess;
+pub mod random;
+mod resize;
+mod sample;
+mod source;
+mod store;
+mod tarball;
+mod zipped;
+
+pub use augment::{Augment, augment};
+pub use dataset::{Dataset, ImageSet, OpenOptions, Split};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode};
+pub use error::Error;
+pub use image::Image;
+pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
+pub use preprocess::Preprocessor;
+pub use source::DataSource;

@@ -1,0 +1,296 @@
+//! Opening data, and reading single images.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::listing::{Listing, list};
+use crate::store::{Location, Store};
+use crate::{DataSource, Error, Image, cifar, decode, layout, sample};
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Val,
+    /// To judge by.
+    Test,
+}
+
+impl Split {
+    /// Every split, in order.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// How data are opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenOptions {
+    /// Which images of a single folder are held out; a matter of the data, not of a run's seed.
+    pub split_seed: u64,
+    /// The part of each class of a single folder that is held out for validation, 0 to below 1.
+    pub holdout: f64,
+    /// The most bytes of images that a compressed archive may unpack to in memory.
+    pub memory_limit: u64,
+}
+
+impl Default for OpenOptions {
+    /// Seed 0, a fifth held out, 4 GiB.
+    fn default() -> Self {
+        Self { split_seed: 0, holdout: 0.2, memory_limit: 4 << 30 }
+    }
+}
+
+/// Labelled images, in splits.
+///
+/// What is understood, told apart by content:
+///
+/// - a folder with `train/CLASS/IMAGE` and `val` (or `valid`, `validation`) or `test` beside it;
+/// - a folder with `CLASS/IMAGE`: a seeded part of each class is held out as `val`;
+/// - either of these in a `.tar` or `.zip`, which is read in place, or in a `.tar.gz`, whose image
+///   files are held in memory as they are;
+/// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
+///
+/// All of it may be inside one more folder. Images may be in folders below their class. Classes are
+/// the folders' names, sorted; images are sorted by path: a data set is the same everywhere.
+/// Hidden files, and files that are not named as JPEG or PNG, are left out.
+///
+/// ```
+/// use residual_data::{Dataset, Split};
+/// let dataset = Dataset::sample()?;
+/// assert_eq!(dataset.classes.len(), 10);
+/// let train = dataset.split(Split::Train)?;
+/// assert_eq!(train.len(), 5000);
+/// assert_eq!((train.name(0), train.label(0)), ("train/airplane/0000.jpg", 0));
+/// assert_eq!(train.read(0)?.width(), 32);
+/// # Ok::<(), residual_data::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Names of the classes; a label is a place in this list.
+    pub classes: Vec<String>,
+    origin: String,
+    splits: Vec<(Split, ImageSet)>,
+}
+
+impl Dataset {
+    /// Opens data: lists them and reads the labels. Images are decoded when they are read.
+    ///
+    /// # Errors
+    /// Any that concerns the whole: the path, the archive, the classes ([`Error`] has a variant for
+    /// each), [`Error::InvalidOption`] for a `holdout` outside 0 to 1.
+    pub fn open(source: &DataSource, options: &OpenOptions) -> Result<Self, Error> {
+        if !(0.0..1.0).contains(&options.holdout) {
+            let (found, expected) = (options.holdout.to_string(), "0 or more, and less than 1");
+            return Err(Error::InvalidOption { option: "holdout", found, expected });
+        }
+        match source {
+            DataSource::Sample => Self::sample(),
+            DataSource::Path(path) => {
+                let root = path.is_dir().then(|| path.clone());
+                Self::of_listing(list(path, options)?, root, options)
+            }
+        }
+    }
+
+    /// The embedded sample: ten classes of CIFAR-10 (Krizhevsky 2009) as JPEG files, 500 training
+    /// and 100 test images each.
+    ///
+    /// # Errors
+    /// None, unless the program itself is damaged.
+    pub fn sample() -> Result<Self, Error> {
+        Self::of_listing(sample::list()?, None, &OpenOptions::default())
+    }
+
+    fn of_listing(mut listing: Listing, root: Option<PathBuf>, options: &OpenOptions) -> Result<Self, Error> {
+        let origin = listing.origin.clone();
+        let batches = |parts: &Vec<String>| parts.last().is_some_and(|name| name.contains("_batch"));
+        let is_cifar = listing.images.is_empty() && listing.cifar.keys().any(batches);
+        let (classes, splits) = if is_cifar {
+            let (classes, splits) = cifar::arrange(&mut listing)?;
+            let entry = |(name, label, location)| Entry { name, label, location };
+            let splits =
+                splits.into_iter().map(|(split, records)| (split, records.into_iter().map(entry).collect()));
+            (classes, splits.collect::<Vec<(Split, Arc<[Entry]>)>>())
+        } else {
+            let (classes, splits) = layout::arrange(&listing, options)?;
+            let mut located = Vec::new();
+            for (split, images) in splits {
+                // Every path comes from the listing, so none is dropped here.
+                let entry = |(parts, label): (Vec<String>, usize)| {
+                    let location = listing.images.get(&parts)?.clone();
+                    Some(Entry { name: parts.join("/"), label, location })
+                };
+                located.push((split, images.into_iter().filter_map(entry).collect()));
+            }
+            (classes, located)
+        };
+        let shared =
+            Arc::new(Shared { origin: origin.clone(), root, store: listing.store, planes: is_cifar });
+        let set = |(split, entries)| (split, ImageSet { shared: shared.clone(), entries });
+        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect() })
+    }
+
+    /// The splits there are, in order.
+    pub fn splits(&self) -> Vec<Split> {
+        self.splits.iter().map(|(split, _)| *split).collect()
+    }
+
+    /// The split that answers for `wanted`: itself, or `test` for `val` and `val` for `test`, since
+    /// many data sets have only one of the two.
+    ///
+    /// # Errors
+    /// [`Error::MissingSplit`], which lists the splits there are.
+    pub fn resolve(&self, wanted: Split) -> Result<Split, Error> {
+        let other = match wanted {
+            Split::Train => Split::Train,
+            Split::Val => Split::Test,
+            Split::Test => Split::Val,
+        };
+        let present = self.splits();
+        let found = [wanted, other].into_iter().find(|split| present.contains(split));
+        found.ok_or_else(|| Error::MissingSplit { path: self.origin.clone(), wanted, present })
+    }
+
+    /// The images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
+    ///
+    /// # Errors
+    /// As `resolve`.
+    pub fn split(&self, wanted: Split) -> Result<ImageSet, Error> {
+        let resolved = self.resolve(wanted)?;
+        let found = self.splits.iter().find(|(split, _)| *split == resolved);
+        found.map(|(_, set)| set.clone()).ok_or_else(|| Error::MissingSplit {
+            path: self.origin.clone(),
+            wanted,
+            present: self.splits(),
+        })
+    }
+
+    /// Whether a classifier can be trained on these data.
+    ///
+    /// # Errors
+    /// [`Error::OneClass`]; [`Error::MissingSplit`] without training images.
+    pub fn check_trainable(&self) -> Result<(), Error> {
+        self.resolve(Split::Train)?;
+        match self.classes.as_slice() {
+            [class] => Err(Error::OneClass { path: self.origin.clone(), class: class.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same images, with labels that count in another list of classes: that of a network which
+    /// has them in another order, or more of them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownClass`] for a class that is not in the list.
+    pub fn with_classes(self, classes: &[String]) -> Result<Self, Error> {
+        let place = |class: &String| {
+            classes.iter().position(|known| known == class).ok_or_else(|| Error::UnknownClass {
+                path: self.origin.clone(),
+                class: class.clone(),
+                known: classes.to_vec(),
+            })
+        };
+        let labels: Vec<usize> = self.classes.iter().map(place).collect::<Result<_, _>>()?;
+        let relabel = |entry: &Entry| Entry { label: labels[entry.label], ..entry.clone() };
+        let splits = self.splits.into_iter().map(|(split, set)| {
+            (split, ImageSet { shared: set.shared, entries: set.entries.iter().map(relabel).collect() })
+        });
+        Ok(Self { classes: classes.to_vec(), origin: self.origin, splits: splits.collect() })
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    origin: String,
+    /// The folder, where the data are one.
+    root: Option<PathBuf>,
+    store: Store,
+    /// CIFAR-10's planes, not image files.
+    planes: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    label: usize,
+    location: Location,
+}
+
+/// The images of one split. A clone shares everything.
+#[derive(Clone, Debug)]
+pub struct ImageSet {
+    shared: Arc<Shared>,
+    entries: Arc<[Entry]>,
+}
+
+impl ImageSet {
+    /// How many images there are; never 0 in a split of a [`Dataset`].
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The label of image `index`.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`len`](Self::len).
+    pub fn label(&self, index: usize) -> usize {
+        self.entries[index].label
+    }
+
+    /// The path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
+    /// `data_batch_1[17]` in CIFAR-10's own archives.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`len`](Self::len).
+    pub fn name(&self, index: usize) -> &str {
+        &self.entries[index].name
+    }
+
+    /// How errors call image `index`: its path on disk, or the archive and its name there.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`len`](Self::len).
+    pub fn file(&self, index: usize) -> String {
+        match &self.shared.root {
+            Some(root) => root.join(self.name(index)).display().to_string(),
+            None => format!("{}: {}", self.shared.origin, self.name(index)),
+        }
+    }
+
+    /// Reads and decodes image `index`.
+    ///
+    /// # Errors
+    /// Those of [`decode`], [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
+    pub fn read(&self, index: usize) -> Result<Image, Error> {
+        let Some(entry) = self.entries.get(index) else {
+            let (path, len) = (self.shared.origin.clone(), self.len());
+            return Err(Error::NoSuchImage { path, index, len });
+        };
+        let file = self.file(index);
+        let bytes = self.shared.store.read(&entry.location, &file)?;
+        if !self.shared.planes {
+            return decode(&bytes, &file);
+        }
+        cifar::image_of_planes(&bytes).ok_or(Error::TruncatedImage { file })
+    }
+}

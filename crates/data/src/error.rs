@@ -1,0 +1,246 @@
+//! Everything that can be wrong with data.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Split;
+
+/// What is wrong, where, and the mend where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path leads nowhere.
+    #[error("{}: no such file or folder", path.display())]
+    NotFound {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Neither a folder nor an archive of a kind that is read here.
+    #[error(
+        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, or a CIFAR-10 archive",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        found: String,
+    },
+    /// An archive that stops too early.
+    #[error("{path}: the archive is truncated ({detail}); download or copy it again")]
+    TruncatedArchive {
+        /// The archive.
+        path: String,
+        /// Where it stops.
+        detail: String,
+    },
+    /// An archive whose structure is broken.
+    #[error("{path}: the archive is corrupt: {detail}")]
+    CorruptArchive {
+        /// The archive.
+        path: String,
+        /// What is broken.
+        detail: String,
+    },
+    /// A compressed archive that unpacks to more than may be held in memory.
+    #[error(
+        "{path}: holds more than {limit} bytes of images; unpack it, or use .tar or .zip, which are read in place"
+    )]
+    ArchiveTooLarge {
+        /// The archive.
+        path: String,
+        /// [`OpenOptions::memory_limit`](crate::OpenOptions::memory_limit).
+        limit: u64,
+    },
+    /// No folder that could be a class.
+    #[error(
+        "{path}: no classes found ({found}); expected train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE, \
+         with JPEG or PNG images"
+    )]
+    NoClasses {
+        /// The folder or archive.
+        path: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// Data that cannot teach a classifier anything.
+    #[error("{path}: only one class, `{class}`; training needs at least two class folders")]
+    OneClass {
+        /// The folder or archive.
+        path: String,
+        /// The only class.
+        class: String,
+    },
+    /// A class without images.
+    #[error("{path}: class folder `{class}` has no JPEG or PNG images; add some or remove the folder")]
+    EmptyClass {
+        /// The folder or archive.
+        path: String,
+        /// The class folder, with its split.
+        class: String,
+    },
+    /// A class of the evaluation images that the training images, or the network, do not have.
+    #[error("{path}: class `{class}` is not among the known classes: {}", known.join(", "))]
+    UnknownClass {
+        /// The folder or archive.
+        path: String,
+        /// The class.
+        class: String,
+        /// The classes of the training images, or of the network.
+        known: Vec<String>,
+    },
+    /// A split that the data do not have.
+    #[error("{path}: no {wanted} images; the data have: {}", list(present))]
+    MissingSplit {
+        /// The folder or archive.
+        path: String,
+        /// What was asked for.
+        wanted: Split,
+        /// What there is.
+        present: Vec<Split>,
+    },
+    /// Something of CIFAR-10's archives is not as published.
+    #[error("{path}: not as in CIFAR-10: {detail}")]
+    Cifar {
+        /// The file.
+        path: String,
+        /// What is different.
+        detail: String,
+    },
+    /// An image file without a single byte.
+    #[error("{file}: the image file is empty")]
+    EmptyImage {
+        /// The file.
+        file: String,
+    },
+    /// A file that is neither JPEG nor PNG, whatever its name says.
+    #[error("{file}: neither a JPEG nor a PNG image (it begins with {start})")]
+    UnknownImage {
+        /// The file.
+        file: String,
+        /// Its first bytes, in hexadecimal.
+        start: String,
+    },
+    /// An image that stops too early.
+    #[error("{file}: the image is truncated")]
+    TruncatedImage {
+        /// The file.
+        file: String,
+    },
+    /// An image that cannot be decoded.
+    #[error("{file}: the image is corrupt: {detail}")]
+    CorruptImage {
+        /// The file.
+        file: String,
+        /// What the decoder said.
+        detail: String,
+    },
+    /// An image, or what preprocessing would make of it, is larger than can be right.
+    #[error("{file}: {width}x{height} pixels are more than the {limit} that an image may have")]
+    ImageTooLarge {
+        /// The file.
+        file: String,
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+        /// [`MAX_PIXELS`](crate::MAX_PIXELS).
+        limit: u64,
+    },
+    /// An image file larger than can be right.
+    #[error("{file}: {size} bytes are more than the {limit} that an image file may have")]
+    FileTooLarge {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        size: u64,
+        /// [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
+        limit: u64,
+    },
+    /// Images of one batch that do not have one size.
+    #[error(
+        "{file}: {}x{} pixels, but {first} has {}x{}; \
+         give the preprocessing a `resize` or `crop` so that all images have one size",
+        found[1], found[0], expected[1], expected[0]
+    )]
+    MixedSizes {
+        /// The file that differs.
+        file: String,
+        /// Its `[height, width]`.
+        found: [usize; 2],
+        /// The first file of the batch.
+        first: String,
+        /// The first file's `[height, width]`.
+        expected: [usize; 2],
+    },
+    /// An option with a value that makes no sense.
+    #[error("{option}: {found} is not possible; expected {expected}")]
+    InvalidOption {
+        /// Its name, as in a recipe.
+        option: &'static str,
+        /// The value.
+        found: String,
+        /// What values are possible.
+        expected: &'static str,
+    },
+    /// An image number beyond the end of the set.
+    #[error("{path}: no image number {index}; there are {len}")]
+    NoSuchImage {
+        /// The folder or archive.
+        path: String,
+        /// The number.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// A worker thread could not be started.
+    #[error("cannot start a thread for decoding: {source}")]
+    Thread {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A defect of this program: a worker thread panicked.
+    #[error("a decoding thread failed at batch {batch}: {detail}")]
+    WorkerPanicked {
+        /// The batch.
+        batch: usize,
+        /// The panic's message.
+        detail: String,
+    },
+}
+
+fn list(splits: &[Split]) -> String {
+    splits.iter().map(Split::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Error {
+    /// Sorts an error of the operating system that came up at `path`.
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { path },
+            _ => Self::Unreadable { path, source },
+        }
+    }
+
+    /// Whether one image is at fault, so that it can be left out; otherwise the whole set is.
+    pub fn is_bad_image(&self) -> bool {
+        matches!(
+            self,
+            Self::EmptyImage { .. }
+                | Self::UnknownImage { .. }
+                | Self::TruncatedImage { .. }
+                | Self::CorruptImage { .. }
+                | Self::ImageTooLarge { .. }
+                | Self::FileTooLarge { .. }
+        )
+    }
+}

@@ -1,0 +1,214 @@
+//! Batches of one epoch, decoded ahead of whoever trains on them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use residual_arch::Preprocess;
+
+use crate::pipeline::Pipeline;
+use crate::random::{Random, Use};
+use crate::{Augment, Error, Image, ImageSet, Preprocessor, augment};
+
+/// How an epoch is read.
+#[derive(Clone, Debug)]
+pub struct LoaderOptions {
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// Decoding threads; with 0, batches are decoded by whoever asks for them.
+    pub workers: usize,
+    /// Whether the order is random, keyed (`seed`, `epoch`), or that of the set.
+    pub shuffle: bool,
+    /// Of the run.
+    pub seed: u64,
+    /// Which epoch, from 0.
+    pub epoch: u64,
+    /// The batch to begin with: those before it were done before an interruption.
+    pub first_batch: usize,
+    /// Whether a last batch that is not full is left out.
+    pub drop_last: bool,
+    /// Random changes, in order; empty for evaluation.
+    pub augment: Vec<Augment>,
+    /// What every image goes through.
+    pub preprocess: Preprocess,
+    /// Whether a bad image is left out and named, instead of being an error.
+    pub skip_bad: bool,
+}
+
+impl LoaderOptions {
+    /// For evaluation: in order, everything, unchanged; one worker.
+    pub fn evaluation(batch_size: usize, preprocess: Preprocess) -> Self {
+        Self {
+            batch_size,
+            workers: 1,
+            shuffle: false,
+            seed: 0,
+            epoch: 0,
+            first_batch: 0,
+            drop_last: false,
+            augment: Vec::new(),
+            preprocess,
+            skip_bad: false,
+        }
+    }
+}
+
+/// Images and labels that go through a network together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Normalised values, `[n, channels, height, width]`.
+    pub images: Vec<f32>,
+    /// The shape of `images`; `[0, channels, 0, 0]` where every image was left out.
+    pub shape: [usize; 4],
+    /// The label of each image.
+    pub labels: Vec<usize>,
+    /// The place of each image in its set.
+    pub indices: Vec<usize>,
+    /// Bad images that were left out, by file, with what is wrong with each.
+    pub skipped: Vec<String>,
+}
+
+/// How many batches an epoch of `images` has.
+pub fn steps_per_epoch(images: usize, batch_size: usize, drop_last: bool) -> usize {
+    let size = batch_size.max(1);
+    if drop_last { images / size } else { images.div_ceil(size) }
+}
+
+/// The batches of one epoch, in order.
+///
+/// What a batch holds is a function of the set, the options, and nothing else: the number of
+/// workers, or where the epoch was begun, changes no bit. An error ends the iteration. Dropping the
+/// loader stops its threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use residual_arch::Preprocess;
+/// use residual_data::{Dataset, Loader, LoaderOptions, Split};
+///
+/// let test = Arc::new(Dataset::sample()?.split(Split::Test)?);
+/// let options = LoaderOptions::evaluation(64, Preprocess::normalise_only());
+/// let batch = Loader::new(test, options)?.next().unwrap()?;
+/// assert_eq!(batch.shape, [64, 3, 32, 32]);
+/// # Ok::<(), residual_data::Error>(())
+/// ```
+pub struct Loader {
+    batches: Pipeline<Batch>,
+    remaining: usize,
+}
+
+impl Loader {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a batch size of 0, or values that [`Preprocessor::new`] or
+    /// [`Augment::check`] refuses; [`Error::Thread`].
+    pub fn new(set: Arc<ImageSet>, options: LoaderOptions) -> Result<Self, Error> {
+        if options.batch_size == 0 {
+            let (found, expected) = ("0".into(), "at least 1");
+            return Err(Error::InvalidOption { option: "batch_size", found, expected });
+        }
+        options.augment.iter().try_for_each(Augment::check)?;
+        let steps = steps_per_epoch(set.len(), options.batch_size, options.drop_last);
+        let (first, workers) = (options.first_batch, options.workers);
+        let preprocessor = Preprocessor::new(&options.preprocess)?;
+        let epoch = Epoch { order: order(set.len(), &options), set, preprocessor, options };
+        let remaining = steps.saturating_sub(first);
+        let job = move |number: usize, stopped: &AtomicBool| epoch.batch(first + number, stopped);
+        // Each worker has one batch in hand and one to follow.
+        let batches = Pipeline::start(remaining, workers, 2 * workers, Box::new(job))?;
+        Ok(Self { batches, remaining })
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next();
+        self.remaining = if matches!(batch, Some(Ok(_))) { self.remaining - 1 } else { 0 };
+        batch
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // An error ends the iteration early, but never before it was handed over.
+        (self.remaining.min(1), Some(self.remaining))
+    }
+}
+
+/// The order of an epoch.
+fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    if options.shuffle {
+        Random::new(options.seed, options.epoch, 0, Use::Shuffle).shuffle(&mut order);
+    }
+    order
+}
+
+/// All that the batches of an epoch are made from.
+struct Epoch {
+    set: Arc<ImageSet>,
+    order: Vec<usize>,
+    preprocessor: Preprocessor,
+    options: LoaderOptions,
+}
+
+impl Epoch {
+    fn batch(&self, number: usize, stopped: &AtomicBool) -> Result<Batch, Error> {
+        let size = self.options.batch_size;
+        let start = number.saturating_mul(size).min(self.order.len());
+        let indices = &self.order[start..start.saturating_add(size).min(self.order.len())];
+        let channels = self.preprocessor.channels();
+        let (images, shape) = (Vec::new(), [0, channels, 0, 0]);
+        let mut batch = Batch { images, shape, labels: Vec::new(), indices: Vec::new(), skipped: Vec::new() };
+        for &index in indices {
+            // The loader is being dropped: nobody will see this batch.
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            match self.image(index) {
+                Ok(image) => self.add(&mut batch, index, &image, indices.len())?,
+                Err(error) if self.options.skip_bad && error.is_bad_image() => {
+                    batch.skipped.push(error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The image as it is before normalisation.
+    fn image(&self, index: usize) -> Result<Image, Error> {
+        let options = &self.options;
+        let file = self.set.file(index);
+        let image = self.set.read(index)?;
+        let image = if options.augment.iter().any(Augment::sets_size) {
+            image.with_channels(self.preprocessor.channels())
+        } else {
+            self.preprocessor.fit(image, &file)?
+        };
+        augment(image, &options.augment, [options.seed, options.epoch, index as u64], &file)
+    }
+
+    fn add(&self, batch: &mut Batch, index: usize, image: &Image, expected: usize) -> Result<(), Error> {
+        let size = [image.height(), image.width()];
+        match batch.indices.first() {
+            None => {
+                batch.shape[2..].copy_from_slice(&size);
+                batch.images.reserve(expected * batch.shape[1] * size[0] * size[1]);
+            }
+            Some(&first) if batch.shape[2..] != size => {
+                return Err(Error::MixedSizes {
+                    file: self.set.file(index),
+                    found: size,
+                    first: self.set.file(first),
+                    expected: [batch.shape[2], batch.shape[3]],
+                });
+            }
+            Some(_) => {}
+        }
+        self.preprocessor.normalise(image, &mut batch.images);
+        batch.shape[0] += 1;
+        batch.labels.push(self.set.label(index));
+        batch.indices.push(index);
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
+
+use residual_arch::{Preprocess, Resize};
+
+use crate::resize::{resize, shorter_side};
+use crate::{Error, Image, MAX_PIXELS};
+
+/// A checked [`Preprocess`], ready to be applied.
+///
+/// ```
+/// use residual_arch::Preprocess;
+/// use residual_data::{Image, Preprocessor};
+///
+/// let image = Image::new(1, 1, 3, vec![255, 0, 128]).unwrap();
+/// let preprocess = Preprocess { resize: None, crop: None, mean: vec![0.5; 3], std: vec![0.5; 3] };
+/// let (values, shape) = Preprocessor::new(&preprocess)?.apply(image, "dot.png")?;
+/// assert_eq!(shape, [3, 1, 1]);
+/// assert_eq!(values[..2], [1.0, -1.0]);
+/// # Ok::<(), residual_data::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Preprocessor {
+    resize: Option<Resize>,
+    crop: Option<[usize; 2]>,
+    /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
+    tables: Vec<Vec<f32>>,
+}
+
+impl Preprocessor {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] where `mean` and `std` are not 1 or 3 finite numbers each, `std` is
+    /// not positive, or a size is 0 or beyond reason.
+    pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
+        let Preprocess { resize, crop, mean, std } = preprocess;
+        let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
+        if !matches!(mean.len(), 1 | 3) || !mean.iter().all(|m| m.is_finite()) {
+            return invalid("mean", format!("{mean:?}"), "1 (grey) or 3 (RGB) finite numbers");
+        }
+        if std.len() != mean.len() || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return invalid("std", format!("{std:?}"), "as many positive numbers as `mean` has");
+        }
+        let fits = |[height, width]: [usize; 2]| {
+            height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= MAX_PIXELS)
+        };
+        let size = match *resize {
+            Some(Resize::ShorterSide(side)) => [side, side],
+            Some(Resize::Exact(size)) => size,
+            None => [1, 1],
+        };
+        for (option, size) in [("resize", size), ("crop", crop.unwrap_or([1, 1]))] {
+            if !fits(size) {
+                return invalid(option, format!("{size:?}"), "[height, width], at least 1 and at most 8192");
+            }
+        }
+        let table =
+            |(&mean, &std): (&f32, &f32)| (0..=255u8).map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
+        Ok(Self { resize: *resize, crop: *crop, tables: mean.iter().zip(std).map(table).collect() })
+    }
+
+    /// How many channels the result has: 1 or 3.
+    pub fn channels(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// The image in the right channels, resized and cropped.
+    ///
+    /// # Errors
+    /// [`Error::ImageTooLarge`], naming `file`: a very long image whose shorter side is enlarged.
+    pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
+        let mut image = image.with_channels(self.channels());
+        let size = match self.resize {
+            Some(Resize::ShorterSide(side)) => Some(shorter_side([image.height(), image.width()], side)),
+            Some(Resize::Exact(size)) => Some(size),
+            None => None,
+        };
+        if let Some(size) = size {
+            image = resize(image, size, file)?;
+        }
+        Ok(match self.crop {
+            Some(size) if size != [image.height(), image.width()] => image.centre_crop(size),
+            _ => image,
+        })
+    }
+
+    /// Appends the normalised pixels, channel by channel (CHW).
+    pub fn normalise(&self, image: &Image, values: &mut Vec<f32>) {
+        for (channel, table) in self.tables.iter().enumerate() {
+            // A grey image has one value for every channel.
+            let first = channel.min(image.channels() - 1);
+            let pixels = image.pixels()[first..].iter().step_by(image.channels());
+            values.extend(pixels.map(|&p| table[usize::from(p)]));
+        }
+    }
+
+    /// Everything: the values of one image and their shape `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn apply(&self, image: Image, file: &str) -> Result<(Vec<f32>, [usize; 3]), Error> {
+        let image = self.fit(image, file)?;
+        let shape = [self.channels(), image.height(), image.width()];
+        let mut values = Vec::with_capacity(shape.iter().product());
+        self.normalise(&image, &mut values);
+        Ok((values, shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient(width: usize, height: usize) -> Image {
+        let pixels = (0..width * height * 3).map(|i| (i * 7 % 251) as u8).collect();
+        Image::new(width, height, 3, pixels).unwrap()
+    }
+
+    #[test]
+    fn values_are_those_of_the_formula_in_chw() {
+        let image = gradient(3, 2);
+        let preprocess = Preprocess::normalise_only();
+        let (values, shape) = Preprocessor::new(&preprocess).unwrap().apply(image.clone(), "x").unwrap();
+        assert_eq!(shape, [3, 2, 3]);
+        for (i, &value) in values.iter().enumerate() {
+            let (channel, pixel) = (i / 6, i % 6);
+            let p = f32::from(image.pixels()[pixel * 3 + channel]);
+            assert_eq!(value, (p / 255.0 - preprocess.mean[channel]) / preprocess.std[channel]);
+        }
+    }
+
+    #[test]
+    fn shorter_side_then_centre() {
+        let preprocessor = Preprocessor::new(&Preprocess::imagenet(8, 6)).unwrap();
+        let (_, shape) = preprocessor.apply(gradient(30, 20), "x").unwrap();
+        assert_eq!(shape, [3, 6, 6]);
+        let exact = Preprocess { resize: Some(Resize::Exact([5, 9])), ..Preprocess::normalise_only() };
+        assert_eq!(Preprocessor::new(&exact).unwrap().apply(gradient(30, 20), "x").unwrap().1, [3, 5, 9]);
+    }
+
+    #[test]
+    fn colours_follow_the_mean() {
+        let grey = Preprocess { resize: None, crop: None, mean: vec![0.0], std: vec![1.0] };
+        let (values, shape) = Preprocessor::new(&grey).unwrap().apply(gradient(4, 4), "x").unwrap();
+        assert_eq!((values.len(), shape), (16, [1, 4, 4]));
+        let dot = Image::new(1, 1, 1, vec![51]).unwrap();
+        let rgb = Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..grey };
+        assert_eq!(Preprocessor::new(&rgb).unwrap().apply(dot, "x").unwrap().0, [0.2; 3]);
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        let good = Preprocess::normalise_only();
+        let bad = [
+            Preprocess { mean: vec![0.5; 2], ..good.clone() },
+            Preprocess { mean: vec![f32::NAN; 3], ..good.clone() },
+            Preprocess { std: vec![0.5], ..good.clone() },
+            Preprocess { std: vec![0.5, 0.5, 0.0], ..good.clone() },
+            Preprocess { crop: Some([0, 4]), ..good.clone() },
+            Preprocess { crop: Some([usize::MAX, 4]), ..good.clone() },
+            Preprocess { resize: Some(Resize::ShorterSide(0)), ..good.clone() },
+            Preprocess { resize: Some(Resize::Exact([1 << 20, 1 << 20])), ..good },
+        ];
+        for preprocess in bad {
+            let error = Preprocessor::new(&preprocess).unwrap_err();
+            assert!(matches!(error, Error::InvalidOption { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_very_long_image_is_refused_by_name() {
+        let long = Image::new(60_000, 1, 1, vec![0; 60_000]).unwrap();
+        let error = Preprocessor::new(&Preprocess::imagenet(256, 224)).unwrap().apply(long, "a/b.png");
+        assert!(error.unwrap_err().to_string().starts_with("a/b.png: 15360000x256"));
+    }
+}
