@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::catalogue::recognise;
 use crate::error::Error;
 use crate::read::read;
 use crate::safetensors::Content;
@@ -93,7 +94,7 @@ impl Checkpoint {
     pub fn from_state_dict(mut tensors: StateDict) -> Result<Self, Error> {
         let version = tensors.metadata.remove(VERSION);
         let Some(spec) = tensors.metadata.remove(SPEC) else {
-            return Err(Error::NoSpec { model: None });
+            return Err(Error::NoSpec { model: recognise(&tensors).map(|found| found.model) });
         };
         if version.as_deref() != Some(CURRENT) {
             let version = version.unwrap_or_else(|| "none".to_owned());
@@ -153,6 +154,31 @@ impl Checkpoint {
         }
         check_preprocess(&self.spec.preprocess, self.spec.input[0])
             .map_err(|reason| Error::Metadata { key: SPEC, reason: format!("preprocess: {reason}") })
+    }
+}
+
+/// What a file of weights turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weights {
+    /// A trained network, description and all.
+    Trained(Box<Checkpoint>),
+    /// Tensors alone; somebody else must say which network they belong to ([`recognise`] may).
+    Plain(StateDict),
+}
+
+impl Weights {
+    /// Reads a file once, whichever of the two it is.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::read`] but [`Error::NoSpec`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let state = read(path)?;
+        if !state.metadata.contains_key(SPEC) {
+            return Ok(Self::Plain(state));
+        }
+        let trained = Checkpoint::from_state_dict(state).map_err(|error| error.in_file(path))?;
+        Ok(Self::Trained(Box::new(trained)))
     }
 }
 

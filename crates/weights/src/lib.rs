@@ -3,7 +3,9 @@
 //! - [`read`] reads any supported file into a [`StateDict`], told by its content and not by its name;
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
 //! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
+//! - [`recognise`] names the family member that bare tensors belong to;
 //! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
+//!   [`Weights`] reads either that or bare tensors;
 //! - [`write_atomically`] replaces a file as a whole or not at all.
 //!
 //! Files are not trusted. PyTorch's pickles are interpreted by a machine that builds plain values and calls
@@ -11,6 +13,7 @@
 //! floating-point types and integers (such as `num_batches_tracked`) are converted, correctly rounded.
 
 mod atomic;
+mod catalogue;
 mod checkpoint;
 mod element;
 mod error;
@@ -22,7 +25,8 @@ mod state_dict;
 mod tensor;
 
 pub use atomic::write_atomically;
-pub use checkpoint::Checkpoint;
+pub use catalogue::{Recognised, recognise};
+pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
 pub use matching::{Mismatch, Misshapen, match_tensors};
 pub use read::{read, read_bytes};

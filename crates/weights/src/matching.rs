@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::catalogue::recognise;
 use crate::error::Error;
 use crate::state_dict::StateDict;
 
@@ -21,6 +22,9 @@ pub struct Mismatch {
     pub misshapen: Vec<Misshapen>,
     /// How many tensors agree in name and shape.
     pub matched: usize,
+    /// The network whose tensors were found, where it is known and the difference is large
+    /// ([`Mismatch::is_another_network`]).
+    pub looks_like: Option<String>,
 }
 
 /// A tensor of another shape than expected.
@@ -81,11 +85,17 @@ pub fn match_tensors(expected: &[(String, Vec<usize>)], found: &StateDict) -> Re
         .filter(|name| !names.contains(name) && !is_batch_counter(name))
         .map(str::to_owned)
         .collect();
-    if mismatch.is_empty() { Ok(()) } else { Err(Error::Mismatch(Box::new(mismatch))) }
+    if mismatch.is_empty() {
+        return Ok(());
+    }
+    if mismatch.is_another_network() {
+        mismatch.looks_like = recognise(found).map(|found| found.model);
+    }
+    Err(Error::Mismatch(Box::new(mismatch)))
 }
 
 /// Whether the tensor counts batches: PyTorch's batch norm stores one, and no network needs it.
-fn is_batch_counter(name: &str) -> bool {
+pub(crate) fn is_batch_counter(name: &str) -> bool {
     name.rsplit('.').next() == Some("num_batches_tracked")
 }
 
@@ -94,7 +104,8 @@ impl fmt::Display for Mismatch {
         let expected = self.matched + self.missing.len() + self.misshapen.len();
         write!(f, "the tensors are not the network's: {} of {expected} match", self.matched)?;
         if self.is_another_network() {
-            write!(f, "; these look like the weights of another network")?;
+            let network = self.looks_like.as_deref().unwrap_or("another network");
+            write!(f, "; these look like the weights of {network}")?;
         }
         list(f, "missing", &self.missing, |name| name.clone())?;
         list(f, "unexpected", &self.unexpected, |name| name.clone())?;

@@ -1,7 +1,7 @@
 //! Trained networks in one file.
 
 use residual_arch::NetSpec;
-use residual_weights::{Checkpoint, Error, StateDict, Tensor, read, safetensors};
+use residual_weights::{Checkpoint, Error, StateDict, Tensor, Weights, read, safetensors};
 use serde_json::json;
 
 fn spec() -> NetSpec {
@@ -79,6 +79,21 @@ fn plain_weights_ask_for_a_model() {
     assert!(matches!(error.cause(), Error::NoSpec { .. }));
     let text = error.to_string();
     assert!(text.contains("plain.safetensors") && text.contains("--model NAME"), "{text}");
+}
+
+#[test]
+fn one_read_tells_trained_from_plain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    trained().write(&path).unwrap();
+    assert_eq!(Weights::read(&path).unwrap(), Weights::Trained(Box::new(trained())));
+    let mut damaged = read(&path).unwrap();
+    safetensors::write(&path, &trained().tensors).unwrap();
+    assert_eq!(Weights::read(&path).unwrap(), Weights::Plain(trained().tensors));
+    damaged.metadata.insert("residual.classes".to_owned(), "[]".to_owned());
+    safetensors::write(&path, &damaged).unwrap();
+    let error = Weights::read(&path).unwrap_err();
+    assert!(error.to_string().contains("weights.safetensors: damaged checkpoint"), "{error}");
 }
 
 #[test]

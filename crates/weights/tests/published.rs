@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use residual_weights::{StateDict, read};
+use residual_arch::{Naming, families::family, names::names};
+use residual_weights::{Error, StateDict, match_tensors, read, recognise};
 
 /// The file in the data folder beside the repository.
 fn published(name: &str) -> Option<PathBuf> {
@@ -24,6 +25,11 @@ fn check(state: &StateDict, name: &str, shape: &[usize], first: &[f32], last: f3
     assert!((found - sum).abs() < 1e-9, "{name}: {found} {sum}");
 }
 
+/// The family member that the tensors belong to.
+fn model(state: &StateDict) -> String {
+    recognise(state).unwrap().model
+}
+
 fn elements(state: &StateDict) -> usize {
     state.iter().map(|(_, tensor)| tensor.data().len()).sum()
 }
@@ -38,6 +44,7 @@ fn resnet20() {
     check(&state, "conv1.weight", &[16, 3, 3, 3], &first, 0.308_710_2, 1.3100982000032673);
     check(&state, "bn1.running_var", &[16], &[2.204_912_7, 3.624_004], 10.227_83, 76.47960840986343);
     check(&state, "linear.weight", &[10, 64], &[-1.059_812_5], 0.226_676_97, -0.04562738863751292);
+    assert_eq!(model(&state), "cifar_resnet20");
     assert_eq!(state.get("layer2.0.conv1.weight").unwrap().shape(), [32, 16, 3, 3]);
 }
 
@@ -45,7 +52,13 @@ fn resnet20() {
 fn resnet32() {
     let Some(path) = published("resnet32-d509ac18.th") else { return };
     let state = read(path).unwrap();
-    assert_eq!(elements(&state), 466_426);
+    assert_eq!((elements(&state), model(&state)), (466_426, "cifar_resnet32".to_owned()));
+    let resnet20 = names(&family("cifar_resnet20").unwrap(), Naming::Torchvision);
+    let expected: Vec<_> = resnet20.into_iter().map(|tensor| (tensor.name, tensor.shape)).collect();
+    let error = match_tensors(&expected, &state).unwrap_err();
+    let Error::Mismatch(mismatch) = error else { panic!("{error}") };
+    assert_eq!(mismatch.missing, ["fc.weight", "fc.bias"]);
+    assert_eq!(mismatch.unexpected.len(), 157 - 95);
     let first = [0.403_553_96, -0.546_076_54, -0.684_985_6];
     check(&state, "conv1.weight", &[16, 3, 3, 3], &first, 0.386_005_3, 1.961148000027606);
     check(&state, "linear.bias", &[10], &[0.176_278_96, -0.396_677], -0.086_272_8, 0.0062164366245269775);

@@ -49,6 +49,7 @@ fn a_state_dict_is_found_plain_and_wrapped() {
             ("state_dict", Py::OrderedDict(two_tensors())),
         ])),
         Py::Dict(items([("model", Py::Dict(two_tensors())), ("lr", Py::Float(0.1))])),
+        Py::Dict(items([("model", Py::Dict(items([("state_dict", Py::OrderedDict(two_tensors()))])))])),
     ];
     for object in &objects {
         assert_two_tensors(&read_bytes(&archive(object, &two_storages())).unwrap());

@@ -11,6 +11,9 @@ use crate::tensor::element_count;
 /// The most dimensions of a tensor, as in PyTorch.
 const MAX_DIMENSIONS: usize = 64;
 
+/// The most dicts around a state dict, as `model` around `state_dict`.
+const MAX_WRAPPERS: usize = 3;
+
 /// A stored run of elements, named by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Storage {
@@ -57,16 +60,15 @@ impl View {
 /// Entries that are no tensors (an epoch, a learning rate) are left out.
 pub(super) fn state_dict(pickled: &Pickled) -> Result<BTreeMap<String, View>, Error> {
     let heap = &pickled.heap;
-    let entries = heap.dict(pickled.root).map(|root| {
-        let inner = |name: &str| {
-            let named =
-                |&&(key, value): &&(Id, Id)| heap.text(key) == Some(name) && heap.dict(value).is_some();
-            root.iter().rev().find(named).and_then(|&(_, value)| heap.dict(value))
-        };
-        inner("state_dict").or_else(|| inner("model")).unwrap_or(root)
-    });
+    let mut entries = heap.dict(pickled.root).unwrap_or(&[]);
+    for _ in 0..MAX_WRAPPERS {
+        match wrapped(heap, entries, "state_dict").or_else(|| wrapped(heap, entries, "model")) {
+            Some(inner) => entries = inner,
+            None => break,
+        }
+    }
     let mut views = BTreeMap::new();
-    for &(key, value) in entries.unwrap_or(&[]) {
+    for &(key, value) in entries {
         if let Some(name) = heap.text(key) {
             match tensor(heap, name, value)? {
                 Some(view) => views.insert(name.to_owned(), view),
@@ -81,6 +83,12 @@ pub(super) fn state_dict(pickled: &Pickled) -> Result<BTreeMap<String, View>, Er
         views = views.into_iter().map(|(name, view)| (name["module.".len()..].to_owned(), view)).collect();
     }
     Ok(views)
+}
+
+/// The entries of the dict that `entries` holds under `name`.
+fn wrapped<'a>(heap: &'a Heap, entries: &[(Id, Id)], name: &str) -> Option<&'a [(Id, Id)]> {
+    let is_named = |&&(key, value): &&(Id, Id)| heap.text(key) == Some(name) && heap.dict(value).is_some();
+    entries.iter().rev().find(is_named).and_then(|&(_, value)| heap.dict(value))
 }
 
 /// Every storage that the pickle refers to, by key, whether or not a tensor of the state dict uses it.
