@@ -217,6 +217,18 @@ pub enum Error {
         lr: f64,
     },
 
+    /// A weight is infinite or not a number.
+    #[error(
+        "the training diverged: `{tensor}` is not finite after {step} steps; lower the learning rate (--lr) or add a \
+         warm-up. The checkpoints from before it are kept"
+    )]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+        /// Steps done.
+        step: u64,
+    },
+
     /// A line of `metrics.jsonl` that is none.
     #[error("{}, line {line}: {reason}", path.display())]
     Metrics {
@@ -237,8 +249,19 @@ pub enum Error {
         cause: residual_arch::shape::ShapeError,
     },
 
+    /// A training batch of one image, whose map has one value a channel: it has no variance.
+    #[error(
+        "{layer}: a batch of one image leaves its batch norm one value a channel; use larger batches or images, or drop_last = true"
+    )]
+    SingleValue {
+        /// Where the map is that small.
+        layer: String,
+    },
+
     /// A label that the network has no output for.
-    #[error("label {label} is beyond the network's {classes} classes; are these the data that it was trained on?")]
+    #[error(
+        "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
+    )]
     LabelBeyond {
         /// The label, counted from 0.
         label: usize,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use residual_arch::shape::{Flow, flow};
 use residual_data::{Batch, ImageSet, Loader, LoaderOptions};
 use residual_nn::{Mode, ResNet};
 use serde::{Deserialize, Serialize};
@@ -115,16 +116,15 @@ fn add(result: &mut Evaluation, network: &ResNet, batch: Batch, device: &Device)
     Ok(())
 }
 
-/// Whether the network takes these images and knows these labels.
-pub(crate) fn check_batch(network: &ResNet, batch: &Batch) -> Result<(), Error> {
+/// Whether the network takes these images and knows these labels; what it does to their shape.
+pub(crate) fn check_batch(network: &ResNet, batch: &Batch) -> Result<Flow, Error> {
     let classes = network.spec().head.classes;
     if let Some(&label) = batch.labels.iter().find(|&&label| label >= classes) {
         return Err(Error::LabelBeyond { label, classes });
     }
     let [_, channels, height, width] = batch.shape;
     let input = [channels, height, width];
-    residual_arch::shape::flow(network.spec(), input).map_err(|cause| Error::ImageSize { input, cause })?;
-    Ok(())
+    flow(network.spec(), input).map_err(|cause| Error::ImageSize { input, cause })
 }
 
 /// The images as a tensor, and the labels.

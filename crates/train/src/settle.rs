@@ -47,9 +47,8 @@ impl Recipe {
             }
             Some(spec) => spec.clone(),
             None => {
-                let mut spec = families::family(self.model.get_or_insert_with(|| "small".to_owned()))?;
-                spec.head.classes = classes.len();
-                spec
+                let model = self.model.get_or_insert_with(|| "small".to_owned());
+                families::family(model)?.with_classes(classes.len())
             }
         };
         spec.preprocess = match &self.preprocess {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use residual_arch::NetSpec;
 use residual_data::{DataSource, Dataset, ImageSet, OpenOptions, Split, steps_per_epoch};
 use residual_nn::ResNet;
-use residual_weights::{Checkpoint, StateDict};
+use residual_weights::{Checkpoint, StateDict, Tensor};
 
 use crate::init::initial;
 use crate::metrics::MetricsFile;
@@ -69,11 +69,8 @@ impl DataRecipe {
             Some(text) => DataSource::from(text),
             None => DataSource::from(self.path.clone()),
         };
-        let options = OpenOptions {
-            split_seed: self.split_seed,
-            holdout: self.validation,
-            ..OpenOptions::default()
-        };
+        let options =
+            OpenOptions { split_seed: self.split_seed, holdout: self.validation, ..OpenOptions::default() };
         Ok(Dataset::open(&source, &options)?)
     }
 }
@@ -91,7 +88,8 @@ impl Trainer {
         let (network, replaced_head) = initial(&plan.recipe, &plan.spec, &device())?;
         let folder = RunFolder::create(out, &plan.recipe)?;
         let progress = Progress::new(plan.fingerprint());
-        let trainer = Self { replaced_head, ..Self::assemble(plan, folder, network, StateDict::new(), progress)? };
+        let trainer =
+            Self { replaced_head, ..Self::assemble(plan, folder, network, StateDict::new(), progress)? };
         trainer.save_last()?;
         Ok(trainer)
     }
@@ -202,12 +200,26 @@ impl Trainer {
             .map_err(|error| Error::Checkpoint { path: path.clone(), reason: error.to_string() })?;
         let checkpoint =
             Checkpoint { optimiser: self.sgd.state()?, state: Some(state), ..self.for_prediction()? };
+        self.check_finite(checkpoint.tensors.iter().chain(checkpoint.optimiser.iter()))?;
         Ok(checkpoint.write(path)?)
+    }
+
+    /// A step can break the weights while its own loss was still finite; that must not replace a good file.
+    fn check_finite<'a>(
+        &self,
+        mut tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<(), Error> {
+        match tensors.find(|(_, tensor)| !tensor.data().iter().all(|value| value.is_finite())) {
+            Some((name, _)) => Err(Error::NotFinite { tensor: name.to_owned(), step: self.progress.step }),
+            None => Ok(()),
+        }
     }
 
     /// Writes `best.safetensors`.
     pub(crate) fn save_best(&self) -> Result<(), Error> {
-        Ok(self.for_prediction()?.write(self.folder.best())?)
+        let checkpoint = self.for_prediction()?;
+        self.check_finite(checkpoint.tensors.iter())?;
+        Ok(checkpoint.write(self.folder.best())?)
     }
 
     fn for_prediction(&self) -> Result<Checkpoint, Error> {

@@ -39,13 +39,16 @@ pub fn from_state_dict(spec: &NetSpec, state: StateDict, device: &Device) -> Res
 
 /// The scheme that names most of the tensors; the network's own where several do.
 pub(crate) fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
-    let named = |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
+    let named =
+        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
     let schemes = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
-    schemes.into_iter().fold((named(spec.naming), spec.naming), |best, naming| {
-        let found = named(naming);
-        if found > best.0 { (found, naming) } else { best }
-    })
-    .1
+    schemes
+        .into_iter()
+        .fold((named(spec.naming), spec.naming), |best, naming| {
+            let found = named(naming);
+            if found > best.0 { (found, naming) } else { best }
+        })
+        .1
 }
 
 /// The tensors under their canonical paths, if they are exactly the network's.
