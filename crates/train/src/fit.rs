@@ -28,7 +28,14 @@ impl Trainer {
     pub fn run(mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
         let mut session = Session { observer, stop, clock: Instant::now(), skipped: BTreeSet::new() };
         while self.progress.epoch < self.recipe.epochs {
-            let whole = self.train_epoch(&mut session)? && self.evaluate_epoch(&mut session)?;
+            let whole = match self.epoch(&mut session) {
+                // The image can be mended, or left out, and the training resumed from here.
+                Err(error @ Error::Data(_)) => {
+                    self.save(&mut session)?;
+                    return Err(error);
+                }
+                other => other?,
+            };
             self.save(&mut session)?;
             if !whole {
                 return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
@@ -40,6 +47,11 @@ impl Trainer {
         }
     }
 
+    /// What is left of this epoch; false where `stop` came first.
+    fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
+        Ok(self.train_epoch(session)? && self.evaluate_epoch(session)?)
+    }
+
     /// The batches of this epoch that are not done yet; false where `stop` came first.
     fn train_epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
         let stopped = |session: &Session<'_>| session.stop.load(Ordering::Relaxed);
@@ -48,15 +60,8 @@ impl Trainer {
             if stopped(session) {
                 return Ok(false);
             }
-            match loader.next() {
-                None => break,
-                Some(Ok(batch)) => self.train_batch(batch, session)?,
-                Some(Err(error)) => {
-                    // The image can be mended, or left out, and the training resumed from here.
-                    self.save(session)?;
-                    return Err(error.into());
-                }
-            }
+            let Some(batch) = loader.next() else { break };
+            self.train_batch(batch?, session)?;
             let every = self.recipe.checkpoint_every_steps;
             if every.is_some_and(|every| self.progress.step.is_multiple_of(every)) {
                 self.save(session)?;

@@ -52,6 +52,8 @@ pub struct Trainer {
 /// What a recipe and its data come to, before anything is written.
 struct Plan {
     recipe: Recipe,
+    rate: LearningRate,
+    steps_per_epoch: usize,
     spec: NetSpec,
     data: Dataset,
     train: ImageSet,
@@ -65,13 +67,30 @@ impl DataRecipe {
     /// # Errors
     /// [`Error::Data`].
     pub fn open(&self) -> Result<Dataset, Error> {
-        let source = match self.path.to_str() {
-            Some(text) => DataSource::from(text),
-            None => DataSource::from(self.path.clone()),
-        };
         let options =
             OpenOptions { split_seed: self.split_seed, holdout: self.validation, ..OpenOptions::default() };
-        Ok(Dataset::open(&source, &options)?)
+        Ok(Dataset::open(&self.source(), &options)?)
+    }
+
+    fn source(&self) -> DataSource {
+        match self.path.to_str() {
+            Some(text) => DataSource::from(text),
+            None => DataSource::from(self.path.clone()),
+        }
+    }
+}
+
+impl Recipe {
+    /// So that a run can be resumed, and its recipe repeated, from any folder.
+    fn make_paths_absolute(&mut self) -> Result<(), Error> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
+        if let DataSource::Path(path) = self.data.source() {
+            self.data.path = absolute(&path)?;
+        }
+        if let Some(init) = &mut self.init {
+            *init = absolute(init)?;
+        }
+        Ok(())
     }
 }
 
@@ -123,15 +142,7 @@ impl Trainer {
         velocity: StateDict,
         progress: Progress,
     ) -> Result<Self, Error> {
-        let Plan { recipe, data, train, evaluation, split, .. } = plan;
-        let steps = steps_per_epoch(train.len(), recipe.batch_size, recipe.drop_last == Some(true));
-        let rate = LearningRate::new(
-            recipe.lr,
-            recipe.schedule.clone(),
-            recipe.warmup,
-            recipe.epochs,
-            steps as u64,
-        )?;
+        let Plan { recipe, rate, steps_per_epoch, data, train, evaluation, split, .. } = plan;
         let mut sgd = Sgd::new(recipe.optimiser);
         sgd.load(velocity);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
@@ -145,7 +156,7 @@ impl Trainer {
             network,
             sgd,
             rate,
-            steps_per_epoch: steps,
+            steps_per_epoch,
             progress,
             metrics,
             replaced_head: None,
@@ -242,8 +253,17 @@ impl Plan {
         let train = data.split(Split::Train)?;
         let split = data.resolve(Split::Val)?;
         let evaluation = data.split(split)?;
-        let (recipe, spec) = recipe.settle(&data.classes, train.len())?;
-        Ok(Self { recipe, spec, data, train, evaluation, split })
+        let (mut recipe, spec) = recipe.settle(&data.classes, train.len())?;
+        recipe.make_paths_absolute()?;
+        let steps_per_epoch = steps_per_epoch(train.len(), recipe.batch_size, recipe.drop_last == Some(true));
+        let rate = LearningRate::new(
+            recipe.lr,
+            recipe.schedule.clone(),
+            recipe.warmup,
+            recipe.epochs,
+            steps_per_epoch as u64,
+        )?;
+        Ok(Self { recipe, rate, steps_per_epoch, spec, data, train, evaluation, split })
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -31,6 +31,7 @@ fn a_recipe_is_checked_before_anything_is_written() {
     assert!(matches!(refused(|r| r.network = Some(toy::network(4))), Error::ClassesDiffer { .. }));
     assert!(matches!(refused(|r| r.freeze = vec!["layer1".into()]), Error::UnknownLayer { .. }));
     assert!(matches!(refused(|r| (r.batch_size, r.drop_last) = (50, Some(true))), Error::NoFullBatch { .. }));
+    assert!(matches!(refused(|r| r.warmup = Warmup::Epochs(3.0)), Error::WarmupTooLong { .. }));
     let error = refused(|r| {
         let mut spec = toy::network(3);
         spec.stages[1].blocks[0].shortcut = residual_arch::Shortcut::Identity;
@@ -236,9 +237,15 @@ fn a_corrupt_image_stops_the_training_or_is_left_out() {
         fs::write(data.path().join(split).join("clay/01.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     }
     let run = runs.path().join("run");
-    let trainer = Trainer::begin(&recipe, &run).unwrap();
-    let error = trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
+    let stopped = |trainer: Trainer| trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
+    let error = stopped(Trainer::begin(&recipe, &run).unwrap());
     assert!(matches!(error, Error::Data(_)) && error.to_string().contains("train/clay/01.png"), "{error}");
+    // Mended, the training goes on to the image in the other split, and loses no step over it.
+    fs::copy(data.path().join("train/clay/02.png"), data.path().join("train/clay/01.png")).unwrap();
+    let error = stopped(Trainer::resume(&run).unwrap());
+    assert!(matches!(error, Error::Data(_)) && error.to_string().contains("val/clay/01.png"), "{error}");
+    assert_eq!(Trainer::resume(&run).unwrap().steps_done(), 4);
+    fs::write(data.path().join("train/clay/01.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
 
     let mut trainer = Trainer::resume(&run).unwrap();
     trainer.set_skip_bad(true);

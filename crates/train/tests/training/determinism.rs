@@ -1,6 +1,7 @@
 //! The same bits, whatever interrupts a training and however many threads it has.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -118,6 +119,12 @@ fn the_written_recipe_repeats_the_training() {
     toy::train(&open, &first);
     toy::train(&Recipe::read(first.join("recipe.toml")).unwrap(), &again);
     assert_eq!(toy::Result::of(&first), toy::Result::of(&again));
+
+    let here = tempfile::tempdir_in(".").unwrap();
+    toy::images(here.path(), 3, 11, 4, 8);
+    let relative = Path::new(here.path().file_name().unwrap());
+    let trainer = Trainer::begin(&toy::recipe(relative), runs.path().join("relative")).unwrap();
+    assert!(trainer.recipe().data.path.is_absolute());
 
     let other = runs.path().join("other");
     toy::train(&Recipe { seed: 12, ..open }, &other);
