@@ -47,10 +47,36 @@ impl Preprocess {
     /// The evaluation transform of ImageNet classifiers: shorter side to `resize`, centre crop of
     /// `crop` x `crop`, ImageNet's normalisation (He et al. 2015, section 3.4).
     pub fn imagenet(resize: usize, crop: usize) -> Self {
-        Self {
-            resize: Some(Resize::ShorterSide(resize)),
-            crop: Some([crop, crop]),
-            ..Self::normalise_only()
-        }
+        Self { resize: Some(Resize::ShorterSide(resize)), crop: Some([crop, crop]), ..Self::normalise_only() }
     }
+    /// The same preprocessing for an input of another size, `[channels, height, width]`; see
+    /// [`NetSpec::with_input`](crate::NetSpec::with_input).
+    pub fn with_input(mut self, [channels, height, width]: [usize; 3]) -> Self {
+        self.resize = match (self.resize, self.crop) {
+            (Some(Resize::ShorterSide(side)), Some([h, w])) => {
+                Some(Resize::ShorterSide(in_proportion(side, height.min(width), h.min(w))))
+            }
+            (Some(Resize::ShorterSide(_)), None) => Some(Resize::ShorterSide(height.min(width))),
+            (Some(Resize::Exact([h, w])), Some([crop_h, crop_w])) => {
+                Some(Resize::Exact([in_proportion(h, height, crop_h), in_proportion(w, width, crop_w)]))
+            }
+            (Some(Resize::Exact(_)), None) => Some(Resize::Exact([height, width])),
+            (None, _) => None,
+        };
+        self.crop = self.crop.map(|_| [height, width]);
+        for values in [&mut self.mean, &mut self.std] {
+            match (values.len(), channels) {
+                (3, 1) => *values = vec![values.iter().sum::<f32>() / 3.0],
+                (1, 3) => *values = vec![values[0]; 3],
+                _ => {}
+            }
+        }
+        self
+    }
+}
+
+/// `side * new / old`, to the nearest whole number.
+fn in_proportion(side: usize, new: usize, old: usize) -> usize {
+    let (side, new, old) = (side as u128, new as u128, old.max(1) as u128);
+    usize::try_from((side * new + old / 2) / old).unwrap_or(usize::MAX)
 }

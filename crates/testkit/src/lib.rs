@@ -1,1 +1,9 @@
-//! Naive references, golden files and tolerances that the other crates are held against.
+//! Golden references and tolerances that the other crates are held against.
+//!
+//! A [`golden::Golden`] file holds what PyTorch computes in float64 for one network or block. It
+//! stores no weights: [`formula`] gives them, so that any implementation can rebuild the same network,
+//! run it, and hold its numbers against the file with [`compare`].
+
+pub mod compare;
+pub mod formula;
+pub mod golden;

@@ -1,1 +1,34 @@
 //! Named tensors on disk: safetensors, PyTorch checkpoints, trained networks.
+//!
+//! - [`read`] reads any supported file into a [`StateDict`], told by its content and not by its name;
+//! - [`safetensors::write`] writes one, the same bits for the same tensors;
+//! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
+//! - [`recognise`] names the family member that bare tensors belong to;
+//! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
+//!   [`Weights`] reads either that or bare tensors;
+//! - [`write_atomically`] replaces a file as a whole or not at all.
+//!
+//! Files are not trusted. PyTorch's pickles are interpreted by a machine that builds plain values and calls
+//! nothing; sizes are compared with the file's before memory is taken. Every tensor is held as f32: other
+//! floating-point types and integers (such as `num_batches_tracked`) are converted, correctly rounded.
+
+mod atomic;
+mod catalogue;
+mod checkpoint;
+mod element;
+mod error;
+mod matching;
+mod pickle;
+mod read;
+pub mod safetensors;
+mod state_dict;
+mod tensor;
+
+pub use atomic::write_atomically;
+pub use catalogue::{Recognised, recognise};
+pub use checkpoint::{Checkpoint, Weights};
+pub use error::Error;
+pub use matching::{Mismatch, Misshapen, match_tensors};
+pub use read::{read, read_bytes};
+pub use state_dict::StateDict;
+pub use tensor::Tensor;

@@ -1,0 +1,199 @@
+//! One residual block as data: `y = act(F(x) + S(x))`.
+
+use std::fmt;
+
+use crate::Shortcut;
+
+/// A block: its branch `F`, and its shortcut `S`.
+///
+/// The number of input channels is not part of a block: it is what the layer before gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockSpec {
+    /// Which convolutions the branch is made of.
+    pub kind: BlockKind,
+    /// Where normalisation and activation stand.
+    pub order: Order,
+    /// Output channels of the branch.
+    pub channels: usize,
+    /// Channels between the branch's convolutions: of the only inner map of a basic block, of both
+    /// inner maps of a bottleneck.
+    pub width: usize,
+    /// Stride of the block, held by its first 3x3 convolution.
+    pub stride: usize,
+    /// Groups of the 3x3 convolution of a bottleneck, of both of a basic block (ResNeXt, Xie et al. 2017).
+    pub groups: usize,
+    /// Squeeze-and-excitation at the end of the branch (Hu et al. 2018), with this many channels in
+    /// its middle.
+    pub squeeze_excite: Option<usize>,
+    /// Start with the scale of the branch's last batch norm at zero, so that the block begins as its
+    /// shortcut (Goyal et al. 2017, section 5.1). Has no effect on pre-activation blocks, which end in a
+    /// convolution.
+    pub zero_init: bool,
+    /// The path beside the branch.
+    pub shortcut: Shortcut,
+}
+
+/// The convolutions of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BlockKind {
+    /// 3x3 with the stride, 3x3 (He et al. 2015, figure 5 left).
+    Basic,
+    /// 1x1, 3x3 with the stride, 1x1 (He et al. 2015, figure 5 right; the stride on the 3x3 as
+    /// torchvision has it).
+    Bottleneck,
+}
+
+/// The order of convolution, batch norm (BN) and ReLU in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// conv-BN-ReLU, the last ReLU after the addition (He et al. 2015).
+    PostActivation,
+    /// BN-ReLU-conv, nothing after the addition (He et al. 2016). A shortcut that changes the shape
+    /// takes its input after the first BN-ReLU and has no BN of its own.
+    PreActivation,
+}
+
+impl BlockSpec {
+    /// conv3-BN-ReLU-conv3-BN, add, ReLU, with an identity shortcut.
+    ///
+    /// ```
+    /// use residual_arch::{BlockSpec, Shortcut};
+    /// let block = BlockSpec::basic(64);
+    /// assert_eq!(block.shortcut, Shortcut::Identity);
+    /// ```
+    pub fn basic(channels: usize) -> Self {
+        Self {
+            kind: BlockKind::Basic,
+            order: Order::PostActivation,
+            channels,
+            width: channels,
+            stride: 1,
+            groups: 1,
+            squeeze_excite: None,
+            zero_init: false,
+            shortcut: Shortcut::Identity,
+        }
+    }
+
+    /// A basic block with a 1x1 convolution and BN as its shortcut.
+    pub fn projection(channels: usize, stride: usize) -> Self {
+        Self { stride, shortcut: Shortcut::projection(channels, stride), ..Self::basic(channels) }
+    }
+
+    /// conv1-BN-ReLU-conv3-BN-ReLU-conv1-BN, add, ReLU. The shortcut is a projection exactly when
+    /// `stride != 1` or `in_channels != channels`, else the identity.
+    pub fn bottleneck(in_channels: usize, width: usize, channels: usize, stride: usize) -> Self {
+        Self {
+            kind: BlockKind::Bottleneck,
+            width,
+            stride,
+            shortcut: Shortcut::fitting(in_channels, channels, stride),
+            ..Self::basic(channels)
+        }
+    }
+
+    /// The same layers in pre-activation order.
+    pub fn preactivation(self) -> Self {
+        Self { order: Order::PreActivation, ..self }
+    }
+
+    /// The same layers without a shortcut: the control of every experiment.
+    pub fn plain(self) -> Self {
+        Self { shortcut: Shortcut::None, ..self }
+    }
+
+    /// Whether the block is a plain one.
+    pub fn is_plain(&self) -> bool {
+        self.shortcut == Shortcut::None
+    }
+
+    /// The convolutions of the branch in order, for an input of `in_channels`.
+    pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
+        let conv = |i, o, kernel, stride, groups| Convolution {
+            in_channels: i,
+            out_channels: o,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            groups,
+        };
+        match self.kind {
+            BlockKind::Basic => vec![
+                conv(in_channels, self.width, 3, self.stride, self.groups),
+                conv(self.width, self.channels, 3, 1, self.groups),
+            ],
+            BlockKind::Bottleneck => vec![
+                conv(in_channels, self.width, 1, 1, 1),
+                conv(self.width, self.width, 3, self.stride, self.groups),
+                conv(self.width, self.channels, 1, 1, 1),
+            ],
+        }
+    }
+}
+
+/// A square two-dimensional convolution without bias, weight `[out, in / groups, kernel, kernel]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convolution {
+    /// Input channels.
+    pub in_channels: usize,
+    /// Output channels.
+    pub out_channels: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Zero padding on every side.
+    pub padding: usize,
+    /// Groups.
+    pub groups: usize,
+}
+
+impl Convolution {
+    /// Shape of the weight, `[out, in / groups, kernel, kernel]`. Zero groups count as one: the shape
+    /// check names that error.
+    pub fn weight(&self) -> [usize; 4] {
+        [self.out_channels, self.in_channels / self.groups.max(1), self.kernel, self.kernel]
+    }
+
+    /// Side of the output for an input of side `side`: `(side + 2 padding - kernel) / stride + 1`,
+    /// `None` where the kernel does not fit.
+    pub fn output_side(&self, side: usize) -> Option<usize> {
+        output_side(side, self.kernel, self.stride, self.padding)
+    }
+}
+
+/// Side of a convolution's or pool's output, `(side + 2 padding - kernel) / stride + 1` rounded down;
+/// `None` where the kernel does not fit or the stride is zero.
+pub(crate) fn output_side(side: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
+    let padded = side.saturating_add(padding.saturating_mul(2));
+    Some(padded.checked_sub(kernel)?.checked_div(stride)?.saturating_add(1))
+}
+
+impl fmt::Display for BlockSpec {
+    /// `bottleneck 128-512, stride 2, groups 32`: the width inside where it differs, the channels, and
+    /// what is out of the ordinary.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            BlockKind::Basic => "basic",
+            BlockKind::Bottleneck => "bottleneck",
+        };
+        write!(f, "{kind} ")?;
+        if self.width != self.channels {
+            write!(f, "{}-", self.width)?;
+        }
+        write!(f, "{}", self.channels)?;
+        if self.stride != 1 {
+            write!(f, ", stride {}", self.stride)?;
+        }
+        if self.groups != 1 {
+            write!(f, ", groups {}", self.groups)?;
+        }
+        if let Some(reduced) = self.squeeze_excite {
+            write!(f, ", squeeze {reduced}")?;
+        }
+        if self.order == Order::PreActivation {
+            write!(f, ", pre-activation")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! Networks by name.
+//!
+//! | names | networks |
+//! | --- | --- |
+//! | `small` | 3x3 stem, stages of 32, 64 and 128 channels with two basic blocks each, for 32x32 images |
+//! | `resnet18`, `34`, `50`, `101`, `152` | He et al. 2015, table 1; stride on the 3x3 convolution, as torchvision has them |
+//! | `wide_resnet50_2`, `101_2`, `resnext50_32x4d`, `101_32x8d`, `101_64x4d` | torchvision's (Zagoruyko and Komodakis 2016; Xie et al. 2017) |
+//! | `resnet26d`, `34d`, `50d`, `101d`, `152d`, `resnet26t` | timm's: ResNet-D (He et al. 2019), and its tiered stem |
+//! | `seresnet18`, `34`, `50`, `101`, `152` | timm's: squeeze-and-excitation (Hu et al. 2018) |
+//! | `resnetv2_50`, `101`, `152`, `50d` | timm's: pre-activation (He et al. 2016) |
+//! | `cifar_resnet{6n+2}` | He et al. 2015, section 4.2, with its parameter-free shortcuts (option A); `cifar_resnet{6n+2}_b` with projections (option B) |
+//! | `cifar_plain{6n+2}` | the same without shortcuts |
+//! | `cifar_preact{6n+2 or 9n+2}` | pre-activation (He et al. 2016), see below |
+//! | `wrn_{6n+4}_{k}` | wide residual networks (Zagoruyko and Komodakis 2016), pre-activation |
+//!
+//! The aliases `small_resnet` and `timm_X` (X with timm's tensor names) are those of the golden files.
+//!
+//! **Basic or bottleneck.** Many depths fit both `6n + 2` and `9n + 2`. `cifar_preact{d}` has basic
+//! blocks where `d = 6n + 2` up to depth 110, the deepest basic network of He et al. 2016, and
+//! bottlenecks where `d = 9n + 2` above it (their 164 and 1001); a depth that fits only one form gets
+//! that one. `cifar_preact{d}_basic` and `cifar_preact{d}_bottleneck` say it outright.
+
+mod cifar;
+mod imagenet;
+
+use thiserror::Error;
+
+use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemSpec};
+
+/// The most blocks that a name or a file may stand for.
+pub(crate) const MAX_BLOCKS: usize = 100_000;
+
+/// A name that is no network's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no network is called `{name}`{}{}", reason_text(.reason), suggestion_text(.suggestions))]
+pub struct UnknownModel {
+    /// The name as given.
+    pub name: String,
+    /// What is wrong with it, where it follows a pattern but its numbers do not fit.
+    pub reason: Option<String>,
+    /// Names close to it, nearest first.
+    pub suggestions: Vec<String>,
+}
+
+fn reason_text(reason: &Option<String>) -> String {
+    reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
+}
+
+fn suggestion_text(suggestions: &[String]) -> String {
+    let quoted: Vec<_> = suggestions.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        None => format!("; there are {} and {}", FIXED.join(", "), PATTERNS.join(", ")),
+        Some((last, [])) => format!("; did you mean {last}?"),
+        Some((last, rest)) => format!("; did you mean {} or {last}?", rest.join(", ")),
+    }
+}
+
+/// The patterns of the parametric names.
+pub const PATTERNS: [&str; 6] = [
+    "cifar_resnet{6n+2}",
+    "cifar_resnet{6n+2}_b",
+    "cifar_plain{6n+2}",
+    "cifar_preact{6n+2}",
+    "cifar_preact{9n+2}",
+    "wrn_{6n+4}_{k}",
+];
+
+/// The names without a free number.
+const FIXED: [&str; 26] = [
+    "small",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "resnet26d",
+    "resnet34d",
+    "resnet50d",
+    "resnet101d",
+    "resnet152d",
+    "resnet26t",
+    "seresnet18",
+    "seresnet34",
+    "seresnet50",
+    "seresnet101",
+    "seresnet152",
+    "resnetv2_50",
+    "resnetv2_101",
+    "resnetv2_152",
+    "resnetv2_50d",
+];
+
+/// Of the parametric families, what the papers report.
+const MEMBERS: [&str; 25] = [
+    "cifar_resnet20",
+    "cifar_resnet32",
+    "cifar_resnet44",
+    "cifar_resnet56",
+    "cifar_resnet110",
+    "cifar_resnet1202",
+    "cifar_resnet20_b",
+    "cifar_resnet32_b",
+    "cifar_resnet56_b",
+    "cifar_resnet110_b",
+    "cifar_plain20",
+    "cifar_plain32",
+    "cifar_plain44",
+    "cifar_plain56",
+    "cifar_plain110",
+    "cifar_preact20",
+    "cifar_preact56",
+    "cifar_preact110",
+    "cifar_preact164",
+    "cifar_preact1001",
+    "wrn_16_4",
+    "wrn_16_8",
+    "wrn_22_8",
+    "wrn_28_10",
+    "wrn_40_4",
+];
+
+/// The names of all networks: every fixed name, and the members of the parametric families that the
+/// papers report.
+pub fn all() -> Vec<&'static str> {
+    FIXED.iter().chain(&MEMBERS).copied().collect()
+}
+
+/// The network called `name`.
+///
+/// CIFAR networks and `small` have 10 classes, 32x32 inputs and no resizing; the others 1000 classes,
+/// 224x224 inputs, and the evaluation transform of ImageNet classifiers.
+///
+/// # Errors
+/// [`UnknownModel`], with the nearest names.
+///
+/// ```
+/// use residual_arch::families::family;
+/// assert_eq!(family("cifar_resnet20")?.depth_in_blocks(), 9);
+/// let error = family("resnet19").unwrap_err();
+/// assert!(error.suggestions.contains(&"resnet18".to_string()));
+/// # Ok::<(), residual_arch::families::UnknownModel>(())
+/// ```
+pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
+    if let Some(spec) = name.strip_prefix("timm_").and_then(imagenet::network) {
+        return Ok(NetSpec { naming: Naming::Timm, ..spec });
+    }
+    if name == "small" || name == "small_resnet" {
+        return Ok(small());
+    }
+    if let Some(spec) = imagenet::network(name) {
+        return Ok(spec);
+    }
+    match cifar::network(name) {
+        Some(Ok(spec)) => Ok(spec),
+        Some(Err(misfit)) => Err(UnknownModel {
+            name: name.into(),
+            reason: Some(misfit.reason),
+            suggestions: misfit.suggestions,
+        }),
+        None => Err(UnknownModel { name: name.into(), reason: None, suggestions: nearest(name) }),
+    }
+}
+
+/// Up to three names that differ from `name` by a few edits.
+fn nearest(name: &str) -> Vec<String> {
+    let wanted: String = name.chars().take(64).collect::<String>().to_lowercase().replace(['-', ' '], "_");
+    let wanted = wanted.strip_prefix("timm_").unwrap_or(&wanted);
+    let joined = |text: &str| text.replace('_', "");
+    // Parts in another order, as `resnet50v2`, count as one edit.
+    let sorted = |text: &str| {
+        let mut letters: Vec<_> = joined(text).chars().collect();
+        letters.sort_unstable();
+        String::from_iter(letters)
+    };
+    let distance = |known: &str| {
+        let as_is = strsim::damerau_levenshtein(wanted, known);
+        let joined = strsim::damerau_levenshtein(&joined(wanted), &joined(known));
+        let reordered = strsim::damerau_levenshtein(&sorted(wanted), &sorted(known)) + 1;
+        let beginning = if wanted.len() >= 3 && known.starts_with(wanted) { 1 } else { usize::MAX };
+        as_is.min(joined).min(reordered).min(beginning)
+    };
+    let mut known: Vec<_> = all().into_iter().map(|known| (distance(known), known)).collect();
+    known.sort_by_key(|&(distance, _)| distance);
+    let best = known[0].0;
+    let close = |distance: usize| distance <= 3 && distance * 2 < wanted.len() && distance <= best + 1;
+    known.into_iter().filter(|&(d, _)| close(d)).take(3).map(|(_, name)| name.to_string()).collect()
+}
+
+/// The 32-64-128 network for 32x32 images.
+fn small() -> NetSpec {
+    let stage = |first: BlockSpec, channels| StageSpec { blocks: vec![first, BlockSpec::basic(channels)] };
+    NetSpec {
+        name: "small".into(),
+        naming: Naming::Sequential,
+        input: [3, 32, 32],
+        stem: StemSpec::cifar(32),
+        stages: vec![
+            stage(BlockSpec::basic(32), 32),
+            stage(BlockSpec::projection(64, 2), 64),
+            stage(BlockSpec::projection(128, 2), 128),
+        ],
+        head: HeadSpec::new(10),
+        stochastic_depth: 0.0,
+        preprocess: Preprocess::normalise_only(),
+    }
+}

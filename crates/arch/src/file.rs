@@ -1,0 +1,339 @@
+//! The written form of a [`NetSpec`]: what may be left out, and how it is filled in.
+//!
+//! A block that leaves out its shortcut gets the fitting one; equal neighbours are written once with
+//! `repeat`. Reading then writing gives the shortest form.
+
+use serde::{Deserialize, Serialize};
+
+use crate::families::MAX_BLOCKS;
+use crate::{
+    ArchError, BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
+    StageSpec, StemConv, StemSpec,
+};
+
+impl NetSpec {
+    /// Reads a specification from TOML.
+    ///
+    /// # Errors
+    /// [`ArchError::ReadToml`], with line and column. Whether the network can be built is for
+    /// [`crate::shape::flow`] to say.
+    pub fn from_toml(text: &str) -> Result<Self, ArchError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// Writes the specification as TOML, in its shortest form.
+    ///
+    /// # Errors
+    /// [`ArchError::WriteToml`]; no specification is known to cause it.
+    pub fn to_toml(&self) -> Result<String, ArchError> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Reads a specification from JSON.
+    ///
+    /// # Errors
+    /// [`ArchError::Json`], with line and column.
+    pub fn from_json(text: &str) -> Result<Self, ArchError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Writes the specification as JSON on one line, in its shortest form.
+    ///
+    /// # Errors
+    /// [`ArchError::Json`]; no specification is known to cause it.
+    pub fn to_json(&self) -> Result<String, ArchError> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetFile {
+    name: String,
+    #[serde(default = "torchvision")]
+    naming: Naming,
+    input: [usize; 3],
+    #[serde(default, skip_serializing_if = "is_default")]
+    stochastic_depth: f64,
+    stem: StemFile,
+    #[serde(default)]
+    stages: Vec<StageFile>,
+    head: HeadSpec,
+    #[serde(default = "Preprocess::normalise_only")]
+    preprocess: Preprocess,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StemFile {
+    convs: Vec<StemConvFile>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    bare: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pool: Option<MaxPool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StemConvFile {
+    channels: usize,
+    kernel: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    stride: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    padding: Option<usize>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StageFile {
+    blocks: Vec<BlockFile>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlockFile {
+    kind: KindFile,
+    channels: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<usize>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    stride: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    groups: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
+    preactivation: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    squeeze_excite: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    zero_init: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shortcut: Option<ShortcutFile>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    repeat: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindFile {
+    Basic,
+    Bottleneck,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum ShortcutFile {
+    None {},
+    Identity {},
+    Projection {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<usize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stride: Option<usize>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        average_pool: bool,
+    },
+    ZeroPad {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<usize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stride: Option<usize>,
+    },
+}
+
+fn torchvision() -> Naming {
+    Naming::Torchvision
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A basic block's width is its channels unless said otherwise; a bottleneck's a quarter of them.
+fn usual_width(kind: BlockKind, channels: usize) -> usize {
+    match kind {
+        BlockKind::Basic => channels,
+        BlockKind::Bottleneck => channels / 4,
+    }
+}
+
+/// `value` if it is not the usual one.
+fn unusual(value: usize, usual: usize) -> Option<usize> {
+    (value != usual).then_some(value)
+}
+
+impl TryFrom<NetFile> for NetSpec {
+    type Error = String;
+
+    fn try_from(file: NetFile) -> Result<Self, String> {
+        let stem = StemSpec::from(file.stem);
+        let mut channels = stem.channels();
+        let mut stages = Vec::with_capacity(file.stages.len());
+        let mut room = MAX_BLOCKS;
+        for (index, stage) in file.stages.into_iter().enumerate() {
+            let mut blocks = Vec::new();
+            for block in stage.blocks {
+                if block.repeat == 0 {
+                    return Err(format!("stage{}: `repeat = 0`; leave the block out instead", index + 1));
+                }
+                // A few bytes of file could ask for all the memory there is.
+                room = room
+                    .checked_sub(block.repeat)
+                    .ok_or_else(|| format!("stage{}: more than {MAX_BLOCKS} blocks", index + 1))?;
+                for _ in 0..block.repeat {
+                    blocks.push(block.read(channels));
+                    channels = block.channels;
+                }
+            }
+            stages.push(StageSpec { blocks });
+        }
+        Ok(Self {
+            name: file.name,
+            naming: file.naming,
+            input: file.input,
+            stem,
+            stages,
+            head: file.head,
+            stochastic_depth: file.stochastic_depth,
+            preprocess: file.preprocess,
+        })
+    }
+}
+
+impl From<NetSpec> for NetFile {
+    fn from(spec: NetSpec) -> Self {
+        let mut channels = spec.stem.channels();
+        let mut stages = Vec::with_capacity(spec.stages.len());
+        for stage in &spec.stages {
+            let mut blocks: Vec<BlockFile> = Vec::new();
+            for block in &stage.blocks {
+                let written = BlockFile::write(block, channels);
+                channels = block.channels;
+                match blocks.last_mut() {
+                    Some(last) if (BlockFile { repeat: last.repeat, ..written }) == *last => last.repeat += 1,
+                    _ => blocks.push(written),
+                }
+            }
+            stages.push(StageFile { blocks });
+        }
+        Self {
+            name: spec.name,
+            naming: spec.naming,
+            input: spec.input,
+            stochastic_depth: spec.stochastic_depth,
+            stem: spec.stem.into(),
+            stages,
+            head: spec.head,
+            preprocess: spec.preprocess,
+        }
+    }
+}
+
+impl From<StemFile> for StemSpec {
+    fn from(file: StemFile) -> Self {
+        let conv = |conv: StemConvFile| StemConv {
+            channels: conv.channels,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: conv.padding.unwrap_or(conv.kernel / 2),
+        };
+        Self { convs: file.convs.into_iter().map(conv).collect(), bare: file.bare, pool: file.pool }
+    }
+}
+
+impl From<StemSpec> for StemFile {
+    fn from(stem: StemSpec) -> Self {
+        let conv = |conv: StemConv| StemConvFile {
+            channels: conv.channels,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: unusual(conv.padding, conv.kernel / 2),
+        };
+        Self { convs: stem.convs.into_iter().map(conv).collect(), bare: stem.bare, pool: stem.pool }
+    }
+}
+
+impl BlockFile {
+    fn read(&self, in_channels: usize) -> BlockSpec {
+        let kind = match self.kind {
+            KindFile::Basic => BlockKind::Basic,
+            KindFile::Bottleneck => BlockKind::Bottleneck,
+        };
+        BlockSpec {
+            kind,
+            order: if self.preactivation { Order::PreActivation } else { Order::PostActivation },
+            channels: self.channels,
+            width: self.width.unwrap_or(usual_width(kind, self.channels)),
+            stride: self.stride,
+            groups: self.groups,
+            squeeze_excite: self.squeeze_excite,
+            zero_init: self.zero_init,
+            shortcut: match self.shortcut {
+                Some(shortcut) => shortcut.read(self.channels, self.stride),
+                None => Shortcut::fitting(in_channels, self.channels, self.stride),
+            },
+        }
+    }
+
+    fn write(block: &BlockSpec, in_channels: usize) -> Self {
+        let fitting = Shortcut::fitting(in_channels, block.channels, block.stride);
+        Self {
+            kind: match block.kind {
+                BlockKind::Basic => KindFile::Basic,
+                BlockKind::Bottleneck => KindFile::Bottleneck,
+            },
+            channels: block.channels,
+            width: unusual(block.width, usual_width(block.kind, block.channels)),
+            stride: block.stride,
+            groups: block.groups,
+            preactivation: block.order == Order::PreActivation,
+            squeeze_excite: block.squeeze_excite,
+            zero_init: block.zero_init,
+            shortcut: (block.shortcut != fitting)
+                .then(|| ShortcutFile::write(block.shortcut, block.channels, block.stride)),
+            repeat: 1,
+        }
+    }
+}
+
+impl ShortcutFile {
+    fn read(self, block_channels: usize, block_stride: usize) -> Shortcut {
+        match self {
+            Self::None {} => Shortcut::None,
+            Self::Identity {} => Shortcut::Identity,
+            Self::Projection { channels, stride, average_pool } => Shortcut::Projection {
+                channels: channels.unwrap_or(block_channels),
+                stride: stride.unwrap_or(block_stride),
+                average_pool,
+            },
+            Self::ZeroPad { channels, stride } => Shortcut::ZeroPad {
+                channels: channels.unwrap_or(block_channels),
+                stride: stride.unwrap_or(block_stride),
+            },
+        }
+    }
+
+    fn write(shortcut: Shortcut, block_channels: usize, block_stride: usize) -> Self {
+        match shortcut {
+            Shortcut::None => Self::None {},
+            Shortcut::Identity => Self::Identity {},
+            Shortcut::Projection { channels, stride, average_pool } => Self::Projection {
+                channels: unusual(channels, block_channels),
+                stride: unusual(stride, block_stride),
+                average_pool,
+            },
+            Shortcut::ZeroPad { channels, stride } => Self::ZeroPad {
+                channels: unusual(channels, block_channels),
+                stride: unusual(stride, block_stride),
+            },
+        }
+    }
+}

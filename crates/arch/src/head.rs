@@ -1,0 +1,44 @@
+//! What stands after the last stage.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// (BN and ReLU,) global average pool, (dropout,) linear layer: logits `[B, classes]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSpec {
+    /// Number of classes.
+    pub classes: usize,
+    /// BN and ReLU first: needed after pre-activation blocks, whose output is not activated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub norm: bool,
+    /// Probability of dropping a feature before the linear layer, in training.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+impl HeadSpec {
+    /// Global average pool and linear layer.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, norm: false, dropout: 0.0 }
+    }
+}
+
+impl fmt::Display for HeadSpec {
+    /// `average pool, linear 1000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.norm {
+            write!(f, "BN, ReLU, ")?;
+        }
+        write!(f, "average pool, ")?;
+        if self.dropout != 0.0 {
+            write!(f, "dropout {}, ", self.dropout)?;
+        }
+        write!(f, "linear {}", self.classes)
+    }
+}

@@ -1,0 +1,105 @@
+//! A whole network as data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile};
+
+/// A residual network: stem, stages of blocks, head, and what its images go through first.
+///
+/// Serialises to TOML and JSON; `docs/spec.md` shows the format. A value of this type may be wrong
+/// (that is what [`crate::shape`] is for); a network is built only from one that was checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "NetFile", into = "NetFile")]
+pub struct NetSpec {
+    /// Name, for people.
+    pub name: String,
+    /// The scheme that names this network's tensors in files.
+    pub naming: Naming,
+    /// Input `[channels, height, width]` that it is meant for. Other sizes work where the shape
+    /// check passes.
+    pub input: [usize; 3],
+    /// Before the stages.
+    pub stem: StemSpec,
+    /// The stages in order.
+    pub stages: Vec<StageSpec>,
+    /// After the stages.
+    pub head: HeadSpec,
+    /// Probability `p` of dropping the last block's branch in training; block `l` of `L` (counted
+    /// from 1) is dropped with probability `p l / L` (Huang et al. 2016, the linear rule).
+    pub stochastic_depth: f64,
+    /// What images go through before the stem.
+    pub preprocess: Preprocess,
+}
+
+/// Blocks at one resolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageSpec {
+    /// The blocks in order.
+    pub blocks: Vec<BlockSpec>,
+}
+
+/// A scheme of tensor names. [`crate::names`] writes every tensor's name in each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Naming {
+    /// `conv1.weight`, `layer1.0.bn2.bias`, `layer2.0.downsample.0.weight`, `fc.weight`.
+    Torchvision,
+    /// timm's: torchvision's where they agree, `conv1.0.weight`, `layer1.0.se.fc1.weight`,
+    /// `stages.0.blocks.0.norm1.weight`, `head.fc.weight` where not.
+    Timm,
+    /// `conv1.weight`, `layer1.0.bn2.bias`, `linear.weight`: CIFAR checkpoints.
+    Cifar,
+    /// `stem.0.weight`, `stage1.0.residual.3.weight`, `head.2.weight`: modules numbered by
+    /// `nn.Sequential`.
+    Sequential,
+}
+
+impl NetSpec {
+    /// Every block with its stage (from 1) and its place in the stage (from 0), in order.
+    pub fn blocks(&self) -> impl Iterator<Item = (BlockPath, &BlockSpec)> {
+        self.stages.iter().enumerate().flat_map(|(s, stage)| {
+            stage
+                .blocks
+                .iter()
+                .enumerate()
+                .map(move |(b, block)| (BlockPath { stage: s + 1, block: b }, block))
+        })
+    }
+
+    /// The same network with another number of classes.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        self.head.classes = classes;
+        self
+    }
+
+    /// The same network meant for another input, `[channels, height, width]`.
+    ///
+    /// The preprocessing follows: a centre crop becomes `height` x `width` and the resizing before it
+    /// keeps its proportion to the crop. Between grey and RGB, the normalisation's means and deviations
+    /// are averaged or repeated.
+    pub fn with_input(mut self, input: [usize; 3]) -> Self {
+        self.input = input;
+        self.preprocess = self.preprocess.with_input(input);
+        self
+    }
+
+    /// Number of blocks.
+    pub fn depth_in_blocks(&self) -> usize {
+        self.stages.iter().map(|stage| stage.blocks.len()).sum()
+    }
+}
+
+/// Where a block stands. Displays as `stage3.block0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockPath {
+    /// Stage, counted from 1.
+    pub stage: usize,
+    /// Block in the stage, counted from 0.
+    pub block: usize,
+}
+
+impl std::fmt::Display for BlockPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stage{}.block{}", self.stage, self.block)
+    }
+}

@@ -1,0 +1,107 @@
+//! What stands before the first stage.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::output_side;
+
+/// Convolutions, each followed by BN and ReLU, then at most one max pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StemSpec {
+    /// The convolutions in order; at least one.
+    pub convs: Vec<StemConv>,
+    /// Whether the last convolution stands without BN and ReLU, because the first block begins with
+    /// them (pre-activation networks).
+    pub bare: bool,
+    /// Max pool at the end.
+    pub pool: Option<MaxPool>,
+}
+
+/// A square convolution of the stem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StemConv {
+    /// Output channels.
+    pub channels: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding on every side.
+    pub padding: usize,
+}
+
+/// A square max pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPool {
+    /// Side of the window.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Padding on every side, with minus infinity.
+    pub padding: usize,
+}
+
+impl StemConv {
+    /// A convolution that keeps the map's size at stride 1: padding is half the kernel.
+    pub fn same(channels: usize, kernel: usize, stride: usize) -> Self {
+        Self { channels, kernel, stride, padding: kernel / 2 }
+    }
+}
+
+impl StemSpec {
+    /// One 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
+    pub fn cifar(channels: usize) -> Self {
+        Self { convs: vec![StemConv::same(channels, 3, 1)], bare: false, pool: None }
+    }
+
+    /// 7x7 with stride 2, 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
+    pub fn imagenet() -> Self {
+        Self { convs: vec![StemConv::same(64, 7, 2)], bare: false, pool: Some(MaxPool::HALVING) }
+    }
+
+    /// Three 3x3 convolutions in place of the 7x7 one, the first with stride 2 (ResNet-C/D, He et
+    /// al. 2019, section 4.2), then the same max pool.
+    pub fn deep(first: usize, second: usize, third: usize) -> Self {
+        let convs =
+            vec![StemConv::same(first, 3, 2), StemConv::same(second, 3, 1), StemConv::same(third, 3, 1)];
+        Self { convs, bare: false, pool: Some(MaxPool::HALVING) }
+    }
+
+    /// Output channels: those of the last convolution, zero if there is none.
+    pub fn channels(&self) -> usize {
+        self.convs.last().map_or(0, |conv| conv.channels)
+    }
+
+    /// Whether convolution `index`, counted from 0, is followed by BN and ReLU.
+    pub fn has_norm(&self, index: usize) -> bool {
+        !(self.bare && index + 1 == self.convs.len())
+    }
+}
+
+impl fmt::Display for StemSpec {
+    /// `7x7 conv 64, stride 2, max pool 3x3, stride 2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stride = |stride| if stride == 1 { String::new() } else { format!(", stride {stride}") };
+        let convs = self.convs.iter().map(|StemConv { channels, kernel, stride: s, .. }| {
+            format!("{kernel}x{kernel} conv {channels}{}", stride(*s))
+        });
+        let pool = self
+            .pool
+            .iter()
+            .map(|MaxPool { kernel, stride: s, .. }| format!("max pool {kernel}x{kernel}{}", stride(*s)));
+        f.write_str(&convs.chain(pool).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl MaxPool {
+    /// 3x3, stride 2, padding 1.
+    pub const HALVING: Self = Self { kernel: 3, stride: 2, padding: 1 };
+
+    /// Side of the output for an input of side `side`: `(side + 2 padding - kernel) / stride + 1`,
+    /// `None` where the window does not fit.
+    pub fn output_side(&self, side: usize) -> Option<usize> {
+        output_side(side, self.kernel, self.stride, self.padding)
+    }
+}

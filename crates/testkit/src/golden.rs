@@ -1,0 +1,81 @@
+//! Reading golden files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// What PyTorch computes in float64 for one network or block.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Golden {
+    /// The network's or block's name: all that is needed to rebuild it.
+    pub model: String,
+    /// Input `[batch, channels, height, width]`.
+    pub input_shape: [usize; 4],
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of convolutions and linear layers, for one image.
+    pub macs_per_image: u64,
+    /// Output with running statistics.
+    pub eval_output: Reference,
+    /// Output with batch statistics.
+    pub train_output: Reference,
+    /// Loss of the training output: mean cross-entropy for a network, `sum(output * weights)` for a
+    /// block.
+    pub train_loss: f64,
+    /// Gradient of the loss by the input.
+    pub grad_input: Reference,
+    /// Gradient of the loss by every parameter.
+    pub grads: BTreeMap<String, Reference>,
+    /// Running statistics after one training forward pass.
+    pub running: BTreeMap<String, Reference>,
+}
+
+/// A tensor given by its shape and some numbers that pin it down.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reference {
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Euclidean norm.
+    pub l2: f64,
+    /// Sum of all elements.
+    pub sum: f64,
+    /// The first elements.
+    pub head: Vec<f64>,
+    /// More of the first elements; outputs have them.
+    #[serde(default)]
+    pub values: Vec<f64>,
+}
+
+/// Why a golden file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    /// The file could not be read.
+    #[error("{}: cannot read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is not a golden reference.
+    #[error("{}: not a golden reference: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: serde_json::Error,
+    },
+}
+
+impl Golden {
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not a golden reference.
+    pub fn read(path: &Path) -> Result<Self, GoldenError> {
+        let text =
+            std::fs::read(path).map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
+        serde_json::from_slice(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
+    }
+}

@@ -1,0 +1,206 @@
+//! A trained network in one file.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use residual_arch::{NetSpec, Preprocess};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::catalogue::recognise;
+use crate::error::Error;
+use crate::read::read;
+use crate::safetensors::Content;
+use crate::state_dict::StateDict;
+
+/// Before the names of the optimiser's tensors in a file.
+const OPTIMISER: &str = "optimiser.";
+
+const VERSION: &str = "residual.version";
+const SPEC: &str = "residual.spec";
+const CLASSES: &str = "residual.classes";
+const STATE: &str = "residual.state";
+
+/// The version of the metadata that this release writes and reads.
+const CURRENT: &str = "1";
+
+/// A trained network in one safetensors file: any reader of the format finds the tensors there, and
+/// prediction needs nothing else.
+///
+/// | metadata key | value |
+/// | --- | --- |
+/// | `residual.version` | `1` |
+/// | `residual.spec` | the [`NetSpec`] as JSON, with the preprocessing |
+/// | `residual.classes` | the class names as a JSON array, in the order of the outputs |
+/// | `residual.state` | what else the trainer needs to go on, as JSON; may be absent |
+///
+/// The optimiser's tensors are stored beside the network's, their names prefixed `optimiser.`.
+///
+/// ```
+/// # fn spec() -> residual_arch::NetSpec {
+/// #     serde_json::from_value(serde_json::json!({
+/// #         "name": "tiny", "input": [3, 8, 8], "stem": { "convs": [{ "channels": 4, "kernel": 3 }] },
+/// #         "head": { "classes": 2 },
+/// #     })).unwrap()
+/// # }
+/// use residual_weights::{Checkpoint, StateDict, Tensor};
+///
+/// let mut tensors = StateDict::new();
+/// tensors.insert("fc.bias", Tensor::new(vec![2], vec![0.5, -0.5])?)?;
+/// let trained = Checkpoint {
+///     spec: spec(),
+///     classes: vec!["cat".into(), "dog".into()],
+///     tensors,
+///     optimiser: StateDict::new(),
+///     state: None,
+/// };
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("best.safetensors");
+/// trained.write(&path)?;
+/// assert_eq!(Checkpoint::read(&path)?, trained);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The network, and the preprocessing of its images.
+    pub spec: NetSpec,
+    /// The name of every class, in the order of the network's outputs.
+    pub classes: Vec<String>,
+    /// The network's tensors. Metadata other than this type's own are kept.
+    pub tensors: StateDict,
+    /// The optimiser's tensors, without the prefix; empty in a file that is for prediction alone.
+    pub optimiser: StateDict,
+    /// What else the trainer needs to go on. Finite floats and 64-bit integers come back as they were; JSON
+    /// has no infinity and no NaN.
+    pub state: Option<Value>,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint and checks its description.
+    ///
+    /// # Errors
+    /// Those of [`read()`]; [`Error::NoSpec`] for weights without a description, such as a PyTorch checkpoint
+    /// or converted weights; [`Error::Metadata`] for a damaged description. All name the file.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        read(path).and_then(Self::from_state_dict).map_err(|error| error.in_file(path))
+    }
+
+    /// Takes the description off the metadata of tensors that were read.
+    ///
+    /// # Errors
+    /// [`Error::NoSpec`] and [`Error::Metadata`], as for [`Checkpoint::read`].
+    pub fn from_state_dict(mut tensors: StateDict) -> Result<Self, Error> {
+        let version = tensors.metadata.remove(VERSION);
+        let Some(spec) = tensors.metadata.remove(SPEC) else {
+            return Err(Error::NoSpec { model: recognise(&tensors).map(|found| found.model) });
+        };
+        if version.as_deref() != Some(CURRENT) {
+            let version = version.unwrap_or_else(|| "none".to_owned());
+            let reason = format!("found {version}, expected {CURRENT}; was it written by a newer release?");
+            return Err(Error::Metadata { key: VERSION, reason });
+        }
+        let classes = tensors.metadata.remove(CLASSES).ok_or_else(|| missing(CLASSES))?;
+        let state = tensors.metadata.remove(STATE);
+        let checkpoint = Self {
+            spec: parse(SPEC, &spec)?,
+            classes: parse(CLASSES, &classes)?,
+            state: state.map(|state| parse(STATE, &state)).transpose()?,
+            optimiser: tensors.split_prefix(OPTIMISER)?,
+            tensors,
+        };
+        checkpoint.check()?;
+        Ok(checkpoint)
+    }
+
+    /// Writes the checkpoint, atomically ([`crate::write_atomically`]). Equal checkpoints give equal bytes.
+    ///
+    /// # Errors
+    /// Those of [`crate::safetensors::write`]; [`Error::Metadata`] where class names or preprocessing do not
+    /// fit the network; [`Error::ReservedName`] for a tensor of the network called `optimiser.*`.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        self.content().and_then(|content| content.write(path)).map_err(|error| error.in_file(path))
+    }
+
+    fn content(&self) -> Result<Content<'_>, Error> {
+        self.check()?;
+        let mut content = Content::of(&self.tensors);
+        if let Some(name) = content.tensors.keys().find(|name| name.starts_with(OPTIMISER)) {
+            return Err(Error::ReservedName { name: name.clone().into_owned() });
+        }
+        let optimiser = self.optimiser.iter();
+        content
+            .tensors
+            .extend(optimiser.map(|(name, tensor)| (Cow::Owned(format!("{OPTIMISER}{name}")), tensor)));
+        let mut describe = |key: &'static str, text: String| {
+            content.metadata.insert(Cow::Borrowed(key), Cow::Owned(text));
+        };
+        describe(VERSION, CURRENT.to_owned());
+        describe(SPEC, to_json(SPEC, &self.spec)?);
+        describe(CLASSES, to_json(CLASSES, &self.classes)?);
+        if let Some(state) = &self.state {
+            describe(STATE, to_json(STATE, state)?);
+        }
+        Ok(content)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let (named, outputs) = (self.classes.len(), self.spec.head.classes);
+        if named != outputs {
+            let reason = format!("{named} class names for a network of {outputs} classes");
+            return Err(Error::Metadata { key: CLASSES, reason });
+        }
+        check_preprocess(&self.spec.preprocess, self.spec.input[0])
+            .map_err(|reason| Error::Metadata { key: SPEC, reason: format!("preprocess: {reason}") })
+    }
+}
+
+/// What a file of weights turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weights {
+    /// A trained network, description and all.
+    Trained(Box<Checkpoint>),
+    /// Tensors alone; somebody else must say which network they belong to ([`recognise`] may).
+    Plain(StateDict),
+}
+
+impl Weights {
+    /// Reads a file once, whichever of the two it is.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::read`] but [`Error::NoSpec`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let state = read(path)?;
+        if !state.metadata.contains_key(SPEC) {
+            return Ok(Self::Plain(state));
+        }
+        let trained = Checkpoint::from_state_dict(state).map_err(|error| error.in_file(path))?;
+        Ok(Self::Trained(Box::new(trained)))
+    }
+}
+
+fn check_preprocess(preprocess: &Preprocess, channels: usize) -> Result<(), String> {
+    let (mean, std) = (&preprocess.mean, &preprocess.std);
+    if mean.len() != channels || std.len() != channels {
+        return Err(format!("{} means and {} deviations for {channels} channels", mean.len(), std.len()));
+    }
+    if !mean.iter().all(|mean| mean.is_finite()) || !std.iter().all(|&std| std.is_finite() && std > 0.0) {
+        return Err(format!("mean {mean:?} and deviation {std:?} cannot normalise an image"));
+    }
+    Ok(())
+}
+
+fn missing(key: &'static str) -> Error {
+    Error::Metadata { key, reason: "it is missing".to_owned() }
+}
+
+fn parse<T: DeserializeOwned>(key: &'static str, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Metadata { key, reason: error.to_string() })
+}
+
+fn to_json(key: &'static str, value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Metadata { key, reason: error.to_string() })
+}

@@ -1,0 +1,214 @@
+//! The errors of this crate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::matching::Mismatch;
+
+/// Why tensors could not be read, written or matched: a variant per cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The cause, and the file that it lies in. Every function that takes a path returns this variant;
+    /// [`Error::cause`] looks through it.
+    #[error("{}: {cause}", path.display())]
+    InFile {
+        /// The file as the caller named it.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: Box<Error>,
+    },
+
+    /// The operating system refused.
+    #[error("cannot {doing}: {reason}")]
+    Io {
+        /// What was being done: `read`, `write`, ...
+        doing: &'static str,
+        /// The system's answer.
+        reason: io::Error,
+    },
+
+    /// The target of a write exists and is a folder or a device.
+    #[error("not a regular file, so it cannot be replaced")]
+    NotAFile,
+
+    /// The file has no bytes.
+    #[error("the file is empty; was the download or copy interrupted?")]
+    Empty,
+
+    /// The file ends before its content does.
+    #[error("the file ends inside {within}; was the download or copy interrupted?")]
+    Truncated {
+        /// The part that was being read.
+        within: String,
+    },
+
+    /// The file is of another kind.
+    #[error("not a file of weights but {looks_like}; expected .safetensors, or PyTorch's .pth, .pt or .th")]
+    NotWeights {
+        /// What the first bytes look like.
+        looks_like: &'static str,
+    },
+
+    /// A safetensors file whose header or data is broken.
+    #[error("broken safetensors file: {reason}")]
+    Safetensors {
+        /// What is broken.
+        reason: String,
+    },
+
+    /// A PyTorch archive whose zip structure is broken.
+    #[error("broken zip archive: {reason}")]
+    Archive {
+        /// What is broken.
+        reason: String,
+    },
+
+    /// A zip archive without PyTorch's `data.pkl`.
+    #[error("a zip archive, but not one written by torch.save: it holds no data.pkl")]
+    NotTorchArchive,
+
+    /// A compiled TorchScript program.
+    #[error(
+        "a TorchScript program (torch.jit.save), which holds code; save the weights with \
+         torch.save(model.state_dict(), PATH) instead"
+    )]
+    TorchScript,
+
+    /// A pickle that `torch.save` has not written.
+    #[error("a Python pickle, but not one written by torch.save")]
+    NotTorchPickle,
+
+    /// A pickle stream that is malformed or uses something outside the supported set.
+    #[error("broken pickle at byte {at}: {reason}")]
+    Pickle {
+        /// Offset inside the pickle stream.
+        at: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+
+    /// The file asks for more than any real checkpoint does.
+    #[error("refused as hostile: {what} is over the limit of {limit}")]
+    TooLarge {
+        /// The quantity.
+        what: &'static str,
+        /// Its limit.
+        limit: usize,
+    },
+
+    /// The file was read and holds no state dict.
+    #[error(
+        "no tensors found: the file holds {found}; expected a state dict, plain or under `state_dict` or `model`"
+    )]
+    NoTensors {
+        /// What it holds instead.
+        found: String,
+    },
+
+    /// The description of a tensor contradicts itself or the data.
+    #[error("tensor `{name}`: {reason}")]
+    BadTensor {
+        /// The tensor.
+        name: String,
+        /// The contradiction.
+        reason: String,
+    },
+
+    /// The tensor's elements are of a type that has no exact place here.
+    #[error("tensor `{name}` holds {found}, which is not supported; convert it to float32 first")]
+    UnsupportedType {
+        /// The tensor.
+        name: String,
+        /// Its element type or kind.
+        found: String,
+    },
+
+    /// A shape that does not describe the data.
+    #[error("shape {shape:?} does not describe {elements} elements")]
+    WrongLength {
+        /// The shape.
+        shape: Vec<usize>,
+        /// How many elements there are.
+        elements: usize,
+    },
+
+    /// Two tensors of one name.
+    #[error("two tensors would be named `{name}`")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+
+    /// A name that no tensor may have.
+    #[error("no tensor can be named `{name}`")]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+
+    /// There is no tensor of this name.
+    #[error("there is no tensor `{name}`")]
+    NoSuchTensor {
+        /// The name.
+        name: String,
+    },
+
+    /// The tensors are not those of the network.
+    #[error("{0}")]
+    Mismatch(Box<Mismatch>),
+
+    /// Weights without the description of their network.
+    #[error(
+        "plain weights: the file does not say which network they belong to; name it with --model NAME{}",
+        suggestion(.model)
+    )]
+    NoSpec {
+        /// The family member that the tensors' names and shapes point at, if any.
+        model: Option<String>,
+    },
+
+    /// A trained network's metadata is damaged.
+    #[error("damaged checkpoint: metadata `{key}`: {reason}")]
+    Metadata {
+        /// The metadata's key.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn suggestion(model: &Option<String>) -> String {
+    model.as_ref().map(|name| format!(" (they look like {name})")).unwrap_or_default()
+}
+
+impl Error {
+    /// The cause without the file around it.
+    ///
+    /// ```
+    /// use residual_weights::{Error, read};
+    ///
+    /// let error = read("no/such/file.pth").unwrap_err();
+    /// assert!(matches!(error.cause(), Error::Io { .. }));
+    /// assert!(error.to_string().starts_with("no/such/file.pth: cannot read: "));
+    /// ```
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::InFile { cause, .. } => cause.cause(),
+            other => other,
+        }
+    }
+
+    /// Names the file, unless one is named already.
+    pub(crate) fn in_file(self, path: &Path) -> Error {
+        match self {
+            Error::InFile { .. } => self,
+            cause => Error::InFile { path: path.to_owned(), cause: Box::new(cause) },
+        }
+    }
+
+    /// For `map_err`: an error of the operating system, met while `doing`.
+    pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |reason| Error::Io { doing, reason }
+    }
+}

@@ -1,0 +1,114 @@
+//! The format of `torch.save` since PyTorch 1.6: an uncompressed zip archive.
+//!
+//! ```text
+//! NAME/data.pkl      the object; tensors name their storages by key
+//! NAME/byteorder     `little` or `big`; absent in older files, which are little-endian
+//! NAME/data/KEY      the elements of a storage
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::machine::interpret;
+use super::storage::Gatherer;
+use super::torch::{self, View};
+use crate::element::ByteOrder;
+use crate::error::Error;
+use crate::state_dict::StateDict;
+
+/// Reads the state dict of a zip checkpoint.
+pub(crate) fn read_archive(bytes: &[u8]) -> Result<StateDict, Error> {
+    let mut archive = Archive::open(bytes)?;
+    let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive)?;
+    let views = torch::state_dict(&interpret(&pickle)?)?;
+    drop(pickle);
+
+    // A storage is read once, for all tensors that share it.
+    let mut by_storage: BTreeMap<String, Vec<(String, View)>> = BTreeMap::new();
+    for (name, view) in views {
+        by_storage.entry(view.storage.key.clone()).or_default().push((name, view));
+    }
+    let mut gatherer = Gatherer::new(bytes.len(), archive.byte_order()?);
+    let mut state = StateDict::new();
+    for (key, views) in by_storage {
+        let storage = archive.entry(&format!("data/{key}"))?;
+        for (name, view) in views {
+            let storage = storage.as_deref().ok_or_else(|| Error::BadTensor {
+                name: name.clone(),
+                reason: format!("its storage {key} is not in the file"),
+            })?;
+            let tensor = gatherer.tensor(&name, &view, storage)?;
+            state.insert(name, tensor)?;
+        }
+    }
+    Ok(state)
+}
+
+struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// The folder that all entries lie in, with its slash.
+    folder: String,
+    /// Bytes that entries may still take. Honest entries do not overlap.
+    left: usize,
+}
+
+impl<'a> Archive<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, Error> {
+        // The end of the directory takes 22 bytes, and a comment of up to 64 KiB may follow it.
+        let tail = &bytes[bytes.len().saturating_sub(22 + 0xffff)..];
+        if !tail.windows(22).any(|window| window.starts_with(b"PK\x05\x06")) {
+            return Err(Error::Truncated {
+                within: "the zip archive, whose directory is missing".to_owned(),
+            });
+        }
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+        let is_pickle = |name: &&str| matches!(name.strip_suffix("data.pkl"), Some(f) if f.is_empty() || f.ends_with('/'));
+        let names: Vec<_> = zip.file_names().filter_map(Result::ok).collect();
+        let pickle = names.iter().map(AsRef::as_ref).filter(is_pickle).min_by_key(|name| name.len());
+        let folder = pickle.ok_or(Error::NotTorchArchive)?.trim_end_matches("data.pkl").to_owned();
+        if names.iter().any(|name| name.strip_prefix(folder.as_str()) == Some("constants.pkl")) {
+            return Err(Error::TorchScript);
+        }
+        drop(names);
+        Ok(Self { zip, folder, left: bytes.len() })
+    }
+
+    /// The content of `name` inside the folder; `None` where there is no such entry.
+    fn entry(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = format!("{}{name}", self.folder);
+        let Some(index) = self.zip.index_for_name(&path) else { return Ok(None) };
+        let mut entry = self.zip.by_index(index).map_err(broken)?;
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(Error::Archive {
+                reason: format!("`{path}` is compressed, which PyTorch never does"),
+            });
+        }
+        let size = usize::try_from(entry.size()).unwrap_or(usize::MAX);
+        self.left = self
+            .left
+            .checked_sub(size)
+            .ok_or_else(|| Error::Archive { reason: format!("`{path}` is larger than the file allows") })?;
+        let mut content = Vec::with_capacity(size);
+        entry
+            .read_to_end(&mut content)
+            .map_err(|error| Error::Archive { reason: format!("`{path}`: {error}") })?;
+        if content.len() != size {
+            return Err(Error::Truncated { within: format!("`{path}`") });
+        }
+        Ok(Some(content))
+    }
+
+    fn byte_order(&mut self) -> Result<ByteOrder, Error> {
+        match self.entry("byteorder")?.as_deref() {
+            None | Some(b"little") => Ok(ByteOrder::Little),
+            Some(b"big") => Ok(ByteOrder::Big),
+            Some(_) => Err(Error::Archive { reason: "`byteorder` is neither little nor big".to_owned() }),
+        }
+    }
+}
+
+fn broken(error: zip::result::ZipError) -> Error {
+    Error::Archive { reason: error.to_string() }
+}

@@ -1,0 +1,89 @@
+//! The format of `torch.save` before PyTorch 1.6: five pickles, then the storages one after the other.
+//!
+//! ```text
+//! pickle  0x1950a86a20f9469cfc6c           the magic number
+//! pickle  1001                             the version of the format
+//! pickle  {little_endian: True, ...}       about the machine that wrote it
+//! pickle  the object                       tensors name their storages by key
+//! pickle  [key, ...]                       the order of the storages
+//! for every key: the number of elements as i64, then the elements; little-endian
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::machine::{Pickled, interpret};
+use super::storage::Gatherer;
+use super::torch;
+use super::value::Value;
+use crate::element::{ByteOrder, ElementType};
+use crate::error::Error;
+use crate::state_dict::StateDict;
+
+/// 0x1950a86a20f9469cfc6c, little-endian.
+const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// The only version of the format that was ever written.
+const VERSION: i64 = 1001;
+
+/// Reads the state dict of a legacy checkpoint.
+pub(crate) fn read_legacy(bytes: &[u8]) -> Result<StateDict, Error> {
+    let mut rest = bytes;
+    let magic = next(&mut rest)?;
+    if *magic.heap.get(magic.root) != Value::Long(MAGIC.to_vec()) {
+        return Err(Error::NotTorchPickle);
+    }
+    let version = next(&mut rest)?;
+    if version.heap.int(version.root) != Some(VERSION) {
+        let reason = format!("the format's version is not {VERSION}");
+        return Err(Error::Pickle { at: bytes.len() - rest.len(), reason });
+    }
+    next(&mut rest)?;
+    let object = next(&mut rest)?;
+    let views = torch::state_dict(&object)?;
+    let keys = next(&mut rest)?;
+    let storages = locate(&keys, &torch::storages(&object.heap)?, rest)?;
+
+    let mut gatherer = Gatherer::new(bytes.len(), ByteOrder::Little);
+    let mut state = StateDict::new();
+    for (name, view) in views {
+        let storage = storages.get(&view.storage.key).ok_or_else(|| Error::BadTensor {
+            name: name.clone(),
+            reason: format!("its storage {} is not in the file", view.storage.key),
+        })?;
+        let tensor = gatherer.tensor(&name, &view, storage)?;
+        state.insert(name, tensor)?;
+    }
+    Ok(state)
+}
+
+fn next(rest: &mut &[u8]) -> Result<Pickled, Error> {
+    let pickled = interpret(rest)?;
+    *rest = &rest[pickled.length..];
+    Ok(pickled)
+}
+
+/// The bytes of every storage, by key.
+fn locate<'a>(
+    keys: &Pickled,
+    elements: &BTreeMap<String, ElementType>,
+    mut rest: &'a [u8],
+) -> Result<BTreeMap<String, &'a [u8]>, Error> {
+    let fault = |reason: String| Error::Pickle { at: 0, reason };
+    let list = keys.heap.sequence(keys.root);
+    let list = list.ok_or_else(|| fault("the list of storages is missing".to_owned()))?;
+    let mut located = BTreeMap::new();
+    for &key in list {
+        let key = keys.heap.text(key).ok_or_else(|| fault("the key of a storage is not text".to_owned()))?;
+        let element = elements.get(key).ok_or_else(|| fault(format!("storage {key} belongs to nothing")))?;
+        let truncated = || Error::Truncated { within: format!("storage {key}") };
+        let (count, data) = rest.split_first_chunk::<8>().ok_or_else(truncated)?;
+        let length = usize::try_from(i64::from_le_bytes(*count))
+            .map_err(|_| fault(format!("storage {key} has a negative length")))?
+            .checked_mul(element.size())
+            .ok_or_else(truncated)?;
+        let (storage, after) = data.split_at_checked(length).ok_or_else(truncated)?;
+        located.insert(key.to_owned(), storage);
+        rest = after;
+    }
+    Ok(located)
+}

@@ -1,0 +1,69 @@
+//! From the bytes of a storage to tensors.
+
+use super::torch::View;
+use crate::element::ByteOrder;
+use crate::error::Error;
+use crate::tensor::{Tensor, element_count};
+
+/// How many bytes of tensors a file may ask for, per byte of the file. Widening a byte to f32 takes four; the
+/// rest is for tensors that share a storage. A stride of zero could ask for anything.
+const EXPANSION: usize = 16;
+
+/// Makes tensors of views, within what a file of this length can reasonably hold.
+pub(super) struct Gatherer {
+    order: ByteOrder,
+    limit: usize,
+    left: usize,
+}
+
+impl Gatherer {
+    pub(super) fn new(file_length: usize, order: ByteOrder) -> Self {
+        let limit = file_length.saturating_mul(EXPANSION);
+        Self { order, limit, left: limit }
+    }
+
+    /// The elements of `view` in row-major order, from the bytes of its storage.
+    pub(super) fn tensor(&mut self, name: &str, view: &View, storage: &[u8]) -> Result<Tensor, Error> {
+        let bad = |reason: String| Error::BadTensor { name: name.to_owned(), reason };
+        let size = view.storage.element.size();
+        let held = storage.len() / size;
+        let extent = view.extent().filter(|&extent| extent <= held).ok_or_else(|| {
+            bad(format!("it reaches past the {held} elements of storage {}", view.storage.key))
+        })?;
+        let count = element_count(&view.shape).unwrap_or(usize::MAX);
+        let bytes = count.saturating_mul(4);
+        self.left = self.left.checked_sub(bytes).ok_or(Error::TooLarge {
+            what: "the size in bytes of all tensors together",
+            limit: self.limit,
+        })?;
+        let data = if count == 0 {
+            Vec::new()
+        } else if view.is_contiguous() {
+            view.storage.element.decode(&storage[view.offset * size..extent * size], self.order)
+        } else {
+            self.gather(view, count, storage)
+        };
+        Tensor::new(view.shape.clone(), data)
+    }
+
+    fn gather(&self, view: &View, count: usize, storage: &[u8]) -> Vec<f32> {
+        let size = view.storage.element.size();
+        let mut packed = Vec::with_capacity(count * size);
+        let mut index = vec![0; view.shape.len()];
+        let mut at = view.offset;
+        for _ in 0..count {
+            packed.extend_from_slice(&storage[at * size..][..size]);
+            // The next index in row-major order: the innermost dimension that does not wrap around.
+            for dimension in (0..index.len()).rev() {
+                index[dimension] += 1;
+                at += view.strides[dimension];
+                if index[dimension] < view.shape[dimension] {
+                    break;
+                }
+                at -= view.strides[dimension] * view.shape[dimension];
+                index[dimension] = 0;
+            }
+        }
+        view.storage.element.decode(&packed, self.order)
+    }
+}

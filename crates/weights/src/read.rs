@@ -1,0 +1,101 @@
+//! Reading a file of any supported kind, told by its content.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::pickle::{read_archive, read_legacy};
+use crate::safetensors;
+use crate::state_dict::StateDict;
+
+/// How many bytes tell the kind of a file.
+const HEAD: usize = 512;
+
+/// Reads the tensors of a safetensors file or of a PyTorch checkpoint (zip or legacy; the state dict plain or
+/// under `state_dict` or `model`; a common `module.` removed). The content decides, not the file's name.
+///
+/// Nothing in the file is executed. All tensors become f32, correctly rounded where they were something else.
+/// Memory is at most about 16 times the file's size.
+///
+/// # Errors
+/// Any cause of [`Error`] that concerns reading, with the file's name.
+pub fn read(path: impl AsRef<Path>) -> Result<StateDict, Error> {
+    let path = path.as_ref();
+    read_file(path).map_err(|error| error.in_file(path))
+}
+
+fn read_file(path: &Path) -> Result<StateDict, Error> {
+    let mut file = File::open(path).map_err(Error::io("read"))?;
+    let mut bytes = Vec::new();
+    // A film or an endless device is refused by its first bytes.
+    file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read"))?;
+    let kind = Kind::of(&bytes)?;
+    file.read_to_end(&mut bytes).map_err(Error::io("read"))?;
+    kind.parse(&bytes)
+}
+
+/// Reads the content of a file, as [`read`] does.
+///
+/// # Errors
+/// As for [`read`], without the file's name.
+pub fn read_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
+    Kind::of(&bytes[..bytes.len().min(HEAD)])?.parse(bytes)
+}
+
+enum Kind {
+    Safetensors,
+    Archive,
+    Legacy,
+}
+
+impl Kind {
+    fn of(head: &[u8]) -> Result<Self, Error> {
+        match head {
+            [] => Err(Error::Empty),
+            // The length of the header, under 2^40, then its first character. This comes before pickles: a
+            // header of 640 bytes begins with 0x80 0x02, as they do.
+            [_, _, _, _, _, 0, 0, 0, b'{', ..] => Ok(Self::Safetensors),
+            [b'P', b'K', 3, 4, ..] => Ok(Self::Archive),
+            [0x80, 2..=5, ..] => Ok(Self::Legacy),
+            _ => Err(Error::NotWeights { looks_like: looks_like(head) }),
+        }
+    }
+
+    fn parse(self, bytes: &[u8]) -> Result<StateDict, Error> {
+        match self {
+            Self::Safetensors => safetensors::from_bytes(bytes),
+            Self::Archive => read_archive(bytes),
+            Self::Legacy => read_legacy(bytes),
+        }
+    }
+}
+
+/// What a file that holds no weights is.
+fn looks_like(head: &[u8]) -> &'static str {
+    let text = head.trim_ascii_start().to_ascii_lowercase();
+    let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
+    if at(0, b"\xff\xd8\xff") {
+        "a JPEG image"
+    } else if at(0, b"\x89PNG") {
+        "a PNG image"
+    } else if at(0, b"\x1f\x8b") {
+        "a gzip archive"
+    } else if at(257, b"ustar") {
+        "a tar archive"
+    } else if at(0, b"\x89HDF") {
+        "an HDF5 file"
+    } else if at(0, b"PK\x05\x06") {
+        "an empty zip archive"
+    } else if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") {
+        "a web page (the download was answered by a page, not by the file)"
+    } else if text.starts_with(b"version https://git-lfs") {
+        "a Git LFS pointer (fetch the file itself with `git lfs pull`)"
+    } else if head.len() < 9 {
+        "a few bytes"
+    } else if std::str::from_utf8(head).is_ok_and(|text| !text.contains('\0')) {
+        "a text file"
+    } else {
+        "something unknown"
+    }
+}

@@ -1,0 +1,192 @@
+//! The safetensors format: an 8-byte little-endian header length, a JSON header, then the raw elements.
+//!
+//! Reading goes through the `safetensors` crate, which checks that the tensors cover the data exactly.
+//! Writing is done here because that crate writes the metadata in the random order of a hash map: the same
+//! tensors and metadata give the same bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use ::safetensors::tensor::Metadata;
+use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::atomic::write_atomically;
+use crate::element::{ByteOrder, ElementType};
+use crate::error::Error;
+use crate::state_dict::StateDict;
+use crate::tensor::Tensor;
+
+/// The longest header that readers accept, in bytes.
+const MAX_HEADER: usize = 100_000_000;
+
+/// Reads the bytes of a safetensors file.
+///
+/// # Errors
+/// [`Error::Truncated`], [`Error::Safetensors`], [`Error::UnsupportedType`] (4-, 6- and 8-bit floats, complex
+/// numbers), [`Error::ReservedName`] (a tensor without a name).
+pub fn from_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
+    check_length(bytes)?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| broken(error, bytes))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(error, bytes))?;
+    let mut state = StateDict::new();
+    for (name, view) in file.iter() {
+        let element = element_type(view.dtype()).ok_or_else(|| Error::UnsupportedType {
+            name: name.to_owned(),
+            found: format!("elements of type {}", view.dtype()),
+        })?;
+        let tensor = Tensor::new(view.shape().to_vec(), element.decode(view.data(), ByteOrder::Little))?;
+        state.insert(name, tensor)?;
+    }
+    if let Some(metadata) = header.metadata() {
+        state.metadata = metadata.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+    }
+    Ok(state)
+}
+
+/// Writes a safetensors file, atomically ([`write_atomically`]). All tensors are stored as F32 in the order
+/// of their names; equal input gives equal bytes.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::NotAFile`], naming the file; [`Error::TooLarge`] where names and metadata exceed
+/// the 100 MB that the format allows a header.
+pub fn write(path: impl AsRef<Path>, state: &StateDict) -> Result<(), Error> {
+    Content::of(state).write(path.as_ref())
+}
+
+/// The bytes that [`write()`] puts into a file.
+///
+/// # Errors
+/// [`Error::TooLarge`], as for [`write()`].
+pub fn to_bytes(state: &StateDict) -> Result<Vec<u8>, Error> {
+    let content = Content::of(state);
+    let mut bytes = content.header()?;
+    content.write_elements(&mut bytes).map_err(Error::io("write"))?;
+    Ok(bytes)
+}
+
+/// What goes into a file, borrowed from one or more state dicts.
+#[derive(Default)]
+pub(crate) struct Content<'a> {
+    pub(crate) tensors: BTreeMap<Cow<'a, str>, &'a Tensor>,
+    pub(crate) metadata: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+}
+
+impl<'a> Content<'a> {
+    pub(crate) fn of(state: &'a StateDict) -> Self {
+        let text = |text: &'a String| Cow::Borrowed(text.as_str());
+        Self {
+            tensors: state.iter().map(|(name, tensor)| (Cow::Borrowed(name), tensor)).collect(),
+            metadata: state.metadata.iter().map(|(key, value)| (text(key), text(value))).collect(),
+        }
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+        let header = self.header().map_err(|error| error.in_file(path))?;
+        write_atomically(path, |file| {
+            file.write_all(&header)?;
+            self.write_elements(file)
+        })
+    }
+
+    fn write_elements(&self, file: &mut dyn Write) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for tensor in self.tensors.values() {
+            for elements in tensor.data().chunks(1 << 16) {
+                bytes.clear();
+                bytes.extend(elements.iter().flat_map(|element| element.to_le_bytes()));
+                file.write_all(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The length and the JSON header, padded with spaces so that the data begin at a multiple of eight.
+    fn header(&self) -> Result<Vec<u8>, Error> {
+        let mut json =
+            serde_json::to_vec(self).map_err(|error| Error::Safetensors { reason: error.to_string() })?;
+        json.resize(json.len().next_multiple_of(8), b' ');
+        if json.len() > MAX_HEADER {
+            return Err(Error::TooLarge { what: "the header", limit: MAX_HEADER });
+        }
+        let mut header = (json.len() as u64).to_le_bytes().to_vec();
+        header.append(&mut json);
+        Ok(header)
+    }
+}
+
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Entry<'a> {
+            dtype: &'static str,
+            shape: &'a [usize],
+            data_offsets: [usize; 2],
+        }
+        let mut map = serializer.serialize_map(None)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry("__metadata__", &self.metadata)?;
+        }
+        let mut start = 0;
+        for (name, tensor) in &self.tensors {
+            let end = start + tensor.data().len() * 4;
+            let entry = Entry { dtype: "F32", shape: tensor.shape(), data_offsets: [start, end] };
+            map.serialize_entry(name, &entry)?;
+            start = end;
+        }
+        map.end()
+    }
+}
+
+/// Tells a file that was cut short from one that is broken.
+fn check_length(bytes: &[u8]) -> Result<(), Error> {
+    let truncated = |within: &str| Err(Error::Truncated { within: within.to_owned() });
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return truncated("the safetensors header");
+    };
+    let length = u64::from_le_bytes(*length);
+    if length <= MAX_HEADER as u64 && length > rest.len() as u64 {
+        return truncated("the safetensors header");
+    }
+    Ok(())
+}
+
+fn broken(error: SafeTensorError, bytes: &[u8]) -> Error {
+    if matches!(error, SafeTensorError::MetadataIncompleteBuffer) {
+        let found = declared_length(bytes).map_or(0, |declared| declared.saturating_sub(bytes.len()));
+        return match found {
+            0 => Error::Safetensors { reason: "bytes follow the last tensor".to_owned() },
+            _ => Error::Truncated { within: "the safetensors data".to_owned() },
+        };
+    }
+    Error::Safetensors { reason: error.to_string() }
+}
+
+/// How many bytes the file has by its own header.
+fn declared_length(bytes: &[u8]) -> Option<usize> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let header: Metadata = serde_json::from_slice(rest.get(..length)?).ok()?;
+    header.data_len().checked_add(length)?.checked_add(8)
+}
+
+fn element_type(dtype: Dtype) -> Option<ElementType> {
+    Some(match dtype {
+        Dtype::F64 => ElementType::F64,
+        Dtype::F32 => ElementType::F32,
+        Dtype::F16 => ElementType::F16,
+        Dtype::BF16 => ElementType::Bf16,
+        Dtype::I64 => ElementType::I64,
+        Dtype::I32 => ElementType::I32,
+        Dtype::I16 => ElementType::I16,
+        Dtype::I8 => ElementType::I8,
+        Dtype::U64 => ElementType::U64,
+        Dtype::U32 => ElementType::U32,
+        Dtype::U16 => ElementType::U16,
+        Dtype::U8 => ElementType::U8,
+        Dtype::BOOL => ElementType::Bool,
+        _ => return None,
+    })
+}

@@ -1,0 +1,146 @@
+//! Trained networks in one file.
+
+use residual_arch::NetSpec;
+use residual_weights::{Checkpoint, Error, StateDict, Tensor, Weights, read, safetensors};
+use serde_json::json;
+
+fn spec() -> NetSpec {
+    serde_json::from_value(json!({
+        "name": "tiny",
+        "input": [3, 8, 8],
+        "stochastic_depth": 0.1,
+        "stem": { "convs": [{ "channels": 4, "kernel": 3 }] },
+        "stages": [{ "blocks": [{ "kind": "basic", "channels": 8, "stride": 2, "repeat": 2 }] }],
+        "head": { "classes": 2 },
+        "preprocess": { "resize": { "exact": [8, 8] }, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6] },
+    }))
+    .unwrap()
+}
+
+fn trained() -> Checkpoint {
+    let one = |name: &str, value: f32| {
+        let tensor = Tensor::new(vec![2], vec![value, -value]).unwrap();
+        StateDict::from_tensors([(name.to_owned(), tensor)]).unwrap()
+    };
+    Checkpoint {
+        spec: spec(),
+        classes: vec!["chat \"é\"".to_owned(), "dog".to_owned()],
+        tensors: one("fc.bias", 0.5),
+        optimiser: one("momentum.fc.bias", 0.25),
+        state: Some(json!({ "step": u64::MAX, "best": 0.1 + 0.2, "order": [1, 2] })),
+    }
+}
+
+fn round_trip(checkpoint: &Checkpoint) -> Checkpoint {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    checkpoint.write(&path).unwrap();
+    Checkpoint::read(&path).unwrap()
+}
+
+#[test]
+fn a_checkpoint_comes_back_whole() {
+    assert_eq!(round_trip(&trained()), trained());
+    let mut lean = trained();
+    lean.optimiser = StateDict::new();
+    lean.state = None;
+    lean.tensors.metadata.insert("author".to_owned(), "me".to_owned());
+    assert_eq!(round_trip(&lean), lean);
+}
+
+#[test]
+fn equal_checkpoints_are_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+    trained().write(&first).unwrap();
+    round_trip(&trained()).write(&second).unwrap();
+    assert_eq!(std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+}
+
+#[test]
+fn it_is_a_safetensors_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("best.safetensors");
+    trained().write(&path).unwrap();
+    let state = read(&path).unwrap();
+    assert_eq!(state.names().collect::<Vec<_>>(), ["fc.bias", "optimiser.momentum.fc.bias"]);
+    assert_eq!(
+        state.metadata.keys().collect::<Vec<_>>(),
+        ["residual.classes", "residual.spec", "residual.state", "residual.version"]
+    );
+}
+
+#[test]
+fn plain_weights_ask_for_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.safetensors");
+    safetensors::write(&path, &trained().tensors).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err();
+    assert!(matches!(error.cause(), Error::NoSpec { .. }));
+    let text = error.to_string();
+    assert!(text.contains("plain.safetensors") && text.contains("--model NAME"), "{text}");
+}
+
+#[test]
+fn one_read_tells_trained_from_plain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    trained().write(&path).unwrap();
+    assert_eq!(Weights::read(&path).unwrap(), Weights::Trained(Box::new(trained())));
+    let mut damaged = read(&path).unwrap();
+    safetensors::write(&path, &trained().tensors).unwrap();
+    assert_eq!(Weights::read(&path).unwrap(), Weights::Plain(trained().tensors));
+    damaged.metadata.insert("residual.classes".to_owned(), "[]".to_owned());
+    safetensors::write(&path, &damaged).unwrap();
+    let error = Weights::read(&path).unwrap_err();
+    assert!(error.to_string().contains("weights.safetensors: damaged checkpoint"), "{error}");
+}
+
+#[test]
+fn damaged_metadata_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("best.safetensors");
+    trained().write(&path).unwrap();
+    let sound = read(&path).unwrap();
+    let cases: [(&str, Option<&str>); 8] = [
+        ("residual.version", None),
+        ("residual.version", Some("2")),
+        ("residual.spec", Some("{}")),
+        ("residual.spec", Some("not json")),
+        ("residual.classes", None),
+        ("residual.classes", Some("[1, 2]")),
+        ("residual.classes", Some("[\"only one\"]")),
+        ("residual.state", Some("{")),
+    ];
+    for (damaged, text) in cases {
+        let mut state = sound.clone();
+        match text {
+            Some(text) => state.metadata.insert(damaged.to_owned(), text.to_owned()),
+            None => state.metadata.remove(damaged),
+        };
+        let error = Checkpoint::from_state_dict(state).unwrap_err();
+        assert!(
+            matches!(error, Error::Metadata { key, .. } if key == damaged),
+            "{damaged} {text:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    let refused = |change: fn(&mut Checkpoint)| {
+        let mut checkpoint = trained();
+        change(&mut checkpoint);
+        checkpoint.write(&path).unwrap_err()
+    };
+    let metadata = |error: Error| matches!(error.cause(), Error::Metadata { .. });
+    assert!(metadata(refused(|c| c.classes.truncate(1))));
+    assert!(metadata(refused(|c| c.spec.preprocess.std[1] = 0.0)));
+    assert!(metadata(refused(|c| c.spec.preprocess.mean[1] = f32::NAN)));
+    assert!(metadata(refused(|c| c.spec.preprocess.mean.truncate(1))));
+    let error = refused(|c| c.tensors.rename("fc.bias", "optimiser.fc").unwrap());
+    assert!(matches!(error.cause(), Error::ReservedName { .. }));
+    assert!(!path.exists());
+}
