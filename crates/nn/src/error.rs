@@ -60,6 +60,16 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
     },
+    /// A number of groups or heads that does not divide what they share.
+    #[error("{whole} {what} cannot be divided into {parts} equal parts")]
+    Division {
+        /// What is divided.
+        what: &'static str,
+        /// How many there are.
+        whole: usize,
+        /// Into how many parts.
+        parts: usize,
+    },
     /// Label smoothing outside of `[0, 1]`.
     #[error("label smoothing is {smoothing}, it must lie between 0 and 1")]
     Smoothing {
