@@ -1,5 +1,7 @@
 //! One residual block as data: `y = act(F(x) + S(x))`.
 
+use std::fmt;
+
 use crate::Shortcut;
 
 /// A block: its branch `F`, and its shortcut `S`.
@@ -147,15 +149,51 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Number of weights. Zero groups count as one: the shape check names that error.
-    pub fn parameters(&self) -> usize {
-        self.out_channels * (self.in_channels / self.groups.max(1)) * self.kernel * self.kernel
+    /// Shape of the weight, `[out, in / groups, kernel, kernel]`. Zero groups count as one: the shape
+    /// check names that error.
+    pub fn weight(&self) -> [usize; 4] {
+        [self.out_channels, self.in_channels / self.groups.max(1), self.kernel, self.kernel]
     }
 
     /// Side of the output for an input of side `side`: `(side + 2 padding - kernel) / stride + 1`,
     /// `None` where the kernel does not fit.
     pub fn output_side(&self, side: usize) -> Option<usize> {
-        let room = (side + 2 * self.padding).checked_sub(self.kernel)?;
-        Some(room.checked_div(self.stride)? + 1)
+        output_side(side, self.kernel, self.stride, self.padding)
+    }
+}
+
+/// Side of a convolution's or pool's output, `(side + 2 padding - kernel) / stride + 1` rounded down;
+/// `None` where the kernel does not fit or the stride is zero.
+pub(crate) fn output_side(side: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
+    let padded = side.saturating_add(padding.saturating_mul(2));
+    Some(padded.checked_sub(kernel)?.checked_div(stride)?.saturating_add(1))
+}
+
+impl fmt::Display for BlockSpec {
+    /// `bottleneck 128-512, stride 2, groups 32`: the width inside where it differs, the channels, and
+    /// what is out of the ordinary.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            BlockKind::Basic => "basic",
+            BlockKind::Bottleneck => "bottleneck",
+        };
+        write!(f, "{kind} ")?;
+        if self.width != self.channels {
+            write!(f, "{}-", self.width)?;
+        }
+        write!(f, "{}", self.channels)?;
+        if self.stride != 1 {
+            write!(f, ", stride {}", self.stride)?;
+        }
+        if self.groups != 1 {
+            write!(f, ", groups {}", self.groups)?;
+        }
+        if let Some(reduced) = self.squeeze_excite {
+            write!(f, ", squeeze {reduced}")?;
+        }
+        if self.order == Order::PreActivation {
+            write!(f, ", pre-activation")?;
+        }
+        Ok(())
     }
 }

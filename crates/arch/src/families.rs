@@ -49,7 +49,7 @@ fn reason_text(reason: &Option<String>) -> String {
 fn suggestion_text(suggestions: &[String]) -> String {
     let quoted: Vec<_> = suggestions.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
-        None => format!("; there are {}, ... and {}", FIXED[..4].join(", "), PATTERNS.join(", ")),
+        None => format!("; there are {} and {}", FIXED.join(", "), PATTERNS.join(", ")),
         Some((last, [])) => format!("; did you mean {last}?"),
         Some((last, rest)) => format!("; did you mean {} or {last}?", rest.join(", ")),
     }
@@ -65,7 +65,8 @@ pub const PATTERNS: [&str; 6] = [
     "wrn_{6n+4}_{k}",
 ];
 
-const FIXED: [&str; 27] = [
+/// The names without a free number.
+const FIXED: [&str; 26] = [
     "small",
     "resnet18",
     "resnet34",
@@ -92,10 +93,11 @@ const FIXED: [&str; 27] = [
     "resnetv2_101",
     "resnetv2_152",
     "resnetv2_50d",
-    "cifar_resnet20",
 ];
 
-const MEMBERS: [&str; 24] = [
+/// Of the parametric families, what the papers report.
+const MEMBERS: [&str; 25] = [
+    "cifar_resnet20",
     "cifar_resnet32",
     "cifar_resnet44",
     "cifar_resnet56",
@@ -168,10 +170,19 @@ pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
 fn nearest(name: &str) -> Vec<String> {
     let wanted: String = name.chars().take(64).collect::<String>().to_lowercase().replace(['-', ' '], "_");
     let wanted = wanted.strip_prefix("timm_").unwrap_or(&wanted);
+    let joined = |text: &str| text.replace('_', "");
+    // Parts in another order, as `resnet50v2`, count as one edit.
+    let sorted = |text: &str| {
+        let mut letters: Vec<_> = joined(text).chars().collect();
+        letters.sort_unstable();
+        String::from_iter(letters)
+    };
     let distance = |known: &str| {
-        let without = |text: &str| text.replace('_', "");
-        strsim::damerau_levenshtein(wanted, known)
-            .min(strsim::damerau_levenshtein(&without(wanted), &without(known)))
+        let as_is = strsim::damerau_levenshtein(wanted, known);
+        let joined = strsim::damerau_levenshtein(&joined(wanted), &joined(known));
+        let reordered = strsim::damerau_levenshtein(&sorted(wanted), &sorted(known)) + 1;
+        let beginning = if wanted.len() >= 3 && known.starts_with(wanted) { 1 } else { usize::MAX };
+        as_is.min(joined).min(reordered).min(beginning)
     };
     let mut known: Vec<_> = all().into_iter().map(|known| (distance(known), known)).collect();
     known.sort_by_key(|&(distance, _)| distance);

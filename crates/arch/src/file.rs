@@ -5,10 +5,46 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::families::MAX_BLOCKS;
 use crate::{
-    BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec,
-    StemConv, StemSpec,
+    ArchError, BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
+    StageSpec, StemConv, StemSpec,
 };
+
+impl NetSpec {
+    /// Reads a specification from TOML.
+    ///
+    /// # Errors
+    /// [`ArchError::ReadToml`], with line and column. Whether the network can be built is for
+    /// [`crate::shape::flow`] to say.
+    pub fn from_toml(text: &str) -> Result<Self, ArchError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// Writes the specification as TOML, in its shortest form.
+    ///
+    /// # Errors
+    /// [`ArchError::WriteToml`]; no specification is known to cause it.
+    pub fn to_toml(&self) -> Result<String, ArchError> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Reads a specification from JSON.
+    ///
+    /// # Errors
+    /// [`ArchError::Json`], with line and column.
+    pub fn from_json(text: &str) -> Result<Self, ArchError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Writes the specification as JSON on one line, in its shortest form.
+    ///
+    /// # Errors
+    /// [`ArchError::Json`]; no specification is known to cause it.
+    pub fn to_json(&self) -> Result<String, ArchError> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,12 +177,17 @@ impl TryFrom<NetFile> for NetSpec {
         let stem = StemSpec::from(file.stem);
         let mut channels = stem.channels();
         let mut stages = Vec::with_capacity(file.stages.len());
+        let mut room = MAX_BLOCKS;
         for (index, stage) in file.stages.into_iter().enumerate() {
             let mut blocks = Vec::new();
             for block in stage.blocks {
                 if block.repeat == 0 {
                     return Err(format!("stage{}: `repeat = 0`; leave the block out instead", index + 1));
                 }
+                // A few bytes of file could ask for all the memory there is.
+                room = room
+                    .checked_sub(block.repeat)
+                    .ok_or_else(|| format!("stage{}: more than {MAX_BLOCKS} blocks", index + 1))?;
                 for _ in 0..block.repeat {
                     blocks.push(block.read(channels));
                     channels = block.channels;

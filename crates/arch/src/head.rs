@@ -1,5 +1,7 @@
 //! What stands after the last stage.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// (BN and ReLU,) global average pool, (dropout,) linear layer: logits `[B, classes]`.
@@ -24,5 +26,19 @@ impl HeadSpec {
     /// Global average pool and linear layer.
     pub fn new(classes: usize) -> Self {
         Self { classes, norm: false, dropout: 0.0 }
+    }
+}
+
+impl fmt::Display for HeadSpec {
+    /// `average pool, linear 1000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.norm {
+            write!(f, "BN, ReLU, ")?;
+        }
+        write!(f, "average pool, ")?;
+        if self.dropout != 0.0 {
+            write!(f, "dropout {}, ", self.dropout)?;
+        }
+        write!(f, "linear {}", self.classes)
     }
 }

@@ -7,11 +7,13 @@
 
 mod block;
 pub mod blocks;
+mod error;
 pub mod families;
 mod file;
 mod head;
 pub mod names;
 mod preprocess;
+pub mod shape;
 mod shortcut;
 mod site;
 mod spec;
@@ -19,6 +21,7 @@ mod stem;
 mod tensors;
 
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
+pub use error::ArchError;
 pub use head::HeadSpec;
 pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, Preprocess, Resize};
 pub use shortcut::Shortcut;

@@ -1,5 +1,7 @@
 //! The path beside the branch: `S` in `y = act(F(x) + S(x))`.
 
+use std::fmt;
+
 /// A shortcut. Channels and stride stand here apart from the block's own, because forgetting them is
 /// the commonest error in written networks; [`crate::shape`] checks that both sides agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +20,8 @@ pub enum Shortcut {
         /// section 4.2).
         average_pool: bool,
     },
-    /// Take every `stride`-th row and column, pad the channels with zeros on both sides: no
-    /// parameters (option A).
+    /// Take every `stride`-th row and column, pad the channels with zeros on both sides, half of them
+    /// (rounded down) before: no parameters (option A).
     ZeroPad {
         /// Output channels.
         channels: usize,
@@ -59,5 +61,26 @@ impl Shortcut {
             Self::Identity => Some(1),
             Self::Projection { stride, .. } | Self::ZeroPad { stride, .. } => Some(stride),
         }
+    }
+}
+
+impl fmt::Display for Shortcut {
+    /// `identity`, `projection 256, stride 2`, `average-pool projection 256`, `zero-pad 32, stride 2`,
+    /// `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, channels, stride) = match *self {
+            Self::None => return f.write_str("none"),
+            Self::Identity => return f.write_str("identity"),
+            Self::Projection { channels, stride, average_pool: false } => ("projection", channels, stride),
+            Self::Projection { channels, stride, average_pool: true } => {
+                ("average-pool projection", channels, stride)
+            }
+            Self::ZeroPad { channels, stride } => ("zero-pad", channels, stride),
+        };
+        write!(f, "{kind} {channels}")?;
+        if stride != 1 {
+            write!(f, ", stride {stride}")?;
+        }
+        Ok(())
     }
 }

@@ -110,9 +110,7 @@ impl<S: Copy> List<S> {
     }
 
     fn conv(&mut self, site: S, conv: &Convolution) {
-        // Zero groups count as one: the shape check names that error.
-        let inputs = conv.in_channels / conv.groups.max(1);
-        self.push(site, "weight", &[conv.out_channels, inputs, conv.kernel, conv.kernel], Role::ConvWeight);
+        self.push(site, "weight", &conv.weight(), Role::ConvWeight);
     }
 
     fn pointwise(&mut self, site: S, inputs: usize, outputs: usize) {

@@ -94,7 +94,7 @@ impl NetSpec {
 pub struct BlockPath {
     /// Stage, counted from 1.
     pub stage: usize,
-    /// BlockSpec in the stage, counted from 0.
+    /// Block in the stage, counted from 0.
     pub block: usize,
 }
 

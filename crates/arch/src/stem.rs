@@ -1,6 +1,10 @@
 //! What stands before the first stage.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::block::output_side;
 
 /// Convolutions, each followed by BN and ReLU, then at most one max pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +80,28 @@ impl StemSpec {
     }
 }
 
+impl fmt::Display for StemSpec {
+    /// `7x7 conv 64, stride 2, max pool 3x3, stride 2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stride = |stride| if stride == 1 { String::new() } else { format!(", stride {stride}") };
+        let convs = self.convs.iter().map(|StemConv { channels, kernel, stride: s, .. }| {
+            format!("{kernel}x{kernel} conv {channels}{}", stride(*s))
+        });
+        let pool = self
+            .pool
+            .iter()
+            .map(|MaxPool { kernel, stride: s, .. }| format!("max pool {kernel}x{kernel}{}", stride(*s)));
+        f.write_str(&convs.chain(pool).collect::<Vec<_>>().join(", "))
+    }
+}
+
 impl MaxPool {
     /// 3x3, stride 2, padding 1.
     pub const HALVING: Self = Self { kernel: 3, stride: 2, padding: 1 };
+
+    /// Side of the output for an input of side `side`: `(side + 2 padding - kernel) / stride + 1`,
+    /// `None` where the window does not fit.
+    pub fn output_side(&self, side: usize) -> Option<usize> {
+        output_side(side, self.kernel, self.stride, self.padding)
+    }
 }

@@ -68,7 +68,7 @@ impl Role {
 impl TensorSpec {
     /// Number of elements; the largest `u64` where the product does not fit.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().fold(1, |product, &side| product.saturating_mul(side as u64))
+        product(&self.shape).unwrap_or(u64::MAX)
     }
 }
 
@@ -100,6 +100,14 @@ pub fn block_tensors(block: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
         TensorSpec { path, shape, role }
     };
     site::of_block(block, in_channels).into_iter().map(tensor).collect()
+}
+
+/// The product of all factors, `None` where 64 bits do not hold it. Zero only if a factor is zero.
+pub(crate) fn product(factors: &[usize]) -> Option<u64> {
+    if factors.contains(&0) {
+        return Some(0);
+    }
+    factors.iter().try_fold(1u64, |product, &factor| product.checked_mul(factor as u64))
 }
 
 /// The canonical path of a layer.

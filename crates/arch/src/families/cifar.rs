@@ -7,6 +7,8 @@ use crate::{
 
 /// The deepest pre-activation network whose blocks are basic where bottlenecks fit its depth too.
 const DEEPEST_BASIC: usize = 110;
+/// The most blocks in each of the three stages.
+const MOST: usize = MAX_BLOCKS / 3;
 /// The widest that a wide residual network may be.
 const WIDEST: usize = 10_000;
 
@@ -57,19 +59,18 @@ fn blocks_of(
     rest: usize,
     name: impl Fn(usize) -> String,
 ) -> Result<usize, Misfit> {
-    let most = MAX_BLOCKS / 3;
     let n = depth.saturating_sub(rest) / step;
-    if (1..=most).contains(&n) && n * step + rest == depth {
+    if (1..=MOST).contains(&n) && n * step + rest == depth {
         return Ok(n);
     }
-    let below = n.clamp(1, most);
-    let above = (n + 1).clamp(1, most);
+    let below = n.clamp(1, MOST);
+    let above = (n + 1).clamp(1, MOST);
     let mut suggestions = vec![name(below * step + rest)];
     if above != below {
         suggestions.push(name(above * step + rest));
     }
-    let reason = if n > most {
-        format!("its depth is over {}", most * step + rest)
+    let reason = if n > MOST {
+        format!("its depth is over {}", MOST * step + rest)
     } else {
         format!("its depth is not {step}n + {rest} with n at least 1")
     };
@@ -98,7 +99,10 @@ fn preactivation(name: &str, rest: &str) -> Option<Result<NetSpec, Misfit>> {
             bottleneck.suggestions.extend(basic.suggestions);
             bottleneck.suggestions.sort_by_key(|name| (name.len(), name.clone()));
             bottleneck.suggestions.dedup();
-            let reason = format!("{}, and {}", basic.reason, bottleneck.reason);
+            let reason = match depth > MOST * 9 + 2 {
+                true => bottleneck.reason,
+                false => "its depth is neither 6n + 2 nor 9n + 2 with n at least 1".into(),
+            };
             Err(Misfit { reason, suggestions: bottleneck.suggestions })
         }
     })

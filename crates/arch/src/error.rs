@@ -1,0 +1,30 @@
+//! The errors of this crate.
+
+use thiserror::Error;
+
+use crate::blocks::UnknownBlock;
+use crate::families::UnknownModel;
+use crate::shape::ShapeError;
+
+/// Any error of this crate.
+#[derive(Debug, Error)]
+pub enum ArchError {
+    /// A name that is no network's.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
+    /// A name that is no block's.
+    #[error(transparent)]
+    UnknownBlock(#[from] UnknownBlock),
+    /// A network that cannot be built, or cannot take an input.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// TOML that is no specification; the message says where.
+    #[error("not a network specification: {0}")]
+    ReadToml(#[from] toml::de::Error),
+    /// A specification that TOML cannot hold.
+    #[error("the specification cannot be written as TOML: {0}")]
+    WriteToml(#[from] toml::ser::Error),
+    /// JSON that is no specification, or a specification that JSON cannot hold.
+    #[error("not a network specification: {0}")]
+    Json(#[from] serde_json::Error),
+}

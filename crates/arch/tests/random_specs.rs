@@ -1,0 +1,202 @@
+//! Random specifications, sound and unsound: nothing panics, nothing is lost in a file, and what the
+//! shape check counts is what the list of tensors holds.
+
+use std::collections::HashSet;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use residual_arch::names::names;
+use residual_arch::shape::{block_flow, flow};
+use residual_arch::{
+    BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Resize, Shortcut, StageSpec,
+    StemConv, StemSpec, block_tensors, tensors,
+};
+
+/// Mostly sizes that make sense, at times one that does not.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => 1usize..9,
+        4 => (0u32..8).prop_map(|power| 1 << power),
+        1 => Just(0),
+        1 => prop_oneof![Just(usize::MAX), Just(1 << 32), any::<usize>()],
+    ]
+}
+
+fn shortcut() -> impl Strategy<Value = Shortcut> {
+    prop_oneof![
+        Just(Shortcut::None),
+        Just(Shortcut::Identity),
+        (size(), size(), any::<bool>()).prop_map(|(channels, stride, average_pool)| {
+            Shortcut::Projection { channels, stride, average_pool }
+        }),
+        (size(), size()).prop_map(|(channels, stride)| Shortcut::ZeroPad { channels, stride }),
+    ]
+}
+
+fn block() -> impl Strategy<Value = BlockSpec> {
+    let kind = prop_oneof![Just(BlockKind::Basic), Just(BlockKind::Bottleneck)];
+    let order = prop_oneof![Just(Order::PostActivation), Just(Order::PreActivation)];
+    let sizes = (size(), size(), size(), size());
+    (kind, order, sizes, option::of(size()), any::<bool>(), shortcut()).prop_map(
+        |(kind, order, (channels, width, stride, groups), squeeze_excite, zero_init, shortcut)| BlockSpec {
+            kind,
+            order,
+            channels,
+            width,
+            stride,
+            groups,
+            squeeze_excite,
+            zero_init,
+            shortcut,
+        },
+    )
+}
+
+/// Blocks that fit one another, so that whole networks pass the check.
+fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Option<usize>)> {
+    (1usize..5, 1usize..4, any::<bool>(), any::<bool>(), any::<bool>(), option::of(1usize..5))
+}
+
+fn stem() -> impl Strategy<Value = StemSpec> {
+    let conv = (size(), size(), size(), size()).prop_map(|(channels, kernel, stride, padding)| StemConv {
+        channels,
+        kernel,
+        stride,
+        padding,
+    });
+    let pool =
+        (size(), size(), size()).prop_map(|(kernel, stride, padding)| MaxPool { kernel, stride, padding });
+    (vec(conv, 0..4), any::<bool>(), option::of(pool)).prop_map(|(convs, bare, pool)| StemSpec {
+        convs,
+        bare,
+        pool,
+    })
+}
+
+fn preprocess() -> impl Strategy<Value = Preprocess> {
+    let resize = prop_oneof![
+        size().prop_map(Resize::ShorterSide),
+        (size(), size()).prop_map(|(height, width)| Resize::Exact([height, width])),
+    ];
+    let crop = (size(), size()).prop_map(|(height, width)| [height, width]);
+    (option::of(resize), option::of(crop), vec(-2f32..2.0, 0..4), vec(-1f32..2.0, 0..4))
+        .prop_map(|(resize, crop, mean, std)| Preprocess { resize, crop, mean, std })
+}
+
+fn naming() -> impl Strategy<Value = Naming> {
+    prop_oneof![Just(Naming::Torchvision), Just(Naming::Timm), Just(Naming::Cifar), Just(Naming::Sequential)]
+}
+
+fn network() -> impl Strategy<Value = NetSpec> {
+    let stages = vec(vec(block(), 0..4).prop_map(|blocks| StageSpec { blocks }), 0..4);
+    let head = (size(), any::<bool>(), -1.0..2.0).prop_map(|(classes, norm, dropout)| HeadSpec {
+        classes,
+        norm,
+        dropout,
+    });
+    let input = [size(), size(), size()];
+    (".*", naming(), input, stem(), stages, head, -1.0..2.0, preprocess()).prop_map(
+        |(name, naming, input, stem, stages, head, stochastic_depth, preprocess)| NetSpec {
+            name,
+            naming,
+            input,
+            stem,
+            stages,
+            head,
+            stochastic_depth,
+            preprocess,
+        },
+    )
+}
+
+fn sound_network() -> impl Strategy<Value = NetSpec> {
+    let stages = vec(vec(sound_block(), 0..4), 0..4);
+    (naming(), stages, any::<bool>(), any::<bool>(), vec(1usize..9, 1..4)).prop_map(
+        |(naming, stages, bare, norm, widths)| {
+            let convs: Vec<_> = widths.iter().map(|&channels| StemConv::same(channels, 3, 1)).collect();
+            let stem = StemSpec { convs, bare, pool: Some(MaxPool::HALVING) };
+            let mut channels = stem.channels();
+            let stages = stages.into_iter().map(|blocks| StageSpec {
+                blocks: blocks
+                    .into_iter()
+                    .map(|(quarter, stride, bottleneck, before, pool, squeeze_excite)| {
+                        let mut block = BlockSpec::bottleneck(channels, quarter, 4 * quarter, stride);
+                        if !bottleneck {
+                            block.kind = BlockKind::Basic;
+                        }
+                        if before {
+                            block = block.preactivation();
+                        }
+                        if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
+                            *average_pool = pool;
+                        }
+                        channels = block.channels;
+                        BlockSpec { squeeze_excite, ..block }
+                    })
+                    .collect(),
+            });
+            NetSpec {
+                name: "sound".into(),
+                naming,
+                input: [3, 20, 17],
+                stages: stages.collect(),
+                stem,
+                head: HeadSpec { norm, ..HeadSpec::new(5) },
+                stochastic_depth: 0.2,
+                preprocess: Preprocess::normalise_only(),
+            }
+        },
+    )
+}
+
+/// Holds for any network: what passes the check has the parameters that are listed, no name twice, and
+/// the same value after a file.
+fn check(spec: &NetSpec) -> Result<(), TestCaseError> {
+    let listed = tensors(spec);
+    let sum = listed
+        .iter()
+        .filter(|tensor| tensor.role.is_parameter())
+        .try_fold(0u64, |sum, tensor| sum.checked_add(tensor.elements()));
+    if let Ok(flow) = flow(spec, spec.input) {
+        prop_assert_eq!(Some(flow.parameters), sum);
+        prop_assert_eq!(flow.rows.len(), spec.depth_in_blocks() + 2);
+    }
+    for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
+        let named = names(spec, naming);
+        let different: HashSet<_> = named.iter().map(|tensor| &tensor.name).collect();
+        prop_assert_eq!(different.len(), listed.len());
+        prop_assert!(named.iter().zip(&listed).all(|(named, listed)| named.path == listed.path));
+    }
+    let toml = spec.to_toml().unwrap();
+    prop_assert_eq!(&NetSpec::from_toml(&toml).unwrap(), spec, "{}", toml);
+    prop_assert_eq!(&NetSpec::from_json(&spec.to_json().unwrap()).unwrap(), spec);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_network(spec in network(), input in [size(), size(), size()]) {
+        check(&spec)?;
+        let _ = flow(&spec, input);
+        spec.with_input(input);
+    }
+
+    #[test]
+    fn sound_networks_pass(spec in sound_network()) {
+        let flow = flow(&spec, spec.input);
+        prop_assert!(flow.is_ok(), "{:?}", flow);
+        check(&spec)?;
+    }
+
+    #[test]
+    fn any_block(block in block(), input in [size(), size(), size()]) {
+        if let Ok(row) = block_flow(&block, input) {
+            let parameters = block_tensors(&block, input[0]).into_iter().filter(|t| t.role.is_parameter());
+            prop_assert_eq!(row.parameters, parameters.map(|t| t.elements()).sum::<u64>());
+            prop_assert_eq!(row.output[0], block.channels);
+        }
+    }
+}

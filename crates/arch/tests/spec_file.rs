@@ -1,0 +1,111 @@
+//! Specifications as TOML and JSON.
+
+use residual_arch::families::{all, family};
+use residual_arch::shape::flow;
+use residual_arch::{ArchError, Naming, NetSpec, Order, Shortcut};
+
+const DOCUMENT: &str = include_str!("../../../docs/spec.md");
+
+/// The first block of `language` in the document of the format.
+fn documented(language: &str) -> &'static str {
+    let start = format!("```{language}\n");
+    let (_, rest) = DOCUMENT.split_once(&start).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_documented_toml_is_what_it_says() {
+    let spec = NetSpec::from_toml(documented("toml")).unwrap();
+    assert_eq!((spec.naming, spec.depth_in_blocks()), (Naming::Sequential, 9));
+    assert_eq!(spec.stem.channels(), 32);
+    let block = |stage: usize, index: usize| spec.stages[stage].blocks[index];
+    assert_eq!(block(0, 1).shortcut, Shortcut::Identity);
+    assert_eq!(block(1, 0).shortcut, Shortcut::Projection { channels: 64, stride: 2, average_pool: true });
+    assert_eq!(block(2, 0).shortcut, Shortcut::projection(256, 2));
+    assert!(block(2, 1).is_plain());
+    assert_eq!((block(3, 2).order, block(3, 2).width), (Order::PreActivation, 256));
+    let rows = flow(&spec, spec.input).unwrap().rows;
+    assert_eq!(rows[9].output, [256, 4, 4]);
+    assert_eq!(rows[10].description, "BN, ReLU, average pool, dropout 0.2, linear 10");
+}
+
+#[test]
+fn the_documented_json_is_a_network() {
+    let spec = NetSpec::from_json(documented("json")).unwrap();
+    assert_eq!((spec.naming, spec.preprocess.mean.len()), (Naming::Torchvision, 1));
+    assert_eq!(flow(&spec, spec.input).unwrap().output, [10, 1, 1]);
+}
+
+#[test]
+fn every_family_member_survives_a_round_trip() {
+    for name in all() {
+        let spec = family(name).unwrap();
+        let toml = spec.to_toml().unwrap();
+        assert_eq!(NetSpec::from_toml(&toml).unwrap(), spec, "{name}:\n{toml}");
+        let json = spec.to_json().unwrap();
+        assert!(!json.contains('\n'));
+        assert_eq!(NetSpec::from_json(&json).unwrap(), spec, "{name}");
+    }
+}
+
+#[test]
+fn equal_neighbours_are_written_once() {
+    let json = family("cifar_resnet1202").unwrap().to_json().unwrap();
+    assert!(json.len() < 1000, "{} bytes", json.len());
+}
+
+/// The documented file with one piece of text replaced.
+fn broken(from: &str, to: &str) -> ArchError {
+    let text = documented("toml");
+    assert!(text.contains(from), "{from}");
+    NetSpec::from_toml(&text.replacen(from, to, 1)).unwrap_err()
+}
+
+#[test]
+fn wrong_files_are_errors_that_say_where() {
+    let cases = [
+        ("classes = 10", "classes = -1", "classes"),
+        ("classes = 10", "classes = 10.5", "classes"),
+        ("classes = 10", "", "classes"),
+        ("classes = 10", "clases = 10", "clases"),
+        ("kind = \"basic\"", "kind = \"wide\"", "wide"),
+        ("kind = \"basic\"", "kinds = \"basic\"", "kinds"),
+        ("naming = \"sequential\"", "naming = \"keras\"", "keras"),
+        ("kind = \"none\"", "kind = \"none\", stride = 2", "stride"),
+        ("input = [3, 64, 64]", "input = [3, 64]", "input"),
+        ("repeat = 2", "repeat = 0", "stage1: `repeat = 0`"),
+        ("repeat = 3", "repeat = 99995", "stage4: more than 100000 blocks"),
+        ("repeat = 3", "repeat = 9223372036854775807", "stage4: more than 100000 blocks"),
+        ("[head]", "[head", "line"),
+    ];
+    for (from, to, part) in cases {
+        let message = broken(from, to).to_string();
+        assert!(message.contains(part), "{to}: {message}");
+    }
+    assert!(matches!(NetSpec::from_toml(""), Err(ArchError::ReadToml(_))));
+    assert!(matches!(NetSpec::from_json("{\"name\": "), Err(ArchError::Json(_))));
+    assert!(matches!(NetSpec::from_json("[]"), Err(ArchError::Json(_))));
+}
+
+#[test]
+fn as_many_blocks_as_a_file_may_hold() {
+    let text = documented("toml").replacen("repeat = 3", "repeat = 99994", 1);
+    assert_eq!(NetSpec::from_toml(&text).unwrap().depth_in_blocks(), 100_000);
+}
+
+#[test]
+fn the_largest_numbers_are_kept() {
+    let spec = family("small").unwrap().with_classes(usize::MAX);
+    assert_eq!(NetSpec::from_toml(&spec.to_toml().unwrap()).unwrap(), spec);
+    assert_eq!(NetSpec::from_json(&spec.to_json().unwrap()).unwrap(), spec);
+}
+
+#[test]
+fn every_error_of_the_crate_fits_one_type() {
+    fn summary(name: &str) -> Result<u64, ArchError> {
+        let spec = family(name)?.with_classes(0);
+        Ok(flow(&spec, spec.input)?.parameters)
+    }
+    assert!(matches!(summary("resnet"), Err(ArchError::UnknownModel(_))));
+    assert!(matches!(summary("resnet18"), Err(ArchError::Shape(_))));
+}
