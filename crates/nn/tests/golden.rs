@@ -108,7 +108,8 @@ impl Subject {
         match &self.model {
             Model::Block(block) => {
                 let y = block.forward(x, mode);
-                let (shape, n) = (y.dims(), y.dims().iter().product());
+                let shape = y.dims();
+                let n = shape.iter().product();
                 let weights = TensorData::new(formula::loss_weights(n), shape);
                 let loss = (y.clone() * Tensor::from_data(weights, &y.device())).sum();
                 (NamedTensor::read("output", y), loss)
