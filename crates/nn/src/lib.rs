@@ -1,1 +1,64 @@
 //! Residual networks as Burn modules: blocks, stages, whole networks, and residuals beyond CNNs.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use residual_nn::{Mode, ResNetConfig};
+//!
+//! let spec = residual_arch::families::family("cifar_resnet20")?;
+//! let net = ResNetConfig::new(spec).init(&Device::flex())?;
+//! let logits = net.forward(Tensor::zeros([1, 3, 32, 32], &Device::flex()), Mode::Eval);
+//! assert_eq!(logits.dims(), [1, 10]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Residual`] wraps any module `F` into `act(F(x) + S(x))`.
+//! - [`block`] has the blocks of the papers, [`ResNet`] whole networks.
+//! - [`Mode`] says at every `forward` whether this is training or evaluation, and carries the randomness
+//!   of a training step. Nothing is guessed from the device.
+//! - [`beyond`] has a transformer encoder block and a diffusion U-Net block, built from the same
+//!   [`Residual`].
+#![recursion_limit = "256"]
+
+mod activation;
+pub mod beyond;
+pub mod block;
+mod conv;
+mod error;
+mod head;
+mod init;
+mod linear;
+mod loss;
+mod mode;
+mod norm;
+mod residual;
+mod resnet;
+mod running;
+mod shortcut;
+mod small;
+mod squeeze;
+mod stage;
+mod stem;
+pub mod tensors;
+
+pub use activation::Activation;
+pub use block::{
+    BasicBlock, BasicBlockConfig, Block, BlockConfig, BottleneckBlock, BottleneckBlockConfig, PlainBlock,
+    PlainBlockConfig, PreActBlock, PreActBlockConfig, ProjectionBlock, ProjectionBlockConfig,
+};
+pub use conv::Conv2d;
+pub use error::Error;
+pub use head::Head;
+pub use init::{Fill, Init};
+pub use linear::Linear;
+pub use loss::cross_entropy;
+pub use mode::{Mode, Randomness};
+pub use norm::{BatchNorm, BatchNormConfig};
+pub use residual::{Branch, Identity, Residual, ShortcutPath, StochasticDepth};
+pub use resnet::{Features, Parameter, ResNet, ResNetConfig};
+pub use running::Running;
+pub use shortcut::Shortcut;
+pub use small::{SmallResNet, SmallResNetConfig};
+pub use squeeze::SqueezeExcite;
+pub use stage::{Stage, StageConfig};
+pub use stem::Stem;
+pub use tensors::NamedTensor;

@@ -1,0 +1,110 @@
+//! The blocks of the papers. One [`Block`] runs them all, told by its [`BlockSpec`]; each kind has a
+//! config of its own under the paper's name.
+//!
+//! | config | block |
+//! | --- | --- |
+//! | [`BasicBlockConfig`] | conv3-BN-ReLU-conv3-BN, add, ReLU |
+//! | [`ProjectionBlockConfig`] | the same with a 1x1 convolution and BN beside it, any stride and channels |
+//! | [`BottleneckBlockConfig`] | 1x1, 3x3 with the stride, 1x1; projection where the shape changes |
+//! | [`PreActBlockConfig`] | BN-ReLU-conv twice or thrice, nothing after the addition |
+//! | [`PlainBlockConfig`] | the layers of any of these without a shortcut |
+//! | [`BlockConfig`] | any [`BlockSpec`], with all options |
+
+mod basic;
+mod bottleneck;
+mod branch;
+mod plain;
+mod preact;
+mod projection;
+
+pub use basic::{BasicBlock, BasicBlockConfig};
+pub use bottleneck::{BottleneckBlock, BottleneckBlockConfig};
+pub use branch::ConvBranch;
+pub use plain::{PlainBlock, PlainBlockConfig};
+pub use preact::{PreActBlock, PreActBlockConfig};
+pub use projection::{ProjectionBlock, ProjectionBlockConfig};
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
+
+use crate::{Activation, Error, Init, Mode, Residual, Shortcut};
+
+/// Configuration of any [`Block`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockConfig {
+    /// What the block is.
+    pub spec: BlockSpec,
+    /// Channels of its input.
+    pub in_channels: usize,
+}
+
+impl BlockConfig {
+    /// The block `spec` on an input of `in_channels`.
+    pub fn new(spec: BlockSpec, in_channels: usize) -> Self {
+        Self { spec, in_channels }
+    }
+
+    /// Builds it, He initialisation.
+    ///
+    /// # Errors
+    /// If branch and shortcut do not fit each other, or groups do not divide channels.
+    pub fn init(&self, init: impl Into<Init>) -> Result<Block, Error> {
+        crate::error::check_block(&self.spec, self.in_channels)?;
+        Ok(self.build(&init.into(), 0.0))
+    }
+
+    /// Builds it, checked before, with stochastic depth.
+    pub(crate) fn build(&self, init: &Init, drop: f64) -> Block {
+        let spec = self.spec;
+        let activation = match spec.order {
+            Order::PostActivation => Activation::Relu,
+            Order::PreActivation => Activation::None,
+        };
+        let shortcut = Shortcut::new(spec.shortcut, spec.order, self.in_channels, init.at("shortcut"));
+        let residual = Residual::new(ConvBranch::new(&spec, self.in_channels, init))
+            .with_shortcut(shortcut)
+            .with_activation(activation)
+            .with_stochastic_depth(init.at("depth").path(), drop);
+        Block { residual, spec, in_channels: self.in_channels, frozen: false }
+    }
+}
+
+/// A residual block, `y = act(F(x) + S(x))`, or a plain one, `y = act(F(x))`.
+///
+/// In a pre-activation block that changes the shape, both paths start after the first BN-ReLU:
+/// `y = F(h) + S(h)`, `h = relu(norm1(x))` (He et al. 2016).
+#[derive(Module, Debug)]
+pub struct Block {
+    /// The two paths and their join.
+    pub residual: Residual<ConvBranch, Shortcut>,
+    #[module(skip)]
+    spec: BlockSpec,
+    #[module(skip)]
+    in_channels: usize,
+    #[module(skip)]
+    pub(crate) frozen: bool,
+}
+
+impl Block {
+    /// What the block is.
+    pub fn spec(&self) -> &BlockSpec {
+        &self.spec
+    }
+
+    /// Channels of its input.
+    pub fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    /// # Shapes
+    /// `[batch, in, h, w]` to `[batch, channels, ceil(h / stride), ceil(w / stride)]`.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let mode = if self.frozen { Mode::Eval } else { mode };
+        let branch = &self.residual.branch;
+        let h = branch.enter(x.clone(), mode);
+        let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
+        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, shortcut_input, mode);
+        self.residual.join(branch.forward_from(h, mode), shortcut, mode)
+    }
+}

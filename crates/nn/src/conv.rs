@@ -1,0 +1,59 @@
+//! Convolution.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
+use residual_arch::Convolution;
+
+use crate::{Fill, Init, Mode};
+
+/// A square two-dimensional convolution.
+///
+/// `y[b, o] = bias[o] + sum over i, u, v of w[o, i, u, v] x[b, i, ...]`; without a bias where a batch
+/// norm follows.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[out, in / groups, k, k]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding on every side.
+    pub padding: usize,
+    /// Groups.
+    pub groups: usize,
+}
+
+impl Conv2d {
+    /// Without bias, He initialisation ([`Fill::he`]).
+    pub fn new(conv: &Convolution, init: impl Into<Init>) -> Self {
+        let inputs = conv.in_channels / conv.groups;
+        let shape = [conv.out_channels, inputs, conv.kernel, conv.kernel];
+        Self {
+            weight: init.into().parameter("weight", shape, Fill::he(conv.out_channels, conv.kernel)),
+            bias: None,
+            stride: conv.stride,
+            padding: conv.padding,
+            groups: conv.groups,
+        }
+    }
+
+    /// 1x1 with stride 1 and a bias that starts at zero.
+    pub fn pointwise(inputs: usize, outputs: usize, init: impl Into<Init>) -> Self {
+        let init = init.into();
+        let bias = init.parameter("bias", [outputs], Fill::Zeros);
+        Self { bias: Some(bias), ..Self::new(&projection(inputs, outputs, 1), init) }
+    }
+
+    /// # Shapes
+    /// `[batch, in, h, w]` to `[batch, out, (h + 2 padding - k) / stride + 1, ...]`.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
+        conv2d(x, mode.value(&self.weight), self.bias.as_ref().map(|bias| mode.value(bias)), options)
+    }
+}
+
+/// A 1x1 convolution with a stride.
+pub(crate) fn projection(in_channels: usize, out_channels: usize, stride: usize) -> Convolution {
+    Convolution { in_channels, out_channels, kernel: 1, stride, padding: 0, groups: 1 }
+}

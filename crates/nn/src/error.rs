@@ -1,0 +1,116 @@
+//! What can be wrong.
+
+use residual_arch::shape::{ShapeError, block_flow, flow};
+use residual_arch::{BlockSpec, NetSpec, families::UnknownModel};
+use thiserror::Error as ThisError;
+
+/// Why a network cannot be built, filled, or run.
+#[derive(Clone, Debug, PartialEq, ThisError)]
+pub enum Error {
+    /// A name that is no network's.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
+    /// A specification that is not sound, or an input that does not fit it.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A batch without samples.
+    #[error("the batch has no samples")]
+    EmptyBatch,
+    /// Tensors that do not fit the network; all of them at once.
+    #[error("the tensors do not fit the network: {}", mismatch_text(.missing, .unexpected, .misshapen))]
+    Tensors {
+        /// Paths that the network needs.
+        missing: Vec<String>,
+        /// Paths that it does not know, or that are given twice.
+        unexpected: Vec<String>,
+        /// Paths whose shape, or number of values, is another: path, expected, found.
+        misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    },
+    /// A layer name that is none of the network's.
+    #[error("no layer is called `{name}`; there are {}", known.join(", "))]
+    UnknownLayer {
+        /// The name as given.
+        name: String,
+        /// The names of its layers.
+        known: Vec<String>,
+    },
+    /// Batch norm in training with a single value per channel.
+    #[error(
+        "{layer}: batch norm needs more than one value per channel in training, the map is \
+         {batch}x{height}x{width}; use a larger batch or a larger image"
+    )]
+    SingleValue {
+        /// The layer.
+        layer: String,
+        /// Samples.
+        batch: usize,
+        /// Rows of its map.
+        height: usize,
+        /// Columns of its map.
+        width: usize,
+    },
+    /// The number of labels is not the batch's.
+    #[error("a batch of {batch} samples needs as many labels and at least one, found {labels}")]
+    LabelCount {
+        /// Samples.
+        batch: usize,
+        /// Labels.
+        labels: usize,
+    },
+    /// A label beyond the classes.
+    #[error("sample {sample}: label {label} is not one of {classes} classes")]
+    Label {
+        /// Which sample of the batch.
+        sample: usize,
+        /// Its label.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A number of groups or heads that does not divide what they share.
+    #[error("{whole} {what} cannot be divided into {parts} equal parts")]
+    Division {
+        /// What is divided.
+        what: &'static str,
+        /// How many there are.
+        whole: usize,
+        /// Into how many parts.
+        parts: usize,
+    },
+    /// Label smoothing outside of `[0, 1]`.
+    #[error("label smoothing is {smoothing}, it must lie between 0 and 1")]
+    Smoothing {
+        /// The value.
+        smoothing: f64,
+    },
+}
+
+fn mismatch_text(
+    missing: &[String],
+    unexpected: &[String],
+    misshapen: &[(String, Vec<usize>, Vec<usize>)],
+) -> String {
+    let shape = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let shapes: Vec<_> = misshapen
+        .iter()
+        .map(|(path, expected, found)| format!("{path} is {}, not {}", shape(found), shape(expected)))
+        .collect();
+    [("missing", missing), ("unexpected", unexpected), ("misshapen", &shapes)]
+        .iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(what, list)| format!("{} {what}: {}", list.len(), list.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Checks a block on its own, for every size of map: branch and shortcut round alike.
+pub(crate) fn check_block(spec: &BlockSpec, in_channels: usize) -> Result<(), Error> {
+    block_flow(spec, [in_channels, 32, 32])?;
+    Ok(())
+}
+
+/// Checks a whole network on the input that it is meant for.
+pub(crate) fn check_network(spec: &NetSpec) -> Result<(), Error> {
+    flow(spec, spec.input)?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What stands after the last stage.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData, activation::relu};
+use residual_arch::HeadSpec;
+
+use crate::squeeze::global_average;
+use crate::{BatchNorm, BatchNormConfig, Init, Linear, Mode};
+
+/// (BN and ReLU,) global average pool, (dropout,) linear layer.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// After pre-activation blocks.
+    pub norm: Option<BatchNorm>,
+    /// Features to logits.
+    pub linear: Linear,
+    #[module(skip)]
+    dropout: f64,
+    #[module(skip)]
+    pub(crate) frozen: bool,
+}
+
+impl Head {
+    /// The head `spec` on maps of `channels`, checked before.
+    pub(crate) fn build(spec: &HeadSpec, channels: usize, init: &Init) -> Self {
+        Self {
+            norm: spec.norm.then(|| BatchNormConfig::new(channels).init(init.at("norm"))),
+            linear: Linear::new(channels, spec.classes, init.at("linear")),
+            dropout: spec.dropout,
+            frozen: false,
+        }
+    }
+
+    /// # Shapes
+    /// `[batch, channels, h, w]` to `[batch, classes]`.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        let mode = if self.frozen { Mode::Eval } else { mode };
+        self.linear.forward(dropout(self.pool(x, mode), self.dropout, mode), mode)
+    }
+
+    /// The features before the linear layer, `[batch, channels]`.
+    pub(crate) fn pool(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        let x = match &self.norm {
+            Some(norm) => relu(norm.forward(x, mode)),
+            None => x,
+        };
+        let [batch, channels, _, _] = x.dims();
+        global_average(x).reshape([batch, channels])
+    }
+}
+
+/// Dropout (Srivastava et al. 2014): in training a feature is zero with probability `p`, and scaled by
+/// `1 / (1 - p)` where it is kept.
+fn dropout(x: Tensor<2>, p: f64, mode: Mode) -> Tensor<2> {
+    let Mode::Train(randomness) = mode else { return x };
+    if p == 0.0 {
+        return x;
+    }
+    let shape = x.dims();
+    let keep = 1.0 - p;
+    let factor = |i| if randomness.uniform("head.dropout", i) < keep { (1.0 / keep) as f32 } else { 0.0 };
+    let factors: Vec<f32> = (0..(shape[0] * shape[1]) as u64).map(factor).collect();
+    let factors = Tensor::from_data(TensorData::new(factors, shape), &x.device());
+    x * factors
+}

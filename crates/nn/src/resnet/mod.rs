@@ -1,0 +1,128 @@
+//! Whole networks.
+
+mod check;
+mod features;
+mod freeze;
+mod paths;
+mod state;
+
+pub use features::Features;
+pub use state::Parameter;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use residual_arch::NetSpec;
+
+use crate::{Error, Head, Init, Mode, NamedTensor, Stage, StageConfig, Stem};
+
+/// Configuration of a [`ResNet`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResNetConfig {
+    /// What the network is.
+    pub spec: NetSpec,
+}
+
+impl ResNetConfig {
+    /// The network `spec`.
+    pub fn new(spec: NetSpec) -> Self {
+        Self { spec }
+    }
+
+    /// Builds it, He initialisation. `init` is `&device`, or [`Init::new(seed, &device)`](Init::new).
+    /// To train, the device must be an autodiff one: `Device::flex().autodiff()`.
+    ///
+    /// # Errors
+    /// If the specification is not sound: [`residual_arch::shape`] says what and where.
+    pub fn init(&self, init: impl Into<Init>) -> Result<ResNet, Error> {
+        crate::error::check_network(&self.spec)?;
+        Ok(ResNet::build(&self.spec, &init.into()))
+    }
+
+    /// Builds it with the given tensors: exactly those of [`residual_arch::tensors`], in any order.
+    ///
+    /// # Errors
+    /// If the specification is not sound, or the tensors do not fit it; all that do not are listed.
+    pub fn init_with(
+        &self,
+        tensors: impl IntoIterator<Item = NamedTensor>,
+        device: &Device,
+    ) -> Result<ResNet, Error> {
+        crate::error::check_network(&self.spec)?;
+        let tensors = state::checked(&self.spec, tensors)?;
+        Ok(ResNet::build(&self.spec, &Init::from_tensors(tensors, device)))
+    }
+}
+
+/// A residual network: stem, stages of blocks, head.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    /// Before the stages.
+    pub stem: Stem,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+    /// After the stages.
+    pub head: Head,
+    #[module(skip)]
+    spec: NetSpec,
+}
+
+impl ResNet {
+    /// The network of a checked specification.
+    fn build(spec: &NetSpec, init: &Init) -> Self {
+        let depth = spec.depth_in_blocks();
+        let (mut channels, mut before) = (spec.stem.channels(), 0);
+        let mut stages = vec![];
+        for (index, stage) in spec.stages.iter().enumerate() {
+            // Linear rule: block l of L is dropped with probability p l / L.
+            let drop = |block: usize| spec.stochastic_depth * (before + block + 1) as f64 / depth as f64;
+            let config = StageConfig::new(stage.clone(), channels);
+            stages.push(config.build(&init.at(format!("stage{}", index + 1)), drop));
+            before += stage.blocks.len();
+            channels = stage.blocks.last().map_or(channels, |block| block.channels);
+        }
+        Self {
+            stem: Stem::build(&spec.stem, spec.input[0], &init.at("stem")),
+            stages,
+            head: Head::build(&spec.head, channels, &init.at("head")),
+            spec: spec.clone(),
+        }
+    }
+
+    /// What the network is.
+    pub fn spec(&self) -> &NetSpec {
+        &self.spec
+    }
+
+    /// The device of its tensors.
+    pub fn device(&self) -> Device {
+        self.head.linear.weight.val().device()
+    }
+
+    /// # Shapes
+    /// `[batch, channels, h, w]` to logits `[batch, classes]`.
+    ///
+    /// # Panics
+    /// If the input does not fit the network: [`check_input`](Self::check_input) finds that beforehand.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        let h = self.stem.forward(x, mode);
+        let h = self.stages.iter().fold(h, |h, stage| stage.forward(h, mode));
+        self.head.forward(h, mode)
+    }
+
+    /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the
+    /// network stays.
+    ///
+    /// # Errors
+    /// If there are no classes.
+    pub fn replace_head(&mut self, classes: usize, seed: u64) -> Result<(), Error> {
+        let spec = self.spec.clone().with_classes(classes);
+        crate::error::check_network(&spec)?;
+        let [_, features] = self.head.linear.weight.dims();
+        let init = Init::new(seed, &self.device()).at("head");
+        let mut head = Head::build(&spec.head, features, &init);
+        head.norm = self.head.norm.take();
+        self.head = head;
+        self.spec = spec;
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The tensors of a network by canonical path.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Gradients, Tensor};
+use residual_arch::{BlockSpec, NetSpec, Role, TensorSpec, block_tensors};
+
+use super::paths::canonical;
+use crate::{Block, BlockConfig, Error, Init, NamedTensor, ResNet, ResNetConfig, tensors};
+
+/// A trainable parameter of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Canonical path.
+    pub path: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// What it is; [`Role::decays`] says whether weight decay is for it.
+    pub role: Role,
+    /// Whether its layer is frozen.
+    pub frozen: bool,
+}
+
+impl ResNet {
+    /// Every tensor, parameters and running statistics, in the order of [`residual_arch::tensors`].
+    pub fn state(&self) -> Vec<NamedTensor> {
+        in_order(&residual_arch::tensors(&self.spec), tensors::state(self))
+    }
+
+    /// Replaces every tensor: exactly those of [`residual_arch::tensors`], in any order. Frozen layers
+    /// stay frozen.
+    ///
+    /// # Errors
+    /// If the tensors do not fit; all that do not are listed, and the network stays as it is.
+    pub fn load(&mut self, tensors: impl IntoIterator<Item = NamedTensor>) -> Result<(), Error> {
+        let device = self.device();
+        let mut loaded = ResNetConfig::new(self.spec.clone()).init_with(tensors, &device)?;
+        loaded.copy_frozen(self);
+        *self = loaded;
+        Ok(())
+    }
+
+    /// Every trainable parameter, in the order of [`residual_arch::tensors`].
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameters = residual_arch::tensors(&self.spec).into_iter().filter(|t| t.role.is_parameter());
+        parameters
+            .map(|TensorSpec { path, shape, role }| {
+                let frozen = self.is_frozen(&path);
+                Parameter { path, shape, role, frozen }
+            })
+            .collect()
+    }
+
+    /// The gradient of every parameter that has one: frozen layers have none.
+    pub fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
+        in_order(&residual_arch::tensors(&self.spec), tensors::gradients(self, gradients))
+    }
+
+    /// Replaces every parameter that has a gradient by `f(parameter, value, gradient)`, values and
+    /// gradients flat and without autodiff.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use residual_nn::{Mode, SmallResNetConfig, cross_entropy};
+    /// let device = Device::flex().autodiff();
+    /// let small = SmallResNetConfig::new(10).init(&device)?;
+    /// let logits = small.forward(Tensor::ones([2, 3, 8, 8], &device), Mode::train(0, 0));
+    /// let gradients = cross_entropy(logits, &[3, 7], 0.0)?.backward();
+    /// // One step of gradient descent, weight decay on weights proper alone.
+    /// let net = small.net.update(&gradients, |parameter, value, gradient| {
+    ///     let decay = if parameter.role.decays() { 1e-4 } else { 0.0 };
+    ///     value.clone() - (gradient + value * decay) * 0.1
+    /// });
+    /// # let _ = net;
+    /// # Ok::<(), residual_nn::Error>(())
+    /// ```
+    pub fn update(
+        self,
+        gradients: &Gradients,
+        mut f: impl FnMut(&Parameter, Tensor<1>, Tensor<1>) -> Tensor<1>,
+    ) -> Self {
+        let parameters: HashMap<_, _> = self.parameters().into_iter().map(|p| (p.path.clone(), p)).collect();
+        tensors::update(self, gradients, |path, value, gradient| match parameters.get(&canonical(path)) {
+            Some(parameter) => f(parameter, value, gradient),
+            None => value,
+        })
+    }
+
+    fn copy_frozen(&mut self, other: &Self) {
+        self.stem.frozen = other.stem.frozen;
+        self.head.frozen = other.head.frozen;
+        let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
+        for (block, other) in blocks.zip(other.stages.iter().flat_map(|stage| &stage.blocks)) {
+            block.frozen = other.frozen;
+        }
+    }
+}
+
+impl BlockConfig {
+    /// Builds a block with the given tensors: exactly those of [`residual_arch::block_tensors`].
+    ///
+    /// # Errors
+    /// If the block is not sound, or the tensors do not fit it; all that do not are listed.
+    pub fn init_with(
+        &self,
+        tensors: impl IntoIterator<Item = NamedTensor>,
+        device: &burn::tensor::Device,
+    ) -> Result<Block, Error> {
+        crate::error::check_block(&self.spec, self.in_channels)?;
+        let tensors = matching(&block_tensors(&self.spec, self.in_channels), tensors)?;
+        Ok(self.build(&Init::from_tensors(tensors, device), 0.0))
+    }
+}
+
+impl Block {
+    /// Every tensor, in the order of [`residual_arch::block_tensors`].
+    pub fn state(&self) -> Vec<NamedTensor> {
+        in_order(&self.tensor_specs(), tensors::state(self))
+    }
+
+    /// The gradient of every parameter.
+    pub fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
+        in_order(&self.tensor_specs(), tensors::gradients(self, gradients))
+    }
+
+    fn tensor_specs(&self) -> Vec<TensorSpec> {
+        let spec: &BlockSpec = self.spec();
+        block_tensors(spec, self.in_channels())
+    }
+}
+
+/// The tensors under their canonical paths, in the specification's order.
+fn in_order(specs: &[TensorSpec], found: Vec<NamedTensor>) -> Vec<NamedTensor> {
+    let mut found: HashMap<String, NamedTensor> =
+        found.into_iter().map(|tensor| (canonical(&tensor.path), tensor)).collect();
+    let named = |path: &String, tensor| NamedTensor { path: path.clone(), ..tensor };
+    specs.iter().filter_map(|spec| found.remove(&spec.path).map(|tensor| named(&spec.path, tensor))).collect()
+}
+
+/// The tensors by path, if they are exactly those of the network.
+pub(super) fn checked(
+    spec: &NetSpec,
+    tensors: impl IntoIterator<Item = NamedTensor>,
+) -> Result<HashMap<String, NamedTensor>, Error> {
+    matching(&residual_arch::tensors(spec), tensors)
+}
+
+fn matching(
+    specs: &[TensorSpec],
+    tensors: impl IntoIterator<Item = NamedTensor>,
+) -> Result<HashMap<String, NamedTensor>, Error> {
+    let wanted: HashMap<_, _> = specs.iter().map(|spec| (spec.path.as_str(), spec)).collect();
+    let (mut found, mut unexpected, mut misshapen) = (HashMap::new(), vec![], vec![]);
+    for tensor in tensors {
+        let Some(spec) = wanted.get(tensor.path.as_str()) else {
+            unexpected.push(tensor.path);
+            continue;
+        };
+        if tensor.shape != spec.shape {
+            misshapen.push((tensor.path.clone(), spec.shape.clone(), tensor.shape.clone()));
+        } else if tensor.values.len() != tensor.shape.iter().product::<usize>() {
+            misshapen.push((tensor.path.clone(), spec.shape.clone(), vec![tensor.values.len()]));
+        }
+        if let Some(twice) = found.insert(tensor.path.clone(), tensor) {
+            unexpected.push(twice.path);
+        }
+    }
+    let missing = specs.iter().filter(|spec| !found.contains_key(&spec.path));
+    let missing: Vec<String> = missing.map(|spec| spec.path.clone()).collect();
+    if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
+        Ok(found)
+    } else {
+        Err(Error::Tensors { missing, unexpected, misshapen })
+    }
+}
