@@ -2,6 +2,7 @@
 //! one numpy array. Values are read as data; a class or function in a pickle is only a name here,
 //! and nothing is ever called.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A value, or where it lies in the pickle.
@@ -38,7 +39,8 @@ pub(crate) struct Pickle<'a> {
 impl<'a> Pickle<'a> {
     /// Reads a pickle of protocol 0 to 4, as far as data need it; errors say what and where.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        let mut machine = Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), memo: Vec::new() };
+        let mut machine =
+            Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), memo: BTreeMap::new() };
         let root = machine.run().map_err(|error| format!("pickle, byte {}: {error}", machine.at))?;
         Ok(Self { bytes, values: machine.values, root })
     }
@@ -107,7 +109,7 @@ struct Machine<'a> {
     values: Vec<Value>,
     /// `None` is a mark.
     stack: Vec<Option<Id>>,
-    memo: Vec<(u64, Id)>,
+    memo: BTreeMap<u64, Id>,
 }
 
 type Step<T> = Result<T, String>;
@@ -127,7 +129,7 @@ impl Machine<'_> {
         match code {
             0x80 => self.take(1).map(drop),                      // PROTO
             0x95 => self.take(8).map(drop),                      // FRAME
-            b'(' => Ok(self.stack.push(None)),                   // MARK
+            b'(' => self.mark(),                                 // MARK
             b'0' => self.pop().map(drop),                        // POP
             b'N' => self.push(Value::None),                      // NONE
             0x88 => self.push(Value::Int(1)),                    // NEWTRUE
@@ -190,6 +192,11 @@ impl Machine<'_> {
     fn push(&mut self, value: Value) -> Step<()> {
         let id = self.new_value(value);
         self.stack.push(Some(id));
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Step<()> {
+        self.stack.push(None);
         Ok(())
     }
 
@@ -261,7 +268,10 @@ impl Machine<'_> {
     fn extend_list(&mut self, more: Vec<Id>) -> Step<()> {
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::List(items) => Ok(items.extend(more)),
+            Value::List(items) => {
+                items.extend(more);
+                Ok(())
+            }
             _ => Err("something is appended to what is no list".into()),
         }
     }
@@ -280,7 +290,10 @@ impl Machine<'_> {
         };
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::Dict(entries) => Ok(entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])))),
+            Value::Dict(entries) => {
+                entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+                Ok(())
+            }
             _ => Err("an item is set of what is no dictionary".into()),
         }
     }
@@ -288,18 +301,14 @@ impl Machine<'_> {
     fn memoise(&mut self, width: usize) -> Step<()> {
         let key = if width == 0 { self.memo.len() as u64 } else { self.number(width)? };
         let top = self.top()?;
-        match self.memo.binary_search_by_key(&key, |&(known, _)| known) {
-            Ok(place) => self.memo[place].1 = top,
-            Err(place) => self.memo.insert(place, (key, top)),
-        }
+        self.memo.insert(key, top);
         Ok(())
     }
 
     fn recall(&mut self, width: usize) -> Step<()> {
         let key = self.number(width)?;
-        let place = self.memo.binary_search_by_key(&key, |&(known, _)| known);
-        let place = place.map_err(|_| "it refers to what was not stored")?;
-        self.stack.push(Some(self.memo[place].1));
+        let id = *self.memo.get(&key).ok_or("it refers to what was not stored")?;
+        self.stack.push(Some(id));
         Ok(())
     }
 
@@ -327,7 +336,10 @@ impl Machine<'_> {
         let new_state = self.pop()?;
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::Call { state, .. } => Ok(*state = Some(new_state)),
+            Value::Call { state, .. } => {
+                *state = Some(new_state);
+                Ok(())
+            }
             _ => Err("a state is set of what is no object".into()),
         }
     }

@@ -1,6 +1,9 @@
 //! Bilinear resizing with antialiasing, to the bit as Pillow's `Image.resize` does it (and so as
 //! torchvision resizes a PIL image): a triangle filter as wide as the scale, weights in fixed point
 //! of 22 bits, first along rows, then along columns, rounded to `u8` after each.
+//!
+//! This is the order of Pillow up to version 12. Version 13 goes along columns first where the
+//! height shrinks much more than the width; the two orders differ by one grey level at most.
 
 use crate::{Error, Image, MAX_PIXELS};
 
@@ -134,6 +137,25 @@ mod tests {
         assert_eq!(row(&[30, 60, 121], 1), [69]);
         assert_eq!(column(&[30, 60, 121], 1), [69]);
         assert_eq!(column(&[0, 100], 4), [0, 25, 75, 100]);
+    }
+
+    /// The same calls in Pillow 12.3.
+    #[test]
+    fn values_are_pillows() {
+        let pixels: Vec<u8> = (0..35u32).map(|i| (i * 37 % 256) as u8).collect();
+        let image = Image::new(7, 5, 1, pixels).unwrap();
+        let resized = |size| resize(image.clone(), size, "x").unwrap().pixels().to_vec();
+        assert_eq!(resized([3, 4]), [20, 78, 146, 204, 25, 83, 151, 209, 30, 88, 156, 214]);
+        let tall = [
+            [32, 111, 190, 33, 112, 191, 35, 114, 193, 36, 115, 194, 38, 117, 196].as_slice(),
+            &[40, 119, 198, 41, 120, 199, 43, 122, 201, 44, 123, 202],
+        ];
+        assert_eq!(resized([9, 3]), tall.concat());
+        let wide = [
+            [3, 23, 49, 75, 101, 127, 153, 179, 205, 225].as_slice(),
+            &[9, 29, 55, 81, 107, 133, 159, 185, 211, 231],
+        ];
+        assert_eq!(resized([2, 10]), wide.concat());
     }
 
     #[test]

@@ -30,7 +30,9 @@ pub(crate) fn list_zip(path: &Path) -> Result<Listing, Error> {
 fn sort_error(origin: &str, error: &ZipError) -> Error {
     let (path, detail) = (origin.to_owned(), error.to_string());
     match error {
-        ZipError::InvalidArchive(_) if detail.contains("Could not find EOCD") => {
+        ZipError::InvalidArchive(_)
+            if detail.contains("Could not find EOCD") || detail.contains("Unexpected end") =>
+        {
             Error::TruncatedArchive { path, detail: "the directory at its end is missing".into() }
         }
         _ => Error::CorruptArchive { path, detail },

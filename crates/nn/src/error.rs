@@ -1,6 +1,7 @@
 //! What can be wrong.
 
-use residual_arch::{BlockSpec, families::UnknownModel};
+use residual_arch::shape::{ShapeError, block_flow, flow};
+use residual_arch::{BlockSpec, NetSpec, families::UnknownModel};
 use thiserror::Error as ThisError;
 
 /// Why a network cannot be built, filled, or run.
@@ -9,6 +10,12 @@ pub enum Error {
     /// A name that is no network's.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),
+    /// A specification that is not sound, or an input that does not fit it.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A batch without samples.
+    #[error("the batch has no samples")]
+    EmptyBatch,
     /// Tensors that do not fit the network; all of them at once.
     #[error("the tensors do not fit the network: {}", mismatch_text(.missing, .unexpected, .misshapen))]
     Tensors {
@@ -60,6 +67,16 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
     },
+    /// A number of groups or heads that does not divide what they share.
+    #[error("{whole} {what} cannot be divided into {parts} equal parts")]
+    Division {
+        /// What is divided.
+        what: &'static str,
+        /// How many there are.
+        whole: usize,
+        /// Into how many parts.
+        parts: usize,
+    },
     /// Label smoothing outside of `[0, 1]`.
     #[error("label smoothing is {smoothing}, it must lie between 0 and 1")]
     Smoothing {
@@ -86,12 +103,14 @@ fn mismatch_text(
         .join("; ")
 }
 
-/// Checks a block on its own.
-pub(crate) fn check_block(_spec: &BlockSpec, _in_channels: usize) -> Result<(), Error> {
+/// Checks a block on its own, for every size of map: branch and shortcut round alike.
+pub(crate) fn check_block(spec: &BlockSpec, in_channels: usize) -> Result<(), Error> {
+    block_flow(spec, [in_channels, 32, 32])?;
     Ok(())
 }
 
-/// Checks a whole network.
-pub(crate) fn check_network(_spec: &residual_arch::NetSpec) -> Result<(), Error> {
+/// Checks a whole network on the input that it is meant for.
+pub(crate) fn check_network(spec: &NetSpec) -> Result<(), Error> {
+    flow(spec, spec.input)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Whole networks.
 
+mod check;
 mod features;
 mod freeze;
 mod paths;

@@ -1,0 +1,144 @@
+//! CIFAR-10's own archives, made small: the same files, the same pickles, fewer images.
+
+mod support;
+
+use std::fs;
+
+use residual_data::{Dataset, Error, Split};
+use support::{Files, every_kind, gz_bytes, open, tar_bytes};
+
+/// Images in a batch.
+const COUNT: usize = 3;
+
+fn label(batch: u8, i: usize) -> u8 {
+    (batch * 3 + i as u8) % 10
+}
+
+/// Planes of red, green and blue, each its own gradient.
+fn planes(batch: u8, i: usize) -> Vec<u8> {
+    let start = usize::from(batch) * 40 + i * 11;
+    (0..3072).map(|k| (start + k % 1024 / 8 + k / 1024 * 3) as u8).collect()
+}
+
+fn batches() -> Vec<(String, u8)> {
+    let train = (1..=5).map(|n| (format!("data_batch_{n}"), n));
+    train.chain([("test_batch".to_owned(), 6)]).collect()
+}
+
+fn binary() -> Files {
+    let batch = |(name, n): (String, u8)| {
+        let record = |i| [vec![label(n, i)], planes(n, i)].concat();
+        (format!("cifar-10-batches-bin/{name}.bin"), (0..COUNT).flat_map(record).collect())
+    };
+    let mut files: Files = batches().into_iter().map(batch).collect();
+    let names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
+    files.push(("cifar-10-batches-bin/batches.meta.txt".into(), names.into()));
+    files.push(("cifar-10-batches-bin/readme.html".into(), b"<html>".to_vec()));
+    files
+}
+
+/// As Python 2's cPickle writes a batch, protocol 2.
+fn pickle(batch: u8) -> Vec<u8> {
+    let mut out =
+        b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05("
+            .to_vec();
+    (0..COUNT).for_each(|i| out.extend([b'K', label(batch, i)]));
+    out.extend(b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08");
+    out.extend(b"K\x00\x85q\x09U\x01bq\x0a\x87Rq\x0b(K\x01K");
+    out.push(COUNT as u8);
+    out.extend(b"M\x00\x0c\x86cnumpy\ndtype\nq\x0cU\x02u1q\x0dK\x00K\x01\x87Rq\x0e");
+    out.extend(b"(K\x03U\x01|q\x0fNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+    out.extend((3072 * COUNT as u32).to_le_bytes());
+    (0..COUNT).for_each(|i| out.extend(planes(batch, i)));
+    out.extend(b"tbU\x09filenamesq\x10]q\x11(U\x05a.pngq\x12U\x05b.pngq\x13U\x05c.pngq\x14eu.");
+    out
+}
+
+fn python() -> Files {
+    let batch = |(name, n): (String, u8)| (format!("cifar-10-batches-py/{name}"), pickle(n));
+    let mut files: Files = batches().into_iter().map(batch).collect();
+    let mut meta = b"\x80\x02}q\x01(U\x13num_cases_per_batchq\x02M\x10'U\x0blabel_namesq\x03]q\x04(".to_vec();
+    for name in ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry"] {
+        meta.extend([b'U', name.len() as u8]);
+        meta.extend(name.as_bytes());
+    }
+    meta.extend(b"eU\x07num_visq\x0fM\x00\x0cu.");
+    files.push(("cifar-10-batches-py/batches.meta".into(), meta));
+    files
+}
+
+fn check(dataset: &Dataset) {
+    assert_eq!(dataset.classes.len(), 10);
+    assert_eq!(dataset.splits(), [Split::Train, Split::Test]);
+    dataset.check_trainable().unwrap();
+    let (train, test) = (dataset.split(Split::Train).unwrap(), dataset.split(Split::Test).unwrap());
+    assert_eq!((train.len(), test.len()), (5 * COUNT, COUNT));
+    assert_eq!(train.name(COUNT + 1), "data_batch_2[1]");
+    for (set, first) in [(train, 1), (test, 6)] {
+        for i in 0..set.len() {
+            let (batch, i_in_batch) = (first + (i / COUNT) as u8, i % COUNT);
+            assert_eq!(set.label(i), usize::from(label(batch, i_in_batch)));
+            let image = set.read(i).unwrap();
+            assert_eq!((image.width(), image.height(), image.channels()), (32, 32, 3));
+            let planes = planes(batch, i_in_batch);
+            for (p, pixel) in image.pixels().chunks(3).enumerate() {
+                assert_eq!(pixel, [planes[p], planes[1024 + p], planes[2048 + p]]);
+            }
+        }
+    }
+}
+
+#[test]
+fn binary_and_python_packed_and_unpacked() {
+    for (files, last) in [(binary(), "truck"), (python(), "lorry")] {
+        let place = tempfile::tempdir().unwrap();
+        for path in every_kind(place.path(), &files) {
+            let dataset = open(&path).unwrap();
+            check(&dataset);
+            assert_eq!(dataset.classes[9], last, "the names are those of batches.meta");
+        }
+        // The folder itself, not only the one around it.
+        let inside = files[0].0.split('/').next().unwrap();
+        check(&open(&place.path().join("folder").join(inside)).unwrap());
+    }
+}
+
+#[test]
+fn class_names_are_known_without_their_file() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x");
+    fs::write(&path, tar_bytes(&binary()[..6].to_vec())).unwrap();
+    assert_eq!(open(&path).unwrap().classes[6..8], ["frog", "horse"]);
+}
+
+#[test]
+fn what_is_not_as_published_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.tar.gz");
+    let error = |files: Files| {
+        fs::write(&path, gz_bytes(&tar_bytes(&files))).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, Error::Cifar { .. }), "{error}");
+        error.to_string()
+    };
+    let mut short = binary();
+    short[1].1.pop();
+    assert!(error(short).contains("data_batch_2.bin: not as in CIFAR-10: 9218 bytes are not a whole number"));
+    let mut label = binary();
+    label[0].1[3073] = 10;
+    assert!(error(label).contains("image 1 has the label 10"));
+    let mut missing = binary();
+    missing.remove(2);
+    assert!(error(missing).contains("4 training batches"));
+    let mut cut = python();
+    cut[0].1.truncate(5000);
+    assert!(error(cut).contains("data_batch_1: not as in CIFAR-10: pickle, byte "));
+    let mut other = python();
+    other[5].1 = b"\x80\x02}q\x01.".to_vec();
+    assert!(error(other).contains("test_batch: not as in CIFAR-10: there is no list `labels`"));
+    // A label too many for the array.
+    let mut more = python();
+    let at = more[0].1.windows(2).position(|pair| pair == b"K\x03").unwrap();
+    more[0].1.splice(at..at, *b"K\x01");
+    assert!(error(more).contains("`data` is not [number of labels, 3072]"));
+}

@@ -1,0 +1,224 @@
+//! Batches: the same bits whatever the number of workers, and nothing hangs.
+
+mod support;
+
+use std::sync::Arc;
+
+use image::ImageFormat;
+use residual_arch::{Preprocess, Resize};
+use residual_data::{
+    Augment, Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, OpenOptions, Split,
+    steps_per_epoch,
+};
+use support::{Files, encoded, write_folder};
+
+/// The training images of a folder with these files, in a folder that lives as long.
+fn set(files: &Files) -> (tempfile::TempDir, Arc<ImageSet>) {
+    let place = tempfile::tempdir().unwrap();
+    write_folder(place.path(), files);
+    let options = OpenOptions { holdout: 0.0, ..OpenOptions::default() };
+    let dataset = Dataset::open(&DataSource::Path(place.path().into()), &options).unwrap();
+    (place, Arc::new(dataset.split(Split::Train).unwrap()))
+}
+
+fn files(count: usize) -> Files {
+    let file =
+        |i: usize| (format!("{}/{i:02}.png", ["a", "b"][i % 2]), encoded(12, 10, i as u8, ImageFormat::Png));
+    (0..count).map(file).collect()
+}
+
+fn training() -> LoaderOptions {
+    LoaderOptions {
+        batch_size: 4,
+        workers: 2,
+        shuffle: true,
+        seed: 9,
+        epoch: 0,
+        first_batch: 0,
+        drop_last: false,
+        augment: vec![Augment::PadCrop { padding: 2 }, Augment::HorizontalFlip { probability: 0.5 }],
+        preprocess: Preprocess::normalise_only(),
+        skip_bad: false,
+    }
+}
+
+fn batches(set: &Arc<ImageSet>, options: LoaderOptions) -> Vec<Batch> {
+    Loader::new(set.clone(), options).unwrap().map(Result::unwrap).collect()
+}
+
+fn indices(batches: &[Batch]) -> Vec<usize> {
+    batches.iter().flat_map(|batch| batch.indices.clone()).collect()
+}
+
+#[test]
+fn workers_change_no_bit() {
+    let (_place, set) = set(&files(22));
+    let random = Augment::RandomResizedCrop { size: [7, 5], scale: [0.08, 1.0], ratio: [0.75, 1.33] };
+    for augment in [training().augment, vec![random, Augment::HorizontalFlip { probability: 0.5 }], vec![]] {
+        let run = |workers| batches(&set, LoaderOptions { workers, augment: augment.clone(), ..training() });
+        let one = run(1);
+        assert_eq!(one.len(), 6);
+        assert!(one.iter().flat_map(|batch| &batch.images).all(|value| value.is_finite()));
+        for workers in [0, 2, 5] {
+            assert_eq!(run(workers), one, "{workers} workers");
+        }
+    }
+}
+
+#[test]
+fn an_epoch_has_every_image_once_in_an_order_of_its_own() {
+    let (_place, set) = set(&files(22));
+    let epoch = |seed, epoch| batches(&set, LoaderOptions { seed, epoch, ..training() });
+    let first = epoch(9, 0);
+    assert_eq!(
+        first.iter().map(|batch| batch.shape).collect::<Vec<_>>()[4..],
+        [[4, 3, 10, 12], [2, 3, 10, 12]]
+    );
+    let mut all = indices(&first);
+    assert_ne!(all, (0..22).collect::<Vec<_>>());
+    for other in [epoch(9, 1), epoch(8, 0)] {
+        assert_ne!(indices(&other), all);
+    }
+    assert_eq!(indices(&epoch(9, 0)), all);
+    all.sort_unstable();
+    assert_eq!(all, (0..22).collect::<Vec<_>>());
+    for batch in &first {
+        let labels: Vec<usize> = batch.indices.iter().map(|&i| set.label(i)).collect();
+        assert_eq!(batch.labels, labels);
+        assert_eq!(batch.images.len(), batch.shape.iter().product::<usize>());
+    }
+}
+
+#[test]
+fn an_epoch_goes_on_where_it_was_interrupted() {
+    let (_place, set) = set(&files(22));
+    let whole = batches(&set, training());
+    for first_batch in 0..8 {
+        let rest = batches(&set, LoaderOptions { first_batch, ..training() });
+        assert_eq!(rest, whole[first_batch.min(6)..]);
+    }
+}
+
+#[test]
+fn augmentation_belongs_to_the_sample_not_to_its_place() {
+    let (_place, set) = set(&files(12));
+    let by_index = |options: LoaderOptions| {
+        let mut images: Vec<(usize, Vec<f32>)> = Vec::new();
+        for batch in batches(&set, options) {
+            let size = batch.images.len() / batch.shape[0];
+            let values = batch.images.chunks(size).map(<[f32]>::to_vec);
+            images.extend(batch.indices.iter().copied().zip(values));
+        }
+        images.sort_by_key(|(index, _)| *index);
+        images
+    };
+    let shuffled = by_index(training());
+    assert_eq!(by_index(LoaderOptions { shuffle: false, batch_size: 5, ..training() }), shuffled);
+    assert_ne!(by_index(LoaderOptions { epoch: 1, ..training() }), shuffled);
+    assert_ne!(by_index(LoaderOptions { augment: vec![], ..training() }), shuffled);
+}
+
+#[test]
+fn steps_of_an_epoch() {
+    assert_eq!(steps_per_epoch(22, 4, false), 6);
+    assert_eq!(steps_per_epoch(22, 4, true), 5);
+    assert_eq!(steps_per_epoch(3, 4, true), 0);
+    assert_eq!(steps_per_epoch(0, 4, false), 0);
+    assert_eq!(steps_per_epoch(5, 0, false), 5);
+    let (_place, set) = set(&files(22));
+    let full = batches(&set, LoaderOptions { drop_last: true, ..training() });
+    assert_eq!(full.iter().map(|batch| batch.shape[0]).collect::<Vec<_>>(), [4; 5]);
+    assert_eq!(batches(&set, LoaderOptions { batch_size: usize::MAX, ..training() }).len(), 1);
+}
+
+#[test]
+fn a_bad_image_is_an_error_that_names_it_and_ends_the_epoch() {
+    let mut files = files(22);
+    files[13].1.clear();
+    let (_place, set) = set(&files);
+    for workers in [0, 1, 2, 5] {
+        let mut loader = Loader::new(set.clone(), LoaderOptions { workers, ..training() }).unwrap();
+        let errors: Vec<Error> = loader.by_ref().filter_map(Result::err).collect();
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].to_string().ends_with("b/13.png: the image file is empty"), "{}", errors[0]);
+        assert!(loader.next().is_none());
+    }
+}
+
+#[test]
+fn bad_images_are_left_out_on_request_and_named() {
+    let mut files = files(22);
+    files[13].1.clear();
+    files[4].1.truncate(70);
+    let (_place, set) = set(&files);
+    let run = |workers| batches(&set, LoaderOptions { workers, skip_bad: true, ..training() });
+    let one = run(1);
+    assert_eq!(one.len(), 6, "the number of steps stays");
+    let skipped: Vec<&String> = one.iter().flat_map(|batch| &batch.skipped).collect();
+    assert_eq!(skipped.len(), 2);
+    assert!(skipped.iter().any(|text| text.ends_with("b/13.png: the image file is empty")));
+    assert!(skipped.iter().any(|text| text.ends_with("a/04.png: the image is truncated")));
+    assert_eq!(indices(&one).len(), 20);
+    assert_eq!((run(2), run(5)), (one.clone(), one));
+    // A batch of nothing but bad images is there, and empty.
+    let alone = batches(&set, LoaderOptions { batch_size: 1, skip_bad: true, ..training() });
+    let empty: Vec<&Batch> = alone.iter().filter(|batch| batch.labels.is_empty()).collect();
+    assert_eq!(empty.len(), 2);
+    assert!(empty.iter().all(|batch| batch.shape == [0, 3, 0, 0] && batch.images.is_empty()));
+}
+
+#[test]
+fn images_of_several_sizes_need_a_size() {
+    let mut files = files(6);
+    files[3].1 = encoded(9, 10, 1, ImageFormat::Png);
+    let (_place, set) = set(&files);
+    let options =
+        LoaderOptions { shuffle: false, batch_size: 6, augment: vec![], skip_bad: true, ..training() };
+    let error = Loader::new(set.clone(), options.clone()).unwrap().find_map(Result::err).unwrap();
+    let text = error.to_string();
+    assert!(text.contains("b/03.png: 9x10 pixels, but ") && text.contains("a/00.png has 12x10"), "{text}");
+    assert!(text.contains("`resize` or `crop`"), "{text}");
+    let resize = Some(Resize::Exact([4, 4]));
+    let preprocess = Preprocess { resize, ..Preprocess::normalise_only() };
+    assert_eq!(batches(&set, LoaderOptions { preprocess, ..options })[0].shape, [6, 3, 4, 4]);
+}
+
+#[test]
+fn sizes_come_from_preprocessing_or_from_the_random_crop() {
+    let (_place, set) = set(&files(4));
+    let preprocess = Preprocess::imagenet(9, 8);
+    let options = LoaderOptions { preprocess, ..training() };
+    assert_eq!(batches(&set, options.clone())[0].shape, [4, 3, 8, 8]);
+    let random = Augment::RandomResizedCrop { size: [6, 6], scale: [0.5, 1.0], ratio: [1.0, 1.0] };
+    assert_eq!(batches(&set, LoaderOptions { augment: vec![random], ..options })[0].shape, [4, 3, 6, 6]);
+    let grey = Preprocess { resize: None, crop: None, mean: vec![0.5], std: vec![0.5] };
+    assert_eq!(batches(&set, LoaderOptions { preprocess: grey, ..training() })[0].shape, [4, 1, 10, 12]);
+}
+
+#[test]
+fn impossible_options_are_refused_before_anything_starts() {
+    let (_place, set) = set(&files(4));
+    let mut bad_mean = Preprocess::normalise_only();
+    bad_mean.mean.pop();
+    for options in [
+        LoaderOptions { batch_size: 0, ..training() },
+        LoaderOptions { preprocess: bad_mean, ..training() },
+        LoaderOptions { augment: vec![Augment::HorizontalFlip { probability: 2.0 }], ..training() },
+    ] {
+        let error = Loader::new(set.clone(), options).map(drop).unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_loader_can_be_dropped_at_any_time() {
+    let (_place, set) = set(&files(22));
+    for taken in 0..4 {
+        let mut loader =
+            Loader::new(set.clone(), LoaderOptions { batch_size: 1, workers: 5, ..training() }).unwrap();
+        assert_eq!(loader.by_ref().take(taken).map(Result::unwrap).count(), taken);
+        drop(loader);
+        // The workers are gone, and with them their hold on the set.
+        assert_eq!(Arc::strong_count(&set), 1);
+    }
+}

@@ -1,0 +1,47 @@
+//! Group normalisation.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::layer_norm::standardise;
+use crate::{Error, Fill, Init, Mode};
+
+/// Group normalisation (Wu and He 2018): per sample, over the channels of a group and the map,
+/// `y = (x - mean) / sqrt(var + 1e-5) weight + bias`, scale and shift per channel.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    /// Scale, `[channels]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`.
+    pub bias: Param<Tensor<1>>,
+    /// Number of groups.
+    pub groups: usize,
+}
+
+impl GroupNorm {
+    /// Scale 1, shift 0.
+    ///
+    /// # Errors
+    /// If the groups do not divide the channels.
+    pub fn new(groups: usize, channels: usize, init: impl Into<Init>) -> Result<Self, Error> {
+        if channels == 0 || groups == 0 || channels % groups != 0 {
+            return Err(Error::Division { what: "channels", whole: channels, parts: groups });
+        }
+        let init = init.into();
+        Ok(Self {
+            weight: init.parameter("weight", [channels], Fill::Ones),
+            bias: init.parameter("bias", [channels], Fill::Zeros),
+            groups,
+        })
+    }
+
+    /// # Shapes
+    /// `[batch, channels, h, w]`, in and out.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let grouped = x.reshape([batch, self.groups, channels / self.groups * height * width]);
+        let y = standardise(grouped, 2).reshape([batch, channels, height, width]);
+        let per_channel = |p: &Param<Tensor<1>>| mode.value(p).reshape([1, channels, 1, 1]);
+        y * per_channel(&self.weight) + per_channel(&self.bias)
+    }
+}

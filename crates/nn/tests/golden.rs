@@ -1,0 +1,174 @@
+//! Networks and blocks against what PyTorch computes in float64.
+//!
+//! `RESIDUAL_GOLDEN=resnet18,timm_resnet50d` holds other files of the folder as well; in a release build
+//! also the large ones take seconds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use residual_arch::names::{TensorName, block_names, names};
+use residual_arch::{blocks, families};
+use residual_nn::{Block, BlockConfig, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
+use residual_testkit::compare::{Quantity, Tolerances};
+use residual_testkit::formula;
+use residual_testkit::golden::{Golden, Reference};
+
+const FILES: [&str; 7] = [
+    "basic_block_32",
+    "projection_block_32_64_s2",
+    "bottleneck_64_32_128_s2",
+    "bottleneck_128_32_128_s1",
+    "preact_block_32",
+    "small_resnet",
+    "cifar_resnet20",
+];
+
+#[test]
+fn golden_files_hold() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/parity");
+    if !folder.is_dir() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    let more = std::env::var("RESIDUAL_GOLDEN").unwrap_or_default();
+    let names = FILES.into_iter().chain(more.split(',').filter(|name| !name.is_empty()));
+    for name in names {
+        let golden = Golden::read(&folder.join(format!("{name}.json"))).unwrap();
+        let subject = Subject::build(&golden.model);
+        let worst = subject.hold(&golden);
+        println!("{name}: {worst}");
+    }
+}
+
+/// What a golden file is about, with its tensors' names in the file.
+struct Subject {
+    model: Model,
+    names: BTreeMap<String, String>,
+    tolerances: Tolerances,
+}
+
+enum Model {
+    Block(Block),
+    Net(ResNet),
+}
+
+impl Subject {
+    fn build(name: &str) -> Self {
+        let device = Device::flex().autodiff();
+        if let Ok((spec, in_channels)) = blocks::from_name(name) {
+            let (tensors, names) = filled(block_names(&spec, in_channels));
+            let block = BlockConfig::new(spec, in_channels).init_with(tensors, &device).unwrap();
+            return Self { model: Model::Block(block), names, tolerances: Tolerances::for_layers(3) };
+        }
+        let spec = families::family(name).unwrap();
+        let layers: usize = 2 + spec.blocks().map(|(_, b)| b.convolutions(1).len()).sum::<usize>();
+        let (tensors, names) = filled(self::names(&spec, spec.naming));
+        let net = ResNetConfig::new(spec).init_with(tensors, &device).unwrap();
+        Self { model: Model::Net(net), names, tolerances: Tolerances::for_layers(layers) }
+    }
+
+    /// Panics at the first number out of tolerance; gives the worst error otherwise.
+    fn hold(&self, golden: &Golden) -> String {
+        let device = Device::flex().autodiff();
+        let data = TensorData::new(formula::input(&golden.input_shape), golden.input_shape);
+        let x = Tensor::<4>::from_data(data, &device).require_grad();
+        let mut worst = Worst { tolerances: self.tolerances, share: 0.0, text: String::new() };
+
+        let (eval, _) = self.forward(x.clone().detach(), Mode::Eval);
+        worst.hold(Quantity::EvalOutput, "eval output", &golden.eval_output, &eval);
+        let (output, loss) = self.forward(x.clone(), Mode::train(0, 0));
+        worst.hold(Quantity::Training, "train output", &golden.train_output, &output);
+        let loss_value = f64::from(loss.clone().into_scalar::<f32>());
+        let tolerance = self.tolerances.of(Quantity::Training) * golden.train_loss.abs().max(1.0);
+        assert!(
+            (loss_value - golden.train_loss).abs() <= tolerance,
+            "loss {loss_value}, {}",
+            golden.train_loss
+        );
+
+        let gradients = loss.backward();
+        let grad_input = NamedTensor::read("input", x.grad(&gradients).unwrap());
+        worst.hold(Quantity::Gradient, "input gradient", &golden.grad_input, &grad_input);
+        let found = self.by_name(self.gradients(&gradients));
+        assert!(found.keys().eq(golden.grads.keys()), "other parameters");
+        for (name, reference) in &golden.grads {
+            worst.hold(Quantity::Gradient, name, reference, &found[name]);
+        }
+        let state = self.by_name(self.state());
+        for (name, reference) in &golden.running {
+            worst.hold(Quantity::Training, name, reference, &state[name]);
+        }
+        assert_eq!(golden.parameters, found.values().map(|t| t.values.len() as u64).sum::<u64>());
+        worst.text
+    }
+
+    /// Output and loss.
+    fn forward(&self, x: Tensor<4>, mode: Mode) -> (NamedTensor, Tensor<1>) {
+        match &self.model {
+            Model::Block(block) => {
+                let y = block.forward(x, mode);
+                let shape = y.dims();
+                let n = shape.iter().product();
+                let weights = TensorData::new(formula::loss_weights(n), shape);
+                let loss = (y.clone() * Tensor::from_data(weights, &y.device())).sum();
+                (NamedTensor::read("output", y), loss)
+            }
+            Model::Net(net) => {
+                let logits = net.forward(x, mode);
+                let [batch, classes] = logits.dims();
+                let loss = cross_entropy(logits.clone(), &formula::labels(batch, classes), 0.0).unwrap();
+                (NamedTensor::read("output", logits), loss)
+            }
+        }
+    }
+
+    fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
+        match &self.model {
+            Model::Block(block) => block.gradients(gradients),
+            Model::Net(net) => net.gradients(gradients),
+        }
+    }
+
+    fn state(&self) -> Vec<NamedTensor> {
+        match &self.model {
+            Model::Block(block) => block.state(),
+            Model::Net(net) => net.state(),
+        }
+    }
+
+    /// By name in the file instead of by canonical path.
+    fn by_name(&self, tensors: Vec<NamedTensor>) -> BTreeMap<String, NamedTensor> {
+        tensors.into_iter().map(|tensor| (self.names[&tensor.path].clone(), tensor)).collect()
+    }
+}
+
+/// Tensors by the formula, and the names in the file by canonical path.
+fn filled(names: Vec<TensorName>) -> (Vec<NamedTensor>, BTreeMap<String, String>) {
+    let fill = |t: &TensorName| NamedTensor {
+        path: t.path.clone(),
+        shape: t.shape.clone(),
+        values: formula::tensor(&t.name, &t.shape),
+    };
+    (names.iter().map(fill).collect(), names.into_iter().map(|t| (t.path, t.name)).collect())
+}
+
+/// The largest error as a share of what is allowed.
+struct Worst {
+    tolerances: Tolerances,
+    share: f64,
+    text: String,
+}
+
+impl Worst {
+    fn hold(&mut self, quantity: Quantity, name: &str, reference: &Reference, found: &NamedTensor) {
+        let deviation = self.tolerances.error(quantity, reference, &found.shape, &found.values);
+        let tolerance = self.tolerances.of(quantity);
+        assert!(deviation.error <= tolerance, "{name}: {deviation:?}, allowed {tolerance:e}");
+        if deviation.error / tolerance > self.share {
+            self.share = deviation.error / tolerance;
+            self.text =
+                format!("worst {name}, {} {:.1e} of {tolerance:.0e}", deviation.part, deviation.error);
+        }
+    }
+}
