@@ -249,15 +249,6 @@ pub enum Error {
         cause: residual_arch::shape::ShapeError,
     },
 
-    /// A training batch of one image, whose map has one value a channel: it has no variance.
-    #[error(
-        "{layer}: a batch of one image leaves its batch norm one value a channel; use larger batches or images, or drop_last = true"
-    )]
-    SingleValue {
-        /// Where the map is that small.
-        layer: String,
-    },
-
     /// A label that the network has no output for.
     #[error(
         "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
