@@ -246,7 +246,7 @@ pub enum Error {
         /// `[channels, height, width]` of the images.
         input: [usize; 3],
         /// Where they do not fit.
-        cause: residual_arch::shape::ShapeError,
+        cause: Box<residual_arch::shape::ShapeError>,
     },
 
     /// A label that the network has no output for.

@@ -123,7 +123,9 @@ pub(crate) fn check_batch(network: &ResNet, batch: &Batch, mode: Mode) -> Result
     }
     let [_, channels, height, width] = batch.shape;
     network.check_input(batch.shape, mode).map_err(|error| match error {
-        residual_nn::Error::Shape(cause) => Error::ImageSize { input: [channels, height, width], cause },
+        residual_nn::Error::Shape(cause) => {
+            Error::ImageSize { input: [channels, height, width], cause: Box::new(cause) }
+        }
         other => other.into(),
     })
 }
