@@ -134,22 +134,31 @@ fn a_run_that_was_tampered_with_is_not_resumed() {
 
 #[test]
 fn a_training_that_diverges_stops_and_keeps_what_was_good() {
-    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let recipe = Recipe {
-        lr: 1e30,
-        schedule: Schedule::Constant {},
-        warmup: Warmup::Steps(0),
-        checkpoint_every_steps: Some(1),
-        ..toy::recipe(data.path())
+    let data = toy::data();
+    let diverge = |lr| {
+        let runs = tempfile::tempdir().unwrap();
+        let recipe = Recipe {
+            lr,
+            schedule: Schedule::Constant {},
+            warmup: Warmup::Steps(0),
+            checkpoint_every_steps: Some(1),
+            ..toy::recipe(data.path())
+        };
+        let trainer = Trainer::begin(&recipe, runs.path()).unwrap();
+        let error = trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("lower the learning rate") && text.contains("step"), "{text}");
+        let kept = residual_weights::Checkpoint::read(runs.path().join("last.safetensors")).unwrap();
+        let finite =
+            |(_, tensor): (&str, &residual_weights::Tensor)| tensor.data().iter().all(|x| x.is_finite());
+        assert!(kept.tensors.iter().all(finite) && kept.optimiser.iter().all(finite));
+        error
     };
-    let trainer = Trainer::begin(&recipe, runs.path()).unwrap();
-    let error = trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, Error::Diverged { .. } | Error::NotFinite { .. }), "{text}");
-    assert!(text.contains("lower the learning rate") && text.contains("step"), "{text}");
-    let kept = residual_weights::Checkpoint::read(runs.path().join("last.safetensors")).unwrap();
-    let finite = |(_, tensor): (&str, &residual_weights::Tensor)| tensor.data().iter().all(|x| x.is_finite());
-    assert!(kept.tensors.iter().all(finite) && kept.optimiser.iter().all(finite));
+    // Weights that are large and then a loss that is not finite; weights that are not finite at once.
+    let error = diverge(1e30);
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
+    let error = diverge(1e39);
+    assert!(matches!(error, Error::NotFinite { step: 1, .. }), "{error}");
 }
 
 /// Takes the folder away in the middle of a training.
