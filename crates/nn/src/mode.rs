@@ -1,6 +1,6 @@
 //! Training or evaluation, said at every forward pass.
 
-use burn::module::Param;
+use burn::module::{Flag, Param};
 use burn::tensor::Tensor;
 
 /// How a module runs. Every `forward` takes one, so that a network cannot be left in the wrong mode.
@@ -23,6 +23,11 @@ impl Mode {
     /// Whether this is training.
     pub fn is_training(self) -> bool {
         matches!(self, Self::Train(_))
+    }
+
+    /// This mode, or evaluation where the flag of a frozen layer is disabled.
+    pub fn within(self, training: &Param<Flag>) -> Self {
+        if training.is_enabled() { self } else { Self::Eval }
     }
 
     /// A parameter's value as this mode sees it: tracked in training, a constant in evaluation.
