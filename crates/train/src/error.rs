@@ -1,0 +1,321 @@
+//! The errors of this crate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a training or an evaluation cannot begin or go on: a variant per cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No epochs.
+    #[error("epochs: 0 trains nothing; give 1 or more")]
+    ZeroEpochs,
+
+    /// A learning rate that is zero, negative, infinite or not a number.
+    #[error("lr: {found} is not a learning rate; give a finite number above zero, such as 0.05")]
+    LearningRate {
+        /// What was given.
+        found: f64,
+    },
+
+    /// A batch without images.
+    #[error("{field}: 0 images make no batch; give 1 or more")]
+    ZeroBatch {
+        /// `batch_size` or `eval_batch_size`.
+        field: &'static str,
+    },
+
+    /// A momentum with which SGD does not settle.
+    #[error("optimiser.momentum: {found} is outside [0, 1)")]
+    Momentum {
+        /// What was given.
+        found: f64,
+    },
+
+    /// Nesterov's rule has nothing to look ahead along.
+    #[error("optimiser.nesterov: needs a momentum above 0; raise optimiser.momentum or set nesterov = false")]
+    NesterovWithoutMomentum,
+
+    /// A label smoothing that leaves nothing of the label, or more than it.
+    #[error("label_smoothing: {found} is outside [0, 1)")]
+    LabelSmoothing {
+        /// What was given.
+        found: f64,
+    },
+
+    /// Another number out of its range.
+    #[error("{field}: {found} is out of range; expected {expected}")]
+    OutOfRange {
+        /// The field of the recipe.
+        field: &'static str,
+        /// What was given.
+        found: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+
+    /// A seed that a recipe file cannot hold.
+    #[error("seed: {found} does not fit a recipe file; give at most {}", i64::MAX)]
+    Seed {
+        /// What was given.
+        found: u64,
+    },
+
+    /// A schedule that does not exist.
+    #[error("no schedule is called `{found}`; there are constant, cosine, step and one-cycle")]
+    UnknownSchedule {
+        /// What was given.
+        found: String,
+    },
+
+    /// The warm-up covers the whole training.
+    #[error("warmup: {warmup} steps leave nothing of a training of {total}; shorten it or train longer")]
+    WarmupTooLong {
+        /// Steps of the warm-up.
+        warmup: u64,
+        /// Steps of the training.
+        total: u64,
+    },
+
+    /// Both `model` and `network`.
+    #[error("the recipe has both `model` and `network`; remove one of the two")]
+    TwoNetworks,
+
+    /// A family that does not exist.
+    #[error("model: {0}")]
+    UnknownModel(#[from] residual_arch::families::UnknownModel),
+
+    /// A network whose shapes do not agree.
+    #[error("network: {0}")]
+    Network(#[from] residual_arch::shape::ShapeError),
+
+    /// A written-out network for another number of classes than the data have.
+    #[error(
+        "the network gives {network} classes, the data have {data} ({}); set head.classes = {data} in it",
+        preview(.names)
+    )]
+    ClassesDiffer {
+        /// Outputs of the network.
+        network: usize,
+        /// Classes of the data.
+        data: usize,
+        /// Their names.
+        names: Vec<String>,
+    },
+
+    /// The preprocessing gives another number of channels than the network takes.
+    #[error(
+        "preprocess: gives {found} channels, the network takes {expected}; give one mean and std a channel"
+    )]
+    Channels {
+        /// Channels of the preprocessing.
+        found: usize,
+        /// Channels of the network.
+        expected: usize,
+    },
+
+    /// Data of one class: there is nothing to tell apart.
+    #[error("the data have one class, `{class}`; a classifier needs two or more")]
+    OneClass {
+        /// Its name.
+        class: String,
+    },
+
+    /// No images to train on.
+    #[error("the data have no training images")]
+    NothingToTrainOn,
+
+    /// Full batches only, and not one of them.
+    #[error(
+        "{images} training images do not fill one batch of {batch_size}; lower batch_size or set drop_last = false"
+    )]
+    NoFullBatch {
+        /// Images in the training split.
+        images: usize,
+        /// Images in a batch.
+        batch_size: usize,
+    },
+
+    /// A layer to be frozen that the network does not have.
+    #[error("freeze: the network has no layer `{found}`; it has {}", known.join(", "))]
+    UnknownLayer {
+        /// What was given.
+        found: String,
+        /// The layers at the top.
+        known: Vec<String>,
+    },
+
+    /// Every layer frozen.
+    #[error("freeze: every layer is frozen, so that nothing would be trained")]
+    AllFrozen,
+
+    /// A recipe that is not TOML, or has a field that recipes do not have.
+    #[error("{}: {reason}", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        reason: Box<toml::de::Error>,
+    },
+
+    /// A recipe that cannot be written as TOML.
+    #[error("the recipe cannot be written as TOML: {0}")]
+    RecipeText(#[from] toml::ser::Error),
+
+    /// The folder holds a run already.
+    #[error("{}: holds a run already; continue it with --resume {}, or choose another folder", .0.display(), .0.display())]
+    RunExists(PathBuf),
+
+    /// The folder holds no run.
+    #[error("{}: holds no run to resume ({missing} is missing)", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is not there.
+        missing: &'static str,
+    },
+
+    /// Another process trains in this folder.
+    #[error("{}: another process is training in this folder", .0.display())]
+    Locked(PathBuf),
+
+    /// The run's checkpoint is damaged or of another training.
+    #[error("{}: cannot be resumed: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The data are not those that the run began with.
+    #[error(
+        "the data are not those that this run began with: {what} {found}, then {expected}; restore them, or start a new run with --init"
+    )]
+    DataChanged {
+        /// What differs.
+        what: &'static str,
+        /// Now.
+        found: String,
+        /// When the run began.
+        expected: String,
+    },
+
+    /// The loss is infinite or not a number.
+    #[error(
+        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}); lower the learning rate \
+         (--lr) or add a warm-up. The checkpoints from before it are kept"
+    )]
+    Diverged {
+        /// Step, counted from 0.
+        step: u64,
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// The loss.
+        loss: f64,
+        /// The learning rate that led there.
+        lr: f64,
+    },
+
+    /// A weight is infinite or not a number.
+    #[error(
+        "the training diverged: `{tensor}` is not finite after {step} steps; lower the learning rate (--lr) or add a \
+         warm-up. The checkpoints from before it are kept"
+    )]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+        /// Steps done.
+        step: u64,
+    },
+
+    /// A line of `metrics.jsonl` that is none.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: serde_json::Error,
+    },
+
+    /// Images that the network cannot take.
+    #[error("images of {input:?} do not fit the network: {cause}; give the preprocessing a resize or a crop")]
+    ImageSize {
+        /// `[channels, height, width]` of the images.
+        input: [usize; 3],
+        /// Where they do not fit.
+        cause: residual_arch::shape::ShapeError,
+    },
+
+    /// A training batch of one image, whose map has one value a channel: it has no variance.
+    #[error(
+        "{layer}: a batch of one image leaves its batch norm one value a channel; use larger batches or images, or drop_last = true"
+    )]
+    SingleValue {
+        /// Where the map is that small.
+        layer: String,
+    },
+
+    /// A label that the network has no output for.
+    #[error(
+        "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
+    )]
+    LabelBeyond {
+        /// The label, counted from 0.
+        label: usize,
+        /// Outputs of the network.
+        classes: usize,
+    },
+
+    /// Weights to begin with that are not the network's.
+    #[error("{}: cannot begin `{model}`: {cause}", path.display())]
+    Init {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        model: String,
+        /// What does not fit.
+        cause: Box<Error>,
+    },
+
+    /// Images for an evaluation are missing.
+    #[error("no images to evaluate on")]
+    NothingToEvaluate,
+
+    /// The operating system refused.
+    #[error("{}: cannot {doing}: {reason}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        reason: io::Error,
+    },
+
+    /// Images.
+    #[error(transparent)]
+    Data(#[from] residual_data::Error),
+
+    /// Weights and checkpoints.
+    #[error(transparent)]
+    Weights(#[from] residual_weights::Error),
+
+    /// The network's modules.
+    #[error(transparent)]
+    Nn(#[from] residual_nn::Error),
+}
+
+impl Error {
+    /// For `map_err`: an error of the operating system, met while `doing` something with `path`.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |reason| Error::Io { doing, path: path.to_owned(), reason }
+    }
+}
+
+fn preview(names: &[String]) -> String {
+    let shown = names.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 4 { shown + ", ..." } else { shown }
+}

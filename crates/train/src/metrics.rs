@@ -1,0 +1,136 @@
+//! `metrics.jsonl`: one line for each pass over a split.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// One line of `metrics.jsonl`: how a pass over a split went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Epoch, counted from 1.
+    pub epoch: usize,
+    /// Optimiser steps since the training began.
+    pub step: u64,
+    /// `train`, or the split that was evaluated: `val` or `test`.
+    pub split: String,
+    /// Mean loss of an image. Of `train`: label smoothing included, each batch before its step. Of the
+    /// others: cross-entropy.
+    pub loss: f64,
+    /// Fraction of the images whose most probable class is the right one.
+    pub top1: f64,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Images a second in this pass.
+    pub images_per_s: f64,
+    /// Seconds since the training began, without the time in which it lay interrupted.
+    pub seconds: f64,
+}
+
+/// Reads a `metrics.jsonl`. A last line without its end, as a killed process may leave it, is passed over.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Metrics`] for a line that is not one, naming it.
+pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Metrics>, Error> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes[..whole].split(|&byte| byte == b'\n').enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(index, line)| {
+            serde_json::from_slice(line).map_err(|reason| Error::Metrics {
+                path: path.to_owned(),
+                line: index + 1,
+                reason,
+            })
+        })
+        .collect()
+}
+
+/// The open `metrics.jsonl` of a run.
+#[derive(Debug)]
+pub(crate) struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Makes the file hold exactly `history`, whatever it held: what a killed process wrote after its last
+    /// checkpoint will be written again.
+    pub(crate) fn start(path: PathBuf, history: &[Metrics]) -> Result<Self, Error> {
+        residual_weights::write_atomically(&path, |file| {
+            history.iter().try_for_each(|metrics| file.write_all(line(metrics)?.as_bytes()))
+        })?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Adds a line.
+    pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<(), Error> {
+        let line = line(metrics).map_err(Error::io("write", &self.path))?;
+        self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
+    }
+}
+
+fn line(metrics: &Metrics) -> io::Result<String> {
+    Ok(serde_json::to_string(metrics)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(epoch: usize) -> Metrics {
+        Metrics {
+            epoch,
+            step: 7 * epoch as u64,
+            split: "train".to_owned(),
+            loss: 0.1 + 0.2,
+            top1: 1.0 / 3.0,
+            lr: 0.05,
+            images_per_s: 40.0,
+            seconds: 12.5,
+        }
+    }
+
+    #[test]
+    fn a_line_has_exactly_the_documented_fields() {
+        let line: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&line(&metrics(1)).unwrap()).unwrap();
+        let mut names: Vec<_> = line.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["epoch", "images_per_s", "loss", "lr", "seconds", "split", "step", "top1"]);
+    }
+
+    #[test]
+    fn starting_again_drops_what_the_checkpoint_does_not_cover() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut file = MetricsFile::start(path.clone(), &[]).unwrap();
+        for epoch in 1..=3 {
+            file.append(&metrics(epoch)).unwrap();
+        }
+        let torn = br#"{"epoch": 4, "st"#;
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
+        assert_eq!(read_metrics(&path).unwrap(), [metrics(1), metrics(2), metrics(3)]);
+
+        let history = [metrics(1), metrics(2)];
+        let mut file = MetricsFile::start(path.clone(), &history).unwrap();
+        assert_eq!(read_metrics(&path).unwrap(), history);
+        file.append(&metrics(3)).unwrap();
+        assert_eq!(read_metrics(&path).unwrap(), [metrics(1), metrics(2), metrics(3)]);
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, line(&metrics(1)).unwrap() + "nonsense\n").unwrap();
+        let error = read_metrics(&path).unwrap_err();
+        assert!(matches!(error, Error::Metrics { line: 2, .. }), "{error}");
+    }
+}

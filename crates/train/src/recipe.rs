@@ -1,0 +1,325 @@
+//! All that is needed to repeat a training.
+
+use std::path::{Path, PathBuf};
+
+use residual_arch::{NetSpec, Preprocess};
+use residual_data::Augment;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Schedule, SgdConfig, Warmup};
+
+/// A training as data, read from and written to TOML. Every field has a default; an unknown field is an
+/// error.
+///
+/// ```toml
+/// model = "small"
+/// epochs = 20
+/// batch_size = 64
+/// lr = 0.05
+/// schedule = { kind = "one_cycle", pct_start = 0.3 }
+/// label_smoothing = 0.1
+/// augment = [{ kind = "pad_crop", padding = 4 }, { kind = "horizontal_flip" }]
+/// seed = 7
+///
+/// [data]
+/// path = "flowers"
+///
+/// [optimiser]
+/// momentum = 0.9
+/// nesterov = true
+/// weight_decay = 5e-4
+/// ```
+///
+/// A recipe as a user writes it leaves open what depends on the network and the data (the fields that are
+/// `None`). [`Recipe::settle`] decides it; the recipe in a run's folder is settled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of a family member ([`residual_arch::families`]), whose number of classes becomes the data's.
+    /// Default `small`, where `network` is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A network written out, in place of `model`. Its number of classes must be the data's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetSpec>,
+    /// The images.
+    pub data: DataRecipe,
+    /// Weights to begin with, in place of random ones. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// Layers that stay as they are, running statistics included: `stem`, `stage1`, `stage2.block0`, `head`.
+    /// Default none.
+    pub freeze: Vec<String>,
+    /// Passes over the training images. Default 20.
+    pub epochs: usize,
+    /// Images in a step. Default 64.
+    pub batch_size: usize,
+    /// Images at a time in evaluation. Default `batch_size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_batch_size: Option<usize>,
+    /// Whether the images that do not fill a last batch are left out of an epoch (others in each, since the
+    /// order is drawn anew). Default true, except where there are fewer images than one batch has: a last
+    /// batch of few images has batch statistics that say little, of a single image on a 1x1 map none at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_last: Option<bool>,
+    /// Learning rate: the greatest of the schedule. Default 0.05.
+    pub lr: f64,
+    /// How the rate moves. Default `one_cycle`.
+    pub schedule: Schedule,
+    /// Linear rise in front of the schedule. Default none.
+    pub warmup: Warmup,
+    /// SGD's constants.
+    pub optimiser: SgdConfig,
+    /// `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7). Default 0.
+    pub label_smoothing: f64,
+    /// Random changes to the training images. Default, by the network's input: up to 64 pixels wide, pad by
+    /// an eighth (4 of 32) and crop, then flip (He et al. 2015, section 4.2); above, random resized crop to
+    /// the input's size, then flip (Szegedy et al. 2014, section 6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Vec<Augment>>,
+    /// What all images go through. Default: the network's own; where that neither resizes nor crops, the
+    /// shorter side is brought to the input's size and the centre cut out, which leaves images of the right
+    /// size alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preprocess: Option<Preprocess>,
+    /// Seed of everything random: weights, order, augmentation, stochastic depth, dropout. Default 0.
+    pub seed: u64,
+    /// Threads for computing and as many for decoding. Default: one a core. Does not change the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Save `last.safetensors` every so many steps besides after every epoch, so that a killed process loses
+    /// less. Default: after every epoch alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every_steps: Option<u64>,
+}
+
+/// Where the images are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Folder or archive, as [`residual_data`] reads them. Default `sample`, the name by which the command
+    /// line knows its embedded images.
+    pub path: PathBuf,
+    /// Fraction of each class held out for validation, where the data are one folder without splits. Default
+    /// 0.1.
+    pub validation: f64,
+    /// Seed of that split, apart from the training's so that runs with several seeds share one. Default 0.
+    pub split_seed: u64,
+    /// Count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
+    pub skip_bad: bool,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self { path: "sample".into(), validation: 0.1, split_seed: 0, skip_bad: false }
+    }
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            model: None,
+            network: None,
+            data: DataRecipe::default(),
+            init: None,
+            freeze: Vec::new(),
+            epochs: 20,
+            batch_size: 64,
+            eval_batch_size: None,
+            drop_last: None,
+            lr: 0.05,
+            schedule: Schedule::one_cycle(),
+            warmup: Warmup::Steps(0),
+            optimiser: SgdConfig::default(),
+            label_smoothing: 0.0,
+            augment: None,
+            preprocess: None,
+            seed: 0,
+            threads: None,
+            checkpoint_every_steps: None,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Recipe`] for text that is not a recipe, with line and field.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        toml::from_str(&text)
+            .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    /// [`Error::RecipeText`] for what TOML cannot hold, such as a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Checks all that can be checked without data.
+    ///
+    /// # Errors
+    /// One variant a cause: [`Error::ZeroEpochs`], [`Error::ZeroBatch`], [`Error::LearningRate`],
+    /// [`Error::Momentum`], [`Error::NesterovWithoutMomentum`], [`Error::LabelSmoothing`],
+    /// [`Error::OutOfRange`], [`Error::Seed`], [`Error::TwoNetworks`]; [`Error::Data`] for an augmentation.
+    pub fn validate(&self) -> Result<(), Error> {
+        if self.epochs == 0 {
+            return Err(Error::ZeroEpochs);
+        }
+        if self.batch_size == 0 {
+            return Err(Error::ZeroBatch { field: "batch_size" });
+        }
+        if self.eval_batch_size == Some(0) {
+            return Err(Error::ZeroBatch { field: "eval_batch_size" });
+        }
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return Err(Error::LearningRate { found: self.lr });
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(Error::LabelSmoothing { found: self.label_smoothing });
+        }
+        if let Some(found) =
+            [self.seed, self.data.split_seed].into_iter().find(|&seed| seed > i64::MAX as u64)
+        {
+            return Err(Error::Seed { found });
+        }
+        self.validate_counts()?;
+        self.schedule.validate()?;
+        self.optimiser.validate()?;
+        if self.model.is_some() && self.network.is_some() {
+            return Err(Error::TwoNetworks);
+        }
+        self.augment.iter().flatten().try_for_each(Augment::check)?;
+        Ok(())
+    }
+
+    fn validate_counts(&self) -> Result<(), Error> {
+        let out = |field, found: f64, expected| Err(Error::OutOfRange { field, found, expected });
+        let validation = self.data.validation;
+        if !(validation > 0.0 && validation < 1.0) {
+            return out("data.validation", validation, "between 0 and 1");
+        }
+        if self.threads == Some(0) {
+            return out("threads", 0.0, "1 or more");
+        }
+        if self.checkpoint_every_steps == Some(0) {
+            return out("checkpoint_every_steps", 0.0, "1 or more");
+        }
+        match self.warmup {
+            Warmup::Epochs(found) if !(found.is_finite() && found >= 0.0) => {
+                out("warmup.epochs", found, "zero or more")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Recipe, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(read("").unwrap(), Recipe::default());
+        assert!(Recipe::default().validate().is_ok());
+    }
+
+    #[test]
+    fn a_recipe_comes_back_as_it_was_written() {
+        let recipe = Recipe {
+            network: Some(residual_arch::families::family("small").unwrap()),
+            init: Some("weights.safetensors".into()),
+            freeze: vec!["stem".into(), "stage1.block0".into()],
+            eval_batch_size: Some(100),
+            lr: 0.1 + 0.2,
+            schedule: Schedule::Step { milestones: vec![3, 5], gamma: 0.3 },
+            warmup: Warmup::Epochs(0.5),
+            augment: Some(vec![Augment::PadCrop { padding: 2 }]),
+            preprocess: Some(Preprocess::imagenet(40, 32)),
+            threads: Some(3),
+            checkpoint_every_steps: Some(7),
+            ..Recipe::default()
+        };
+        assert_eq!(read(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    }
+
+    #[test]
+    fn the_documented_recipe_reads() {
+        let recipe = read(
+            "model = \"small\"\nschedule = { kind = \"one_cycle\", pct_start = 0.3 }\nwarmup = { epochs = 2 }\n\
+             augment = [{ kind = \"pad_crop\", padding = 4 }, { kind = \"horizontal_flip\" }]\n\
+             [data]\npath = \"flowers\"\n[optimiser]\nweight_decay = 5e-4",
+        )
+        .unwrap();
+        assert_eq!(recipe.schedule, Schedule::one_cycle());
+        assert_eq!(recipe.warmup, Warmup::Epochs(2.0));
+        assert_eq!(recipe.data.path, Path::new("flowers"));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["epoch = 3", "[data]\nfolder = \"x\"", "schedule = { kind = \"cosine\", flor = 0.1 }"] {
+            let path = folder.path().join("mine.toml");
+            std::fs::write(&path, text).unwrap();
+            let error = Recipe::read(&path).unwrap_err();
+            assert!(matches!(error, Error::Recipe { .. }), "{error}");
+            assert!(error.to_string().contains("mine.toml"), "{error}");
+        }
+        let error = Recipe::read(folder.path().join("none.toml")).unwrap_err();
+        assert!(matches!(error, Error::Io { doing: "read", .. }), "{error}");
+    }
+
+    /// The error of the default recipe after `change`.
+    fn refused(change: impl FnOnce(&mut Recipe)) -> Error {
+        let mut recipe = Recipe::default();
+        change(&mut recipe);
+        recipe.validate().unwrap_err()
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        assert!(matches!(refused(|r| r.epochs = 0), Error::ZeroEpochs));
+        assert!(matches!(refused(|r| r.batch_size = 0), Error::ZeroBatch { field: "batch_size" }));
+        let error = refused(|r| r.eval_batch_size = Some(0));
+        assert!(matches!(error, Error::ZeroBatch { field: "eval_batch_size" }));
+        for lr in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+            assert!(matches!(refused(|r| r.lr = lr), Error::LearningRate { .. }));
+        }
+        for smoothing in [-0.1, 1.0, f64::NAN] {
+            assert!(matches!(refused(|r| r.label_smoothing = smoothing), Error::LabelSmoothing { .. }));
+        }
+        for momentum in [-0.1, 1.0, 1.5, f64::NAN] {
+            assert!(matches!(refused(|r| r.optimiser.momentum = momentum), Error::Momentum { .. }));
+        }
+        assert!(matches!(refused(|r| r.seed = u64::MAX), Error::Seed { .. }));
+        for (change, name) in [
+            ((|r| r.optimiser.weight_decay = -1.0) as fn(&mut Recipe), "optimiser.weight_decay"),
+            (|r| r.data.validation = 0.0, "data.validation"),
+            (|r| r.data.validation = 1.0, "data.validation"),
+            (|r| r.threads = Some(0), "threads"),
+            (|r| r.checkpoint_every_steps = Some(0), "checkpoint_every_steps"),
+            (|r| r.warmup = Warmup::Epochs(-1.0), "warmup.epochs"),
+            (|r| r.schedule = Schedule::Cosine { floor: -1.0 }, "schedule.floor"),
+        ] {
+            let error = refused(change);
+            assert!(matches!(error, Error::OutOfRange { field, .. } if field == name), "{error}");
+        }
+        let error = refused(|r| r.augment = Some(vec![Augment::HorizontalFlip { probability: 2.0 }]));
+        assert!(matches!(error, Error::Data(_)), "{error}");
+        let error = refused(|r| {
+            r.model = Some("small".into());
+            r.network = Some(residual_arch::families::family("small").unwrap());
+        });
+        assert!(matches!(error, Error::TwoNetworks), "{error}");
+    }
+}

@@ -1,0 +1,355 @@
+//! The learning rate of every step.
+
+use std::f64::consts::PI;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How the learning rate moves over a training of `T` steps, `t = 0 .. T - 1`, from the recipe's rate `lr`.
+///
+/// A [`Warmup`] of `W` steps comes first; the formulas below then hold with `t - W` for `t` and `T - W` for
+/// `T`, except [`Schedule::Step`], whose milestones are epochs of the whole training.
+///
+/// In a recipe: `schedule = { kind = "cosine" }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Schedule {
+    /// `lr` throughout.
+    Constant {},
+    /// `floor + (lr - floor) (1 + cos(pi t / T)) / 2` (Loshchilov and Hutter 2017, equation 5, without
+    /// restarts).
+    Cosine {
+        /// The rate that the curve runs towards.
+        #[serde(default)]
+        floor: f64,
+    },
+    /// `lr gamma^m`, where `m` is the number of milestones that are not after the epoch, epochs counted from
+    /// 0 (He et al. 2015, section 4.2).
+    Step {
+        /// Epochs at whose beginning the rate falls. Empty: a half and three quarters of the training.
+        #[serde(default)]
+        milestones: Vec<usize>,
+        /// Factor at each milestone.
+        #[serde(default = "tenth")]
+        gamma: f64,
+    },
+    /// Smith's one-cycle rule (2018) as PyTorch's `OneCycleLR` has it, with cosine annealing: from
+    /// `lr / div_factor` up to `lr` at step `pct_start T - 1`, then down to
+    /// `lr / (div_factor final_div_factor)` at step `T - 1`. Between two rates `a` and `b`, at the fraction
+    /// `p` of the way: `b + (a - b) (1 + cos(pi p)) / 2`. The momentum stays as it is.
+    OneCycle {
+        /// Fraction of the steps in which the rate rises.
+        #[serde(default = "pct_start")]
+        pct_start: f64,
+        /// The first rate is `lr` divided by this.
+        #[serde(default = "div_factor")]
+        div_factor: f64,
+        /// The last rate is the first one divided by this.
+        #[serde(default = "final_div_factor")]
+        final_div_factor: f64,
+    },
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn pct_start() -> f64 {
+    0.3
+}
+
+fn div_factor() -> f64 {
+    25.0
+}
+
+fn final_div_factor() -> f64 {
+    1e4
+}
+
+/// Steps at the beginning in which the rate rises linearly: step `t` of `W` takes `lr (t + 1) / W`, where
+/// `lr` is the rate that the schedule begins with (Goyal et al. 2017, section 2.2).
+///
+/// In a recipe: `warmup = { epochs = 5 }` or `warmup = { steps = 500 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warmup {
+    /// So many epochs; parts of one are allowed.
+    Epochs(f64),
+    /// So many steps.
+    Steps(u64),
+}
+
+impl Schedule {
+    /// [`Schedule::OneCycle`] with PyTorch's constants: 0.3, 25, 10,000.
+    pub fn one_cycle() -> Self {
+        Self::OneCycle {
+            pct_start: pct_start(),
+            div_factor: div_factor(),
+            final_div_factor: final_div_factor(),
+        }
+    }
+
+    /// [`Schedule::Cosine`] down to zero.
+    pub fn cosine() -> Self {
+        Self::Cosine { floor: 0.0 }
+    }
+
+    /// [`Schedule::Step`] by a tenth at a half and three quarters of the training.
+    pub fn step() -> Self {
+        Self::Step { milestones: Vec::new(), gamma: tenth() }
+    }
+
+    /// Checks the constants.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], naming the field.
+    pub fn validate(&self) -> Result<(), Error> {
+        let check = |field, found: f64, ok: bool, expected| match ok && found.is_finite() {
+            true => Ok(()),
+            false => Err(Error::OutOfRange { field, found, expected }),
+        };
+        match *self {
+            Self::Constant {} => Ok(()),
+            Self::Cosine { floor } => check("schedule.floor", floor, floor >= 0.0, "zero or more"),
+            Self::Step { gamma, .. } => check("schedule.gamma", gamma, gamma > 0.0, "above zero"),
+            Self::OneCycle { pct_start, div_factor, final_div_factor } => {
+                let share = pct_start > 0.0 && pct_start < 1.0;
+                check("schedule.pct_start", pct_start, share, "between 0 and 1")?;
+                check("schedule.div_factor", div_factor, div_factor >= 1.0, "1 or more")?;
+                let last = final_div_factor;
+                check("schedule.final_div_factor", last, last >= 1.0, "1 or more")
+            }
+        }
+    }
+}
+
+/// The default constants of a kind, by its name: `constant`, `cosine`, `step`, `one_cycle` or `one-cycle`.
+impl FromStr for Schedule {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "constant" => Ok(Self::Constant {}),
+            "cosine" => Ok(Self::cosine()),
+            "step" => Ok(Self::step()),
+            "one_cycle" | "one-cycle" => Ok(Self::one_cycle()),
+            _ => Err(Error::UnknownSchedule { found: name.to_owned() }),
+        }
+    }
+}
+
+/// A schedule laid over a training of known length.
+///
+/// ```
+/// use residual_train::{LearningRate, Schedule, Warmup};
+///
+/// let rate = LearningRate::new(0.1, Schedule::cosine(), Warmup::Steps(2), 10, 2)?;
+/// assert_eq!(rate.total_steps(), 20);
+/// assert_eq!(rate.at(0), 0.05);
+/// assert_eq!(rate.at(2), 0.1);
+/// # Ok::<(), residual_train::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearningRate {
+    lr: f64,
+    schedule: Schedule,
+    warmup_steps: u64,
+    steps_per_epoch: u64,
+    total_steps: u64,
+}
+
+impl LearningRate {
+    /// A schedule over `epochs` epochs of `steps_per_epoch` steps.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for constants out of range, [`Error::LearningRate`], and
+    /// [`Error::WarmupTooLong`] where no step remains after the warm-up.
+    pub fn new(
+        lr: f64,
+        schedule: Schedule,
+        warmup: Warmup,
+        epochs: usize,
+        steps_per_epoch: u64,
+    ) -> Result<Self, Error> {
+        if !(lr.is_finite() && lr > 0.0) {
+            return Err(Error::LearningRate { found: lr });
+        }
+        schedule.validate()?;
+        let total_steps = epochs as u64 * steps_per_epoch;
+        let warmup_steps = warmup.steps(steps_per_epoch)?;
+        if warmup_steps > 0 && warmup_steps >= total_steps {
+            return Err(Error::WarmupTooLong { warmup: warmup_steps, total: total_steps });
+        }
+        let schedule = match schedule {
+            Schedule::Step { milestones, gamma } if milestones.is_empty() => {
+                Schedule::Step { milestones: vec![epochs.div_ceil(2), (3 * epochs).div_ceil(4)], gamma }
+            }
+            given => given,
+        };
+        Ok(Self { lr, schedule, warmup_steps, steps_per_epoch, total_steps })
+    }
+
+    /// Steps of the whole training.
+    pub fn total_steps(&self) -> u64 {
+        self.total_steps
+    }
+
+    /// The rate of step `t`, counted from 0. Steps past the end have the last step's rate.
+    pub fn at(&self, t: u64) -> f64 {
+        let t = t.min(self.total_steps.saturating_sub(1));
+        if t < self.warmup_steps {
+            return self.after_warmup(self.warmup_steps) * (t + 1) as f64 / self.warmup_steps as f64;
+        }
+        self.after_warmup(t)
+    }
+
+    fn after_warmup(&self, t: u64) -> f64 {
+        let step = (t - self.warmup_steps) as f64;
+        let total = (self.total_steps - self.warmup_steps) as f64;
+        match self.schedule {
+            Schedule::Constant {} => self.lr,
+            Schedule::Cosine { floor } => anneal(self.lr, floor, step / total),
+            Schedule::Step { ref milestones, gamma } => {
+                let epoch = t / self.steps_per_epoch.max(1);
+                let passed = milestones.iter().filter(|&&milestone| milestone as u64 <= epoch).count();
+                self.lr * gamma.powi(passed as i32)
+            }
+            Schedule::OneCycle { pct_start, div_factor, final_div_factor } => {
+                let first = self.lr / div_factor;
+                let last = first / final_div_factor;
+                let peak = pct_start * total - 1.0;
+                match step <= peak {
+                    true => anneal(first, self.lr, share(step, 0.0, peak)),
+                    false => anneal(self.lr, last, share(step, peak, total - 1.0)),
+                }
+            }
+        }
+    }
+}
+
+impl Warmup {
+    fn steps(self, steps_per_epoch: u64) -> Result<u64, Error> {
+        match self {
+            Self::Steps(steps) => Ok(steps),
+            Self::Epochs(epochs) if epochs.is_finite() && epochs >= 0.0 => {
+                Ok((epochs * steps_per_epoch as f64).round() as u64)
+            }
+            Self::Epochs(found) => {
+                Err(Error::OutOfRange { field: "warmup.epochs", found, expected: "zero or more" })
+            }
+        }
+    }
+}
+
+/// From `a` to `b` along half a cosine.
+fn anneal(a: f64, b: f64, p: f64) -> f64 {
+    b + (a - b) / 2.0 * (1.0 + (PI * p).cos())
+}
+
+/// How far `x` is on the way from `a` to `b`; a way of no length is over at once.
+fn share(x: f64, a: f64, b: f64) -> f64 {
+    if b > a { (x - a) / (b - a) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(schedule: Schedule, warmup: Warmup, epochs: usize, steps: u64) -> Vec<f64> {
+        let rate = LearningRate::new(0.1, schedule, warmup, epochs, steps).unwrap();
+        (0..rate.total_steps()).map(|t| rate.at(t)).collect()
+    }
+
+    fn close(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (f, e) in found.iter().zip(expected) {
+            assert!((f - e).abs() < 1e-12, "{found:?} instead of {expected:?}");
+        }
+    }
+
+    #[test]
+    fn constant_stays() {
+        close(&rates(Schedule::Constant {}, Warmup::Steps(0), 3, 1), &[0.1; 3]);
+    }
+
+    #[test]
+    fn cosine_falls_from_the_rate_towards_the_floor() {
+        // cos(0), cos(pi/4), cos(pi/2), cos(3 pi/4)
+        let half = std::f64::consts::FRAC_1_SQRT_2;
+        let expected = [0.1, 0.05 * (1.0 + half), 0.05, 0.05 * (1.0 - half)];
+        close(&rates(Schedule::cosine(), Warmup::Steps(0), 4, 1), &expected);
+        let expected = [0.1, 0.02 + 0.04 * (1.0 + half), 0.06, 0.02 + 0.04 * (1.0 - half)];
+        close(&rates(Schedule::Cosine { floor: 0.02 }, Warmup::Steps(0), 2, 2), &expected);
+    }
+
+    #[test]
+    fn step_falls_at_milestones() {
+        let schedule = Schedule::Step { milestones: vec![1, 3], gamma: 0.5 };
+        let expected = [0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025];
+        close(&rates(schedule, Warmup::Steps(0), 4, 2), &expected);
+        close(&rates(Schedule::step(), Warmup::Steps(0), 4, 1), &[0.1, 0.1, 0.01, 0.001]);
+    }
+
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        // torch.optim.lr_scheduler.OneCycleLR(SGD(lr=1), max_lr=0.1, total_steps=10): the peak is at step
+        // 0.3 * 10 - 1 = 2, reached through half a cosine, and 7 steps lead down.
+        let (first, last) = (0.1 / 25.0, 0.1 / 25.0 / 1e4);
+        let down = |step: f64| last + (0.1 - last) / 2.0 * (1.0 + (PI * step / 7.0).cos());
+        let mut expected = vec![0.004, 0.1 + (first - 0.1) / 2.0, 0.1];
+        expected.extend((1..=7).map(|step| down(step as f64)));
+        let found = rates(Schedule::one_cycle(), Warmup::Steps(0), 5, 2);
+        close(&found, &expected);
+        // The same in decimals, worked out apart from this code.
+        let decimals = [0.004, 0.052, 0.1, 0.0950484632, 0.0811745654, 0.0611262022, 0.0388741978];
+        for (f, d) in found.iter().zip(decimals) {
+            assert!((f - d).abs() < 1e-10, "{f} instead of {d}");
+        }
+        assert!((found[9] - 4e-7).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_cycle_of_few_steps_is_finite() {
+        for steps in 1..5 {
+            let found = rates(Schedule::one_cycle(), Warmup::Steps(0), 1, steps);
+            assert!(found.iter().all(|lr| lr.is_finite() && *lr > 0.0), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn warmup_rises_linearly_and_the_schedule_has_the_rest() {
+        let found = rates(Schedule::cosine(), Warmup::Epochs(1.0), 2, 4);
+        close(&found[..4], &[0.025, 0.05, 0.075, 0.1]);
+        close(&found[4..], &rates(Schedule::cosine(), Warmup::Steps(0), 1, 4));
+        let halves = rates(Schedule::Constant {}, Warmup::Epochs(0.5), 1, 4);
+        close(&halves, &[0.05, 0.1, 0.1, 0.1]);
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        let new = |lr, schedule, warmup| LearningRate::new(lr, schedule, warmup, 2, 3);
+        for lr in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+            let error = new(lr, Schedule::Constant {}, Warmup::Steps(0)).unwrap_err();
+            assert!(matches!(error, Error::LearningRate { .. }), "{error}");
+        }
+        let error = new(0.1, Schedule::cosine(), Warmup::Steps(6)).unwrap_err();
+        assert!(matches!(error, Error::WarmupTooLong { warmup: 6, total: 6 }), "{error}");
+        let error = new(0.1, Schedule::cosine(), Warmup::Epochs(-1.0)).unwrap_err();
+        assert!(matches!(error, Error::OutOfRange { field: "warmup.epochs", .. }), "{error}");
+        let wrong = [
+            Schedule::Cosine { floor: -1.0 },
+            Schedule::Step { milestones: vec![1], gamma: 0.0 },
+            Schedule::OneCycle { pct_start: 1.0, div_factor: 25.0, final_div_factor: 1e4 },
+            Schedule::OneCycle { pct_start: 0.3, div_factor: 0.5, final_div_factor: 1e4 },
+            Schedule::OneCycle { pct_start: 0.3, div_factor: 25.0, final_div_factor: f64::NAN },
+        ];
+        for schedule in wrong {
+            let error = new(0.1, schedule, Warmup::Steps(0)).unwrap_err();
+            assert!(matches!(error, Error::OutOfRange { .. }), "{error}");
+        }
+        assert!(matches!("linear".parse::<Schedule>(), Err(Error::UnknownSchedule { .. })));
+        assert_eq!("one-cycle".parse::<Schedule>().unwrap(), Schedule::one_cycle());
+    }
+}

@@ -1,0 +1,219 @@
+//! What a recipe leaves open, decided by the network and the data.
+
+use residual_arch::{BlockPath, NetSpec, Preprocess, Resize, families, shape};
+use residual_data::Augment;
+
+use crate::{Error, Recipe};
+
+/// Inputs up to this wide get the augmentation of CIFAR, wider ones that of ImageNet.
+const SMALL_INPUT: usize = 64;
+
+impl Recipe {
+    /// Decides what the recipe leaves open: the network for data of these `classes`, its preprocessing, the
+    /// augmentation, the batches. Gives the recipe with nothing left open, and the network.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::validate`]; [`Error::OneClass`], [`Error::NothingToTrainOn`],
+    /// [`Error::NoFullBatch`] for data that do not suffice; [`Error::UnknownModel`], [`Error::Network`],
+    /// [`Error::ClassesDiffer`], [`Error::Channels`] for a network that does not fit them;
+    /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`.
+    pub fn settle(&self, classes: &[String], training_images: usize) -> Result<(Self, NetSpec), Error> {
+        self.validate()?;
+        if let [class] = classes {
+            return Err(Error::OneClass { class: class.clone() });
+        }
+        if training_images == 0 {
+            return Err(Error::NothingToTrainOn);
+        }
+        let mut recipe = self.clone();
+        let spec = recipe.network_for(classes)?;
+        recipe.preprocess = Some(spec.preprocess.clone());
+        check_freeze(&recipe.freeze, &spec)?;
+        recipe.augment.get_or_insert_with(|| default_augment(&spec));
+        recipe.eval_batch_size.get_or_insert(recipe.batch_size);
+        let drop_last = *recipe.drop_last.get_or_insert(training_images >= recipe.batch_size);
+        if drop_last && training_images < recipe.batch_size {
+            return Err(Error::NoFullBatch { images: training_images, batch_size: recipe.batch_size });
+        }
+        Ok((recipe, spec))
+    }
+
+    /// The network for data of these classes, with the preprocessing that its images will have.
+    fn network_for(&mut self, classes: &[String]) -> Result<NetSpec, Error> {
+        let mut spec = match &self.network {
+            Some(spec) if spec.head.classes != classes.len() => {
+                let (network, data) = (spec.head.classes, classes.len());
+                return Err(Error::ClassesDiffer { network, data, names: classes.to_vec() });
+            }
+            Some(spec) => spec.clone(),
+            None => {
+                let model = self.model.get_or_insert_with(|| "small".to_owned());
+                families::family(model)?.with_classes(classes.len())
+            }
+        };
+        spec.preprocess = match &self.preprocess {
+            Some(given) => given.clone(),
+            None => brought_to_size(&spec),
+        };
+        let (found, expected) = (spec.preprocess.mean.len(), spec.input[0]);
+        if found != expected {
+            return Err(Error::Channels { found, expected });
+        }
+        if let Some([height, width]) = size(&spec.preprocess) {
+            spec.input = [spec.input[0], height, width];
+        }
+        shape::flow(&spec, spec.input)?;
+        Ok(spec)
+    }
+}
+
+/// The size of preprocessed images, where it is the same for all.
+fn size(preprocess: &Preprocess) -> Option<[usize; 2]> {
+    match (preprocess.crop, preprocess.resize) {
+        (Some(size), _) | (None, Some(Resize::Exact(size))) => Some(size),
+        _ => None,
+    }
+}
+
+/// The network's own preprocessing; where it takes images as they are, with a resize and a crop to the
+/// input's size.
+fn brought_to_size(spec: &NetSpec) -> Preprocess {
+    let [_, height, width] = spec.input;
+    match spec.preprocess {
+        Preprocess { resize: None, crop: None, .. } => Preprocess {
+            resize: Some(match height == width {
+                true => Resize::ShorterSide(height),
+                false => Resize::Exact([height, width]),
+            }),
+            crop: Some([height, width]),
+            ..spec.preprocess.clone()
+        },
+        ref own => own.clone(),
+    }
+}
+
+fn default_augment(spec: &NetSpec) -> Vec<Augment> {
+    let [_, height, width] = spec.input;
+    let flip = Augment::HorizontalFlip { probability: 0.5 };
+    let crop = if width <= SMALL_INPUT {
+        Augment::PadCrop { padding: width / 8 }
+    } else {
+        Augment::RandomResizedCrop {
+            size: [height, width],
+            scale: [0.08, 1.0],
+            ratio: [3.0 / 4.0, 4.0 / 3.0],
+        }
+    };
+    vec![crop, flip]
+}
+
+/// The names of the layers that can be frozen: the stem, each stage, each block, the head.
+fn layers(spec: &NetSpec) -> Vec<String> {
+    let mut names = vec!["stem".to_owned()];
+    names.extend((1..=spec.stages.len()).map(|stage| format!("stage{stage}")));
+    names.extend(spec.blocks().map(|(path, _)| path.to_string()));
+    names.push("head".to_owned());
+    names
+}
+
+fn check_freeze(freeze: &[String], spec: &NetSpec) -> Result<(), Error> {
+    let known = layers(spec);
+    if let Some(unknown) = freeze.iter().find(|layer| !known.contains(layer)) {
+        return Err(Error::UnknownLayer { found: unknown.clone(), known });
+    }
+    let frozen = |layer: &str| freeze.iter().any(|frozen| frozen == layer);
+    let block = |path: BlockPath| frozen(&path.to_string()) || frozen(&format!("stage{}", path.stage));
+    match frozen("stem") && frozen("head") && spec.blocks().all(|(path, _)| block(path)) {
+        true => Err(Error::AllFrozen),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("class{i}")).collect()
+    }
+
+    fn model(name: &str) -> Recipe {
+        Recipe { model: Some(name.into()), ..Recipe::default() }
+    }
+
+    #[test]
+    fn nothing_is_left_open_and_settling_again_changes_nothing() {
+        let (recipe, spec) = Recipe::default().settle(&classes(3), 1000).unwrap();
+        assert_eq!((spec.name.as_str(), spec.head.classes), ("small", 3));
+        assert_eq!(recipe.preprocess.as_ref(), Some(&spec.preprocess));
+        assert_eq!(spec.preprocess.crop, Some([32, 32]));
+        assert_eq!(recipe.eval_batch_size, Some(64));
+        assert_eq!(recipe.drop_last, Some(true));
+        let flip = Augment::HorizontalFlip { probability: 0.5 };
+        assert_eq!(recipe.augment, Some(vec![Augment::PadCrop { padding: 4 }, flip]));
+        assert_eq!(recipe.settle(&classes(3), 1000).unwrap(), (recipe, spec));
+    }
+
+    #[test]
+    fn wide_inputs_are_cut_at_random() {
+        let (recipe, spec) = model("resnet18").settle(&classes(3), 1000).unwrap();
+        assert_eq!(spec.preprocess, families::family("resnet18").unwrap().preprocess);
+        let augment = recipe.augment.unwrap();
+        assert!(matches!(augment[0], Augment::RandomResizedCrop { size: [224, 224], .. }), "{augment:?}");
+    }
+
+    #[test]
+    fn preprocessing_sets_the_input() {
+        let preprocess = Some(Preprocess::imagenet(72, 64));
+        let (_, spec) = Recipe { preprocess, ..Recipe::default() }.settle(&classes(2), 100).unwrap();
+        assert_eq!(spec.input, [3, 64, 64]);
+    }
+
+    #[test]
+    fn small_sets_keep_their_only_batch() {
+        let (recipe, _) = Recipe::default().settle(&classes(2), 63).unwrap();
+        assert_eq!(recipe.drop_last, Some(false));
+        let error =
+            Recipe { drop_last: Some(true), ..Recipe::default() }.settle(&classes(2), 63).unwrap_err();
+        assert!(matches!(error, Error::NoFullBatch { images: 63, batch_size: 64 }), "{error}");
+    }
+
+    #[test]
+    fn data_and_network_must_fit() {
+        let refused = |recipe: Recipe, n| recipe.settle(&classes(n), 100).unwrap_err();
+        let error = refused(Recipe::default(), 1);
+        assert!(matches!(&error, Error::OneClass { class } if class == "class0"), "{error}");
+        let error = Recipe::default().settle(&classes(2), 0).unwrap_err();
+        assert!(matches!(error, Error::NothingToTrainOn), "{error}");
+        let error = refused(model("smal"), 2);
+        assert!(matches!(error, Error::UnknownModel(_)) && error.to_string().contains("small"), "{error}");
+
+        let spec = families::family("small").unwrap();
+        let given = |spec: NetSpec| Recipe { network: Some(spec), ..Recipe::default() };
+        let error = refused(given(spec.clone()), 3);
+        assert!(matches!(error, Error::ClassesDiffer { network: 10, data: 3, .. }), "{error}");
+        let mut broken = spec.clone();
+        broken.stages[1].blocks[0].shortcut = residual_arch::Shortcut::Identity;
+        let error = refused(given(broken), 10);
+        assert!(matches!(error, Error::Network(_)) && error.to_string().contains("stage2.block0"), "{error}");
+        let mut grey = spec.preprocess.clone();
+        (grey.mean, grey.std) = (vec![0.5], vec![0.5]);
+        let error = refused(Recipe { preprocess: Some(grey), ..given(spec) }, 10);
+        assert!(matches!(error, Error::Channels { found: 1, expected: 3 }), "{error}");
+    }
+
+    #[test]
+    fn only_layers_that_exist_are_frozen() {
+        let freeze = |layers: &[&str]| {
+            let freeze = layers.iter().map(ToString::to_string).collect();
+            Recipe { freeze, ..Recipe::default() }.settle(&classes(2), 100)
+        };
+        assert!(freeze(&["stem", "stage1", "stage2.block1"]).is_ok());
+        for unknown in ["stage4", "stage", "stage1.block2", "", "fc", "stage3.block0.conv1"] {
+            let error = freeze(&["stem", unknown]).unwrap_err();
+            assert!(matches!(&error, Error::UnknownLayer { found, .. } if found == unknown), "{error}");
+        }
+        let error = freeze(&["stem", "stage1", "stage2", "stage3", "head"]).unwrap_err();
+        assert!(matches!(error, Error::AllFrozen), "{error}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The same bits, whatever interrupts a training and however many threads it has.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use residual_arch::{BlockSpec, NetSpec, StageSpec, StemSpec};
+use residual_train::{Observer, Outcome, Recipe, StepReport, Trainer};
+
+use crate::toy;
+
+/// Steps of the toy training.
+const STEPS: u64 = 12;
+
+/// A seed that differs from run to run, printed so that a failure can be repeated.
+fn random() -> impl FnMut(u64) -> u64 {
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos() as u64;
+    println!("seed {seed}");
+    move |below| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    }
+}
+
+#[test]
+fn a_resumed_training_ends_with_the_same_bits() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let recipe = toy::recipe(data.path());
+    let whole = runs.path().join("whole");
+    toy::train(&recipe, &whole);
+    let expected = toy::Result::of(&whole);
+    assert_eq!(expected.metrics.len(), 6);
+
+    let mut random = random();
+    for attempt in 0..3 {
+        let first = 1 + random(STEPS - 2);
+        let second = first + 1 + random(STEPS - 1 - first);
+        println!("interrupted after steps {first} and {second}");
+        let run = runs.path().join(format!("interrupted{attempt}"));
+        toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), first);
+        let resumed = Trainer::resume(&run).unwrap();
+        assert_eq!(resumed.steps_done(), first);
+        toy::interrupt(resumed, second);
+        toy::finish(Trainer::resume(&run).unwrap());
+        assert_eq!(toy::Result::of(&run), expected);
+    }
+}
+
+/// Ends the process's work at a step without any chance to save.
+struct KillAt(u64);
+
+impl Observer for KillAt {
+    fn step(&mut self, report: &StepReport) {
+        assert!(report.step < self.0, "killed");
+    }
+}
+
+#[test]
+fn a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bits() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let recipe = Recipe { checkpoint_every_steps: Some(3), ..toy::recipe(data.path()) };
+    let whole = runs.path().join("whole");
+    toy::train(&recipe, &whole);
+    let run = runs.path().join("killed");
+    // After the evaluation of the second epoch (step 8), and after the checkpoint of step 9.
+    for (kill_at, kept) in [(2, 0), (9, 8), (11, 9)] {
+        let trainer = match kill_at {
+            2 => Trainer::begin(&recipe, &run).unwrap(),
+            _ => Trainer::resume(&run).unwrap(),
+        };
+        let killed = catch_unwind(AssertUnwindSafe(|| {
+            trainer.run(&mut KillAt(kill_at), &AtomicBool::new(false)).map(drop)
+        }));
+        assert!(killed.is_err(), "the training went on");
+        assert_eq!(Trainer::resume(&run).unwrap().steps_done(), kept);
+    }
+    toy::finish(Trainer::resume(&run).unwrap());
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+}
+
+/// Raises the flag in the middle of an evaluation.
+struct StopInEvaluation<'a>(&'a AtomicBool);
+
+impl Observer for StopInEvaluation<'_> {
+    fn evaluating(&mut self, _done: usize, _total: usize) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_evaluation_that_was_interrupted_is_made_up_for() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let recipe = toy::recipe(data.path());
+    let (whole, run) = (runs.path().join("whole"), runs.path().join("interrupted"));
+    toy::train(&recipe, &whole);
+    let stop = AtomicBool::new(false);
+    let outcome = Trainer::begin(&recipe, &run).unwrap().run(&mut StopInEvaluation(&stop), &stop).unwrap();
+    assert_eq!(outcome, Outcome::Interrupted { epoch: 1, step: 4 });
+    toy::finish(Trainer::resume(&run).unwrap());
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+}
+
+#[test]
+fn a_finished_training_stays_as_it_is() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let recipe = Recipe { epochs: 1, ..toy::recipe(data.path()) };
+    toy::train(&recipe, runs.path());
+    let before = toy::Result::of(runs.path());
+    toy::finish(Trainer::resume(runs.path()).unwrap());
+    assert_eq!(toy::Result::of(runs.path()), before);
+}
+
+#[test]
+fn the_written_recipe_repeats_the_training() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let (first, again) = (runs.path().join("first"), runs.path().join("again"));
+    let open = Recipe { augment: None, drop_last: None, epochs: 2, ..toy::recipe(data.path()) };
+    toy::train(&open, &first);
+    toy::train(&Recipe::read(first.join("recipe.toml")).unwrap(), &again);
+    assert_eq!(toy::Result::of(&first), toy::Result::of(&again));
+
+    let here = tempfile::tempdir_in(".").unwrap();
+    toy::images(here.path(), 3, 11, 4, 8);
+    let relative = Path::new(here.path().file_name().unwrap());
+    let trainer = Trainer::begin(&toy::recipe(relative), runs.path().join("relative")).unwrap();
+    assert!(trainer.recipe().data.path.is_absolute());
+
+    let other = runs.path().join("other");
+    toy::train(&Recipe { seed: 12, ..open }, &other);
+    assert_ne!(toy::Result::of(&first).last, toy::Result::of(&other).last);
+}
+
+/// Wide enough for the backend to share its work out among threads.
+fn wide(classes: usize) -> NetSpec {
+    let stage = |block| StageSpec { blocks: vec![block] };
+    NetSpec {
+        input: [3, 32, 32],
+        stem: StemSpec::cifar(32),
+        stages: vec![stage(BlockSpec::basic(32)), stage(BlockSpec::projection(64, 2))],
+        ..toy::network(classes)
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let (data, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::images(data.path(), 3, 11, 3, 32);
+    let mut expected = None;
+    for threads in [1, 2, 5] {
+        let recipe = Recipe {
+            network: Some(wide(3)),
+            batch_size: 16,
+            epochs: 1,
+            threads: Some(threads),
+            ..toy::recipe(data.path())
+        };
+        let run = runs.path().join(threads.to_string());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| toy::train(&recipe, &run));
+        let result = toy::Result::of(&run);
+        match &expected {
+            Some(expected) => assert_eq!(&result, expected, "{threads} threads"),
+            None => expected = Some(result),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole trainings of a toy network.
+
+mod bad_input;
+mod determinism;
+mod learning;
+mod toy;

@@ -1,0 +1,154 @@
+//! Small images that colour tells apart, and a network small enough to train on them in a test.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use residual_arch::{BlockSpec, HeadSpec, NetSpec, Preprocess, StageSpec, StemSpec, families};
+use residual_data::Augment;
+use residual_train::{Metrics, Observer, Outcome, Recipe, StepReport, Trainer, Warmup};
+use residual_weights::Checkpoint;
+
+/// Colours of the classes.
+const COLOURS: [(&str, [u8; 3]); 3] =
+    [("azure", [60, 120, 220]), ("brick", [190, 80, 60]), ("clay", [150, 150, 90])];
+
+/// `train` and `val` with this many images a class, `side` pixels wide: the class's colour, a square of
+/// another colour somewhere on it, and noise.
+pub(crate) fn images(root: &Path, classes: usize, train: usize, val: usize, side: u32) {
+    for (split, count) in [("train", train), ("val", val)] {
+        for (class, (name, colour)) in COLOURS.iter().enumerate().take(classes) {
+            let folder = root.join(split).join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let number = (class * 1000 + index) as u32 + if split == "val" { 500 } else { 0 };
+                picture(*colour, number, side).save(folder.join(format!("{index:02}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn picture(colour: [u8; 3], number: u32, side: u32) -> image::RgbImage {
+    let mut state = number.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut draw = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let (left, top) = (draw(side.max(4) - 2), draw(side.max(4) - 2));
+    image::RgbImage::from_fn(side, side, |x, y| {
+        let inside = (left..left + 3).contains(&x) && (top..top + 3).contains(&y);
+        image::Rgb(colour.map(|value| {
+            let noisy = u32::from(value) / 2 + draw(60) + if inside { 60 } else { 0 };
+            noisy.min(255) as u8
+        }))
+    })
+}
+
+/// Two stages of one block on 8x8 images, with dropout and stochastic depth, so that all that is random is
+/// there.
+pub(crate) fn network(classes: usize) -> NetSpec {
+    let stage = |block| StageSpec { blocks: vec![block] };
+    NetSpec {
+        name: "toy".to_owned(),
+        input: [3, 8, 8],
+        stem: StemSpec::cifar(4),
+        stages: vec![stage(BlockSpec::basic(4)), stage(BlockSpec::projection(8, 2))],
+        head: HeadSpec { dropout: 0.1, ..HeadSpec::new(classes) },
+        stochastic_depth: 0.2,
+        preprocess: Preprocess::normalise_only(),
+        ..families::family("small").unwrap()
+    }
+}
+
+/// Three epochs of four steps on 33 images, the last batch not full.
+pub(crate) fn recipe(data: &Path) -> Recipe {
+    let mut recipe = Recipe {
+        network: Some(network(3)),
+        epochs: 3,
+        batch_size: 10,
+        drop_last: Some(false),
+        warmup: Warmup::Steps(2),
+        label_smoothing: 0.1,
+        augment: Some(vec![Augment::PadCrop { padding: 1 }, Augment::HorizontalFlip { probability: 0.5 }]),
+        seed: 11,
+        threads: Some(2),
+        ..Recipe::default()
+    };
+    recipe.data.path = data.to_owned();
+    recipe
+}
+
+/// The images that [`recipe`] is made for.
+pub(crate) fn data() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path(), 3, 11, 4, 8);
+    folder
+}
+
+/// Trains in `out` from the beginning to the end.
+pub(crate) fn train(recipe: &Recipe, out: &Path) {
+    finish(Trainer::begin(recipe, out).unwrap());
+}
+
+/// Trains to the end.
+pub(crate) fn finish(trainer: Trainer) -> f64 {
+    match trainer.run(&mut (), &AtomicBool::new(false)).unwrap() {
+        Outcome::Finished { best } => best.top1,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Trains until `stop_at` steps are done, which are fewer than all.
+pub(crate) fn interrupt(trainer: Trainer, stop_at: u64) {
+    let stop = AtomicBool::new(false);
+    let outcome = trainer.run(&mut StopAt { step: stop_at, stop: &stop }, &stop).unwrap();
+    assert!(matches!(outcome, Outcome::Interrupted { step, .. } if step == stop_at), "{outcome:?}");
+}
+
+struct StopAt<'a> {
+    step: u64,
+    stop: &'a AtomicBool,
+}
+
+impl Observer for StopAt<'_> {
+    fn step(&mut self, report: &StepReport) {
+        self.stop.store(report.step >= self.step, Ordering::Relaxed);
+    }
+}
+
+/// All that a finished training left behind, times excepted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Result {
+    /// Hash of the bits of every tensor, optimiser's included.
+    pub(crate) last: BTreeMap<String, u64>,
+    /// The same of the best network.
+    pub(crate) best: BTreeMap<String, u64>,
+    /// The lines of `metrics.jsonl`.
+    pub(crate) metrics: Vec<Metrics>,
+}
+
+impl Result {
+    pub(crate) fn of(run: &Path) -> Self {
+        let timeless = |line: Metrics| Metrics { images_per_s: 0.0, seconds: 0.0, ..line };
+        let metrics = residual_train::read_metrics(run.join("metrics.jsonl")).unwrap();
+        Self {
+            last: hashes(&run.join("last.safetensors")),
+            best: hashes(&run.join("best.safetensors")),
+            metrics: metrics.into_iter().map(timeless).collect(),
+        }
+    }
+}
+
+/// Hash of the bits of every tensor of a checkpoint.
+pub(crate) fn hashes(path: &Path) -> BTreeMap<String, u64> {
+    let checkpoint = Checkpoint::read(path).unwrap();
+    let named = |prefix: &'static str, state: residual_weights::StateDict| {
+        state.into_tensors().map(move |(name, tensor)| {
+            let mut hash = DefaultHasher::new();
+            tensor.data().iter().for_each(|value| value.to_bits().hash(&mut hash));
+            (format!("{prefix}{name}"), hash.finish())
+        })
+    };
+    named("", checkpoint.tensors).chain(named("optimiser.", checkpoint.optimiser)).collect()
+}
