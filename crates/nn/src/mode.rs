@@ -62,6 +62,12 @@ impl Randomness {
         let key = combine(combine(hash(usage), self.seed), self.step);
         unit(combine(key, index))
     }
+
+    /// A draw from the standard normal distribution (Box and Muller 1958).
+    pub fn normal(&self, usage: &str, index: u64) -> f64 {
+        let [u, v] = [2 * index, 2 * index + 1].map(|i| self.uniform(usage, i));
+        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
 }
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -107,5 +113,15 @@ mod tests {
         assert_ne!(here, Randomness { seed: 4, step: 5 }.uniform("use", 0));
         assert_ne!(here, Randomness { seed: 3, step: 6 }.uniform("use", 0));
         assert_ne!(here, step.uniform("other", 0));
+    }
+
+    #[test]
+    fn normal_draws_have_unit_variance() {
+        let step = Randomness { seed: 3, step: 5 };
+        let draws: Vec<f64> = (0..20_000).map(|i| step.normal("use", i)).collect();
+        let mean = draws.iter().sum::<f64>() / 20_000.0;
+        let variance = draws.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03, "{mean}");
+        assert!((variance - 1.0).abs() < 0.04, "{variance}");
     }
 }
