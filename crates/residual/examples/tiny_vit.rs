@@ -17,7 +17,7 @@ use residual_data::{Augment, Batch, Dataset, ImageSet, Loader, LoaderOptions, Sp
 use residual_nn::beyond::{EncoderBlock, EncoderBlockConfig, LayerNorm};
 use residual_nn::{Conv2d, Fill, Init, Linear, Mode, cross_entropy};
 
-const EPOCHS: u64 = 8;
+const EPOCHS: u64 = 5;
 const BATCH: usize = 64;
 const FEATURES: usize = 64;
 const PATCH: usize = 4;
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let train = Arc::new(dataset.split(Split::Train)?);
     let test = Arc::new(dataset.split(Split::Test)?);
     let device = Device::flex().autodiff();
-    let mut net = TinyViT::new(4, dataset.classes.len(), &Init::new(0, &device))?;
+    let mut net = TinyViT::new(3, dataset.classes.len(), &Init::new(0, &device))?;
     let mut optimiser = AdamWConfig::new().with_weight_decay(0.05).init();
     println!("{} parameters, {} images", net.num_params(), train.len());
 
