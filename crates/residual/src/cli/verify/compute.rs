@@ -28,6 +28,7 @@ fn of_network(spec: &NetSpec, input_shape: [usize; 4]) -> Outcome<Results> {
     let names = Names::new(tensors(spec), names(spec, spec.naming));
     let device = Device::flex().autodiff();
     let network = ResNetConfig::new(spec.clone()).init_with(names.fill(), &device)?;
+    network.check_input(input_shape, Mode::train(0, 0))?;
     let x = input(input_shape, &device);
 
     let eval_output = network.forward(x.clone().inner(), Mode::Eval);
