@@ -178,6 +178,16 @@ impl Trainer {
         &self.network
     }
 
+    /// How many images it trains on.
+    pub fn training_images(&self) -> usize {
+        self.train.len()
+    }
+
+    /// The split that it evaluates on, and how many images that has.
+    pub fn evaluation_images(&self) -> (Split, usize) {
+        (self.split, self.evaluation.len())
+    }
+
     /// Steps that are done already.
     pub fn steps_done(&self) -> u64 {
         self.progress.step

@@ -14,7 +14,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// Show the causes of an error.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 100)]
     verbose: bool,
 }
 

@@ -93,7 +93,9 @@ fn describe(trainer: &Trainer) {
     note(&format!("{}: {} parameters to train{frozen}", spec.name, thousands(count(false))));
     let (data, classes) = (recipe.data.path.display(), spec.head.classes);
     let (folder, epochs, steps) = (trainer.folder().display(), recipe.epochs, trainer.total_steps());
-    note(&format!("{data}: {classes} classes"));
+    let (split, held_out) = trainer.evaluation_images();
+    let images = format!("{} images, {} more ({split}) to evaluate on", trainer.training_images(), held_out);
+    note(&format!("{data}: {classes} classes, {images}"));
     note(&format!("{folder}: {epochs} epochs, {steps} steps of {} images", recipe.batch_size));
 }
 

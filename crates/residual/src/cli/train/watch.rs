@@ -82,9 +82,15 @@ fn pass_line(metrics: &Metrics, epochs: usize) -> String {
     let Metrics { epoch, split, loss, images_per_s, lr, .. } = metrics;
     let accuracy = 100.0 * metrics.top1;
     let seconds = duration(metrics.seconds);
+    let lr = rate(*lr);
     format!(
-        "epoch {epoch}/{epochs}  {split:<5}  loss {loss:.4}  acc {accuracy:.1}%  {images_per_s:.0} img/s  lr {lr:.4}  {seconds}"
+        "epoch {epoch}/{epochs}  {split:<5}  loss {loss:.4}  acc {accuracy:.1}%  {images_per_s:.0} img/s  lr {lr}  {seconds}"
     )
+}
+
+/// `0.0500`, `2e-7`: four decimals, or its magnitude where they say nothing.
+fn rate(lr: f64) -> String {
+    if lr >= 1e-3 { format!("{lr:.4}") } else { format!("{lr:.0e}") }
 }
 
 /// `45s`, `12m 05s`, `3h 20m`.
@@ -104,6 +110,12 @@ fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::cli::table::WIDTH;
+
+    #[test]
+    fn small_rates_keep_their_magnitude() {
+        assert_eq!(rate(0.05), "0.0500");
+        assert_eq!(rate(2e-7), "2e-7");
+    }
 
     #[test]
     fn durations_are_short() {

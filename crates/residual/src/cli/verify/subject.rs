@@ -23,8 +23,8 @@ impl Subject {
         }
     }
 
-    /// Weighted layers on the longest path: those of the stem, of every branch (or of its shortcut, if
-    /// that is longer), and the linear one.
+    /// Weighted layers on the longest path: the convolutions of the stem and of every branch, which no
+    /// shortcut outnumbers, and the linear one.
     pub(crate) fn layers(&self) -> usize {
         match self {
             Self::Block { block, in_channels } => block.convolutions(*in_channels).len(),

@@ -1,0 +1,149 @@
+//! Input that cannot be right: a readable error, exit code 2, and no earlier checkpoint lost.
+
+use std::fs;
+use std::process::Command;
+
+use crate::toy::{Bench, NETWORK, Run, hashes};
+
+fn train(bench: &Bench, arguments: &str) -> Run {
+    bench.run(&format!("train --model toy.toml --epochs 1 --batch-size 5 --out run {arguments}"))
+}
+
+#[test]
+fn numbers_that_train_nothing() {
+    let bench = Bench::new();
+    let cases = [
+        ("--epochs 0", "epochs"),
+        ("--lr -0.1", "lr"),
+        ("--lr 0", "lr"),
+        ("--lr nan", "lr"),
+        ("--batch-size 0", "batch"),
+        ("--momentum 1.5", "momentum"),
+        ("--weight-decay -1", "weight_decay"),
+        ("--label-smoothing 1", "label_smoothing"),
+        ("--warmup -1", "warmup"),
+        ("--warmup 9", "warm-up"),
+        ("--validation 1", "validation"),
+        ("--schedule linear", "one-cycle"),
+        ("--threads 0", "threads"),
+        ("--freeze stem,stage9", "stage9"),
+    ];
+    for (flags, part) in cases {
+        bench.run(&format!("train --model toy.toml --data data --out run {flags}")).refused(&[part]);
+        assert!(!bench.path("run").exists(), "{flags} left a folder behind");
+    }
+}
+
+#[test]
+fn data_that_are_none() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("empty")).unwrap();
+    bench.images("single", &["azure"], 3, 1);
+    fs::write(bench.path("notes.txt"), "no images").unwrap();
+    train(&bench, "--data empty").refused(&["empty", "no classes"]);
+    train(&bench, "--data single").refused(&["single", "azure", "one class"]);
+    train(&bench, "--data nowhere").refused(&["nowhere", "no such file"]);
+    train(&bench, "--data notes.txt").refused(&["notes.txt"]);
+    assert!(!bench.path("run").exists());
+}
+
+#[test]
+fn a_truncated_image_is_named_or_left_out() {
+    let bench = Bench::new();
+    let victim = bench.path("data/train/brick/03.png");
+    let bytes = fs::read(&victim).unwrap();
+    fs::write(&victim, &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(bench.path("data/test/azure/00.png"), "").unwrap();
+    train(&bench, "--data data").refused(&["03.png", "truncated"]);
+    // What was trained before it is kept, and goes on where it is left out.
+    let resumed = bench.run("train --resume run --skip-bad");
+    assert!(resumed.stderr.contains("03.png") && resumed.stderr.contains("left out 2 images"), "{resumed:?}");
+    resumed.ok();
+    bench.run("eval --weights run/best.safetensors --data data").refused(&["00.png", "empty"]);
+    let eval = bench.run("eval --weights run/best.safetensors --data data --skip-bad --json");
+    assert!(eval.stderr.contains("left out 1 image"), "{eval:?}");
+    assert_eq!(eval.json().remove(0)["total"], 7);
+    let predict = bench.run("predict --weights run/best.safetensors data/test/azure --json");
+    predict.refused(&["00.png", "empty"]);
+    assert_eq!(predict.json().len(), 3);
+}
+
+#[test]
+fn weights_of_another_model() {
+    let bench = Bench::new().trained();
+    fs::write(bench.path("wide.toml"), NETWORK.replace("channels = 8", "channels = 6")).unwrap();
+    bench
+        .run("train --model wide.toml --data data --init run/best.safetensors --out other")
+        .refused(&["run/best.safetensors", "misshapen"]);
+    bench.run("eval --model wide.toml --weights run/best.safetensors --data data").refused(&[
+        "run/best.safetensors",
+        "`toy`",
+        "wide.toml",
+    ]);
+    bench.run("predict --weights toy.toml data/test").refused(&["toy.toml", "not a file of weights"]);
+    bench.run("predict --weights nowhere.safetensors data/test").refused(&["nowhere.safetensors"]);
+    let whole = fs::read(bench.path("run/best.safetensors")).unwrap();
+    fs::write(bench.path("half.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    bench.run("predict --weights half.safetensors data/test").refused(&["half.safetensors"]);
+}
+
+#[test]
+fn a_specification_that_does_not_fit() {
+    let bench = Bench::new();
+    fs::write(bench.path("five.toml"), NETWORK.replace("classes = 2", "classes = 5")).unwrap();
+    bench.run("train --model five.toml --data data --out run").refused(&["5 classes", "the data have 2"]);
+    let broken = NETWORK.replace("stride = 2", "stride = 2, shortcut = { kind = \"identity\" }");
+    fs::write(bench.path("broken.toml"), broken).unwrap();
+    bench.run("train --model broken.toml --data data --out run").refused(&["stage2.block0", "projection"]);
+    assert!(!bench.path("run").exists());
+
+    // A run whose recipe was changed is not resumed with weights that do not fit it.
+    bench.run("train --model toy.toml --data data --epochs 2 --batch-size 5 --out run").ok();
+    let recipe = fs::read_to_string(bench.path("run/recipe.toml")).unwrap();
+    fs::write(bench.path("run/recipe.toml"), recipe.replace("channels = 8", "channels = 6")).unwrap();
+    bench
+        .run("train --resume run")
+        .refused(&["run/last.safetensors", "not the one that the recipe describes"]);
+}
+
+#[test]
+fn folders_that_cannot_be_written() {
+    let bench = Bench::new().trained();
+    fs::write(bench.path("file"), "no folder").unwrap();
+    bench.run("train --model toy.toml --data data --out file/run").refused(&["file/run", "folder"]);
+    bench.run("convert run/best.safetensors file/x.safetensors").refused(&["file/x.safetensors"]);
+    let before = hashes(&bench.path("run/best.safetensors"));
+    train(&bench, "--data data").refused(&["run", "--resume"]);
+    bench.run("train --resume data").refused(&["data", "no run to resume"]);
+    assert_eq!(hashes(&bench.path("run/best.safetensors")), before);
+}
+
+#[test]
+fn a_run_has_its_recipe_already() {
+    let bench = Bench::new().trained();
+    let run = bench.run("train --resume run --epochs 5");
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("--epochs") && run.stderr.contains("--resume"), "{run:?}");
+}
+
+/// A limit on the size of files fails a write in its middle, as a full disk does.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_no_checkpoint() {
+    let bench = Bench::new().trained();
+    let limited = |arguments: &str| {
+        // Blocks of 512 bytes: recipe and metrics fit, a checkpoint does not.
+        let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_residual")]).args(arguments.split_whitespace());
+        Run::of(shell.current_dir(bench.path("")).output().unwrap())
+    };
+    let begun = limited("train --model toy.toml --data data --epochs 1 --batch-size 5 --out full");
+    begun.refused(&["last.safetensors", "cannot write"]);
+    let before = hashes(&bench.path("run/best.safetensors"));
+    limited("convert run/last.safetensors run/best.safetensors")
+        .refused(&["best.safetensors", "cannot write"]);
+    assert_eq!(hashes(&bench.path("run/best.safetensors")), before);
+    // With room again, the run that could not begin goes on.
+    bench.run("train --resume full").ok();
+}

@@ -1,0 +1,72 @@
+//! Ctrl-C and sudden ends, at whatever step they come.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::toy::{Bench, Run, file_hash, hashes};
+
+const TRAIN: &str =
+    "train --model toy.toml --data data --epochs 60 --batch-size 5 --checkpoint-every 3 --seed 9";
+
+/// Sends a signal to the process.
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Waits until the run has finished so many passes, and a moment that is another one each time.
+fn wait_for_passes(run: &Path, passes: usize) {
+    let begin = Instant::now();
+    let lines = || std::fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count());
+    while lines() < passes {
+        assert!(begin.elapsed() < Duration::from_secs(120), "the training does not get on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let moment = begin.elapsed().subsec_nanos() % 7_000_000;
+    std::thread::sleep(Duration::from_nanos(moment.into()));
+}
+
+fn same(bench: &Bench, run: &str) {
+    let path = |run: &str, file: &str| bench.path(run).join(file);
+    let (last, best) = ("last.safetensors", "best.safetensors");
+    assert_eq!(hashes(&path(run, last)), hashes(&path("whole", last)));
+    assert_eq!(file_hash(&path(run, best)), file_hash(&path("whole", best)));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_bits() {
+    let bench = Bench::new();
+    bench.run(&format!("{TRAIN} --out whole")).ok();
+    let mut call = format!("{TRAIN} --out stopped");
+    for passes in [3, 20, 50] {
+        let child = bench.command(&call).spawn().unwrap();
+        wait_for_passes(&bench.path("stopped"), passes);
+        signal(&child, "INT");
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(130), "{run:?}");
+        assert!(run.stderr.contains("residual train --resume stopped"), "{run:?}");
+        call = "train --resume stopped".to_owned();
+    }
+    bench.run(&call).ok();
+    same(&bench, "stopped");
+}
+
+#[test]
+fn a_killed_run_loses_no_checkpoint_and_goes_on_to_the_same_bits() {
+    let bench = Bench::new();
+    bench.run(&format!("{TRAIN} --out whole")).ok();
+    let mut call = format!("{TRAIN} --out killed");
+    for passes in [3, 20, 50] {
+        let mut child = bench.command(&call).spawn().unwrap();
+        wait_for_passes(&bench.path("killed"), passes);
+        signal(&child, "KILL");
+        assert_eq!(child.wait().unwrap().code(), None);
+        bench.run("predict --weights killed/best.safetensors data/test").ok();
+        call = "train --resume killed".to_owned();
+    }
+    bench.run(&call).ok();
+    same(&bench, "killed");
+}

@@ -1,0 +1,9 @@
+//! The command line, through the binary: what it prints, where, and how it exits.
+
+mod bad_input;
+mod help;
+mod interrupt;
+mod networks;
+mod toy;
+mod training;
+mod verify;

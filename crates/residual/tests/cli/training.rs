@@ -1,0 +1,109 @@
+//! From images to predictions: `train`, `eval`, `predict`.
+
+use residual::weights::safetensors;
+
+use crate::toy::{Bench, file_hash, hashes, picture};
+
+const TRAIN: &str = "train --model toy.toml --data data --epochs 3 --batch-size 5 --seed 3";
+
+#[test]
+fn a_training_tells_where_its_best_network_is() {
+    let bench = Bench::new();
+    let run = bench.run(&format!("{TRAIN} --lr 0.2 --out run"));
+    let plain = run.stderr.clone();
+    assert!(plain.contains("epoch 3/3  test"), "{plain}");
+    let out = run.ok();
+    assert!(out.contains("residual predict --weights run/best.safetensors"), "{out}");
+    for file in ["recipe.toml", "metrics.jsonl", "last.safetensors", "best.safetensors"] {
+        assert!(bench.path("run").join(file).is_file(), "{file}");
+    }
+    let metrics = std::fs::read_to_string(bench.path("run/metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 6, "{metrics}");
+
+    let eval = bench.run("eval --weights run/best.safetensors --data data --json").json().remove(0);
+    assert_eq!(eval["total"], 8);
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert!(eval["top1_correct"].as_f64().unwrap() / 8.0 >= last["top1"].as_f64().unwrap());
+}
+
+#[test]
+fn folders_are_numbered_by_default() {
+    let bench = Bench::new();
+    for folder in ["runs/toy-1", "runs/toy-2"] {
+        bench.run("train --model toy.toml --data data --epochs 1 --batch-size 5").ok();
+        assert!(bench.path(folder).join("best.safetensors").is_file(), "{folder}");
+    }
+}
+
+#[test]
+fn a_recipe_repeats_a_run_and_flags_take_precedence() {
+    let bench = Bench::new();
+    bench.run(&format!("{TRAIN} --lr 0.1 --schedule cosine --label-smoothing 0.1 --out a")).ok();
+    bench.run("train --recipe a/recipe.toml --out b").ok();
+    assert_eq!(hashes(&bench.path("a/last.safetensors")), hashes(&bench.path("b/last.safetensors")));
+    assert_eq!(file_hash(&bench.path("a/best.safetensors")), file_hash(&bench.path("b/best.safetensors")));
+    bench.run("train --recipe a/recipe.toml --seed 4 --epochs 1 --out c").ok();
+    let recipe = std::fs::read_to_string(bench.path("c/recipe.toml")).unwrap();
+    assert!(recipe.contains("seed = 4") && recipe.contains("epochs = 1"), "{recipe}");
+    assert!(recipe.contains("lr = 0.1") && recipe.contains("kind = \"cosine\""), "{recipe}");
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let bench = Bench::new();
+    let hash = |threads: usize| {
+        bench.run(&format!("{TRAIN} --threads {threads} --out run{threads}")).ok();
+        hashes(&bench.path(&format!("run{threads}/last.safetensors")))
+    };
+    let one = hash(1);
+    assert_eq!(hash(2), one);
+    assert_eq!(hash(5), one);
+}
+
+#[test]
+fn weights_are_taken_over_and_layers_frozen() {
+    let bench = Bench::new().trained();
+    bench.run(&format!("{TRAIN} --init run/best.safetensors --freeze stem,stage1 --out tuned")).ok();
+    let (before, after) =
+        (hashes(&bench.path("run/best.safetensors")), hashes(&bench.path("tuned/last.safetensors")));
+    assert_eq!(before["conv1.weight"], after["conv1.weight"]);
+    assert_eq!(before["layer1.0.bn1.running_mean"], after["layer1.0.bn1.running_mean"]);
+    assert_ne!(before["fc.weight"], after["fc.weight"]);
+}
+
+#[test]
+fn predictions_are_probabilities_by_class() {
+    let bench = Bench::new().trained();
+    // Of another size than the network's input: brought to size.
+    picture(1, 7, 21).save(bench.path("large.png")).unwrap();
+    let lines = bench.run("predict --weights run/best.safetensors large.png data/test/azure --json").json();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0]["file"], "large.png");
+    assert_eq!(lines[1]["file"], "data/test/azure/00.png");
+    for line in &lines {
+        let top = line["top"].as_array().unwrap();
+        let probability = |guess: &serde_json::Value| guess["probability"].as_f64().unwrap();
+        assert!((top.iter().map(probability).sum::<f64>() - 1.0).abs() < 1e-9, "{line:?}");
+        assert!(probability(&top[0]) >= probability(&top[1]), "{line:?}");
+        assert!(top.iter().all(|guess| guess["class"] == "azure" || guess["class"] == "brick"), "{line:?}");
+    }
+    let table = bench.run("predict --weights run/best.safetensors large.png --top 1").ok();
+    assert_eq!(table.lines().count(), 2, "{table}");
+    assert!(table.starts_with("large.png\n") && table.contains('%'), "{table}");
+}
+
+#[test]
+fn bare_weights_need_the_networks_name() {
+    let bench = Bench::new().trained();
+    let trained = residual::weights::Checkpoint::read(bench.path("run/best.safetensors")).unwrap();
+    safetensors::write(bench.path("bare.safetensors"), &trained.tensors).unwrap();
+    let eval = |weights: &str| bench.run(&format!("eval --weights {weights} --data data --json"));
+    eval("bare.safetensors").refused(&["bare.safetensors", "--model"]);
+    let bare = eval("bare.safetensors --model toy.toml").json().remove(0);
+    assert_eq!(bare, eval("run/best.safetensors").json().remove(0));
+    bench.images("three", &["a", "b", "c"], 1, 1);
+    bench
+        .run("eval --weights bare.safetensors --model toy.toml --data three")
+        .refused(&["3 classes", "a network for 2"]);
+    bench.run("eval --weights run/best.safetensors --data three").refused(&["class `a`", "azure, brick"]);
+}

@@ -1,0 +1,78 @@
+//! `residual verify`.
+
+use serde_json::Value;
+
+use crate::toy::Bench;
+
+fn golden(name: &str) -> String {
+    format!("{}/../testkit/golden/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A golden file with a change, as `changed.json`.
+fn changed(bench: &Bench, name: &str, change: impl FnOnce(&mut Value)) {
+    let mut file: Value = serde_json::from_str(&std::fs::read_to_string(golden(name)).unwrap()).unwrap();
+    change(&mut file);
+    std::fs::write(bench.path("changed.json"), file.to_string()).unwrap();
+}
+
+#[test]
+fn the_golden_files_hold() {
+    let bench = Bench::new();
+    let files = std::fs::read_dir(golden("")).unwrap().count();
+    let lines = bench.run(&format!("verify {} --json", golden(""))).json();
+    assert_eq!(lines.len(), files);
+    assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+}
+
+#[test]
+fn a_wrong_number_fails_and_is_named() {
+    let bench = Bench::new();
+    changed(&bench, "small_resnet.json", |file| file["grads"]["head.2.weight"]["sum"] = 1e3.into());
+    let run = bench.run("verify changed.json --json");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let line = run.json().remove(0);
+    assert_eq!((&line["model"], &line["ok"]), (&"small_resnet".into(), &false.into()));
+    assert_eq!(
+        (&line["worst"]["tensor"], &line["worst"]["part"]),
+        (&"grads.head.2.weight".into(), &"sum".into())
+    );
+
+    let run = bench.run(&format!("verify changed.json {}", golden("basic_block_32.json")));
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("FAILED  small_resnet") && run.stdout.contains("1 of 2 hold"), "{run:?}");
+}
+
+#[test]
+fn wrong_counts_names_and_shapes_fail() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 4] = [
+        ("parameters", |file| file["parameters"] = 1.into()),
+        ("MACs", |file| file["macs_per_image"] = 1.into()),
+        ("no such tensor", |file| {
+            drop(file["running"].as_object_mut().unwrap().remove("stem.1.running_mean"))
+        }),
+        ("shape", |file| file["eval_output"]["shape"] = serde_json::json!([4, 11])),
+    ];
+    let bench = Bench::new();
+    for (part, change) in changes {
+        changed(&bench, "small_resnet.json", change);
+        let run = bench.run("verify changed.json");
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stdout.contains(part), "{run:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_an_error_and_the_rest_goes_on() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("broken.json"), "{").unwrap();
+    let run = bench.run(&format!("verify broken.json {} --json", golden("basic_block_32.json")));
+    run.refused(&["broken.json", "not a golden reference"]);
+    assert_eq!(run.json().len(), 1);
+    changed(&bench, "small_resnet.json", |file| file["model"] = "smal_resnet".into());
+    bench.run("verify changed.json").refused(&["changed.json", "did you mean `small`"]);
+    changed(&bench, "small_resnet.json", |file| file["input_shape"] = serde_json::json!([4, 3, 0, 32]));
+    bench.run("verify changed.json").refused(&["changed.json", "at least one"]);
+    std::fs::create_dir(bench.path("empty")).unwrap();
+    bench.run("verify empty").refused(&["empty", "no golden files"]);
+}
