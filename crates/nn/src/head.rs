@@ -1,6 +1,6 @@
 //! What stands after the last stage.
 
-use burn::module::Module;
+use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData, activation::relu};
 use residual_arch::HeadSpec;
 
@@ -16,8 +16,8 @@ pub struct Head {
     pub linear: Linear,
     #[module(skip)]
     dropout: f64,
-    #[module(skip)]
-    pub(crate) frozen: bool,
+    /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
+    pub training: Param<Flag>,
 }
 
 impl Head {
@@ -27,14 +27,14 @@ impl Head {
             norm: spec.norm.then(|| BatchNormConfig::new(channels).init(init.at("norm"))),
             linear: Linear::new(channels, spec.classes, init.at("linear")),
             dropout: spec.dropout,
-            frozen: false,
+            training: Param::from_bool(true),
         }
     }
 
     /// # Shapes
     /// `[batch, channels, h, w]` to `[batch, classes]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
-        let mode = if self.frozen { Mode::Eval } else { mode };
+        let mode = mode.within(&self.training);
         self.linear.forward(dropout(self.pool(x, mode), self.dropout, mode), mode)
     }
 

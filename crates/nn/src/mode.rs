@@ -1,6 +1,6 @@
 //! Training or evaluation, said at every forward pass.
 
-use burn::module::Param;
+use burn::module::{Flag, Param};
 use burn::tensor::Tensor;
 
 /// How a module runs. Every `forward` takes one, so that a network cannot be left in the wrong mode.
@@ -23,6 +23,11 @@ impl Mode {
     /// Whether this is training.
     pub fn is_training(self) -> bool {
         matches!(self, Self::Train(_))
+    }
+
+    /// This mode, or evaluation where the flag of a frozen layer is disabled.
+    pub fn within(self, training: &Param<Flag>) -> Self {
+        if training.is_enabled() { self } else { Self::Eval }
     }
 
     /// A parameter's value as this mode sees it: tracked in training, a constant in evaluation.
@@ -56,6 +61,12 @@ impl Randomness {
     pub fn uniform(&self, usage: &str, index: u64) -> f64 {
         let key = combine(combine(hash(usage), self.seed), self.step);
         unit(combine(key, index))
+    }
+
+    /// A draw from the standard normal distribution (Box and Muller 1958).
+    pub fn normal(&self, usage: &str, index: u64) -> f64 {
+        let [u, v] = [2 * index, 2 * index + 1].map(|i| self.uniform(usage, i));
+        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 }
 
@@ -102,5 +113,15 @@ mod tests {
         assert_ne!(here, Randomness { seed: 4, step: 5 }.uniform("use", 0));
         assert_ne!(here, Randomness { seed: 3, step: 6 }.uniform("use", 0));
         assert_ne!(here, step.uniform("other", 0));
+    }
+
+    #[test]
+    fn normal_draws_have_unit_variance() {
+        let step = Randomness { seed: 3, step: 5 };
+        let draws: Vec<f64> = (0..20_000).map(|i| step.normal("use", i)).collect();
+        let mean = draws.iter().sum::<f64>() / 20_000.0;
+        let variance = draws.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03, "{mean}");
+        assert!((variance - 1.0).abs() < 0.04, "{variance}");
     }
 }

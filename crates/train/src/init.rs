@@ -31,7 +31,7 @@ pub(crate) fn initial(
     if let Some(path) = &recipe.init {
         (network, replaced) = load(path, network, device)?;
     }
-    network.freeze(&recipe.freeze)?;
+    network.freeze_layers(&recipe.freeze)?;
     Ok((network, replaced))
 }
 

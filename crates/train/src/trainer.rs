@@ -131,7 +131,7 @@ impl Trainer {
         let (checkpoint, progress) = Progress::read(&folder.last(), &plan.spec, &plan.fingerprint())?;
         let mut network = from_state_dict(&plan.spec, checkpoint.tensors, &device())
             .map_err(|error| Error::Checkpoint { path: folder.last(), reason: error.to_string() })?;
-        network.freeze(&plan.recipe.freeze)?;
+        network.freeze_layers(&plan.recipe.freeze)?;
         Self::assemble(plan, folder, network, checkpoint.optimiser, progress)
     }
 

@@ -23,7 +23,7 @@ impl SelfAttention {
     /// # Errors
     /// If the heads do not divide the features.
     pub fn new(features: usize, heads: usize, init: impl Into<Init>) -> Result<Self, Error> {
-        if features == 0 || heads == 0 || features % heads != 0 {
+        if features == 0 || heads == 0 || !features.is_multiple_of(heads) {
             return Err(Error::Division { what: "features", whole: features, parts: heads });
         }
         let init = init.into();

@@ -24,7 +24,7 @@ impl GroupNorm {
     /// # Errors
     /// If the groups do not divide the channels.
     pub fn new(groups: usize, channels: usize, init: impl Into<Init>) -> Result<Self, Error> {
-        if channels == 0 || groups == 0 || channels % groups != 0 {
+        if channels == 0 || groups == 0 || !channels.is_multiple_of(groups) {
             return Err(Error::Division { what: "channels", whole: channels, parts: groups });
         }
         let init = init.into();

@@ -24,7 +24,7 @@ pub use plain::{PlainBlock, PlainBlockConfig};
 pub use preact::{PreActBlock, PreActBlockConfig};
 pub use projection::{ProjectionBlock, ProjectionBlockConfig};
 
-use burn::module::Module;
+use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
 use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
 
@@ -66,7 +66,7 @@ impl BlockConfig {
             .with_shortcut(shortcut)
             .with_activation(activation)
             .with_stochastic_depth(init.at("depth").path(), drop);
-        Block { residual, spec, in_channels: self.in_channels, frozen: false }
+        Block { residual, spec, in_channels: self.in_channels, training: Param::from_bool(true) }
     }
 }
 
@@ -82,8 +82,8 @@ pub struct Block {
     spec: BlockSpec,
     #[module(skip)]
     in_channels: usize,
-    #[module(skip)]
-    pub(crate) frozen: bool,
+    /// Disabled in a frozen block, which always runs as in [`Mode::Eval`].
+    pub training: Param<Flag>,
 }
 
 impl Block {
@@ -100,7 +100,7 @@ impl Block {
     /// # Shapes
     /// `[batch, in, h, w]` to `[batch, channels, ceil(h / stride), ceil(w / stride)]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let mode = if self.frozen { Mode::Eval } else { mode };
+        let mode = mode.within(&self.training);
         let branch = &self.residual.branch;
         let h = branch.enter(x.clone(), mode);
         let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };

@@ -52,7 +52,6 @@ impl ResNet {
                 blocks.push((BlockPath { stage: s + 1, block: b }, h.clone()));
             }
         }
-        let head_mode = if self.head.frozen { Mode::Eval } else { mode };
-        Features { stem, blocks, pooled: self.head.pool(h, head_mode) }
+        Features { stem, blocks, pooled: self.head.pool(h, mode.within(&self.head.training)) }
     }
 }

@@ -87,11 +87,11 @@ impl ResNet {
     }
 
     fn copy_frozen(&mut self, other: &Self) {
-        self.stem.frozen = other.stem.frozen;
-        self.head.frozen = other.head.frozen;
+        self.stem.training = other.stem.training.clone();
+        self.head.training = other.head.training.clone();
         let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
         for (block, other) in blocks.zip(other.stages.iter().flat_map(|stage| &stage.blocks)) {
-            block.frozen = other.frozen;
+            block.training = other.training.clone();
         }
     }
 }
