@@ -9,9 +9,9 @@ use crate::{Cpu, KernelError};
 /// A batch of feature maps in memory: `[batch][channels / block][height + 2 border][width + 2 border][block]`.
 ///
 /// The block size makes the layout: 1 is NCHW ([`Layout::planar`]), all channels is NHWC
-/// ([`Layout::interleaved`]), 16 is the layout of the convolutions ([`Layout::blocked`]).
-/// Where 16 does not divide the
-/// channels, the lanes past the last channel are zero, and every kernel keeps them so.
+/// ([`Layout::interleaved`]), 16 is the layout of the convolutions ([`Layout::blocked`]);
+/// `docs/decisions/010-activation-layout.md` says why. Where 16 does not divide the channels, the lanes
+/// past the last channel are zero, and every kernel keeps them so.
 ///
 /// The border around each map is zero and serves as the padding of the convolution that reads the map:
 /// with it, an input pixel is at a constant distance from its neighbours, in the map or not.

@@ -10,6 +10,7 @@ mod error;
 mod gemm;
 mod layout;
 mod memory;
+mod peak;
 mod simd;
 mod threads;
 
@@ -19,5 +20,6 @@ pub use error::KernelError;
 pub use gemm::Epilogue;
 pub use layout::{Layout, convert, normalise};
 pub use memory::Buffer;
+pub use peak::multiply_add_flat_out;
 pub use simd::Isa;
 pub use threads::Pool;

@@ -59,4 +59,10 @@ impl Simd for Avx2 {
         // SAFETY: the caller vouches for the pointer, the token for the instruction.
         unsafe { _mm256_storeu_ps(p, v) }
     }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
 }

@@ -62,4 +62,10 @@ impl Simd for Avx512 {
         // SAFETY: the caller vouches for the pointer, the token for the instruction.
         unsafe { _mm512_storeu_ps(p, v) }
     }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
 }

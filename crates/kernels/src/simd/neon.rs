@@ -59,4 +59,7 @@ impl Simd for Neon {
         // SAFETY: the caller vouches for the pointer, the token for the instruction.
         unsafe { vst1q_f32(p, v) }
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }

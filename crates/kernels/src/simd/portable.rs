@@ -72,4 +72,7 @@ impl<const L: usize> Simd for Portable<L> {
         // SAFETY: the caller vouches for `L` floats; an array of floats has their alignment.
         unsafe { p.cast::<[f32; L]>().write(v) }
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }

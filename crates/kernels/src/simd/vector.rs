@@ -65,6 +65,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `p` must be valid for writing `LANES` floats.
     unsafe fn store(self, p: *mut f32, v: Self::V);
 
+    /// Asks for the cache line of `p`, which may be any address: nothing is read. Does nothing where the
+    /// instruction set has no stable intrinsic for it.
+    fn prefetch(self, p: *const f32);
+
     /// All lanes zero.
     #[inline(always)]
     fn zero(self) -> Self::V {
