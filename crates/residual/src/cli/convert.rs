@@ -112,7 +112,8 @@ fn spec_of(arguments: &Arguments, state: &StateDict) -> Outcome<NetSpec> {
             Some(found) => network::specification(&found.model)?,
             None => {
                 let path = arguments.input.display();
-                let message = format_args!("{path}: no known network has these tensors; name it with --model");
+                let message =
+                    format_args!("{path}: no known network has these tensors; name it with --model");
                 return Err(Failure::new(message));
             }
         },

@@ -67,7 +67,9 @@ impl Failure {
     /// The same failure, its message put after `context` and a colon.
     pub(crate) fn within(self, context: impl Display) -> Self {
         match self {
-            Self::Error { message, causes } => Self::Error { message: format!("{context}: {message}"), causes },
+            Self::Error { message, causes } => {
+                Self::Error { message: format!("{context}: {message}"), causes }
+            }
             other => other,
         }
     }

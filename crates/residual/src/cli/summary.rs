@@ -39,7 +39,8 @@ pub(crate) struct Arguments {
 struct Input([usize; 3]);
 
 fn parse_input(text: &str) -> Result<Input, String> {
-    let sides: Option<Vec<usize>> = text.split(['x', 'X', ',']).map(|side| side.trim().parse().ok()).collect();
+    let sides: Option<Vec<usize>> =
+        text.split(['x', 'X', ',']).map(|side| side.trim().parse().ok()).collect();
     match sides.as_deref() {
         Some(&[channels, height, width]) => Ok(Input([channels, height, width])),
         _ => Err("expected channels, height and width, as in 3x224x224".to_owned()),
@@ -147,7 +148,14 @@ fn table(summary: &Summary) -> Table {
         ]);
     }
     let blank = String::new;
-    table.row(["total".into(), blank(), blank(), blank(), thousands(summary.parameters), short_count(summary.macs)]);
+    table.row([
+        "total".into(),
+        blank(),
+        blank(),
+        blank(),
+        thousands(summary.parameters),
+        short_count(summary.macs),
+    ]);
     table
 }
 

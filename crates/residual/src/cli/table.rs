@@ -105,7 +105,13 @@ pub(crate) fn short_count(number: u64) -> String {
         1_000_000_000..1_000_000_000_000 => (value / 1e9, "G"),
         _ => (value / 1e12, "T"),
     };
-    let decimals = if scaled < 10.0 { 3 } else if scaled < 100.0 { 2 } else { 1 };
+    let decimals = if scaled < 10.0 {
+        3
+    } else if scaled < 100.0 {
+        2
+    } else {
+        1
+    };
     format!("{scaled:.decimals$} {unit}")
 }
 

@@ -67,7 +67,8 @@ fn check_same(path: &Path, spec: &NetSpec, model: &str) -> Outcome {
 
 /// The scheme that names most of the tensors; the network's own where several do.
 pub(crate) fn naming_of(spec: &NetSpec, state: &StateDict) -> Naming {
-    let named = |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
+    let named =
+        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
     let mut best = (named(spec.naming), spec.naming);
     for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
         let found = named(naming);

@@ -79,7 +79,8 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
 
 /// The file itself, or the `.json` files of a folder, sorted.
 fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
-    let within = |error: std::io::Error| Failure::from(error).within(format!("{}: cannot read", path.display()));
+    let within =
+        |error: std::io::Error| Failure::from(error).within(format!("{}: cannot read", path.display()));
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }

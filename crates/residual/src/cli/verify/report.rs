@@ -65,7 +65,8 @@ impl fmt::Display for Worst {
 impl Report {
     /// Compares everything. `layers` is the number of weighted layers on the longest path.
     pub(crate) fn new(golden: &Golden, found: &Results, layers: usize) -> Self {
-        let mut check = Check { tolerances: Tolerances::for_layers(layers), worst: None, problems: Vec::new() };
+        let mut check =
+            Check { tolerances: Tolerances::for_layers(layers), worst: None, problems: Vec::new() };
         check.count("parameters", found.parameters, golden.parameters);
         check.count("MACs per image", found.macs, golden.macs_per_image);
         check.tensor("eval_output", Quantity::EvalOutput, &golden.eval_output, &found.eval_output);
@@ -226,7 +227,11 @@ mod tests {
         let report = Report::new(&golden(), &found, 2);
         assert!(!report.ok);
         let problems = report.problems.join("\n");
-        for part in ["MACs per image: 3 instead of 2", "grads.extra: the file", "running.bn.running_mean: the network"] {
+        for part in [
+            "MACs per image: 3 instead of 2",
+            "grads.extra: the file",
+            "running.bn.running_mean: the network",
+        ] {
             assert!(problems.contains(part), "{problems}");
         }
     }
