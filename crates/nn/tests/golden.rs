@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual_arch::names::{TensorName, block_names, names};
-use residual_arch::{blocks, families};
+use residual_arch::{TensorSpec, block_tensors, blocks, families, tensors};
 use residual_nn::{Block, BlockConfig, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::compare::{Quantity, Tolerances};
 use residual_testkit::formula;
@@ -44,7 +44,7 @@ fn golden_files_hold() {
 /// What a golden file is about, with its tensors' names in the file.
 struct Subject {
     model: Model,
-    names: BTreeMap<String, String>,
+    names: BTreeMap<String, TensorName>,
     tolerances: Tolerances,
 }
 
@@ -57,13 +57,14 @@ impl Subject {
     fn build(name: &str) -> Self {
         let device = Device::flex().autodiff();
         if let Ok((spec, in_channels)) = blocks::from_name(name) {
-            let (tensors, names) = filled(block_names(&spec, in_channels));
+            let (tensors, names) =
+                filled(&block_tensors(&spec, in_channels), block_names(&spec, in_channels));
             let block = BlockConfig::new(spec, in_channels).init_with(tensors, &device).unwrap();
             return Self { model: Model::Block(block), names, tolerances: Tolerances::for_layers(3) };
         }
         let spec = families::family(name).unwrap();
         let layers: usize = 2 + spec.blocks().map(|(_, b)| b.convolutions(1).len()).sum::<usize>();
-        let (tensors, names) = filled(self::names(&spec, spec.naming));
+        let (tensors, names) = filled(&tensors(&spec), names(&spec, spec.naming));
         let net = ResNetConfig::new(spec).init_with(tensors, &device).unwrap();
         Self { model: Model::Net(net), names, tolerances: Tolerances::for_layers(layers) }
     }
@@ -137,20 +138,25 @@ impl Subject {
         }
     }
 
-    /// By name in the file instead of by canonical path.
+    /// By name in the file instead of by canonical path, and in the shape that it has there.
     fn by_name(&self, tensors: Vec<NamedTensor>) -> BTreeMap<String, NamedTensor> {
-        tensors.into_iter().map(|tensor| (self.names[&tensor.path].clone(), tensor)).collect()
+        let in_file = |tensor: NamedTensor| {
+            let TensorName { name, shape, .. } = self.names[&tensor.path].clone();
+            (name, NamedTensor { shape, ..tensor })
+        };
+        tensors.into_iter().map(in_file).collect()
     }
 }
 
-/// Tensors by the formula, and the names in the file by canonical path.
-fn filled(names: Vec<TensorName>) -> (Vec<NamedTensor>, BTreeMap<String, String>) {
-    let fill = |t: &TensorName| NamedTensor {
-        path: t.path.clone(),
-        shape: t.shape.clone(),
-        values: formula::tensor(&t.name, &t.shape),
+/// Tensors by the formula, and their names in the file by canonical path.
+fn filled(specs: &[TensorSpec], names: Vec<TensorName>) -> (Vec<NamedTensor>, BTreeMap<String, TensorName>) {
+    let names: BTreeMap<_, _> = names.into_iter().map(|name| (name.path.clone(), name)).collect();
+    let fill = |spec: &TensorSpec| NamedTensor {
+        path: spec.path.clone(),
+        shape: spec.shape.clone(),
+        values: formula::tensor(&names[&spec.path].name, &names[&spec.path].shape),
     };
-    (names.iter().map(fill).collect(), names.into_iter().map(|t| (t.path, t.name)).collect())
+    (specs.iter().map(fill).collect(), names)
 }
 
 /// The largest error as a share of what is allowed.

@@ -27,6 +27,7 @@
 
 #![deny(missing_docs)]
 
+pub use burn;
 pub use residual_arch as arch;
 pub use residual_data as data;
 pub use residual_nn as nn;
