@@ -156,7 +156,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let gradients = GradientsParams::from_grads(loss.backward(), &net);
             net = optimiser.step(rate, net, gradients);
             step += 1;
-            if step % REPORT == 0 {
+            if step.is_multiple_of(REPORT) {
                 let seconds = start.elapsed().as_secs_f64();
                 println!("step {step}/{steps} loss {:.3} {seconds:.0} s", sum / REPORT as f64);
                 sum = 0.0;

@@ -7,3 +7,4 @@
 pub mod compare;
 pub mod formula;
 pub mod golden;
+pub mod naive;

@@ -246,16 +246,7 @@ pub enum Error {
         /// `[channels, height, width]` of the images.
         input: [usize; 3],
         /// Where they do not fit.
-        cause: residual_arch::shape::ShapeError,
-    },
-
-    /// A training batch of one image, whose map has one value a channel: it has no variance.
-    #[error(
-        "{layer}: a batch of one image leaves its batch norm one value a channel; use larger batches or images, or drop_last = true"
-    )]
-    SingleValue {
-        /// Where the map is that small.
-        layer: String,
+        cause: Box<residual_arch::shape::ShapeError>,
     },
 
     /// A label that the network has no output for.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::shape::{Flow, flow};
 use residual_data::{Batch, ImageSet, Loader, LoaderOptions};
 use residual_nn::{Mode, ResNet};
 use serde::{Deserialize, Serialize};
@@ -103,7 +102,7 @@ pub(crate) fn evaluate_until(
 
 /// Adds a batch; `loss` is a sum still.
 fn add(result: &mut Evaluation, network: &ResNet, batch: Batch, device: &Device) -> Result<(), Error> {
-    check_batch(network, &batch)?;
+    check_batch(network, &batch, Mode::Eval)?;
     let (input, labels) = to_tensor(batch, device);
     let logits = values(network.forward(input.inner(), Mode::Eval));
     for (row, &label) in logits.chunks(network.spec().head.classes).zip(&labels) {
@@ -116,15 +115,19 @@ fn add(result: &mut Evaluation, network: &ResNet, batch: Batch, device: &Device)
     Ok(())
 }
 
-/// Whether the network takes these images and knows these labels; what it does to their shape.
-pub(crate) fn check_batch(network: &ResNet, batch: &Batch) -> Result<Flow, Error> {
+/// Whether the network takes these images and knows these labels.
+pub(crate) fn check_batch(network: &ResNet, batch: &Batch, mode: Mode) -> Result<(), Error> {
     let classes = network.spec().head.classes;
     if let Some(&label) = batch.labels.iter().find(|&&label| label >= classes) {
         return Err(Error::LabelBeyond { label, classes });
     }
     let [_, channels, height, width] = batch.shape;
-    let input = [channels, height, width];
-    flow(network.spec(), input).map_err(|cause| Error::ImageSize { input, cause })
+    network.check_input(batch.shape, mode).map_err(|error| match error {
+        residual_nn::Error::Shape(cause) => {
+            Error::ImageSize { input: [channels, height, width], cause: Box::new(cause) }
+        }
+        other => other.into(),
+    })
 }
 
 /// The images as a tensor, and the labels.

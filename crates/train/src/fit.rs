@@ -108,13 +108,8 @@ impl Trainer {
 
     /// One step of the optimiser: the loss before it, and how many images were told right.
     fn step(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
-        let flow = check_batch(&self.network, &batch)?;
-        // A batch norm cannot learn from a single value a channel. The head's row is past its pooling.
-        let single = flow.rows.iter().find(|row| row.path != "head" && row.output[1..] == [1, 1]);
-        if let (1, Some(row)) = (batch.shape[0], single) {
-            return Err(Error::SingleValue { layer: row.path.clone() });
-        }
         let mode = Mode::train(self.recipe.seed, self.progress.step);
+        check_batch(&self.network, &batch, mode)?;
         let (input, labels) = to_tensor(batch, &self.network.device());
         let logits = self.network.forward(input, mode);
         let rows = values(logits.clone().inner());

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use residual_data::{Dataset, Split};
 use residual_train::{
-    DataRecipe, EvaluateOptions, Observer, Recipe, ReplacedHead, StepReport, Trainer, evaluate,
+    DataRecipe, EvaluateOptions, Observer, Recipe, ReplacedHead, Schedule, StepReport, Trainer, evaluate,
     from_state_dict, read_metrics, to_state_dict,
 };
 use residual_weights::Checkpoint;
@@ -55,6 +55,35 @@ fn images(data: &Path, split: Split) -> residual_data::ImageSet {
 
 fn open(data: &Path) -> Dataset {
     DataRecipe { path: data.to_owned(), ..DataRecipe::default() }.open().unwrap()
+}
+
+#[test]
+fn every_epoch_draws_its_order_and_its_changes_anew() {
+    let data = toy::data();
+    // A rate so small that no weight moves, and nothing random in the network: only the images differ.
+    let mut network = toy::network(3);
+    (network.head.dropout, network.stochastic_depth) = (0.0, 0.0);
+    let still = Recipe {
+        network: Some(network),
+        lr: 1e-30,
+        schedule: Schedule::Constant {},
+        ..toy::recipe(data.path())
+    };
+    let losses = |recipe: &Recipe| {
+        let runs = tempfile::tempdir().unwrap();
+        toy::train(recipe, runs.path());
+        let lines = read_metrics(runs.path().join("metrics.jsonl")).unwrap();
+        lines.iter().filter(|line| line.split == "train").map(|line| line.loss).collect::<Vec<_>>()
+    };
+    // One batch of all images: its order is no matter, up to rounding.
+    let one = Recipe { batch_size: 33, ..still.clone() };
+    let fixed = losses(&Recipe { augment: Some(vec![]), ..one.clone() });
+    assert!(fixed.iter().all(|loss| (loss - fixed[0]).abs() < 1e-5), "{fixed:?}");
+    for recipe in [one, Recipe { augment: Some(vec![]), ..still }] {
+        let drawn = losses(&recipe);
+        let apart = |a: usize, b: usize| (drawn[a] - drawn[b]).abs() > 1e-4;
+        assert!(apart(0, 1) && apart(1, 2) && apart(0, 2), "{drawn:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Which algorithm computes a convolution: the only place that decides.
+
+use std::fmt;
+
+use super::ConvShape;
+use crate::simd::BLOCK;
+use crate::{KernelError, Layout};
+
+/// A way to compute a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// A matrix product over pixels, for kernels of one tap.
+    Pointwise,
+    /// The convolution as defined, as a matrix product at the offsets of the taps. Computes anything.
+    Direct,
+    /// Winograd's minimal filtering F(2x2, 3x3): 16 multiplications for 4 outputs instead of 36.
+    Winograd2,
+    /// Winograd's minimal filtering F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
+    Winograd4,
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pointwise => "pointwise",
+            Self::Direct => "direct",
+            Self::Winograd2 => "Winograd F(2x2,3x3)",
+            Self::Winograd4 => "Winograd F(4x4,3x3)",
+        })
+    }
+}
+
+/// An algorithm, and the reason for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What to use.
+    pub algorithm: Algorithm,
+    /// Why, for a person to read.
+    pub why: String,
+}
+
+/// Multiplications in which an input or output element of a Winograd transform costs as much, stores
+/// included. Solved from the prototype's rates for 64 channels on 56x56 (951 of 1380 GFLOP/s).
+const TRANSFORM: usize = 15;
+
+/// Multiplications in the time that a weight takes to come from memory: 172 GFMA/s beside 20 GB/s.
+const WEIGHT: usize = 35;
+
+/// Chooses the algorithm for `shape` on an input that lies as `input` says.
+///
+/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 takes, of direct and the two
+/// Winograd forms, the one with the least work, counted in multiplications: products, transforms, and
+/// the fetching of weights, which decides for small maps with many channels. Everything else is direct.
+///
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub fn select(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> {
+    shape.output()?;
+    if shape.taps() == 1 {
+        return Ok(Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() });
+    }
+    if let Err(why) = winograd_applies(shape, input) {
+        return Ok(Choice { algorithm: Algorithm::Direct, why });
+    }
+    let work = |algorithm| work(shape, algorithm);
+    let candidates = [Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct];
+    let algorithm = candidates.into_iter().min_by(|&a, &b| work(a).total_cmp(&work(b)));
+    let algorithm = algorithm.unwrap_or(Algorithm::Direct);
+    let of = |a| format!("{:.1}", work(a) / 1e6);
+    let [four, two, direct] = candidates.map(of);
+    let why = format!("work in millions: F(4x4) {four}, F(2x2) {two}, direct {direct}");
+    Ok(Choice { algorithm, why })
+}
+
+/// Whether the Winograd forms can compute `shape` at all, or why not.
+pub(super) fn winograd_applies(shape: &ConvShape, input: &Layout) -> Result<(), String> {
+    let reasons = [
+        (shape.kernel != [3, 3], "the kernel is not 3x3"),
+        (shape.stride != [1, 1], "the stride is not 1"),
+        (shape.dilation != [1, 1], "the kernel is dilated"),
+        (shape.groups != 1, "the convolution is grouped"),
+        (input.block() != BLOCK, "the input is not blocked by channels"),
+    ];
+    reasons.iter().find(|(fails, _)| *fails).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+}
+
+/// What a 3x3 convolution costs, in multiplications.
+fn work(shape: &ConvShape, algorithm: Algorithm) -> f64 {
+    let (ins, outs) = (shape.in_channels.next_multiple_of(BLOCK), shape.out_channels.next_multiple_of(BLOCK));
+    let [h, w] = [0, 1].map(|axis| shape.size[axis] + 2 * shape.padding[axis] - 2);
+    let with = |tile: usize, points: usize, transform: usize| {
+        let tiles = shape.batch * h.div_ceil(tile) * w.div_ceil(tile);
+        let products = (tiles * points) as f64 * (ins * outs) as f64;
+        let transforms = (tiles * points) as f64 * ((ins + outs) * transform) as f64;
+        products + transforms + (points * WEIGHT) as f64 * (ins * outs) as f64
+    };
+    match algorithm {
+        Algorithm::Winograd4 => with(4, 36, TRANSFORM),
+        Algorithm::Winograd2 => with(2, 16, TRANSFORM),
+        Algorithm::Direct | Algorithm::Pointwise => with(1, 9, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(shape: ConvShape) -> Choice {
+        let input = Layout::blocked(shape.batch, shape.in_channels, shape.size[0], shape.size[1]).unwrap();
+        select(&shape, &input).unwrap()
+    }
+
+    #[test]
+    fn the_layers_of_residual_networks() {
+        let of = |batch, channels, size, kernel, stride| {
+            choice(ConvShape::square(batch, channels, size, kernel, stride)).algorithm
+        };
+        for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
+            assert_eq!(of(16, (channels, channels), size, 3, 1), Algorithm::Winograd4, "{channels}");
+        }
+        assert_eq!(of(1, (64, 64), 56, 3, 1), Algorithm::Winograd4);
+        assert_eq!(
+            of(1, (256, 256), 14, 3, 1),
+            Algorithm::Winograd2,
+            "fetching the weights of F(4x4) costs more"
+        );
+        assert_eq!(
+            of(1, (512, 512), 7, 3, 1),
+            Algorithm::Direct,
+            "the transformed weights are four times as many"
+        );
+        assert_eq!(of(128, (32, 32), 32, 3, 1), Algorithm::Winograd4);
+        assert_eq!(of(128, (256, 256), 2, 3, 1), Algorithm::Winograd2);
+        assert_eq!(of(16, (64, 128), 56, 3, 2), Algorithm::Direct);
+        assert_eq!(of(16, (64, 128), 56, 1, 2), Algorithm::Pointwise);
+    }
+
+    #[test]
+    fn what_winograd_cannot_do_says_why() {
+        let good = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let others = [
+            (ConvShape { stride: [1, 2], ..good }, "stride"),
+            (ConvShape { dilation: [2, 1], ..good }, "dilated"),
+            (ConvShape { groups: 2, ..good }, "grouped"),
+            (ConvShape { kernel: [3, 5], ..good }, "3x3"),
+        ];
+        for (shape, word) in others {
+            let choice = choice(shape);
+            assert_eq!(choice.algorithm, Algorithm::Direct);
+            assert!(choice.why.contains(word), "{}", choice.why);
+        }
+        let planar = Layout::planar(16, 64, 56, 56).unwrap();
+        assert!(select(&good, &planar).unwrap().why.contains("blocked"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Winograd's minimal filtering for 3x3 kernels at stride 1 (Lavin and Gray, 2016, "Fast algorithms for
+//! convolutional neural networks", section 4).
+//!
+//! With the input tile `d` of n x n pixels (n = m + 2), the kernel `g`, and matrices that depend on n
+//! evaluation points, the m x m outputs of a tile are
+//!
+//! `Y = A^T [ (G g G^T) * (B^T d B) ] A`
+//!
+//! where `*` is element by element. Summed over input channels, the products at each of the n^2
+//! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
+
+mod points;
+mod run;
+mod stages;
+
+pub(super) use run::{Winograd, WinogradWeights};

@@ -1,0 +1,306 @@
+//! How the stages follow each other: tile block by tile block, or each over the whole batch.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::points::{F2, F4, Points, transform_kernel};
+use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
+use crate::conv::{Algorithm, ConvShape};
+use crate::gemm::{Finish, Panels};
+use crate::memory::Parts;
+use crate::simd::BLOCK;
+use crate::{Cpu, Layout};
+
+/// Output channel blocks whose products are transformed back before the next are computed: they are
+/// still in the cache then.
+const GROUP: usize = 4;
+
+/// Tasks that a position's products are cut into where the stages follow each other over the batch.
+const SHARES: usize = 4;
+
+/// A convolution F(m x m, 3x3), ready to run.
+#[derive(Clone, Debug)]
+pub(in crate::conv) struct Winograd {
+    shape: ConvShape,
+    input: Layout,
+    output: Layout,
+    /// m
+    tile: usize,
+    grid: Grid,
+    /// Tiles of all images.
+    tiles: usize,
+    order: Order,
+}
+
+/// In which order tiles go through the stages.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// A block of so many tiles goes through all stages before its thread takes the next: its
+    /// transformed data stays in the level 2 cache, but the weights pass by once for each block.
+    Blocks(usize),
+    /// All tiles go through a stage before the next begins: the weights pass by once.
+    Phases,
+}
+
+/// The transformed weights of each position.
+#[derive(Clone, Debug)]
+pub(in crate::conv) struct WinogradWeights(Vec<Panels>);
+
+impl Winograd {
+    /// `algorithm` is one of the two Winograd forms, and applies.
+    pub(in crate::conv) fn new(
+        cpu: &Cpu,
+        shape: ConvShape,
+        input: Layout,
+        output: Layout,
+        algorithm: Algorithm,
+    ) -> Self {
+        let tile = if algorithm == Algorithm::Winograd4 { 4 } else { 2 };
+        let grid = Grid { down: output.height().div_ceil(tile), across: output.width().div_ceil(tile) };
+        let tiles = shape.batch * grid.down * grid.across;
+        let mut plan = Self { shape, input, output, tile, grid, tiles, order: Order::Phases };
+        plan.order = plan.order(cpu);
+        plan
+    }
+
+    /// Blocks whose transformed inputs fill half of the level 2 cache, unless that would be fewer than
+    /// two tiles of the micro-kernel, or fewer than a few blocks in all.
+    fn order(&self, cpu: &Cpu) -> Order {
+        let rows = cpu.isa().tile_rows();
+        let per_tile = self.positions() * (self.input.blocks() + GROUP) * BLOCK * size_of::<f32>();
+        let fit = cpu.level2_bytes() / 2 / per_tile;
+        let together = (fit / rows * rows).max(2 * rows);
+        if self.tiles < 4 * together { Order::Phases } else { Order::Blocks(together) }
+    }
+
+    fn positions(&self) -> usize {
+        (self.tile + 2) * (self.tile + 2)
+    }
+
+    /// Tiles that are transformed by one task.
+    fn together(&self) -> usize {
+        match self.order {
+            Order::Blocks(tiles) => tiles,
+            Order::Phases => self.tiles.div_ceil(SHARES),
+        }
+    }
+
+    /// Blocks of tiles, each of which has its own sums.
+    pub(in crate::conv) fn bands(&self) -> usize {
+        self.tiles.div_ceil(self.together())
+    }
+
+    /// The transformed inputs' and products' shapes, for one task or for all.
+    fn transformed(&self) -> (Transformed, Transformed) {
+        match self.order {
+            Order::Blocks(tiles) => {
+                let group = GROUP.min(self.output.blocks());
+                (Transformed::new(self.input.blocks(), tiles), Transformed::new(group, tiles))
+            }
+            Order::Phases => {
+                let of = |blocks| Transformed::new(blocks, self.tiles);
+                (of(self.input.blocks()), of(self.output.blocks()))
+            }
+        }
+    }
+
+    /// Floats of workspace for `threads` threads.
+    pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
+        let (inputs, products) = self.transformed();
+        let set = self.positions() * (inputs.position + products.position);
+        match self.order {
+            Order::Blocks(_) => set * threads,
+            Order::Phases => set,
+        }
+    }
+
+    /// Packs `weights`, `[out][in][3][3]`, in panels of `width` blocks.
+    pub(in crate::conv) fn pack(&self, width: usize, weights: &[f32]) -> WinogradWeights {
+        if self.tile == 4 {
+            self.pack_with::<F4, 4, 6>(width, weights)
+        } else {
+            self.pack_with::<F2, 2, 4>(width, weights)
+        }
+    }
+
+    fn pack_with<P: Points<M, N>, const M: usize, const N: usize>(
+        &self,
+        width: usize,
+        weights: &[f32],
+    ) -> WinogradWeights {
+        let (ins, outs) = (self.shape.in_channels, self.shape.out_channels);
+        let kernels: Vec<[[f32; N]; N]> = weights.chunks_exact(9).map(transform_kernel::<P, M, N>).collect();
+        let entries = |_, _| 0..self.input.blocks();
+        let of_position = |position: usize| {
+            Panels::pack(self.output.blocks(), width, BLOCK, entries, |channel, entry, k| {
+                let from = entry * BLOCK + k;
+                if channel < outs && from < ins {
+                    kernels[channel * ins + from][position / N][position % N]
+                } else {
+                    0.0
+                }
+            })
+        };
+        WinogradWeights((0..N * N).map(of_position).collect())
+    }
+
+    /// Computes `y`; lengths have been checked.
+    pub(in crate::conv) fn run(
+        &self,
+        cpu: &Cpu,
+        x: &[f32],
+        weights: &WinogradWeights,
+        finish: &Finish<'_>,
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let y = Parts::new(y);
+        let (inputs, _) = self.transformed();
+        let offsets: Vec<usize> = (0..self.input.blocks()).map(|block| block * inputs.block()).collect();
+        let run = Run { plan: self, cpu, x, weights: &weights.0, offsets, finish, y };
+        match (self.order, self.tile) {
+            (Order::Blocks(_), 4) => run.blocks::<F4, 4, 6>(scratch),
+            (Order::Blocks(_), _) => run.blocks::<F2, 2, 4>(scratch),
+            (Order::Phases, 4) => run.phases::<F4, 4, 6>(scratch),
+            (Order::Phases, _) => run.phases::<F2, 2, 4>(scratch),
+        }
+    }
+}
+
+/// One run of a convolution.
+struct Run<'a> {
+    plan: &'a Winograd,
+    cpu: &'a Cpu,
+    x: &'a [f32],
+    weights: &'a [Panels],
+    offsets: Vec<usize>,
+    finish: &'a Finish<'a>,
+    y: Parts<'a>,
+}
+
+impl Run<'_> {
+    fn blocks<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
+        let (plan, isa) = (self.plan, self.cpu.isa());
+        let (from, to) = plan.transformed();
+        let (inputs_len, products_len) = (N * N * from.position, N * N * to.position);
+        let scratch = Parts::new(scratch);
+        let list = &self.weights[0].list;
+        let in_group = (GROUP / list[0].blocks).max(1);
+        self.cpu.pool().for_each(plan.bands(), |band, worker| {
+            let start = worker * (inputs_len + products_len);
+            // SAFETY: no two tasks that run at the same time have the same worker.
+            let inputs = unsafe { scratch.part(start..start + inputs_len) };
+            // SAFETY: as above.
+            let products = unsafe { scratch.part(start + inputs_len..start + inputs_len + products_len) };
+            let tiles = band * plan.tiles / plan.bands()..(band + 1) * plan.tiles / plan.bands();
+            let blocks = 0..plan.input.blocks();
+            isa.run(self.input::<P, M, N>(tiles.clone(), blocks, Parts::new(inputs), from, tiles.start));
+            for first in (0..list.len()).step_by(in_group) {
+                let panels = first..(first + in_group).min(list.len());
+                let blocks = list[first].block..list[panels.end - 1].block + list[panels.end - 1].blocks;
+                isa.run(ProductStage {
+                    inputs,
+                    from,
+                    offsets: &self.offsets,
+                    weights: self.weights,
+                    positions: 0..N * N,
+                    panels,
+                    tiles: tiles.len(),
+                    products: Parts::new(products),
+                    to,
+                    block: blocks.start,
+                });
+                let first = (tiles.start, blocks.start);
+                isa.run(self.output::<P, M, N>(tiles.clone(), blocks, products, to, first, band));
+            }
+        });
+    }
+
+    fn phases<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
+        let (plan, isa, pool) = (self.plan, self.cpu.isa(), self.cpu.pool());
+        let (from, to) = plan.transformed();
+        let (inputs, products) = scratch.split_at_mut(N * N * from.position);
+        let share = |i: usize, count: usize, of: usize| i * count / of..(i + 1) * count / of;
+        let bands = plan.bands();
+
+        let target = Parts::new(inputs);
+        pool.for_each(plan.input.blocks() * bands, |task, _| {
+            let (block, tiles) = (task / bands, share(task % bands, plan.tiles, bands));
+            isa.run(self.input::<P, M, N>(tiles, block..block + 1, target, from, 0));
+        });
+
+        let (panels, target) = (self.weights[0].list.len(), Parts::new(products));
+        let shares = SHARES.min(panels);
+        pool.for_each(N * N * shares, |task, _| {
+            let position = task / shares;
+            isa.run(ProductStage {
+                inputs,
+                from,
+                offsets: &self.offsets,
+                weights: self.weights,
+                positions: position..position + 1,
+                panels: share(task % shares, panels, shares),
+                tiles: plan.tiles,
+                products: target,
+                to,
+                block: 0,
+            });
+        });
+
+        pool.for_each(plan.output.blocks() * bands, |task, _| {
+            let (block, band) = (task / bands, task % bands);
+            let tiles = share(band, plan.tiles, bands);
+            isa.run(self.output::<P, M, N>(tiles, block..block + 1, products, to, (0, 0), band));
+        });
+    }
+
+    fn input<'a, P: Points<M, N>, const M: usize, const N: usize>(
+        &'a self,
+        tiles: Range<usize>,
+        blocks: Range<usize>,
+        target: Parts<'a>,
+        shape: Transformed,
+        first: usize,
+    ) -> InputStage<'a, P, M, N> {
+        let Winograd { input: layout, grid, .. } = *self.plan;
+        let padding = self.plan.shape.padding;
+        InputStage {
+            points: PhantomData,
+            x: self.x,
+            layout,
+            padding,
+            grid,
+            tiles,
+            blocks,
+            target,
+            shape,
+            first,
+        }
+    }
+
+    fn output<'a, P: Points<M, N>, const M: usize, const N: usize>(
+        &'a self,
+        tiles: Range<usize>,
+        blocks: Range<usize>,
+        products: &'a [f32],
+        shape: Transformed,
+        first: (usize, usize),
+        band: usize,
+    ) -> OutputStage<'a, P, M, N> {
+        let Winograd { output: layout, grid, .. } = *self.plan;
+        let (finish, y) = (self.finish, self.y);
+        OutputStage {
+            points: PhantomData,
+            products,
+            shape,
+            grid,
+            tiles,
+            blocks,
+            first,
+            finish,
+            band,
+            y,
+            layout,
+        }
+    }
+}

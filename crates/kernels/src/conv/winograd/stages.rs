@@ -1,0 +1,353 @@
+//! The three stages: inputs to the points, products there, and back to outputs.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::points::Points;
+use crate::Layout;
+use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+
+/// Input channel blocks whose products are added up in registers at a time, see `CHUNK` in `direct`.
+const CHUNK: usize = 16;
+
+/// Transformed data, `[position][channel block][tile][16]`.
+#[derive(Clone, Copy)]
+pub(super) struct Transformed {
+    /// Tiles that there is room for.
+    pub(super) tiles: usize,
+    /// Floats from a position to the next.
+    pub(super) position: usize,
+}
+
+impl Transformed {
+    /// A position's stride is kept off the powers of two: the positions of a tile are written one after
+    /// the other, and would all fall into the same set of the level 1 cache.
+    pub(super) fn new(blocks: usize, tiles: usize) -> Self {
+        Self { tiles, position: blocks * tiles * BLOCK + BLOCK }
+    }
+
+    pub(super) fn block(&self) -> usize {
+        self.tiles * BLOCK
+    }
+}
+
+/// The tiles that an image is cut into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    pub(super) down: usize,
+    pub(super) across: usize,
+}
+
+impl Grid {
+    /// Image, row and column of a tile.
+    fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let per_image = self.down * self.across;
+        let (n, tile) = (tile / per_image, tile % per_image);
+        (n, tile / self.across, tile % self.across)
+    }
+}
+
+/// Transforms the input tiles `tiles` of the channel blocks `blocks`.
+pub(super) struct InputStage<'a, P, const M: usize, const N: usize> {
+    pub(super) points: PhantomData<P>,
+    pub(super) x: &'a [f32],
+    pub(super) layout: Layout,
+    pub(super) padding: [usize; 2],
+    pub(super) grid: Grid,
+    pub(super) tiles: Range<usize>,
+    pub(super) blocks: Range<usize>,
+    /// What to fill; its first tile is `first`.
+    pub(super) target: Parts<'a>,
+    pub(super) shape: Transformed,
+    pub(super) first: usize,
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for InputStage<'_, P, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let last = (N * N - 1) * self.shape.position + self.blocks.end * self.shape.block();
+        assert!(last <= self.target.len() && self.tiles.end - self.first <= self.shape.tiles);
+        for block in self.blocks.clone() {
+            for tile in self.tiles.clone() {
+                let at = block * self.shape.block() + (tile - self.first) * BLOCK;
+                for lane in (0..BLOCK).step_by(S::LANES) {
+                    let target = self.target.pointer(at + lane);
+                    // SAFETY: all positions of the tile lie in the target: checked above.
+                    unsafe { self.tile(s, block, tile, lane, target) }
+                }
+            }
+        }
+    }
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
+    /// # Safety
+    /// `target` is valid for a vector at each of the N^2 positions.
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, target: *mut f32) {
+        let (n, ty, tx) = self.grid.place(tile);
+        let (y, rows) = self.inside(ty, self.padding[0], self.layout.height(), N);
+        let (x, columns) = self.inside(tx, self.padding[1], self.layout.width(), N);
+        let plane = n * self.layout.image() + block * self.layout.plane() + lane;
+        let start = plane as isize + y * self.layout.row() as isize + x * BLOCK as isize;
+        let tile = Tile { x: self.x, start, row: self.layout.row(), rows, columns };
+        // SAFETY: the caller vouches for the target.
+        unsafe {
+            if tile.rows == (0..N) && tile.columns == (0..N) {
+                let last = start as usize + (N - 1) * (tile.row + BLOCK);
+                assert!(start >= 0 && last + S::LANES <= self.x.len());
+                self.transform::<S, true>(s, &tile, target);
+            } else {
+                self.transform::<S, false>(s, &tile, target);
+            }
+        }
+    }
+
+    /// On one axis: where a tile starts in the map with its border, and which of its `n` pixels lie
+    /// there; the others are zeros of the padding, or beyond what the outputs in the map need.
+    #[inline(always)]
+    fn inside(&self, tile: usize, padding: usize, size: usize, n: usize) -> (isize, Range<usize>) {
+        let border = self.layout.border();
+        let start = (tile * M + border) as isize - padding as isize;
+        let to = ((size + 2 * border) as isize - start).clamp(0, n as isize) as usize;
+        let from = (-start).clamp(0, to as isize) as usize;
+        (start, from..to)
+    }
+
+    /// `B^T d B`
+    ///
+    /// # Safety
+    /// `target` is valid for a vector at each of the N^2 positions. Where `WHOLE`, all of the tile lies
+    /// in the input.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn transform<S: Simd, const WHOLE: bool>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+        let mut half = [[s.zero(); N]; N];
+        for j in 0..N {
+            let mut column = [s.zero(); N];
+            for i in 0..N {
+                // SAFETY: the caller vouches for whole tiles.
+                column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
+            }
+            let column = P::input(s, column);
+            for i in 0..N {
+                half[i][j] = column[i];
+            }
+        }
+        for i in 0..N {
+            let row = P::input(s, half[i]);
+            for j in 0..N {
+                // SAFETY: the caller vouches for every position.
+                unsafe { s.store(target.add((i * N + j) * self.shape.position), row[j]) }
+            }
+        }
+    }
+}
+
+/// A tile of the input, for one vector of channels.
+struct Tile<'a> {
+    x: &'a [f32],
+    /// Where its first pixel lies, which may be before the input.
+    start: isize,
+    row: usize,
+    /// The pixels that exist.
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Tile<'_> {
+    /// Pixel (`i`, `j`), zero where it does not exist.
+    ///
+    /// # Safety
+    /// Where `WHOLE`, the pixel lies in the input.
+    #[inline(always)]
+    unsafe fn load<S: Simd, const WHOLE: bool>(&self, s: S, i: usize, j: usize) -> S::V {
+        let at = self.start.wrapping_add_unsigned(i * self.row + j * BLOCK) as usize;
+        if WHOLE {
+            // SAFETY: the caller vouches for it.
+            return unsafe { s.load(self.x.as_ptr().add(at)) };
+        }
+        let exists =
+            (self.rows.start <= i && i < self.rows.end) && (self.columns.start <= j && j < self.columns.end);
+        if exists { s.read(self.x, at) } else { s.zero() }
+    }
+}
+
+/// Multiplies at the positions `positions` for the panels `panels`.
+pub(super) struct ProductStage<'a> {
+    pub(super) inputs: &'a [f32],
+    pub(super) from: Transformed,
+    /// Where each input channel block lies in a position.
+    pub(super) offsets: &'a [usize],
+    pub(super) weights: &'a [Panels],
+    pub(super) positions: Range<usize>,
+    pub(super) panels: Range<usize>,
+    pub(super) tiles: usize,
+    pub(super) products: Parts<'a>,
+    pub(super) to: Transformed,
+    /// The channel block with which `products` starts.
+    pub(super) block: usize,
+}
+
+impl Kernel for ProductStage<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let entries = self.offsets.len();
+        let chunks = entries.div_ceil(CHUNK);
+        for position in self.positions.clone() {
+            let panels = &self.weights[position];
+            for chunk in 0..chunks {
+                let range = chunk * entries / chunks..(chunk + 1) * entries / chunks;
+                for panel in &panels.list[self.panels.clone()] {
+                    let strip = Strip {
+                        input: self.inputs,
+                        origin: position * self.from.position,
+                        row_stride: BLOCK,
+                        rows: self.tiles,
+                        offsets: &self.offsets[range.clone()],
+                        reach: self.offsets[range.end - 1],
+                        depth: BLOCK,
+                        weights: panels.of(panel, range.clone()),
+                        output: self.products,
+                        at: position * self.to.position + (panel.block - self.block) * self.to.block(),
+                        block_stride: self.to.block(),
+                        blocks: panel.blocks,
+                        add: chunk > 0,
+                        finish: None,
+                    };
+                    // SAFETY: the positions and panels of a task are its own.
+                    unsafe { run_strip(s, &strip) }
+                }
+            }
+        }
+    }
+}
+
+/// Transforms the products of the tiles `tiles` and channel blocks `blocks` to outputs.
+pub(super) struct OutputStage<'a, P, const M: usize, const N: usize> {
+    pub(super) points: PhantomData<P>,
+    pub(super) products: &'a [f32],
+    pub(super) shape: Transformed,
+    pub(super) grid: Grid,
+    pub(super) tiles: Range<usize>,
+    pub(super) blocks: Range<usize>,
+    /// The tile and the channel block with which `products` starts.
+    pub(super) first: (usize, usize),
+    pub(super) finish: &'a Finish<'a>,
+    pub(super) band: usize,
+    pub(super) y: Parts<'a>,
+    pub(super) layout: Layout,
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_, P, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let blocks = self.blocks.end - self.first.1;
+        assert!((N * N - 1) * self.shape.position + blocks * self.shape.block() <= self.products.len());
+        assert!(self.tiles.end - self.first.0 <= self.shape.tiles);
+        for block in self.blocks.clone() {
+            for tile in self.tiles.clone() {
+                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
+                for lane in (0..BLOCK).step_by(S::LANES) {
+                    // SAFETY: all positions of the tile lie in the products: checked above.
+                    let outputs = unsafe { self.transform(s, at + lane) };
+                    self.store(s, block, tile, lane, outputs);
+                }
+                let (n, ty, tx) = self.grid.place(tile);
+                if self.layout.border() > 0 && tx == 0 {
+                    let rows = ty * M..((ty + 1) * M).min(self.layout.height());
+                    // SAFETY: the border beside a row of tiles goes with its first tile.
+                    unsafe { self.layout.clear_border(self.y, n, block, rows) }
+                }
+            }
+        }
+    }
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
+    /// `A^T m A` of the products that start at `at`.
+    ///
+    /// # Safety
+    /// The products have a vector at each of the N^2 positions from `at` on.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn transform<S: Simd>(&self, s: S, at: usize) -> [[S::V; M]; M] {
+        let mut half = [[s.zero(); N]; M];
+        for j in 0..N {
+            let mut column = [s.zero(); N];
+            for i in 0..N {
+                let at = at + (i * N + j) * self.shape.position;
+                // SAFETY: the caller vouches for every position.
+                column[i] = unsafe { s.load(self.products.as_ptr().add(at)) };
+            }
+            let column = P::output(s, column);
+            for i in 0..M {
+                half[i][j] = column[i];
+            }
+        }
+        let mut outputs = [[s.zero(); M]; M];
+        for i in 0..M {
+            outputs[i] = P::output(s, half[i]);
+        }
+        outputs
+    }
+
+    /// Finishes and stores those of a tile's outputs that lie in the map.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    fn store<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, outputs: [[S::V; M]; M]) {
+        let (n, ty, tx) = self.grid.place(tile);
+        let columns = M.min(self.layout.width() - tx * M);
+        for i in 0..M {
+            let y = ty * M + i;
+            if y >= self.layout.height() {
+                break;
+            }
+            let residual_at = self.finish.residual_at(n, block, y, tx * M);
+            let place = Place { channel: block * BLOCK, residual_at, band: self.band };
+            self.finish.check(&place, columns, 1);
+            let place = Place { channel: place.channel + lane, residual_at: residual_at + lane, ..place };
+            let at = self.layout.index(n, block, y, tx * M) + lane;
+            assert!(at - lane + columns * BLOCK <= self.y.len());
+            // SAFETY: the row's pixels were checked to lie in the output and the residual; tiles, and a
+            // task's channels' sums, are its own.
+            unsafe {
+                if columns == M {
+                    let mut row = [[s.zero()]; M];
+                    for j in 0..M {
+                        row[j][0] = outputs[i][j];
+                    }
+                    self.finish.apply(s, &place, 0, &mut row);
+                    for j in 0..M {
+                        s.store(self.y.pointer(at + j * BLOCK), row[j][0]);
+                    }
+                } else {
+                    for j in 0..M {
+                        if j < columns {
+                            let mut pixel = [[outputs[i][j]]];
+                            self.finish.apply(s, &place, j, &mut pixel);
+                            s.store(self.y.pointer(at + j * BLOCK), pixel[0][0]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

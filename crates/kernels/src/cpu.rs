@@ -1,0 +1,93 @@
+//! What the kernels run on.
+
+use crate::{Isa, KernelError, Pool};
+
+/// An instruction set, a pool of threads and the sizes of the caches: what every kernel is handed.
+///
+/// ```
+/// use residual_kernels::Cpu;
+///
+/// let cpu = Cpu::new(2)?;
+/// println!("{} on {} threads", cpu.isa(), cpu.pool().threads());
+/// # Ok::<(), residual_kernels::KernelError>(())
+/// ```
+#[derive(Debug)]
+pub struct Cpu {
+    isa: Isa,
+    pool: Pool,
+    level2: usize,
+}
+
+impl Cpu {
+    /// `threads` threads of this machine, with [`Isa::detect`].
+    ///
+    /// # Errors
+    /// Those of [`Isa::detect`] and [`Pool::new`].
+    pub fn new(threads: usize) -> Result<Self, KernelError> {
+        Self::with_isa(Isa::detect()?, threads)
+    }
+
+    /// `threads` threads that keep to `isa`.
+    ///
+    /// # Errors
+    /// Those of [`Pool::new`].
+    pub fn with_isa(isa: Isa, threads: usize) -> Result<Self, KernelError> {
+        Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes() })
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The threads.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Bytes of level 2 cache that one thread has.
+    pub fn level2_bytes(&self) -> usize {
+        self.level2
+    }
+}
+
+/// What the system says of the first core's level 2 cache; where it says nothing, what most cores have.
+fn level2_bytes() -> usize {
+    const USUAL: usize = 512 << 10;
+    let size = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size");
+    size.ok().and_then(|text| parse_size(text.trim())).unwrap_or(USUAL)
+}
+
+/// `"512K"` or `"2M"` in bytes.
+fn parse_size(text: &str) -> Option<usize> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'M' => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit).filter(|&bytes| bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_the_system_writes_them() {
+        assert_eq!(parse_size("512K"), Some(512 << 10));
+        assert_eq!(parse_size("2M"), Some(2 << 20));
+        assert_eq!(parse_size("4096"), Some(4096));
+        for bad in ["", "K", "0K", "many", "-1K"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cpu_keeps_to_the_isa_it_was_given() {
+        for isa in Isa::available() {
+            let cpu = Cpu::with_isa(isa, 2).unwrap();
+            assert_eq!((cpu.isa(), cpu.pool().threads()), (isa, 2));
+            assert!(cpu.level2_bytes() > 0);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What can be wrong with a call.
+
+/// Why a kernel refused to run. Everything is checked before the first element is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// An instruction set that this machine does not have was asked for.
+    #[error("no instruction set `{name}` on this machine; it has {available}")]
+    Isa {
+        /// The name asked for.
+        name: String,
+        /// What there is, as a list.
+        available: String,
+    },
+    /// A pool of no threads was asked for.
+    #[error("a pool needs at least one thread")]
+    NoThreads,
+    /// The system would not start a thread.
+    #[error("cannot start thread {index}: {reason}")]
+    Spawn {
+        /// Which of the pool's threads.
+        index: usize,
+        /// What the system said.
+        reason: String,
+    },
+    /// A slice is not as long as its shape says.
+    #[error("{what}: expected {expected} elements, found {found}")]
+    Length {
+        /// Which slice.
+        what: &'static str,
+        /// How long it has to be.
+        expected: usize,
+        /// How long it is.
+        found: usize,
+    },
+    /// Sizes that are impossible or do not fit together.
+    #[error("{what}: {reason}")]
+    Shape {
+        /// Of what.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

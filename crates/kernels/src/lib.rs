@@ -1,0 +1,25 @@
+//! f32 CPU kernels for residual networks: functions on slices, with no framework and no tensor type.
+//!
+//! Shapes and layouts are explicit, scratch memory and threads are the caller's. Every kernel is
+//! written once and runs on every instruction set ([`Isa`]); none of them panics on bad lengths, they
+//! return a [`KernelError`]. Results have the same bits for any number of threads.
+
+mod conv;
+mod cpu;
+mod error;
+mod gemm;
+mod layout;
+mod memory;
+mod peak;
+mod simd;
+mod threads;
+
+pub use conv::{Algorithm, Choice, Conv, ConvShape, ConvWeights, Sums, select};
+pub use cpu::Cpu;
+pub use error::KernelError;
+pub use gemm::Epilogue;
+pub use layout::{Layout, convert, normalise};
+pub use memory::Buffer;
+pub use peak::multiply_add_flat_out;
+pub use simd::Isa;
+pub use threads::Pool;

@@ -1,0 +1,68 @@
+//! AVX2 with FMA: 16 registers of 8 floats.
+
+use std::arch::x86_64::*;
+
+use super::vector::{Kernel, Simd, vector_operations};
+
+/// Proof that the machine has AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+impl Simd for Avx2 {
+    type V = __m256;
+
+    const LANES: usize = 8;
+    // 6 rows of 2 vectors: 12 accumulators, 2 vectors of weights, 1 broadcast, of 16 registers.
+    const TILE_ROWS: usize = 6;
+    const TILE_BLOCKS: usize = 1;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn inside<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves that the machine has AVX2 and FMA.
+        unsafe { inside(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        // SAFETY: the token proves that the machine has AVX.
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    vector_operations! {
+        add(a, b) => _mm256_add_ps(a, b);
+        sub(a, b) => _mm256_sub_ps(a, b);
+        mul(a, b) => _mm256_mul_ps(a, b);
+        fma(a, b, c) => _mm256_fmadd_ps(a, b, c);
+        fnma(a, b, c) => _mm256_fnmadd_ps(a, b, c);
+        // The second operand comes back where either is a NaN.
+        relu(v) => _mm256_max_ps(_mm256_setzero_ps(), v);
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for the pointer, the token for the instruction.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m256) {
+        // SAFETY: the caller vouches for the pointer, the token for the instruction.
+        unsafe { _mm256_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}

@@ -1,0 +1,71 @@
+//! AVX-512: 32 registers of 16 floats.
+
+use std::arch::x86_64::*;
+
+use super::vector::{Kernel, Simd, vector_operations};
+
+/// Proof that the machine has AVX-512F.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
+    }
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+
+    const LANES: usize = 16;
+    // 14 rows of 2 vectors: 28 accumulators, 2 vectors of weights, 1 broadcast, of 32 registers.
+    const TILE_ROWS: usize = 14;
+    const TILE_BLOCKS: usize = 2;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn inside<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves that the machine has AVX-512F.
+        unsafe { inside(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: the token proves that the machine has AVX-512F.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    vector_operations! {
+        add(a, b) => _mm512_add_ps(a, b);
+        sub(a, b) => _mm512_sub_ps(a, b);
+        mul(a, b) => _mm512_mul_ps(a, b);
+        fma(a, b, c) => _mm512_fmadd_ps(a, b, c);
+        fnma(a, b, c) => _mm512_fnmadd_ps(a, b, c);
+        // The second operand comes back where either is a NaN.
+        relu(v) => _mm512_max_ps(_mm512_setzero_ps(), v);
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the pointer, the token for the instruction.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        // SAFETY: the caller vouches for the pointer, the token for the instruction.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}

@@ -1,0 +1,145 @@
+//! Which instruction set to run on: detected, or forced by name.
+
+use std::fmt;
+
+use super::portable::Portable;
+use super::vector::{Kernel, Simd};
+use crate::KernelError;
+
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2::Avx2, avx512::Avx512};
+
+/// The variable that forces an instruction set.
+const VARIABLE: &str = "RESIDUAL_ISA";
+
+/// An instruction set that this machine has, so that kernels may run on it.
+///
+/// | name | vector | machines |
+/// | --- | --- | --- |
+/// | `avx512` | 16 floats | x86-64 with AVX-512F |
+/// | `avx2` | 8 floats | x86-64 with AVX2 and FMA |
+/// | `neon` | 4 floats | every aarch64 |
+/// | `portable` | 8 floats, plain Rust | every machine |
+/// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests |
+///
+/// ```
+/// use residual_kernels::Isa;
+///
+/// let portable = Isa::named("portable")?;
+/// assert!(Isa::available().contains(&portable));
+/// # Ok::<(), residual_kernels::KernelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Token);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    Portable(Portable<8>),
+    PortableWide(Portable<16>),
+}
+
+impl Isa {
+    /// The instruction set that `RESIDUAL_ISA` names; where that is not set, the fastest one here.
+    ///
+    /// # Errors
+    /// [`KernelError::Isa`] where the variable names none that this machine has.
+    pub fn detect() -> Result<Self, KernelError> {
+        match std::env::var_os(VARIABLE) {
+            Some(name) => Self::named(&name.to_string_lossy()),
+            None => Ok(Self::available()[0]),
+        }
+    }
+
+    /// The instruction set called `name` (see the table above).
+    ///
+    /// # Errors
+    /// [`KernelError::Isa`] where there is none of that name on this machine.
+    pub fn named(name: &str) -> Result<Self, KernelError> {
+        let available = Self::available();
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| KernelError::Isa {
+            name: name.to_owned(),
+            available: available.iter().map(Self::name).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// All that this machine has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            found.extend(Avx512::detect().map(|token| Self(Token::Avx512(token))));
+            found.extend(Avx2::detect().map(|token| Self(Token::Avx2(token))));
+        }
+        #[cfg(target_arch = "aarch64")]
+        found.extend(Neon::detect().map(|token| Self(Token::Neon(token))));
+        found.push(Self(Token::Portable(Portable)));
+        found.push(Self(Token::PortableWide(Portable)));
+        found
+    }
+
+    /// Its name, as `RESIDUAL_ISA` takes it.
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(_) => "neon",
+            Token::Portable(_) => "portable",
+            Token::PortableWide(_) => "portable-wide",
+        }
+    }
+
+    /// Channel blocks in a panel of weights: [`Simd::TILE_BLOCKS`].
+    pub(crate) fn panel_blocks(self) -> usize {
+        struct Blocks;
+        impl Kernel for Blocks {
+            type Output = usize;
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::TILE_BLOCKS
+            }
+        }
+        self.run(Blocks)
+    }
+
+    /// Rows of the micro-kernel: [`Simd::TILE_ROWS`].
+    pub(crate) fn tile_rows(self) -> usize {
+        struct Rows;
+        impl Kernel for Rows {
+            type Output = usize;
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::TILE_ROWS
+            }
+        }
+        self.run(Rows)
+    }
+
+    /// Runs `kernel` on this instruction set.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => token.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(token) => token.run(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(token) => token.run(kernel),
+            Token::Portable(token) => token.run(kernel),
+            Token::PortableWide(token) => token.run(kernel),
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,109 @@
+//! Every operation of every instruction set, lane by lane, against scalar arithmetic.
+
+use super::{Isa, Kernel, Simd};
+
+/// Writes the vector that starts at `y[at]`.
+#[inline(always)]
+pub(crate) fn write<S: Simd>(s: S, y: &mut [f32], at: usize, v: S::V) {
+    assert!(at + S::LANES <= y.len());
+    // SAFETY: the lanes were just checked to lie in `y`.
+    unsafe { s.store(y.as_mut_ptr().add(at), v) }
+}
+
+/// The operation under test, on vectors read from slices.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Add,
+    Sub,
+    Mul,
+    Fma,
+    Fnma,
+    Relu,
+}
+
+struct Apply<'a> {
+    op: Op,
+    a: &'a [f32],
+    b: &'a [f32],
+    c: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for at in (0..self.y.len()).step_by(S::LANES) {
+            let (a, b, c) = (s.read(self.a, at), s.read(self.b, at), s.read(self.c, at));
+            let v = match self.op {
+                Op::Add => s.add(a, b),
+                Op::Sub => s.sub(a, b),
+                Op::Mul => s.mul(a, b),
+                Op::Fma => s.fma(a, b, c),
+                Op::Fnma => s.fnma(a, b, c),
+                Op::Relu => s.relu(a),
+            };
+            write(s, self.y, at, v);
+        }
+    }
+}
+
+fn expected(op: Op, a: f32, b: f32, c: f32) -> f32 {
+    let (a, b, c) = (f64::from(a), f64::from(b), f64::from(c));
+    let value = match op {
+        Op::Add => a + b,
+        Op::Sub => a - b,
+        Op::Mul => a * b,
+        Op::Fma => a * b + c,
+        Op::Fnma => c - a * b,
+        Op::Relu if a < 0.0 => 0.0,
+        Op::Relu => a,
+    };
+    value as f32
+}
+
+#[test]
+fn operations_are_scalar_arithmetic_in_every_lane() {
+    let values = [0.0, -0.5, 1.25, -3.0, 1e20, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    let of = |shift: usize| (0..64).map(|i| values[(i * shift + i / 8) % 8]).collect::<Vec<f32>>();
+    let (a, b, c) = (of(1), of(3), of(5));
+    for isa in Isa::available() {
+        for op in [Op::Add, Op::Sub, Op::Mul, Op::Fma, Op::Fnma, Op::Relu] {
+            let mut y = vec![7.0; 64];
+            isa.run(Apply { op, a: &a, b: &b, c: &c, y: &mut y });
+            for i in 0..64 {
+                let wanted = expected(op, a[i], b[i], c[i]);
+                let same = y[i] == wanted || (y[i].is_nan() && wanted.is_nan());
+                assert!(same, "{isa} {op:?} lane {i}: {} {} {} gave {}", a[i], b[i], c[i], y[i]);
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "LANES")]
+fn a_read_past_the_end_is_refused() {
+    struct Past;
+    impl Kernel for Past {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            s.read(&vec![0.0; S::LANES], 1);
+        }
+    }
+    Isa::available()[0].run(Past);
+}
+
+#[test]
+fn an_unknown_name_lists_what_there_is() {
+    let error = Isa::named("mmx").unwrap_err().to_string();
+    assert!(error.contains("mmx") && error.contains("portable"), "{error}");
+}
+
+#[test]
+fn every_name_finds_its_own() {
+    for isa in Isa::available() {
+        assert_eq!(Isa::named(isa.name()).unwrap(), isa);
+    }
+}

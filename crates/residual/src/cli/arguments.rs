@@ -1,0 +1,78 @@
+//! The top of the command line: which command, and how the process ends.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::failure::Outcome;
+use super::{convert, eval, models, predict, summary, train, verify};
+
+/// Define, check, train, evaluate and predict with residual networks.
+#[derive(Debug, Parser)]
+#[command(name = "residual", version, max_term_width = 80, after_help = EXAMPLE)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Show the causes of an error.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+const EXAMPLE: &str = "\
+Example, from nothing to a prediction:
+  residual train --model small --data sample --out runs/first
+  residual predict --weights runs/first/best.safetensors photo.jpg";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Box<train::Arguments>),
+    Eval(eval::Arguments),
+    Predict(predict::Arguments),
+    Summary(summary::Arguments),
+    Verify(verify::Arguments),
+    Models(models::Arguments),
+    Convert(convert::Arguments),
+}
+
+impl Command {
+    fn run(self, verbose: bool) -> Outcome {
+        match self {
+            Self::Train(arguments) => train::run(&arguments),
+            Self::Eval(arguments) => eval::run(&arguments),
+            Self::Predict(arguments) => predict::run(&arguments, verbose),
+            Self::Summary(arguments) => summary::run(&arguments),
+            Self::Verify(arguments) => verify::run(&arguments, verbose),
+            Self::Models(arguments) => models::run(&arguments),
+            Self::Convert(arguments) => convert::run(&arguments),
+        }
+    }
+}
+
+/// Runs the command that the process was started with, and gives its exit code.
+pub(crate) fn run() -> ExitCode {
+    let Arguments { command, verbose } = Arguments::parse();
+    let Err(failure) = command.run(verbose) else { return ExitCode::SUCCESS };
+    failure.announce(verbose);
+    ExitCode::from(failure.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let call = format!("residual {} ", command.get_name());
+            assert!(help.contains("Example") && (help + " ").contains(&call), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How a command ends when it does not end well.
+
+use std::error::Error;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+
+/// Why a command stops short.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something is wrong with what was asked for or found: one line, and the chain of causes.
+    Error {
+        /// The line.
+        message: String,
+        /// Its causes, outermost first.
+        causes: Vec<String>,
+    },
+    /// A check did not hold. What failed has been printed already.
+    Check,
+    /// Errors of parts of the work that did not keep the rest from being done, printed already.
+    Reported,
+    /// The user pressed Ctrl-C. What that means has been printed already.
+    Interrupted,
+    /// The reader of standard output has gone, as in `residual models | head -1`.
+    OutputClosed,
+}
+
+/// What every command returns.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// An error of the command line's own.
+    pub(crate) fn new(message: impl Display) -> Self {
+        Self::Error { message: message.to_string(), causes: Vec::new() }
+    }
+
+    /// The exit code: 2 for an error, 1 for a check that failed, 130 for Ctrl-C as shells have it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Error { .. } | Self::Reported => 2,
+            Self::Check => 1,
+            Self::Interrupted => 130,
+            Self::OutputClosed => 0,
+        }
+    }
+
+    /// What to print on standard error: one line, with `verbose` the causes under it.
+    pub(crate) fn report(&self, verbose: bool) -> Option<String> {
+        let Self::Error { message, causes } = self else { return None };
+        let mut report = format!("error: {message}\n");
+        if verbose {
+            for cause in causes {
+                // Writing to a string does not fail.
+                let _ = writeln!(report, "  caused by: {cause}");
+            }
+        }
+        Some(report)
+    }
+
+    /// Prints the report on standard error.
+    pub(crate) fn announce(&self, verbose: bool) {
+        if let Some(report) = self.report(verbose) {
+            // There is nowhere left to complain.
+            let _ = std::io::stderr().write_all(report.as_bytes());
+        }
+    }
+
+    /// The same failure, its message put after `context` and a colon.
+    pub(crate) fn within(self, context: impl Display) -> Self {
+        match self {
+            Self::Error { message, causes } => {
+                Self::Error { message: format!("{context}: {message}"), causes }
+            }
+            other => other,
+        }
+    }
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Self::Error { message: error.to_string(), causes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+
+    impl Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "no number of epochs")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn the_chain_is_shown_when_asked_for() {
+        let failure = Failure::from(Outer("x".parse::<u8>().unwrap_err()));
+        assert_eq!(failure.report(false).unwrap(), "error: no number of epochs\n");
+        let verbose = failure.report(true).unwrap();
+        assert!(verbose.ends_with("  caused by: invalid digit found in string\n"), "{verbose}");
+        assert_eq!(failure.within("run").report(false).unwrap(), "error: run: no number of epochs\n");
+    }
+}

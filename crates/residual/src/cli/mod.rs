@@ -1,0 +1,20 @@
+//! One file per command, and what they share: arguments, failures, output, tables.
+
+mod arguments;
+mod convert;
+mod describe;
+mod eval;
+mod failure;
+mod models;
+mod network;
+mod output;
+mod predict;
+mod progress;
+mod summary;
+mod table;
+mod threads;
+mod train;
+mod verify;
+mod weights;
+
+pub(crate) use arguments::run;

@@ -1,0 +1,78 @@
+//! Progress on standard error: a line that moves on a terminal, nothing or plain lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Whether standard error is a terminal that lines may be drawn on again and again.
+pub(crate) fn is_interactive() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
+}
+
+/// Prints a line on standard error. Where that has been closed there is nobody to tell.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A bar with a count, on a terminal only.
+pub(crate) struct Bar {
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// A bar for `total` images.
+    pub(crate) fn new(total: usize) -> Self {
+        Self::with_template(total, "[{bar:24}] {pos} of {len} images, {per_sec} a second, {eta} left")
+    }
+
+    /// A bar whose line is its message.
+    pub(crate) fn with_message(total: usize) -> Self {
+        Self::with_template(total, "[{bar:14}] {msg}")
+    }
+
+    fn with_template(total: usize, template: &str) -> Self {
+        if !is_interactive() {
+            return Self { bar: None };
+        }
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total as u64).with_style(style.progress_chars("=> "));
+        Self { bar: Some(bar) }
+    }
+
+    /// Whether there is a bar.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Moves to `done`.
+    pub(crate) fn set(&self, done: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+        }
+    }
+
+    /// Moves to `done`, with a message.
+    pub(crate) fn say(&self, done: usize, message: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+            bar.set_message(message);
+        }
+    }
+
+    /// Prints a line that stays, above the bar.
+    pub(crate) fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| note(line)),
+            None => note(line),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

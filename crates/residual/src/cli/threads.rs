@@ -1,0 +1,28 @@
+//! How many threads compute.
+
+use super::failure::Outcome;
+
+/// For clap: a number of threads, at least one.
+pub(crate) fn parse(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 threads compute nothing; give 1 or more".to_owned()),
+        Ok(threads) if threads <= MOST => Ok(threads),
+        _ => Err(format!("expected a number from 1 to {MOST}")),
+    }
+}
+
+/// More threads than this are a slip of the finger.
+const MOST: usize = 1024;
+
+/// Lets this many threads compute, `None` for one a core. To be called once, before anything is computed.
+pub(crate) fn limit(threads: Option<usize>) -> Outcome {
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    Ok(())
+}
+
+/// How many threads there will be.
+pub(crate) fn count(threads: Option<usize>) -> usize {
+    threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}

@@ -1,0 +1,179 @@
+//! The flags of `residual train`, and the recipe that they make.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use residual::train::{Recipe, Schedule, Warmup};
+
+use crate::cli::failure::Outcome;
+use crate::cli::{network, threads};
+
+const EXAMPLE: &str = "\
+Examples:
+  residual train --model small --data sample --epochs 5 --out runs/first
+  residual train --resume runs/first
+  residual train --model cifar_resnet20 --data photos --init weights.th \\
+                 --freeze stem,stage1
+
+A run is a folder: recipe.toml (repeat it with --recipe), metrics.jsonl,
+last.safetensors (--resume goes on from it), best.safetensors (for predict).
+Ctrl-C finishes the step and saves; a second Ctrl-C quits at once.";
+
+/// Train a network on a folder or an archive of images.
+///
+/// What flags leave open comes from --recipe, and else from defaults.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    /// A family member (see `residual models`), or a network written out in a SPEC.toml. [default: small]
+    #[arg(long, value_name = "MODEL|SPEC.toml")]
+    model: Option<String>,
+    /// `sample` (the embedded images), or a folder or archive of images. [default: sample]
+    #[arg(long, value_name = "sample|PATH")]
+    data: Option<PathBuf>,
+    /// A recipe, such as another run's recipe.toml; flags take precedence over it.
+    #[arg(long, value_name = "FILE.toml")]
+    recipe: Option<PathBuf>,
+    /// The run's folder; must not hold a run yet. [default: runs/MODEL-N]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder, to the same bits as if it had never stopped.
+    #[arg(long, value_name = "DIR", conflicts_with_all = NOT_WITH_RESUME)]
+    pub(super) resume: Option<PathBuf>,
+    /// Weights to begin with, in place of random ones.
+    #[arg(long, value_name = "WEIGHTS")]
+    init: Option<PathBuf>,
+    /// Layers that stay as they are: stem, stage1, stage2.block0, head, ...
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    freeze: Option<Vec<String>>,
+    /// Passes over the training images. [default: 20]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images in a step. [default: 64]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Learning rate: the greatest of the schedule. [default: 0.05]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// How the rate moves: constant, cosine, step or one-cycle. [default: one-cycle]
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<String>,
+    /// Epochs of linear warm-up before the schedule. [default: 0]
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
+    warmup: Option<f64>,
+    /// Momentum of SGD. [default: 0.9]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    momentum: Option<f64>,
+    /// Plain momentum in place of Nesterov's.
+    #[arg(long)]
+    no_nesterov: bool,
+    /// Weight decay. [default: 0.0005]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    weight_decay: Option<f64>,
+    /// Let batch norms and biases decay too.
+    #[arg(long)]
+    decay_all: bool,
+    /// Label smoothing, from 0 to 1. [default: 0]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    label_smoothing: Option<f64>,
+    /// Train on the images as they are: no crops, no flips.
+    #[arg(long)]
+    no_augment: bool,
+    /// Where the data have no val or test folder: the fraction to hold out. [default: 0.1]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
+    validation: Option<f64>,
+    /// Count and leave out images that cannot be decoded; goes with --resume.
+    #[arg(long)]
+    pub(super) skip_bad: bool,
+    /// Seed of everything random. [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    pub(super) threads: Option<usize>,
+    /// Save every N steps as well as after every epoch.
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+}
+
+/// A resumed run has its recipe already. Threads may differ: they do not change the result.
+const NOT_WITH_RESUME: [&str; 20] = [
+    "model",
+    "data",
+    "recipe",
+    "out",
+    "init",
+    "freeze",
+    "epochs",
+    "batch_size",
+    "lr",
+    "schedule",
+    "warmup",
+    "momentum",
+    "no_nesterov",
+    "weight_decay",
+    "decay_all",
+    "label_smoothing",
+    "no_augment",
+    "validation",
+    "seed",
+    "checkpoint_every",
+];
+
+/// Overwrites `field` where a flag was given.
+fn set<T>(field: &mut T, flag: Option<T>) {
+    if let Some(value) = flag {
+        *field = value;
+    }
+}
+
+impl Arguments {
+    /// The recipe of the file, or the default one, with the flags put over it.
+    pub(super) fn recipe(&self) -> Outcome<Recipe> {
+        let mut recipe = match &self.recipe {
+            Some(path) => Recipe::read(path)?,
+            None => Recipe::default(),
+        };
+        if let Some(model) = &self.model {
+            (recipe.model, recipe.network) = match network::written_out(model)? {
+                Some(spec) => (None, Some(spec)),
+                None => (Some(model.clone()), None),
+            };
+        }
+        self.put_data(&mut recipe);
+        self.put_training(&mut recipe)?;
+        Ok(recipe)
+    }
+
+    fn put_data(&self, recipe: &mut Recipe) {
+        set(&mut recipe.data.path, self.data.clone());
+        set(&mut recipe.data.validation, self.validation);
+        recipe.data.skip_bad |= self.skip_bad;
+        if self.no_augment {
+            recipe.augment = Some(Vec::new());
+        }
+    }
+
+    fn put_training(&self, recipe: &mut Recipe) -> Outcome {
+        set(&mut recipe.epochs, self.epochs);
+        set(&mut recipe.batch_size, self.batch_size);
+        set(&mut recipe.lr, self.lr);
+        set(&mut recipe.warmup, self.warmup.map(Warmup::Epochs));
+        set(&mut recipe.label_smoothing, self.label_smoothing);
+        set(&mut recipe.seed, self.seed);
+        set(&mut recipe.freeze, self.freeze.clone());
+        recipe.init = self.init.clone().or(recipe.init.take());
+        recipe.threads = self.threads.or(recipe.threads);
+        recipe.checkpoint_every_steps = self.checkpoint_every.or(recipe.checkpoint_every_steps);
+        if let Some(name) = &self.schedule {
+            recipe.schedule = name.parse::<Schedule>()?;
+        }
+        let optimiser = &mut recipe.optimiser;
+        set(&mut optimiser.momentum, self.momentum);
+        set(&mut optimiser.weight_decay, self.weight_decay);
+        optimiser.decay_norm_and_bias |= self.decay_all;
+        // Without momentum there is nothing for Nesterov's rule to look ahead along.
+        optimiser.nesterov &= !self.no_nesterov && self.momentum != Some(0.0);
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! What a training shows while it goes on.
+
+use std::time::{Duration, Instant};
+
+use residual::train::{Metrics, Observer, StepReport, Trainer};
+
+use crate::cli::progress::Bar;
+
+/// Between two plain lines.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How many bad images are named; the rest are counted.
+const NAMED: usize = 10;
+
+/// A moving line on a terminal; elsewhere a plain line every ten seconds. A line an epoch either way.
+pub(super) struct Watch {
+    bar: Bar,
+    epochs: usize,
+    done: u64,
+    last: Instant,
+    skipped: usize,
+}
+
+impl Watch {
+    pub(super) fn new(trainer: &Trainer) -> Self {
+        Self {
+            bar: Bar::with_message(trainer.total_steps() as usize),
+            epochs: trainer.recipe().epochs,
+            done: trainer.steps_done(),
+            last: Instant::now(),
+            skipped: 0,
+        }
+    }
+
+    /// Takes the moving line away, and tells of images left out.
+    pub(super) fn finish(&self) {
+        self.bar.clear();
+        if self.skipped > 0 {
+            self.bar.line(&format!("left out {} images that cannot be decoded", self.skipped));
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn step(&mut self, report: &StepReport) {
+        self.done = report.step;
+        if self.bar.is_drawn() {
+            self.bar.say(report.step as usize, line(report));
+        } else if self.last.elapsed() >= PAUSE {
+            self.last = Instant::now();
+            self.bar.line(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
+        }
+    }
+
+    fn evaluating(&mut self, done: usize, total: usize) {
+        self.bar.say(self.done as usize, format!("evaluating {done} of {total}"));
+    }
+
+    fn pass(&mut self, metrics: &Metrics) {
+        self.last = Instant::now();
+        self.bar.line(&pass_line(metrics, self.epochs));
+    }
+
+    fn skipped(&mut self, reason: &str) {
+        self.skipped += 1;
+        if self.skipped <= NAMED {
+            self.bar.line(&format!("left out: {reason}"));
+        }
+    }
+}
+
+/// `epoch 3/20 loss 1.2345 acc 54.3% 312 img/s 12m left`.
+fn line(report: &StepReport) -> String {
+    let StepReport { epoch, epochs, loss, images_per_s, .. } = report;
+    let left = duration(report.seconds_left);
+    let accuracy = 100.0 * report.top1;
+    format!("epoch {epoch}/{epochs} loss {loss:.4} acc {accuracy:.1}% {images_per_s:.0} img/s {left} left")
+}
+
+/// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
+fn pass_line(metrics: &Metrics, epochs: usize) -> String {
+    let Metrics { epoch, split, loss, images_per_s, lr, .. } = metrics;
+    let accuracy = 100.0 * metrics.top1;
+    let seconds = duration(metrics.seconds);
+    format!(
+        "epoch {epoch}/{epochs}  {split:<5}  loss {loss:.4}  acc {accuracy:.1}%  {images_per_s:.0} img/s  lr {lr:.4}  {seconds}"
+    )
+}
+
+/// `45s`, `12m 05s`, `3h 20m`.
+fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".to_owned();
+    }
+    let seconds = seconds.max(0.0).round() as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::table::WIDTH;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(duration(44.6), "45s");
+        assert_eq!(duration(725.0), "12m 05s");
+        assert_eq!(duration(12_000.0), "3h 20m");
+        assert_eq!(duration(f64::NAN), "?");
+        assert_eq!(duration(-1.0), "0s");
+    }
+
+    #[test]
+    fn long_trainings_fit_the_terminal() {
+        let report = StepReport {
+            epoch: 199,
+            epochs: 200,
+            step: 78_000,
+            total_steps: 78_200,
+            epoch_step: 1,
+            epoch_steps: 391,
+            batch_loss: 12.34567,
+            loss: 12.34567,
+            top1: 1.0,
+            lr: 0.05,
+            images_per_s: 1234.5,
+            seconds_left: 360_000.0,
+        };
+        // The bar and its frame come before.
+        assert!(line(&report).chars().count() + 17 <= WIDTH, "{}", line(&report));
+        let metrics = Metrics {
+            epoch: 199,
+            step: 78_000,
+            split: "train".into(),
+            loss: 12.34567,
+            top1: 1.0,
+            lr: 0.05,
+            images_per_s: 1234.5,
+            seconds: 360_000.0,
+        };
+        let line = pass_line(&metrics, 200);
+        assert!(line.chars().count() <= WIDTH, "{line}");
+    }
+}

@@ -1,0 +1,58 @@
+//! What a golden file is about: a network or a single block, rebuilt from its name alone.
+
+use residual::arch::families::family;
+use residual::arch::{BlockSpec, NetSpec, blocks};
+
+use crate::cli::failure::Outcome;
+
+/// A network, or a block and its number of input channels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Subject {
+    Network(Box<NetSpec>),
+    Block { block: BlockSpec, in_channels: usize },
+}
+
+impl Subject {
+    /// The network or block called `name`.
+    ///
+    /// Blocks are those of [`blocks`], networks those of [`families`](residual::arch::families).
+    pub(crate) fn from_name(name: &str) -> Outcome<Self> {
+        match blocks::from_name(name) {
+            Ok((block, in_channels)) => Ok(Self::Block { block, in_channels }),
+            Err(_) => Ok(Self::Network(Box::new(family(name)?))),
+        }
+    }
+
+    /// Weighted layers on the longest path: those of the stem, of every branch (or of its shortcut, if
+    /// that is longer), and the linear one.
+    pub(crate) fn layers(&self) -> usize {
+        match self {
+            Self::Block { block, in_channels } => block.convolutions(*in_channels).len(),
+            Self::Network(spec) => {
+                let branches = spec.blocks().map(|(_, block)| block.convolutions(block.channels).len());
+                spec.stem.convs.len() + branches.sum::<usize>() + 1
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_blocks_or_a_networks() {
+        let block = Subject::Block { block: BlockSpec::projection(48, 3), in_channels: 16 };
+        assert_eq!(Subject::from_name("projection_block_16_48_s3").unwrap(), block);
+        assert!(matches!(Subject::from_name("small_resnet"), Ok(Subject::Network(_))));
+        let failure = Subject::from_name("resnet19").unwrap_err();
+        assert!(failure.report(false).unwrap().contains("resnet18"));
+    }
+
+    #[test]
+    fn layers_are_those_of_the_name() {
+        let layers = |name: &str| Subject::from_name(name).unwrap().layers();
+        let found = ["basic_block_8", "bottleneck_8_2_8_s1", "resnet18", "timm_resnet50d", "cifar_resnet20"];
+        assert_eq!(found.map(layers), [2, 3, 18, 52, 20]);
+    }
+}

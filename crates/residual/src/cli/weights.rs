@@ -1,0 +1,100 @@
+//! From a file of weights to a network.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use residual::arch::names::names;
+use residual::arch::{Naming, NetSpec, tensors};
+use residual::nn::ResNet;
+use residual::train::from_state_dict;
+use residual::weights::{Checkpoint, Error, StateDict, Weights, recognise};
+
+use super::failure::{Failure, Outcome};
+use super::network;
+
+/// A network with its weights.
+pub(crate) struct Loaded {
+    pub(crate) network: ResNet,
+    /// The names of its classes, in the order of its outputs, where the file has them.
+    pub(crate) classes: Option<Vec<String>>,
+    /// The scheme that named its tensors in the file.
+    pub(crate) naming: Naming,
+}
+
+/// Loads a trained checkpoint, or bare weights of the network that `model` names.
+///
+/// Bare weights may have another number of classes than the family member: theirs counts.
+pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
+    let (spec, classes, state) = match Weights::read(path)? {
+        Weights::Trained(trained) => {
+            let Checkpoint { spec, classes, tensors, .. } = *trained;
+            if let Some(model) = model {
+                check_same(path, &spec, model)?;
+            }
+            (spec, Some(classes), tensors)
+        }
+        Weights::Plain(state) => {
+            let spec = with_classes_of(named(path, model, &state)?, &state);
+            (spec, None, state)
+        }
+    };
+    let naming = naming_of(&spec, &state);
+    let network = from_state_dict(&spec, state, &Device::flex())
+        .map_err(|error| Failure::from(error).within(format_args!("{}, as {}", path.display(), spec.name)))?;
+    Ok(Loaded { network, classes, naming })
+}
+
+/// The network that the user names for bare weights.
+fn named(path: &Path, model: Option<&str>, state: &StateDict) -> Outcome<NetSpec> {
+    match model {
+        Some(model) => network::specification(model),
+        None => {
+            let unnamed = Error::NoSpec { model: recognise(state).map(|found| found.model) };
+            Err(Failure::from(unnamed).within(path.display()))
+        }
+    }
+}
+
+/// A checkpoint says what it is; a `--model` beside it must say the same.
+fn check_same(path: &Path, spec: &NetSpec, model: &str) -> Outcome {
+    let asked = network::specification(model)?.with_classes(spec.head.classes);
+    if tensors(&asked) == tensors(spec) {
+        return Ok(());
+    }
+    let (path, found) = (path.display(), &spec.name);
+    Err(Failure::new(format_args!("{path}: holds `{found}`, which is not `{model}`; leave --model out")))
+}
+
+/// The scheme that names most of the tensors; the network's own where several do.
+pub(crate) fn naming_of(spec: &NetSpec, state: &StateDict) -> Naming {
+    let named =
+        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
+    let mut best = (named(spec.naming), spec.naming);
+    for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
+        let found = named(naming);
+        if found > best.0 {
+            best = (found, naming);
+        }
+    }
+    best.1
+}
+
+/// The network with as many classes as the head in the file has.
+pub(crate) fn with_classes_of(spec: NetSpec, state: &StateDict) -> NetSpec {
+    let naming = naming_of(&spec, state);
+    let bias = names(&spec, naming).into_iter().find(|tensor| tensor.path == "head.linear.bias");
+    match bias.and_then(|bias| state.get(&bias.name)).map(|bias| bias.shape()) {
+        Some(&[classes]) if classes > 0 => spec.with_classes(classes),
+        _ => spec,
+    }
+}
+
+/// `torchvision`, `timm`, ...
+pub(crate) fn naming_text(naming: Naming) -> &'static str {
+    match naming {
+        Naming::Torchvision => "torchvision",
+        Naming::Timm => "timm",
+        Naming::Cifar => "cifar",
+        Naming::Sequential => "sequential",
+    }
+}
