@@ -33,3 +33,14 @@ pub use residual_data as data;
 pub use residual_nn as nn;
 pub use residual_train as train;
 pub use residual_weights as weights;
+
+/// The examples of the guides, run as tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/blocks.md")]
+    mod blocks {}
+    #[doc = include_str!("../../../docs/adding-a-block.md")]
+    mod adding_a_block {}
+}
