@@ -69,7 +69,7 @@ fn what_cannot_be_checked_is_an_error_and_the_rest_goes_on() {
     let run = bench.run(&format!("verify broken.json {} --json", golden("basic_block_32.json")));
     run.refused(&["broken.json", "not a golden reference"]);
     assert_eq!(run.json().len(), 1);
-    changed(&bench, "small_resnet.json", |file| file["model"] = "smal_resnet".into());
+    changed(&bench, "small_resnet.json", |file| file["model"] = "smal".into());
     bench.run("verify changed.json").refused(&["changed.json", "did you mean `small`"]);
     changed(&bench, "small_resnet.json", |file| file["input_shape"] = serde_json::json!([4, 3, 0, 32]));
     bench.run("verify changed.json").refused(&["changed.json", "at least one"]);
