@@ -22,7 +22,7 @@ fn numbers_that_train_nothing() {
         ("--weight-decay -1", "weight_decay"),
         ("--label-smoothing 1", "label_smoothing"),
         ("--warmup -1", "warmup"),
-        ("--warmup 21", "warm-up"),
+        ("--warmup 21", "warmup"),
         ("--validation 1", "validation"),
         ("--schedule linear", "one-cycle"),
         ("--threads 0", "threads"),
