@@ -53,6 +53,8 @@ fn by_depth<S: Simd, const NV: usize>(s: S, strip: &Strip<'_>) {
         (BLOCK, BLOCK) => s.run(Tiles::<NV, BLOCK, BLOCK>(strip)),
         (BLOCK, stride) if stride == 2 * BLOCK => s.run(Tiles::<NV, BLOCK, { 2 * BLOCK }>(strip)),
         (BLOCK, _) => s.run(Tiles::<NV, BLOCK, 0>(strip)),
+        (1, 1) => s.run(Tiles::<NV, 1, 1>(strip)),
+        (1, 2) => s.run(Tiles::<NV, 1, 2>(strip)),
         (1, _) => s.run(Tiles::<NV, 1, 0>(strip)),
         _ => unreachable!("an input is blocked or planar"),
     }
@@ -64,7 +66,7 @@ struct Tiles<'a, const NV: usize, const DEPTH: usize, const STRIDE: usize>(&'a S
 impl<const NV: usize, const DEPTH: usize, const STRIDE: usize> Tiles<'_, NV, DEPTH, STRIDE> {
     /// Rows of a tile, but for the instruction set's limit. Strides above 2 are too rare for tiles of
     /// all heights, each of which is code of its own.
-    const HEIGHT: usize = if DEPTH == BLOCK && STRIDE == 0 { 2 } else { usize::MAX };
+    const HEIGHT: usize = if STRIDE == 0 { 2 } else { usize::MAX };
 }
 
 impl<const NV: usize, const DEPTH: usize, const STRIDE: usize> Kernel for Tiles<'_, NV, DEPTH, STRIDE> {
