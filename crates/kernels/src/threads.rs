@@ -2,8 +2,10 @@
 //!
 //! The calling thread takes part. Workers look for the next loop for a short while, then sleep: the
 //! layers of a network follow each other within microseconds, a network may not run for hours.
-//! Iterations are claimed one at a time, so a slow thread does not hold up the others; a worker that
-//! has not woken by the time all are claimed is not waited for.
+//! A thread begins with its own share of the iterations, the same part of the range in every loop: what
+//! it wrote in one layer it reads in the next, while that is still in its cache. Iterations are claimed
+//! one at a time, and a thread that is through with its share goes on with the others', so a slow thread
+//! does not hold up the rest; a worker that has not woken by the time all are claimed is not waited for.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -54,14 +56,19 @@ struct Shared {
     /// The loop's number (from bit 32), [`OPEN`], and how many workers are inside.
     state: AtomicU64,
     job: UnsafeCell<Job>,
-    /// The next iteration to claim.
-    next: AtomicUsize,
+    /// How many iterations of each thread's share are claimed.
+    claimed: Box<[Claimed]>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     closing: AtomicBool,
     sleepers: AtomicUsize,
     sleep: Mutex<()>,
     wake: Condvar,
 }
+
+/// A count with a cache line (and the one that is fetched beside it) of its own.
+#[repr(align(128))]
+#[derive(Default)]
+struct Claimed(AtomicUsize);
 
 /// A loop with the type of its body erased.
 #[derive(Clone, Copy)]
@@ -95,8 +102,11 @@ impl Pool {
         if threads == 0 {
             return Err(KernelError::NoThreads);
         }
-        let mut pool =
-            Self { shared: Arc::new(Shared::new()), workers: Vec::new(), busy: AtomicBool::new(false) };
+        let mut pool = Self {
+            shared: Arc::new(Shared::new(threads)),
+            workers: Vec::new(),
+            busy: AtomicBool::new(false),
+        };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
             let builder = std::thread::Builder::new().name(format!("residual-{index}"));
@@ -147,12 +157,12 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn new() -> Self {
+    fn new(threads: usize) -> Self {
         unsafe fn nothing(_: *const (), _: usize, _: usize) {}
         Self {
             state: AtomicU64::new(0),
             job: UnsafeCell::new(Job { count: 0, body: std::ptr::null(), call: nothing }),
-            next: AtomicUsize::new(0),
+            claimed: (0..threads).map(|_| Claimed::default()).collect(),
             panic: Mutex::new(None),
             closing: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
@@ -170,7 +180,7 @@ impl Shared {
         let job = Job { count, body: std::ptr::from_ref(body).cast(), call: call::<F> };
         // SAFETY: the loop is closed and no worker is inside, so nobody reads.
         unsafe { *self.job.get() = job };
-        self.next.store(0, Ordering::Relaxed);
+        self.set_claimed(0);
         let epoch = (self.state.load(Ordering::Relaxed) / EPOCH).wrapping_add(1);
         self.state.store(epoch.wrapping_mul(EPOCH) | OPEN, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
@@ -186,20 +196,30 @@ impl Shared {
         }
     }
 
-    /// Claims and runs iterations until none is left.
+    /// Sets the count of every share.
+    fn set_claimed(&self, claimed: usize) {
+        self.claimed.iter().for_each(|share| share.0.store(claimed, Ordering::Relaxed));
+    }
+
+    /// Claims and runs iterations until none is left: first those of its own share, then the others'.
     fn take_part(&self, job: Job, worker: usize) {
+        let threads = self.claimed.len();
+        let first = |share: usize| (share as u128 * job.count as u128 / threads as u128) as usize;
         let all = || {
-            loop {
-                let index = self.next.fetch_add(1, Ordering::Relaxed);
-                if index >= job.count {
-                    return;
+            for share in (worker..threads).chain(0..worker) {
+                let (start, end) = (first(share), first(share + 1));
+                loop {
+                    let index = self.claimed[share].0.fetch_add(1, Ordering::Relaxed).saturating_add(start);
+                    if index >= end {
+                        break;
+                    }
+                    // SAFETY: the loop is under way, so the body is alive, and `call` is of its type.
+                    unsafe { (job.call)(job.body, index, worker) }
                 }
-                // SAFETY: the loop is under way, so the body is alive, and `call` is of its type.
-                unsafe { (job.call)(job.body, index, worker) }
             }
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(all)) {
-            self.next.store(job.count, Ordering::Relaxed);
+            self.set_claimed(job.count);
             lock(&self.panic).get_or_insert(panic);
         }
     }

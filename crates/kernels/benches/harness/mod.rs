@@ -6,7 +6,7 @@ use residual_kernels::{Cpu, multiply_add_flat_out};
 
 /// Samples are taken until this many are clean, or the time is up.
 const SAMPLES: usize = 15;
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(1);
 /// A sample is at least this long: a measurement is repeated within it.
 const SAMPLE: Duration = Duration::from_millis(2);
 

@@ -142,6 +142,10 @@ unsafe fn tile_of<S: Simd, const MR: usize, const NV: usize, const DEPTH: usize,
                 }
             }
             for k in 0..DEPTH {
+                // The next offset's weights: they pass by once for each strip, and come from afar.
+                for line in (0..NV * S::LANES).step_by(BLOCK) {
+                    s.prefetch(weights.wrapping_add(DEPTH * NV * S::LANES + line));
+                }
                 let mut w = [s.zero(); NV];
                 for v in 0..NV {
                     w[v] = s.load(weights.add(v * S::LANES));
