@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::ConvShape;
+use super::kernel::KernelView;
 use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, KernelError, Layout, Pool};
 
 /// Products that a micro-kernel adds up in registers before it turns to the next panel: the weights of
 /// that many products and one panel (16 KiB for AVX2) stay in the level 1 cache while a band's strips
@@ -51,30 +52,37 @@ impl Direct {
         Ok(Self { shape, input, output, source, offsets, rows, bands })
     }
 
-    /// Packs `weights`, `[out][in / groups][rows][columns]`, in panels of `width` blocks.
+    /// Room for the weights, in panels of `width` blocks.
     ///
     /// A panel reads the input blocks in which the groups of its channels lie, so a grouped convolution
     /// is a dense one on few blocks; its weights are zero where a block holds another group's channels.
-    pub(super) fn pack(&self, width: usize, weights: &[f32]) -> Panels {
+    pub(super) fn panels(&self, width: usize) -> Panels {
         let shape = &self.shape;
         let (depth, taps) = (self.source.layout.block(), shape.taps());
         let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
         // Two blocks of different groups share no input: together each would multiply the other's zeros.
         let width = if shape.groups > 1 { 1 } else { width };
-        let entries = |block: usize, blocks: usize| {
+        Panels::zeroed(self.output.blocks(), width, depth, |block: usize, blocks: usize| {
             let last = ((block + blocks) * BLOCK).min(shape.out_channels) - 1;
             let channels = block * BLOCK / outs * ins..(last / outs + 1) * ins;
             channels.start / depth * taps..channels.end.div_ceil(depth) * taps
-        };
-        Panels::pack(self.output.blocks(), width, depth, entries, |channel, entry, k| {
+        })
+    }
+
+    /// Packs `weights` into `panels`.
+    pub(super) fn pack(&self, pool: &Pool, weights: KernelView<'_>, panels: &mut Panels) {
+        let shape = &self.shape;
+        let (depth, taps) = (self.source.layout.block(), shape.taps());
+        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+        panels.fill(pool, |channel, entry, k| {
             let from = (entry / taps * depth + k).checked_sub(channel / outs * ins);
             match from {
                 Some(from) if from < ins && channel < shape.out_channels => {
-                    weights[(channel * ins + from) * taps + entry % taps]
+                    weights.taps(channel, from)[weights.tap(entry % taps)]
                 }
                 _ => 0.0,
             }
-        })
+        });
     }
 
     /// Floats of workspace.
@@ -163,6 +171,7 @@ impl Kernel for Band<'_> {
                         output: self.output,
                         at: conv.output.index(n, panel.block, y, 0),
                         block_stride: conv.output.plane(),
+                        step: BLOCK,
                         blocks: panel.blocks,
                         add: chunk > 0,
                         finish,

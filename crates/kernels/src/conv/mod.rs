@@ -1,6 +1,7 @@
 //! Convolutions: what to compute ([`ConvShape`]), how ([`select`]), and the computation ([`Conv`]).
 
 mod direct;
+mod kernel;
 mod plan;
 mod select;
 mod shape;

@@ -2,12 +2,13 @@
 
 use super::ConvShape;
 use super::direct::Direct;
+use super::kernel::KernelView;
 use super::select::{Algorithm, Choice, select, winograd_applies};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
-use crate::{Cpu, Isa, KernelError, Layout};
+use crate::{Cpu, Isa, KernelError, Layout, Pool};
 
 /// A convolution with its layouts and its algorithm.
 ///
@@ -160,14 +161,51 @@ impl Conv {
     /// # Errors
     /// [`KernelError::Length`] where they are not that many.
     pub fn pack(&self, weights: &[f32]) -> Result<ConvWeights, KernelError> {
-        check_length("the weights", self.shape.weights(), weights.len())?;
+        let mut packed = self.zeroed_weights();
+        self.pack_view(&Pool::new(1)?, weights, false, &mut packed)?;
+        Ok(packed)
+    }
+
+    /// Packs `weights` again, on the threads of `cpu` and without allocating: what training does at every
+    /// step. `packed` comes from [`Conv::pack`].
+    ///
+    /// # Errors
+    /// [`KernelError::Length`] where the weights are not [`ConvShape::weights`], [`KernelError::Shape`]
+    /// where `packed` is another convolution's.
+    pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut ConvWeights) -> Result<(), KernelError> {
+        self.check(cpu, packed)?;
+        self.pack_view(cpu.pool(), weights, false, packed)
+    }
+
+    /// Room for the weights of this convolution.
+    pub(super) fn zeroed_weights(&self) -> ConvWeights {
         let width = self.isa.panel_blocks();
         let packed = match &self.way {
-            Way::Direct(direct) => Packed::Direct(direct.pack(width, weights)),
-            Way::Winograd(winograd) => Packed::Winograd(winograd.pack(width, weights)),
+            Way::Direct(direct) => Packed::Direct(direct.panels(width)),
+            Way::Winograd(winograd) => Packed::Winograd(winograd.weights(width)),
         };
         let (shape, algorithm, isa, block) = (self.shape, self.algorithm(), self.isa, self.input.block());
-        Ok(ConvWeights { shape, algorithm, isa, block, packed })
+        ConvWeights { shape, algorithm, isa, block, packed }
+    }
+
+    /// Packs `weights`, in which in- and output channels may be exchanged (see [`KernelView`]).
+    pub(super) fn pack_view(
+        &self,
+        pool: &Pool,
+        weights: &[f32],
+        exchanged: bool,
+        packed: &mut ConvWeights,
+    ) -> Result<(), KernelError> {
+        check_length("the weights", self.shape.weights(), weights.len())?;
+        let view = KernelView::new(&self.shape, weights, exchanged);
+        match (&self.way, &mut packed.packed) {
+            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, view, panels),
+            (Way::Winograd(winograd), Packed::Winograd(weights)) => {
+                winograd.pack(pool, self.isa, view, weights);
+            }
+            _ => unreachable!("the algorithms were compared"),
+        }
+        Ok(())
     }
 
     /// Floats of workspace that [`Conv::forward`] needs on `cpu`.
@@ -234,7 +272,7 @@ impl Conv {
         Ok(())
     }
 
-    fn check(&self, cpu: &Cpu, weights: &ConvWeights) -> Result<(), KernelError> {
+    pub(super) fn check(&self, cpu: &Cpu, weights: &ConvWeights) -> Result<(), KernelError> {
         let wrong = |reason: String| Err(KernelError::Shape { what: "convolution".into(), reason });
         if cpu.isa() != self.isa {
             return wrong(format!("made for {}, asked to run on {}", self.isa, cpu.isa()));

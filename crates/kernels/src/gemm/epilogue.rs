@@ -103,7 +103,7 @@ impl Finish<'_> {
         self.residual.is_none_or(|(_, layout)| layout.border() == 0)
     }
 
-    /// Panics unless all that `rows` pixels of `blocks` channel blocks touch lies in the slices.
+    /// Panics unless all that `rows` neighbouring pixels of `blocks` channel blocks touch lies in the slices.
     #[inline(always)]
     pub(crate) fn check(&self, place: &Place, rows: usize, blocks: usize) {
         assert!(place.channel + blocks * BLOCK <= self.channels);
@@ -115,7 +115,8 @@ impl Finish<'_> {
         }
     }
 
-    /// Applies to the tile of `MR` pixels, from pixel `first` of the strip on, and `NV` vectors.
+    /// Applies to the tile of `MR` pixels, `step` floats apart, from pixel `first` of the strip on, and
+    /// `NV` vectors.
     ///
     /// # Safety
     /// `check` has passed for the strip, and nothing else touches its channels' sums.
@@ -129,6 +130,7 @@ impl Finish<'_> {
         s: S,
         place: &Place,
         first: usize,
+        step: usize,
         tile: &mut [[S::V; NV]; MR],
     ) {
         // SAFETY: `check` covers the channels' vectors, the residual's pixels and the sums.
@@ -164,11 +166,11 @@ impl Finish<'_> {
                 }
             }
             if let Some((residual, layout)) = &self.residual {
-                let residual = residual.as_ptr().add(place.residual_at + first * BLOCK);
+                let residual = residual.as_ptr().add(place.residual_at + first * step);
                 for v in 0..NV {
                     let column = v * S::LANES / BLOCK * layout.plane() + v * S::LANES % BLOCK;
                     for r in 0..MR {
-                        tile[r][v] = s.add(tile[r][v], s.load(residual.add(column + r * BLOCK)));
+                        tile[r][v] = s.add(tile[r][v], s.load(residual.add(column + r * step)));
                     }
                 }
             }

@@ -12,5 +12,5 @@ mod strip;
 
 pub use epilogue::Epilogue;
 pub(crate) use epilogue::{Finish, Place};
-pub(crate) use panels::Panels;
+pub(crate) use panels::{Panel, Panels};
 pub(crate) use strip::{Strip, run_strip};

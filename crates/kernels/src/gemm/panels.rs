@@ -1,7 +1,11 @@
 //! Weights packed for the micro-kernel.
 
-use crate::memory::Buffer;
+use crate::Pool;
+use crate::memory::{Buffer, Parts};
 use crate::simd::BLOCK;
+
+/// Tasks that the packing of a panel is cut into.
+const SHARES: usize = 4;
 
 /// Output channels that the micro-kernel computes together, and what they read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +34,13 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Packs for `blocks` channel blocks in panels of `width` blocks, of which those from block `b` on
-    /// read `entries(b, blocks of the panel)`; `weight(channel, entry, k)` is the weight.
-    pub(crate) fn pack(
+    /// Zeros for `blocks` channel blocks in panels of `width` blocks, of which those from block `b` on
+    /// read `entries(b, blocks of the panel)`.
+    pub(crate) fn zeroed(
         blocks: usize,
         width: usize,
         depth: usize,
         entries: impl Fn(usize, usize) -> std::ops::Range<usize>,
-        weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
         let mut list = Vec::new();
         let mut at = 0;
@@ -47,18 +50,27 @@ impl Panels {
             list.push(Panel { block, blocks, first: read.start, entries: read.len(), at });
             at += read.len() * depth * blocks * BLOCK;
         }
-        let mut values = Buffer::zeroed(at);
-        for panel in &list {
+        Self { list, depth, values: Buffer::zeroed(at) }
+    }
+
+    /// Packs: `weight(channel, entry, k)` is the weight.
+    pub(crate) fn fill(&mut self, pool: &Pool, weight: impl Fn(usize, usize, usize) -> f32 + Sync) {
+        let (list, depth, values) = (&self.list, self.depth, Parts::new(&mut self.values));
+        pool.for_each(list.len() * SHARES, |task, _| {
+            let (panel, share) = (&list[task / SHARES], task % SHARES);
             let channels = panel.blocks * BLOCK;
-            let target = &mut values[panel.at..][..panel.entries * depth * channels];
-            for (row, target) in target.chunks_exact_mut(channels).enumerate() {
+            let rows = panel.entries * depth;
+            let rows = share * rows / SHARES..(share + 1) * rows / SHARES;
+            let (start, end) = (panel.at + rows.start * channels, panel.at + rows.end * channels);
+            // SAFETY: panels do not overlap, and neither do a panel's rows.
+            let target = unsafe { values.part(start..end) };
+            for (row, target) in rows.zip(target.chunks_exact_mut(channels)) {
                 let (entry, k) = (panel.first + row / depth, row % depth);
                 for (lane, target) in target.iter_mut().enumerate() {
                     *target = weight(panel.block * BLOCK + lane, entry, k);
                 }
             }
-        }
-        Self { list, depth, values }
+        });
     }
 
     /// The weights of entries `range`, counted from the panel's first.

@@ -9,7 +9,7 @@ use crate::simd::{BLOCK, Kernel, Simd};
 /// `output[row][channel] = sum over offsets o and k < depth of input[origin + row row_stride + o + k] weights[o][k][channel]`
 ///
 /// `depth` is 16 where the input is blocked and 1 where it is planar. The output's channels lie in
-/// `blocks` channel blocks, `block_stride` floats apart, a row 16 floats after the one before.
+/// `blocks` channel blocks, `block_stride` floats apart, a row `step` floats after the one before.
 pub(crate) struct Strip<'a> {
     pub(crate) input: &'a [f32],
     pub(crate) origin: usize,
@@ -24,6 +24,7 @@ pub(crate) struct Strip<'a> {
     pub(crate) output: Parts<'a>,
     pub(crate) at: usize,
     pub(crate) block_stride: usize,
+    pub(crate) step: usize,
     pub(crate) blocks: usize,
     /// Add to what the output holds (the sum over earlier offsets) instead of overwriting it.
     pub(crate) add: bool,
@@ -106,9 +107,12 @@ impl Strip<'_> {
             self.origin + (self.rows - 1) * self.row_stride + self.reach + self.depth <= self.input.len()
         );
         assert!(self.offsets.len() * self.depth * width <= self.weights.len());
-        assert!(self.at + (self.blocks - 1) * self.block_stride + self.rows * BLOCK <= self.output.len());
+        assert!(
+            self.at + (self.blocks - 1) * self.block_stride + (self.rows - 1) * self.step + BLOCK
+                <= self.output.len()
+        );
         if let Some((finish, place)) = &self.finish {
-            finish.check(place, self.rows, self.blocks);
+            finish.check(place, (self.rows - 1) * self.step / BLOCK + 1, self.blocks);
         }
     }
 }
@@ -160,7 +164,8 @@ unsafe fn tile_of<S: Simd, const MR: usize, const NV: usize, const DEPTH: usize,
             }
         }
     }
-    let output = strip.output.pointer(strip.at + first * BLOCK);
+    let step = strip.step;
+    let output = strip.output.pointer(strip.at + first * step);
     // Vector `v` of a panel lies `column(v)` floats after the panel's first.
     let column = |v: usize| v * S::LANES / BLOCK * strip.block_stride + v * S::LANES % BLOCK;
     // SAFETY: the output's rows were checked, and so was all that `finish` reads and writes.
@@ -168,16 +173,16 @@ unsafe fn tile_of<S: Simd, const MR: usize, const NV: usize, const DEPTH: usize,
         if strip.add {
             for v in 0..NV {
                 for r in 0..MR {
-                    sums[r][v] = s.add(sums[r][v], s.load(output.add(column(v) + r * BLOCK)));
+                    sums[r][v] = s.add(sums[r][v], s.load(output.add(column(v) + r * step)));
                 }
             }
         }
         if let Some((finish, place)) = &strip.finish {
-            finish.apply(s, place, first, &mut sums);
+            finish.apply(s, place, first, step, &mut sums);
         }
         for v in 0..NV {
             for r in 0..MR {
-                s.store(output.add(column(v) + r * BLOCK), sums[r][v]);
+                s.store(output.add(column(v) + r * step), sums[r][v]);
             }
         }
     }

@@ -12,5 +12,7 @@
 mod points;
 mod run;
 mod stages;
+mod weights;
 
-pub(super) use run::{Winograd, WinogradWeights};
+pub(super) use run::Winograd;
+pub(super) use weights::WinogradWeights;

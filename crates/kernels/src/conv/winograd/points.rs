@@ -94,14 +94,6 @@ impl Points<4, 6> for F4 {
     }
 }
 
-/// `G g G^T` of a 3x3 kernel, row by row.
-pub(super) fn transform_kernel<P: Points<M, N>, const M: usize, const N: usize>(g: &[f32]) -> [[f32; N]; N] {
-    let dot = |row: &[f64; 3], g: [f64; 3]| row[0] * g[0] + row[1] * g[1] + row[2] * g[2];
-    // columns[v][i] = (G g)[i][v]
-    let columns = [0, 1, 2].map(|v| P::G.map(|row| dot(&row, [g[v], g[3 + v], g[6 + v]].map(f64::from))));
-    std::array::from_fn(|i| P::G.map(|row| dot(&row, [columns[0][i], columns[1][i], columns[2][i]]) as f32))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

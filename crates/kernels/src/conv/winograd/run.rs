@@ -3,13 +3,15 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{F2, F4, Points, transform_kernel};
+use super::points::{F2, F4, Points};
 use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
+use super::weights::WinogradWeights;
+use crate::conv::kernel::KernelView;
 use crate::conv::{Algorithm, ConvShape};
-use crate::gemm::{Finish, Panels};
+use crate::gemm::Finish;
 use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, Layout};
+use crate::{Cpu, Isa, Layout, Pool};
 
 /// Output channel blocks whose products are transformed back before the next are computed: they are
 /// still in the cache then.
@@ -37,6 +39,8 @@ pub(in crate::conv) struct Winograd {
     /// Blocks of tiles, of nearly equal sizes; each has its own sums.
     bands: usize,
     order: Order,
+    /// Where each input channel block lies in a position of the transformed inputs.
+    offsets: Vec<usize>,
 }
 
 /// In which order tiles go through the stages.
@@ -48,10 +52,6 @@ enum Order {
     /// All tiles go through a stage before the next begins: the weights pass by once.
     Phases,
 }
-
-/// The transformed weights of each position.
-#[derive(Clone, Debug)]
-pub(in crate::conv) struct WinogradWeights(Vec<Panels>);
 
 impl Winograd {
     /// `algorithm` is one of the two Winograd forms, and applies.
@@ -65,12 +65,24 @@ impl Winograd {
         let tile = if algorithm == Algorithm::Winograd4 { 4 } else { 2 };
         let grid = Grid { down: output.height().div_ceil(tile), across: output.width().div_ceil(tile) };
         let tiles = shape.batch * grid.down * grid.across;
-        let mut plan = Self { shape, input, output, tile, grid, tiles, bands: 1, order: Order::Phases };
+        let mut plan = Self {
+            shape,
+            input,
+            output,
+            tile,
+            grid,
+            tiles,
+            bands: 1,
+            order: Order::Phases,
+            offsets: Vec::new(),
+        };
         plan.bands = plan.bands_for(cpu);
         let weights = plan.positions() * input.blocks() * output.blocks() * BLOCK * BLOCK * size_of::<f32>();
         if plan.bands >= cpu.pool().threads() && weights <= WEIGHTS_AT_HAND {
             plan.order = Order::Blocks;
         }
+        let (inputs, _) = plan.transformed();
+        plan.offsets = (0..input.blocks()).map(|block| block * inputs.block()).collect();
         plan
     }
 
@@ -119,34 +131,25 @@ impl Winograd {
         }
     }
 
-    /// Packs `weights`, `[out][in][3][3]`, in panels of `width` blocks.
-    pub(in crate::conv) fn pack(&self, width: usize, weights: &[f32]) -> WinogradWeights {
-        if self.tile == 4 {
-            self.pack_with::<F4, 4, 6>(width, weights)
-        } else {
-            self.pack_with::<F2, 2, 4>(width, weights)
-        }
+    /// Room for the transformed weights, in panels of `width` blocks.
+    pub(in crate::conv) fn weights(&self, width: usize) -> WinogradWeights {
+        WinogradWeights::zeroed(self.positions(), self.input.blocks(), self.output.blocks(), width)
     }
 
-    fn pack_with<P: Points<M, N>, const M: usize, const N: usize>(
+    /// Transforms and packs `kernels` into `weights`.
+    pub(in crate::conv) fn pack(
         &self,
-        width: usize,
-        weights: &[f32],
-    ) -> WinogradWeights {
-        let (ins, outs) = (self.shape.in_channels, self.shape.out_channels);
-        let kernels: Vec<[[f32; N]; N]> = weights.chunks_exact(9).map(transform_kernel::<P, M, N>).collect();
-        let entries = |_, _| 0..self.input.blocks();
-        let of_position = |position: usize| {
-            Panels::pack(self.output.blocks(), width, BLOCK, entries, |channel, entry, k| {
-                let from = entry * BLOCK + k;
-                if channel < outs && from < ins {
-                    kernels[channel * ins + from][position / N][position % N]
-                } else {
-                    0.0
-                }
-            })
-        };
-        WinogradWeights((0..N * N).map(of_position).collect())
+        pool: &Pool,
+        isa: Isa,
+        kernels: KernelView<'_>,
+        weights: &mut WinogradWeights,
+    ) {
+        let channels = [self.shape.in_channels, self.shape.out_channels];
+        if self.tile == 4 {
+            weights.fill::<F4, 4, 6>(pool, isa, kernels, channels);
+        } else {
+            weights.fill::<F2, 2, 4>(pool, isa, kernels, channels);
+        }
     }
 
     /// Computes `y`; lengths have been checked.
@@ -160,9 +163,7 @@ impl Winograd {
         scratch: &mut [f32],
     ) {
         let y = Parts::new(y);
-        let (inputs, _) = self.transformed();
-        let offsets: Vec<usize> = (0..self.input.blocks()).map(|block| block * inputs.block()).collect();
-        let run = Run { plan: self, cpu, x, weights: &weights.0, offsets, finish, y };
+        let run = Run { plan: self, cpu, x, weights, finish, y };
         match (self.order, self.tile) {
             (Order::Blocks, 4) => run.blocks::<F4, 4, 6>(scratch),
             (Order::Blocks, _) => run.blocks::<F2, 2, 4>(scratch),
@@ -177,8 +178,7 @@ struct Run<'a> {
     plan: &'a Winograd,
     cpu: &'a Cpu,
     x: &'a [f32],
-    weights: &'a [Panels],
-    offsets: Vec<usize>,
+    weights: &'a WinogradWeights,
     finish: &'a Finish<'a>,
     y: Parts<'a>,
 }
@@ -189,7 +189,7 @@ impl Run<'_> {
         let (from, to) = plan.transformed();
         let (inputs_len, products_len) = (N * N * from.position, N * N * to.position);
         let scratch = Parts::new(scratch);
-        let list = &self.weights[0].list;
+        let list = self.weights.list();
         let in_group = (GROUP / list[0].blocks).max(1);
         self.cpu.pool().for_each(plan.bands(), |band, worker| {
             let start = worker * (inputs_len + products_len);
@@ -206,7 +206,7 @@ impl Run<'_> {
                 isa.run(ProductStage {
                     inputs,
                     from,
-                    offsets: &self.offsets,
+                    offsets: &plan.offsets,
                     weights: self.weights,
                     positions: 0..N * N,
                     panels,
@@ -234,14 +234,14 @@ impl Run<'_> {
             isa.run(self.input::<P, M, N>(tiles, block..block + 1, target, from, 0));
         });
 
-        let (panels, target) = (self.weights[0].list.len(), Parts::new(products));
+        let (panels, target) = (self.weights.list().len(), Parts::new(products));
         let shares = SHARES.min(panels);
         pool.for_each(N * N * shares, |task, _| {
             let position = task / shares;
             isa.run(ProductStage {
                 inputs,
                 from,
-                offsets: &self.offsets,
+                offsets: &plan.offsets,
                 weights: self.weights,
                 positions: position..position + 1,
                 panels: share(task % shares, panels, shares),

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::points::Points;
+use super::weights::WinogradWeights;
 use crate::Layout;
-use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
+use crate::gemm::{Finish, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
@@ -186,7 +187,7 @@ pub(super) struct ProductStage<'a> {
     pub(super) from: Transformed,
     /// Where each input channel block lies in a position.
     pub(super) offsets: &'a [usize],
-    pub(super) weights: &'a [Panels],
+    pub(super) weights: &'a WinogradWeights,
     pub(super) positions: Range<usize>,
     pub(super) panels: Range<usize>,
     pub(super) tiles: usize,
@@ -204,10 +205,9 @@ impl Kernel for ProductStage<'_> {
         let entries = self.offsets.len();
         let chunks = entries.div_ceil(CHUNK);
         for position in self.positions.clone() {
-            let panels = &self.weights[position];
             for chunk in 0..chunks {
                 let range = chunk * entries / chunks..(chunk + 1) * entries / chunks;
-                for panel in &panels.list[self.panels.clone()] {
+                for panel in &self.weights.list()[self.panels.clone()] {
                     let strip = Strip {
                         input: self.inputs,
                         origin: position * self.from.position,
@@ -216,10 +216,11 @@ impl Kernel for ProductStage<'_> {
                         offsets: &self.offsets[range.clone()],
                         reach: self.offsets[range.end - 1],
                         depth: BLOCK,
-                        weights: panels.of(panel, range.clone()),
+                        weights: self.weights.of(position, panel, range.clone()),
                         output: self.products,
                         at: position * self.to.position + (panel.block - self.block) * self.to.block(),
                         block_stride: self.to.block(),
+                        step: BLOCK,
                         blocks: panel.blocks,
                         add: chunk > 0,
                         finish: None,
@@ -334,7 +335,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
                     for j in 0..M {
                         row[j][0] = outputs[i][j];
                     }
-                    self.finish.apply(s, &place, 0, &mut row);
+                    self.finish.apply(s, &place, 0, BLOCK, &mut row);
                     for j in 0..M {
                         s.store(self.y.pointer(at + j * BLOCK), row[j][0]);
                     }
@@ -342,7 +343,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
                     for j in 0..M {
                         if j < columns {
                             let mut pixel = [[outputs[i][j]]];
-                            self.finish.apply(s, &place, j, &mut pixel);
+                            self.finish.apply(s, &place, j, BLOCK, &mut pixel);
                             s.store(self.y.pointer(at + j * BLOCK), pixel[0][0]);
                         }
                     }
