@@ -14,7 +14,10 @@ mod peak;
 mod simd;
 mod threads;
 
-pub use conv::{Algorithm, Choice, Conv, ConvShape, ConvWeights, Sums, select};
+pub use conv::{
+    Algorithm, Choice, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, DataWeights,
+    Pass, Sums, select,
+};
 pub use cpu::Cpu;
 pub use error::KernelError;
 pub use gemm::Epilogue;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ConvShape;
-use super::kernel::KernelView;
+use super::kernel::{KernelView, inputs_of};
 use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
@@ -59,13 +59,11 @@ impl Direct {
     pub(super) fn panels(&self, width: usize) -> Panels {
         let shape = &self.shape;
         let (depth, taps) = (self.source.layout.block(), shape.taps());
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
         // Two blocks of different groups share no input: together each would multiply the other's zeros.
         let width = if shape.groups > 1 { 1 } else { width };
-        Panels::zeroed(self.output.blocks(), width, depth, |block: usize, blocks: usize| {
-            let last = ((block + blocks) * BLOCK).min(shape.out_channels) - 1;
-            let channels = block * BLOCK / outs * ins..(last / outs + 1) * ins;
-            channels.start / depth * taps..channels.end.div_ceil(depth) * taps
+        Panels::zeroed(self.output.blocks(), width, depth, |block, blocks| {
+            let reads = inputs_of(shape, block..block + blocks, depth);
+            reads.start * taps..reads.end * taps
         })
     }
 

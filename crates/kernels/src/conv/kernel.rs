@@ -1,6 +1,9 @@
 //! A convolution's weights, as one of its passes reads them.
 
+use std::ops::Range;
+
 use super::ConvShape;
+use crate::simd::BLOCK;
 
 /// Weights `[out_channels][in_channels / groups][rows][columns]`.
 ///
@@ -44,4 +47,12 @@ impl<'a> KernelView<'a> {
     pub(super) fn tap(&self, tap: usize) -> usize {
         if self.exchanged { self.taps - 1 - tap } else { tap }
     }
+}
+
+/// The input blocks, of `depth` channels, in which the groups of the output blocks `blocks` lie.
+pub(super) fn inputs_of(shape: &ConvShape, blocks: Range<usize>, depth: usize) -> Range<usize> {
+    let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
+    let last = (blocks.end * BLOCK).min(shape.out_channels) - 1;
+    let channels = blocks.start * BLOCK / outs * ins..(last / outs + 1) * ins;
+    channels.start / depth..channels.end.div_ceil(depth)
 }

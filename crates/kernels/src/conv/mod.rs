@@ -1,5 +1,7 @@
-//! Convolutions: what to compute ([`ConvShape`]), how ([`select`]), and the computation ([`Conv`]).
+//! Convolutions: what to compute ([`ConvShape`]), how ([`select`]), and the computation ([`Conv`]
+//! and its gradients).
 
+mod backward;
 mod direct;
 mod kernel;
 mod plan;
@@ -8,6 +10,7 @@ mod shape;
 mod source;
 mod winograd;
 
+pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
-pub use select::{Algorithm, Choice, select};
+pub use select::{Algorithm, Choice, Pass, select};
 pub use shape::ConvShape;

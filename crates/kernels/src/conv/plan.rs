@@ -3,7 +3,7 @@
 use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
-use super::select::{Algorithm, Choice, select, winograd_applies};
+use super::select::{Algorithm, Choice, Pass, select, winograd_applies};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
@@ -86,7 +86,7 @@ impl Conv {
     /// # Errors
     /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
     pub fn new(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, KernelError> {
-        Self::with_choice(cpu, shape, input, output, select(&shape, &input)?)
+        Self::with_choice(cpu, shape, input, output, select(Pass::Forward, &shape, &input)?)
     }
 
     /// The same by a given algorithm.

@@ -49,6 +49,54 @@ const TRANSFORM: usize = 15;
 /// 14x14 and F(2x2) for 512 channels on 7x7: true of every value from 6 to 10.
 const WEIGHT: usize = 8;
 
+/// What is computed of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Its output.
+    Forward,
+    /// The gradient by its input.
+    BackwardData,
+    /// The gradient by its weights.
+    BackwardWeights,
+}
+
+/// Chooses the algorithm for `pass` of the convolution `shape`. `maps` is how the maps lie that are read:
+/// the input or, for the gradient by the input, the output's gradient.
+///
+/// The gradient by the input at stride 1 is a convolution of the output's gradient, and chosen for as
+/// such; at larger strides it is direct. The gradient by the weights fetches none: it takes the lesser of
+/// the direct work and that of F(4x4).
+///
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
+    shape.output()?;
+    let direct = |why: &str| Ok(Choice { algorithm: Algorithm::Direct, why: why.into() });
+    match (pass, shape.turned()) {
+        (Pass::Forward, _) => forward(shape, maps),
+        (Pass::BackwardData, Some(turned)) => forward(&turned, maps),
+        (Pass::BackwardData, None) if shape.stride != [1, 1] => direct("the stride is not 1"),
+        (Pass::BackwardData, None) => direct("the padding is wider than the kernel reaches"),
+        (Pass::BackwardWeights, _) => Ok(weights(shape, maps)),
+    }
+}
+
+/// For the gradient by the weights.
+fn weights(shape: &ConvShape, x: &Layout) -> Choice {
+    if shape.taps() == 1 {
+        return Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() };
+    }
+    if let Err(why) = winograd_applies(shape, x) {
+        return Choice { algorithm: Algorithm::Direct, why };
+    }
+    let [four, direct] = [Algorithm::Winograd4, Algorithm::Direct].map(|a| work(shape, a, 0));
+    let algorithm = if four < direct { Algorithm::Winograd4 } else { Algorithm::Direct };
+    Choice {
+        algorithm,
+        why: format!("work in millions: F(4x4) {:.1}, direct {:.1}", four / 1e6, direct / 1e6),
+    }
+}
+
 /// Chooses the algorithm for `shape` on an input that lies as `input` says.
 ///
 /// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 takes, of direct and the two
@@ -57,7 +105,7 @@ const WEIGHT: usize = 8;
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-pub fn select(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> {
+fn forward(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> {
     shape.output()?;
     if shape.taps() == 1 {
         return Ok(Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() });
@@ -65,7 +113,7 @@ pub fn select(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> 
     if let Err(why) = winograd_applies(shape, input) {
         return Ok(Choice { algorithm: Algorithm::Direct, why });
     }
-    let work = |algorithm| work(shape, algorithm);
+    let work = |algorithm| work(shape, algorithm, WEIGHT);
     let candidates = [Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct];
     let algorithm = candidates.into_iter().min_by(|&a, &b| work(a).total_cmp(&work(b)));
     let algorithm = algorithm.unwrap_or(Algorithm::Direct);
@@ -87,15 +135,15 @@ pub(super) fn winograd_applies(shape: &ConvShape, input: &Layout) -> Result<(), 
     reasons.iter().find(|(fails, _)| *fails).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
 }
 
-/// What a 3x3 convolution costs, in multiplications.
-fn work(shape: &ConvShape, algorithm: Algorithm) -> f64 {
+/// What a 3x3 convolution costs, in multiplications, of which a weight's fetching takes `weight`.
+fn work(shape: &ConvShape, algorithm: Algorithm, weight: usize) -> f64 {
     let (ins, outs) = (shape.in_channels.next_multiple_of(BLOCK), shape.out_channels.next_multiple_of(BLOCK));
     let [h, w] = [0, 1].map(|axis| shape.size[axis] + 2 * shape.padding[axis] - 2);
     let with = |tile: usize, points: usize, transform: usize| {
         let tiles = shape.batch * h.div_ceil(tile) * w.div_ceil(tile);
         let products = (tiles * points) as f64 * (ins * outs) as f64;
         let transforms = (tiles * points) as f64 * ((ins + outs) * transform) as f64;
-        products + transforms + (points * WEIGHT) as f64 * (ins * outs) as f64
+        products + transforms + (points * weight) as f64 * (ins * outs) as f64
     };
     match algorithm {
         Algorithm::Winograd4 => with(4, 36, TRANSFORM),
@@ -110,7 +158,7 @@ mod tests {
 
     fn choice(shape: ConvShape) -> Choice {
         let input = Layout::blocked(shape.batch, shape.in_channels, shape.size[0], shape.size[1]).unwrap();
-        select(&shape, &input).unwrap()
+        select(Pass::Forward, &shape, &input).unwrap()
     }
 
     #[test]
@@ -149,6 +197,6 @@ mod tests {
             assert!(choice.why.contains(word), "{}", choice.why);
         }
         let planar = Layout::planar(16, 64, 56, 56).unwrap();
-        assert!(select(&good, &planar).unwrap().why.contains("blocked"));
+        assert!(select(Pass::Forward, &good, &planar).unwrap().why.contains("blocked"));
     }
 }

@@ -110,6 +110,20 @@ impl ConvShape {
         self.kernel[0] * self.kernel[1]
     }
 
+    /// The convolution of the output's gradient that gives the input's: the weights turned around, the
+    /// padding what they reach beyond the old. `None` at strides above 1, and where that padding would be
+    /// negative.
+    pub(super) fn turned(&self) -> Option<Self> {
+        if self.stride != [1, 1] {
+            return None;
+        }
+        let size = self.output().ok()?;
+        let reach = |axis: usize| (self.reach(axis) - 1).checked_sub(self.padding[axis]);
+        let padding = [reach(0)?, reach(1)?];
+        let (in_channels, out_channels) = (self.out_channels, self.in_channels);
+        Some(Self { in_channels, out_channels, size, padding, ..*self })
+    }
+
     /// Checks that `input` and `output` are layouts of this convolution's maps.
     pub(super) fn check(&self, input: &Layout, output: &Layout) -> Result<(), KernelError> {
         let sizes = |l: &Layout| [l.batch(), l.channels(), l.height(), l.width()];

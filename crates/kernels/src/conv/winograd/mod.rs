@@ -9,10 +9,12 @@
 //! where `*` is element by element. Summed over input channels, the products at each of the n^2
 //! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
 
+mod gradient;
 mod points;
 mod run;
 mod stages;
 mod weights;
 
+pub(super) use gradient::WinogradGradient;
 pub(super) use run::Winograd;
 pub(super) use weights::WinogradWeights;

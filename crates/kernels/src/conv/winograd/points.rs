@@ -13,6 +13,9 @@ pub(super) trait Points<const M: usize, const N: usize> {
 
     /// `A^T m`
     fn output<S: Simd>(s: S, m: [S::V; N]) -> [S::V; M];
+
+    /// `A y`, which takes gradients by the outputs to the points.
+    fn gradient<S: Simd>(s: S, y: [S::V; M]) -> [S::V; N];
 }
 
 /// F(2x2, 3x3) at the points 0, 1, -1 and infinity.
@@ -29,6 +32,11 @@ impl Points<2, 4> for F2 {
     #[inline(always)]
     fn output<S: Simd>(s: S, m: [S::V; 4]) -> [S::V; 2] {
         [s.add(m[0], s.add(m[1], m[2])), s.add(m[3], s.sub(m[1], m[2]))]
+    }
+
+    #[inline(always)]
+    fn gradient<S: Simd>(s: S, y: [S::V; 2]) -> [S::V; 4] {
+        [y[0], s.add(y[0], y[1]), s.sub(y[0], y[1]), y[1]]
     }
 }
 
@@ -90,6 +98,22 @@ impl Points<4, 6> for F4 {
             s.add(odd_a, odd_b),
             s.fma(aa, even_a, s.mul(bb, even_b)),
             s.fma(aa, odd_a, s.fma(bb, odd_b, m[5])),
+        ]
+    }
+
+    #[inline(always)]
+    fn gradient<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
+        let (a, b) = (s.splat(A as f32), s.splat(B as f32));
+        let (aa, bb) = (s.splat(AA as f32), s.splat(BB as f32));
+        let (even_a, odd_a) = (s.fma(aa, y[2], y[0]), s.fma(aa, y[3], y[1]));
+        let (even_b, odd_b) = (s.fma(bb, y[2], y[0]), s.fma(bb, y[3], y[1]));
+        [
+            y[0],
+            s.fma(a, odd_a, even_a),
+            s.fnma(a, odd_a, even_a),
+            s.fma(b, odd_b, even_b),
+            s.fnma(b, odd_b, even_b),
+            y[3],
         ]
     }
 }

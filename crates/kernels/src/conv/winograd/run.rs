@@ -199,7 +199,7 @@ impl Run<'_> {
             let products = unsafe { scratch.part(start + inputs_len..start + inputs_len + products_len) };
             let tiles = band * plan.tiles / plan.bands()..(band + 1) * plan.tiles / plan.bands();
             let blocks = 0..plan.input.blocks();
-            isa.run(self.input::<P, M, N>(tiles.clone(), blocks, Parts::new(inputs), from, tiles.start));
+            isa.run(self.input::<P, M, N>(tiles.clone(), blocks, Parts::new(inputs), from, (tiles.start, 0)));
             for first in (0..list.len()).step_by(in_group) {
                 let panels = first..(first + in_group).min(list.len());
                 let blocks = list[first].block..list[panels.end - 1].block + list[panels.end - 1].blocks;
@@ -231,7 +231,7 @@ impl Run<'_> {
         let target = Parts::new(inputs);
         pool.for_each(plan.input.blocks() * bands, |task, _| {
             let (block, tiles) = (task / bands, share(task % bands, plan.tiles, bands));
-            isa.run(self.input::<P, M, N>(tiles, block..block + 1, target, from, 0));
+            isa.run(self.input::<P, M, N>(tiles, block..block + 1, target, from, (0, 0)));
         });
 
         let (panels, target) = (self.weights.list().len(), Parts::new(products));
@@ -265,7 +265,7 @@ impl Run<'_> {
         blocks: Range<usize>,
         target: Parts<'a>,
         shape: Transformed,
-        first: usize,
+        first: (usize, usize),
     ) -> InputStage<'a, P, M, N> {
         let Winograd { input: layout, grid, .. } = *self.plan;
         let padding = self.plan.shape.padding;

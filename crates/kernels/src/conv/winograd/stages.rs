@@ -59,10 +59,11 @@ pub(super) struct InputStage<'a, P, const M: usize, const N: usize> {
     pub(super) grid: Grid,
     pub(super) tiles: Range<usize>,
     pub(super) blocks: Range<usize>,
-    /// What to fill; its first tile is `first`.
+    /// What to fill.
     pub(super) target: Parts<'a>,
     pub(super) shape: Transformed,
-    pub(super) first: usize,
+    /// The tile and the channel block with which the target starts.
+    pub(super) first: (usize, usize),
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for InputStage<'_, P, M, N> {
@@ -70,11 +71,12 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for InputStage<'_, 
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let last = (N * N - 1) * self.shape.position + self.blocks.end * self.shape.block();
-        assert!(last <= self.target.len() && self.tiles.end - self.first <= self.shape.tiles);
+        let blocks = self.blocks.end - self.first.1;
+        let last = (N * N - 1) * self.shape.position + blocks * self.shape.block();
+        assert!(last <= self.target.len() && self.tiles.end - self.first.0 <= self.shape.tiles);
         for block in self.blocks.clone() {
             for tile in self.tiles.clone() {
-                let at = block * self.shape.block() + (tile - self.first) * BLOCK;
+                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
                     let target = self.target.pointer(at + lane);
                     // SAFETY: all positions of the tile lie in the target: checked above.
@@ -178,6 +180,77 @@ impl Tile<'_> {
         let exists =
             (self.rows.start <= i && i < self.rows.end) && (self.columns.start <= j && j < self.columns.end);
         if exists { s.read(self.x, at) } else { s.zero() }
+    }
+}
+
+/// Transforms the gradients by the outputs, tile by tile: `A dy A^T`.
+pub(super) struct GradientStage<'a, P, const M: usize, const N: usize> {
+    pub(super) points: PhantomData<P>,
+    pub(super) dy: &'a [f32],
+    pub(super) layout: Layout,
+    pub(super) grid: Grid,
+    pub(super) tiles: Range<usize>,
+    pub(super) blocks: Range<usize>,
+    /// What to fill, from the first of `tiles` and `blocks` on.
+    pub(super) target: Parts<'a>,
+    pub(super) shape: Transformed,
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'_, P, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let last = (N * N - 1) * self.shape.position + self.blocks.len() * self.shape.block();
+        assert!(last <= self.target.len() && self.tiles.len() <= self.shape.tiles);
+        for (index, block) in self.blocks.clone().enumerate() {
+            for (place, tile) in self.tiles.clone().enumerate() {
+                let (n, ty, tx) = self.grid.place(tile);
+                let (y, x) = (ty * M, tx * M);
+                let rows = 0..M.min(self.layout.height() - y);
+                let columns = 0..M.min(self.layout.width() - x);
+                let start = self.layout.index(n, block, y, x) as isize;
+                let at = index * self.shape.block() + place * BLOCK;
+                for lane in (0..BLOCK).step_by(S::LANES) {
+                    let (rows, columns) = (rows.clone(), columns.clone());
+                    let row = self.layout.row();
+                    let tile = Tile { x: self.dy, start: start + lane as isize, row, rows, columns };
+                    // SAFETY: all positions of the tile lie in the target: checked above.
+                    unsafe { self.transform(s, &tile, self.target.pointer(at + lane)) }
+                }
+            }
+        }
+    }
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> GradientStage<'_, P, M, N> {
+    /// # Safety
+    /// `target` is valid for a vector at each of the N^2 positions.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn transform<S: Simd>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+        let mut half = [[s.zero(); M]; N];
+        for j in 0..M {
+            let mut column = [s.zero(); M];
+            for i in 0..M {
+                // SAFETY: what does not exist is not read.
+                column[i] = unsafe { tile.load::<S, false>(s, i, j) };
+            }
+            let column = P::gradient(s, column);
+            for i in 0..N {
+                half[i][j] = column[i];
+            }
+        }
+        for i in 0..N {
+            let row = P::gradient(s, half[i]);
+            for j in 0..N {
+                // SAFETY: the caller vouches for every position.
+                unsafe { s.store(target.add((i * N + j) * self.shape.position), row[j]) }
+            }
+        }
     }
 }
 

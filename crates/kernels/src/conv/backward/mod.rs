@@ -1,0 +1,21 @@
+//! The gradients of a convolution: by its input ([`ConvBackwardData`]) and by its weights
+//! ([`ConvBackwardWeights`]).
+//!
+//! With `y[n, o, p] = sum over i, u of w[o, i, u] x[n, i, p s - padding + u d]` (one axis shown),
+//!
+//! ```text
+//! dx[n, i, a] = sum over o, u with a = p s - padding + u d of w[o, i, u] dy[n, o, p]
+//! dw[o, i, u] = sum over n, p of dy[n, o, p] x[n, i, p s - padding + u d]
+//! ```
+
+mod data;
+mod direct;
+mod outer;
+mod phases;
+mod weights;
+
+pub use data::{ConvBackwardData, DataWeights};
+pub use weights::ConvBackwardWeights;
+
+pub(super) use outer::{Outer, run_outer};
+pub(super) use weights::{PanelSums, PartialSums};

@@ -1,0 +1,271 @@
+//! The gradient by the input at strides above 1, class by class of its pixels.
+//!
+//! On one axis, pixel `a` of `dx` is reached from pixel `p` of `dy` by tap `u` where
+//! `a + padding = p stride + u dilation`. Write `a + padding = m stride + r` with `r < stride`: the taps
+//! that reach the class `r` are those with `u dilation = r` modulo the stride, and they read
+//! `p = m - (u dilation - r) / stride`. Within a class, neighbours in `m` are neighbours in `p`: a
+//! convolution at stride 1 whose outputs lie `stride` pixels apart.
+
+use std::ops::Range;
+
+use crate::conv::ConvShape;
+use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Cpu, KernelError, Layout, Pool, convert};
+
+/// Products that a micro-kernel adds up in registers at a time, see `CHUNK` in `direct`.
+const CHUNK: usize = 16;
+
+/// Pixels of a class in a band, see `BAND` in `direct`.
+const BAND: usize = 256;
+
+/// Tasks to aim for, see `TASKS` in `direct`.
+const TASKS: usize = 32;
+
+/// All classes of a convolution's input pixels.
+#[derive(Clone, Debug)]
+pub(super) struct Phases {
+    shape: ConvShape,
+    dy: Layout,
+    dx: Layout,
+    /// `dy` as it is read: with a border as wide as the taps reach.
+    source: Layout,
+    classes: Vec<Class>,
+}
+
+/// The pixels of `dx` with the same rest on both axes.
+#[derive(Clone, Debug)]
+struct Class {
+    /// On each axis, the values of `m`.
+    range: [Range<usize>; 2],
+    rest: [usize; 2],
+    /// The taps that reach the class, as indices into the kernel.
+    taps: Vec<usize>,
+    /// Where each (channel block of `dy`, tap) lies from the first of them, which is at `lead` before `m`.
+    offsets: Vec<usize>,
+    lead: [usize; 2],
+    /// Rows of `m` in a band.
+    rows: usize,
+}
+
+/// What an axis contributes to a class.
+struct Axis {
+    range: Range<usize>,
+    /// The taps, and how far before `m` each reads.
+    taps: Vec<(usize, usize)>,
+}
+
+impl Axis {
+    fn new(shape: &ConvShape, axis: usize, rest: usize) -> Self {
+        let (stride, dilation, padding) = (shape.stride[axis], shape.dilation[axis], shape.padding[axis]);
+        // m stride + rest lies in padding..padding + size.
+        let from = |first: usize| first.saturating_sub(rest).div_ceil(stride);
+        let reaching = |&u: &usize| u * dilation % stride == rest;
+        let taps = (0..shape.kernel[axis]).filter(reaching).map(|u| (u, u * dilation / stride)).collect();
+        Self { range: from(padding)..from(padding + shape.size[axis]), taps }
+    }
+}
+
+impl Phases {
+    pub(super) fn new(shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
+        if [&dy, &dx].iter().any(|layout| layout.block() != BLOCK) {
+            let reason = format!("reads and writes blocked maps, not {dy:?} and {dx:?}");
+            return Err(KernelError::Shape { what: "the gradient by the input".into(), reason });
+        }
+        let axes = [0, 1].map(|axis| {
+            let of = |rest| Axis::new(&shape, axis, rest);
+            (0..shape.stride[axis]).map(of).collect::<Vec<_>>()
+        });
+        // The furthest that any tap reads before the first pixel of dy, and after the last.
+        let beyond = axes.iter().enumerate().flat_map(|(axis, all)| {
+            let size = if axis == 0 { dy.height() } else { dy.width() };
+            all.iter().flat_map(move |one| {
+                one.taps.iter().map(move |&(_, before)| {
+                    before.saturating_sub(one.range.start).max((one.range.end).saturating_sub(before + size))
+                })
+            })
+        });
+        let border = beyond.max().unwrap_or(0);
+        let source = if dy.border() >= border { dy } else { dy.with_border(border)? };
+        let rests = (0..shape.stride[0]).flat_map(|y| (0..shape.stride[1]).map(move |x| [y, x]));
+        let classes = rests
+            .map(|rest| Class::new(&shape, &source, rest, [&axes[0][rest[0]], &axes[1][rest[1]]]))
+            .filter(|class| class.range.iter().all(|range| !range.is_empty()))
+            .collect();
+        Ok(Self { shape, dy, dx, source, classes })
+    }
+
+    /// Room for the weights of every class, in panels of `width` blocks.
+    pub(super) fn panels(&self, width: usize) -> Vec<Panels> {
+        let shape = &self.shape;
+        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+        let width = if shape.groups > 1 { 1 } else { width };
+        let panels = |class: &Class| {
+            let taps = class.taps.len();
+            Panels::zeroed(self.dx.blocks(), width, BLOCK, |block, blocks| {
+                let last = ((block + blocks) * BLOCK).min(shape.in_channels) - 1;
+                let channels = block * BLOCK / ins * outs..(last / ins + 1) * outs;
+                channels.start / BLOCK * taps..channels.end.div_ceil(BLOCK) * taps
+            })
+        };
+        self.classes.iter().map(panels).collect()
+    }
+
+    /// Packs `weights`, as many as the shape says.
+    pub(super) fn pack(&self, pool: &Pool, weights: &[f32], panels: &mut [Panels]) {
+        let shape = &self.shape;
+        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+        for (class, panels) in self.classes.iter().zip(panels) {
+            let taps = class.taps.len();
+            panels.fill(pool, |channel, entry, k| {
+                let out = entry / taps * BLOCK + k;
+                if channel >= shape.in_channels || out >= shape.out_channels || out / outs != channel / ins {
+                    return 0.0;
+                }
+                weights[(out * ins + channel % ins) * shape.taps() + class.taps[entry % taps]]
+            });
+        }
+    }
+
+    /// Floats of the copy of `dy` with a border.
+    pub(super) fn scratch(&self) -> usize {
+        if self.source == self.dy { 0 } else { self.source.len() }
+    }
+
+    /// Computes `dx`; lengths have been checked.
+    pub(super) fn run(
+        &self,
+        cpu: &Cpu,
+        dy: &[f32],
+        panels: &[Panels],
+        finish: &Finish<'_>,
+        dx: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let copy = &mut scratch[..self.scratch()];
+        let dy = if copy.is_empty() {
+            dy
+        } else {
+            let copied = convert(cpu, dy, self.dy, copy, self.source);
+            copied.expect("the maps are the same and the lengths were checked");
+            copy
+        };
+        let output = Parts::new(dx);
+        for (class, panels) in self.classes.iter().zip(panels) {
+            let bands = self.shape.batch * class.range[0].len().div_ceil(class.rows);
+            let groups = TASKS.div_ceil(bands).min(panels.list.len());
+            cpu.pool().for_each(bands * groups, |task, _| {
+                let (band, group) = (task / groups, task % groups);
+                let share = |i: usize| i * panels.list.len() / groups;
+                let panels_of = share(group)..share(group + 1);
+                cpu.isa().run(Band { phases: self, class, dy, panels, panels_of, finish, output, band });
+            });
+        }
+        cpu.pool().for_each(self.dx.batch() * self.dx.blocks(), |plane, _| {
+            let (n, block) = (plane / self.dx.blocks(), plane % self.dx.blocks());
+            // SAFETY: the classes write no border, and every plane's is cleared once.
+            unsafe { self.dx.clear_border(output, n, block, 0..self.dx.height()) }
+        });
+    }
+}
+
+impl Class {
+    fn new(shape: &ConvShape, source: &Layout, rest: [usize; 2], axes: [&Axis; 2]) -> Self {
+        let lead = axes.map(|axis| axis.taps.iter().map(|&(_, before)| before).max().unwrap_or(0));
+        let reads: Vec<_> =
+            axes[0].taps.iter().flat_map(|&y| axes[1].taps.iter().map(move |&x| (y, x))).collect();
+        let offset = |block: usize, (y, x): (usize, usize)| {
+            block * source.plane() + (lead[0] - y) * source.row() + (lead[1] - x) * BLOCK
+        };
+        let per_block = |block| reads.iter().map(move |&((_, y), (_, x))| offset(block, (y, x)));
+        Self {
+            range: axes.map(|axis| axis.range.clone()),
+            rest,
+            taps: reads.iter().map(|&((y, _), (x, _))| y * shape.kernel[1] + x).collect(),
+            offsets: (0..source.blocks()).flat_map(per_block).collect(),
+            lead,
+            rows: (BAND / axes[1].range.len().max(1)).max(1),
+        }
+    }
+}
+
+/// A band of rows of one class and one image, for a range of panels.
+struct Band<'a> {
+    phases: &'a Phases,
+    class: &'a Class,
+    dy: &'a [f32],
+    panels: &'a Panels,
+    panels_of: Range<usize>,
+    finish: &'a Finish<'a>,
+    output: Parts<'a>,
+    band: usize,
+}
+
+impl Kernel for Band<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let class = self.class;
+        let bands = class.range[0].len().div_ceil(class.rows);
+        let (n, first) = (self.band / bands, class.range[0].start + self.band % bands * class.rows);
+        let rows = first..(first + class.rows).min(class.range[0].end);
+        let panels = &self.panels.list[self.panels_of.clone()];
+        let longest = panels.iter().map(|panel| panel.entries).max().unwrap_or(0);
+        let chunks = longest.div_ceil(CHUNK).max(1);
+        for chunk in 0..chunks {
+            for panel in panels {
+                let entries = chunk * panel.entries / chunks..(chunk + 1) * panel.entries / chunks;
+                for m in rows.clone() {
+                    let strip = self.strip(n, m, panel, entries.clone(), chunk, chunks);
+                    // SAFETY: the pixels of a class, and the rows and channels of a task, are its own.
+                    unsafe { run_strip(s, &strip) }
+                }
+            }
+        }
+    }
+}
+
+impl Band<'_> {
+    fn strip(
+        &self,
+        n: usize,
+        m: usize,
+        panel: &crate::gemm::Panel,
+        entries: Range<usize>,
+        chunk: usize,
+        chunks: usize,
+    ) -> Strip<'_> {
+        let Phases { shape, source, dx, .. } = self.phases;
+        let class = self.class;
+        let columns = &class.range[1];
+        // Pixel a = m stride + rest - padding of dx.
+        let pixel = |m: usize, axis: usize| m * shape.stride[axis] + class.rest[axis] - shape.padding[axis];
+        let (y, x) = (pixel(m, 0), pixel(columns.start, 1));
+        let at = |m: usize, lead: usize| m + source.border() - lead;
+        let origin = n * source.image()
+            + at(m, class.lead[0]) * source.row()
+            + at(columns.start, class.lead[1]) * BLOCK;
+        let offsets = &class.offsets[panel.first..][entries.clone()];
+        let residual_at = self.finish.residual_at(n, panel.block, y, x);
+        let place = Place { channel: panel.block * BLOCK, residual_at, band: 0 };
+        Strip {
+            input: self.dy,
+            origin: if offsets.is_empty() { 0 } else { origin },
+            row_stride: if offsets.is_empty() { 0 } else { BLOCK },
+            rows: columns.len(),
+            offsets,
+            reach: offsets.iter().copied().max().unwrap_or(0),
+            depth: BLOCK,
+            weights: self.panels.of(panel, entries),
+            output: self.output,
+            at: dx.index(n, panel.block, y, x),
+            block_stride: dx.plane(),
+            step: shape.stride[1] * BLOCK,
+            blocks: panel.blocks,
+            add: chunk > 0,
+            finish: (chunk + 1 == chunks).then_some((self.finish, place)),
+        }
+    }
+}
