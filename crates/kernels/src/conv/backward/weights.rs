@@ -222,25 +222,46 @@ impl ConvBackwardWeights {
         Ok(())
     }
 
-    /// Adds up the bands, in their order, into `dw`.
-    fn gather(&self, cpu: &Cpu, partial: &[f32], dw: &mut [f32]) {
-        let (shape, depth) = (&self.shape, self.x.block());
+    /// Adds up the bands, in their order, into `dw`: a panel and an input block at a time, whose sums stay
+    /// in the level 1 cache while they are read channel by channel.
+    fn gather(&self, cpu: &Cpu, partial: &mut [f32], dw: &mut [f32]) {
+        let (shape, depth, taps) = (&self.shape, self.x.block(), self.shape.taps());
         let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
-        let dw = Parts::new(dw);
-        cpu.pool().for_each(shape.out_channels, |channel, _| {
-            let panel = channel / BLOCK / self.sums.panels[0].blocks.len();
-            let panel = &self.sums.panels[panel];
-            let (width, lane) = (panel.blocks.len() * BLOCK, channel - panel.blocks.start * BLOCK);
-            let len = ins * shape.taps();
-            // SAFETY: every output channel has a part of its own.
-            let dw = unsafe { dw.part(channel * len..(channel + 1) * len) };
-            for (i, dw) in dw.chunks_exact_mut(shape.taps()).enumerate() {
-                let from = channel / outs * ins + i;
-                for (tap, dw) in dw.iter_mut().enumerate() {
-                    let at =
-                        panel.index(from / depth, tap, shape.taps(), depth) + from % depth * width + lane;
-                    let bands = partial.chunks_exact(self.sums.band);
-                    *dw = bands.map(|band| f64::from(band[at])).sum::<f64>() as f32;
+        let (partial, dw) = (Parts::new(partial), Parts::new(dw));
+        let panels = &self.sums.panels;
+        let most = panels.iter().map(|panel| panel.reads.len()).max().unwrap_or(0);
+        cpu.pool().for_each(panels.len() * most, |task, _| {
+            let (panel, block) = (&panels[task / most], task % most);
+            if block >= panel.reads.len() {
+                return;
+            }
+            let block = panel.reads.start + block;
+            let (width, at) = (panel.blocks.len() * BLOCK, panel.index(block, 0, taps, depth));
+            // SAFETY: every task has a panel's sums of an input block for itself, in all bands.
+            let band = |band: usize| unsafe {
+                let at = band * self.sums.band + at;
+                partial.part(at..at + taps * depth * width)
+            };
+            let sums = band(0);
+            for other in 1..self.sums.bands {
+                sums.iter_mut().zip(band(other)).for_each(|(sum, other)| *sum += *other);
+            }
+            let first = panel.blocks.start * BLOCK;
+            for channel in first..(first + width).min(shape.out_channels) {
+                // The channels of the block that are of this channel's group.
+                let group = channel / outs * ins;
+                let from = (block * depth).max(group)..((block + 1) * depth).min(group + ins);
+                if from.is_empty() {
+                    continue;
+                }
+                let start = (channel * ins + from.start - group) * taps;
+                // SAFETY: every output channel's part for an input block is one task's.
+                let dw = unsafe { dw.part(start..start + from.len() * taps) };
+                let sums = &sums[(from.start - block * depth) * width + channel - first..];
+                for (i, dw) in dw.chunks_exact_mut(taps).enumerate() {
+                    for (tap, dw) in dw.iter_mut().enumerate() {
+                        *dw = sums[(tap * depth + i) * width];
+                    }
                 }
             }
         });
