@@ -170,6 +170,12 @@ impl Layout {
         }
     }
 
+    /// Floats of two vectors with a value for every channel, in whole blocks: the workspace of
+    /// [`norm::apply`](crate::norm::apply).
+    pub fn vectors(&self) -> usize {
+        2 * self.blocks() * BLOCK
+    }
+
     /// Whether `values` is as long as this layout says.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod error;
 mod gemm;
 mod layout;
 mod memory;
+pub mod norm;
 mod peak;
 mod simd;
 mod threads;

@@ -46,6 +46,7 @@ impl Simd for Avx2 {
         fnma(a, b, c) => _mm256_fnmadd_ps(a, b, c);
         // The second operand comes back where either is a NaN.
         relu(v) => _mm256_max_ps(_mm256_setzero_ps(), v);
+        gate(v, output) => _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(output, _mm256_setzero_ps()), v);
     }
 
     #[inline(always)]

@@ -49,6 +49,8 @@ impl Simd for Avx512 {
         fnma(a, b, c) => _mm512_fnmadd_ps(a, b, c);
         // The second operand comes back where either is a NaN.
         relu(v) => _mm512_max_ps(_mm512_setzero_ps(), v);
+        gate(v, output) => _mm512_maskz_mov_ps(
+            _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(output, _mm512_setzero_ps()), v);
     }
 
     #[inline(always)]

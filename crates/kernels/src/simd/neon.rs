@@ -46,6 +46,7 @@ impl Simd for Neon {
         fnma(a, b, c) => vfmsq_f32(c, a, b);
         // FMAX gives a NaN where either operand is one.
         relu(v) => vmaxq_f32(v, vdupq_n_f32(0.0));
+        gate(v, output) => vbslq_f32(vcleq_f32(output, vdupq_n_f32(0.0)), vdupq_n_f32(0.0), v);
     }
 
     #[inline(always)]

@@ -62,6 +62,11 @@ impl<const L: usize> Simd for Portable<L> {
     }
 
     #[inline(always)]
+    fn gate(self, v: [f32; L], output: [f32; L]) -> [f32; L] {
+        from_fn(|i| if output[i] <= 0.0 { 0.0 } else { v[i] })
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> [f32; L] {
         // SAFETY: the caller vouches for `L` floats; an array of floats has their alignment.
         unsafe { p.cast::<[f32; L]>().read() }

@@ -19,6 +19,7 @@ enum Op {
     Fma,
     Fnma,
     Relu,
+    Gate,
 }
 
 struct Apply<'a> {
@@ -43,6 +44,7 @@ impl Kernel for Apply<'_> {
                 Op::Fma => s.fma(a, b, c),
                 Op::Fnma => s.fnma(a, b, c),
                 Op::Relu => s.relu(a),
+                Op::Gate => s.gate(b, a),
             };
             write(s, self.y, at, v);
         }
@@ -59,6 +61,8 @@ fn expected(op: Op, a: f32, b: f32, c: f32) -> f32 {
         Op::Fnma => c - a * b,
         Op::Relu if a < 0.0 => 0.0,
         Op::Relu => a,
+        Op::Gate if a <= 0.0 => 0.0,
+        Op::Gate => b,
     };
     value as f32
 }
@@ -69,7 +73,7 @@ fn operations_are_scalar_arithmetic_in_every_lane() {
     let of = |shift: usize| (0..64).map(|i| values[(i * shift + i / 8) % 8]).collect::<Vec<f32>>();
     let (a, b, c) = (of(1), of(3), of(5));
     for isa in Isa::available() {
-        for op in [Op::Add, Op::Sub, Op::Mul, Op::Fma, Op::Fnma, Op::Relu] {
+        for op in [Op::Add, Op::Sub, Op::Mul, Op::Fma, Op::Fnma, Op::Relu, Op::Gate] {
             let mut y = vec![7.0; 64];
             isa.run(Apply { op, a: &a, b: &b, c: &c, y: &mut y });
             for i in 0..64 {

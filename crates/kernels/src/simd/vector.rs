@@ -53,6 +53,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `max(v, 0)`; a NaN stays a NaN.
     fn relu(self, v: Self::V) -> Self::V;
 
+    /// 0 where `output <= 0`, else `v`: the gradient of a ReLU. A NaN in `output` lets `v` pass.
+    fn gate(self, v: Self::V, output: Self::V) -> Self::V;
+
     /// Reads `LANES` floats, at any alignment.
     ///
     /// # Safety

@@ -43,7 +43,7 @@ pub struct ConvBackwardData {
 enum Way {
     /// As a convolution of `dy`.
     Conv(Box<Conv>),
-    Phases(Phases),
+    Phases(Box<Phases>),
 }
 
 /// Weights packed for one [`ConvBackwardData`].
@@ -97,7 +97,9 @@ impl ConvBackwardData {
         let turned = shape.turned();
         let way = match turned {
             Some(turned) => Way::Conv(Box::new(Conv::with_algorithm(cpu, turned, dy, dx, choice.algorithm)?)),
-            None if choice.algorithm == Algorithm::Direct => Way::Phases(Phases::new(shape, dy, dx)?),
+            None if choice.algorithm == Algorithm::Direct => {
+                Way::Phases(Box::new(Phases::new(shape, dy, dx)?))
+            }
             None => {
                 let reason = "by the input, it needs stride 1 and a padding below the kernel's reach".into();
                 return Err(KernelError::Shape { what: choice.algorithm.to_string(), reason });

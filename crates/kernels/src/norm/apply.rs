@@ -1,0 +1,105 @@
+//! `y = act(scale x + shift + residual)` over whole maps.
+
+use super::{Bands, Place, same_blocked};
+use crate::gemm::{Epilogue, Finish, Place as At};
+use crate::layout::check_length;
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Cpu, KernelError, Layout};
+
+/// Pixels that are computed together.
+const TILE: usize = 4;
+
+/// Computes `y = act(scale x + shift + residual)` in one pass, all of it: its border and the lanes past
+/// the last channel become 0. With the vectors of [`BatchStatistics::fold`](super::BatchStatistics::fold)
+/// it is a batch normalisation, with neither it is a residual block's sum and ReLU.
+///
+/// The workspace holds at least [`Layout::vectors`] floats.
+///
+/// # Errors
+/// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
+/// are not blocked or not the same.
+pub fn apply(
+    cpu: &Cpu,
+    (x, from): (&[f32], Layout),
+    epilogue: &Epilogue<'_>,
+    (y, to): (&mut [f32], Layout),
+    workspace: &mut [f32],
+) -> Result<(), KernelError> {
+    same_blocked("a normalisation", &from, &to)?;
+    from.check("the input", x.len())?;
+    to.check("the output", y.len())?;
+    if workspace.len() < to.vectors() {
+        check_length("the workspace", to.vectors(), workspace.len())?;
+    }
+    let finish = epilogue.prepare(&to, &mut workspace[..to.vectors()], None)?;
+    let (bands, y) = (Bands::new(&to), Parts::new(y));
+    cpu.pool().for_each(bands.count(), |band, _| {
+        let place = bands.place(band);
+        cpu.isa().run(Rows { x, from: &from, finish: &finish, y, to: &to, place: &place });
+        // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
+        unsafe { to.clear_border(y, place.n, place.block, place.rows) }
+    });
+    Ok(())
+}
+
+/// A band of rows.
+struct Rows<'a> {
+    x: &'a [f32],
+    from: &'a Layout,
+    finish: &'a Finish<'a>,
+    y: Parts<'a>,
+    to: &'a Layout,
+    place: &'a Place,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Place { n, block, ref rows } = *self.place;
+        let width = self.to.width();
+        for row in rows.clone() {
+            let at = At {
+                channel: block * BLOCK,
+                residual_at: self.finish.residual_at(n, block, row, 0),
+                band: 0,
+            };
+            self.finish.check(&at, width, 1);
+            let (x, y) = (self.from.index(n, block, row, 0), self.to.index(n, block, row, 0));
+            assert!(x + width * BLOCK <= self.x.len() && y + width * BLOCK <= self.y.len());
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                let at = At { channel: at.channel + lane, residual_at: at.residual_at + lane, band: 0 };
+                let whole = width / TILE * TILE;
+                for pixel in (0..whole).step_by(TILE) {
+                    // SAFETY: the row was checked to lie in all maps.
+                    unsafe { self.pixels::<S, TILE>(s, x + lane, y + lane, &at, pixel) }
+                }
+                for pixel in whole..width {
+                    // SAFETY: as above.
+                    unsafe { self.pixels::<S, 1>(s, x + lane, y + lane, &at, pixel) }
+                }
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// `COUNT` pixels of a row from `pixel` on.
+    ///
+    /// # Safety
+    /// They lie in the input, the output and the residual, and nothing else touches them in the output.
+    #[inline(always)]
+    unsafe fn pixels<S: Simd, const COUNT: usize>(&self, s: S, x: usize, y: usize, at: &At, pixel: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            let load = |i: usize| [s.load(self.x.as_ptr().add(x + (pixel + i) * BLOCK))];
+            let mut tile: [[S::V; 1]; COUNT] = std::array::from_fn(load);
+            self.finish.apply(s, at, pixel, BLOCK, &mut tile);
+            for (i, [value]) in tile.into_iter().enumerate() {
+                s.store(self.y.pointer(y + (pixel + i) * BLOCK), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Mean and variance of a batch, and their running values.
+
+use super::Bands;
+use crate::layout::check_length;
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Cpu, KernelError, Layout, Sums};
+
+/// The mean and the biased variance of each channel over all images and pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchStatistics {
+    /// Images times pixels.
+    pub count: usize,
+    /// `sum x / count`
+    pub mean: Vec<f32>,
+    /// `sum (x - mean)^2 / count`
+    pub variance: Vec<f32>,
+}
+
+impl BatchStatistics {
+    /// Zeros for maps that lie as `maps` says.
+    pub fn zeroed(maps: &Layout) -> Self {
+        let count = maps.batch() * maps.height() * maps.width();
+        let channels = maps.channels();
+        Self { count, mean: vec![0.0; channels], variance: vec![0.0; channels] }
+    }
+
+    /// From what a convolution left of its output: `var = sum x^2 / count - mean^2`, not below 0.
+    ///
+    /// In float64, but the sums are float32: where a channel's mean is more than 1,000 times its standard
+    /// deviation, [`statistics`] keeps digits that this loses.
+    ///
+    /// # Errors
+    /// [`KernelError::Length`] where the sums are of another number of channels.
+    pub fn set_from_sums(&mut self, sums: &Sums<'_>) -> Result<(), KernelError> {
+        check_length("the sums", self.mean.len(), sums.sum.len())?;
+        check_length("the sums of squares", self.mean.len(), sums.squares.len())?;
+        let count = self.count as f64;
+        for (channel, (&sum, &squares)) in sums.sum.iter().zip(&*sums.squares).enumerate() {
+            let mean = f64::from(sum) / count;
+            let variance = f64::from(squares) / count - mean * mean;
+            self.mean[channel] = mean as f32;
+            // A NaN stays one.
+            self.variance[channel] = if variance < 0.0 { 0.0 } else { variance as f32 };
+        }
+        Ok(())
+    }
+
+    /// `scale = gamma / sqrt(var + eps)` and `shift = beta - mean scale`: what normalises, scales and
+    /// shifts in one multiply-add.
+    ///
+    /// # Errors
+    /// [`KernelError::Length`] where a slice has not one value for every channel.
+    pub fn fold(
+        &self,
+        [gamma, beta]: [&[f32]; 2],
+        eps: f32,
+        [scale, shift]: [&mut [f32]; 2],
+    ) -> Result<(), KernelError> {
+        for values in [gamma, beta, scale, shift] {
+            check_length("the scale and shift of a normalisation", self.mean.len(), values.len())?;
+        }
+        for channel in 0..self.mean.len() {
+            let factor =
+                f64::from(gamma[channel]) / (f64::from(self.variance[channel]) + f64::from(eps)).sqrt();
+            scale[channel] = factor as f32;
+            shift[channel] = (f64::from(beta[channel]) - f64::from(self.mean[channel]) * factor) as f32;
+        }
+        Ok(())
+    }
+
+    /// Moves the running values by PyTorch's rule: `running += momentum (batch - running)`, with the
+    /// unbiased variance, `count / (count - 1)` times the biased; a batch of one value leaves it at that.
+    ///
+    /// # Errors
+    /// [`KernelError::Length`] where a slice has not one value for every channel.
+    pub fn update(&self, momentum: f32, [mean, variance]: [&mut [f32]; 2]) -> Result<(), KernelError> {
+        check_length("the running mean", self.mean.len(), mean.len())?;
+        check_length("the running variance", self.mean.len(), variance.len())?;
+        let unbiased = self.count as f32 / (self.count.max(2) - 1) as f32;
+        let toward = |running: &mut f32, batch: f32| *running += momentum * (batch - *running);
+        mean.iter_mut().zip(&self.mean).for_each(|(running, &batch)| toward(running, batch));
+        let pairs = variance.iter_mut().zip(&self.variance);
+        pairs.for_each(|(running, &batch)| toward(running, batch * unbiased));
+        Ok(())
+    }
+}
+
+/// Computes the statistics of `x`, which is blocked, in one pass; `workspace` holds at least
+/// [`BatchStatistics::workspace`] floats.
+///
+/// Every band of rows is summed around its own first pixel, and the bands are put together in float64 by
+/// Chan, Golub and LeVeque's update (1983): a mean far from zero costs no digits.
+///
+/// # Errors
+/// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
+/// are not blocked.
+pub fn statistics(
+    cpu: &Cpu,
+    x: &[f32],
+    maps: Layout,
+    into: &mut BatchStatistics,
+    workspace: &mut [f32],
+) -> Result<(), KernelError> {
+    super::same_blocked("the statistics of a batch", &maps, &maps)?;
+    maps.check("the input", x.len())?;
+    check_length("the statistics", maps.channels(), into.mean.len())?;
+    let bands = Bands::new(&maps);
+    let needed = 3 * BLOCK * bands.count();
+    if workspace.len() < needed {
+        check_length("the workspace", needed, workspace.len())?;
+    }
+    let workspace = &mut workspace[..needed];
+    let target = Parts::new(workspace);
+    cpu.pool().for_each(bands.count(), |band, _| {
+        // SAFETY: every band has a part of its own.
+        let target = unsafe { target.part(3 * BLOCK * band..3 * BLOCK * (band + 1)) };
+        cpu.isa().run(Moments { x, maps: &maps, bands, band, target });
+    });
+    let per_block = |n: usize, block: usize| (n * maps.blocks() + block) * bands.per_plane;
+    for channel in 0..maps.channels() {
+        let (mut count, mut mean, mut around) = (0.0, 0.0, 0.0);
+        for n in 0..maps.batch() {
+            for part in 0..bands.per_plane {
+                let band = per_block(n, channel / BLOCK) + part;
+                let moments = &workspace[3 * BLOCK * band + channel % BLOCK..];
+                let [pivot, sum, squares] = [0, BLOCK, 2 * BLOCK].map(|at| f64::from(moments[at]));
+                let pixels = (bands.place(band).rows.len() * maps.width()) as f64;
+                let band_mean = pivot + sum / pixels;
+                let difference = band_mean - mean;
+                let total = count + pixels;
+                around += squares - sum * sum / pixels + difference * difference * count * pixels / total;
+                mean += difference * pixels / total;
+                count = total;
+            }
+        }
+        into.mean[channel] = mean as f32;
+        into.variance[channel] = if around < 0.0 { 0.0 } else { (around / count) as f32 };
+    }
+    into.count = maps.batch() * maps.height() * maps.width();
+    Ok(())
+}
+
+/// Floats of workspace that [`statistics`] and [`Backward`](super::Backward) need for `maps`.
+pub(super) fn workspace(maps: &Layout) -> usize {
+    3 * BLOCK * Bands::new(maps).count()
+}
+
+impl BatchStatistics {
+    /// Floats of workspace that [`statistics`] needs for maps that lie as `maps` says.
+    pub fn workspace(maps: &Layout) -> usize {
+        workspace(maps)
+    }
+}
+
+/// The first pixel of a band, and the sums of the distances from it and of their squares.
+struct Moments<'a> {
+    x: &'a [f32],
+    maps: &'a Layout,
+    bands: Bands,
+    band: usize,
+    target: &'a mut [f32],
+}
+
+impl Kernel for Moments<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let super::Place { n, block, rows } = self.bands.place(self.band);
+        let width = self.maps.width();
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            let pivot = s.read(self.x, self.maps.index(n, block, rows.start, 0) + lane);
+            let (mut sum, mut squares) = (s.zero(), s.zero());
+            for row in rows.clone() {
+                let at = self.maps.index(n, block, row, 0) + lane;
+                let x = &self.x[at..at + (width - 1) * BLOCK + S::LANES];
+                let (mut sums, mut parts) = ([s.zero(); 4], [s.zero(); 4]);
+                for pixel in 0..width {
+                    // SAFETY: the row was just sliced.
+                    let distance = s.sub(unsafe { s.load(x.as_ptr().add(pixel * BLOCK)) }, pivot);
+                    let i = pixel % 4;
+                    sums[i] = s.add(sums[i], distance);
+                    parts[i] = s.fma(distance, distance, parts[i]);
+                }
+                let total = |v: [S::V; 4]| s.add(s.add(v[0], v[1]), s.add(v[2], v[3]));
+                sum = s.add(sum, total(sums));
+                squares = s.add(squares, total(parts));
+            }
+            for (at, value) in [pivot, sum, squares].into_iter().enumerate() {
+                let target = &mut self.target[at * BLOCK + lane..][..S::LANES];
+                // SAFETY: just sliced to a vector's length.
+                unsafe { s.store(target.as_mut_ptr(), value) }
+            }
+        }
+    }
+}
