@@ -6,12 +6,17 @@
 
 mod conv;
 mod cpu;
+pub mod eltwise;
 mod error;
 mod gemm;
 mod layout;
+pub mod linear;
+pub mod loss;
 mod memory;
 pub mod norm;
+pub mod optim;
 mod peak;
+pub mod pool;
 mod simd;
 mod threads;
 

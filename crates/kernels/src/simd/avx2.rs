@@ -47,6 +47,9 @@ impl Simd for Avx2 {
         // The second operand comes back where either is a NaN.
         relu(v) => _mm256_max_ps(_mm256_setzero_ps(), v);
         gate(v, output) => _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(output, _mm256_setzero_ps()), v);
+        where_equal(v, a, b) => _mm256_and_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b), v);
+        where_above(v, w, a, b) => _mm256_blendv_ps(
+            w, v, _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)));
     }
 
     #[inline(always)]

@@ -51,6 +51,9 @@ impl Simd for Avx512 {
         relu(v) => _mm512_max_ps(_mm512_setzero_ps(), v);
         gate(v, output) => _mm512_maskz_mov_ps(
             _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(output, _mm512_setzero_ps()), v);
+        where_equal(v, a, b) => _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), v);
+        where_above(v, w, a, b) => _mm512_mask_mov_ps(
+            w, _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), v);
     }
 
     #[inline(always)]

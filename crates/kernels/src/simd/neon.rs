@@ -47,6 +47,9 @@ impl Simd for Neon {
         // FMAX gives a NaN where either operand is one.
         relu(v) => vmaxq_f32(v, vdupq_n_f32(0.0));
         gate(v, output) => vbslq_f32(vcleq_f32(output, vdupq_n_f32(0.0)), vdupq_n_f32(0.0), v);
+        where_equal(v, a, b) => vbslq_f32(vceqq_f32(a, b), v, vdupq_n_f32(0.0));
+        // A NaN is not equal to itself.
+        where_above(v, w, a, b) => vbslq_f32(vcgtq_f32(a, b), v, vbslq_f32(vceqq_f32(a, a), w, v));
     }
 
     #[inline(always)]

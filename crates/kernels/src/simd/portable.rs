@@ -67,6 +67,16 @@ impl<const L: usize> Simd for Portable<L> {
     }
 
     #[inline(always)]
+    fn where_equal(self, v: [f32; L], a: [f32; L], b: [f32; L]) -> [f32; L] {
+        from_fn(|i| if a[i] == b[i] { v[i] } else { 0.0 })
+    }
+
+    #[inline(always)]
+    fn where_above(self, v: [f32; L], w: [f32; L], a: [f32; L], b: [f32; L]) -> [f32; L] {
+        from_fn(|i| if a[i] > b[i] || a[i].is_nan() { v[i] } else { w[i] })
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> [f32; L] {
         // SAFETY: the caller vouches for `L` floats; an array of floats has their alignment.
         unsafe { p.cast::<[f32; L]>().read() }

@@ -20,6 +20,8 @@ enum Op {
     Fnma,
     Relu,
     Gate,
+    WhereEqual,
+    WhereAbove,
 }
 
 struct Apply<'a> {
@@ -45,6 +47,8 @@ impl Kernel for Apply<'_> {
                 Op::Fnma => s.fnma(a, b, c),
                 Op::Relu => s.relu(a),
                 Op::Gate => s.gate(b, a),
+                Op::WhereEqual => s.where_equal(c, a, b),
+                Op::WhereAbove => s.where_above(c, b, a, b),
             };
             write(s, self.y, at, v);
         }
@@ -63,6 +67,10 @@ fn expected(op: Op, a: f32, b: f32, c: f32) -> f32 {
         Op::Relu => a,
         Op::Gate if a <= 0.0 => 0.0,
         Op::Gate => b,
+        Op::WhereEqual if a == b => c,
+        Op::WhereEqual => 0.0,
+        Op::WhereAbove if a > b || a.is_nan() => c,
+        Op::WhereAbove => b,
     };
     value as f32
 }
@@ -73,7 +81,18 @@ fn operations_are_scalar_arithmetic_in_every_lane() {
     let of = |shift: usize| (0..64).map(|i| values[(i * shift + i / 8) % 8]).collect::<Vec<f32>>();
     let (a, b, c) = (of(1), of(3), of(5));
     for isa in Isa::available() {
-        for op in [Op::Add, Op::Sub, Op::Mul, Op::Fma, Op::Fnma, Op::Relu, Op::Gate] {
+        let operations = [
+            Op::Add,
+            Op::Sub,
+            Op::Mul,
+            Op::Fma,
+            Op::Fnma,
+            Op::Relu,
+            Op::Gate,
+            Op::WhereEqual,
+            Op::WhereAbove,
+        ];
+        for op in operations {
             let mut y = vec![7.0; 64];
             isa.run(Apply { op, a: &a, b: &b, c: &c, y: &mut y });
             for i in 0..64 {

@@ -56,6 +56,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// 0 where `output <= 0`, else `v`: the gradient of a ReLU. A NaN in `output` lets `v` pass.
     fn gate(self, v: Self::V, output: Self::V) -> Self::V;
 
+    /// `v` where `a == b`, else 0.
+    fn where_equal(self, v: Self::V, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `v` where `a > b` or `a` is a NaN, else `w`.
+    fn where_above(self, v: Self::V, w: Self::V, a: Self::V, b: Self::V) -> Self::V;
+
     /// Reads `LANES` floats, at any alignment.
     ///
     /// # Safety

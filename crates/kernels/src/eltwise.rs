@@ -1,0 +1,133 @@
+//! Element by element: the gate of squeeze-and-excitation (Hu et al. 2018), which scales every channel of
+//! every image.
+
+use crate::layout::check_length;
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Cpu, KernelError, Layout};
+
+/// `y[n, c, p] = x[n, c, p] s[n, c]`, with `s` `[batch, channels]`. The border and the lanes past the last
+/// channel become 0. With `dy` for `x` it is the gradient by `x`.
+///
+/// # Errors
+/// [`KernelError::Shape`] where the maps are not blocked or not the same, [`KernelError::Length`] where a
+/// slice is too short or too long.
+pub fn scale_channels(
+    cpu: &Cpu,
+    (x, from): (&[f32], Layout),
+    factors: &[f32],
+    (y, to): (&mut [f32], Layout),
+) -> Result<(), KernelError> {
+    check(&from, x.len(), &to, y.len(), factors.len())?;
+    let y = Parts::new(y);
+    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
+        let (n, block) = (plane / to.blocks(), plane % to.blocks());
+        let factors = lanes(factors, &to, n, block);
+        for row in 0..to.height() {
+            let (from, at) = (from.index(n, block, row, 0), to.index(n, block, row, 0));
+            let len = to.width() * BLOCK;
+            // SAFETY: every plane is one task's.
+            let y = unsafe { y.part(at..at + len) };
+            cpu.isa().run(Scale { x: &x[from..from + len], factors: &factors, y });
+        }
+        // SAFETY: as above.
+        unsafe { to.clear_border(y, n, block, 0..to.height()) }
+    });
+    Ok(())
+}
+
+/// The gradient of [`scale_channels`] by the factors: `ds[n, c] = sum over p of dy[n, c, p] x[n, c, p]`,
+/// rows in float32, their sums in float64.
+///
+/// # Errors
+/// As for [`scale_channels`].
+pub fn scale_channels_backward(
+    cpu: &Cpu,
+    (x, maps): (&[f32], Layout),
+    (dy, gradients): (&[f32], Layout),
+    ds: &mut [f32],
+) -> Result<(), KernelError> {
+    check(&maps, x.len(), &gradients, dy.len(), ds.len())?;
+    let (channels, ds) = (maps.channels(), Parts::new(ds));
+    cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, _| {
+        let (n, block) = (plane / maps.blocks(), plane % maps.blocks());
+        let mut totals = [0.0_f64; BLOCK];
+        let len = maps.width() * BLOCK;
+        for row in 0..maps.height() {
+            let x = &x[maps.index(n, block, row, 0)..][..len];
+            let dy = &dy[gradients.index(n, block, row, 0)..][..len];
+            let sums = cpu.isa().run(Products { x, dy });
+            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(sum));
+        }
+        let count = BLOCK.min(channels - block * BLOCK);
+        let at = n * channels + block * BLOCK;
+        // SAFETY: the channels of a plane are one task's.
+        let ds = unsafe { ds.part(at..at + count) };
+        ds.iter_mut().zip(totals).for_each(|(ds, total)| *ds = total as f32);
+    });
+    Ok(())
+}
+
+fn check(from: &Layout, x: usize, to: &Layout, y: usize, factors: usize) -> Result<(), KernelError> {
+    if !from.same_maps(to) || [from, to].iter().any(|layout| layout.block() != BLOCK) {
+        let reason = format!("{from:?} and {to:?} are not the same blocked maps");
+        return Err(KernelError::Shape { what: "the scaling of channels".into(), reason });
+    }
+    from.check("the input", x)?;
+    to.check("the output", y)?;
+    check_length("the factors", to.batch() * to.channels(), factors)
+}
+
+/// The factors of a block, 0 past the last channel.
+fn lanes(factors: &[f32], maps: &Layout, n: usize, block: usize) -> [f32; BLOCK] {
+    let mut lanes = [0.0; BLOCK];
+    let count = BLOCK.min(maps.channels() - block * BLOCK);
+    lanes[..count].copy_from_slice(&factors[n * maps.channels() + block * BLOCK..][..count]);
+    lanes
+}
+
+/// One row.
+struct Scale<'a> {
+    x: &'a [f32],
+    factors: &'a [f32; BLOCK],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (x, y) in self.x.chunks_exact(BLOCK).zip(self.y.chunks_exact_mut(BLOCK)) {
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                let product = s.mul(s.read(x, lane), s.read(self.factors, lane));
+                // SAFETY: a vector from `lane` on ends at the block's end or before.
+                unsafe { s.store(y[lane..].as_mut_ptr(), product) }
+            }
+        }
+    }
+}
+
+/// The sums of one row's products.
+struct Products<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+}
+
+impl Kernel for Products<'_> {
+    type Output = [f32; BLOCK];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> [f32; BLOCK] {
+        let mut sums = [0.0; BLOCK];
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            let mut sum = s.zero();
+            for (x, dy) in self.x.chunks_exact(BLOCK).zip(self.dy.chunks_exact(BLOCK)) {
+                sum = s.fma(s.read(x, lane), s.read(dy, lane), sum);
+            }
+            // SAFETY: as in `Scale`.
+            unsafe { s.store(sums[lane..].as_mut_ptr(), sum) }
+        }
+        sums
+    }
+}

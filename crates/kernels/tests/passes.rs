@@ -1,0 +1,337 @@
+//! Pooling, the linear layer, the loss, the optimisers and the scaling of channels, each against its
+//! definition in float64, on every instruction set that the machine has.
+
+use residual_kernels::eltwise::{scale_channels, scale_channels_backward};
+use residual_kernels::linear::Linear;
+use residual_kernels::loss::{Targets, cross_entropy};
+use residual_kernels::optim::{AdamW, Sgd};
+use residual_kernels::pool::{self, Pooling};
+use residual_kernels::{Cpu, Isa, KernelError, Layout, convert};
+use residual_testkit::naive::{noise, relative_error};
+
+/// Bound of the relative error, in the Euclidean norm.
+const BOUND: f64 = 1e-6;
+
+fn planar(layout: &Layout) -> Layout {
+    Layout::planar(layout.batch(), layout.channels(), layout.height(), layout.width()).unwrap()
+}
+
+fn laid(values: &[f32], to: Layout) -> Vec<f32> {
+    let mut laid = vec![f32::NAN; to.len()];
+    convert(&Cpu::new(1).unwrap(), values, planar(&to), &mut laid, to).unwrap();
+    laid
+}
+
+fn plain(values: &[f32], from: Layout) -> Vec<f32> {
+    let mut plain = vec![f32::NAN; planar(&from).len()];
+    convert(&Cpu::new(1).unwrap(), values, from, &mut plain, planar(&from)).unwrap();
+    let sum = |values: &[f32]| values.iter().map(|&v| f64::from(v).abs()).sum::<f64>();
+    assert!((sum(values) - sum(&plain)).abs() <= 1e-9 * sum(&plain), "border and spare lanes are zero");
+    plain
+}
+
+fn cpus() -> impl Iterator<Item = Cpu> {
+    Isa::available().into_iter().flat_map(|isa| [1, 3].map(|threads| Cpu::with_isa(isa, threads).unwrap()))
+}
+
+/// A pooling as PyTorch defines it: a kernel, stride and padding, or bins.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Windows { kernel: usize, stride: usize, padding: usize, count_padding: bool },
+    Adaptive { output: usize },
+}
+
+impl Kind {
+    fn pooling(self, size: [usize; 2]) -> Result<Pooling, KernelError> {
+        match self {
+            Self::Windows { kernel, stride, padding, count_padding } => {
+                let windows = Pooling::windows(size, [kernel; 2], [stride; 2], [padding; 2])?;
+                Ok(if count_padding { windows } else { windows.without_padding() })
+            }
+            Self::Adaptive { output } => Pooling::adaptive(size, [output; 2]),
+        }
+    }
+
+    /// The pixels of output pixel `i`, some of which may be outside, on an axis.
+    fn pixels(self, size: usize, i: usize) -> Vec<isize> {
+        match self {
+            Self::Windows { kernel, stride, padding, .. } => {
+                (0..kernel).map(|k| (i * stride + k) as isize - padding as isize).collect()
+            }
+            Self::Adaptive { output } => {
+                let (from, to) =
+                    (i as f64 * size as f64 / output as f64, (i + 1) as f64 * size as f64 / output as f64);
+                (from.floor() as isize..to.ceil() as isize).collect()
+            }
+        }
+    }
+
+    /// For each output pixel of a map: the input pixels inside, and the divisor.
+    fn windows(self, [h, w]: [usize; 2], [oh, ow]: [usize; 2]) -> Vec<(Vec<usize>, f64)> {
+        let mut all = Vec::new();
+        for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
+            let (ys, xs) = (self.pixels(h, oy), self.pixels(w, ox));
+            let inside = |p: isize, size: usize| (0..size as isize).contains(&p);
+            let mut pixels = Vec::new();
+            for &y in ys.iter().filter(|&&y| inside(y, h)) {
+                pixels.extend(xs.iter().filter(|&&x| inside(x, w)).map(|&x| y as usize * w + x as usize));
+            }
+            let counted = !matches!(self, Self::Windows { count_padding: false, .. });
+            let divisor = if counted { ys.len() * xs.len() } else { pixels.len() };
+            all.push((pixels, divisor as f64));
+        }
+        all
+    }
+}
+
+const KINDS: [Kind; 7] = [
+    Kind::Windows { kernel: 3, stride: 2, padding: 1, count_padding: true },
+    Kind::Windows { kernel: 2, stride: 2, padding: 0, count_padding: true },
+    Kind::Windows { kernel: 3, stride: 1, padding: 1, count_padding: false },
+    Kind::Windows { kernel: 1, stride: 3, padding: 0, count_padding: true },
+    Kind::Adaptive { output: 1 },
+    Kind::Adaptive { output: 3 },
+    Kind::Adaptive { output: 7 },
+];
+
+#[test]
+fn pooling_forward_and_backward() {
+    for (kind, channels, size) in KINDS
+        .into_iter()
+        .flat_map(|kind| [(1, [2, 3]), (3, [7, 5]), (17, [4, 9]), (33, [6, 6])].map(|(c, s)| (kind, c, s)))
+    {
+        let Ok(pooling) = kind.pooling(size) else { continue };
+        let [oh, ow] = pooling.output();
+        let input = Layout::blocked(2, channels, size[0], size[1]).unwrap().with_border(1).unwrap();
+        let output = Layout::blocked(2, channels, oh, ow).unwrap().with_border(2).unwrap();
+        // Few values, so that maxima are often tied.
+        let x: Vec<f32> = noise(1, planar(&input).len()).iter().map(|x| (2.0 * x).round()).collect();
+        let dy = noise(2, planar(&output).len());
+        let windows = kind.windows(size, [oh, ow]);
+        let (mut max, mut mean) = (Vec::new(), Vec::new());
+        let (mut by_max, mut by_mean) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        for (map, x) in x.chunks(size[0] * size[1]).enumerate() {
+            for (i, (pixels, divisor)) in windows.iter().enumerate() {
+                let first =
+                    pixels.iter().copied().reduce(|best, p| if x[p] > x[best] { p } else { best }).unwrap();
+                max.push(f64::from(x[first]));
+                mean.push(pixels.iter().map(|&p| f64::from(x[p])).sum::<f64>() / divisor);
+                let gradient = f64::from(dy[map * windows.len() + i]);
+                by_max[map * x.len() + first] += gradient;
+                pixels.iter().for_each(|&p| by_mean[map * x.len() + p] += gradient / divisor);
+            }
+        }
+        for cpu in cpus() {
+            let (x, dy) = (laid(&x, input), laid(&dy, output));
+            let (mut y, mut dx) = (vec![f32::NAN; output.len()], vec![f32::NAN; input.len()]);
+            let hold = |what: &str, found: &[f32], layout, wanted: &[f64]| {
+                let error = relative_error(&plain(found, layout), wanted);
+                assert!(error <= BOUND, "{what} {} {kind:?} {size:?}: {error:e}", cpu.isa());
+            };
+            pool::maximum(&cpu, &pooling, (&x, input), (&mut y, output)).unwrap();
+            hold("maximum", &y, output, &max);
+            pool::average(&cpu, &pooling, (&x, input), (&mut y, output)).unwrap();
+            hold("average", &y, output, &mean);
+            pool::maximum_backward(&cpu, &pooling, (&x, input), (&dy, output), (&mut dx, input)).unwrap();
+            hold("maximum backward", &dx, input, &by_max);
+            pool::average_backward(&cpu, &pooling, (&dy, output), (&mut dx, input)).unwrap();
+            hold("average backward", &dx, input, &by_mean);
+        }
+    }
+}
+
+#[test]
+fn a_nan_comes_through_the_maximum_and_gets_its_gradient() {
+    let maps = Layout::blocked(1, 1, 2, 2).unwrap();
+    let one = Layout::blocked(1, 1, 1, 1).unwrap();
+    let pooling = Pooling::adaptive([2, 2], [1, 1]).unwrap();
+    for cpu in cpus() {
+        let x = laid(&[5.0, f32::NAN, 7.0, 1.0], maps);
+        let (mut y, mut dx) = (vec![0.0; one.len()], vec![0.0; maps.len()]);
+        pool::maximum(&cpu, &pooling, (&x, maps), (&mut y, one)).unwrap();
+        assert!(y[0].is_nan());
+        pool::maximum_backward(&cpu, &pooling, (&x, maps), (&laid(&[2.0], one), one), (&mut dx, maps))
+            .unwrap();
+        assert_eq!(plain(&dx, maps), [0.0, 2.0, 0.0, 0.0]);
+    }
+}
+
+#[test]
+fn global_average_of_every_channel() {
+    for (channels, size) in [(1, [1, 1]), (17, [7, 7]), (33, [3, 5])] {
+        let maps = Layout::blocked(3, channels, size[0], size[1]).unwrap().with_border(1).unwrap();
+        let x = noise(1, planar(&maps).len());
+        let pixels = size[0] * size[1];
+        let mean = |map: &[f32]| map.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels as f64;
+        let wanted: Vec<f64> = x.chunks(pixels).map(mean).collect();
+        let dy = noise(2, wanted.len());
+        let by: Vec<f64> = dy.iter().flat_map(|&dy| vec![f64::from(dy) / pixels as f64; pixels]).collect();
+        for cpu in cpus() {
+            let (mut y, mut dx) = (vec![f32::NAN; wanted.len()], vec![f32::NAN; maps.len()]);
+            pool::global_average(&cpu, (&laid(&x, maps), maps), &mut y).unwrap();
+            assert!(relative_error(&y, &wanted) <= BOUND);
+            pool::global_average_backward(&cpu, &dy, (&mut dx, maps)).unwrap();
+            assert!(relative_error(&plain(&dx, maps), &by) <= BOUND);
+        }
+    }
+}
+
+#[test]
+fn impossible_poolings_are_errors() {
+    for (kernel, stride, padding) in [(0, 1, 0), (3, 0, 1), (3, 1, 2), (9, 1, 0)] {
+        assert!(Pooling::windows([4, 4], [kernel; 2], [stride; 2], [padding; 2]).is_err());
+    }
+    assert!(Pooling::adaptive([4, 4], [0, 1]).is_err());
+    let cpu = Cpu::new(1).unwrap();
+    let pooling = Pooling::windows([4, 4], [2; 2], [2; 2], [0; 2]).unwrap();
+    let (x, y) = (Layout::blocked(1, 1, 4, 4).unwrap(), Layout::blocked(1, 1, 2, 2).unwrap());
+    let (a, mut b) = (vec![0.0; x.len()], vec![0.0; y.len()]);
+    assert!(pool::maximum(&cpu, &pooling, (&a, x), (&mut b, y)).is_ok());
+    assert!(pool::maximum(&cpu, &pooling, (&a[1..], x), (&mut b, y)).is_err());
+    assert!(pool::maximum(&cpu, &pooling, (&a, x), (&mut b, x)).is_err());
+    assert!(pool::global_average(&cpu, (&a, x), &mut [0.0; 2]).is_err());
+}
+
+#[test]
+fn linear_forward_and_backward() {
+    for (batch, ins, outs) in [(1, 1, 1), (3, 17, 5), (2, 64, 10), (5, 33, 31), (16, 128, 100)] {
+        let layer = Linear { batch, ins, outs };
+        let (x, w) = (noise(1, batch * ins), noise(2, outs * ins));
+        let (b, dy) = (noise(3, outs), noise(4, batch * outs));
+        let f = |v: f32| f64::from(v);
+        let sum = |count: usize, of: &dyn Fn(usize) -> f64| (0..count).map(of).sum::<f64>();
+        let at = |rows: usize, columns: usize, of: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+            (0..rows * columns).map(|i| of(i / columns, i % columns)).collect()
+        };
+        let y = at(batch, outs, &|n, o| f(b[o]) + sum(ins, &|i| f(x[n * ins + i]) * f(w[o * ins + i])));
+        let by_x = at(batch, ins, &|n, i| sum(outs, &|o| f(dy[n * outs + o]) * f(w[o * ins + i])));
+        let by_w = at(outs, ins, &|o, i| sum(batch, &|n| f(dy[n * outs + o]) * f(x[n * ins + i])));
+        let by_b = at(outs, 1, &|o, _| sum(batch, &|n| f(dy[n * outs + o])));
+        for cpu in cpus() {
+            let of = |wanted: &[f64]| vec![f32::NAN; wanted.len()];
+            let (mut found, mut dx, mut dw, mut db) = (of(&y), of(&by_x), of(&by_w), of(&by_b));
+            layer.forward(&cpu, &x, &w, &b, &mut found).unwrap();
+            layer.backward(&cpu, (&x, &w, &dy), Some(&mut dx), &mut dw, &mut db).unwrap();
+            for (found, wanted) in [(&found, &y), (&dx, &by_x), (&dw, &by_w), (&db, &by_b)] {
+                assert!(relative_error(found, wanted) <= BOUND, "{} {layer:?}", cpu.isa());
+            }
+            assert!(layer.forward(&cpu, &x[1..], &w, &b, &mut found).is_err());
+            assert!(layer.backward(&cpu, (&x, &w, &dy), None, &mut dw[1..], &mut db).is_err());
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_and_its_gradient() {
+    let (batch, classes) = (4, 7);
+    let logits: Vec<f32> = noise(1, batch * classes).iter().map(|z| 30.0 * z).collect();
+    let wanted_classes = [0, 6, 3, 3];
+    let soft: Vec<f32> = noise(2, batch * classes).iter().map(|t| t.abs()).collect();
+    for cpu in cpus() {
+        for (smoothing, probabilities) in [(0.0, false), (0.1, false), (0.0, true)] {
+            let target = |row: usize, k: usize| {
+                if probabilities {
+                    return f64::from(soft[row * classes + k]);
+                }
+                let smoothing = f64::from(smoothing);
+                smoothing / classes as f64 + if wanted_classes[row] == k { 1.0 - smoothing } else { 0.0 }
+            };
+            let (mut loss, mut wanted) = (0.0, Vec::new());
+            for row in 0..batch {
+                let z = |k: usize| f64::from(logits[row * classes + k]);
+                let sum: f64 = (0..classes).map(|k| z(k).exp()).sum();
+                let weight: f64 = (0..classes).map(|k| target(row, k)).sum();
+                loss -= (0..classes).map(|k| target(row, k) * (z(k) - sum.ln())).sum::<f64>() / batch as f64;
+                wanted.extend(
+                    (0..classes).map(|k| (z(k).exp() / sum * weight - target(row, k)) / batch as f64),
+                );
+            }
+            let targets = if probabilities {
+                Targets::Probabilities(&soft)
+            } else {
+                Targets::Classes { classes: &wanted_classes, smoothing }
+            };
+            let (mut rows, mut gradient) = (vec![0.0; batch], vec![f32::NAN; batch * classes]);
+            let found = cross_entropy(&cpu, &logits, classes, targets, &mut rows, &mut gradient).unwrap();
+            assert!((f64::from(found) - loss).abs() <= BOUND * loss.abs(), "{found} {loss}");
+            assert!(relative_error(&gradient, &wanted) <= BOUND);
+        }
+        let mut run = |z: &[f32], classes: &[usize], smoothing| {
+            cross_entropy(&cpu, z, 2, Targets::Classes { classes, smoothing }, &mut [0.0], &mut [0.0; 2])
+        };
+        assert!(run(&[f32::NAN, 0.0], &[0], 0.0).unwrap().is_nan());
+        assert!(run(&[1e30, -1e30], &[0], 0.0).unwrap() == 0.0);
+        assert!(run(&[0.0, 0.0], &[2], 0.0).unwrap_err().to_string().contains("class 2"));
+        assert!(run(&[0.0, 0.0], &[0], 1.5).is_err());
+        assert!(run(&[0.0, 0.0], &[], 0.0).is_err());
+        assert!(run(&[0.0; 3], &[0], 0.0).is_err());
+    }
+}
+
+#[test]
+fn optimisers_follow_their_formulas() {
+    let len = 40_000;
+    for cpu in cpus() {
+        for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
+            let sgd = Sgd { lr: 0.1, momentum, weight_decay: 5e-4, nesterov };
+            let (mut p, mut v) = (noise(1, len), vec![0.0; len]);
+            let (mut q, mut u): (Vec<f64>, Vec<f64>) =
+                (p.iter().map(|&p| f64::from(p)).collect(), vec![0.0; len]);
+            for step in 0..3 {
+                let g = noise(10 + step, len);
+                sgd.step(&cpu, &mut p, &g, &mut v).unwrap();
+                for i in 0..len {
+                    let g = f64::from(g[i]) + 5e-4 * q[i];
+                    u[i] = f64::from(momentum) * u[i] + g;
+                    q[i] -= 0.1 * if nesterov { g + f64::from(momentum) * u[i] } else { u[i] };
+                }
+            }
+            assert!(relative_error(&p, &q) <= BOUND && relative_error(&v, &u) <= BOUND);
+            assert!(sgd.step(&cpu, &mut p, &[0.0], &mut v).is_err());
+        }
+        let adam = AdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
+        let (mut p, mut m, mut v) = (noise(1, len), vec![0.0; len], vec![0.0; len]);
+        let mut q: Vec<f64> = p.iter().map(|&p| f64::from(p)).collect();
+        let (mut first, mut second) = (vec![0.0; len], vec![0.0; len]);
+        for step in 1..=3_u64 {
+            let g = noise(20 + step, len);
+            adam.step(&cpu, step, &mut p, &g, [&mut m, &mut v]).unwrap();
+            for i in 0..len {
+                let g = f64::from(g[i]);
+                first[i] = 0.9 * first[i] + 0.1 * g;
+                second[i] = 0.999 * second[i] + 0.001 * g * g;
+                let corrected: f64 = second[i] / (1.0 - 0.999_f64.powi(step as i32));
+                let mean = first[i] / (1.0 - 0.9_f64.powi(step as i32));
+                q[i] = q[i] * (1.0 - 1e-3 * 0.01) - 1e-3 * mean / (corrected.sqrt() + 1e-8);
+            }
+        }
+        assert!(relative_error(&p, &q) <= BOUND, "{:e}", relative_error(&p, &q));
+        assert!(adam.step(&cpu, 0, &mut p, &noise(1, len), [&mut m, &mut v]).is_err());
+        assert!(adam.step(&cpu, 1, &mut p, &noise(1, len), [&mut m[1..], &mut v]).is_err());
+    }
+}
+
+#[test]
+fn channels_are_scaled_and_give_their_gradient() {
+    for channels in [1, 17, 48] {
+        let from = Layout::blocked(2, channels, 5, 3).unwrap();
+        let to = from.with_border(1).unwrap();
+        let (x, s) = (noise(1, 2 * channels * 15), noise(2, 2 * channels));
+        let dy = noise(3, x.len());
+        let f = |v: f32| f64::from(v);
+        let wanted: Vec<f64> = x.iter().enumerate().map(|(i, &x)| f(x) * f(s[i / 15])).collect();
+        let by: Vec<f64> = x
+            .chunks(15)
+            .zip(dy.chunks(15))
+            .map(|(x, dy)| x.iter().zip(dy).map(|(&x, &d)| f(x) * f(d)).sum())
+            .collect();
+        for cpu in cpus() {
+            let (mut y, mut ds) = (vec![f32::NAN; to.len()], vec![f32::NAN; s.len()]);
+            scale_channels(&cpu, (&laid(&x, from), from), &s, (&mut y, to)).unwrap();
+            assert!(relative_error(&plain(&y, to), &wanted) <= BOUND);
+            scale_channels_backward(&cpu, (&laid(&x, from), from), (&laid(&dy, to), to), &mut ds).unwrap();
+            assert!(relative_error(&ds, &by) <= BOUND);
+            assert!(scale_channels(&cpu, (&laid(&x, from), from), &s[1..], (&mut y, to)).is_err());
+        }
+    }
+}
