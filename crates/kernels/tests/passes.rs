@@ -256,7 +256,7 @@ fn cross_entropy_and_its_gradient() {
             assert!((f64::from(found) - loss).abs() <= BOUND * loss.abs(), "{found} {loss}");
             assert!(relative_error(&gradient, &wanted) <= BOUND);
         }
-        let mut run = |z: &[f32], classes: &[usize], smoothing| {
+        let run = |z: &[f32], classes: &[usize], smoothing| {
             cross_entropy(&cpu, z, 2, Targets::Classes { classes, smoothing }, &mut [0.0], &mut [0.0; 2])
         };
         assert!(run(&[f32::NAN, 0.0], &[0], 0.0).unwrap().is_nan());
