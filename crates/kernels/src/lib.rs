@@ -4,6 +4,7 @@
 //! written once and runs on every instruction set ([`Isa`]); none of them panics on bad lengths, they
 //! return a [`KernelError`]. Results have the same bits for any number of threads.
 
+pub mod block;
 mod conv;
 mod cpu;
 pub mod eltwise;

@@ -1,0 +1,154 @@
+//! What a block is.
+
+use crate::{ConvShape, KernelError, Layout};
+
+/// A convolution of the branch; padded by half its kernel, no dilation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Output channels.
+    pub out_channels: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+    /// Steps between output pixels.
+    pub stride: usize,
+    /// Groups of channels that do not mix.
+    pub groups: usize,
+}
+
+/// The other way from the input to the addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortcut {
+    /// None: a plain block.
+    None,
+    /// The input itself.
+    Identity,
+    /// A 1x1 convolution with this stride; with a batch normalisation in a post-activation block.
+    Projection {
+        /// Steps between output pixels: the product of the branch's.
+        stride: usize,
+    },
+}
+
+/// Whether a normalisation and ReLU follow the convolution or go before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// conv-BN-ReLU, the last ReLU after the addition (He et al. 2015).
+    PostActivation,
+    /// BN-ReLU-conv, nothing after the addition (He et al. 2016).
+    PreActivation,
+}
+
+/// Where the intermediate maps are when the backward pass reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// On the tape, as the forward pass left them.
+    Keep,
+    /// Computed again from the block's input, to the same bits.
+    Recompute,
+}
+
+/// A residual block: its branch, its shortcut and their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockShape {
+    /// The branch, from the input on.
+    pub links: Vec<Link>,
+    /// The shortcut.
+    pub shortcut: Shortcut,
+    /// The order.
+    pub order: Order,
+}
+
+pub(super) fn wrong(reason: String) -> KernelError {
+    KernelError::Shape { what: "a residual block".into(), reason }
+}
+
+impl BlockShape {
+    /// The basic block: two 3x3 convolutions, the first with the stride.
+    pub fn basic(out_channels: usize, stride: usize, shortcut: Shortcut, order: Order) -> Self {
+        let link = |stride| Link { out_channels, kernel: 3, stride, groups: 1 };
+        Self { links: vec![link(stride), link(1)], shortcut, order }
+    }
+
+    /// The bottleneck: 1x1 to `width` channels, 3x3 with the stride in `groups` groups, 1x1 to
+    /// `out_channels`.
+    pub fn bottleneck(
+        (width, groups): (usize, usize),
+        out_channels: usize,
+        stride: usize,
+        shortcut: Shortcut,
+        order: Order,
+    ) -> Self {
+        let links = vec![
+            Link { out_channels: width, kernel: 1, stride: 1, groups: 1 },
+            Link { out_channels: width, kernel: 3, stride, groups },
+            Link { out_channels, kernel: 1, stride: 1, groups: 1 },
+        ];
+        Self { links, shortcut, order }
+    }
+
+    /// The convolutions of the branch on an input that lies as `x` says.
+    pub(super) fn branch(&self, x: &Layout) -> Result<Vec<ConvShape>, KernelError> {
+        if self.links.is_empty() {
+            return Err(wrong("its branch is empty".into()));
+        }
+        let (mut channels, mut size) = (x.channels(), [x.height(), x.width()]);
+        let mut convs = Vec::new();
+        for link in &self.links {
+            let conv = ConvShape {
+                batch: x.batch(),
+                in_channels: channels,
+                out_channels: link.out_channels,
+                size,
+                kernel: [link.kernel; 2],
+                stride: [link.stride; 2],
+                padding: [link.kernel / 2; 2],
+                dilation: [1; 2],
+                groups: link.groups,
+            };
+            (channels, size) = (link.out_channels, conv.output()?);
+            convs.push(conv);
+        }
+        Ok(convs)
+    }
+
+    /// The projection on an input that lies as `x` says.
+    pub(super) fn projection(&self, x: &Layout) -> Option<ConvShape> {
+        let Shortcut::Projection { stride } = self.shortcut else { return None };
+        Some(ConvShape {
+            batch: x.batch(),
+            in_channels: x.channels(),
+            out_channels: self.links.last()?.out_channels,
+            size: [x.height(), x.width()],
+            kernel: [1; 2],
+            stride: [stride; 2],
+            padding: [0; 2],
+            dilation: [1; 2],
+            groups: 1,
+        })
+    }
+
+    /// Blocked maps of the block's output, without a border.
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] where the branch is impossible on `x`, or the shortcut gives other maps: the
+    /// message says both.
+    pub fn output(&self, x: &Layout) -> Result<Layout, KernelError> {
+        let maps = |conv: &ConvShape| -> Result<[usize; 3], KernelError> {
+            let [h, w] = conv.output()?;
+            Ok([conv.out_channels, h, w])
+        };
+        let branch = maps(&self.branch(x)?[self.links.len() - 1])?;
+        let shortcut = match (self.shortcut, self.projection(x)) {
+            (Shortcut::None, _) => branch,
+            (_, Some(projection)) => maps(&projection)?,
+            (_, None) => [x.channels(), x.height(), x.width()],
+        };
+        if branch != shortcut {
+            return Err(wrong(format!(
+                "branch gives {branch:?} (channels, rows, columns), shortcut {shortcut:?}"
+            )));
+        }
+        let [channels, h, w] = branch;
+        Layout::blocked(x.batch(), channels, h, w)
+    }
+}
