@@ -23,8 +23,8 @@ pub(super) struct DirectGradient {
     source: Layout,
     /// Rows of a chunk.
     rows: usize,
-    /// The tasks of a band: a panel, and the input blocks whose sums stay in the level 2 cache.
-    tasks: Vec<(usize, Range<usize>)>,
+    /// The tasks of a band: the panels and the input blocks whose sums stay in the level 2 cache.
+    tasks: Vec<(Range<usize>, Range<usize>)>,
     /// Where each (channel, tap) of a planar input lies from a pixel.
     offsets: Vec<usize>,
 }
@@ -41,15 +41,12 @@ impl DirectGradient {
         let source = if x.border() >= padding { x } else { x.with_border(padding)? };
         let rows = (CHUNK / dy.width()).clamp(1, dy.height());
         let planar = x.block() == 1;
-        let mut tasks = Vec::new();
-        for (index, panel) in sums.panels.iter().enumerate() {
-            let block = shape.taps() * x.block() * panel.blocks.len() * BLOCK * size_of::<f32>();
-            let together =
-                if planar { panel.reads.len() } else { (cpu.level2_bytes() / 4 / block).clamp(1, 16) };
-            let parts = panel.reads.len().div_ceil(together);
-            let at = |part: usize| panel.reads.start + part * panel.reads.len() / parts;
-            tasks.extend((0..parts).map(|part| (index, at(part)..at(part + 1))));
-        }
+        let tasks = if planar || shape.groups > 1 {
+            sums.panels.iter().enumerate().map(|(i, panel)| (i..i + 1, panel.reads.clone())).collect()
+        } else {
+            let block = shape.taps() * BLOCK * sums.panels[0].blocks.len() * BLOCK * size_of::<f32>();
+            groups(cpu.level2_bytes() / 4 / block, sums.panels.len(), x.blocks())
+        };
         let mut offsets = Vec::new();
         if planar {
             let taps = |channel| (0..shape.taps()).map(move |tap| (channel, tap));
@@ -104,19 +101,21 @@ impl DirectGradient {
         let chunks = self.chunks();
         cpu.pool().for_each(sums.bands * self.tasks.len(), |task, _| {
             let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
-            let panel = &sums.panels[task.0];
+            let panels = &sums.panels[task.0.clone()];
             let (taps, depth) = (self.shape.taps(), self.source.block());
-            let [start, end] = [task.1.start, task.1.end].map(|block| panel.index(block, 0, taps, depth));
-            let start = band * sums.band + start;
-            // SAFETY: the bands, panels and input blocks of a task are its own.
-            unsafe { target.part(start..band * sums.band + end) }.fill(0.0);
+            for panel in panels {
+                let [start, end] = [task.1.start, task.1.end]
+                    .map(|block| band * sums.band + panel.index(block, 0, taps, depth));
+                // SAFETY: the bands, panels and input blocks of a task are its own.
+                unsafe { target.part(start..end) }.fill(0.0);
+            }
             let chunks = band * chunks / sums.bands..(band + 1) * chunks / sums.bands;
             let sums_at = band * sums.band;
             cpu.isa().run(Share {
                 plan: self,
                 x,
                 dy,
-                panel,
+                panels,
                 blocks: task.1.clone(),
                 chunks,
                 target,
@@ -126,12 +125,26 @@ impl DirectGradient {
     }
 }
 
-/// Some chunks of pixels, for one panel and some input blocks.
+/// Cuts `panels` and `blocks` into tasks of at most `pairs` pairs: as many panels together as blocks, so
+/// that the input passes by rarely, up to 4 and 16.
+fn groups(pairs: usize, panels: usize, blocks: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let across = pairs.isqrt().clamp(1, 4).min(panels);
+    let down = (pairs / across).clamp(1, 16).min(blocks);
+    let cut = |len: usize, by: usize| {
+        let parts = len.div_ceil(by);
+        (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
+    };
+    cut(panels, across)
+        .flat_map(|panels| cut(blocks, down).map(move |blocks| (panels.clone(), blocks)))
+        .collect()
+}
+
+/// Some chunks of pixels, for some panels and some input blocks.
 struct Share<'a> {
     plan: &'a DirectGradient,
     x: &'a [f32],
     dy: &'a [f32],
-    panel: &'a PanelSums,
+    panels: &'a [PanelSums],
     blocks: Range<usize>,
     chunks: Range<usize>,
     target: Parts<'a>,
@@ -150,15 +163,19 @@ impl Kernel for Share<'_> {
             let (n, first) = (chunk / per_image, chunk % per_image * self.plan.rows);
             let rows = self.plan.rows.min(dy.height() - first);
             if source.block() == 1 {
-                let outer = self.outer(n, first, rows, self.panel.reads.start, 0);
-                // SAFETY: a task's sums are its own.
-                unsafe { run_outer(s, &Outer { offsets: Some(&self.plan.offsets), ..outer }) }
+                for panel in self.panels {
+                    let outer = self.outer(n, first, rows, (panel, panel.reads.start), 0);
+                    // SAFETY: a task's sums are its own.
+                    unsafe { run_outer(s, &Outer { offsets: Some(&self.plan.offsets), ..outer }) }
+                }
                 continue;
             }
             for block in self.blocks.clone() {
                 for tap in 0..shape.taps() {
-                    // SAFETY: as above.
-                    unsafe { run_outer(s, &self.outer(n, first, rows, block, tap)) }
+                    for panel in self.panels {
+                        // SAFETY: as above.
+                        unsafe { run_outer(s, &self.outer(n, first, rows, (panel, block), tap)) }
+                    }
                 }
             }
         }
@@ -166,9 +183,16 @@ impl Kernel for Share<'_> {
 }
 
 impl Share<'_> {
-    /// The products of input block `block` at tap `tap` with `rows` rows of gradients from `first` on.
+    /// The products of an input block at tap `tap` with `rows` rows of a panel's gradients from `first` on.
     #[inline(always)]
-    fn outer(&self, n: usize, first: usize, rows: usize, block: usize, tap: usize) -> Outer<'_> {
+    fn outer(
+        &self,
+        n: usize,
+        first: usize,
+        rows: usize,
+        (panel, block): (&PanelSums, usize),
+        tap: usize,
+    ) -> Outer<'_> {
         let DirectGradient { shape, dy, source, .. } = self.plan;
         let [top, left] = shape.padding.map(|padding| source.border() - padding);
         let origin = n * source.image()
@@ -186,14 +210,14 @@ impl Share<'_> {
             x_step,
             offsets: None,
             y: self.dy,
-            y_at: dy.index(n, self.panel.blocks.start, first, 0),
+            y_at: dy.index(n, panel.blocks.start, first, 0),
             y_row: dy.row(),
             y_block: dy.plane(),
             rows: if flat { 1 } else { rows },
             pixels: if flat { rows * width } else { width },
-            blocks: self.panel.blocks.len(),
+            blocks: panel.blocks.len(),
             sums: self.target,
-            sums_at: self.sums_at + self.panel.index(block, tap, shape.taps(), source.block()),
+            sums_at: self.sums_at + panel.index(block, tap, shape.taps(), source.block()),
         }
     }
 }
