@@ -23,3 +23,15 @@ deny:
 demo:
     cargo run --release -- train --model small --data sample --out runs/demo
     cargo run --release -- predict --weights runs/demo/best.safetensors assets/sample/images
+
+# The kernels' tests under AddressSanitizer.
+asan:
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p residual-kernels \
+        --target x86_64-unknown-linux-gnu --target-dir target/asan --lib --tests
+
+# The kernels' tests on NEON, emulated (apt-get install qemu-user gcc-aarch64-linux-gnu).
+neon:
+    rustup target add aarch64-unknown-linux-gnu
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+        cargo test -p residual-kernels --release --target aarch64-unknown-linux-gnu --lib --tests
