@@ -128,7 +128,22 @@ impl Backward<'_> {
         vectors.into_iter().try_for_each(|v| check_length("a vector of the channels", to.channels(), v.len()))
     }
 
-    /// Adds up the bands, in their order, and leaves the factors of `dx = a g + b x + c`.
+    /// Adds up the bands of a channel block, in their order.
+    fn block_sums(bands: &Bands, maps: &Layout, partial: &[f32], block: usize) -> [[f64; BLOCK]; 2] {
+        let mut sums = [[0.0; BLOCK]; 2];
+        for n in 0..maps.batch() {
+            let first = (n * maps.blocks() + block) * bands.per_plane;
+            for band in first..first + bands.per_plane {
+                let partial = &partial[2 * BLOCK * band..2 * BLOCK * (band + 1)];
+                for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(BLOCK)) {
+                    sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
+                }
+            }
+        }
+        sums
+    }
+
+    /// Adds up the bands and leaves the factors of `dx = a g + b x + c`.
     fn finish_sums(
         &self,
         bands: &Bands,
@@ -138,13 +153,13 @@ impl Backward<'_> {
         [a, b, c]: [&mut [f32]; 3],
     ) {
         let count = (maps.batch() * maps.height() * maps.width()) as f64;
+        let mut block_sums = [[0.0; BLOCK]; 2];
         for channel in 0..maps.channels() {
-            let of_block = |n: usize| (n * maps.blocks() + channel / BLOCK) * bands.per_plane;
-            let all = (0..maps.batch()).flat_map(|n| of_block(n)..of_block(n) + bands.per_plane);
-            let (sum, products) = all.fold((0.0, 0.0), |(sum, products), band| {
-                let at = 2 * BLOCK * band + channel % BLOCK;
-                (sum + f64::from(partial[at]), products + f64::from(partial[at + BLOCK]))
-            });
+            let lane = channel % BLOCK;
+            if lane == 0 {
+                block_sums = Self::block_sums(bands, maps, partial, channel / BLOCK);
+            }
+            let [sum, products] = block_sums.map(|lanes| lanes[lane]);
             let variance = f64::from(self.statistics.variance[channel]);
             let inverse = 1.0 / (variance + f64::from(self.eps)).sqrt();
             let by_gamma = products * inverse;

@@ -89,8 +89,8 @@ impl BatchStatistics {
 /// Computes the statistics of `x`, which is blocked, in one pass; `workspace` holds at least
 /// [`BatchStatistics::workspace`] floats.
 ///
-/// Every band of rows is summed around its own first pixel, and the bands are put together in float64 by
-/// Chan, Golub and LeVeque's update (1983): a mean far from zero costs no digits.
+/// Every band of rows is summed around its own first pixel, and the bands are put together in float64 around
+/// their common mean (Chan, Golub and LeVeque 1983): a mean far from zero costs no digits.
 ///
 /// # Errors
 /// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
@@ -117,28 +117,48 @@ pub fn statistics(
         let target = unsafe { target.part(3 * BLOCK * band..3 * BLOCK * (band + 1)) };
         cpu.isa().run(Moments { x, maps: &maps, bands, band, target });
     });
-    let per_block = |n: usize, block: usize| (n * maps.blocks() + block) * bands.per_plane;
-    for channel in 0..maps.channels() {
-        let (mut count, mut mean, mut around) = (0.0, 0.0, 0.0);
-        for n in 0..maps.batch() {
-            for part in 0..bands.per_plane {
-                let band = per_block(n, channel / BLOCK) + part;
-                let moments = &workspace[3 * BLOCK * band + channel % BLOCK..];
-                let [pivot, sum, squares] = [0, BLOCK, 2 * BLOCK].map(|at| f64::from(moments[at]));
-                let pixels = (bands.place(band).rows.len() * maps.width()) as f64;
-                let band_mean = pivot + sum / pixels;
-                let difference = band_mean - mean;
-                let total = count + pixels;
-                around += squares - sum * sum / pixels + difference * difference * count * pixels / total;
-                mean += difference * pixels / total;
-                count = total;
-            }
+    let [mean, variance] = [&mut into.mean, &mut into.variance].map(|v| Parts::new(v));
+    cpu.pool().for_each(maps.blocks(), |block, _| {
+        let (means, variances) = together(&maps, &bands, workspace, block);
+        let channels = block * BLOCK..((block + 1) * BLOCK).min(maps.channels());
+        for (values, lanes) in [(mean, means), (variance, variances)] {
+            // SAFETY: the channels of a block are one task's.
+            let values = unsafe { values.part(channels.clone()) };
+            values.iter_mut().zip(lanes).for_each(|(value, lane)| *value = lane as f32);
         }
-        into.mean[channel] = mean as f32;
-        into.variance[channel] = if around < 0.0 { 0.0 } else { (around / count) as f32 };
-    }
+    });
     into.count = maps.batch() * maps.height() * maps.width();
     Ok(())
+}
+
+/// Mean and variance of a channel block from the moments of its bands: the mean first, then the squares
+/// around it, `sum (x - p)^2 - (sum (x - p))^2 / pixels + pixels (band mean - mean)^2` for each band.
+fn together(maps: &Layout, bands: &Bands, moments: &[f32], block: usize) -> ([f64; BLOCK], [f64; BLOCK]) {
+    let of_image = |n: usize| {
+        let first = (n * maps.blocks() + block) * bands.per_plane;
+        (first..first + bands.per_plane).map(|band| {
+            let pixels = (bands.place(band).rows.len() * maps.width()) as f64;
+            (pixels, 1.0 / pixels, &moments[3 * BLOCK * band..3 * BLOCK * (band + 1)])
+        })
+    };
+    let all = || (0..maps.batch()).flat_map(of_image);
+    let count = (maps.batch() * maps.height() * maps.width()) as f64;
+    let (mut mean, mut around) = ([0.0; BLOCK], [0.0; BLOCK]);
+    for (pixels, _, band) in all() {
+        for lane in 0..BLOCK {
+            mean[lane] += pixels * f64::from(band[lane]) + f64::from(band[BLOCK + lane]);
+        }
+    }
+    mean.iter_mut().for_each(|mean| *mean /= count);
+    for (pixels, inverse, band) in all() {
+        for lane in 0..BLOCK {
+            let [pivot, sum, squares] = [0, 1, 2].map(|part| f64::from(band[part * BLOCK + lane]));
+            let distance = pivot + sum * inverse - mean[lane];
+            around[lane] += squares - sum * sum * inverse + pixels * distance * distance;
+        }
+    }
+    // A NaN stays one.
+    (mean, around.map(|around| if around < 0.0 { 0.0 } else { around / count }))
 }
 
 /// Floats of workspace that [`statistics`] and [`Backward`](super::Backward) need for `maps`.
