@@ -35,3 +35,7 @@ neon:
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
         cargo test -p residual-kernels --release --target aarch64-unknown-linux-gnu --lib --tests
+
+# Single layers beside PyTorch, ONNX Runtime and OpenVINO (pip install -r bench/peers/requirements.txt).
+peers *ARGUMENTS:
+    python bench/peers/layers.py {{ARGUMENTS}}
