@@ -1,5 +1,5 @@
 //! Element by element: the gate of squeeze-and-excitation (Hu et al. 2018), which scales every channel of
-//! every image.
+//! every image, and the shortcut without parameters, which moves elements and computes nothing.
 
 use crate::layout::check_length;
 use crate::memory::Parts;
@@ -64,6 +64,59 @@ pub fn scale_channels_backward(
         // SAFETY: the channels of a plane are one task's.
         let ds = unsafe { ds.part(at..at + count) };
         ds.iter_mut().zip(totals).for_each(|(ds, total)| *ds = total as f32);
+    });
+    Ok(())
+}
+
+/// The shortcut without parameters (option A of He et al. 2015, section 3.3): every `stride`-th row and
+/// column, and channels of zeros around the input's, the first `before` of the output's among them:
+///
+/// `y[n, before + c, p, q] = x[n, c, p stride, q stride]`, all else 0
+///
+/// # Errors
+/// [`KernelError::Shape`] where the maps are not blocked, the stride is zero or does not lead from the one
+/// size to the other (rounded up), or the output has too few channels; [`KernelError::Length`] where a slice
+/// is too short or too long.
+pub fn zero_pad(
+    cpu: &Cpu,
+    (x, from): (&[f32], Layout),
+    stride: usize,
+    before: usize,
+    (y, to): (&mut [f32], Layout),
+) -> Result<(), KernelError> {
+    let size = |l: &Layout| [l.height(), l.width()];
+    let fits = from.batch() == to.batch()
+        && stride > 0
+        && size(&to) == size(&from).map(|side| side.div_ceil(stride))
+        && before.checked_add(from.channels()).is_some_and(|channels| channels <= to.channels());
+    if !fits || [from, to].iter().any(|layout| layout.block() != BLOCK) {
+        let reason = format!("{from:?} at stride {stride}, after {before} channels, does not give {to:?}");
+        return Err(KernelError::Shape { what: "the zero-padded shortcut".into(), reason });
+    }
+    from.check("the input", x.len())?;
+    to.check("the output", y.len())?;
+    let y = Parts::new(y);
+    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
+        let (n, block) = (plane / to.blocks(), plane % to.blocks());
+        let start = n * to.image() + block * to.plane();
+        // SAFETY: every plane is one task's.
+        let plane = unsafe { y.part(start..start + to.plane()) };
+        plane.fill(0.0);
+        // The channels of a block come from one block, or from two that follow each other.
+        let mut lane = before.saturating_sub(block * BLOCK);
+        while lane < BLOCK && block * BLOCK + lane - before < from.channels() {
+            let channel = block * BLOCK + lane - before;
+            let lanes = (BLOCK - lane).min(BLOCK - channel % BLOCK).min(from.channels() - channel);
+            for row in 0..to.height() {
+                let source = from.index(n, channel / BLOCK, row * stride, 0) + channel % BLOCK;
+                let target = to.index(0, 0, row, 0) + lane;
+                for pixel in 0..to.width() {
+                    let x = &x[source + pixel * stride * BLOCK..][..lanes];
+                    plane[target + pixel * BLOCK..][..lanes].copy_from_slice(x);
+                }
+            }
+            lane += lanes;
+        }
     });
     Ok(())
 }

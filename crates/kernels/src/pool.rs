@@ -69,6 +69,29 @@ impl Pooling {
         Ok(Self { size, bins })
     }
 
+    /// Windows of `kernel` pixels, `stride` apart, without padding; the last may hang over the far edge as
+    /// long as it starts inside (PyTorch's `ceil_mode`), and an average divides by the pixels that are
+    /// there: the pooling of ResNet-D's shortcuts (He et al. 2019, section 4.2).
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] where a size is zero.
+    pub fn overhanging(
+        size: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+    ) -> Result<Self, KernelError> {
+        if [size, kernel, stride].as_flattened().contains(&0) {
+            return Err(wrong(format!("windows of {kernel:?} at stride {stride:?} on {size:?} pixels")));
+        }
+        let bins = [0, 1].map(|axis| {
+            let (size, kernel, stride) = (size[axis], kernel[axis], stride[axis]);
+            let count = (size.saturating_sub(kernel).div_ceil(stride) + 1).min((size - 1) / stride + 1);
+            let range = |pixel: usize| pixel * stride..(pixel * stride).saturating_add(kernel).min(size);
+            (0..count).map(|pixel| Bin { count: range(pixel).len(), range: range(pixel) }).collect()
+        });
+        Ok(Self { size, bins })
+    }
+
     /// Bins that cut maps of `size` into `output` pixels, PyTorch's adaptive pooling: pixel i is made of
     /// `floor(i size / output) .. ceil((i + 1) size / output)`. One pixel is the global pooling.
     ///

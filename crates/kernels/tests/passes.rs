@@ -1,7 +1,7 @@
 //! Pooling, the linear layer, the loss, the optimisers and the scaling of channels, each against its
 //! definition in float64, on every instruction set that the machine has.
 
-use residual_kernels::eltwise::{scale_channels, scale_channels_backward};
+use residual_kernels::eltwise::{scale_channels, scale_channels_backward, zero_pad};
 use residual_kernels::linear::Linear;
 use residual_kernels::loss::{Targets, cross_entropy};
 use residual_kernels::optim::{AdamW, Sgd};
@@ -334,4 +334,65 @@ fn channels_are_scaled_and_give_their_gradient() {
             assert!(scale_channels(&cpu, (&laid(&x, from), from), &s[1..], (&mut y, to)).is_err());
         }
     }
+}
+
+#[test]
+fn the_shortcut_without_parameters_moves_pixels_and_channels() {
+    let (n, h, w) = (2, 5, 4);
+    for cpu in cpus() {
+        for (ins, outs, before, stride) in
+            [(16, 32, 8, 2), (1, 3, 1, 1), (33, 64, 15, 2), (3, 40, 37, 3), (16, 16, 0, 1)]
+        {
+            let x = noise(5, n * ins * h * w);
+            let from = Layout::blocked(n, ins, h, w).unwrap().with_border(1).unwrap();
+            let (rows, columns) = (h.div_ceil(stride), w.div_ceil(stride));
+            for border in [0, 2] {
+                let to = Layout::blocked(n, outs, rows, columns).unwrap().with_border(border).unwrap();
+                let mut y = vec![f32::NAN; to.len()];
+                zero_pad(&cpu, (&laid(&x, from), from), stride, before, (&mut y, to)).unwrap();
+                let y = plain(&y, to);
+                for (i, &found) in y.iter().enumerate() {
+                    let (image, channel) = (i / (outs * rows * columns), i / (rows * columns) % outs);
+                    let (row, column) = (i / columns % rows * stride, i % columns * stride);
+                    let wanted = match channel.checked_sub(before) {
+                        Some(c) if c < ins => x[((image * ins + c) * h + row) * w + column],
+                        _ => 0.0,
+                    };
+                    assert_eq!(found, wanted, "{ins} to {outs}, stride {stride}, element {i}");
+                }
+                let wrong = |stride, before| {
+                    let y = &mut vec![0.0; to.len()];
+                    zero_pad(&cpu, (&laid(&x, from), from), stride, before, (y, to)).is_err()
+                };
+                assert!(wrong(0, before) && wrong(stride + 3, before) && wrong(stride, usize::MAX));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_overhanging_window_averages_what_is_there() {
+    let cpu = Cpu::new(1).unwrap();
+    for (size, output) in [(7, 4), (8, 4), (1, 1), (2, 1), (3, 2)] {
+        let pooling = Pooling::overhanging([size; 2], [2; 2], [2; 2]).unwrap();
+        assert_eq!(pooling.output(), [output; 2]);
+        let x = noise(3, 17 * size * size);
+        let from = Layout::blocked(1, 17, size, size).unwrap();
+        let to = Layout::blocked(1, 17, output, output).unwrap();
+        let mut y = vec![f32::NAN; to.len()];
+        pool::average(&cpu, &pooling, (&laid(&x, from), from), (&mut y, to)).unwrap();
+        let wanted: Vec<f64> = (0..17 * output * output)
+            .map(|i| {
+                let (c, p, q) = (i / (output * output), i / output % output * 2, i % output * 2);
+                let inside = |start: usize| start..(start + 2).min(size);
+                let pixels = inside(p).flat_map(|p| inside(q).map(move |q| (p, q)));
+                let values: Vec<f64> = pixels.map(|(p, q)| f64::from(x[(c * size + p) * size + q])).collect();
+                values.iter().sum::<f64>() / values.len() as f64
+            })
+            .collect();
+        assert!(relative_error(&plain(&y, to), &wanted) <= BOUND);
+    }
+    assert_eq!(Pooling::overhanging([5; 2], [2; 2], [3; 2]).unwrap().output(), [2; 2]);
+    assert_eq!(Pooling::overhanging([3; 2], [2; 2], [3; 2]).unwrap().output(), [1; 2]);
+    assert!(Pooling::overhanging([3, 0], [2; 2], [2; 2]).is_err());
 }

@@ -166,6 +166,16 @@ impl Conv {
         Ok(packed)
     }
 
+    /// The same on the threads of `cpu`.
+    ///
+    /// # Errors
+    /// As for [`Conv::pack`].
+    pub fn pack_on(&self, cpu: &Cpu, weights: &[f32]) -> Result<ConvWeights, KernelError> {
+        let mut packed = self.zeroed_weights();
+        self.pack_view(cpu.pool(), weights, false, &mut packed)?;
+        Ok(packed)
+    }
+
     /// Packs `weights` again, on the threads of `cpu` and without allocating: what training does at every
     /// step. `packed` comes from [`Conv::pack`].
     ///
