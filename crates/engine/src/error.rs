@@ -1,0 +1,107 @@
+//! The errors of this crate.
+
+use std::path::PathBuf;
+
+use residual_arch::shape::ShapeError;
+use residual_kernels::KernelError;
+
+/// Why a plan could not be compiled or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The specification is not sound, or cannot take the input asked for.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+
+    /// The tensors are not the network's.
+    #[error(transparent)]
+    Weights(#[from] residual_weights::Error),
+
+    /// A kernel refused sizes that the specification allows.
+    #[error("{layer}: {cause}")]
+    Kernel {
+        /// The layer's path.
+        layer: String,
+        /// What the kernel said.
+        cause: KernelError,
+    },
+
+    /// The machine does not give what the options ask for.
+    #[error("cannot run on this machine: {0}")]
+    Machine(KernelError),
+
+    /// An option has a value that no plan can have.
+    #[error("option `{option}` is {found}; expected {expected}")]
+    Option {
+        /// Which one.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+
+    /// The images are not a whole number of the plan's images, or none.
+    #[error("{found} elements are no batch of {height}x{width} images with {channels} channels")]
+    Images {
+        /// Elements given.
+        found: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Channels of an image.
+        channels: usize,
+    },
+
+    /// More images than the plan was compiled for.
+    #[error("{found} images for a plan of at most {max_batch}; compile it with a larger `max_batch`")]
+    Batch {
+        /// Images given.
+        found: usize,
+        /// Images allowed.
+        max_batch: usize,
+    },
+
+    /// The scratch memory was made for another plan.
+    #[error("the scratch memory was made for another plan; use Plan::scratch")]
+    Scratch,
+
+    /// There are no features of that name.
+    #[error("no features are called `{path}`; there are {available}")]
+    NoFeatures {
+        /// The name asked for.
+        path: String,
+        /// What there is.
+        available: String,
+    },
+
+    /// A class that the network does not have.
+    #[error("class {class} of a network with {classes} classes")]
+    Class {
+        /// The class asked for, counted from 0.
+        class: usize,
+        /// How many there are.
+        classes: usize,
+    },
+
+    /// The file of measured choices cannot be read or written, or is something else.
+    #[error("{}: {reason}", path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Says in which layer a kernel refused.
+pub(crate) trait InLayer<T> {
+    fn in_layer(self, layer: &str) -> Result<T, EngineError>;
+}
+
+impl<T> InLayer<T> for Result<T, KernelError> {
+    fn in_layer(self, layer: &str) -> Result<T, EngineError> {
+        self.map_err(|cause| EngineError::Kernel { layer: layer.to_owned(), cause })
+    }
+}

@@ -1,0 +1,111 @@
+//! What a network sees: the maps inside it.
+
+use residual_kernels::{Layout, convert};
+
+use crate::error::{EngineError, InLayer};
+use crate::graph::MapId;
+use crate::images::Images;
+use crate::plan::Plan;
+use crate::scratch::Scratch;
+
+/// Feature maps, `[batch][channels][height][width]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    /// `[batch, channels, height, width]`
+    pub shape: [usize; 4],
+    /// The values, row-major.
+    pub values: Vec<f32>,
+}
+
+impl Plan {
+    /// The maps after `path`: `stem`, `stage2` (its last block) or `stage2.block1`. Layers behind it do not
+    /// run.
+    ///
+    /// # Errors
+    /// [`EngineError::NoFeatures`] for another path, and for the stem of a pre-activation network whose last
+    /// convolution has the first block's batch norm folded in: its own result never exists. Else those of
+    /// [`Plan::run`].
+    pub fn features<'i>(
+        &self,
+        images: impl Into<Images<'i>>,
+        path: &str,
+        scratch: &mut Scratch,
+    ) -> Result<Features, EngineError> {
+        let named = &self.network.graph.named;
+        let is_last_of = |name: &str| name.rsplit_once(".block").is_some_and(|(stage, _)| stage == path);
+        let found = named.iter().rev().find(|(name, _)| name == path || is_last_of(name));
+        let Some(&(_, map)) = found else {
+            let available: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+            let available = available.join(", ");
+            return Err(EngineError::NoFeatures { path: path.to_owned(), available });
+        };
+        self.map(images.into(), map, scratch)
+    }
+
+    /// The class activation maps of a batch, one for each image: how much each place of the last block's
+    /// output adds to the logit of the image's class in `classes` (Zhou et al. 2016, section 2),
+    ///
+    /// `cam[n, y, x] = sum over c of w[classes[n], c] f[n, c, y, x]`
+    ///
+    /// whose mean is the logit without its bias. `f` is what the head averages.
+    ///
+    /// # Shapes
+    /// `[batch, 1, height, width]` of the last stage.
+    ///
+    /// # Errors
+    /// [`EngineError::Class`] for a class that the network does not have, [`EngineError::Option`] where there
+    /// is not one class for every image. Else those of [`Plan::run`].
+    pub fn class_activation<'i>(
+        &self,
+        images: impl Into<Images<'i>>,
+        classes: &[usize],
+        scratch: &mut Scratch,
+    ) -> Result<Features, EngineError> {
+        let images = images.into();
+        let count = self.count(&images, scratch)?;
+        if classes.len() != count {
+            let found = format!("{} for {count} images", classes.len());
+            return Err(EngineError::Option {
+                option: "classes",
+                found,
+                expected: "one class for each image",
+            });
+        }
+        if let Some(&class) = classes.iter().find(|&&class| class >= self.classes()) {
+            return Err(EngineError::Class { class, classes: self.classes() });
+        }
+        let head = &self.network.graph.head;
+        let Features { shape: [batch, channels, height, width], values } =
+            self.map(images, self.network.graph.last, scratch)?;
+        let pixels = height * width;
+        let mut maps = vec![0.0; batch * pixels];
+        let by_image = values.chunks_exact(channels * pixels).zip(maps.chunks_exact_mut(pixels));
+        for ((features, map), class) in by_image.zip(classes) {
+            let weights = &head.weights[class * channels..][..channels];
+            for (feature, weight) in features.chunks_exact(pixels).zip(weights) {
+                map.iter_mut().zip(feature).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+        Ok(Features { shape: [batch, 1, height, width], values: maps })
+    }
+
+    /// One of the maps of a batch.
+    fn map(&self, images: Images<'_>, map: MapId, scratch: &mut Scratch) -> Result<Features, EngineError> {
+        let count = self.count(&images, scratch)?;
+        let graph = &self.network.graph;
+        let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);
+        let nodes = graph.producer(map).map_or(0, |node| node + 1);
+        let shape = [count, channels, height, width];
+        let each = channels * height * width;
+        let mut values = vec![0.0; count * each];
+        self.each_part(images, count, |program, images, first| {
+            let memory = &mut scratch.memory;
+            program.run(&self.cpu, &self.network, images, nodes, memory, None)?;
+            let (from, place) = program.map(map);
+            let to = Layout::planar(program.batch, channels, height, width).in_layer("features")?;
+            let values = &mut values[first * each..(first + program.batch) * each];
+            convert(&self.cpu, &memory[place], from, values, to).in_layer("features")
+        })?;
+        Ok(Features { shape, values })
+    }
+}

@@ -1,0 +1,55 @@
+//! A trained residual network compiled once into a [`Plan`], which then runs without allocation, without a
+//! framework and on the processor alone.
+//!
+//! What a plan does to a network, from the specification and the weights:
+//!
+//! - every batch norm behind a convolution is folded into its weights, the ReLU and the residual addition are
+//!   done while the convolution's results are still in registers;
+//! - a batch norm before a convolution (pre-activation networks) is one pass with its ReLU where what it
+//!   reads has another reader as well, and folded like the others where it has none;
+//! - the algorithm of each convolution is chosen by [`residual_kernels::select`] or by measuring ([`Tune`]),
+//!   and its weights are packed (and for Winograd transformed) for it;
+//! - activations lie in one piece of memory, in places that are used again as soon as their last reader is
+//!   through; a border of zeros is part of those whose reader pads.
+//!
+//! ```
+//! # use residual_weights::{StateDict, Tensor};
+//! # let spec = residual_arch::families::family("cifar_resnet8")?;
+//! # let tensors = residual_arch::names::names(&spec, spec.naming).into_iter().map(|tensor| {
+//! #     let elements = tensor.shape.iter().product();
+//! #     Ok((tensor.name, Tensor::new(tensor.shape, vec![0.1; elements])?))
+//! # });
+//! # let weights = StateDict::from_tensors(tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?)?;
+//! use residual_engine::{Options, Plan};
+//!
+//! let plan = Plan::compile(&spec, &weights, &Options { max_batch: 4, ..Options::default() })?;
+//! let mut scratch = plan.scratch();
+//! // Two images of bytes, [height][width][channels].
+//! let images = vec![128_u8; 2 * 32 * 32 * 3];
+//! let logits = plan.run(&images, &mut scratch)?;
+//! assert_eq!(logits.len(), 2 * 10);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod arena;
+mod error;
+mod explain;
+mod graph;
+mod images;
+mod lower;
+mod options;
+mod parameters;
+mod plan;
+mod profile;
+mod program;
+mod scratch;
+mod step;
+mod tune;
+
+pub use error::EngineError;
+pub use explain::Features;
+pub use images::Images;
+pub use options::{Options, Tune};
+pub use plan::Plan;
+pub use profile::{LayerProfile, Profile};
+pub use scratch::Scratch;

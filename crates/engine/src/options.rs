@@ -1,0 +1,29 @@
+//! What a plan is compiled for.
+
+use std::path::PathBuf;
+
+use residual_kernels::Isa;
+
+/// What a plan is compiled for. The default is one image at a time on all threads of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Threads that work on one call of [`Plan::run`](crate::Plan::run); 0 for as many as the machine has.
+    pub threads: usize,
+    /// The instruction set; `None` for the fastest there is.
+    pub isa: Option<Isa>,
+    /// The most images in one call; 0 stands for 1. Algorithms are chosen for the largest part of a batch
+    /// that runs at once, so a plan for single images and a plan for batches may differ.
+    pub max_batch: usize,
+    /// Size of the images, `[height, width]`; `None` for the specification's.
+    pub size: Option<[usize; 2]>,
+    /// Measure the candidates of each convolution on this machine, instead of estimating them.
+    pub tune: Option<Tune>,
+}
+
+/// Choosing algorithms by measurement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tune {
+    /// A file that keeps what was measured, by processor, instruction set, threads and shape: what it holds
+    /// is not measured again. `None` keeps nothing.
+    pub cache: Option<PathBuf>,
+}

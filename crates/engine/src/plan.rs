@@ -1,0 +1,267 @@
+//! A network compiled: made once, run often.
+
+use std::num::NonZero;
+
+use residual_arch::{NetSpec, shape};
+use residual_kernels::{Buffer, Cpu, Isa};
+use residual_weights::{Checkpoint, StateDict};
+
+use crate::error::{EngineError, InLayer};
+use crate::graph::{Graph, Op};
+use crate::images::Images;
+use crate::lower::lower;
+use crate::options::Options;
+use crate::parameters::Parameters;
+use crate::program::{Network, Program};
+use crate::scratch::Scratch;
+use crate::step::Packed;
+use crate::tune::choose;
+
+/// Elements of the largest map of a part of a batch: 16 images of ResNet's stem at 224x224. Parts of that
+/// size keep all threads busy in every layer, and their maps of the later stages stay in the last level cache;
+/// larger ones only need more memory.
+const PART: usize = 16 * 64 * 112 * 112;
+
+/// The most images of a plan: what a caller could mean, far from sizes that overflow.
+const MOST_IMAGES: usize = 1 << 16;
+
+/// A network that is compiled: batch norms folded, weights packed, algorithms chosen, memory laid out.
+///
+/// Running it changes nothing in it: threads may share one plan, each with a [`Scratch`] of its own. An image
+/// has the same logits, to the bit, in any batch, with any number of threads, in any call.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) cpu: Cpu,
+    pub(crate) network: Network,
+    /// From the largest batch to single images: any number of images is a sum of theirs.
+    pub(crate) programs: Vec<Program>,
+    /// `[channels, height, width]` of an image.
+    image: [usize; 3],
+    max_batch: usize,
+}
+
+impl Plan {
+    /// Compiles the network `spec` with the tensors `weights`, named by any of the schemes of
+    /// [`residual_arch::names`].
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`] where the specification is not sound or does not take images of the size asked
+    /// for, [`EngineError::Weights`] with every tensor that is missing or wrong, [`EngineError::Option`] and [`EngineError::Machine`] for options
+    /// that no plan can have, [`EngineError::Cache`] for a tuning file that is something else.
+    pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, EngineError> {
+        let size = options.size.unwrap_or([spec.input[1], spec.input[2]]);
+        let image = [spec.input[0], size[0], size[1]];
+        shape::flow(spec, image)?;
+        let max_batch = max_batch(options)?;
+        let cpu = cpu(options)?;
+        let parameters = Parameters::of(spec, weights)?;
+        let graph = lower(spec, size, &parameters);
+        let part = part(&graph, max_batch);
+        let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
+        let mut programs = Vec::new();
+        for batch in batches(part) {
+            programs.push(Program::new(&cpu, &graph, &algorithms, batch)?);
+        }
+        let packed = pack(&cpu, &graph, &parameters, &programs[0])?;
+        let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
+        let network = Network { graph, packed, mean, std };
+        Ok(Self { cpu, network, programs, image, max_batch })
+    }
+
+    /// Compiles a trained network.
+    ///
+    /// # Errors
+    /// Those of [`Plan::compile`].
+    pub fn from_checkpoint(trained: &Checkpoint, options: &Options) -> Result<Self, EngineError> {
+        Self::compile(&trained.spec, &trained.tensors, options)
+    }
+
+    /// Memory for one caller at a time.
+    pub fn scratch(&self) -> Scratch {
+        Scratch {
+            memory: Buffer::zeroed(self.memory()),
+            pooled: vec![0.0; self.part() * self.network.graph.head.ins],
+            logits: vec![0.0; self.max_batch * self.classes()],
+        }
+    }
+
+    /// The logits of a batch of images, `[batch][classes]`, which lie in `scratch` until its next use.
+    ///
+    /// Allocates nothing. All threads of the plan work on the call; while another call has them, it runs on
+    /// the calling thread alone.
+    ///
+    /// # Shapes
+    /// `&[u8]` is `[batch][height][width][channels]`, resized and cropped; `&[f32]` is
+    /// `[batch][channels][height][width]`, normalised as well. See [`Images`].
+    ///
+    /// # Errors
+    /// [`EngineError::Images`] for a length that is no whole number of images or none,
+    /// [`EngineError::Batch`] for too many, [`EngineError::Scratch`] for memory made for another plan.
+    pub fn run<'i, 's>(
+        &self,
+        images: impl Into<Images<'i>>,
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [f32], EngineError> {
+        let images = images.into();
+        let count = self.count(&images, scratch)?;
+        self.run_timed(images, count, scratch, None)?;
+        Ok(&scratch.logits[..count * self.classes()])
+    }
+
+    /// Runs `count` images part by part, and adds the seconds of every layer to `clock`.
+    pub(crate) fn run_timed(
+        &self,
+        images: Images<'_>,
+        count: usize,
+        scratch: &mut Scratch,
+        mut clock: Option<&mut [f64]>,
+    ) -> Result<(), EngineError> {
+        let (classes, features) = (self.classes(), self.network.graph.head.ins);
+        let Scratch { memory, pooled, logits } = scratch;
+        self.each_part(images, count, |program, images, first| {
+            let batch = program.batch;
+            program.run(&self.cpu, &self.network, images, usize::MAX, memory, clock.as_deref_mut())?;
+            let logits = &mut logits[first * classes..(first + batch) * classes];
+            let out = (&mut pooled[..batch * features], logits);
+            program.head(&self.cpu, &self.network, memory, out, clock.as_deref_mut())
+        })
+    }
+
+    /// Calls `body(program, images, first)` for every part of a batch.
+    pub(crate) fn each_part(
+        &self,
+        images: Images<'_>,
+        count: usize,
+        mut body: impl FnMut(&Program, Images<'_>, usize) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut first = 0;
+        for program in &self.programs {
+            while count - first >= program.batch {
+                body(program, images.part(first, program.batch, self.elements()), first)?;
+                first += program.batch;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many images there are.
+    ///
+    /// # Errors
+    /// Where they or the scratch memory do not fit the plan.
+    pub(crate) fn count(&self, images: &Images<'_>, scratch: &Scratch) -> Result<usize, EngineError> {
+        let ([channels, height, width], found, max_batch) = (self.image, images.len(), self.max_batch);
+        if found == 0 || found % self.elements() != 0 {
+            return Err(EngineError::Images { found, height, width, channels });
+        }
+        let count = found / self.elements();
+        if count > max_batch {
+            return Err(EngineError::Batch { found: count, max_batch });
+        }
+        let lengths = |s: &Scratch| [s.memory.len(), s.pooled.len(), s.logits.len()];
+        let features = self.part() * self.network.graph.head.ins;
+        if lengths(scratch) != [self.memory(), features, max_batch * self.classes()] {
+            return Err(EngineError::Scratch);
+        }
+        Ok(count)
+    }
+
+    /// `[channels, height, width]` of an image.
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// Classes: logits of an image.
+    pub fn classes(&self) -> usize {
+        self.network.graph.head.outs
+    }
+
+    /// The most images in one call.
+    pub fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// Threads that work on a call.
+    pub fn threads(&self) -> usize {
+        self.cpu.pool().threads()
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.cpu.isa()
+    }
+
+    /// Elements of an image.
+    fn elements(&self) -> usize {
+        self.image.iter().product()
+    }
+
+    /// The most images that run at once.
+    fn part(&self) -> usize {
+        self.programs.first().map_or(1, |program| program.batch)
+    }
+
+    fn memory(&self) -> usize {
+        self.programs.iter().map(Program::memory).max().unwrap_or(0)
+    }
+}
+
+fn max_batch(options: &Options) -> Result<usize, EngineError> {
+    if options.max_batch <= MOST_IMAGES {
+        return Ok(options.max_batch.max(1));
+    }
+    let found = options.max_batch.to_string();
+    Err(EngineError::Option { option: "max_batch", found, expected: "at most 65536" })
+}
+
+fn cpu(options: &Options) -> Result<Cpu, EngineError> {
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    };
+    let isa = options.isa.map_or_else(Isa::detect, Ok).map_err(EngineError::Machine)?;
+    Cpu::with_isa(isa, threads).map_err(EngineError::Machine)
+}
+
+/// The most images that run at once.
+fn part(graph: &Graph, max_batch: usize) -> usize {
+    max_batch.min((PART / graph.largest_map()).max(1))
+}
+
+/// Batch sizes of which any up to `part` is a sum of few: `part` and the powers of two below.
+fn batches(part: usize) -> impl Iterator<Item = usize> {
+    let powers = (0..usize::BITS).rev().map(|bit| 1 << bit);
+    std::iter::once(part).chain(powers.filter(move |&power| power < part))
+}
+
+/// Folds and packs the weights of all convolutions, one after the other.
+fn pack(
+    cpu: &Cpu,
+    graph: &Graph,
+    parameters: &Parameters<'_>,
+    program: &Program,
+) -> Result<Vec<Option<Packed>>, EngineError> {
+    let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {
+        let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
+        let (weights, bias) = parameters.folded(&node.name, norm.as_deref());
+        let weights = conv.pack_on(cpu, &weights).in_layer(&node.name)?;
+        Ok(Some(Packed { weights, bias }))
+    };
+    graph.nodes.iter().zip(&program.steps).map(pack).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_images_is_a_sum_of_batches() {
+        for part in 1..70 {
+            let sizes: Vec<usize> = batches(part).collect();
+            assert_eq!((sizes[0], sizes.last()), (part, Some(&1)));
+            for count in 1..200 {
+                let left = sizes.iter().fold(count, |left, size| left % size);
+                assert_eq!(left, 0, "{count} of {part}");
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The algorithm of each convolution: estimated, or measured on this machine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use residual_kernels::{
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, select,
+};
+
+use crate::error::{EngineError, InLayer};
+use crate::graph::{Graph, INPUT, Op};
+use crate::options::Tune;
+use crate::program::layout;
+use crate::step::conv_shape;
+
+/// Runs of a candidate of which the fastest counts, after one that warms up.
+const RUNS: usize = 5;
+
+/// The candidates where Winograd's forms apply, by their names in the cache.
+const CANDIDATES: [(&str, Algorithm); 3] =
+    [("direct", Algorithm::Direct), ("winograd2", Algorithm::Winograd2), ("winograd4", Algorithm::Winograd4)];
+
+/// The algorithm of every node that is a convolution, for `batch` images at a time.
+pub(crate) fn choose(
+    cpu: &Cpu,
+    graph: &Graph,
+    batch: usize,
+    tune: Option<&Tune>,
+) -> Result<Vec<Option<Algorithm>>, EngineError> {
+    let path = tune.and_then(|tune| tune.cache.as_deref());
+    let mut cache = path.map_or_else(|| Ok(Cache::default()), Cache::read)?;
+    let known = cache.clone();
+    let mut algorithms = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let Op::Conv { conv, .. } = &node.op else {
+            algorithms.push(None);
+            continue;
+        };
+        let shape = conv_shape(conv, &graph.maps[node.input], batch);
+        let input = layout(graph, node.input, batch, conv.padding).in_layer(&node.name)?;
+        let estimate = select(Pass::Forward, &shape, &input).in_layer(&node.name)?.algorithm;
+        let has_choice = matches!(estimate, Algorithm::Winograd2 | Algorithm::Winograd4)
+            || Conv::with_algorithm(cpu, shape, input, output(&shape).in_layer(&node.name)?, CANDIDATES[1].1)
+                .is_ok();
+        algorithms.push(Some(match tune {
+            Some(_) if has_choice && node.input != INPUT => {
+                cache.fastest(cpu, &shape, input).in_layer(&node.name)?
+            }
+            _ => estimate,
+        }));
+    }
+    if let Some(path) = path
+        && cache != known
+    {
+        cache.write(path)?;
+    }
+    Ok(algorithms)
+}
+
+/// What was measured: the name of the fastest by machine and shape.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Cache(BTreeMap<String, String>);
+
+impl Cache {
+    /// The file's content; nothing where there is no file yet.
+    fn read(path: &Path) -> Result<Self, EngineError> {
+        let wrong = |reason: String| EngineError::Cache { path: path.to_owned(), reason };
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(wrong(format!("cannot read: {error}"))),
+        };
+        let entries = serde_json::from_slice(&text);
+        entries.map(Self).map_err(|error| wrong(format!("not a file of measured choices: {error}")))
+    }
+
+    fn write(&self, path: &Path) -> Result<(), EngineError> {
+        let wrong = |reason: String| EngineError::Cache { path: path.to_owned(), reason };
+        let mut text = serde_json::to_vec_pretty(&self.0).map_err(|error| wrong(error.to_string()))?;
+        text.push(b'\n');
+        Ok(residual_weights::write_atomically(path, |file| file.write_all(&text))?)
+    }
+
+    /// The fastest algorithm for `shape`, measured where it is not known.
+    fn fastest(&mut self, cpu: &Cpu, shape: &ConvShape, input: Layout) -> Result<Algorithm, KernelError> {
+        let key = key(cpu, shape);
+        let known = self.0.get(&key);
+        let named = known.and_then(|known| CANDIDATES.iter().find(|(name, _)| name == known));
+        if let Some(&(_, algorithm)) = named {
+            return Ok(algorithm);
+        }
+        let mut best = (f64::INFINITY, CANDIDATES[0]);
+        for candidate in CANDIDATES {
+            let seconds = measure(cpu, shape, input, candidate.1)?;
+            if seconds < best.0 {
+                best = (seconds, candidate);
+            }
+        }
+        let (name, algorithm) = best.1;
+        self.0.insert(key, name.to_owned());
+        Ok(algorithm)
+    }
+}
+
+/// `PROCESSOR, avx512, 2 threads: 16x64x56x56 to 128, padding 1`
+fn key(cpu: &Cpu, shape: &ConvShape) -> String {
+    let ConvShape { batch, in_channels, out_channels, size: [h, w], padding: [padding, _], .. } = shape;
+    let (processor, isa, threads) = (processor(), cpu.isa(), cpu.pool().threads());
+    format!(
+        "{processor}, {isa}, {threads} threads: {batch}x{in_channels}x{h}x{w} to {out_channels}, padding {padding}"
+    )
+}
+
+/// What the system calls the processor; where it says nothing, the architecture.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find(|line| line.starts_with("model name"));
+    let name = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+    name.unwrap_or(std::env::consts::ARCH).to_owned()
+}
+
+fn output(shape: &ConvShape) -> Result<Layout, KernelError> {
+    let [height, width] = shape.output()?;
+    Layout::blocked(shape.batch, shape.out_channels, height, width)
+}
+
+/// Seconds of the fastest run on zeros: what a kernel takes does not depend on the values.
+fn measure(cpu: &Cpu, shape: &ConvShape, input: Layout, algorithm: Algorithm) -> Result<f64, KernelError> {
+    let output = output(shape)?;
+    let conv = Conv::with_algorithm(cpu, *shape, input, output, algorithm)?;
+    let weights = conv.pack_on(cpu, &vec![0.0; shape.weights()])?;
+    let x = Buffer::zeroed(input.len());
+    let (mut y, mut workspace) = (Buffer::zeroed(output.len()), Buffer::zeroed(conv.workspace(cpu)));
+    let mut best = f64::INFINITY;
+    for run in 0..=RUNS {
+        let start = Instant::now();
+        conv.forward(cpu, &x, &weights, &Epilogue::default(), None, &mut y, &mut workspace)?;
+        if run > 0 {
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_is_read_and_not_measured_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tuned.json");
+        let cpu = Cpu::new(1).unwrap();
+        let shape = ConvShape::square(1, (16, 16), 8, 3, 1);
+        let input = Layout::blocked(1, 16, 8, 8).unwrap().with_border(1).unwrap();
+        let mut cache = Cache::read(&path).unwrap();
+        let measured = cache.fastest(&cpu, &shape, input).unwrap();
+        assert!(CANDIDATES.iter().any(|(_, algorithm)| *algorithm == measured));
+        cache.write(&path).unwrap();
+        assert_eq!(Cache::read(&path).unwrap(), cache);
+
+        // Whatever the file says is taken, so nothing was measured.
+        for (name, algorithm) in CANDIDATES {
+            cache.0.insert(key(&cpu, &shape), name.to_owned());
+            assert_eq!(cache.fastest(&cpu, &shape, input).unwrap(), algorithm);
+        }
+        cache.0.insert(key(&cpu, &shape), "another release's".to_owned());
+        cache.fastest(&cpu, &shape, input).unwrap();
+        assert!(CANDIDATES.iter().any(|(name, _)| cache.0[&key(&cpu, &shape)] == *name));
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_an_error_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "milk, eggs").unwrap();
+        assert!(matches!(Cache::read(&path), Err(EngineError::Cache { .. })));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "milk, eggs");
+        assert!(matches!(Cache::read(folder.path()), Err(EngineError::Cache { .. })));
+    }
+}

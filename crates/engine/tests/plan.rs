@@ -1,0 +1,268 @@
+//! Plans: the same bits however they run, errors with their causes, no framework behind them.
+
+mod common;
+
+use std::process::Command;
+
+use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, families::family};
+use residual_engine::{EngineError, Images, Options, Plan, Tune};
+use residual_kernels::{Cpu, Isa, Layout, convert};
+use residual_testkit::formula;
+use residual_testkit::naive::relative_error;
+use residual_weights::StateDict;
+
+fn compiled(spec: &NetSpec, options: &Options) -> Plan {
+    Plan::compile(spec, &common::weights(spec), options).unwrap()
+}
+
+/// A network of all that there is, small: squeeze-and-excitation, groups, average-pool shortcuts, both orders.
+fn mixture() -> NetSpec {
+    let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
+    let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
+    let se = BlockSpec { squeeze_excite: Some(8), ..BlockSpec::basic(16) };
+    let grouped = BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 24, 40, 2) };
+    spec.stages = [
+        vec![se, BlockSpec::basic(16).preactivation(), BlockSpec { shortcut: pooled, ..grouped }],
+        vec![BlockSpec { squeeze_excite: Some(4), ..BlockSpec::projection(33, 2).preactivation() }],
+        vec![
+            BlockSpec::basic(33).plain(),
+            BlockSpec {
+                shortcut: Shortcut::ZeroPad { channels: 50, stride: 2 },
+                stride: 2,
+                ..BlockSpec::basic(50)
+            },
+        ],
+    ]
+    .map(|blocks| StageSpec { blocks })
+    .into();
+    spec
+}
+
+fn images(spec: &NetSpec, batch: usize) -> Vec<f32> {
+    let [channels, height, width] = spec.input;
+    formula::input(&[batch, channels, height, width])
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn every_instruction_set_agrees() {
+    for spec in [mixture(), family("cifar_preact11").unwrap().with_input([3, 16, 16])] {
+        let x = images(&spec, 3);
+        let run = |isa| {
+            let plan =
+                compiled(&spec, &Options { isa: Some(isa), threads: 2, max_batch: 3, ..Options::default() });
+            plan.run(&x, &mut plan.scratch()).unwrap().to_vec()
+        };
+        let all: Vec<_> = Isa::available().into_iter().map(run).collect();
+        let wanted: Vec<f64> = all[0].iter().map(|&value| f64::from(value)).collect();
+        assert!(wanted.iter().any(|value| value.abs() > 1e-3), "{wanted:?}");
+        for found in &all[1..] {
+            assert!(relative_error(found, &wanted) < 2e-5, "{}: {found:?}, {wanted:?}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
+    let spec = mixture();
+    let x = images(&spec, 7);
+    let each = x.len() / 7;
+    let mut wanted = None;
+    for threads in [1, 2, 3, 5] {
+        let plan = compiled(&spec, &Options { threads, max_batch: 7, ..Options::default() });
+        let mut scratch = plan.scratch();
+        let together = bits(plan.run(&x, &mut scratch).unwrap());
+        let alone: Vec<u32> =
+            x.chunks(each).flat_map(|image| bits(plan.run(image, &mut scratch).unwrap())).collect();
+        let some = bits(plan.run(&x[each..6 * each], &mut scratch).unwrap());
+        assert_eq!(together, alone);
+        assert_eq!(together[10..60], some);
+        assert_eq!(wanted.get_or_insert(together.clone()), &together, "{threads} threads");
+    }
+}
+
+#[test]
+fn one_plan_serves_eight_threads_at_once() {
+    let spec = family("cifar_resnet8").unwrap().with_input([3, 8, 8]);
+    let plan = compiled(&spec, &Options { threads: 2, max_batch: 2, ..Options::default() });
+    let x = images(&spec, 2);
+    let wanted = bits(plan.run(&x, &mut plan.scratch()).unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut scratch = plan.scratch();
+                for _ in 0..1000 {
+                    assert_eq!(bits(plan.run(&x, &mut scratch).unwrap()), wanted);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn bytes_are_normalised_before_the_padding() {
+    let mut spec = family("cifar_resnet8").unwrap().with_input([3, 9, 10]);
+    (spec.preprocess.mean, spec.preprocess.std) = (vec![0.9, 0.1, 0.5], vec![0.2, 0.3, 0.4]);
+    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let bytes: Vec<u8> = (0..2 * 9 * 10 * 3).map(|i| (i * 37 % 256) as u8).collect();
+    let normal = |(i, &byte): (usize, &u8)| {
+        (f32::from(byte) / 255.0 - spec.preprocess.mean[i % 3]) / spec.preprocess.std[i % 3]
+    };
+    let interleaved: Vec<f32> = bytes.iter().enumerate().map(normal).collect();
+    let mut planar = vec![0.0; interleaved.len()];
+    let [from, to] = [Layout::interleaved, Layout::planar].map(|layout| layout(2, 3, 9, 10).unwrap());
+    convert(&Cpu::new(1).unwrap(), &interleaved, from, &mut planar, to).unwrap();
+    let mut scratch = plan.scratch();
+    let wanted: Vec<f64> =
+        plan.run(&planar, &mut scratch).unwrap().iter().map(|&value| f64::from(value)).collect();
+    assert!(relative_error(plan.run(&bytes, &mut scratch).unwrap(), &wanted) < 1e-5);
+}
+
+#[test]
+fn measured_choices_compute_the_same_and_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("tuned.json");
+    let spec = family("cifar_resnet8").unwrap();
+    let x = images(&spec, 1);
+    let estimated = compiled(&spec, &Options::default());
+    let wanted: Vec<f64> =
+        estimated.run(&x, &mut estimated.scratch()).unwrap().iter().map(|&v| f64::from(v)).collect();
+    let tune = Some(Tune { cache: Some(cache.clone()) });
+    let tuned = compiled(&spec, &Options { tune, ..Options::default() });
+    assert!(relative_error(tuned.run(&x, &mut tuned.scratch()).unwrap(), &wanted) < 2e-5);
+    let kept = std::fs::read_to_string(&cache).unwrap();
+    assert!(kept.contains("1x16x32x32 to 16") && kept.contains("1x64x8x8 to 64"), "{kept}");
+
+    std::fs::write(&cache, "[]").unwrap();
+    let tune = Some(Tune { cache: Some(cache) });
+    let error = Plan::compile(&spec, &common::weights(&spec), &Options { tune, ..Options::default() });
+    assert!(matches!(error.unwrap_err(), EngineError::Cache { .. }));
+}
+
+#[test]
+fn features_lead_to_the_logits() {
+    let spec = mixture();
+    let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
+    let mut scratch = plan.scratch();
+    let x = images(&spec, 3);
+    let logits = plan.run(&x, &mut scratch).unwrap().to_vec();
+
+    let stem = plan.features(&x, "stem", &mut scratch).unwrap();
+    assert_eq!(stem.shape, [3, 16, 13, 11]);
+    assert!(stem.values.iter().all(|&value| value >= 0.0) && stem.values.iter().any(|&value| value > 0.0));
+    let last = plan.features(&x, "stage3", &mut scratch).unwrap();
+    assert_eq!(last, plan.features(&x, "stage3.block1", &mut scratch).unwrap());
+    assert_eq!(last.shape, [3, 50, 2, 2]);
+
+    // The mean of a class activation map is the class's logit without its bias.
+    let state = common::weights(&spec);
+    let bias = state.get("linear.bias").unwrap().data();
+    let classes = [0, 9, 4];
+    let maps = plan.class_activation(&x, &classes, &mut scratch).unwrap();
+    assert_eq!(maps.shape, [3, 1, 2, 2]);
+    for (n, class) in classes.into_iter().enumerate() {
+        let mean = maps.values[n * 4..(n + 1) * 4].iter().sum::<f32>() / 4.0;
+        let wanted = logits[n * 10 + class] - bias[class];
+        assert!((mean - wanted).abs() < 1e-4 * wanted.abs().max(1.0), "{mean}, {wanted}");
+    }
+}
+
+#[test]
+fn a_profile_names_every_layer() {
+    let spec = mixture();
+    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let profile = plan.profile(&images(&spec, 2), 3, &mut plan.scratch()).unwrap();
+    let layer = |name: &str| profile.layers.iter().find(|layer| layer.name == name).unwrap();
+    assert_eq!((profile.images, profile.layers[0].name.as_str()), (2, "input"));
+    assert!(layer("stage1.block2.conv2").gflops > 0.0);
+    assert!(layer("stage1.block0.se").kernel.ends_with("+ residual + ReLU"));
+    assert!(layer("stage3.block1.shortcut.pad").ms >= 0.0);
+    assert!(layer("stage1.block1.norm1").kernel.contains("batch norm"));
+    assert_eq!(profile.layers.last().unwrap().name, "head");
+}
+
+#[test]
+fn a_norm_without_another_reader_is_folded() {
+    let names = |spec: &NetSpec| {
+        let plan = compiled(spec, &Options::default());
+        let profile = plan.profile(&images(spec, 1), 1, &mut plan.scratch()).unwrap();
+        profile.layers.into_iter().map(|layer| layer.name).collect::<Vec<_>>()
+    };
+    // Projection first: the stem's result is read by the first norm alone.
+    let bottleneck = names(&family("cifar_preact11").unwrap());
+    assert!(!bottleneck.contains(&"stage1.block0.norm1".to_owned()), "{bottleneck:?}");
+    assert!(bottleneck.contains(&"stage2.block0.norm1".to_owned()), "{bottleneck:?}");
+    // Identity first: it is read by the addition as well.
+    let basic = names(&family("cifar_preact8").unwrap());
+    assert!(basic.contains(&"stage1.block0.norm1".to_owned()), "{basic:?}");
+    assert!(basic.iter().all(|name| !name.ends_with("norm2")), "{basic:?}");
+}
+
+#[test]
+fn what_cannot_run_says_why() {
+    let spec = family("cifar_resnet8").unwrap();
+    let weights = common::weights(&spec);
+    let compile = |spec: &NetSpec, weights: &StateDict, options: &Options| {
+        Plan::compile(spec, weights, options).unwrap_err()
+    };
+    let plain = Options::default();
+    let mut broken = spec.clone();
+    broken.stages[1].blocks[0].shortcut = Shortcut::Identity;
+    assert!(matches!(compile(&broken, &weights, &plain), EngineError::Shape(_)));
+    assert!(matches!(compile(&spec, &StateDict::new(), &plain), EngineError::Weights(_)));
+    let more = spec.clone().with_classes(11);
+    let error = compile(&more, &weights, &plain);
+    assert!(error.to_string().contains("expected [11], found [10]"), "{error}");
+    let mut grey = spec.clone();
+    grey.preprocess.mean = vec![0.5];
+    assert!(matches!(compile(&grey, &weights, &plain), EngineError::Shape(_)));
+    let many = Options { max_batch: usize::MAX, ..Options::default() };
+    assert!(matches!(compile(&spec, &weights, &many), EngineError::Option { option: "max_batch", .. }));
+    let empty = Options { size: Some([0, 32]), ..Options::default() };
+    assert!(matches!(compile(&spec, &weights, &empty), EngineError::Shape(_)));
+}
+
+#[test]
+fn wrong_images_are_errors() {
+    let spec = family("cifar_resnet8").unwrap();
+    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let mut scratch = plan.scratch();
+    let each = 3 * 32 * 32;
+    assert!(matches!(plan.run(&vec![0_u8; each - 1], &mut scratch), Err(EngineError::Images { .. })));
+    assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(EngineError::Images { found: 0, .. })));
+    let error = plan.run(&vec![0_u8; 3 * each], &mut scratch).unwrap_err();
+    assert!(matches!(error, EngineError::Batch { found: 3, max_batch: 2 }), "{error}");
+    let other = compiled(&family("cifar_resnet14").unwrap(), &Options { max_batch: 3, ..Options::default() });
+    let error = plan.run(&vec![0_u8; each], &mut other.scratch()).unwrap_err();
+    assert!(matches!(error, EngineError::Scratch));
+    let error = plan.features(&vec![0_u8; each], "stage9", &mut scratch).unwrap_err();
+    assert!(error.to_string().contains("stage3.block0"), "{error}");
+    let error = plan.class_activation(&vec![0_u8; each], &[10], &mut scratch).unwrap_err();
+    assert!(matches!(error, EngineError::Class { class: 10, classes: 10 }));
+    let error = plan.class_activation(&vec![0_u8; each], &[], &mut scratch).unwrap_err();
+    assert!(matches!(error, EngineError::Option { option: "classes", .. }));
+}
+
+#[test]
+fn there_is_no_framework_in_the_tree() {
+    let tree = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--package",
+            "residual-engine",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.status.success() && text.contains("residual-kernels"), "{text}");
+    assert!(!text.to_lowercase().contains("burn"), "{text}");
+}
