@@ -1,0 +1,103 @@
+//! A network that predicts from pixels.
+
+use std::ffi::{CStr, CString};
+use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use residual_arch::names::names;
+use residual_arch::{NetSpec, families::family};
+use residual_data::{Image, Preprocessor};
+use residual_engine::{Options, Plan, Scratch};
+use residual_weights::{Error, StateDict, Weights, recognise};
+
+use crate::error::{Failure, Status};
+
+/// A loaded network: `residual_network` of `residual.h`.
+#[derive(Debug)]
+pub struct Network {
+    plan: Plan,
+    preprocessor: Preprocessor,
+    classes: Vec<CString>,
+    /// Memory of callers that are through, for the next.
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Network {
+    pub(crate) fn load(path: &str, model: Option<&str>, threads: usize) -> Result<Self, Failure> {
+        let (spec, classes, state) =
+            match Weights::read(path).map_err(|error| Failure::new(Status::File, error))? {
+                Weights::Trained(trained) => (trained.spec, trained.classes, trained.tensors),
+                Weights::Plain(state) => (named(path, model, &state)?, Vec::new(), state),
+            };
+        let wrong = |error: &dyn Display| Failure::new(Status::Network, format_args!("{path}: {error}"));
+        let options = Options { threads, ..Options::default() };
+        let plan = Plan::compile(&spec, &state, &options).map_err(|error| wrong(&error))?;
+        let preprocessor = Preprocessor::new(&spec.preprocess).map_err(|error| wrong(&error))?;
+        // A zero byte in a name would end it in C.
+        let name = |name: String| CString::new(name.replace('\0', "?")).unwrap_or_default();
+        let classes = classes.into_iter().map(name).collect();
+        Ok(Self { plan, preprocessor, classes, scratches: Mutex::default() })
+    }
+
+    pub(crate) fn classes(&self) -> usize {
+        self.plan.classes()
+    }
+
+    pub(crate) fn class_name(&self, class: usize) -> Option<&CStr> {
+        self.classes.get(class).map(CString::as_c_str)
+    }
+
+    /// The probabilities of an image of `[width, height, channels]`.
+    pub(crate) fn predict(
+        &self,
+        pixels: &[u8],
+        [width, height, channels]: [usize; 3],
+    ) -> Result<Vec<f32>, Failure> {
+        let wrong = |message: &dyn Display| Failure::new(Status::Image, message);
+        let image = Image::new(width, height, channels, pixels.to_vec()).ok_or_else(|| {
+            wrong(&format!(
+                "no image has {width}x{height} pixels of {channels} channels; use 1 or 3 channels"
+            ))
+        })?;
+        let image = self.preprocessor.fit(image, "the image").map_err(|error| wrong(&error))?;
+        let [_, rows, columns] = self.plan.image();
+        let (width, height) = (image.width(), image.height());
+        if [height, width] != [rows, columns] {
+            return Err(wrong(&format!(
+                "the image has {width}x{height} pixels and the network takes {columns}x{rows}; resize it first"
+            )));
+        }
+        let mut scratch = self.lock().pop().unwrap_or_else(|| self.plan.scratch());
+        let logits = self.plan.run(image.pixels(), &mut scratch);
+        let found = logits.map(softmax).map_err(|error| Failure::new(Status::Internal, error));
+        self.lock().push(scratch);
+        found
+    }
+
+    /// Nothing panics while it holds the lock, so poison means nothing.
+    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The network that the caller names for bare weights, with as many classes as they have.
+fn named(path: &str, model: Option<&str>, state: &StateDict) -> Result<NetSpec, Failure> {
+    let Some(model) = model else {
+        let unnamed = Error::NoSpec { model: recognise(state).map(|found| found.model) };
+        return Err(Failure::new(Status::File, format_args!("{path}: {unnamed}")));
+    };
+    let spec = family(model).map_err(Failure::argument)?;
+    let bias = names(&spec, spec.naming).into_iter().find(|tensor| tensor.path == "head.linear.bias");
+    Ok(match bias.and_then(|bias| state.get(&bias.name)).map(|bias| bias.shape()) {
+        Some(&[classes]) if classes > 0 => spec.with_classes(classes),
+        _ => spec,
+    })
+}
+
+/// `p[i] = exp(z[i] - max z) / sum over j of exp(z[j] - max z)`
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / sum) as f32).collect()
+}
