@@ -84,15 +84,7 @@ pub fn zero_pad(
     before: usize,
     (y, to): (&mut [f32], Layout),
 ) -> Result<(), KernelError> {
-    let size = |l: &Layout| [l.height(), l.width()];
-    let fits = from.batch() == to.batch()
-        && stride > 0
-        && size(&to) == size(&from).map(|side| side.div_ceil(stride))
-        && before.checked_add(from.channels()).is_some_and(|channels| channels <= to.channels());
-    if !fits || [from, to].iter().any(|layout| layout.block() != BLOCK) {
-        let reason = format!("{from:?} at stride {stride}, after {before} channels, does not give {to:?}");
-        return Err(KernelError::Shape { what: "the zero-padded shortcut".into(), reason });
-    }
+    check_zero_pad(&from, stride, before, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;
     let y = Parts::new(y);
@@ -119,6 +111,61 @@ pub fn zero_pad(
         }
     });
     Ok(())
+}
+
+/// The gradient of [`zero_pad`] by its input: what the pixels that were taken receive, 0 for all others.
+///
+/// `dx[n, c, h, w] = dy[n, before + c, h / stride, w / stride]` where `stride` divides both, else 0
+///
+/// # Errors
+/// As for [`zero_pad`].
+pub fn zero_pad_backward(
+    cpu: &Cpu,
+    (dy, from): (&[f32], Layout),
+    stride: usize,
+    before: usize,
+    (dx, to): (&mut [f32], Layout),
+) -> Result<(), KernelError> {
+    check_zero_pad(&to, stride, before, &from)?;
+    from.check("the gradient by the output", dy.len())?;
+    to.check("the gradient by the input", dx.len())?;
+    let dx = Parts::new(dx);
+    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
+        let (n, block) = (plane / to.blocks(), plane % to.blocks());
+        let start = n * to.image() + block * to.plane();
+        // SAFETY: every plane is one task's.
+        let plane = unsafe { dx.part(start..start + to.plane()) };
+        plane.fill(0.0);
+        let (mut lane, end) = (0, BLOCK.min(to.channels() - block * BLOCK));
+        while lane < end {
+            let channel = before + block * BLOCK + lane;
+            let lanes = (end - lane).min(BLOCK - channel % BLOCK);
+            for row in 0..from.height() {
+                let source = from.index(n, channel / BLOCK, row, 0) + channel % BLOCK;
+                let target = to.index(0, 0, row * stride, 0) + lane;
+                for pixel in 0..from.width() {
+                    let dy = &dy[source + pixel * BLOCK..][..lanes];
+                    plane[target + pixel * stride * BLOCK..][..lanes].copy_from_slice(dy);
+                }
+            }
+            lane += lanes;
+        }
+    });
+    Ok(())
+}
+
+/// Whether every `stride`-th pixel of `from`, after `before` channels, gives `to`.
+fn check_zero_pad(from: &Layout, stride: usize, before: usize, to: &Layout) -> Result<(), KernelError> {
+    let size = |l: &Layout| [l.height(), l.width()];
+    let fits = from.batch() == to.batch()
+        && stride > 0
+        && size(to) == size(from).map(|side| side.div_ceil(stride))
+        && before.checked_add(from.channels()).is_some_and(|channels| channels <= to.channels());
+    if fits && [from, to].iter().all(|layout| layout.block() == BLOCK) {
+        return Ok(());
+    }
+    let reason = format!("{from:?} at stride {stride}, after {before} channels, does not give {to:?}");
+    Err(KernelError::Shape { what: "the zero-padded shortcut".into(), reason })
 }
 
 fn check(from: &Layout, x: usize, to: &Layout, y: usize, factors: usize) -> Result<(), KernelError> {

@@ -119,6 +119,35 @@ impl Naive {
         }
     }
 
+    fn zero_pads(&self) -> bool {
+        matches!(self.shortcut, Shortcut::ZeroPad { .. })
+    }
+
+    /// Pairs of elements of `x` and of `y` between which the zero-padded shortcut moves.
+    fn moved<'a>(&self, x: &'a Maps, y: &'a Maps) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let Shortcut::ZeroPad { stride } = self.shortcut else { panic!("not zero-padded") };
+        let before = (y.c - x.c) / 2;
+        (0..x.values.len()).filter_map(move |from| {
+            let (column, row) = (from % x.size[1], from / x.size[1] % x.size[0]);
+            let plane = from / (x.size[0] * x.size[1]);
+            let (n, channel) = (plane / x.c, plane % x.c + before);
+            let to = ((n * y.c + channel) * y.size[0] + row / stride) * y.size[1] + column / stride;
+            (row % stride == 0 && column % stride == 0).then_some((from, to))
+        })
+    }
+
+    fn zero_pad(&self, x: &Maps, like: &Maps) -> Maps {
+        let mut y = Maps { values: vec![0.0; like.values.len()], ..like.clone() };
+        self.moved(x, like).for_each(|(from, to)| y.values[to] = x.values[from]);
+        y
+    }
+
+    fn zero_pad_backward(&self, dy: &Maps, like: &Maps) -> Maps {
+        let mut dx = Maps { values: vec![0.0; like.values.len()], ..like.clone() };
+        self.moved(like, dy).for_each(|(from, to)| dx.values[from] = dy.values[to]);
+        dx
+    }
+
     fn post(&mut self, x: &Maps, dy: &Maps) -> (Maps, Maps) {
         let (mut read, mut written) = (vec![x.clone()], Vec::new());
         for unit in &self.links {
@@ -132,6 +161,7 @@ impl Naive {
         match (&self.projection, &projected) {
             (Some(unit), Some(z)) => sum = add(&sum, &unit.norm(z)),
             _ if self.shortcut == Shortcut::Identity => sum = add(&sum, x),
+            _ if self.zero_pads() => sum = add(&sum, &self.zero_pad(x, &sum)),
             _ => {}
         }
         let g = gate(dy, &sum);
@@ -151,6 +181,9 @@ impl Naive {
             _ if self.shortcut == Shortcut::Identity => back = add(&back, &g),
             _ => {}
         }
+        if self.zero_pads() {
+            back = add(&back, &self.zero_pad_backward(&g, x));
+        }
         (relu(&sum), back)
     }
 
@@ -165,6 +198,7 @@ impl Naive {
         match &self.projection {
             Some(unit) => y = add(&y, &unit.forward(&read[0])),
             None if self.shortcut == Shortcut::Identity => y = add(&y, x),
+            None if self.zero_pads() => y = add(&y, &self.zero_pad(&read[0], &y)),
             None => {}
         }
         let mut back = dy.clone();
@@ -172,6 +206,9 @@ impl Naive {
             back = self.links[i].backward(&read[i], &back);
             if let (0, Some(unit)) = (i, &mut self.projection) {
                 back = add(&back, &unit.backward(&read[0], dy));
+            }
+            if i == 0 && self.zero_pads() {
+                back = add(&back, &self.zero_pad_backward(dy, &read[0]));
             }
             back = self.links[i].norm_backward(&written[i], &gate(&back, &read[i]));
         }
@@ -365,6 +402,16 @@ fn basic_blocks_of_every_shortcut() {
                 let shortcut = Shortcut::Projection { stride };
                 Case::new(BlockShape::basic(2 * channels, stride, shortcut, order), input).check();
             }
+        }
+    }
+}
+
+#[test]
+fn shortcuts_without_parameters() {
+    for order in ORDERS {
+        for (ins, outs, stride) in [(16, 32, 2), (3, 8, 1), (33, 40, 2), (17, 17, 3)] {
+            let shortcut = Shortcut::ZeroPad { stride };
+            Case::new(BlockShape::basic(outs, stride, shortcut, order), [2, ins, 7, 8]).check();
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::forward::Context;
 use super::plan::{Block, BlockParameters, PackedBlock, Tape};
 use super::shape::{Order, Policy, Shortcut};
+use crate::eltwise::zero_pad_backward;
 use crate::gemm::Epilogue;
 use crate::layout::check_length;
 use crate::norm::{Backward, Mask, apply};
@@ -51,7 +52,7 @@ struct Given<'a> {
 impl Block {
     /// Computes the gradients by the parameters and by `x`, from `dy`, the gradient by `y`. With
     /// [`Policy::Keep`] the tape and `y` are what the forward pass left; with [`Policy::Recompute`] both
-    /// are filled again.
+    /// are filled again. An empty `dx` is not computed: the first layer's input is data.
     ///
     /// # Errors
     /// As for [`Block::forward`].
@@ -63,6 +64,28 @@ impl Block {
         parameters: &BlockParameters<'_>,
         packed: &PackedBlock,
         tape: &mut Tape,
+        gradients: BlockGradients<'_, '_>,
+        dx: &mut [f32],
+        workspace: &mut [f32],
+    ) -> Result<(), KernelError> {
+        if self.policy == Policy::Recompute {
+            self.forward(cpu, x, parameters, packed, tape, y, workspace)?;
+        }
+        self.backward_from_tape(cpu, (x, y, dy), parameters, packed, tape, gradients, dx, workspace)
+    }
+
+    /// The same from a tape and an output that are there, whatever the policy: neither is written.
+    ///
+    /// # Errors
+    /// As for [`Block::forward`].
+    #[expect(clippy::too_many_arguments, reason = "as for `backward`")]
+    pub fn backward_from_tape(
+        &self,
+        cpu: &Cpu,
+        (x, y, dy): (&[f32], &[f32], &[f32]),
+        parameters: &BlockParameters<'_>,
+        packed: &PackedBlock,
+        tape: &Tape,
         mut gradients: BlockGradients<'_, '_>,
         dx: &mut [f32],
         workspace: &mut [f32],
@@ -72,12 +95,11 @@ impl Block {
         self.x.check("the block's input", x.len())?;
         self.y.check("the block's output", y.len())?;
         self.y.check("the gradient by the block's output", dy.len())?;
-        self.x.check("the gradient by the block's input", dx.len())?;
+        if !dx.is_empty() {
+            self.x.check("the gradient by the block's input", dx.len())?;
+        }
         if workspace.len() < self.workspace(cpu) {
             check_length("the workspace", self.workspace(cpu), workspace.len())?;
-        }
-        if self.policy == Policy::Recompute {
-            self.forward(cpu, x, parameters, packed, tape, y, workspace)?;
         }
         let [dz, da, behind, dp, dxp] = self.gradients();
         let (dz, rest) = workspace.split_at_mut(dz);
@@ -129,6 +151,10 @@ impl Block {
             let (weights, none) = (&given.packed.0[last + 1].1, Epilogue::default());
             step.data.run(context.cpu, dp, weights, &none, dxp, context.workspace)?;
             other = Some((dxp, step.dx));
+        } else if let Some((stride, before)) = self.zero_pad() {
+            let to = self.links[0].dx;
+            zero_pad_backward(context.cpu, (behind, join), stride, before, (&mut *dxp, to))?;
+            other = Some((dxp, to));
         } else if self.shortcut == Shortcut::Identity {
             other = Some((behind, join));
         }
@@ -137,6 +163,9 @@ impl Block {
             let gradient = &dz[..step.dy.len()];
             let a = if i == 0 { given.x } else { &given.tape.read[i][..] };
             step.weights.run(context.cpu, a, gradient, gradients.links[i].weights, context.workspace)?;
+            if i == 0 && dx.is_empty() {
+                return Ok(());
+            }
             if i == 0 {
                 // The shortcut's gradient is added as the branch's is stored.
                 let sum = Epilogue { residual: other, ..Epilogue::default() };
@@ -181,6 +210,10 @@ impl Block {
             let (weights, none) = (&given.packed.0[last + 1].1, Epilogue::default());
             step.data.run(context.cpu, given.dy, weights, &none, dxp, context.workspace)?;
             other = Some((dxp, step.dx));
+        } else if let Some((stride, before)) = self.zero_pad() {
+            let to = self.links[0].dx;
+            zero_pad_backward(context.cpu, (given.dy, self.y), stride, before, (&mut *dxp, to))?;
+            other = Some((dxp, to));
         }
         for i in (0..=last).rev() {
             let (step, weights) = (&self.links[i], &given.packed.0[i].1);
@@ -202,6 +235,9 @@ impl Block {
                 continue;
             }
             let x = (given.x, self.x);
+            if dx.is_empty() {
+                return self.norm_backward(context, given, 0, x, dy, mask, (&mut *behind, self.x), None, by);
+            }
             if self.shortcut != Shortcut::Identity {
                 return self.norm_backward(context, given, 0, x, dy, mask, (dx, self.x), None, by);
             }

@@ -2,6 +2,7 @@
 
 use super::plan::{Block, BlockParameters, LinkParameters, Norm, PackedBlock, Step, Tape};
 use super::shape::{Order, Shortcut};
+use crate::eltwise::zero_pad;
 use crate::gemm::Epilogue;
 use crate::layout::check_length;
 use crate::norm::{apply, statistics};
@@ -114,6 +115,13 @@ impl Block {
         }
         let z = (&tape.written[last][..], self.links[last].output);
         let norm = &tape.norms[last];
+        if let Some((stride, before)) = self.zero_pad() {
+            let to = z.1;
+            let (s, workspace) = context.workspace.split_at_mut(to.len());
+            zero_pad(context.cpu, (x, self.x), stride, before, (&mut *s, to))?;
+            let mut inner = Context { cpu: context.cpu, eps: context.eps, workspace };
+            return norm.apply(&mut inner, z, Some((s, to)), true, (y, self.y));
+        }
         let residual = (self.shortcut == Shortcut::Identity).then_some((x, self.x));
         norm.apply(context, z, residual, true, (y, self.y))
     }
@@ -138,6 +146,14 @@ impl Block {
             context.conv_norm(step, (&read[i], &packed.0[i].0), link, norm, &mut tape.written[i])?;
             let z = (&tape.written[i][..], step.output);
             norm.apply(context, z, None, true, (&mut rest[0], self.links[i + 1].input))?;
+        }
+        if let Some((stride, before)) = self.zero_pad() {
+            let (from, to) = (self.links[0].input, self.y.with_border(0)?);
+            let (s, workspace) = context.workspace.split_at_mut(to.len());
+            zero_pad(context.cpu, (&tape.read[0], from), stride, before, (&mut *s, to))?;
+            let sum = Epilogue { residual: Some((s, to)), ..Epilogue::default() };
+            let (a, weights) = (&tape.read[last], &packed.0[last].0);
+            return self.links[last].conv.forward(context.cpu, a, weights, &sum, None, y, workspace);
         }
         let residual = match &self.projection {
             Some(step) => {

@@ -229,12 +229,20 @@ impl Block {
                 .enumerate()
                 .map(|(i, step)| zeroed(!pre || i < last, &step.output))
                 .collect(),
-            projected: self
-                .projection
-                .as_ref()
-                .map_or(Buffer::default(), |step| Buffer::zeroed(step.output.len())),
+            projected: Buffer::zeroed(self.projected()),
             norms: self.normalised.iter().map(Norm::zeroed).collect(),
         }
+    }
+
+    /// Floats of what a projection gives, before its normalisation.
+    fn projected(&self) -> usize {
+        self.projection.as_ref().map_or(0, |step| step.output.len())
+    }
+
+    /// The channels of zeros before the input's in a zero-padded shortcut, and its stride.
+    pub(super) fn zero_pad(&self) -> Option<(usize, usize)> {
+        let Shortcut::ZeroPad { stride } = self.shortcut else { return None };
+        Some((stride, (self.y.channels() - self.x.channels()) / 2))
     }
 
     /// Packs the weights of `parameters`.
@@ -261,13 +269,40 @@ impl Block {
         parameters: &BlockParameters<'_>,
         packed: &mut PackedBlock,
     ) -> Result<(), KernelError> {
+        self.pack_forward(cpu, parameters, packed)?;
+        self.pack_backward(cpu, parameters, packed)
+    }
+
+    /// Packs what the forward pass alone reads, as [`Block::pack_into`] packs all.
+    ///
+    /// # Errors
+    /// As for [`Block::pack`].
+    pub fn pack_forward(
+        &self,
+        cpu: &Cpu,
+        parameters: &BlockParameters<'_>,
+        packed: &mut PackedBlock,
+    ) -> Result<(), KernelError> {
         self.check_parameters(parameters)?;
         let links = parameters.links.iter().chain(&parameters.projection);
-        for ((step, link), (forward, data)) in self.steps().zip(links).zip(&mut packed.0) {
-            step.conv.pack_into(cpu, link.weights, forward)?;
-            step.data.pack_into(cpu, link.weights, data)?;
-        }
-        Ok(())
+        let mut all = self.steps().zip(links).zip(&mut packed.0);
+        all.try_for_each(|((step, link), (forward, _))| step.conv.pack_into(cpu, link.weights, forward))
+    }
+
+    /// Packs what the backward pass alone reads.
+    ///
+    /// # Errors
+    /// As for [`Block::pack`].
+    pub fn pack_backward(
+        &self,
+        cpu: &Cpu,
+        parameters: &BlockParameters<'_>,
+        packed: &mut PackedBlock,
+    ) -> Result<(), KernelError> {
+        self.check_parameters(parameters)?;
+        let links = parameters.links.iter().chain(&parameters.projection);
+        let mut all = self.steps().zip(links).zip(&mut packed.0);
+        all.try_for_each(|((step, link), (_, data))| step.data.pack_into(cpu, link.weights, data))
     }
 
     /// Floats of workspace that both passes need on `cpu`.
@@ -286,7 +321,11 @@ impl Block {
             Order::PostActivation => self.links[self.links.len() - 1].dy.len(),
             Order::PreActivation => self.x.len(),
         };
-        let projection = self.projection.as_ref().map_or([0, 0], |step| [step.dy.len(), step.dx.len()]);
+        let projection = match (&self.projection, self.shortcut) {
+            (Some(step), _) => [step.dy.len(), step.dx.len()],
+            (None, Shortcut::ZeroPad { .. }) => [0, self.links[0].dx.len()],
+            (None, _) => [0, 0],
+        };
         [most(|step| step.dy.len()), most(|step| step.dx.len()), behind, projection[0], projection[1]]
     }
 
@@ -331,7 +370,7 @@ impl Block {
                 .map(|norm| norm.scale.len())
                 .eq(self.normalised.iter().map(Layout::channels))
             && tape.norms.iter().map(|norm| norm.statistics.count).eq(self.normalised.iter().map(count))
-            && tape.projected.len() == self.projection.as_ref().map_or(0, |step| step.output.len())
+            && tape.projected.len() == self.projected()
             && packed.0.len() == self.steps().count();
         if same { Ok(()) } else { Err(wrong("the tape or the packed weights are another block's".into())) }
     }

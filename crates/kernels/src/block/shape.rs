@@ -27,6 +27,12 @@ pub enum Shortcut {
         /// Steps between output pixels: the product of the branch's.
         stride: usize,
     },
+    /// Option A of He et al. 2015: every `stride`-th row and column, and channels of zeros on both sides of
+    /// the input's, the odd one last. No parameters.
+    ZeroPad {
+        /// Steps between output pixels: the product of the branch's.
+        stride: usize,
+    },
 }
 
 /// Whether a normalisation and ReLU follow the convolution or go before it.
@@ -141,6 +147,9 @@ impl BlockShape {
         let shortcut = match (self.shortcut, self.projection(x)) {
             (Shortcut::None, _) => branch,
             (_, Some(projection)) => maps(&projection)?,
+            (Shortcut::ZeroPad { stride }, _) if stride > 0 && x.channels() <= branch[0] => {
+                [branch[0], x.height().div_ceil(stride), x.width().div_ceil(stride)]
+            }
             (_, None) => [x.channels(), x.height(), x.width()],
         };
         if branch != shortcut {
