@@ -4,8 +4,9 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData, activation::relu};
 use residual_arch::HeadSpec;
 
+use crate::fused::{self, Path};
 use crate::squeeze::global_average;
-use crate::{BatchNorm, BatchNormConfig, Init, Linear, Mode};
+use crate::{BatchNorm, BatchNormConfig, Compute, Init, Linear, Maps, Mode};
 
 /// (BN and ReLU,) global average pool, (dropout,) linear layer.
 #[derive(Module, Debug)]
@@ -16,6 +17,8 @@ pub struct Head {
     pub linear: Linear,
     #[module(skip)]
     dropout: f64,
+    #[module(skip)]
+    compute: Compute,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -27,6 +30,7 @@ impl Head {
             norm: spec.norm.then(|| BatchNormConfig::new(channels).init(init.at("norm"))),
             linear: Linear::new(channels, spec.classes, init.at("linear")),
             dropout: spec.dropout,
+            compute: Compute::default(),
             training: Param::from_bool(true),
         }
     }
@@ -34,12 +38,30 @@ impl Head {
     /// # Shapes
     /// `[batch, channels, h, w]` to `[batch, classes]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+        self.forward_maps(x.into(), mode)
+    }
+
+    /// Trains as `compute` says from now on.
+    pub fn set_compute(&mut self, compute: Compute) {
+        self.compute = compute;
+    }
+
+    /// The same on maps that may be in the kernels' layout.
+    pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
         self.linear.forward(dropout(self.pool(x, mode), self.dropout, mode), mode)
     }
 
     /// The features before the linear layer, `[batch, channels]`.
-    pub(crate) fn pool(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
+    pub(crate) fn pool(&self, x: Maps, mode: Mode) -> Tensor<2> {
+        if mode.is_training() && self.compute.path == Path::Fused && x.are_ours() {
+            let x = x.blocked(0);
+            return fused::global_average(match &self.norm {
+                Some(norm) => fused::norm_relu(norm, x),
+                None => x,
+            });
+        }
+        let x = x.into_tensor();
         let x = match &self.norm {
             Some(norm) => relu(norm.forward(x, mode)),
             None => x,

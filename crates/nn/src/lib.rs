@@ -24,6 +24,7 @@ pub mod beyond;
 pub mod block;
 mod conv;
 mod error;
+pub mod fused;
 mod head;
 mod init;
 mod linear;
@@ -47,6 +48,7 @@ pub use block::{
 };
 pub use conv::Conv2d;
 pub use error::Error;
+pub use fused::{Compute, Maps};
 pub use head::Head;
 pub use init::{Fill, Init};
 pub use linear::Linear;

@@ -101,6 +101,11 @@ impl<F: Module, S: Module> Residual<F, S> {
         self.activation
     }
 
+    /// Whether branches are dropped in training.
+    pub(crate) fn drops(&self) -> bool {
+        self.depth.drop > 0.0
+    }
+
     /// `act(F(x) + S(x))`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D>
     where

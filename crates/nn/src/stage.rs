@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use residual_arch::StageSpec;
 
-use crate::{Block, BlockConfig, Error, Init, Mode};
+use crate::{Block, BlockConfig, Error, Init, Maps, Mode};
 
 /// Configuration of a [`Stage`].
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,17 @@ impl Stage {
     /// # Shapes
     /// Those of the blocks in turn.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        self.blocks.iter().fold(x, |x, block| block.forward(x, mode))
+        self.forward_to(x.into(), mode, 0).into_tensor()
+    }
+
+    /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
+    pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
+        let borders = self.blocks.iter().skip(1).map(Block::border).chain([border]);
+        self.blocks.iter().zip(borders).fold(x, |x, (block, border)| block.forward_to(x, mode, border))
+    }
+
+    /// The border that its first block makes use of.
+    pub(crate) fn border(&self) -> usize {
+        self.blocks.first().map_or(0, Block::border)
     }
 }

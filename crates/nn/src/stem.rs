@@ -4,7 +4,10 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, activation::relu, module::max_pool2d, ops::MaxPoolOptions};
 use residual_arch::{Convolution, MaxPool, StemSpec};
 
-use crate::{BatchNorm, BatchNormConfig, Conv2d, Init, Mode};
+use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
+
+use crate::fused::{self, Path, Unit};
+use crate::{BatchNorm, BatchNormConfig, Compute, Conv2d, Init, Maps, Mode};
 
 /// Convolutions with BN and ReLU, then a max pool if any.
 #[derive(Module, Debug)]
@@ -15,6 +18,8 @@ pub struct Stem {
     pub norms: Vec<BatchNorm>,
     #[module(skip)]
     pool: Option<MaxPool>,
+    #[module(skip)]
+    compute: Compute,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -38,13 +43,57 @@ impl Stem {
                 norms.push(BatchNormConfig::new(channels).init(init.at(format!("norm{index}"))));
             }
         }
-        Self { convs, norms, pool: spec.pool, training: Param::from_bool(true) }
+        Self { convs, norms, pool: spec.pool, compute: Compute::default(), training: Param::from_bool(true) }
     }
 
     /// # Shapes
     /// `[batch, in, h, w]` to the shape that [`residual_arch`]'s shape flow gives.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        self.forward_to(x.into(), mode, 0).into_tensor()
+    }
+
+    /// Trains as `compute` says from now on.
+    pub fn set_compute(&mut self, compute: Compute) {
+        self.compute = compute;
+    }
+
+    /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
+    pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
+        let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
+        if mode.is_training() && self.compute.path == Path::Fused && padded && x.are_ours() {
+            return self.forward_fused(x, border);
+        }
+        self.forward_stock(x.into_tensor(), mode).into()
+    }
+
+    /// Each convolution with its norm and ReLU is a plain block of one convolution.
+    fn forward_fused(&self, x: Maps, border: usize) -> Maps {
+        let padding = |index: usize| self.convs.get(index).map(|conv| conv.padding);
+        let before_pool = if self.pool.is_some() { 0 } else { border };
+        let mut h = x.blocked(padding(0).unwrap_or(0));
+        for (index, conv) in self.convs.iter().enumerate() {
+            let border = padding(index + 1).unwrap_or(before_pool);
+            let Some(norm) = self.norms.get(index..=index) else {
+                h = fused::conv(conv, h, border);
+                continue;
+            };
+            let [out_channels, _, kernel, _] = conv.weight.dims();
+            let link = Link { out_channels, kernel, stride: conv.stride, groups: conv.groups };
+            let (shortcut, order) = (Shortcut::None, Order::PostActivation);
+            let shape = BlockShape { links: vec![link], shortcut, order };
+            let convs = std::slice::from_ref(conv);
+            let policy = self.compute.memory.policy();
+            h = fused::unit(&Unit { shape, convs, norms: norm, projection: None, policy }, h, border);
+        }
+        match self.pool {
+            Some(pool) => fused::max_pool(pool, h, border).into(),
+            None => h.into(),
+        }
+    }
+
+    /// Layer by layer.
+    fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let mut h = x;
         for (index, conv) in self.convs.iter().enumerate() {
             h = conv.forward(h, mode);

@@ -13,6 +13,7 @@
 mod basic;
 mod bottleneck;
 mod branch;
+mod fuse;
 mod plain;
 mod preact;
 mod projection;
@@ -28,7 +29,7 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
 use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
 
-use crate::{Activation, Error, Init, Mode, Residual, Shortcut};
+use crate::{Activation, Compute, Error, Init, Maps, Mode, Residual, Shortcut};
 
 /// Configuration of any [`Block`].
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +67,13 @@ impl BlockConfig {
             .with_shortcut(shortcut)
             .with_activation(activation)
             .with_stochastic_depth(init.at("depth").path(), drop);
-        Block { residual, spec, in_channels: self.in_channels, training: Param::from_bool(true) }
+        Block {
+            residual,
+            spec,
+            in_channels: self.in_channels,
+            compute: Compute::default(),
+            training: Param::from_bool(true),
+        }
     }
 }
 
@@ -82,6 +89,8 @@ pub struct Block {
     spec: BlockSpec,
     #[module(skip)]
     in_channels: usize,
+    #[module(skip)]
+    compute: Compute,
     /// Disabled in a frozen block, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -100,7 +109,25 @@ impl Block {
     /// # Shapes
     /// `[batch, in, h, w]` to `[batch, channels, ceil(h / stride), ceil(w / stride)]`.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        self.forward_maps(x.into(), mode).into_tensor()
+    }
+
+    /// [`forward`](Self::forward) on maps that may stay in the kernels' layout from block to block.
+    pub fn forward_maps(&self, x: Maps, mode: Mode) -> Maps {
+        self.forward_to(x, mode, 0)
+    }
+
+    /// The same for a next layer that makes use of a border.
+    pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
+        match self.fused(&x, mode) {
+            Some(unit) => crate::fused::unit(&unit, x.blocked(self.border()), border).into(),
+            None => self.forward_stock(x.into_tensor(), mode).into(),
+        }
+    }
+
+    /// Layer by layer.
+    fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let branch = &self.residual.branch;
         let h = branch.enter(x.clone(), mode);
         let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };

@@ -52,6 +52,6 @@ impl ResNet {
                 blocks.push((BlockPath { stage: s + 1, block: b }, h.clone()));
             }
         }
-        Features { stem, blocks, pooled: self.head.pool(h, mode.within(&self.head.training)) }
+        Features { stem, blocks, pooled: self.head.pool(h.into(), mode.within(&self.head.training)) }
     }
 }

@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use residual_arch::NetSpec;
 
-use crate::{Error, Head, Init, Mode, NamedTensor, Stage, StageConfig, Stem};
+use crate::{Compute, Error, Head, Init, Mode, NamedTensor, Stage, StageConfig, Stem};
 
 /// Configuration of a [`ResNet`].
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,8 @@ pub struct ResNet {
     pub head: Head,
     #[module(skip)]
     spec: NetSpec,
+    #[module(skip)]
+    compute: Compute,
 }
 
 impl ResNet {
@@ -85,6 +87,7 @@ impl ResNet {
             stages,
             head: Head::build(&spec.head, channels, &init.at("head")),
             spec: spec.clone(),
+            compute: Compute::default(),
         }
     }
 
@@ -104,9 +107,28 @@ impl ResNet {
     /// # Panics
     /// If the input does not fit the network: [`check_input`](Self::check_input) finds that beforehand.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
-        let h = self.stem.forward(x, mode);
-        let h = self.stages.iter().fold(h, |h, stage| stage.forward(h, mode));
-        self.head.forward(h, mode)
+        let mut borders = self.stages.iter().map(Stage::border).chain([0]);
+        let mut border = || borders.next().unwrap_or(0);
+        let h = self.stem.forward_to(x.into(), mode, border());
+        let h = self.stages.iter().fold(h, |h, stage| stage.forward_to(h, mode, border()));
+        self.head.forward_maps(h, mode)
+    }
+
+    /// Trains as `compute` says from now on. A network that is built trains fused and keeps what its backward
+    /// pass reads.
+    pub fn set_compute(&mut self, compute: Compute) {
+        self.compute = compute;
+        self.stem.set_compute(compute);
+        self.stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.blocks)
+            .for_each(|block| block.set_compute(compute));
+        self.head.set_compute(compute);
+    }
+
+    /// How it trains.
+    pub fn compute(&self) -> Compute {
+        self.compute
     }
 
     /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the
@@ -121,6 +143,7 @@ impl ResNet {
         let init = Init::new(seed, &self.device()).at("head");
         let mut head = Head::build(&spec.head, features, &init);
         head.norm = self.head.norm.take();
+        head.set_compute(self.compute);
         self.head = head;
         self.spec = spec;
         Ok(())

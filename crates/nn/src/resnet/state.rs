@@ -36,6 +36,7 @@ impl ResNet {
         let device = self.device();
         let mut loaded = ResNetConfig::new(self.spec.clone()).init_with(tensors, &device)?;
         loaded.copy_frozen(self);
+        loaded.set_compute(self.compute());
         *self = loaded;
         Ok(())
     }

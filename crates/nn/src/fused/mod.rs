@@ -1,0 +1,73 @@
+//! Training through [`residual_kernels`] on the CPU.
+//!
+//! On a Flex device in training, a residual block is one operation of Burn's graph: forward and backward run
+//! in the kernels, with their own layout inside and between blocks. So are the stem's convolutions, the
+//! poolings and the head's norm. On every other device, in evaluation, and where a layer has an option that
+//! the kernels do not know, the layers' stock operations run: the definition of each block is the same
+//! module, [`Block`](crate::Block) and its parameters.
+//!
+//! Nothing has to be switched on; [`Compute`] says otherwise for a network. Results are the same bits for any
+//! number of threads.
+
+mod blocked;
+mod buffers;
+mod conv;
+mod graph;
+mod layers;
+mod maps;
+mod runtime;
+mod unit;
+
+pub use maps::{Maps, conversions};
+pub use runtime::set_threads;
+
+pub(crate) use conv::conv;
+pub(crate) use layers::{global_average, max_pool, norm_relu};
+pub(crate) use unit::{Unit, unit};
+
+use residual_kernels::block::Policy;
+
+/// Which operations a network trains through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// One operation a block where the kernels can, on a Flex device.
+    #[default]
+    Fused,
+    /// Burn's own, layer by layer.
+    Stock,
+}
+
+/// What a network keeps between its forward and its backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// What the backward pass reads.
+    #[default]
+    Keep,
+    /// Every block's input alone; what is inside a block is computed again, to the same bits. A network of any
+    /// depth trains in the memory of its block inputs, for one more forward pass a step.
+    Low,
+}
+
+/// How a network trains. Changes time and memory; the results of [`Memory`] are equal to the bit, those of
+/// [`Path`] to rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compute {
+    /// Through which operations.
+    pub path: Path,
+    /// What is kept for the backward pass.
+    pub memory: Memory,
+}
+
+impl Memory {
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            Self::Keep => Policy::Keep,
+            Self::Low => Policy::Recompute,
+        }
+    }
+}
+
+/// What a kernel's refusal means here: the shapes were checked before, so it is a defect.
+pub(crate) fn sound<T>(result: Result<T, residual_kernels::KernelError>) -> T {
+    result.unwrap_or_else(|error| panic!("a fused layer: {error}"))
+}

@@ -1,0 +1,130 @@
+//! What all fused layers of a process share: threads, plans, memory.
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use residual_kernels::block::{Block, BlockParameters, BlockShape, PackedBlock, Policy, Tape};
+use residual_kernels::{Buffer, Cpu, Layout};
+
+use super::buffers::Buffers;
+use super::sound;
+
+static RUNTIME: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
+
+/// Lets so many threads compute the fused layers of this process, at least one, from the next operation on.
+/// Without it there is one for every core. The results have the same bits for any number.
+///
+/// # Panics
+/// If the system gives no threads.
+pub fn set_threads(threads: usize) {
+    let runtime = Arc::new(Runtime::new(threads));
+    *RUNTIME.write().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
+}
+
+/// The process's.
+pub(super) fn runtime() -> Arc<Runtime> {
+    if let Some(runtime) = &*RUNTIME.read().unwrap_or_else(PoisonError::into_inner) {
+        return runtime.clone();
+    }
+    let mut slot = RUNTIME.write().unwrap_or_else(PoisonError::into_inner);
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    slot.get_or_insert_with(|| Arc::new(Runtime::new(cores()))).clone()
+}
+
+/// Threads, plans and memory.
+#[derive(Debug)]
+pub(super) struct Runtime {
+    pub(super) cpu: Cpu,
+    pub(super) maps: Buffers,
+    workspaces: Mutex<Vec<Buffer>>,
+    plans: Mutex<Plans>,
+}
+
+/// The plans for batches of one size.
+#[derive(Debug, Default)]
+struct Plans {
+    batch: usize,
+    plans: Vec<Arc<Plan>>,
+}
+
+/// A block on maps of one size: blocks that are alike share it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    shape: BlockShape,
+    policy: Policy,
+    pub(super) block: Block,
+    tapes: Mutex<Vec<Tape>>,
+    packed: Mutex<Vec<PackedBlock>>,
+}
+
+impl Runtime {
+    fn new(threads: usize) -> Self {
+        Self {
+            cpu: sound(Cpu::new(threads.max(1))),
+            maps: Buffers::default(),
+            workspaces: Mutex::default(),
+            plans: Mutex::default(),
+        }
+    }
+
+    /// The plan of a block from maps that lie as `x` says to maps that lie as `y` says.
+    ///
+    /// With another batch size than the last plan's, the memory of the earlier one is given back.
+    pub(super) fn plan(&self, shape: &BlockShape, x: Layout, y: Layout, policy: Policy) -> Arc<Plan> {
+        let mut known = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.batch != x.batch() {
+            self.maps.clear();
+            *known = Plans { batch: x.batch(), plans: Vec::new() };
+        }
+        let same = |plan: &&Arc<Plan>| {
+            (plan.block.x(), plan.block.y(), plan.policy) == (&x, &y, policy) && plan.shape == *shape
+        };
+        if let Some(plan) = known.plans.iter().find(same) {
+            return plan.clone();
+        }
+        let block = sound(Block::new(&self.cpu, shape, x, y, policy));
+        let (tapes, packed) = (Mutex::default(), Mutex::default());
+        let plan = Arc::new(Plan { shape: shape.clone(), policy, block, tapes, packed });
+        known.plans.push(plan.clone());
+        plan
+    }
+
+    /// Calls `body` with at least `len` floats.
+    pub(super) fn with_workspace<T>(&self, len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
+        let spare = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workspace = spare().pop().unwrap_or_default();
+        if workspace.len() < len {
+            // The old one first: both at once may not fit.
+            drop(workspace);
+            workspace = Buffer::zeroed(len);
+        }
+        let value = body(&mut workspace);
+        spare().push(workspace);
+        value
+    }
+}
+
+impl Plan {
+    /// A tape for one pass.
+    pub(super) fn tape(&self) -> Tape {
+        let spare = self.tapes.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| self.block.tape())
+    }
+
+    pub(super) fn give_tape(&self, tape: Tape) {
+        self.tapes.lock().unwrap_or_else(PoisonError::into_inner).push(tape);
+    }
+
+    /// Calls `body` with room for the packed weights of a block with these parameters.
+    pub(super) fn with_packed<T>(
+        &self,
+        parameters: &BlockParameters<'_>,
+        body: impl FnOnce(&mut PackedBlock) -> T,
+    ) -> T {
+        let spare = || self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packed = spare().pop().unwrap_or_else(|| sound(self.block.pack(parameters)));
+        let value = body(&mut packed);
+        spare().push(packed);
+        value
+    }
+}

@@ -1,0 +1,204 @@
+//! The fused path against the stock one: values, gradients, statistics, conversions, memory.
+
+use burn::module::Module;
+use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
+use residual_arch::{BlockSpec, NetSpec, Shortcut, families::family};
+use residual_nn::fused::{Memory, Path, conversions, set_threads};
+use residual_nn::{
+    BasicBlockConfig, Block, BlockConfig, Compute, Conv2d, Init, Maps, Mode, NamedTensor, ResNet,
+    ResNetConfig, cross_entropy,
+};
+use residual_testkit::formula;
+
+const FUSED: Compute = Compute { path: Path::Fused, memory: Memory::Keep };
+const STOCK: Compute = Compute { path: Path::Stock, memory: Memory::Keep };
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn input(shape: [usize; 4]) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(formula::input(&shape), shape), &device()).require_grad()
+}
+
+/// `sum of w y`, with weights of either sign.
+fn weighted(y: Tensor<4>) -> Tensor<1> {
+    let shape = y.dims();
+    let weights = TensorData::new(formula::loss_weights(shape.iter().product()), shape);
+    (y.clone() * Tensor::from_data(weights, &y.device())).sum()
+}
+
+/// The relative error in the Euclidean norm of every tensor.
+fn assert_close(what: &str, found: &[NamedTensor], wanted: &[NamedTensor], bound: f64) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert_eq!((&found.path, &found.shape), (&wanted.path, &wanted.shape), "{what}");
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let pairs = found.values.iter().zip(&wanted.values);
+        let error = norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)));
+        let size = norm(&mut wanted.values.iter().map(|&v| f64::from(v)));
+        assert!(error <= bound * size.max(1e-6), "{what}, {}: {error:e} of {size:e}", found.path);
+    }
+}
+
+fn block_step(spec: BlockSpec, shape: [usize; 4], compute: Compute) -> Vec<NamedTensor> {
+    let mut block = BlockConfig::new(spec, shape[1]).init(Init::new(5, &device())).unwrap();
+    block.set_compute(compute);
+    let x = input(shape);
+    let y = block.forward(x.clone(), Mode::train(0, 0));
+    let gradients = weighted(y.clone()).backward();
+    results(NamedTensor::read("y", y), &x, &gradients, block.gradients(&gradients), block.state())
+}
+
+fn results(
+    y: NamedTensor,
+    x: &Tensor<4>,
+    gradients: &Gradients,
+    parameters: Vec<NamedTensor>,
+    state: Vec<NamedTensor>,
+) -> Vec<NamedTensor> {
+    let mut found = vec![y, NamedTensor::read("dx", x.grad(gradients).unwrap())];
+    found.extend(parameters);
+    found.extend(state.into_iter().filter(|tensor| tensor.path.contains("running")));
+    found
+}
+
+#[test]
+fn every_kind_of_block_computes_what_its_layers_do() {
+    let zero_pad = BlockSpec {
+        shortcut: Shortcut::ZeroPad { channels: 24, stride: 2 },
+        stride: 2,
+        ..BlockSpec::basic(24)
+    };
+    let specs = [
+        BlockSpec::basic(16),
+        BlockSpec::projection(24, 2),
+        zero_pad,
+        BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 8, 32, 2) },
+        BlockSpec::bottleneck(16, 8, 16, 1),
+        BlockSpec::basic(16).plain(),
+        BlockSpec::basic(16).preactivation(),
+        BlockSpec::projection(24, 2).preactivation(),
+        zero_pad.preactivation(),
+        // What the kernels do not know runs layer by layer.
+        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::basic(16) },
+    ];
+    for spec in specs {
+        let of = |compute| block_step(spec, [3, 16, 7, 6], compute);
+        assert_close(&format!("{spec:?}"), &of(FUSED), &of(STOCK), 2e-4);
+        assert_eq!(of(Compute { memory: Memory::Low, ..FUSED }), of(FUSED), "{spec:?}");
+    }
+}
+
+fn build(spec: &NetSpec, compute: Compute) -> ResNet {
+    let mut net = ResNetConfig::new(spec.clone()).init(Init::new(1, &device())).unwrap();
+    net.set_compute(compute);
+    net
+}
+
+fn net_step(spec: &NetSpec, shape: [usize; 4], compute: Compute) -> Vec<NamedTensor> {
+    let net = build(spec, compute);
+    let x = input(shape);
+    let logits = net.forward(x.clone(), Mode::train(3, 4));
+    let labels = formula::labels(shape[0], spec.head.classes);
+    let gradients = cross_entropy(logits.clone(), &labels, 0.1).unwrap().backward();
+    let logits = NamedTensor::read("logits", logits);
+    results(logits, &x, &gradients, net.gradients(&gradients), net.state())
+}
+
+#[test]
+fn networks_compute_what_their_layers_do() {
+    for name in ["cifar_resnet8", "cifar_preact8", "cifar_preact11", "resnet18", "resnet26d"] {
+        let spec = family(name).unwrap().with_classes(5);
+        // Maps of the last stage that leave a batch norm enough values to have a variance.
+        let side = if name.starts_with("cifar") { 32 } else { 96 };
+        let of = |compute| net_step(&spec, [3, 3, side, side], compute);
+        let (fused, stock) = (of(FUSED), of(STOCK));
+        assert_close(name, &fused[..1], &stock[..1], 1e-4);
+        // A ReLU near zero may fall on the other side.
+        assert_close(name, &fused[1..], &stock[1..], 3e-2);
+        assert_eq!(of(Compute { memory: Memory::Low, ..FUSED }), fused, "{name}");
+    }
+}
+
+#[test]
+fn the_same_bits_for_any_number_of_threads() {
+    let spec = family("small").unwrap().with_input([3, 16, 16]);
+    let mut wanted = None;
+    for threads in [1, 2, 5] {
+        set_threads(threads);
+        let found = net_step(&spec, [5, 3, 16, 16], FUSED);
+        assert_eq!(wanted.get_or_insert_with(|| found.clone()), &found, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_network_converts_its_images_and_nothing_else() {
+    for name in ["small", "resnet18", "cifar_preact11", "cifar_resnet14", "resnet50"] {
+        let net = build(&family(name).unwrap(), FUSED);
+        let before = conversions();
+        let x = Tensor::<4>::zeros([2, 3, 32, 32], &device());
+        let logits = net.forward(x, Mode::train(0, 0));
+        assert_eq!(conversions() - before, 1, "{name}");
+        logits.sum().backward();
+    }
+}
+
+/// A network of one's own: our blocks around a layer of Burn's.
+#[derive(Module, Debug)]
+struct Mixed {
+    first: Block,
+    own: Conv2d,
+    second: Block,
+}
+
+impl Mixed {
+    fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let h = self.first.forward_maps(x.into(), mode);
+        let h = relu(self.own.forward(h.into_tensor(), mode));
+        self.second.forward_maps(Maps::from(h), mode).into_tensor()
+    }
+}
+
+#[test]
+fn blocks_mix_with_layers_of_burns() {
+    let run = |compute| {
+        let block = || BasicBlockConfig::new(16).init(Init::new(2, &device())).unwrap();
+        let own = Conv2d::pointwise(16, 16, Init::new(3, &device()));
+        let mut net = Mixed { first: block(), own, second: block() };
+        net.first.set_compute(compute);
+        net.second.set_compute(compute);
+        let x = input([2, 16, 6, 5]);
+        let y = net.forward(x.clone(), Mode::train(0, 0));
+        let gradients = weighted(y.clone()).backward();
+        let by = residual_nn::tensors::gradients(&net, &gradients);
+        results(NamedTensor::read("y", y), &x, &gradients, by, Vec::new())
+    };
+    assert_close("mixed", &run(FUSED), &run(STOCK), 2e-4);
+}
+
+#[test]
+fn an_input_that_forks_gets_both_gradients() {
+    let run = |compute| {
+        let mut block = BasicBlockConfig::new(16).init(Init::new(2, &device())).unwrap();
+        block.set_compute(compute);
+        let x = input([2, 16, 6, 5]);
+        let y = block.forward(x.clone(), Mode::train(0, 0)) + x.clone() * 3.0;
+        let gradients = weighted(y.clone()).backward();
+        results(NamedTensor::read("y", y), &x, &gradients, block.gradients(&gradients), Vec::new())
+    };
+    assert_close("forked", &run(FUSED), &run(STOCK), 2e-4);
+}
+
+#[test]
+fn without_autodiff_a_block_trains_no_graph_and_computes_the_same() {
+    let device = Device::flex();
+    let block = BasicBlockConfig::new(16).init(Init::new(2, &device)).unwrap();
+    let x = Tensor::<4>::ones([2, 16, 6, 5], &device);
+    let y = block.forward(x.clone(), Mode::train(0, 0));
+    let mut stock = block.clone();
+    stock.set_compute(STOCK);
+    let wanted = stock.forward(x, Mode::train(0, 0));
+    let [y, wanted] = [y, wanted].map(|y| NamedTensor::read("y", y));
+    assert_close("no graph", &[y], &[wanted], 1e-4);
+}
