@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Gradients, Tensor, TensorData};
 use residual_data::{Batch, Loader, LoaderOptions};
 use residual_nn::{Mode, cross_entropy};
 
@@ -120,19 +119,8 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(self.diverged(loss, lr));
         }
-        self.update(&objective.backward(), lr);
+        self.network = self.sgd.step(self.network.clone(), &objective.backward(), lr);
         Ok((loss, correct))
-    }
-
-    fn update(&mut self, gradients: &Gradients, lr: f64) {
-        let sgd = &mut self.sgd;
-        self.network = self.network.clone().update(gradients, |parameter, value, gradient| {
-            let device = value.device();
-            let mut value = values(value);
-            sgd.update(&parameter.path, parameter.role, &mut value, &values(gradient), lr);
-            let shape = [value.len()];
-            Tensor::from_data(TensorData::new(value, shape), &device)
-        });
     }
 
     fn diverged(&self, loss: f64, lr: f64) -> Error {

@@ -87,6 +87,10 @@ pub struct Recipe {
     /// Threads for computing and as many for decoding. Default: one a core. Does not change the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// Keep the blocks' inputs alone between the forward and the backward pass, and compute what is inside
+    /// them again: networks of any depth fit. Default false. Does not change the result.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub low_memory: bool,
     /// Save `last.safetensors` every so many steps besides after every epoch, so that a killed process loses
     /// less. Default: after every epoch alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +140,7 @@ impl Default for Recipe {
             preprocess: None,
             seed: 0,
             threads: None,
+            low_memory: false,
             checkpoint_every_steps: None,
         }
     }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::{Gradients, Tensor, TensorData};
 use residual_arch::Role;
-use residual_weights::{StateDict, Tensor};
+use residual_nn::ResNet;
+use residual_weights::StateDict;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::evaluate::values;
 
 /// The constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +91,17 @@ impl Sgd {
         Self { config, velocity: BTreeMap::new() }
     }
 
+    /// One step of every parameter of a network that has a gradient.
+    pub fn step(&mut self, network: ResNet, gradients: &Gradients, lr: f64) -> ResNet {
+        network.update(gradients, |parameter, value, gradient| {
+            let device = value.device();
+            let mut value = values(value);
+            self.update(&parameter.path, parameter.role, &mut value, &values(gradient), lr);
+            let shape = [value.len()];
+            Tensor::from_data(TensorData::new(value, shape), &device)
+        })
+    }
+
     /// One step of one parameter, in place. `path` is its name, by which its velocity is kept; `role` says
     /// whether it decays.
     ///
@@ -124,7 +138,7 @@ impl Sgd {
     /// [`Error::Weights`] for a name that no tensor may have.
     pub fn state(&self) -> Result<StateDict, Error> {
         let tensors = self.velocity.iter().map(|(path, velocity)| {
-            let tensor = Tensor::new(vec![velocity.len()], velocity.clone())?;
+            let tensor = residual_weights::Tensor::new(vec![velocity.len()], velocity.clone())?;
             Ok((path.clone(), tensor))
         });
         Ok(StateDict::from_tensors(tensors.collect::<Result<Vec<_>, Error>>()?)?)

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use residual_arch::NetSpec;
 use residual_data::{DataSource, Dataset, ImageSet, OpenOptions, Split, steps_per_epoch};
-use residual_nn::ResNet;
+use residual_nn::fused::Memory;
+use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, StateDict, Tensor};
 
 use crate::init::initial;
@@ -143,6 +144,8 @@ impl Trainer {
         progress: Progress,
     ) -> Result<Self, Error> {
         let Plan { recipe, rate, steps_per_epoch, data, train, evaluation, split, .. } = plan;
+        let mut network = network;
+        network.set_compute(compute(recipe.low_memory));
         let mut sgd = Sgd::new(recipe.optimiser);
         sgd.load(velocity);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
@@ -203,9 +206,18 @@ impl Trainer {
         self.replaced_head
     }
 
-    /// Decodes with so many threads from now on, whatever the recipe says. Does not change the result.
+    /// Computes and decodes with so many threads from now on, whatever the recipe says. Does not change the
+    /// result.
     pub fn set_threads(&mut self, threads: usize) {
+        residual_nn::fused::set_threads(threads.max(1));
         self.recipe.threads = Some(threads.max(1));
+    }
+
+    /// Keeps as little between forward and backward pass as [`Recipe::low_memory`] says, whatever the recipe
+    /// says. Does not change the result.
+    pub fn set_low_memory(&mut self, low: bool) {
+        self.recipe.low_memory = low;
+        self.network.set_compute(compute(low));
     }
 
     /// Leaves out images that cannot be decoded from now on, whatever the recipe says: for going on with a
@@ -286,6 +298,11 @@ impl Plan {
         }
         Fingerprint { train: self.train.len(), evaluation: self.evaluation.len(), files: hash.finish() }
     }
+}
+
+fn compute(low_memory: bool) -> Compute {
+    let memory = if low_memory { Memory::Low } else { Memory::Keep };
+    Compute { memory, ..Compute::default() }
 }
 
 /// Where networks are trained.

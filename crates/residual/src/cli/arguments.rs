@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{convert, eval, models, predict, summary, train, verify};
+use super::{bench, convert, eval, models, predict, summary, train, verify};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ enum Command {
     Verify(verify::Arguments),
     Models(models::Arguments),
     Convert(convert::Arguments),
+    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -44,6 +45,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
         }
     }
 }

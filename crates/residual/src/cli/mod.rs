@@ -1,6 +1,8 @@
 //! One file per command, and what they share: arguments, failures, output, tables.
 
 mod arguments;
+mod bench;
+mod compute;
 mod convert;
 mod describe;
 mod eval;

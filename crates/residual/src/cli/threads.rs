@@ -17,6 +17,7 @@ const MOST: usize = 1024;
 /// Lets this many threads compute, `None` for one a core. To be called once, before anything is computed.
 pub(crate) fn limit(threads: Option<usize>) -> Outcome {
     if let Some(threads) = threads {
+        residual::nn::fused::set_threads(threads);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     Ok(())

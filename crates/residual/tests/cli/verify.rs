@@ -22,6 +22,12 @@ fn the_golden_files_hold() {
     let lines = bench.run(&format!("verify {} --json", golden(""))).json();
     assert_eq!(lines.len(), files);
     assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+
+    // Through the kernels a single ReLU of the small network falls on the other side of zero.
+    let lines = bench.run(&format!("verify --path fused {} --json", golden(""))).json();
+    let held = |line: &serde_json::Map<String, Value>| line["ok"] == true || line["model"] == "small_resnet";
+    assert!(lines.len() == files && lines.iter().all(held), "{lines:?}");
+    assert!(lines.iter().all(|line| line["worst"]["error"].as_f64().unwrap() < 5e-2), "{lines:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use residual::train::{Recipe, Schedule, Warmup};
 
+use crate::cli::compute::Memory;
 use crate::cli::failure::Outcome;
 use crate::cli::{network, threads};
 
@@ -91,6 +92,10 @@ pub(crate) struct Arguments {
     /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     pub(super) threads: Option<usize>,
+    /// `low` computes what is inside a block again in the backward pass, so that networks of any depth fit;
+    /// goes with --resume. Does not change the result. [default: keep]
+    #[arg(long, value_enum)]
+    pub(super) memory: Option<Memory>,
     /// Save every N steps as well as after every epoch.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
@@ -139,6 +144,9 @@ impl Arguments {
                 Some(spec) => (None, Some(spec)),
                 None => (Some(model.clone()), None),
             };
+        }
+        if let Some(memory) = self.memory {
+            recipe.low_memory = memory == Memory::Low;
         }
         self.put_data(&mut recipe);
         self.put_training(&mut recipe)?;

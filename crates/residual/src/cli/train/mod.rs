@@ -10,6 +10,7 @@ use residual::train::{Outcome as End, Recipe, Trainer};
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
+use super::compute::Memory;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::note;
@@ -57,6 +58,9 @@ fn resume(arguments: &Arguments, folder: &Path) -> Outcome<Trainer> {
     threads::limit(threads)?;
     let mut trainer = Trainer::resume(folder)?;
     trainer.set_threads(threads::count(threads));
+    if let Some(memory) = arguments.memory {
+        trainer.set_low_memory(memory == Memory::Low);
+    }
     if arguments.skip_bad {
         trainer.set_skip_bad(true);
     }

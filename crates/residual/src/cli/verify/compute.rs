@@ -6,7 +6,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual::arch::names::{TensorName, block_names, names};
 use residual::arch::shape::{block_flow, flow};
 use residual::arch::{BlockSpec, NetSpec, TensorSpec, block_tensors, tensors};
-use residual::nn::{BlockConfig, Mode, NamedTensor, ResNetConfig, cross_entropy};
+use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
 use super::report::{Computed, Results};
@@ -15,19 +15,20 @@ use crate::cli::failure::Outcome;
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation
 /// and once in training, and goes back through it.
-pub(super) fn results(subject: &Subject, input_shape: [usize; 4]) -> Outcome<Results> {
+pub(super) fn results(subject: &Subject, input_shape: [usize; 4], compute: Compute) -> Outcome<Results> {
     match subject {
-        Subject::Network(spec) => of_network(spec, input_shape),
-        Subject::Block { block, in_channels } => of_block(block, *in_channels, input_shape),
+        Subject::Network(spec) => of_network(spec, input_shape, compute),
+        Subject::Block { block, in_channels } => of_block(block, *in_channels, input_shape, compute),
     }
 }
 
-fn of_network(spec: &NetSpec, input_shape: [usize; 4]) -> Outcome<Results> {
+fn of_network(spec: &NetSpec, input_shape: [usize; 4], compute: Compute) -> Outcome<Results> {
     let [batch, channels, height, width] = input_shape;
     let flow = flow(spec, [channels, height, width])?;
     let names = Names::new(tensors(spec), names(spec, spec.naming));
     let device = Device::flex().autodiff();
-    let network = ResNetConfig::new(spec.clone()).init_with(names.fill(), &device)?;
+    let mut network = ResNetConfig::new(spec.clone()).init_with(names.fill(), &device)?;
+    network.set_compute(compute);
     network.check_input(input_shape, Mode::train(0, 0))?;
     let x = input(input_shape, &device);
 
@@ -48,12 +49,18 @@ fn of_network(spec: &NetSpec, input_shape: [usize; 4]) -> Outcome<Results> {
     })
 }
 
-fn of_block(block: &BlockSpec, in_channels: usize, input_shape: [usize; 4]) -> Outcome<Results> {
+fn of_block(
+    block: &BlockSpec,
+    in_channels: usize,
+    input_shape: [usize; 4],
+    compute: Compute,
+) -> Outcome<Results> {
     let [_, channels, height, width] = input_shape;
     let row = block_flow(block, [channels, height, width])?;
     let names = Names::new(block_tensors(block, in_channels), block_names(block, in_channels));
     let device = Device::flex().autodiff();
-    let module = BlockConfig::new(*block, in_channels).init_with(names.fill(), &device)?;
+    let mut module = BlockConfig::new(*block, in_channels).init_with(names.fill(), &device)?;
+    module.set_compute(compute);
     let x = input(input_shape, &device);
 
     let eval_output = module.forward(x.clone().inner(), Mode::Eval);

@@ -4,7 +4,7 @@ mod compute;
 mod report;
 mod subject;
 
-use std::path::{Path, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 
 use clap::Args;
 use residual_testkit::golden::Golden;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use self::report::Report;
 use self::subject::Subject;
+use super::compute::{Memory, Path};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::{WIDTH, shorten};
@@ -34,6 +35,9 @@ pub(crate) struct Arguments {
     /// Golden files, or folders of them.
     #[arg(value_name = "FILE.json|DIR", required = true)]
     paths: Vec<PathBuf>,
+    /// Through which operations: one a block in the kernels, or the tensor framework's layer by layer.
+    #[arg(long, value_enum, default_value_t = Path::Stock)]
+    path: Path,
     /// Print one JSON object a line: model, ok, worst, ...
     #[arg(long)]
     json: bool,
@@ -55,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     let mut output = Output::new();
     let (mut failed, mut unread) = (0, 0);
     for file in &files {
-        match verify(file) {
+        match verify(file, arguments.path) {
             Ok(report) => {
                 failed += usize::from(!report.ok);
                 print(&mut output, file, &report, arguments.json)?;
@@ -78,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
 }
 
 /// The file itself, or the `.json` files of a folder, sorted.
-fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
+fn files(path: &FilePath) -> Outcome<Vec<PathBuf>> {
     let within =
         |error: std::io::Error| Failure::from(error).within(format!("{}: cannot read", path.display()));
     if !path.is_dir() {
@@ -95,15 +99,15 @@ fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
     }
 }
 
-fn verify(file: &Path) -> Outcome<Report> {
+fn verify(file: &FilePath, path: Path) -> Outcome<Report> {
     let golden = Golden::read(file)?;
     let named = |failure: Failure| failure.within(file.display());
     let subject = Subject::from_name(&golden.model).map_err(named)?;
-    let results = compute::results(&subject, golden.input_shape).map_err(named)?;
+    let results = compute::results(&subject, golden.input_shape, path.with(Memory::Keep)).map_err(named)?;
     Ok(Report::new(&golden, &results, subject.layers()))
 }
 
-fn print(output: &mut Output, file: &Path, report: &Report, json: bool) -> Outcome {
+fn print(output: &mut Output, file: &FilePath, report: &Report, json: bool) -> Outcome {
     if json {
         return output.json(&Line { file: file.display().to_string(), report });
     }

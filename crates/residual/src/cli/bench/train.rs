@@ -1,0 +1,132 @@
+//! `residual bench train`: the time of a training step.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Args;
+use residual::arch::families::family;
+use residual::nn::{Init, Mode, ResNet, ResNetConfig, cross_entropy};
+use residual::train::{Sgd, SgdConfig};
+use serde::Serialize;
+
+use super::memory::peak_rss_mib;
+use crate::cli::compute::{Memory, Path};
+use crate::cli::failure::Outcome;
+use crate::cli::output::Output;
+use crate::cli::{network, threads};
+
+const EXAMPLE: &str = "\
+Example:
+  residual bench train --model small --batch 128 --json
+
+A step is forward, loss, backward and SGD with momentum on a batch that is made
+up once. The first steps warm up and are not counted.";
+
+/// Time training steps on a made-up batch.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    /// A family member (see `residual models`), or a network written out in a SPEC.toml.
+    #[arg(long, value_name = "MODEL|SPEC.toml", default_value = "small")]
+    model: String,
+    /// Images in a step.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    /// Side of the images, where it is not the network's own.
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// Steps that are counted.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// Through which operations.
+    #[arg(long, value_enum, default_value_t)]
+    path: Path,
+    /// What is kept between forward and backward.
+    #[arg(long, value_enum, default_value_t)]
+    memory: Memory,
+    /// Threads for computing. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    threads: Option<usize>,
+    /// Print one JSON object: median_ms, min_ms, images_per_s, peak_rss_mib.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    batch: u32,
+    threads: usize,
+    median_ms: f64,
+    min_ms: f64,
+    images_per_s: f64,
+    peak_rss_mib: Option<f64>,
+}
+
+/// Steps before the counted ones: memory is taken, threads wake up.
+const WARM_UP: u32 = 2;
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    threads::limit(arguments.threads)?;
+    let mut spec = match network::written_out(&arguments.model)? {
+        Some(spec) => spec,
+        None => family(&arguments.model)?,
+    };
+    if let Some(size) = arguments.size {
+        spec = spec.clone().with_input([spec.input[0], size, size]);
+    }
+    let device = Device::flex().autodiff();
+    let mut network = ResNetConfig::new(spec).init(Init::new(0, &device))?;
+    network.set_compute(arguments.path.with(arguments.memory));
+    let shape = [&[arguments.batch as usize], &network.spec().input[..]].concat();
+    network.check_input([shape[0], shape[1], shape[2], shape[3]], Mode::train(0, 0))?;
+    let mut milliseconds = steps(network, &shape, WARM_UP + arguments.steps)?.split_off(WARM_UP as usize);
+    milliseconds.sort_by(f64::total_cmp);
+    let median_ms = milliseconds[milliseconds.len() / 2];
+    let report = Report {
+        model: &arguments.model,
+        batch: arguments.batch,
+        threads: threads::count(arguments.threads),
+        median_ms,
+        min_ms: milliseconds[0],
+        images_per_s: 1e3 * f64::from(arguments.batch) / median_ms,
+        peak_rss_mib: peak_rss_mib(),
+    };
+    print(&report, arguments.json)
+}
+
+/// The milliseconds of each of `count` steps.
+fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<f64>> {
+    let device = network.device();
+    let elements: usize = shape.iter().product();
+    // Any values of unit size do: the time does not depend on them.
+    let pixels: Vec<f32> = (0..elements).map(|i| (i * 7919 % 2017) as f32 / 1008.5 - 1.0).collect();
+    let x = Tensor::<4>::from_data(TensorData::new(pixels, shape), &device);
+    let labels: Vec<usize> = (0..shape[0]).map(|i| i % network.spec().head.classes).collect();
+    let mut sgd = Sgd::new(SgdConfig::default());
+    let mut times = Vec::new();
+    for step in 0..count {
+        let start = Instant::now();
+        let logits = network.forward(x.clone(), Mode::train(0, u64::from(step)));
+        let gradients = cross_entropy(logits, &labels, 0.0)?.backward();
+        network = sgd.step(network, &gradients, 1e-3);
+        drop(gradients);
+        times.push(1e3 * start.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+fn print(report: &Report<'_>, json: bool) -> Outcome {
+    let mut output = Output::new();
+    if json {
+        return output.json(report);
+    }
+    let Report { model, batch, threads, median_ms, min_ms, images_per_s, peak_rss_mib } = report;
+    output.line(format_args!("{model}, {batch} images a step, {threads} threads"))?;
+    output.line(format_args!("median  {median_ms:10.1} ms   {images_per_s:.1} images/s"))?;
+    output.line(format_args!("least   {min_ms:10.1} ms"))?;
+    match peak_rss_mib {
+        Some(mib) => output.line(format_args!("memory  {mib:10.0} MiB at most")),
+        None => Ok(()),
+    }
+}
