@@ -1,8 +1,10 @@
 //! One file per command, and what they share: arguments, failures, output, tables.
 
 mod arguments;
+mod bench;
 mod convert;
 mod describe;
+mod engine;
 mod eval;
 mod failure;
 mod models;
@@ -13,6 +15,7 @@ mod progress;
 mod summary;
 mod table;
 mod threads;
+#[cfg(feature = "train")]
 mod train;
 mod verify;
 mod weights;

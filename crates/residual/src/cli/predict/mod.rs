@@ -1,29 +1,37 @@
 //! `residual predict`: the classes of images.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+mod ahead;
+mod explain;
+mod inputs;
 
-use burn::tensor::{Tensor, TensorData};
+use std::path::PathBuf;
+
 use clap::Args;
-use residual::arch::shape::flow;
-use residual::arch::{NetSpec, Preprocess, Resize};
-use residual::data::{MAX_FILE_BYTES, Preprocessor, decode};
-use residual::nn::{Mode, NamedTensor, ResNet};
+use residual::arch::NetSpec;
 use serde::Serialize;
 
+use self::ahead::{Ahead, Decoder, Ready};
+use self::explain::Explain;
+use super::engine::Network;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::shorten;
 use super::{threads, weights};
 
+/// The most images at a time: as many as run at once in networks for 224x224 images.
+const MOST: usize = 16;
+
 const EXAMPLE: &str = "\
 Examples:
   residual predict --weights runs/first/best.safetensors photo.jpg
   residual predict --weights runs/first/best.safetensors photos --top 1 --json
+  residual predict --weights best.safetensors photo.jpg --explain where.png
+  find . -name '*.jpg' | residual predict --weights best.safetensors -
 
 A trained .safetensors says how its images are to be prepared. Where a network
 takes images as they are, one of another size than its input is resized (shorter
-side) and its centre cut out.";
+side) and its centre cut out. Results are printed as they come, in the order of
+the images.";
 
 /// Tell the classes of images.
 #[derive(Debug, Args)]
@@ -35,12 +43,15 @@ pub(crate) struct Arguments {
     /// The network of bare weights: a family member or a SPEC.toml.
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
-    /// JPEG or PNG images, or folders of them.
-    #[arg(value_name = "IMAGE|DIR", required = true)]
+    /// JPEG or PNG images, folders of them, or - for a list on standard input, a path a line.
+    #[arg(value_name = "IMAGE|DIR|-", required = true)]
     images: Vec<PathBuf>,
     /// How many classes to print, the most probable first.
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = parse_top)]
     top: usize,
+    /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
+    #[arg(long, value_name = "OUT.png|DIR")]
+    explain: Option<PathBuf>,
     /// Threads for computing. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
@@ -55,7 +66,7 @@ fn parse_top(text: &str) -> Result<usize, String> {
 
 #[derive(Serialize)]
 struct Prediction<'a> {
-    file: String,
+    file: &'a str,
     top: Vec<Guess<'a>>,
 }
 
@@ -66,82 +77,118 @@ struct Guess<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
-    threads::limit(arguments.threads)?;
+    let threads = threads::count(arguments.threads);
+    let several = inputs::several(&arguments.images);
+    let explain = arguments.explain.as_deref().map(|path| Explain::new(path, several)).transpose()?;
     let loaded = weights::load(&arguments.weights, arguments.model.as_deref())?;
-    let outputs = loaded.network.spec().head.classes;
-    let classes = loaded.classes.unwrap_or_else(|| (0..outputs).map(|class| class.to_string()).collect());
-    let predictor = Predictor::new(loaded.network, classes)?;
-    let mut output = Output::new();
-    let mut failed = false;
-    for path in &arguments.images {
-        let files = files(path).unwrap_or_else(|failure| {
-            failure.announce(verbose);
-            failed = true;
-            Vec::new()
-        });
-        for file in files {
-            match predictor.predict(&file, arguments.top) {
-                Ok(prediction) => print(&mut output, &prediction, arguments.json)?,
-                // One bad image does not keep the others from their turn.
-                Err(failure) => {
-                    failure.announce(verbose);
-                    failed = true;
-                }
-            }
+    let files = inputs::files(arguments.images.clone());
+    let decoder = Decoder::new(&loaded.spec)?;
+    let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * MOST)?;
+    let most = if several { MOST } else { 1 };
+    let (spec, classes) = (loaded.spec.clone(), loaded.classes.clone());
+    let numbers = || (0..spec.head.classes).map(|class| class.to_string()).collect();
+    let mut predictor = Predictor {
+        network: Network::new(loaded, threads, most),
+        classes: classes.unwrap_or_else(numbers),
+        output: Output::new(),
+        explain,
+        top: arguments.top,
+        json: arguments.json,
+        verbose,
+        failed: false,
+    };
+    // While the first image is decoded. What is wrong with its size is said of it.
+    let _ = predictor.network.of_size(usual_size(&spec));
+    loop {
+        let taken = ahead.take(most);
+        if taken.is_empty() {
+            return if predictor.failed { Err(Failure::Reported) } else { Ok(()) };
         }
+        predictor.answer(taken)?;
     }
-    if failed { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// `[height, width]` of most images after the preprocessing.
+fn usual_size(spec: &NetSpec) -> [usize; 2] {
+    let [_, height, width] = spec.input;
+    spec.preprocess.crop.unwrap_or([height, width])
 }
 
 struct Predictor {
-    network: ResNet,
+    network: Network,
     classes: Vec<String>,
-    preprocessor: Preprocessor,
-    /// For images that the network does not take as they are.
-    resizing: Preprocessor,
+    output: Output,
+    explain: Option<Explain>,
+    top: usize,
+    json: bool,
+    verbose: bool,
+    failed: bool,
 }
 
 impl Predictor {
-    fn new(network: ResNet, classes: Vec<String>) -> Outcome<Self> {
-        let own = Preprocessor::new(&network.spec().preprocess)?;
-        let resizing = Preprocessor::new(&brought_to_size(network.spec()))?;
-        Ok(Self { network, classes, preprocessor: own, resizing })
+    /// Answers in order; neighbours of one size together.
+    fn answer(&mut self, taken: Vec<Outcome<Ready>>) -> Outcome {
+        let mut together: Vec<Ready> = Vec::new();
+        for next in taken {
+            let joins =
+                matches!((together.last(), &next), (Some(last), Ok(next)) if last.size() == next.size());
+            if !joins {
+                self.predict(&std::mem::take(&mut together))?;
+            }
+            match next {
+                Ok(ready) => together.push(ready),
+                Err(failure) => self.report(&failure),
+            }
+        }
+        self.predict(&together)
     }
 
-    fn predict(&self, file: &Path, top: usize) -> Outcome<Prediction<'_>> {
-        let name = file.display().to_string();
-        let image = decode(&read(file)?, &name)?;
-        let [_, height, width] = self.network.spec().input;
-        let fits = [image.height(), image.width()] == [height, width];
-        let preprocessor = if fits { &self.preprocessor } else { &self.resizing };
-        let (values, shape) = preprocessor.apply(image, &name)?;
-        flow(self.network.spec(), shape).map_err(|error| Failure::from(error).within(&name))?;
-        let [channels, height, width] = shape;
-        let data = TensorData::new(values, [1, channels, height, width]);
-        let logits = self.network.forward(Tensor::from_data(data, &self.network.device()), Mode::Eval);
-        let probabilities = softmax(&NamedTensor::read("logits", logits).values);
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        let guess = |&class: &usize| Guess { class: &self.classes[class], probability: probabilities[class] };
-        Ok(Prediction { file: name, top: order.iter().take(top).map(guess).collect() })
+    /// One bad image does not keep the others from their turn.
+    fn report(&mut self, failure: &Failure) {
+        failure.announce(self.verbose);
+        self.failed = true;
+    }
+
+    fn predict(&mut self, images: &[Ready]) -> Outcome {
+        let Some(first) = images.first() else { return Ok(()) };
+        let compiled = match self.network.of_size(first.size()) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                let failure = Failure::from(error).within(&first.name);
+                self.report(&failure);
+                return self.predict(&images[1..]);
+            }
+        };
+        let pixels: Vec<u8> = images.iter().flat_map(|ready| ready.image.pixels()).copied().collect();
+        let logits = compiled.plan.run(&pixels, &mut compiled.scratch)?;
+        let ranked: Vec<Vec<(usize, f64)>> = logits.chunks(logits.len() / images.len()).map(ranked).collect();
+        let maps = match self.explain {
+            Some(_) => {
+                let classes: Vec<usize> = ranked.iter().map(|ranked| ranked[0].0).collect();
+                Some(compiled.plan.class_activation(&pixels, &classes, &mut compiled.scratch)?)
+            }
+            None => None,
+        };
+        for (number, (ready, ranked)) in images.iter().zip(&ranked).enumerate() {
+            if let (Some(explain), Some(maps)) = (&self.explain, &maps) {
+                let [_, _, height, width] = maps.shape;
+                let map = &maps.values[number * height * width..][..height * width];
+                explain.write(ready, map, [height, width])?;
+            }
+            let guess =
+                |&(class, probability): &(usize, f64)| Guess { class: &self.classes[class], probability };
+            let top = ranked.iter().take(self.top).map(guess).collect();
+            print(&mut self.output, &Prediction { file: &ready.name, top }, self.json)?;
+        }
+        Ok(())
     }
 }
 
-/// The network's preprocessing; where that takes images as they are, with a resize and a crop to the input.
-fn brought_to_size(spec: &NetSpec) -> Preprocess {
-    let own = spec.preprocess.clone();
-    let [_, height, width] = spec.input;
-    match own {
-        Preprocess { resize: None, crop: None, .. } => Preprocess {
-            resize: Some(match height == width {
-                true => Resize::ShorterSide(height),
-                false => Resize::Exact([height, width]),
-            }),
-            crop: Some([height, width]),
-            ..own
-        },
-        own => own,
-    }
+/// Classes with their probabilities, the most probable first.
+fn ranked(logits: &[f32]) -> Vec<(usize, f64)> {
+    let mut ranked: Vec<(usize, f64)> = softmax(logits).into_iter().enumerate().collect();
+    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranked
 }
 
 /// `exp(z_k) / sum exp(z)`, in f64 and without overflow.
@@ -152,57 +199,11 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let cannot = |error| Failure::from(error).within(format_args!("{}: cannot read", file.display()));
-    let metadata = std::fs::metadata(file).map_err(cannot)?;
-    if metadata.len() > MAX_FILE_BYTES {
-        let message = format_args!("{}: larger than any image ({} bytes)", file.display(), metadata.len());
-        return Err(Failure::new(message));
-    }
-    std::fs::read(file).map_err(cannot)
-}
-
-/// The file itself, or the images in a folder and the folders below it, sorted by path.
-fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = Vec::new();
-    collect(path, &mut found)
-        .map_err(|error| Failure::from(error).within(format_args!("{}: cannot read", path.display())))?;
-    found.sort();
-    match found.is_empty() {
-        true => Err(Failure::new(format_args!("{}: no JPEG or PNG images there", path.display()))),
-        false => Ok(found),
-    }
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        // A link to a folder is not followed: it may lead around in a circle.
-        if entry.file_type()?.is_dir() {
-            collect(&path, found)?;
-        } else if path.extension().is_some_and(is_image) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn is_image(extension: &OsStr) -> bool {
-    ["jpg", "jpeg", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
 fn print(output: &mut Output, prediction: &Prediction<'_>, json: bool) -> Outcome {
     if json {
         return output.json(prediction);
     }
-    output.line(&prediction.file)?;
+    output.line(prediction.file)?;
     for Guess { class, probability } in &prediction.top {
         output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(class, 68)))?;
     }
@@ -211,8 +212,6 @@ fn print(output: &mut Output, prediction: &Prediction<'_>, json: bool) -> Outcom
 
 #[cfg(test)]
 mod tests {
-    use residual::arch::families::family;
-
     use super::*;
 
     #[test]
@@ -220,15 +219,5 @@ mod tests {
         let found = softmax(&[0.0, 3f32.ln()]);
         assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7, "{found:?}");
         assert_eq!(softmax(&[3e38, -3e38]), [1.0, 0.0]);
-    }
-
-    #[test]
-    fn only_networks_without_a_size_are_given_one() {
-        let small = brought_to_size(&family("small").unwrap());
-        assert_eq!((small.resize, small.crop), (Some(Resize::ShorterSide(32)), Some([32, 32])));
-        let resnet = family("resnet18").unwrap();
-        assert_eq!(brought_to_size(&resnet), resnet.preprocess);
-        let wide = family("small").unwrap().with_input([3, 16, 24]);
-        assert_eq!(brought_to_size(&wide).resize, Some(Resize::Exact([16, 24])));
     }
 }

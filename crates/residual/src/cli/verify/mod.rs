@@ -1,12 +1,14 @@
 //! `residual verify`: hold this implementation against golden references.
 
-mod compute;
+mod engine;
 mod report;
+#[cfg(feature = "train")]
+mod stock;
 mod subject;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use residual_testkit::golden::Golden;
 use serde::Serialize;
 
@@ -21,6 +23,7 @@ const EXAMPLE: &str = "\
 Examples:
   residual verify crates/testkit/golden
   residual verify resnet50.json --json
+  residual verify crates/testkit/golden --path engine
 
 A file holds what PyTorch computes in float64 for one network or block, which is
 rebuilt from the file's `model` alone. Shapes, parameters and MACs must be equal;
@@ -34,6 +37,9 @@ pub(crate) struct Arguments {
     /// Golden files, or folders of them.
     #[arg(value_name = "FILE.json|DIR", required = true)]
     paths: Vec<PathBuf>,
+    /// What is held against them: the modules that are trained, or the engine, which answers and has no gradients.
+    #[arg(long, value_enum, default_value = DEFAULT)]
+    path: ComputePath,
     /// Print one JSON object a line: model, ok, worst, ...
     #[arg(long)]
     json: bool,
@@ -41,6 +47,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
 }
+
+/// Who computes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ComputePath {
+    /// The modules that are trained.
+    #[cfg(feature = "train")]
+    Stock,
+    /// Plans.
+    Engine,
+}
+
+const DEFAULT: &str = if cfg!(feature = "train") { "stock" } else { "engine" };
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -50,12 +68,13 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
+    #[cfg(feature = "train")]
     threads::limit(arguments.threads)?;
     let files = arguments.paths.iter().map(|path| files(path)).collect::<Outcome<Vec<_>>>()?.concat();
     let mut output = Output::new();
     let (mut failed, mut unread) = (0, 0);
     for file in &files {
-        match verify(file) {
+        match verify(file, arguments) {
             Ok(report) => {
                 failed += usize::from(!report.ok);
                 print(&mut output, file, &report, arguments.json)?;
@@ -95,11 +114,18 @@ fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
     }
 }
 
-fn verify(file: &Path) -> Outcome<Report> {
+fn verify(file: &Path, arguments: &Arguments) -> Outcome<Report> {
     let golden = Golden::read(file)?;
     let named = |failure: Failure| failure.within(file.display());
     let subject = Subject::from_name(&golden.model).map_err(named)?;
-    let results = compute::results(&subject, golden.input_shape).map_err(named)?;
+    let results = match arguments.path {
+        #[cfg(feature = "train")]
+        ComputePath::Stock => stock::results(&subject, golden.input_shape),
+        ComputePath::Engine => {
+            engine::results(&subject, golden.input_shape, threads::count(arguments.threads))
+        }
+    };
+    let results = results.map_err(named)?;
     Ok(Report::new(&golden, &results, subject.layers()))
 }
 

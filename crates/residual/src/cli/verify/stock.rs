@@ -1,4 +1,4 @@
-//! What this implementation makes of a golden file's network or block.
+//! What the modules that are trained make of a golden file's network or block.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use residual::arch::{BlockSpec, NetSpec, TensorSpec, block_tensors, tensors};
 use residual::nn::{BlockConfig, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
-use super::report::{Computed, Results};
+use super::report::{Computed, Results, Training};
 use super::subject::Subject;
 use crate::cli::failure::Outcome;
 
@@ -40,11 +40,13 @@ fn of_network(spec: &NetSpec, input_shape: [usize; 4]) -> Outcome<Results> {
         parameters: flow.parameters,
         macs: flow.macs,
         eval_output: computed(eval_output),
-        train_output: computed(train_output),
-        train_loss: scalar(loss),
-        grad_input: input_gradient(&x, &gradients),
-        grads: names.in_file(network.gradients(&gradients)),
-        running: names.running(network.state()),
+        training: Some(Training {
+            output: computed(train_output),
+            loss: scalar(loss),
+            grad_input: input_gradient(&x, &gradients),
+            grads: names.in_file(network.gradients(&gradients)),
+            running: names.running(network.state()),
+        }),
     })
 }
 
@@ -68,11 +70,13 @@ fn of_block(block: &BlockSpec, in_channels: usize, input_shape: [usize; 4]) -> O
         parameters: row.parameters,
         macs: row.macs,
         eval_output: computed(eval_output),
-        train_loss: weighted_sum(&train_output, &computed(weights)),
-        train_output,
-        grad_input: input_gradient(&x, &gradients),
-        grads: names.in_file(module.gradients(&gradients)),
-        running: names.running(module.state()),
+        training: Some(Training {
+            loss: weighted_sum(&train_output, &computed(weights)),
+            output: train_output,
+            grad_input: input_gradient(&x, &gradients),
+            grads: names.in_file(module.gradients(&gradients)),
+            running: names.running(module.state()),
+        }),
     })
 }
 

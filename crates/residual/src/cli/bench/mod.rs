@@ -1,0 +1,32 @@
+//! `residual bench`: how fast this machine is at it.
+
+mod infer;
+mod memory;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Outcome;
+
+const EXAMPLE: &str = "\
+Examples:
+  residual bench infer --model resnet18 --batch 16
+  residual bench infer --model resnet50 --batch 1 --threads 1 --layers";
+
+/// Measure speed and memory.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Infer(infer::Arguments),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    match &arguments.what {
+        What::Infer(arguments) => infer::run(arguments),
+    }
+}
