@@ -4,17 +4,13 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use residual_arch::names::block_names;
-use residual_arch::{
-    BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemConv, StemSpec, blocks, families,
-    tensors,
-};
+use residual_arch::{blocks, families};
 use residual_engine::{Features, Options, Plan};
 use residual_kernels::Isa;
 use residual_testkit::compare::{Quantity, Tolerances};
 use residual_testkit::formula;
 use residual_testkit::golden::Golden;
-use residual_weights::{StateDict, Tensor};
+use residual_testkit::networks;
 
 fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -25,49 +21,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.filter(|file| file.extension().is_some_and(|end| end == "json")).collect()
 }
 
-/// A block that stands alone as a network: its stem copies the input, its features are what is compared.
-fn around(name: &str, block: BlockSpec, [_, channels, height, width]: [usize; 4]) -> (NetSpec, StateDict) {
-    let spec = NetSpec {
-        name: name.into(),
-        naming: Naming::Sequential,
-        input: [channels, height, width],
-        stem: StemSpec { convs: vec![StemConv::same(channels, 1, 1)], bare: true, pool: None },
-        stages: vec![StageSpec { blocks: vec![block] }],
-        head: HeadSpec::new(2),
-        stochastic_depth: 0.0,
-        preprocess: Preprocess {
-            resize: None,
-            crop: None,
-            mean: vec![0.0; channels],
-            std: vec![1.0; channels],
-        },
-    };
-    let by_path: std::collections::HashMap<_, _> =
-        block_names(&block, channels).into_iter().map(|tensor| (tensor.path, tensor.name)).collect();
-    let names = residual_arch::names::names(&spec, spec.naming);
-    let filled = names.into_iter().zip(tensors(&spec)).map(|(named, tensor)| {
-        let values = match tensor.path.strip_prefix("stage1.block0.") {
-            Some(path) => formula::tensor(&by_path[path], &tensor.shape),
-            None if tensor.path == "stem.conv0.weight" => {
-                let diagonal = |i| if i % (channels + 1) == 0 { 1.0 } else { 0.0 };
-                (0..channels * channels).map(diagonal).collect()
-            }
-            None => vec![0.0; tensor.shape.iter().product()],
-        };
-        (named.name, Tensor::new(named.shape, values).unwrap())
-    });
-    let weights = StateDict::from_tensors(filled).unwrap();
-    (spec, weights)
-}
-
 /// The largest error; panics where it is over the tolerance.
 fn hold(golden: &Golden, isa: Option<Isa>) -> f64 {
     let input = formula::input(&golden.input_shape);
     let [batch, _, height, width] = golden.input_shape;
     let options =
         Options { threads: 2, isa, max_batch: batch, size: Some([height, width]), ..Options::default() };
-    let (shape, output) = if let Ok((block, _)) = blocks::from_name(&golden.model) {
-        let (spec, weights) = around(&golden.model, block, golden.input_shape);
+    let (shape, output) = if let Ok((block, channels)) = blocks::from_name(&golden.model) {
+        let (spec, weights) = networks::around(&block, [channels, height, width]).unwrap();
         let plan = Plan::compile(&spec, &weights, &options).unwrap();
         let Features { shape, values } = plan.features(&input, "stage1", &mut plan.scratch()).unwrap();
         (shape.to_vec(), values)

@@ -8,8 +8,13 @@
 //! | [`arch`] | networks as data: [`arch::NetSpec`], families by name, shape checks, tensor names |
 //! | [`weights`] | named tensors on disk: safetensors, PyTorch checkpoints, trained networks |
 //! | [`data`] | images in, batches out, deterministic |
-//! | [`nn`] | the networks as Burn modules |
-//! | [`train`] | recipe, schedule, training loop, evaluation, checkpoints |
+//! | [`kernels`] | f32 kernels on slices, without a framework |
+//! | [`engine`] | trained networks compiled into plans that run without a framework |
+//! | `nn` | the networks as Burn modules |
+//! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
+//!
+//! The last two come with the feature `train`, which is on by default. Without it there is no tensor
+//! framework in the tree, and the engine computes everything.
 //!
 //! The binary of the same name is the command line over them: `residual --help`.
 //!
@@ -27,15 +32,20 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "train")]
 pub use burn;
 pub use residual_arch as arch;
 pub use residual_data as data;
+pub use residual_engine as engine;
+pub use residual_kernels as kernels;
+#[cfg(feature = "train")]
 pub use residual_nn as nn;
+#[cfg(feature = "train")]
 pub use residual_train as train;
 pub use residual_weights as weights;
 
 /// The examples of the guides, run as tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "train"))]
 mod guides {
     #[doc = include_str!("../../../README.md")]
     mod readme {}

@@ -8,3 +8,4 @@ pub mod compare;
 pub mod formula;
 pub mod golden;
 pub mod naive;
+pub mod networks;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use residual_data::{Batch, Loader, LoaderOptions};
+use residual_data::{Batch, Loader, LoaderOptions, score};
 use residual_nn::{Mode, cross_entropy};
 
 use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
 use crate::progress::{Pass, rate};
-use crate::scores::score;
 use crate::{Best, Error, EvaluateOptions, Evaluation, Metrics, Observer, Outcome, StepReport, Trainer};
 
 impl Trainer {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{bench, convert, eval, models, predict, summary, train, verify};
+#[cfg(feature = "train")]
+use super::train;
+use super::{bench, convert, eval, models, predict, summary, verify};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -25,6 +27,7 @@ Example, from nothing to a prediction:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "train")]
     Train(Box<train::Arguments>),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
@@ -38,6 +41,7 @@ enum Command {
 impl Command {
     fn run(self, verbose: bool) -> Outcome {
         match self {
+            #[cfg(feature = "train")]
             Self::Train(arguments) => train::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),

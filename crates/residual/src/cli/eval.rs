@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use residual::data::{Dataset, Split};
-use residual::train::{DataRecipe, EvaluateOptions, Evaluation, Observer, evaluate};
+use residual::data::{
+    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, Judged, OpenOptions, Split, evaluate,
+};
+use residual::engine::{EngineError, Images};
 
+use super::engine::Network;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::Bar;
@@ -71,29 +74,36 @@ impl From<SplitName> for Split {
     }
 }
 
+/// The part of a single folder that is held out, as in training.
+const VALIDATION: f64 = 0.1;
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    threads::limit(arguments.threads)?;
+    let threads = threads::count(arguments.threads);
     let loaded = weights::load(&arguments.weights, arguments.model.as_deref())?;
-    let spec = loaded.network.spec();
+    let (spec, naming) = (loaded.spec.clone(), loaded.naming);
     let data = open(arguments, loaded.classes.as_deref(), spec.head.classes)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
     let options = EvaluateOptions {
         batch_size: arguments.batch_size,
-        workers: threads::count(arguments.threads),
+        workers: threads::decoding(threads),
         skip_bad: arguments.skip_bad,
     };
-    let mut watch = Watch { bar: Bar::new(images.len()), skipped: 0 };
-    let result = evaluate(&loaded.network, &images, &options, &mut watch)?;
-    watch.bar.clear();
-    if watch.skipped > 0 {
-        eprintln!("left out {} images that cannot be decoded", watch.skipped);
+    let network = Network::new(loaded, threads, arguments.batch_size);
+    let mut judge = Judge { network, bar: Bar::new(images.len()), skipped: 0 };
+    let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
+    judge.bar.clear();
+    let Some(result) = result.filter(|result| result.total > 0) else {
+        return Err(Failure::new("no images to evaluate on"));
+    };
+    if judge.skipped > 0 {
+        eprintln!("left out {} images that cannot be decoded", judge.skipped);
     }
     let mut output = Output::new();
     if arguments.json {
         return output.json(&result);
     }
-    let naming = weights::naming_text(loaded.naming);
+    let naming = weights::naming_text(naming);
     output.line(format_args!("{} ({naming} names), {split} split, {} images", spec.name, result.total))?;
     table(&result).iter().try_for_each(|line| output.line(line))
 }
@@ -106,9 +116,10 @@ fn table(result: &Evaluation) -> [String; 3] {
 
 /// Opens the data, with the labels that the network's outputs have.
 fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Outcome<Dataset> {
-    let defaults = DataRecipe::default();
-    let validation = arguments.validation.unwrap_or(defaults.validation);
-    let data = DataRecipe { path: arguments.data.clone(), validation, ..defaults }.open()?;
+    let path = &arguments.data;
+    let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
+    let holdout = arguments.validation.unwrap_or(VALIDATION);
+    let data = Dataset::open(&source, &OpenOptions { holdout, ..OpenOptions::default() })?;
     match classes {
         Some(classes) => Ok(data.with_classes(classes)?),
         None if data.classes.len() == outputs => Ok(data),
@@ -123,13 +134,35 @@ fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> 
     ))
 }
 
-struct Watch {
+/// The network that is judged, and what is shown meanwhile.
+struct Judge {
+    network: Network,
     bar: Bar,
     skipped: usize,
 }
 
-impl Observer for Watch {
-    fn evaluating(&mut self, done: usize, _total: usize) {
+impl Judged for Judge {
+    type Error = Failure;
+
+    fn logits(&mut self, batch: Batch) -> Outcome<Vec<f32>> {
+        let classes = self.network.spec().head.classes;
+        if let Some(label) = batch.labels.iter().find(|&&label| label >= classes) {
+            return Err(Failure::new(format_args!(
+                "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
+            )));
+        }
+        let [_, channels, height, width] = batch.shape;
+        let compiled = self.network.of_size([height, width]).map_err(|error| match error {
+            EngineError::Shape(cause) => Failure::new(format_args!(
+                "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
+                [channels, height, width]
+            )),
+            other => other.into(),
+        })?;
+        Ok(compiled.plan.run(Images::Planar(&batch.images), &mut compiled.scratch)?.to_vec())
+    }
+
+    fn progress(&mut self, done: usize) {
         self.bar.set(done);
     }
 

@@ -2,9 +2,11 @@
 
 mod arguments;
 mod bench;
+#[cfg(feature = "train")]
 mod compute;
 mod convert;
 mod describe;
+mod engine;
 mod eval;
 mod failure;
 mod models;
@@ -15,6 +17,7 @@ mod progress;
 mod summary;
 mod table;
 mod threads;
+#[cfg(feature = "train")]
 mod train;
 mod verify;
 mod weights;

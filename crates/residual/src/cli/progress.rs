@@ -28,6 +28,7 @@ impl Bar {
     }
 
     /// A bar whose line is its message.
+    #[cfg(feature = "train")]
     pub(crate) fn with_message(total: usize) -> Self {
         Self::with_template(total, "[{bar:14}] {msg}")
     }
@@ -42,6 +43,7 @@ impl Bar {
     }
 
     /// Whether there is a bar.
+    #[cfg(feature = "train")]
     pub(crate) fn is_drawn(&self) -> bool {
         self.bar.is_some()
     }
@@ -54,6 +56,7 @@ impl Bar {
     }
 
     /// Moves to `done`, with a message.
+    #[cfg(feature = "train")]
     pub(crate) fn say(&self, done: usize, message: String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);

@@ -1,5 +1,6 @@
 //! How many threads compute.
 
+#[cfg(feature = "train")]
 use super::failure::Outcome;
 
 /// For clap: a number of threads, at least one.
@@ -14,7 +15,9 @@ pub(crate) fn parse(text: &str) -> Result<usize, String> {
 /// More threads than this are a slip of the finger.
 const MOST: usize = 1024;
 
-/// Lets this many threads compute, `None` for one a core. To be called once, before anything is computed.
+/// Lets this many threads of the framework compute, `None` for one a core. To be called once, before anything
+/// is computed.
+#[cfg(feature = "train")]
 pub(crate) fn limit(threads: Option<usize>) -> Outcome {
     if let Some(threads) = threads {
         residual::nn::fused::set_threads(threads);
@@ -26,4 +29,10 @@ pub(crate) fn limit(threads: Option<usize>) -> Outcome {
 /// How many threads there will be.
 pub(crate) fn count(threads: Option<usize>) -> usize {
     threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// How many of `threads` decode ahead of a network that works on all of them: half, since decoding is the lesser
+/// part of the work, and what they do not use is the network's.
+pub(crate) fn decoding(threads: usize) -> usize {
+    threads.div_ceil(2)
 }

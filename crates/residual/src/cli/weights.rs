@@ -2,19 +2,18 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use residual::arch::names::names;
 use residual::arch::{Naming, NetSpec, tensors};
-use residual::nn::ResNet;
-use residual::train::from_state_dict;
-use residual::weights::{Checkpoint, Error, StateDict, Weights, recognise};
+use residual::weights::{Checkpoint, Error, StateDict, Weights, match_tensors, recognise};
 
 use super::failure::{Failure, Outcome};
 use super::network;
 
 /// A network with its weights.
 pub(crate) struct Loaded {
-    pub(crate) network: ResNet,
+    pub(crate) spec: NetSpec,
+    /// Its tensors, as the file names them: all of them, and no others.
+    pub(crate) tensors: StateDict,
     /// The names of its classes, in the order of its outputs, where the file has them.
     pub(crate) classes: Option<Vec<String>>,
     /// The scheme that named its tensors in the file.
@@ -39,9 +38,10 @@ pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
         }
     };
     let naming = naming_of(&spec, &state);
-    let network = from_state_dict(&spec, state, &Device::flex())
+    let expected = names(&spec, naming).into_iter().map(|tensor| (tensor.name, tensor.shape));
+    match_tensors(&expected.collect::<Vec<_>>(), &state)
         .map_err(|error| Failure::from(error).within(format_args!("{}, as {}", path.display(), spec.name)))?;
-    Ok(Loaded { network, classes, naming })
+    Ok(Loaded { spec, tensors: state, classes, naming })
 }
 
 /// The network that the user names for bare weights.

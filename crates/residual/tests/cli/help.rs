@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 7] = ["train", "eval", "predict", "summary", "verify", "models", "convert"];
+const COMMANDS: [&str; 8] = ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench"];
 
 #[test]
 fn every_command_has_help_with_an_example() {
@@ -34,6 +34,8 @@ fn everything_fits_80_columns() {
         format!("verify {}/../testkit/golden", env!("CARGO_MANIFEST_DIR")),
         "train --model toy.toml --data data --epochs 2 --batch-size 5 --out narrow".into(),
     ];
+    calls.push("bench infer --help".into());
+    calls.push("bench infer --model toy.toml --seconds 0 --layers".into());
     calls.extend(COMMANDS.map(|command| format!("{command} --help")));
     for call in calls {
         let run = bench.run(&call);
@@ -49,7 +51,7 @@ fn everything_fits_80_columns() {
 fn json_is_alone_on_standard_output() {
     let bench = Bench::new().trained();
     let golden = format!("{}/../testkit/golden/basic_block_32.json", env!("CARGO_MANIFEST_DIR"));
-    let calls: [(&str, &[&str]); 5] = [
+    let calls: [(&str, &[&str]); 6] = [
         ("models --json", &["model", "parameters", "macs"]),
         ("summary resnet18 --json", &["parameters", "macs", "blocks"]),
         (
@@ -58,6 +60,10 @@ fn json_is_alone_on_standard_output() {
         ),
         ("predict --weights run/best.safetensors data/test --json", &["file", "top"]),
         (&format!("verify {golden} --json"), &["model", "ok", "worst"]),
+        (
+            "bench infer --model toy.toml --seconds 0 --json",
+            &["median_ms", "min_ms", "images_per_s", "gflops", "peak_rss_mib"],
+        ),
     ];
     for (call, fields) in calls {
         let objects = bench.run(call).json();

@@ -1,9 +1,11 @@
 //! The command line, through the binary: what it prints, where, and how it exits.
 
 mod bad_input;
+mod bench;
 mod help;
 mod interrupt;
 mod networks;
+mod predict;
 mod toy;
 mod training;
 mod verify;

@@ -31,6 +31,24 @@ fn the_golden_files_hold() {
 }
 
 #[test]
+fn the_engine_holds_them_too() {
+    let bench = Bench::new();
+    let files = std::fs::read_dir(golden("")).unwrap().count();
+    let call = format!("verify {} --path engine --json", golden(""));
+    let lines = bench.run(&call).json();
+    assert_eq!(lines.len(), files);
+    assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+    assert!(lines.iter().all(|line| line["worst"]["tensor"] == "eval_output"), "{lines:?}");
+
+    changed(&bench, "basic_block_32.json", |file| file["eval_output"]["sum"] = 1e3.into());
+    assert_eq!(bench.run("verify changed.json --path engine").code, Some(1));
+    changed(&bench, "small_resnet.json", |file| file["input_shape"] = serde_json::json!([4, 3, 0, 32]));
+    bench.run("verify changed.json --path engine").refused(&["changed.json", "at least one"]);
+    changed(&bench, "basic_block_32.json", |file| file["input_shape"] = serde_json::json!([2, 16, 8, 8]));
+    bench.run("verify changed.json --path engine").refused(&["changed.json"]);
+}
+
+#[test]
 fn a_wrong_number_fails_and_is_named() {
     let bench = Bench::new();
     changed(&bench, "small_resnet.json", |file| file["grads"]["head.2.weight"]["sum"] = 1e3.into());

@@ -1,6 +1,8 @@
 //! `residual bench`: how fast this machine is at it.
 
+mod infer;
 mod memory;
+#[cfg(feature = "train")]
 mod train;
 
 use clap::{Args, Subcommand};
@@ -8,10 +10,12 @@ use clap::{Args, Subcommand};
 use super::failure::Outcome;
 
 const EXAMPLE: &str = "\
-Example:
+Examples:
+  residual bench infer --model resnet18 --batch 16
+  residual bench infer --model resnet50 --batch 1 --threads 1 --layers
   residual bench train --model small --batch 128";
 
-/// Measure time and memory on this machine.
+/// Measure speed and memory.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
@@ -21,11 +25,15 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Infer(infer::Arguments),
+    #[cfg(feature = "train")]
     Train(train::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
+        What::Infer(arguments) => infer::run(arguments),
+        #[cfg(feature = "train")]
         What::Train(arguments) => train::run(arguments),
     }
 }

@@ -9,7 +9,7 @@ use residual::nn::{Init, Mode, ResNet, ResNetConfig, cross_entropy};
 use residual::train::{Sgd, SgdConfig};
 use serde::Serialize;
 
-use super::memory::peak_rss_mib;
+use super::memory::peak_mib;
 use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
 use crate::cli::output::Output;
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         median_ms,
         min_ms: milliseconds[0],
         images_per_s: 1e3 * f64::from(arguments.batch) / median_ms,
-        peak_rss_mib: peak_rss_mib(),
+        peak_rss_mib: peak_mib(),
     };
     print(&report, arguments.json)
 }

@@ -1,18 +1,21 @@
 //! `residual verify`: hold this implementation against golden references.
 
-mod compute;
+mod engine;
+#[cfg(feature = "train")]
+mod modules;
 mod report;
 mod subject;
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use residual_testkit::golden::Golden;
 use serde::Serialize;
 
 use self::report::Report;
 use self::subject::Subject;
-use super::compute::{Memory, Path};
+#[cfg(feature = "train")]
+use super::compute;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::{WIDTH, shorten};
@@ -22,6 +25,7 @@ const EXAMPLE: &str = "\
 Examples:
   residual verify crates/testkit/golden
   residual verify resnet50.json --json
+  residual verify crates/testkit/golden --path engine
 
 A file holds what PyTorch computes in float64 for one network or block, which is
 rebuilt from the file's `model` alone. Shapes, parameters and MACs must be equal;
@@ -35,9 +39,10 @@ pub(crate) struct Arguments {
     /// Golden files, or folders of them.
     #[arg(value_name = "FILE.json|DIR", required = true)]
     paths: Vec<PathBuf>,
-    /// Through which operations: one a block in the kernels, or the tensor framework's layer by layer.
-    #[arg(long, value_enum, default_value_t = Path::Stock)]
-    path: Path,
+    /// What is held against them: the modules that are trained, layer by layer or fused into one operation a
+    /// block, or the engine, which answers and has no gradients.
+    #[arg(long, value_enum, default_value = DEFAULT)]
+    path: ComputePath,
     /// Print one JSON object a line: model, ok, worst, ...
     #[arg(long)]
     json: bool,
@@ -45,6 +50,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
 }
+
+/// Who computes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ComputePath {
+    /// The modules that are trained, through the kernels.
+    #[cfg(feature = "train")]
+    Fused,
+    /// The same, layer by layer.
+    #[cfg(feature = "train")]
+    Stock,
+    /// Plans.
+    Engine,
+}
+
+const DEFAULT: &str = if cfg!(feature = "train") { "stock" } else { "engine" };
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -54,12 +74,13 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
+    #[cfg(feature = "train")]
     threads::limit(arguments.threads)?;
     let files = arguments.paths.iter().map(|path| files(path)).collect::<Outcome<Vec<_>>>()?.concat();
     let mut output = Output::new();
     let (mut failed, mut unread) = (0, 0);
     for file in &files {
-        match verify(file, arguments.path) {
+        match verify(file, arguments) {
             Ok(report) => {
                 failed += usize::from(!report.ok);
                 print(&mut output, file, &report, arguments.json)?;
@@ -82,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
 }
 
 /// The file itself, or the `.json` files of a folder, sorted.
-fn files(path: &FilePath) -> Outcome<Vec<PathBuf>> {
+fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
     let within =
         |error: std::io::Error| Failure::from(error).within(format!("{}: cannot read", path.display()));
     if !path.is_dir() {
@@ -99,15 +120,24 @@ fn files(path: &FilePath) -> Outcome<Vec<PathBuf>> {
     }
 }
 
-fn verify(file: &FilePath, path: Path) -> Outcome<Report> {
+fn verify(file: &Path, arguments: &Arguments) -> Outcome<Report> {
     let golden = Golden::read(file)?;
     let named = |failure: Failure| failure.within(file.display());
     let subject = Subject::from_name(&golden.model).map_err(named)?;
-    let results = compute::results(&subject, golden.input_shape, path.with(Memory::Keep)).map_err(named)?;
+    let results = match arguments.path {
+        #[cfg(feature = "train")]
+        ComputePath::Fused => modules::results(&subject, golden.input_shape, compute::Path::Fused),
+        #[cfg(feature = "train")]
+        ComputePath::Stock => modules::results(&subject, golden.input_shape, compute::Path::Stock),
+        ComputePath::Engine => {
+            engine::results(&subject, golden.input_shape, threads::count(arguments.threads))
+        }
+    };
+    let results = results.map_err(named)?;
     Ok(Report::new(&golden, &results, subject.layers()))
 }
 
-fn print(output: &mut Output, file: &FilePath, report: &Report, json: bool) -> Outcome {
+fn print(output: &mut Output, file: &Path, report: &Report, json: bool) -> Outcome {
     if json {
         return output.json(&Line { file: file.display().to_string(), report });
     }

@@ -1,4 +1,4 @@
-//! What this implementation makes of a golden file's network or block.
+//! What the modules that are trained make of a golden file's network or block.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,13 +9,15 @@ use residual::arch::{BlockSpec, NetSpec, TensorSpec, block_tensors, tensors};
 use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
-use super::report::{Computed, Results};
+use super::report::{Computed, Results, Training};
 use super::subject::Subject;
+use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation
 /// and once in training, and goes back through it.
-pub(super) fn results(subject: &Subject, input_shape: [usize; 4], compute: Compute) -> Outcome<Results> {
+pub(super) fn results(subject: &Subject, input_shape: [usize; 4], path: Path) -> Outcome<Results> {
+    let compute = path.with(Memory::Keep);
     match subject {
         Subject::Network(spec) => of_network(spec, input_shape, compute),
         Subject::Block { block, in_channels } => of_block(block, *in_channels, input_shape, compute),
@@ -41,11 +43,13 @@ fn of_network(spec: &NetSpec, input_shape: [usize; 4], compute: Compute) -> Outc
         parameters: flow.parameters,
         macs: flow.macs,
         eval_output: computed(eval_output),
-        train_output: computed(train_output),
-        train_loss: scalar(loss),
-        grad_input: input_gradient(&x, &gradients),
-        grads: names.in_file(network.gradients(&gradients)),
-        running: names.running(network.state()),
+        training: Some(Training {
+            output: computed(train_output),
+            loss: scalar(loss),
+            grad_input: input_gradient(&x, &gradients),
+            grads: names.in_file(network.gradients(&gradients)),
+            running: names.running(network.state()),
+        }),
     })
 }
 
@@ -75,11 +79,13 @@ fn of_block(
         parameters: row.parameters,
         macs: row.macs,
         eval_output: computed(eval_output),
-        train_loss: weighted_sum(&train_output, &computed(weights)),
-        train_output,
-        grad_input: input_gradient(&x, &gradients),
-        grads: names.in_file(module.gradients(&gradients)),
-        running: names.running(module.state()),
+        training: Some(Training {
+            loss: weighted_sum(&train_output, &computed(weights)),
+            output: train_output,
+            grad_input: input_gradient(&x, &gradients),
+            grads: names.in_file(module.gradients(&gradients)),
+            running: names.running(module.state()),
+        }),
     })
 }
 

@@ -3,7 +3,10 @@
 /// Cross-entropy `ln sum_k exp(z_k) - z_label` in f64, and the place of the label among the classes, 0 for
 /// the most probable. Of equal logits the first class comes first; a logit that is not a number comes before
 /// all.
-pub(crate) fn score(logits: &[f32], label: usize) -> (f64, usize) {
+///
+/// # Panics
+/// For a label that has no logit.
+pub fn score(logits: &[f32], label: usize) -> (f64, usize) {
     let z = f64::from(logits[label]);
     let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &other| max.max(f64::from(other)));
     let sum: f64 = logits.iter().map(|&other| (f64::from(other) - greatest).exp()).sum();

@@ -1,0 +1,120 @@
+//! How well whoever gives logits does on labelled images.
+
+use std::sync::Arc;
+
+use residual_arch::Preprocess;
+use serde::{Deserialize, Serialize};
+
+use crate::scores::score;
+use crate::{Batch, Error, ImageSet, Loader, LoaderOptions};
+
+/// How [`evaluate`] reads its images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluateOptions {
+    /// Images at a time. The last batch has what is left.
+    pub batch_size: usize,
+    /// Decoding threads.
+    pub workers: usize,
+    /// Leave out images that cannot be decoded, in place of stopping at the first.
+    pub skip_bad: bool,
+}
+
+impl Default for EvaluateOptions {
+    /// 64 images at a time, one decoding thread, bad images are errors.
+    fn default() -> Self {
+        Self { batch_size: 64, workers: 1, skip_bad: false }
+    }
+}
+
+/// The result of [`evaluate`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Images whose class has the greatest logit.
+    pub top1_correct: u64,
+    /// Images whose class is among the five greatest logits.
+    pub top5_correct: u64,
+    /// Images.
+    pub total: u64,
+    /// Mean cross-entropy of an image, summed in f64 in the order of the images.
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// Fraction of the images whose class has the greatest logit.
+    pub fn top1(&self) -> f64 {
+        self.top1_correct as f64 / self.total.max(1) as f64
+    }
+
+    /// Adds a batch; `loss` is a sum still.
+    fn add(&mut self, logits: &[f32], labels: &[usize]) {
+        let classes = logits.len() / labels.len().max(1);
+        for (row, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
+            let (loss, place) = score(row, label);
+            self.loss += loss;
+            self.total += 1;
+            self.top1_correct += u64::from(place == 0);
+            self.top5_correct += u64::from(place < 5);
+        }
+    }
+}
+
+/// Who is judged by [`evaluate`], and told how far it is.
+pub trait Judged {
+    /// What can go wrong.
+    type Error: From<Error>;
+
+    /// The logits of a batch, `[batch][classes]`.
+    ///
+    /// # Errors
+    /// For images that it does not take, and for labels that have no logit.
+    fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Self::Error>;
+
+    /// Whether to stop before the next batch.
+    fn stopped(&self) -> bool {
+        false
+    }
+
+    /// After every batch: images done.
+    fn progress(&mut self, done: usize) {
+        let _ = done;
+    }
+
+    /// An image that could not be decoded and was left out.
+    fn skipped(&mut self, reason: &str) {
+        let _ = reason;
+    }
+}
+
+/// Judges by all images in their order, decoded ahead by the workers. The result does not depend on their
+/// number; `None` where it was stopped. Where there are no images, or all were left out, `total` is 0.
+///
+/// # Errors
+/// Those of [`Loader`] and of [`Judged::logits`].
+pub fn evaluate<J: Judged>(
+    judged: &mut J,
+    images: &ImageSet,
+    preprocess: Preprocess,
+    options: &EvaluateOptions,
+) -> Result<Option<Evaluation>, J::Error> {
+    let loader = LoaderOptions {
+        workers: options.workers,
+        skip_bad: options.skip_bad,
+        ..LoaderOptions::evaluation(options.batch_size, preprocess)
+    };
+    let (mut result, mut done) = (Evaluation::default(), 0);
+    for batch in Loader::new(Arc::new(images.clone()), loader)? {
+        if judged.stopped() {
+            return Ok(None);
+        }
+        let batch = batch?;
+        batch.skipped.iter().for_each(|reason| judged.skipped(reason));
+        done += batch.labels.len() + batch.skipped.len();
+        if !batch.labels.is_empty() {
+            let labels = batch.labels.clone();
+            result.add(&judged.logits(batch)?, &labels);
+        }
+        judged.progress(done);
+    }
+    result.loss /= result.total.max(1) as f64;
+    Ok(Some(result))
+}

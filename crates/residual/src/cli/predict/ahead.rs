@@ -1,0 +1,195 @@
+//! Images decoded ahead of the network, in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+
+use residual::arch::{NetSpec, Preprocess, Resize};
+use residual::data::{Image, MAX_FILE_BYTES, Preprocessor, decode};
+
+use crate::cli::failure::{Failure, Outcome};
+
+/// An image as the network takes it, but for the normalisation.
+pub(super) struct Ready {
+    pub(super) name: String,
+    pub(super) image: Image,
+}
+
+impl Ready {
+    /// `[height, width]`
+    pub(super) fn size(&self) -> [usize; 2] {
+        [self.image.height(), self.image.width()]
+    }
+}
+
+/// Makes images of files.
+pub(super) struct Decoder {
+    input: [usize; 2],
+    own: Preprocessor,
+    /// For images that the network does not take as they are.
+    resizing: Preprocessor,
+}
+
+impl Decoder {
+    pub(super) fn new(spec: &NetSpec) -> Outcome<Self> {
+        let [_, height, width] = spec.input;
+        let (own, resizing) =
+            (Preprocessor::new(&spec.preprocess)?, Preprocessor::new(&brought_to_size(spec))?);
+        Ok(Self { input: [height, width], own, resizing })
+    }
+
+    fn decode(&self, file: &Path) -> Outcome<Ready> {
+        let name = file.display().to_string();
+        let image = decode(&read(file)?, &name)?;
+        let fits = [image.height(), image.width()] == self.input;
+        let preprocessor = if fits { &self.own } else { &self.resizing };
+        let image = preprocessor.fit(image, &name)?;
+        Ok(Ready { name, image })
+    }
+}
+
+/// The network's preprocessing; where that takes images as they are, with a resize and a crop to the input.
+fn brought_to_size(spec: &NetSpec) -> Preprocess {
+    let own = spec.preprocess.clone();
+    let [_, height, width] = spec.input;
+    match own {
+        Preprocess { resize: None, crop: None, .. } => Preprocess {
+            resize: Some(match height == width {
+                true => Resize::ShorterSide(height),
+                false => Resize::Exact([height, width]),
+            }),
+            crop: Some([height, width]),
+            ..own
+        },
+        own => own,
+    }
+}
+
+fn read(file: &Path) -> Outcome<Vec<u8>> {
+    let cannot = |error| Failure::from(error).within(format_args!("{}: cannot read", file.display()));
+    let metadata = std::fs::metadata(file).map_err(cannot)?;
+    if metadata.len() > MAX_FILE_BYTES {
+        let message = format_args!("{}: larger than any image ({} bytes)", file.display(), metadata.len());
+        return Err(Failure::new(message));
+    }
+    std::fs::read(file).map_err(cannot)
+}
+
+/// Where the result for one file will be.
+type Slot = Receiver<Outcome<Ready>>;
+
+/// A file for a decoding thread, and where its result is awaited.
+type Job = (PathBuf, SyncSender<Outcome<Ready>>);
+
+/// Files being decoded by threads of their own. Those are not waited for at the end: one may be waiting for a
+/// line of standard input.
+pub(super) struct Ahead {
+    /// One for each file, in order.
+    slots: Receiver<Slot>,
+    /// Taken from `slots` before its result was there.
+    waiting: Option<Slot>,
+}
+
+impl Ahead {
+    /// Starts to decode `files` on `threads` threads, at most `window` of them ahead.
+    pub(super) fn start(
+        files: impl Iterator<Item = Outcome<PathBuf>> + Send + 'static,
+        decoder: Decoder,
+        threads: usize,
+        window: usize,
+    ) -> Outcome<Self> {
+        let (to_network, slots) = mpsc::sync_channel(window);
+        let (to_threads, jobs) = mpsc::channel::<Job>();
+        let shared = Arc::new((decoder, Mutex::new(jobs)));
+        for number in 0..threads {
+            let shared = shared.clone();
+            let work = move || while work(&shared.0, &shared.1).is_some() {};
+            Builder::new().name(format!("decode-{number}")).spawn(work)?;
+        }
+        let feed = move || {
+            for file in files {
+                let (result, slot) = mpsc::sync_channel(1);
+                // Nobody is there to take it only where the command is at its end.
+                let sent = match file {
+                    Ok(file) => to_threads.send((file, result)).is_ok(),
+                    Err(failure) => result.send(Err(failure)).is_ok(),
+                };
+                if !sent || to_network.send(slot).is_err() {
+                    return;
+                }
+            }
+        };
+        Builder::new().name("files".into()).spawn(feed)?;
+        Ok(Self { slots, waiting: None })
+    }
+
+    /// The next result, for which it waits, and those behind it that are there already: `most` at the most.
+    /// Nothing at the end.
+    pub(super) fn take(&mut self, most: usize) -> Vec<Outcome<Ready>> {
+        let Some(slot) = self.waiting.take().or_else(|| self.slots.recv().ok()) else { return Vec::new() };
+        let lost = || Err(Failure::new("a decoding thread ended early"));
+        let mut taken = vec![slot.recv().unwrap_or_else(|_| lost())];
+        while taken.len() < most
+            && let Ok(slot) = self.slots.try_recv()
+        {
+            match slot.try_recv() {
+                Ok(result) => taken.push(result),
+                Err(_) => {
+                    self.waiting = Some(slot);
+                    break;
+                }
+            }
+        }
+        taken
+    }
+}
+
+/// Decodes one file; `None` where there will be no more.
+fn work(decoder: &Decoder, jobs: &Mutex<Receiver<Job>>) -> Option<()> {
+    let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    let (file, result) = next.ok()?;
+    result.send(decoder.decode(&file)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use residual::arch::families::family;
+
+    use super::*;
+
+    #[test]
+    fn only_networks_without_a_size_are_given_one() {
+        let small = brought_to_size(&family("small").unwrap());
+        assert_eq!((small.resize, small.crop), (Some(Resize::ShorterSide(32)), Some([32, 32])));
+        let resnet = family("resnet18").unwrap();
+        assert_eq!(brought_to_size(&resnet), resnet.preprocess);
+        let wide = family("small").unwrap().with_input([3, 16, 24]);
+        assert_eq!(brought_to_size(&wide).resize, Some(Resize::Exact([16, 24])));
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_files() {
+        let decoder = Decoder::new(&family("small").unwrap()).unwrap();
+        let files = (0..50).map(|number| match number % 3 {
+            0 => Err(Failure::new(number)),
+            _ => Ok(PathBuf::from(format!("nowhere/{number}"))),
+        });
+        let mut ahead = Ahead::start(files, decoder, 3, 4).unwrap();
+        let mut reports = Vec::new();
+        loop {
+            let taken = ahead.take(7);
+            assert!(taken.len() <= 7);
+            if taken.is_empty() {
+                break;
+            }
+            reports.extend(taken.into_iter().map(|result| result.err().unwrap().report(false).unwrap()));
+        }
+        assert_eq!(reports.len(), 50);
+        for (number, report) in reports.iter().enumerate() {
+            let wanted =
+                if number % 3 == 0 { format!("error: {number}\n") } else { format!("/{number}: cannot") };
+            assert!(report.contains(&wanted), "{report}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `--explain`: where in an image its class is seen.
+
+use std::io::Cursor;
+use std::path::{Component, Path, PathBuf};
+
+use image::{ImageFormat, Rgb, RgbImage};
+use residual::data::Image;
+use residual::weights::write_atomically;
+
+use super::ahead::Ready;
+use crate::cli::failure::{Failure, Outcome};
+
+/// Small images are enlarged by whole steps until their shorter side has this many pixels.
+const VISIBLE: usize = 224;
+
+/// How much of the colour of the strongest place is the map's.
+const STRONGEST: f32 = 0.6;
+
+/// Where the overlays go.
+pub(super) enum Explain {
+    /// The one image's.
+    File(PathBuf),
+    /// A file for each image, named after it.
+    Folder(PathBuf),
+}
+
+impl Explain {
+    /// # Errors
+    /// Where `path` cannot be a PNG file or a folder of them.
+    pub(super) fn new(path: &Path, several: bool) -> Outcome<Self> {
+        if several {
+            std::fs::create_dir_all(path).map_err(|error| {
+                let path = path.display();
+                Failure::from(error).within(format_args!("{path}: cannot be the folder for several images"))
+            })?;
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+            true => Ok(Self::File(path.to_owned())),
+            false => Err(Failure::new(format_args!(
+                "{}: the overlay is a PNG image; name it so (.png)",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Writes the overlay of a class activation map, `[height, width]` of the last stage.
+    pub(super) fn write(&self, of: &Ready, map: &[f32], size: [usize; 2]) -> Outcome {
+        let path = match self {
+            Self::File(path) => path.clone(),
+            Self::Folder(folder) => folder.join(file_name(&of.name)),
+        };
+        let mut png = Cursor::new(Vec::new());
+        overlay(&of.image, map, size).write_to(&mut png, ImageFormat::Png)?;
+        Ok(write_atomically(&path, |file| file.write_all(png.get_ref()))?)
+    }
+}
+
+/// `data/test/cat.jpg` as `data_test_cat.jpg.png`: images of several folders may share a name.
+fn file_name(image: &str) -> String {
+    let parts = Path::new(image).components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy()),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("_") + ".png"
+}
+
+/// The image in grey under the map's positive part in colour, from blue to red.
+fn overlay(image: &Image, map: &[f32], size: [usize; 2]) -> RgbImage {
+    let (width, height) = (image.width(), image.height());
+    let times = VISIBLE.div_ceil(width.min(height)).max(1);
+    let grey = image.clone().with_channels(1);
+    let greatest = map.iter().fold(f32::MIN_POSITIVE, |max, &value| max.max(value));
+    RgbImage::from_fn((width * times) as u32, (height * times) as u32, |x, y| {
+        let (x, y) = (x as usize, y as usize);
+        let place = [(y, height * times), (x, width * times)].map(|(at, of)| (at as f32 + 0.5) / of as f32);
+        let heat = (between(map, size, place) / greatest).clamp(0.0, 1.0);
+        let value = f32::from(grey.pixels()[y / times * width + x / times]);
+        let share = STRONGEST * heat;
+        Rgb(colour(heat).map(|colour| (value * (1.0 - share) + 255.0 * colour * share) as u8))
+    })
+}
+
+/// The map at `place`, each coordinate from 0 to 1, between the centres of its elements.
+fn between(map: &[f32], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
+    let neighbours = |at: f32, of: usize| {
+        let at = (at * of as f32 - 0.5).clamp(0.0, (of - 1) as f32);
+        (at as usize, (at as usize + 1).min(of - 1), at.fract())
+    };
+    let ((top, bottom, down), (left, right, along)) = (neighbours(y, height), neighbours(x, width));
+    let row = |row: usize| map[row * width + left] * (1.0 - along) + map[row * width + right] * along;
+    row(top) * (1.0 - down) + row(bottom) * down
+}
+
+/// Blue, green, yellow, red.
+fn colour(heat: f32) -> [f32; 3] {
+    let peak = |centre: f32| (1.5 - (4.0 * heat - centre).abs()).clamp(0.0, 1.0);
+    [peak(3.0), peak(2.0), peak(1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_place_is_red_and_the_rest_is_grey() {
+        let image = Image::new(2, 2, 3, vec![100; 12]).unwrap();
+        let drawn = overlay(&image, &[1.0, -1.0, -1.0, -1.0], [2, 2]);
+        assert_eq!(drawn.dimensions(), (224, 224));
+        let Rgb([red, green, blue]) = *drawn.get_pixel(10, 10);
+        assert!(red > 100 && green < 60 && blue < 60, "{red} {green} {blue}");
+        assert_eq!(*drawn.get_pixel(220, 220), Rgb([100; 3]));
+    }
+
+    #[test]
+    fn between_centres_by_hand() {
+        let map = [0.0, 4.0];
+        let found = [0.0, 0.25, 0.5, 0.75, 1.0].map(|x| between(&map, [1, 2], [0.3, x]));
+        assert_eq!(found, [0.0, 0.0, 2.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn names_keep_their_folders() {
+        assert_eq!(file_name("../data/cat.jpg"), "data_cat.jpg.png");
+        assert_eq!(file_name("/a/cat.png"), "a_cat.png.png");
+    }
+}

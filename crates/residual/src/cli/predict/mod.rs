@@ -1,0 +1,223 @@
+//! `residual predict`: the classes of images.
+
+mod ahead;
+mod explain;
+mod inputs;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use residual::arch::NetSpec;
+use serde::Serialize;
+
+use self::ahead::{Ahead, Decoder, Ready};
+use self::explain::Explain;
+use super::engine::Network;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::table::shorten;
+use super::{threads, weights};
+
+/// The most images at a time: as many as run at once in networks for 224x224 images.
+const MOST: usize = 16;
+
+const EXAMPLE: &str = "\
+Examples:
+  residual predict --weights runs/first/best.safetensors photo.jpg
+  residual predict --weights runs/first/best.safetensors photos --top 1 --json
+  residual predict --weights best.safetensors photo.jpg --explain where.png
+  find . -name '*.jpg' | residual predict --weights best.safetensors -
+
+A trained .safetensors says how its images are to be prepared. Where a network
+takes images as they are, one of another size than its input is resized (shorter
+side) and its centre cut out. Results are printed as they come, in the order of
+the images.";
+
+/// Tell the classes of images.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The network of bare weights: a family member or a SPEC.toml.
+    #[arg(long, value_name = "MODEL|SPEC.toml")]
+    model: Option<String>,
+    /// JPEG or PNG images, folders of them, or - for a list on standard input, a path a line.
+    #[arg(value_name = "IMAGE|DIR|-", required = true)]
+    images: Vec<PathBuf>,
+    /// How many classes to print, the most probable first.
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = parse_top)]
+    top: usize,
+    /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
+    #[arg(long, value_name = "OUT.png|DIR")]
+    explain: Option<PathBuf>,
+    /// Threads for computing. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    threads: Option<usize>,
+    /// Print one JSON object a line: file, top[{class, probability}].
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&top| top > 0).ok_or_else(|| "expected a number, 1 or more".to_owned())
+}
+
+#[derive(Serialize)]
+struct Prediction<'a> {
+    file: &'a str,
+    top: Vec<Guess<'a>>,
+}
+
+#[derive(Serialize)]
+struct Guess<'a> {
+    class: &'a str,
+    probability: f64,
+}
+
+pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
+    let threads = threads::count(arguments.threads);
+    let several = inputs::several(&arguments.images);
+    let explain = arguments.explain.as_deref().map(|path| Explain::new(path, several)).transpose()?;
+    let loaded = weights::load(&arguments.weights, arguments.model.as_deref())?;
+    let files = inputs::files(arguments.images.clone());
+    let decoder = Decoder::new(&loaded.spec)?;
+    let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * MOST)?;
+    let most = if several { MOST } else { 1 };
+    let (spec, classes) = (loaded.spec.clone(), loaded.classes.clone());
+    let numbers = || (0..spec.head.classes).map(|class| class.to_string()).collect();
+    let mut predictor = Predictor {
+        network: Network::new(loaded, threads, most),
+        classes: classes.unwrap_or_else(numbers),
+        output: Output::new(),
+        explain,
+        top: arguments.top,
+        json: arguments.json,
+        verbose,
+        failed: false,
+    };
+    // While the first image is decoded. What is wrong with its size is said of it.
+    let _ = predictor.network.of_size(usual_size(&spec));
+    loop {
+        let taken = ahead.take(most);
+        if taken.is_empty() {
+            return if predictor.failed { Err(Failure::Reported) } else { Ok(()) };
+        }
+        predictor.answer(taken)?;
+    }
+}
+
+/// `[height, width]` of most images after the preprocessing.
+fn usual_size(spec: &NetSpec) -> [usize; 2] {
+    let [_, height, width] = spec.input;
+    spec.preprocess.crop.unwrap_or([height, width])
+}
+
+struct Predictor {
+    network: Network,
+    classes: Vec<String>,
+    output: Output,
+    explain: Option<Explain>,
+    top: usize,
+    json: bool,
+    verbose: bool,
+    failed: bool,
+}
+
+impl Predictor {
+    /// Answers in order; neighbours of one size together.
+    fn answer(&mut self, taken: Vec<Outcome<Ready>>) -> Outcome {
+        let mut together: Vec<Ready> = Vec::new();
+        for next in taken {
+            let joins =
+                matches!((together.last(), &next), (Some(last), Ok(next)) if last.size() == next.size());
+            if !joins {
+                self.predict(&std::mem::take(&mut together))?;
+            }
+            match next {
+                Ok(ready) => together.push(ready),
+                Err(failure) => self.report(&failure),
+            }
+        }
+        self.predict(&together)
+    }
+
+    /// One bad image does not keep the others from their turn.
+    fn report(&mut self, failure: &Failure) {
+        failure.announce(self.verbose);
+        self.failed = true;
+    }
+
+    fn predict(&mut self, images: &[Ready]) -> Outcome {
+        let Some(first) = images.first() else { return Ok(()) };
+        let compiled = match self.network.of_size(first.size()) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                let failure = Failure::from(error).within(&first.name);
+                self.report(&failure);
+                return self.predict(&images[1..]);
+            }
+        };
+        let pixels: Vec<u8> = images.iter().flat_map(|ready| ready.image.pixels()).copied().collect();
+        let logits = compiled.plan.run(&pixels, &mut compiled.scratch)?;
+        let ranked: Vec<Vec<(usize, f64)>> = logits.chunks(logits.len() / images.len()).map(ranked).collect();
+        let maps = match self.explain {
+            Some(_) => {
+                let classes: Vec<usize> = ranked.iter().map(|ranked| ranked[0].0).collect();
+                Some(compiled.plan.class_activation(&pixels, &classes, &mut compiled.scratch)?)
+            }
+            None => None,
+        };
+        for (number, (ready, ranked)) in images.iter().zip(&ranked).enumerate() {
+            if let (Some(explain), Some(maps)) = (&self.explain, &maps) {
+                let [_, _, height, width] = maps.shape;
+                let map = &maps.values[number * height * width..][..height * width];
+                explain.write(ready, map, [height, width])?;
+            }
+            let guess =
+                |&(class, probability): &(usize, f64)| Guess { class: &self.classes[class], probability };
+            let top = ranked.iter().take(self.top).map(guess).collect();
+            print(&mut self.output, &Prediction { file: &ready.name, top }, self.json)?;
+        }
+        Ok(())
+    }
+}
+
+/// Classes with their probabilities, the most probable first.
+fn ranked(logits: &[f32]) -> Vec<(usize, f64)> {
+    let mut ranked: Vec<(usize, f64)> = softmax(logits).into_iter().enumerate().collect();
+    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranked
+}
+
+/// `exp(z_k) / sum exp(z)`, in f64 and without overflow.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &z| max.max(f64::from(z)));
+    let powers: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - greatest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+fn print(output: &mut Output, prediction: &Prediction<'_>, json: bool) -> Outcome {
+    if json {
+        return output.json(prediction);
+    }
+    output.line(prediction.file)?;
+    for Guess { class, probability } in &prediction.top {
+        output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(class, 68)))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_by_hand() {
+        let found = softmax(&[0.0, 3f32.ln()]);
+        assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7, "{found:?}");
+        assert_eq!(softmax(&[3e38, -3e38]), [1.0, 0.0]);
+    }
+}

@@ -1,0 +1,34 @@
+//! What the engine makes of a golden file's network or block.
+
+use residual::arch::shape::{block_flow, flow};
+use residual::engine::{Features, Options, Plan};
+use residual_testkit::{formula, networks};
+
+use super::report::{Computed, Results};
+use super::subject::Subject;
+use crate::cli::failure::Outcome;
+
+/// Compiles the subject with the formula's weights and runs it on the formula's input. A plan does not train.
+pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize) -> Outcome<Results> {
+    let [batch, channels, height, width] = input_shape;
+    let image = [channels, height, width];
+    let options = Options { threads, max_batch: batch, size: Some([height, width]), ..Options::default() };
+    let (parameters, macs, eval_output) = match subject {
+        Subject::Network(spec) => {
+            let flow = flow(spec, image)?;
+            let plan = Plan::compile(spec, &networks::weights(spec, 1.0)?, &options)?;
+            let logits = plan.run(&formula::input(&input_shape), &mut plan.scratch())?.to_vec();
+            let shape = vec![batch, plan.classes()];
+            (flow.parameters, flow.macs, Computed { shape, values: logits })
+        }
+        Subject::Block { block, in_channels } => {
+            let flow = block_flow(block, image)?;
+            let (spec, weights) = networks::around(block, [*in_channels, height, width])?;
+            let plan = Plan::compile(&spec, &weights, &options)?;
+            let input = formula::input(&input_shape);
+            let Features { shape, values } = plan.features(&input, "stage1", &mut plan.scratch())?;
+            (flow.parameters, flow.macs, Computed { shape: shape.to_vec(), values })
+        }
+    };
+    Ok(Results { parameters, macs, eval_output, training: None })
+}

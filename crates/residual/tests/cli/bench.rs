@@ -1,0 +1,49 @@
+//! `residual bench`.
+
+use crate::toy::Bench;
+
+#[test]
+fn the_speed_of_a_network_is_told() {
+    let bench = Bench::new();
+    let call = "bench infer --model cifar_resnet8 --batch 3 --threads 2 --seconds 0 --layers --json";
+    let found = bench.run(call).json().remove(0);
+    let number = |field: &str| found[field].as_f64().unwrap();
+    assert_eq!((number("batch"), number("threads")), (3.0, 2.0));
+    assert!(number("min_ms") > 0.0 && number("median_ms") >= number("min_ms"), "{found:?}");
+    assert!((number("images_per_s") * number("median_ms") / 3e3 - 1.0).abs() < 1e-9, "{found:?}");
+    // 12.5 million multiplications and additions each, in an image.
+    assert!((number("gflops") / number("images_per_s") - 0.025).abs() < 0.002, "{found:?}");
+    #[cfg(target_os = "linux")]
+    assert!(number("peak_rss_mib") > 1.0);
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.last().unwrap()["name"], "head");
+
+    let table = bench.run("bench infer --model toy.toml --seconds 0 --layers").ok();
+    assert!(table.contains("images/s") && table.contains("stage1.block0.conv1"), "{table}");
+}
+
+#[test]
+fn what_was_measured_is_kept_in_the_cache_folder() {
+    let bench = Bench::new();
+    let tune = || {
+        let mut command = bench.command("bench infer --model cifar_resnet8 --seconds 0 --tune --threads 1");
+        crate::toy::Run::of(command.env("XDG_CACHE_HOME", bench.path("cache")).output().unwrap())
+    };
+    tune().ok();
+    let kept = std::fs::read_to_string(bench.path("cache/residual/tuned.json")).unwrap();
+    assert!(kept.contains("1x16x32x32 to 16"), "{kept}");
+    std::fs::write(bench.path("cache/residual/tuned.json"), "milk, eggs").unwrap();
+    tune().refused(&["tuned.json", "not a file of measured choices"]);
+}
+
+#[test]
+fn trained_weights_say_what_they_are() {
+    let bench = Bench::new().trained();
+    let found = bench.run("bench infer --weights run/best.safetensors --seconds 0 --json").json().remove(0);
+    assert_eq!(found["model"], "toy");
+    bench.run("bench infer --model resnet18 --weights run/best.safetensors").refused(&["`toy`"]);
+    bench.run("bench infer --model resnet19").refused(&["resnet18"]);
+    for call in ["bench", "bench infer", "bench infer --model small --batch 0"] {
+        assert_eq!(bench.run(call).code, Some(2), "{call}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine against the modules that are trained, on every kind of network; and a build without them.
+
+use std::process::Command;
+
+use residual::arch::families::family;
+use residual::burn::tensor::{Device, Tensor, TensorData};
+use residual::engine::{Options, Plan};
+use residual::nn::{Mode, NamedTensor};
+use residual::train::from_state_dict;
+use residual_testkit::naive::relative_error;
+use residual_testkit::{formula, networks};
+
+const KINDS: [&str; 16] = [
+    "small",
+    "resnet18",
+    "resnet50",
+    "wide_resnet50_2",
+    "resnext50_32x4d",
+    "resnet26d",
+    "resnet50d",
+    "seresnet50",
+    "resnetv2_50",
+    "timm_resnet18",
+    "cifar_resnet8",
+    "cifar_resnet8_b",
+    "cifar_plain8",
+    "cifar_preact8",
+    "cifar_preact11",
+    "wrn_10_2",
+];
+
+#[test]
+fn every_kind_gives_the_same_logits() {
+    let (batch, device) = (3, Device::flex());
+    for name in KINDS {
+        let spec = family(name).unwrap();
+        // Odd sizes: whatever is left over at an edge is in it.
+        let side = if spec.input[1] > 32 { [41, 35] } else { [19, 22] };
+        let spec = spec.with_input([3, side[0], side[1]]);
+        let weights = networks::weights(&spec, 0.7).unwrap();
+        let shape = [batch, 3, side[0], side[1]];
+        let input = formula::input(&shape);
+
+        let plan =
+            Plan::compile(&spec, &weights, &Options { max_batch: batch, ..Options::default() }).unwrap();
+        let found = plan.run(&input, &mut plan.scratch()).unwrap().to_vec();
+
+        let network = from_state_dict(&spec, weights, &device).unwrap();
+        let logits = network.forward(Tensor::from_data(TensorData::new(input, shape), &device), Mode::Eval);
+        let wanted: Vec<f64> =
+            NamedTensor::read("logits", logits).values.iter().map(|&v| f64::from(v)).collect();
+        let error = relative_error(&found, &wanted);
+        assert!(wanted.iter().any(|value| value.abs() > 1e-4), "{name}: {wanted:?}");
+        assert!(error < 2e-4, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn there_is_no_framework_in_an_inference_build() {
+    let tree = |features: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--package",
+                "residual",
+                "--edges",
+                "normal,build",
+                "--prefix",
+                "none",
+            ])
+            .args(features)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("residual-engine"), "{text}");
+        text.to_lowercase()
+    };
+    let inference = tree(&["--no-default-features", "--features", "infer"]);
+    for framework in ["burn", "residual-nn", "residual-train"] {
+        assert!(!inference.contains(framework), "{inference}");
+        assert!(tree(&[]).contains(framework));
+    }
+}
