@@ -37,5 +37,11 @@ neon:
         cargo test -p residual-kernels --release --target aarch64-unknown-linux-gnu --lib --tests
 
 # Single layers beside PyTorch, ONNX Runtime and OpenVINO (pip install -r bench/peers/requirements.txt).
+[positional-arguments]
 peers *ARGUMENTS:
-    python bench/peers/layers.py {{ARGUMENTS}}
+    python bench/peers/layers.py "$@"
+
+# Training steps beside PyTorch (the same requirements; cargo build --release first).
+[positional-arguments]
+peers-train *ARGUMENTS:
+    python bench/peers/train.py "$@"

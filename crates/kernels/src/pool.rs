@@ -322,12 +322,16 @@ fn run(
         let start = n * to.image() + block * to.plane();
         // SAFETY: every plane is one task's.
         let target = unsafe { y.part(start..start + to.plane()) };
-        target.fill(0.0);
+        match step {
+            // SAFETY: the plane's border is its task's as well, and is not written through `target`.
+            Step::Maximum | Step::Average => unsafe { to.clear_border(y, n, block, 0..to.height()) },
+            Step::MaximumBackward(..) | Step::AverageBackward => target.fill(0.0),
+        }
         cpu.isa().run(Plane { pooling, step, x, from: &from, target, to: &to, n, block });
     });
 }
 
-/// One plane of the result, zeroed.
+/// One plane of the result, zeroed where it is added to.
 struct Plane<'a> {
     pooling: &'a Pooling,
     step: Step<'a>,
@@ -397,20 +401,21 @@ impl Plane<'_> {
     fn best<S: Simd>(
         &self,
         s: S,
-        maps: (&[f32], &Layout),
+        (x, maps): (&[f32], &Layout),
         rows: &Range<usize>,
         columns: &Range<usize>,
         lane: usize,
     ) -> (S::V, S::V) {
+        let start = maps.index(self.n, self.block, rows.start, columns.start) + lane;
+        let window = Window::within(x.len(), start, maps.row(), [rows.len(), columns.len()], S::LANES);
         let (mut best, mut first, mut tap) = (s.splat(f32::NEG_INFINITY), s.zero(), 0);
-        for row in rows.clone() {
-            for column in columns.clone() {
-                let x = self.read(s, maps, [row, column], lane);
-                first = s.where_above(s.splat(tap as f32), first, x, best);
-                best = s.where_above(x, best, x, best);
-                tap += 1;
-            }
-        }
+        window.each(|at| {
+            // SAFETY: the window was checked to lie in `x`.
+            let x = unsafe { s.load(x.as_ptr().add(at)) };
+            first = s.where_above(s.splat(tap as f32), first, x, best);
+            best = s.where_above(x, best, x, best);
+            tap += 1;
+        });
         (best, first)
     }
 
@@ -424,10 +429,51 @@ impl Plane<'_> {
         lane: usize,
         share: impl Fn(usize) -> S::V,
     ) {
-        for (i, row) in rows.clone().enumerate() {
-            for (j, column) in columns.clone().enumerate() {
-                let sum = s.read(self.target, self.to.index(0, 0, row, column) + lane);
-                self.write(s, [row, column], lane, s.add(sum, share(i * columns.len() + j)));
+        let start = self.to.index(0, 0, rows.start, columns.start) + lane;
+        let size = [rows.len(), columns.len()];
+        let window = Window::within(self.target.len(), start, self.to.row(), size, S::LANES);
+        let (target, mut tap) = (self.target.as_mut_ptr(), 0);
+        window.each(|at| {
+            // SAFETY: the window was checked to lie in the target.
+            unsafe {
+                let pixel = target.add(at);
+                s.store(pixel, s.add(s.load(pixel), share(tap)));
+            }
+            tap += 1;
+        });
+    }
+}
+
+/// The pixels of a window, as displacements in a plane.
+struct Window {
+    start: usize,
+    row: usize,
+    size: [usize; 2],
+}
+
+impl Window {
+    /// The window of `size` whose first vector of `lanes` floats is at `start`.
+    ///
+    /// # Panics
+    /// If it does not lie in `len` floats.
+    #[inline(always)]
+    fn within(len: usize, start: usize, row: usize, size: [usize; 2], lanes: usize) -> Self {
+        let [rows, columns] = size.map(|side| side.saturating_sub(1));
+        assert!(start + rows * row + columns * BLOCK + lanes <= len);
+        Self { start, row, size }
+    }
+
+    /// Calls `each` with the place of every pixel, row by row. Of the usual 3x3 pixels without a loop.
+    #[inline(always)]
+    fn each(&self, mut each: impl FnMut(usize)) {
+        if self.size == [3, 3] {
+            let rows = [0, 1, 2].map(|row| self.start + row * self.row);
+            rows.into_iter().for_each(|row| [0, 1, 2].into_iter().for_each(|x| each(row + x * BLOCK)));
+            return;
+        }
+        for row in 0..self.size[0] {
+            for column in 0..self.size[1] {
+                each(self.start + row * self.row + column * BLOCK);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! has the same methods with canonical paths.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor, TensorData};
 
 /// A tensor's path, shape and values, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,45 @@ pub fn update<M: Module>(
     f: impl FnMut(&str, Tensor<1>, Tensor<1>) -> Tensor<1>,
 ) -> M {
     module.map(&mut Updater { path: vec![], gradients, f })
+}
+
+/// Changes every parameter that has a gradient by `f(path, parameter, gradient)`, flat and in place: without
+/// another copy of either where nobody else holds them. The gradients' memory is used again.
+pub fn update_in_place<M: Module>(
+    module: M,
+    gradients: Gradients,
+    f: impl FnMut(&str, &mut [f32], &[f32]),
+) -> M {
+    module.map(&mut InPlace { path: vec![], gradients, f })
+}
+
+struct InPlace<F> {
+    path: Vec<String>,
+    gradients: Gradients,
+    f: F,
+}
+
+impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = parameter.val().grad_remove(&mut self.gradients) else { return parameter };
+        let (id, value, mapper) = parameter.consume();
+        let (shape, device) = (value.dims(), value.device().inner());
+        // Every tensor of this crate is f32: neither conversion copies.
+        let flat = |tensor: Tensor<D>| tensor.into_data().try_into_vec::<f32>().unwrap_or_default();
+        let (mut values, gradient) = (flat(value.inner()), flat(gradient));
+        (self.f)(&self.path.join("."), &mut values, &gradient);
+        crate::fused::take_back(gradient);
+        let value = Tensor::from_data(TensorData::new(values, shape), &device);
+        Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+    }
+
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
 }
 
 /// A parameter of any rank, borrowed from a module.

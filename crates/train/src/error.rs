@@ -294,6 +294,10 @@ pub enum Error {
     #[error(transparent)]
     Weights(#[from] residual_weights::Error),
 
+    /// The engine that evaluates.
+    #[error(transparent)]
+    Engine(#[from] residual_engine::EngineError),
+
     /// The network's modules.
     #[error(transparent)]
     Nn(#[from] residual_nn::Error),

@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_data::{Batch, EvaluateOptions, Evaluation, ImageSet, Judged};
+use residual_engine::{Options, Plan, Scratch};
+use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
+use crate::transfer::to_state_dict;
 use crate::{Error, Observer};
 
 /// Runs a network over images in evaluation mode: running statistics, no graph, the network's own
-/// preprocessing. The result does not depend on the number of threads.
+/// preprocessing. On the engine, but for a network whose [`Path`] is stock. The result does not depend on the number of threads.
 ///
 /// # Errors
 /// [`Error::NothingToEvaluate`] where there are no images, or all were left out; [`Error::Data`];
@@ -33,7 +36,7 @@ pub(crate) fn evaluate_until(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, Error> {
-    let mut judged = InEvaluation { network, observer, stop, total: images.len() };
+    let mut judged = InEvaluation { network, observer, stop, total: images.len(), options, plan: None };
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
@@ -47,6 +50,29 @@ struct InEvaluation<'a> {
     observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
     total: usize,
+    options: &'a EvaluateOptions,
+    /// For images of the last batch's size.
+    plan: Option<(Plan, Scratch)>,
+}
+
+impl InEvaluation<'_> {
+    /// The logits by the engine: the weights are packed once for all images.
+    fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
+        let [_, channels, height, width] = batch.shape;
+        if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
+            let options = Options {
+                threads: self.options.workers,
+                max_batch: self.options.batch_size,
+                size: Some([height, width]),
+                ..Options::default()
+            };
+            let plan = Plan::compile(self.network.spec(), &to_state_dict(self.network)?, &options)?;
+            let scratch = plan.scratch();
+            self.plan = Some((plan, scratch));
+        }
+        let Some((plan, scratch)) = &mut self.plan else { return Ok(Vec::new()) };
+        Ok(plan.run(&batch.images, scratch)?.to_vec())
+    }
 }
 
 impl Judged for InEvaluation<'_> {
@@ -54,6 +80,9 @@ impl Judged for InEvaluation<'_> {
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
         check_batch(self.network, &batch, Mode::Eval)?;
+        if self.network.compute().path == Path::Fused {
+            return self.by_plan(&batch);
+        }
         let (input, _) = to_tensor(batch, &self.network.device());
         Ok(values(self.network.forward(input.inner(), Mode::Eval)))
     }

@@ -24,7 +24,14 @@ impl Trainer {
     /// [`Error::Data`] for an image that cannot be decoded, with everything up to it saved;
     /// [`Error::Weights`] and [`Error::Io`] where a file cannot be written, with the earlier one kept.
     pub fn run(mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
-        let mut session = Session { observer, stop, clock: Instant::now(), skipped: BTreeSet::new() };
+        let mut session = Session {
+            observer,
+            stop,
+            clock: Instant::now(),
+            waited: 0.0,
+            trained: 0.0,
+            skipped: BTreeSet::new(),
+        };
         while self.progress.epoch < self.recipe.epochs {
             let whole = match self.epoch(&mut session) {
                 // The image can be mended, or left out, and the training resumed from here.
@@ -58,7 +65,9 @@ impl Trainer {
             if stopped(session) {
                 return Ok(false);
             }
+            let asked = Instant::now();
             let Some(batch) = loader.next() else { break };
+            session.waited += asked.elapsed().as_secs_f64();
             self.train_batch(batch?, session)?;
             let every = self.recipe.checkpoint_every_steps;
             if every.is_some_and(|every| self.progress.step.is_multiple_of(every)) {
@@ -100,7 +109,9 @@ impl Trainer {
         let seconds = session.tick();
         progress.pass.seconds += seconds;
         progress.seconds += seconds;
-        session.observer.step(&self.report(loss, lr));
+        session.trained += seconds;
+        let waited = session.waited / session.trained.max(f64::MIN_POSITIVE);
+        session.observer.step(&StepReport { waited, ..self.report(loss, lr) });
         Ok(())
     }
 
@@ -118,7 +129,7 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(self.diverged(loss, lr));
         }
-        self.network = self.sgd.step(self.network.clone(), &objective.backward(), lr);
+        self.sgd.step(&mut self.network, objective.backward(), lr);
         Ok((loss, correct))
     }
 
@@ -216,6 +227,7 @@ impl Trainer {
             loss: pass.loss / images,
             top1: pass.correct as f64 / images,
             lr,
+            waited: 0.0,
             images_per_s: rate(pass.images, pass.seconds),
             seconds_left: (total_steps - progress.step) as f64 * seconds_a_step,
         }
@@ -228,6 +240,9 @@ struct Session<'a> {
     stop: &'a AtomicBool,
     /// When time was last accounted for.
     clock: Instant,
+    /// Seconds of waiting for images, and of training in all.
+    waited: f64,
+    trained: f64,
     /// The bad images that the observer knows of.
     skipped: BTreeSet<String>,
 }

@@ -57,6 +57,8 @@ pub struct StepReport {
     pub top1: f64,
     /// Learning rate of this step.
     pub lr: f64,
+    /// Share of this session's training time that the network waited for images.
+    pub waited: f64,
     /// Images a second in this epoch.
     pub images_per_s: f64,
     /// Seconds that the remaining steps will take at this speed, evaluations not counted.

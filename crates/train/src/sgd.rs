@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::Gradients;
 use residual_arch::Role;
 use residual_nn::ResNet;
 use residual_weights::StateDict;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::evaluate::values;
 
 /// The constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,14 +91,10 @@ impl Sgd {
     }
 
     /// One step of every parameter of a network that has a gradient.
-    pub fn step(&mut self, network: ResNet, gradients: &Gradients, lr: f64) -> ResNet {
-        network.update(gradients, |parameter, value, gradient| {
-            let device = value.device();
-            let mut value = values(value);
-            self.update(&parameter.path, parameter.role, &mut value, &values(gradient), lr);
-            let shape = [value.len()];
-            Tensor::from_data(TensorData::new(value, shape), &device)
-        })
+    pub fn step(&mut self, network: &mut ResNet, gradients: Gradients, lr: f64) {
+        network.update_in_place(gradients, |parameter, values, gradient| {
+            self.update(&parameter.path, parameter.role, values, gradient, lr);
+        });
     }
 
     /// One step of one parameter, in place. `path` is its name, by which its velocity is kept; `role` says

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
+/// Floats below which memory is cheap to take anew.
+const SMALL: usize = 4096;
+
 /// Maps that nobody holds any more, by their length. Memory from the system is zeroed page by page when it is
 /// first touched, which costs as much as a pass over it.
 #[derive(Debug, Default)]
@@ -28,7 +31,11 @@ impl Buffers {
         }
     }
 
+    /// Takes memory back; small pieces are the allocator's.
     pub(super) fn give_values(&self, values: Vec<f32>) {
+        if values.len() < SMALL {
+            return;
+        }
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         free.entry(values.len()).or_default().push(values);
     }

@@ -67,6 +67,11 @@ impl Memory {
     }
 }
 
+/// Keeps memory for the maps and gradients of the next step.
+pub(crate) fn take_back(values: Vec<f32>) {
+    runtime::runtime().maps.give_values(values);
+}
+
 /// What a kernel's refusal means here: the shapes were checked before, so it is a defect.
 pub(crate) fn sound<T>(result: Result<T, residual_kernels::KernelError>) -> T {
     result.unwrap_or_else(|error| panic!("a fused layer: {error}"))

@@ -11,7 +11,7 @@ use residual_kernels::block::{
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, shape};
-use super::buffers::{contiguous, tensor, values};
+use super::buffers::{Buffers, contiguous, tensor, values};
 use super::graph::{Inputs, Saved};
 use super::runtime::{Plan, runtime};
 use super::sound;
@@ -133,12 +133,13 @@ impl Operands {
     /// Calls `body` with the gradients by the parameters, which it fills, and gives them one by one.
     fn gradients(
         &self,
+        buffers: &Buffers,
         parameters: &BlockParameters<'_>,
         body: impl FnOnce(BlockGradients<'_, '_>),
     ) -> Vec<Vec<f32>> {
         let all = parameters.links.iter().chain(&parameters.projection);
         let mut values: Vec<[Vec<f32>; 3]> = all
-            .map(|link| [link.weights, link.gamma, link.beta].map(|values| vec![0.0; values.len()]))
+            .map(|link| [link.weights, link.gamma, link.beta].map(|values| buffers.take(values.len())))
             .collect();
         let mut links: Vec<_> =
             values.iter_mut().map(|[weights, gamma, beta]| LinkGradients { weights, gamma, beta }).collect();
@@ -178,7 +179,7 @@ impl Saved for SavedUnit {
             plan.with_packed(parameters, |packed| {
                 sound(plan.block.pack_backward(cpu, parameters, packed));
                 runtime.with_workspace(plan.block.workspace(cpu), |workspace| {
-                    self.operands.gradients(parameters, |gradients| {
+                    self.operands.gradients(&runtime.maps, parameters, |gradients| {
                         let (block, dy) = (&plan.block, values(&dy));
                         if let (Some(tape), Some(y)) = (&kept.tape, &kept.y) {
                             let maps = (x, values(y), dy);

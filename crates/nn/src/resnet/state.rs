@@ -87,6 +87,23 @@ impl ResNet {
         })
     }
 
+    /// [`update`](Self::update) by `f(parameter, values, gradient)` in place, for an optimiser on the CPU.
+    pub fn update_in_place(
+        &mut self,
+        gradients: Gradients,
+        mut f: impl FnMut(&Parameter, &mut [f32], &[f32]),
+    ) {
+        let parameters: HashMap<_, _> = self.parameters().into_iter().map(|p| (p.path.clone(), p)).collect();
+        // The blocks change hands: parameters that two networks share would have to be copied.
+        let stages = std::mem::take(&mut self.stages);
+        let network = Self { stages, ..self.clone() };
+        *self = tensors::update_in_place(network, gradients, |path, values, gradient| {
+            if let Some(parameter) = parameters.get(&canonical(path)) {
+                f(parameter, values, gradient);
+            }
+        });
+    }
+
     fn copy_frozen(&mut self, other: &Self) {
         self.stem.training = other.stem.training.clone();
         self.head.training = other.head.training.clone();

@@ -109,8 +109,7 @@ fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<f64>> 
         let start = Instant::now();
         let logits = network.forward(x.clone(), Mode::train(0, u64::from(step)));
         let gradients = cross_entropy(logits, &labels, 0.0)?.backward();
-        network = sgd.step(network, &gradients, 1e-3);
-        drop(gradients);
+        sgd.step(&mut network, gradients, 1e-3);
         times.push(1e3 * start.elapsed().as_secs_f64());
     }
     Ok(times)

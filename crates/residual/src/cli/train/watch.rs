@@ -69,12 +69,16 @@ impl Observer for Watch {
     }
 }
 
-/// `epoch 3/20 loss 1.2345 acc 54.3% 312 img/s 12m left`.
+/// `epoch 3/20 loss 1.2345 acc 54% 312 img/s wait 1% 12m left`: `wait` is the share of time that the network
+/// waits for images.
 fn line(report: &StepReport) -> String {
     let StepReport { epoch, epochs, loss, images_per_s, .. } = report;
+    let waited = 100.0 * report.waited;
     let left = duration(report.seconds_left);
     let accuracy = 100.0 * report.top1;
-    format!("epoch {epoch}/{epochs} loss {loss:.4} acc {accuracy:.1}% {images_per_s:.0} img/s {left} left")
+    format!(
+        "epoch {epoch}/{epochs} loss {loss:.3} acc {accuracy:.0}% {images_per_s:.0} img/s wait {waited:.0}% {left} left"
+    )
 }
 
 /// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
@@ -139,6 +143,7 @@ mod tests {
             loss: 12.34567,
             top1: 1.0,
             lr: 0.05,
+            waited: 0.123,
             images_per_s: 1234.5,
             seconds_left: 360_000.0,
         };
