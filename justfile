@@ -39,3 +39,7 @@ neon:
 # Single layers beside PyTorch, ONNX Runtime and OpenVINO (pip install -r bench/peers/requirements.txt).
 peers *ARGUMENTS:
     python bench/peers/layers.py {{ARGUMENTS}}
+
+# Whole networks beside the same.
+peers-infer *ARGUMENTS:
+    python bench/peers/infer.py {{ARGUMENTS}}
