@@ -41,6 +41,11 @@ neon:
 peers *ARGUMENTS:
     python bench/peers/layers.py "$@"
 
+# Whole networks beside the same.
+[positional-arguments]
+peers-infer *ARGUMENTS:
+    python bench/peers/infer.py "$@"
+
 # Training steps beside PyTorch (the same requirements; cargo build --release first).
 [positional-arguments]
 peers-train *ARGUMENTS:

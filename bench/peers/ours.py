@@ -14,17 +14,21 @@ class Refused(Exception):
     """The child cannot measure this layer; the text says why."""
 
 
-def build() -> str:
-    """Builds the example `layer` of the kernels; returns the path of its binary."""
-    command = ["cargo", "build", "--release", "--package", "residual-kernels", "--example", "layer"]
+def build(package: str = "residual-kernels", example: str = "layer") -> str:
+    """Builds an example that answers on request; returns the path of its binary."""
+    return built(["cargo", "build", "--release", "--package", package, "--example", example], example)
+
+
+def built(command: list[str], name: str) -> str:
+    """Runs a build; returns the path of the binary called `name`."""
     messages = subprocess.run(
         [*command, "--message-format", "json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )
     for line in messages.stdout.splitlines():
         message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "layer":
+        if message.get("executable") and message["target"]["name"] == name:
             return message["executable"]
-    raise RuntimeError("the build names no binary of the example `layer`")
+    raise RuntimeError(f"the build names no binary called {name}")
 
 
 class Child:

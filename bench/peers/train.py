@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,14 +50,15 @@ def worker(name, batch, size, threads, steps, compiled):
 
     import torch
 
-    from torch_nets import network
+    from networks import NETWORKS, made
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    net = network(name).to(memory_format=torch.channels_last).train()
+    network = next(network for network in NETWORKS if network.name == name)
+    net = made(network).to(memory_format=torch.channels_last).train()
+    net.requires_grad_(True)
     x = torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
-    classes = net(x[:2]).shape[1]
-    labels = torch.arange(batch) % classes
+    labels = torch.arange(batch) % network.classes
     optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4)
     run = torch.compile(net) if compiled else net
     times = []

@@ -69,7 +69,7 @@ impl Observer for Watch {
     }
 }
 
-/// `epoch 3/20 loss 1.2345 acc 54% 312 img/s wait 1% 12m left`: `wait` is the share of time that the network
+/// `3/20 loss 1.234 acc 54% 312 img/s wait 1% 12m left`: `wait` is the share of time that the network
 /// waits for images.
 fn line(report: &StepReport) -> String {
     let StepReport { epoch, epochs, loss, images_per_s, .. } = report;
@@ -77,7 +77,7 @@ fn line(report: &StepReport) -> String {
     let left = duration(report.seconds_left);
     let accuracy = 100.0 * report.top1;
     format!(
-        "epoch {epoch}/{epochs} loss {loss:.3} acc {accuracy:.0}% {images_per_s:.0} img/s wait {waited:.0}% {left} left"
+        "{epoch}/{epochs} loss {loss:.3} acc {accuracy:.0}% {images_per_s:.0} img/s wait {waited:.0}% {left} left"
     )
 }
 
