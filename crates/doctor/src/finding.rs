@@ -136,7 +136,7 @@ kinds! {
     /// A class without images in a split.
     EmptyClass, Warning, "a class without images", "nothing to learn from, nothing to judge by";
     /// Some classes have many times the images of others.
-    Imbalance, Warning, "classes of very different size", "Buda et al. 2018, section 4.1";
+    Imbalance, Warning, "classes of very different size", "Buda et al. 2018";
     /// The same image to train on and to judge by.
     Overlap, Warning, "images in both training and evaluation", "Barz and Denzler 2020";
     /// The same image in two classes.
@@ -156,7 +156,7 @@ kinds! {
     /// Running statistics give much worse answers than the batch's.
     StaleStatistics, Warning, "running statistics that do not fit the data", "Ioffe and Szegedy 2015, section 3.1";
     /// The gradient grows from block to block on its way back.
-    ExplodingGradient, Warning, "a gradient that explodes on its way back", "Yang et al. 2019, section 4";
+    ExplodingGradient, Warning, "a gradient that explodes on its way back", "Yang et al. 2019";
     /// The gradient shrinks from block to block on its way back.
     VanishingGradient, Warning, "a gradient that vanishes on its way back", "He et al. 2016, section 2";
 }

@@ -4,7 +4,7 @@ use residual_data::{Dataset, ImageSet, Split};
 
 use crate::{Finding, Kind, Severity};
 
-/// From ten to one on accuracy falls measurably, and oversampling helps (Buda et al. 2018, section 4.1).
+/// From ten to one on accuracy falls measurably, and oversampling helps (Buda et al. 2018).
 const IMBALANCE: usize = 10;
 
 /// Every check of this file.

@@ -5,11 +5,12 @@ use crate::weights::dead_finding;
 use crate::{Finding, Kind, Severity};
 
 /// By how much the gradient's norm may grow or shrink from the last block back to the stem. One rate serves
-/// all layers: at a ratio of 1000 some layers do not move while others jump.
-const RATIO: f64 = 1e3;
+/// all layers. New networks, three seeds (`examples/thresholds.rs`): the greatest ratio of one that trains is
+/// 780 (`cifar_preact110`), the least of one that does not is 7,600 (`cifar_plain56`); this is between.
+const RATIO: f64 = 2.5e3;
 
-/// Beyond this no rate trains both ends in single precision (24 bits).
-const HOPELESS: f64 = 1e7;
+/// A single-precision weight does not move by less than this part of itself.
+const PRECISION: f64 = 1.0 / (1u64 << 24) as f64;
 
 /// Every check of this file.
 pub(super) fn check(signals: &Signals) -> Vec<Finding> {
@@ -47,8 +48,7 @@ fn flow(blocks: &[BlockSignal]) -> Option<Finding> {
     let found =
         format!("its norm is {first:.2e} at the stem, {last:.2e} at the last block; it changes most here");
     let finding = kind.at(&worst[1].path).found(found);
-    let hopeless = !(1.0 / HOPELESS..=HOPELESS).contains(&ratio);
-    let finding = finding.severity(if hopeless { Severity::Fault } else { Severity::Warning });
+    let finding = finding.severity(if ratio < PRECISION { Severity::Fault } else { Severity::Warning });
     let finding = finding.expected(format!("a ratio from 1/{RATIO:.0} to {RATIO:.0}"));
     Some(finding.mend(
         "shortcuts in every block, and `zero_init = true`; for weights from a file, a smaller learning rate",
