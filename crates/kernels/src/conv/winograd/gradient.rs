@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::points::{F4, Points};
 use super::stages::{GradientStage, Grid, InputStage, Transformed};
 use crate::conv::ConvShape;
-use crate::conv::backward::{Outer, PanelSums, PartialSums, run_outer};
+use crate::conv::backward::{Bands, Operand, Outer, Place, Rows, Target, Task, run_outer, taps_last};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
@@ -23,181 +23,302 @@ const GROUP: usize = 4;
 /// saves (64 channels on 16x16, Zen 5: 1105 GFLOP/s at 17 tiles, 1212 at 32).
 const FEWEST: usize = 32;
 
-/// `dw = G^T (sum over tiles of (B^T x B) * (A dy A^T)) G` for F(4x4, 3x3), ready to run.
-///
-/// A task has some input and some output channel blocks: all positions' sums of their products stay in
-/// the level 2 cache while blocks of tiles are transformed and multiplied. The transforms are repeated
-/// for every group of channels on the other side, which costs less than to keep them.
+/// Bytes of transformed maps that may wait for their products: they stay in the last level cache.
+const MAPS_AT_HAND: usize = 20 << 20;
+
+/// Tasks that the transforms are cut into where they come first.
+const SHARES: usize = 32;
+
+/// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct WinogradGradient {
     shape: ConvShape,
     x: Layout,
     dy: Layout,
     grid: Grid,
-    /// Tiles of all images, and of a block.
+    /// Tiles of all images.
     tiles: usize,
-    together: usize,
-    /// The panels and the input blocks of each task.
-    tasks: Vec<(Range<usize>, Range<usize>)>,
-    /// Channel blocks of a task at most, (in, out).
-    groups: [usize; 2],
+    order: Order,
+    /// The tasks of a band.
+    tasks: Vec<Task>,
+}
+
+/// In which order tiles are transformed and multiplied.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// A task has some input and some output channel blocks: all positions' sums of their products stay in
+    /// the level 2 cache while blocks of `together` tiles are transformed and multiplied. The transforms
+    /// are repeated for every group of channels on the other side, which costs less than to keep them.
+    Blocks { together: usize },
+    /// All tiles are transformed first. The sums of a pair of channel blocks are then complete in one go
+    /// over them, and transformed to the taps before the next pair's.
+    Phases,
 }
 
 impl WinogradGradient {
     /// The Winograd forms apply.
-    pub(in crate::conv) fn new(
-        cpu: &Cpu,
-        shape: ConvShape,
-        x: Layout,
-        dy: Layout,
-        sums: &PartialSums,
-    ) -> Self {
-        let width = sums.panels[0].blocks.len();
-        let level2 = cpu.level2_bytes() / size_of::<f32>();
-        // Sums of 4 by 4 channel blocks fill 590 KB.
-        let inputs = if level2 >= 1 << 18 { GROUP } else { GROUP / 2 }.min(x.blocks());
-        let panels = (GROUP / width).clamp(1, sums.panels.len());
-        let groups = [inputs, panels * width];
-        let per_tile = N * N * BLOCK * (groups[0] + groups[1]);
-        let left = (level2 / 8 * 7).saturating_sub(N * N * groups[0] * groups[1] * BLOCK * BLOCK);
+    pub(in crate::conv) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout, bands: &mut Bands) -> Self {
         let grid = Grid { down: dy.height().div_ceil(M), across: dy.width().div_ceil(M) };
         let tiles = shape.batch * grid.down * grid.across;
-        let together = (left / per_tile).clamp(FEWEST, 64).min(tiles);
-        let cut = |len: usize, by: usize| {
-            let parts = len.div_ceil(by);
-            (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
-        };
-        let of = |panels: Range<usize>| cut(x.blocks(), inputs).map(move |blocks| (panels.clone(), blocks));
-        let tasks = cut(sums.panels.len(), panels).flat_map(of).collect();
-        Self { shape, x, dy, grid, tiles, together, tasks, groups }
+        let width = cpu.isa().panel_blocks();
+        let blocks = [dy.blocks(), x.blocks()];
+        let maps = N * N * tiles * (x.blocks() + dy.blocks()) * BLOCK * size_of::<f32>();
+        let mut plan = Self { shape, x, dy, grid, tiles, order: Order::Phases, tasks: Vec::new() };
+        let max: usize = std::env::var("PHASES").ok().and_then(|s| s.parse().ok()).unwrap_or(256);
+        if tiles <= max && maps <= MAPS_AT_HAND {
+            plan.tasks = Task::all(blocks, width, [4, 1]);
+        } else {
+            plan.blocks(cpu, blocks, width);
+            bands.cut(plan.tasks.len(), plan.blocks_of_tiles(), tiles * N * N);
+        }
+        plan
     }
 
-    /// Tasks of a band.
-    pub(in crate::conv) fn pairs(&self) -> usize {
-        self.tasks.len()
+    /// Chooses the order by blocks, and its tasks.
+    fn blocks(&mut self, cpu: &Cpu, [outs, ins]: [usize; 2], width: usize) {
+        let level2 = cpu.level2_bytes() / size_of::<f32>();
+        // Sums of 4 by 4 channel blocks fill 590 KB.
+        let outs_together = if level2 >= 1 << 18 { GROUP } else { GROUP / 2 }.min(outs);
+        let panels = (GROUP / width).clamp(1, ins.div_ceil(width));
+        let per_tile = N * N * BLOCK * (outs_together + panels * width);
+        let left = (level2 / 8 * 7).saturating_sub(N * N * outs_together * panels * width * BLOCK * BLOCK);
+        self.order = Order::Blocks { together: (left / per_tile).clamp(FEWEST, 64).min(self.tiles) };
+        self.tasks = Task::all([outs, ins], width, [outs_together, panels]);
+    }
+
+    /// Tiles that are transformed at once.
+    fn together(&self) -> usize {
+        match self.order {
+            Order::Blocks { together } => together,
+            Order::Phases => self.tiles,
+        }
     }
 
     /// Blocks of tiles, the most bands that there can be.
-    pub(in crate::conv) fn blocks_of_tiles(&self) -> usize {
-        self.tiles.div_ceil(self.together)
+    fn blocks_of_tiles(&self) -> usize {
+        self.tiles.div_ceil(self.together())
     }
 
-    /// Transformed inputs, transformed gradients, and floats of the sums.
+    /// Transformed inputs, transformed gradients, and floats of a task's sums.
     fn sizes(&self) -> (Transformed, Transformed, usize) {
-        let of = |blocks| Transformed::new(blocks, self.together);
-        let [ins, outs] = self.groups;
-        (of(ins), of(outs), N * N * ins * outs * BLOCK * BLOCK)
+        let most = |len: &dyn Fn(&Task) -> usize| self.tasks.iter().map(len).max().unwrap_or(0);
+        let of = |blocks| Transformed::new(blocks, self.together());
+        let pair = N * N * BLOCK * self.tasks[0].width * BLOCK;
+        match self.order {
+            Order::Blocks { .. } => {
+                let pairs = most(&|task| task.panels() * task.outs.len());
+                (of(most(&|task| task.ins.len())), of(most(&|task| task.outs.len())), pairs * pair)
+            }
+            // A position's sums are kept off the powers of two, as transformed maps are.
+            Order::Phases => (of(self.x.blocks()), of(self.dy.blocks()), pair + N * N * BLOCK),
+        }
     }
 
     /// Floats of workspace for `threads` threads.
     pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
         let (inputs, gradients, sums) = self.sizes();
-        (N * N * (inputs.position + gradients.position) + sums) * threads
+        let maps = N * N * (inputs.position + gradients.position);
+        match self.order {
+            Order::Blocks { .. } => (maps + sums) * threads,
+            Order::Phases => maps + sums * threads,
+        }
     }
 
-    /// Computes the partial sums; lengths have been checked.
+    /// Computes the bands; lengths have been checked.
     pub(in crate::conv) fn run(
         &self,
         cpu: &Cpu,
         x: &[f32],
         dy: &[f32],
-        sums: &PartialSums,
-        partial: &mut [f32],
+        target: Target<'_>,
         scratch: &mut [f32],
     ) {
-        let (target, scratch) = (Parts::new(partial), Parts::new(scratch));
-        let (from, to, len) = self.sizes();
+        let run = Run { plan: self, cpu, x, dy, target };
+        match self.order {
+            Order::Blocks { .. } => run.blocks(scratch),
+            Order::Phases => run.phases(scratch),
+        }
+    }
+}
+
+/// One computation of a gradient.
+struct Run<'a> {
+    plan: &'a WinogradGradient,
+    cpu: &'a Cpu,
+    x: &'a [f32],
+    dy: &'a [f32],
+    target: Target<'a>,
+}
+
+impl Run<'_> {
+    fn blocks(&self, scratch: &mut [f32]) {
+        let plan = self.plan;
+        let scratch = Parts::new(scratch);
+        let (from, to, len) = plan.sizes();
         let (inputs, gradients) = (N * N * from.position, N * N * to.position);
-        let blocks = self.blocks_of_tiles();
-        cpu.pool().for_each(sums.bands * self.tasks.len(), |task, worker| {
-            let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
+        let (bands, count) = (self.target.bands, plan.blocks_of_tiles());
+        self.cpu.pool().for_each(bands.count() * plan.tasks.len(), |task, worker| {
+            let (band, task) = (task / plan.tasks.len(), &plan.tasks[task % plan.tasks.len()]);
             let start = worker * (inputs + gradients + len);
             // SAFETY: no two tasks that run at the same time have the same worker.
             let all = unsafe { scratch.part(start..start + inputs + gradients + len) };
             let (inputs, rest) = all.split_at_mut(inputs);
             let (gradients, points) = rest.split_at_mut(gradients);
-            points.fill(0.0);
-            let blocks = band * blocks / sums.bands..(band + 1) * blocks / sums.bands;
-            let panels = &sums.panels[task.0.clone()];
-            let mut share = Share { plan: self, x, dy, panels, reads: task.1.clone(), from, to };
-            for block in blocks {
-                share.add(cpu, block, inputs, gradients, points);
+            let blocks = bands.share(band, count);
+            for block in blocks.clone() {
+                let tiles = block * plan.tiles / count..(block + 1) * plan.tiles / count;
+                let first = tiles.start;
+                self.inputs(tiles.clone(), task.ins.clone(), Parts::new(inputs), from, (first, task.ins.start));
+                let start = (first, task.outs.start);
+                self.gradients(tiles.clone(), task.outs.clone(), Parts::new(gradients), to, start);
+                self.cpu.isa().run(Products {
+                    maps: Maps { inputs, gradients, from, to, first: [task.outs.start, task.ins.start] },
+                    task,
+                    tiles: tiles.len(),
+                    points: Parts::new(points),
+                    add: block > blocks.start,
+                });
             }
-            cpu.isa().run(Finish { share: &share, points, target, at: band * sums.band });
+            self.cpu.isa().run(Finish { task, points, target: self.target, band });
+        });
+    }
+
+    fn phases(&self, scratch: &mut [f32]) {
+        let plan = self.plan;
+        let (from, to, len) = plan.sizes();
+        let (inputs, rest) = scratch.split_at_mut(N * N * from.position);
+        let (gradients, points) = rest.split_at_mut(N * N * to.position);
+        let (ins, outs) = (plan.x.blocks(), plan.dy.blocks());
+        let shares = SHARES.div_ceil(ins + outs).min(plan.tiles);
+        let [into, gradients_into] = [&mut *inputs, &mut *gradients].map(Parts::new);
+        self.cpu.pool().for_each(shares * (ins + outs), |task, _| {
+            let (block, share) = (task / shares, task % shares);
+            let tiles = share * plan.tiles / shares..(share + 1) * plan.tiles / shares;
+            match block.checked_sub(ins) {
+                None => self.inputs(tiles, block..block + 1, into, from, (0, 0)),
+                Some(block) => self.gradients(tiles, block..block + 1, gradients_into, to, (0, 0)),
+            }
+        });
+        let points = Parts::new(points);
+        let maps = Maps { inputs, gradients, from, to, first: [0, 0] };
+        self.cpu.pool().for_each(plan.tasks.len(), |task, worker| {
+            // SAFETY: no two tasks that run at the same time have the same worker.
+            let points = unsafe { points.part(worker * len..(worker + 1) * len) };
+            self.cpu.isa().run(Pairs { maps, task: &plan.tasks[task], tiles: plan.tiles, points, target: self.target });
+        });
+    }
+
+    /// Transforms the tiles `tiles` of the input blocks `blocks`; `target` starts at tile and block `first`.
+    fn inputs(
+        &self,
+        tiles: Range<usize>,
+        blocks: Range<usize>,
+        target: Parts<'_>,
+        shape: Transformed,
+        first: (usize, usize),
+    ) {
+        let WinogradGradient { shape: ConvShape { padding, .. }, x: layout, grid, .. } = *self.plan;
+        let points = PhantomData;
+        self.cpu.isa().run(InputStage::<F4, M, N> {
+            points,
+            x: self.x,
+            layout,
+            padding,
+            grid,
+            tiles,
+            blocks,
+            target,
+            shape,
+            first,
+        });
+    }
+
+    /// The same of the output blocks `blocks` of the gradient.
+    fn gradients(
+        &self,
+        tiles: Range<usize>,
+        blocks: Range<usize>,
+        target: Parts<'_>,
+        shape: Transformed,
+        first: (usize, usize),
+    ) {
+        let WinogradGradient { dy: layout, grid, .. } = *self.plan;
+        let points = PhantomData;
+        self.cpu.isa().run(GradientStage::<F4, M, N> {
+            points,
+            dy: self.dy,
+            layout,
+            grid,
+            tiles,
+            blocks,
+            target,
+            shape,
+            first,
         });
     }
 }
 
-/// Some tiles, for some panels and some input blocks.
-struct Share<'a> {
-    plan: &'a WinogradGradient,
-    x: &'a [f32],
-    dy: &'a [f32],
-    panels: &'a [PanelSums],
-    reads: Range<usize>,
+/// Transformed maps.
+#[derive(Clone, Copy)]
+struct Maps<'a> {
+    inputs: &'a [f32],
+    gradients: &'a [f32],
     from: Transformed,
     to: Transformed,
+    /// The output and the input block with which they start.
+    first: [usize; 2],
 }
 
-impl Share<'_> {
-    /// Adds the products of the tiles of block `block` to the sums at the points.
-    fn add(
-        &mut self,
-        cpu: &Cpu,
-        block: usize,
-        inputs: &mut [f32],
-        gradients: &mut [f32],
-        points: &mut [f32],
-    ) {
-        let WinogradGradient { shape, x, dy, grid, tiles, .. } = *self.plan;
-        let count = self.plan.blocks_of_tiles();
-        let tiles = block * tiles / count..(block + 1) * tiles / count;
-        let outputs = self.panels[0].blocks.start..self.panels[self.panels.len() - 1].blocks.end;
-        cpu.isa().run(InputStage::<F4, M, N> {
-            points: PhantomData,
-            x: self.x,
-            layout: x,
-            padding: shape.padding,
-            grid,
-            tiles: tiles.clone(),
-            blocks: self.reads.clone(),
-            target: Parts::new(inputs),
-            shape: self.from,
-            first: (tiles.start, self.reads.start),
-        });
-        cpu.isa().run(GradientStage::<F4, M, N> {
-            points: PhantomData,
-            dy: self.dy,
-            layout: dy,
-            grid,
-            tiles: tiles.clone(),
-            blocks: outputs,
-            target: Parts::new(gradients),
-            shape: self.to,
-        });
-        cpu.isa().run(Products {
-            share: self,
-            inputs,
-            gradients,
-            tiles: tiles.len(),
-            points: Parts::new(points),
-        });
+impl<'a> Maps<'a> {
+    /// The products at position `position` of `tiles` tiles, of an output block and a panel.
+    #[inline(always)]
+    fn outer(&self, position: usize, out: usize, panel: &Range<usize>, tiles: usize, to: Place<'a>) -> Outer<'a> {
+        let Self { inputs, gradients, from, to: gradient, first } = *self;
+        let operand = |values, at| Operand { values, at, line: 0, step: BLOCK };
+        Outer {
+            left: operand(gradients, position * gradient.position + (out - first[0]) * gradient.block()),
+            rows: Rows::Block(BLOCK),
+            right: operand(inputs, position * from.position + (panel.start - first[1]) * from.block()),
+            right_block: from.block(),
+            blocks: panel.len(),
+            lines: 1,
+            pixels: tiles,
+            from: None,
+            to,
+            ahead: [None; 2],
+        }
+    }
+}
+
+/// Where the sums at the points lie: `[position][panel][out block][16 out channels][channels of the panel]`.
+#[derive(Clone, Copy)]
+struct Sums {
+    position: usize,
+    outs: usize,
+    /// Floats of a row: the channels of a panel.
+    row: usize,
+}
+
+impl Sums {
+    fn new(task: &Task) -> Self {
+        let (outs, row) = (task.outs.len(), task.width * BLOCK);
+        Self { position: task.panels() * outs * BLOCK * row, outs, row }
     }
 
-    /// Where the sums of position `position`, the share's `block`th input block and `panel`th panel lie.
-    fn at(&self, position: usize, block: usize, panel: usize) -> usize {
-        let width = self.panels[0].blocks.len();
-        ((position * self.reads.len() + block) * self.panels.len() + panel) * width * BLOCK * BLOCK
+    #[inline(always)]
+    fn place<'a>(&self, points: Parts<'a>, position: usize, panel: usize, out: usize) -> Place<'a> {
+        let at = position * self.position + (panel * self.outs + out) * BLOCK * self.row;
+        Place { sums: points, at, row: self.row, block: BLOCK }
     }
 }
 
 /// The products of one block of tiles.
 struct Products<'a> {
-    share: &'a Share<'a>,
-    inputs: &'a [f32],
-    gradients: &'a [f32],
+    maps: Maps<'a>,
+    task: &'a Task,
     tiles: usize,
     points: Parts<'a>,
+    add: bool,
 }
 
 impl Kernel for Products<'_> {
@@ -205,42 +326,27 @@ impl Kernel for Products<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Share { panels, reads, from, to, .. } = self.share;
-        let first = panels[0].blocks.start;
+        let Self { maps, task, tiles, points, add } = self;
+        let sums = Sums::new(task);
         for position in 0..N * N {
-            for block in 0..reads.len() {
-                for (index, panel) in panels.iter().enumerate() {
-                    let outer = Outer {
-                        x: self.inputs,
-                        x_at: position * from.position + block * from.block(),
-                        x_row: 0,
-                        x_step: BLOCK,
-                        offsets: None,
-                        y: self.gradients,
-                        y_at: position * to.position + (panel.blocks.start - first) * to.block(),
-                        y_row: 0,
-                        y_block: to.block(),
-                        rows: 1,
-                        pixels: self.tiles,
-                        blocks: panel.blocks.len(),
-                        sums: self.points,
-                        sums_at: self.share.at(position, block, index),
-                    };
+            for panel in 0..task.panels() {
+                for (index, out) in task.outs.clone().enumerate() {
+                    let to = sums.place(points, position, panel, index);
+                    let outer = maps.outer(position, out, &task.panel(panel), tiles, to);
                     // SAFETY: the sums are this task's own.
-                    unsafe { run_outer(s, &outer) }
+                    unsafe { run_outer(s, &Outer { from: add.then_some(to), ..outer }) }
                 }
             }
         }
     }
 }
 
-/// Transforms the sums at the points to those of the taps: `G^T u G`.
+/// Transforms the sums at the points to those of the taps.
 struct Finish<'a> {
-    share: &'a Share<'a>,
+    task: &'a Task,
     points: &'a [f32],
-    target: Parts<'a>,
-    /// Where the band's sums start.
-    at: usize,
+    target: Target<'a>,
+    band: usize,
 }
 
 impl Kernel for Finish<'_> {
@@ -248,53 +354,110 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Share { panels, reads, .. } = self.share;
-        for (index, panel) in panels.iter().enumerate() {
-            let len = panel.blocks.len() * BLOCK * BLOCK;
-            for (block, read) in reads.clone().enumerate() {
-                let from = self.share.at(0, block, index);
-                let to = self.at + panel.index(read, 0, TAPS, BLOCK);
-                let position = self.share.at(1, 0, 0);
-                assert!(from + (N * N - 1) * position + len <= self.points.len());
-                assert!(to + TAPS * len <= self.target.len());
-                for at in (0..len).step_by(S::LANES) {
-                    // SAFETY: checked for every position and tap; the sums of a task are its own.
-                    unsafe {
-                        let points = self.points.as_ptr().add(from + at);
-                        taps(s, points, position, self.target.pointer(to + at), len);
-                    }
-                }
+        let Self { task, points, target, band } = self;
+        let sums = Sums::new(task);
+        for panel in 0..task.panels() {
+            for (index, out) in task.outs.clone().enumerate() {
+                let at = (panel * sums.outs + index) * BLOCK * sums.row;
+                finish(s, &points[at..], sums, (out, task.panel(panel)), target, band);
             }
         }
     }
 }
 
-/// `G^T u G` of the vectors that lie `position` floats apart, to vectors `tap` floats apart.
-///
-/// # Safety
-/// All of them can be read, or written.
+/// All products of a task's pairs of channel blocks, one pair after the other.
+struct Pairs<'a> {
+    maps: Maps<'a>,
+    task: &'a Task,
+    tiles: usize,
+    points: &'a mut [f32],
+    target: Target<'a>,
+}
+
+impl Kernel for Pairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { maps, task, tiles, points, target } = self;
+        let row = task.width * BLOCK;
+        let sums = Sums { position: BLOCK * row + BLOCK, outs: 1, row };
+        for panel in 0..task.panels() {
+            let blocks = task.panel(panel);
+            for out in task.outs.clone() {
+                let place = Parts::new(points);
+                for position in 0..N * N {
+                    let outer = maps.outer(position, out, &blocks, tiles, sums.place(place, position, 0, 0));
+                    let next = maps.outer((position + 1) % (N * N), out, &blocks, tiles, outer.to);
+                    let ahead = [Some(next.left); 2];
+                    // SAFETY: the sums are this task's own.
+                    unsafe { run_outer(s, &Outer { ahead, ..outer }) }
+                }
+                finish(s, points, sums, (out, blocks.clone()), target, 0);
+            }
+        }
+    }
+}
+
+/// `G^T u G` of the sums of an output block and a panel, put among the weights of band `band`.
+#[inline(always)]
+fn finish<S: Simd>(
+    s: S,
+    points: &[f32],
+    sums: Sums,
+    (out, blocks): (usize, Range<usize>),
+    target: Target<'_>,
+    band: usize,
+) {
+    let mut taps = [0.0; TAPS * BLOCK];
+    for i in 0..target.bands.rows(out) {
+        for (index, block) in blocks.clone().enumerate() {
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                let points = &points[i * sums.row + index * BLOCK + lane..];
+                for (tap, sum) in to_taps(s, points, sums.position).into_iter().flatten().enumerate() {
+                    let to = &mut taps[tap * BLOCK + lane..][..S::LANES];
+                    // SAFETY: a vector was just cut out.
+                    unsafe { s.store(to.as_mut_ptr(), sum) };
+                }
+            }
+            let (rows, at) = target.at(band, out, block);
+            let at = at + i * target.bands.row(out);
+            // SAFETY: the rows of a task's output blocks are its own at its input blocks.
+            let to = unsafe { rows.part(at..at + TAPS * BLOCK) };
+            taps_last(&taps, BLOCK, TAPS, to);
+        }
+    }
+}
+
+/// `G^T u G` of vectors that lie `position` floats apart.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
-unsafe fn taps<S: Simd>(s: S, points: *const f32, position: usize, target: *mut f32, tap: usize) {
-    let g = |point: usize, tap: usize| s.splat(<F4 as Points<M, N>>::G[point][tap] as f32);
+fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [[S::V; 3]; 3] {
+    assert!((N * N - 1) * position + S::LANES <= points.len());
     let mut half = [[s.zero(); N]; 3];
     for j in 0..N {
+        let mut column = [s.zero(); N];
         for i in 0..N {
-            // SAFETY: the caller vouches for every position.
-            let u = unsafe { s.load(points.add((i * N + j) * position)) };
-            for row in 0..3 {
-                half[row][j] = s.fma(g(i, row), u, half[row][j]);
-            }
+            // SAFETY: the last position was checked.
+            column[i] = unsafe { s.load(points.as_ptr().add((i * N + j) * position)) };
+        }
+        let column = kernel(s, column);
+        for row in 0..3 {
+            half[row][j] = column[row];
         }
     }
-    for row in 0..3 {
-        for column in 0..3 {
-            let mut sum = s.zero();
-            for j in 0..N {
-                sum = s.fma(g(j, column), half[row][j], sum);
-            }
-            // SAFETY: the caller vouches for every tap.
-            unsafe { s.store(target.add((row * 3 + column) * tap), sum) }
-        }
-    }
+    half.map(|row| kernel(s, row))
+}
+
+/// `G^T u`: the points p and -p, which are neighbours, share the even and the odd powers.
+#[inline(always)]
+fn kernel<S: Simd>(s: S, u: [S::V; N]) -> [S::V; 3] {
+    let g = |point: usize, tap: usize| s.splat(<F4 as Points<M, N>>::G[point][tap] as f32);
+    let (even_a, odd_a) = (s.add(u[1], u[2]), s.sub(u[1], u[2]));
+    let (even_b, odd_b) = (s.add(u[3], u[4]), s.sub(u[3], u[4]));
+    [
+        s.fma(g(0, 0), u[0], s.fma(g(1, 0), even_a, s.mul(g(3, 0), even_b))),
+        s.fma(g(1, 1), odd_a, s.mul(g(3, 1), odd_b)),
+        s.fma(g(1, 2), even_a, s.fma(g(3, 2), even_b, u[5])),
+    ]
 }
