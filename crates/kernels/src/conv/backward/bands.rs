@@ -163,25 +163,27 @@ impl Kernel for Row<'_> {
 /// after those of the tap before, into the order of the weights: `to[channel][tap]`.
 ///
 /// # Panics
-/// Where `from` has no channel block for each of `taps` taps, or `to` is not as long.
+/// Where `from` has no channel block for each of `taps` taps, or `to` none of `taps` taps.
 #[inline(always)]
-pub(in crate::conv) fn taps_last(from: &[f32], tap: usize, taps: usize, to: &mut [f32]) {
+#[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the array in registers")]
+pub(super) fn taps_last<S: Simd>(s: S, from: &[f32], tap: usize, taps: usize, to: &mut [f32]) {
+    assert!((taps - 1) * tap + BLOCK <= from.len() && taps * BLOCK <= to.len());
     if taps == 9 {
-        return by_channel::<9>(from, tap, to);
-    }
-    for (u, from) in from.chunks(tap).take(taps).enumerate() {
-        for (i, &sum) in from[..BLOCK].iter().enumerate() {
-            to[i * taps + u] = sum;
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            let mut sums = [s.zero(); 9];
+            // SAFETY: the last tap and the last channel were checked to lie in the slices.
+            unsafe {
+                for u in 0..9 {
+                    sums[u] = s.load(from.as_ptr().add(u * tap + lane));
+                }
+                s.weave(to.as_mut_ptr().add(9 * lane), sums);
+            }
         }
+        return;
     }
-}
-
-#[inline(always)]
-fn by_channel<const TAPS: usize>(from: &[f32], tap: usize, to: &mut [f32]) {
-    let from: [&[f32; BLOCK]; TAPS] = std::array::from_fn(|u| from[u * tap..].first_chunk().expect("a block"));
-    for (i, to) in to.as_chunks_mut::<TAPS>().0.iter_mut().enumerate().take(BLOCK) {
-        for u in 0..TAPS {
-            to[u] = from[u][i];
+    for u in 0..taps {
+        for i in 0..BLOCK {
+            to[i * taps + u] = from[u * tap + i];
         }
     }
 }

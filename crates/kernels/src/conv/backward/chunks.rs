@@ -9,7 +9,7 @@ use crate::simd::BLOCK;
 
 /// Pixels of a chunk: the maps of that many, 8 KiB a channel block, stay in the level 1 cache while
 /// other channels pass over them.
-const CHUNK: usize = 128;
+static CHUNK_: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| std::env::var("CHUNK").ok().and_then(|s| s.parse().ok()).unwrap_or(256));
 
 /// How both maps are walked through.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub(super) struct Chunk {
 
 impl Chunks {
     pub(super) fn new(shape: ConvShape, x: Layout, dy: Layout) -> Self {
+        #[allow(non_snake_case)]
+        let CHUNK = *CHUNK_;
         let [h, w] = [dy.height(), dy.width()];
         let flat = shape.stride[0] * x.row() == w * shape.stride[1] * x.block() && dy.border() == 0;
         let cut = match (flat, (h * w).div_ceil(CHUNK)) {

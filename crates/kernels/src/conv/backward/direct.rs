@@ -112,10 +112,11 @@ impl Kernel for Share<'_> {
     fn run<S: Simd>(self, s: S) {
         let DirectGradient { shape, chunks, .. } = self.plan;
         let taps = shape.taps();
+        let ahead_ = std::env::var_os("NOAHEAD").is_none();
         for index in self.chunks.clone() {
             let chunk = chunks.get(index);
             let (first, last) = (index == self.chunks.start, index + 1 == self.chunks.end);
-            let next = (!last).then(|| chunks.get(index + 1));
+            let next = (!last && ahead_).then(|| chunks.get(index + 1));
             let mut slot = 0;
             for panel in 0..self.task.panels() {
                 for tap in 0..taps {
@@ -133,7 +134,7 @@ impl Kernel for Share<'_> {
                     }
                 }
                 if last && taps > 1 {
-                    self.finish(panel);
+                    self.finish(s, panel);
                 }
             }
         }
@@ -197,7 +198,7 @@ impl<'a> Share<'a> {
 
     /// Puts the sums of a panel, which are complete, where they belong.
     #[inline(always)]
-    fn finish(&self, panel: usize) {
+    fn finish<S: Simd>(&self, s: S, panel: usize) {
         let taps = self.plan.shape.taps();
         for out in self.task.outs.clone() {
             let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
@@ -209,7 +210,7 @@ impl<'a> Share<'a> {
                     let at = at + i * row;
                     // SAFETY: so are the rows' parts for an input block.
                     let to = unsafe { target.part(at..at + taps * BLOCK) };
-                    taps_last(&sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
+                    taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
                 }
             }
         }

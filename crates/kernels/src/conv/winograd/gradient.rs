@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::points::{F4, Points};
 use super::stages::{GradientStage, Grid, InputStage, Transformed};
 use crate::conv::ConvShape;
-use crate::conv::backward::{Bands, Operand, Outer, Place, Rows, Target, Task, run_outer, taps_last};
+use crate::conv::backward::{Bands, Operand, Outer, Place, Rows, Target, Task, run_outer};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
@@ -409,22 +409,17 @@ fn finish<S: Simd>(
     target: Target<'_>,
     band: usize,
 ) {
-    let mut taps = [0.0; TAPS * BLOCK];
     for i in 0..target.bands.rows(out) {
         for (index, block) in blocks.clone().enumerate() {
-            for lane in (0..BLOCK).step_by(S::LANES) {
-                let points = &points[i * sums.row + index * BLOCK + lane..];
-                for (tap, sum) in to_taps(s, points, sums.position).into_iter().flatten().enumerate() {
-                    let to = &mut taps[tap * BLOCK + lane..][..S::LANES];
-                    // SAFETY: a vector was just cut out.
-                    unsafe { s.store(to.as_mut_ptr(), sum) };
-                }
-            }
             let (rows, at) = target.at(band, out, block);
             let at = at + i * target.bands.row(out);
             // SAFETY: the rows of a task's output blocks are its own at its input blocks.
             let to = unsafe { rows.part(at..at + TAPS * BLOCK) };
-            taps_last(&taps, BLOCK, TAPS, to);
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                let taps = to_taps(s, &points[i * sums.row + index * BLOCK + lane..], sums.position);
+                // SAFETY: the part has the taps of all channels of the block.
+                unsafe { s.weave(to.as_mut_ptr().add(TAPS * lane), taps) };
+            }
         }
     }
 }
@@ -432,7 +427,7 @@ fn finish<S: Simd>(
 /// `G^T u G` of vectors that lie `position` floats apart.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
-fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [[S::V; 3]; 3] {
+fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [S::V; TAPS] {
     assert!((N * N - 1) * position + S::LANES <= points.len());
     let mut half = [[s.zero(); N]; 3];
     for j in 0..N {
@@ -446,7 +441,14 @@ fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [[S::V; 3]; 3] {
             half[row][j] = column[row];
         }
     }
-    half.map(|row| kernel(s, row))
+    let mut taps = [s.zero(); TAPS];
+    for row in 0..3 {
+        let row_taps = kernel(s, half[row]);
+        for column in 0..3 {
+            taps[3 * row + column] = row_taps[column];
+        }
+    }
+    taps
 }
 
 /// `G^T u`: the points p and -p, which are neighbours, share the even and the odd powers.
