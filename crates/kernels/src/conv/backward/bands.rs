@@ -114,6 +114,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Asks for row `row` of output block `out`, if there is one, at the input blocks `blocks`: it will be
+    /// written.
+    #[inline(always)]
+    pub(in crate::conv) fn fetch<S: Simd>(&self, s: S, out: usize, blocks: Range<usize>, row: usize) {
+        if row < self.bands.rows(out) {
+            let (sums, at) = self.at(0, out, blocks.start);
+            let row = sums.pointer(at + row * self.bands.row(out));
+            let len = blocks.len() * self.bands.depth * self.bands.shape.taps();
+            (0..len).step_by(BLOCK).for_each(|line| s.prefetch(row.wrapping_add(line)));
+        }
+    }
+
     /// Adds up the bands, in their order.
     pub(super) fn gather(&self, cpu: &Cpu) {
         let Bands { shape, count, in_place, .. } = self.bands;

@@ -96,7 +96,7 @@ impl ConvBackwardWeights {
         let (source, way) = match choice.algorithm {
             Algorithm::Winograd4 => {
                 winograd_applies(&shape, &x).map_err(wrong)?;
-                (x, Way::Winograd(WinogradGradient::new(cpu, shape, x, dy, &mut bands)))
+                (x, Way::Winograd(WinogradGradient::new(cpu, shape, x, dy)))
             }
             Algorithm::Pointwise if shape.taps() != 1 => {
                 return Err(wrong("the kernel has many taps".into()));

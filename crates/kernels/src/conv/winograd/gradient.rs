@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::points::{F4, Points};
 use super::stages::{GradientStage, Grid, InputStage, Transformed};
 use crate::conv::ConvShape;
-use crate::conv::backward::{Bands, Operand, Outer, Place, Rows, Target, Task, run_outer};
+use crate::conv::backward::{Operand, Outer, Place, Rows, Target, Task, run_outer};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
@@ -16,17 +16,13 @@ const M: usize = 4;
 const N: usize = 6;
 const TAPS: usize = 9;
 
-/// Channel blocks of the input whose sums are kept in the level 2 cache, and of the output.
-const GROUP: usize = 4;
+/// The most tiles of a group: those of a pair of channel blocks at a position stay in the level 1 cache.
+const TOGETHER: usize = 192;
 
-/// The fewest tiles of a block: fewer, and loading and storing the sums costs more than what the cache
-/// saves (64 channels on 16x16, Zen 5: 1105 GFLOP/s at 17 tiles, 1212 at 32).
-const FEWEST: usize = 32;
+/// Bytes of a group's transformed maps: they stay in the last level cache.
+const MAPS_AT_HAND: usize = 8 << 20;
 
-/// Bytes of transformed maps that may wait for their products: they stay in the last level cache.
-const MAPS_AT_HAND: usize = 20 << 20;
-
-/// Tasks that the transforms are cut into where they come first.
+/// Tasks that the transforms are cut into.
 const SHARES: usize = 32;
 
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
@@ -38,93 +34,59 @@ pub(in crate::conv) struct WinogradGradient {
     grid: Grid,
     /// Tiles of all images.
     tiles: usize,
+    /// Groups of tiles, which are transformed and multiplied one after the other.
+    groups: usize,
     order: Order,
-    /// The tasks of a band.
+    /// All pairs of channel blocks, in one task or several.
     tasks: Vec<Task>,
 }
 
-/// In which order tiles are transformed and multiplied.
-#[derive(Clone, Copy, Debug)]
+/// In which order tiles are multiplied once they are transformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// A task has some input and some output channel blocks: all positions' sums of their products stay in
-    /// the level 2 cache while blocks of `together` tiles are transformed and multiplied. The transforms
-    /// are repeated for every group of channels on the other side, which costs less than to keep them.
-    Blocks { together: usize },
-    /// All tiles are transformed first. The sums of a pair of channel blocks are then complete in one go
-    /// over them, and transformed to the taps before the next pair's.
-    Phases,
+    /// Group by group, and position by position: the sums at all points are kept from group to group.
+    Groups,
+    /// All tiles are one group. The sums of a pair of channel blocks are complete in one go over them, and
+    /// transformed to the taps before the next pair's: they need no room, and do not leave the cache.
+    Pairs,
 }
 
 impl WinogradGradient {
     /// The Winograd forms apply.
-    pub(in crate::conv) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout, bands: &mut Bands) -> Self {
+    pub(in crate::conv) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout) -> Self {
         let grid = Grid { down: dy.height().div_ceil(M), across: dy.width().div_ceil(M) };
         let tiles = shape.batch * grid.down * grid.across;
         let width = cpu.isa().panel_blocks();
-        let blocks = [dy.blocks(), x.blocks()];
-        let maps = N * N * tiles * (x.blocks() + dy.blocks()) * BLOCK * size_of::<f32>();
-        let mut plan = Self { shape, x, dy, grid, tiles, order: Order::Phases, tasks: Vec::new() };
-        let max: usize = std::env::var("PHASES").ok().and_then(|s| s.parse().ok()).unwrap_or(256);
-        if tiles <= max && maps <= MAPS_AT_HAND {
-            plan.tasks = Task::all(blocks, width, [4, 1]);
-        } else {
-            plan.blocks(cpu, blocks, width);
-            bands.cut(plan.tasks.len(), plan.blocks_of_tiles(), tiles * N * N);
-        }
-        plan
+        let blocks = x.blocks() + dy.blocks();
+        let env = |n: &str, d: usize| std::env::var(n).ok().and_then(|s| s.parse().ok()).unwrap_or(d);
+        let most = env("TOGETHER", TOGETHER).min(env("MAPS", MAPS_AT_HAND) / (N * N * blocks * BLOCK * size_of::<f32>())).max(1);
+        let pairs = x.blocks() * dy.blocks() * BLOCK;
+        let order = if tiles <= env("PHASES", 256) && pairs * env("PM", 4) > tiles * blocks { Order::Pairs } else { Order::Groups };
+        let groups = if order == Order::Pairs { 1 } else { tiles.div_ceil(most) };
+        let together = if order == Order::Pairs { [4, 1] } else { [dy.blocks(), x.blocks()] };
+        let tasks = Task::all([dy.blocks(), x.blocks()], width, together);
+        Self { shape, x, dy, grid, tiles, groups, order, tasks }
     }
 
-    /// Chooses the order by blocks, and its tasks.
-    fn blocks(&mut self, cpu: &Cpu, [outs, ins]: [usize; 2], width: usize) {
-        let level2 = cpu.level2_bytes() / size_of::<f32>();
-        // Sums of 4 by 4 channel blocks fill 590 KB.
-        let outs_together = if level2 >= 1 << 18 { GROUP } else { GROUP / 2 }.min(outs);
-        let panels = (GROUP / width).clamp(1, ins.div_ceil(width));
-        let per_tile = N * N * BLOCK * (outs_together + panels * width);
-        let left = (level2 / 8 * 7).saturating_sub(N * N * outs_together * panels * width * BLOCK * BLOCK);
-        self.order = Order::Blocks { together: (left / per_tile).clamp(FEWEST, 64).min(self.tiles) };
-        self.tasks = Task::all([outs, ins], width, [outs_together, panels]);
-    }
-
-    /// Tiles that are transformed at once.
-    fn together(&self) -> usize {
-        match self.order {
-            Order::Blocks { together } => together,
-            Order::Phases => self.tiles,
-        }
-    }
-
-    /// Blocks of tiles, the most bands that there can be.
-    fn blocks_of_tiles(&self) -> usize {
-        self.tiles.div_ceil(self.together())
-    }
-
-    /// Transformed inputs, transformed gradients, and floats of a task's sums.
+    /// Transformed inputs and gradients of a group, and floats of sums at the points: of all pairs of
+    /// channel blocks, or of one.
     fn sizes(&self) -> (Transformed, Transformed, usize) {
-        let most = |len: &dyn Fn(&Task) -> usize| self.tasks.iter().map(len).max().unwrap_or(0);
-        let of = |blocks| Transformed::new(blocks, self.together());
-        let pair = N * N * BLOCK * self.tasks[0].width * BLOCK;
-        match self.order {
-            Order::Blocks { .. } => {
-                let pairs = most(&|task| task.panels() * task.outs.len());
-                (of(most(&|task| task.ins.len())), of(most(&|task| task.outs.len())), pairs * pair)
-            }
-            // A position's sums are kept off the powers of two, as transformed maps are.
-            Order::Phases => (of(self.x.blocks()), of(self.dy.blocks()), pair + N * N * BLOCK),
-        }
+        let of = |blocks| Transformed::new(blocks, self.tiles.div_ceil(self.groups));
+        let sums = match self.order {
+            Order::Groups => Sums::all(&self.tasks[0]),
+            Order::Pairs => Sums::pair(&self.tasks[0]),
+        };
+        (of(self.x.blocks()), of(self.dy.blocks()), N * N * sums.position)
     }
 
     /// Floats of workspace for `threads` threads.
     pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
         let (inputs, gradients, sums) = self.sizes();
-        let maps = N * N * (inputs.position + gradients.position);
-        match self.order {
-            Order::Blocks { .. } => (maps + sums) * threads,
-            Order::Phases => maps + sums * threads,
-        }
+        let sums = if self.order == Order::Pairs { sums * threads } else { sums };
+        N * N * (inputs.position + gradients.position) + sums
     }
 
-    /// Computes the bands; lengths have been checked.
+    /// Computes the gradient; lengths have been checked.
     pub(in crate::conv) fn run(
         &self,
         cpu: &Cpu,
@@ -133,10 +95,21 @@ impl WinogradGradient {
         target: Target<'_>,
         scratch: &mut [f32],
     ) {
-        let run = Run { plan: self, cpu, x, dy, target };
-        match self.order {
-            Order::Blocks { .. } => run.blocks(scratch),
-            Order::Phases => run.phases(scratch),
+        let (from, to, _) = self.sizes();
+        let (inputs, rest) = scratch.split_at_mut(N * N * from.position);
+        let (gradients, points) = rest.split_at_mut(N * N * to.position);
+        let run = Run { plan: self, cpu, x, dy, from, to };
+        for group in 0..self.groups {
+            let tiles = group * self.tiles / self.groups..(group + 1) * self.tiles / self.groups;
+            run.transform(tiles.clone(), inputs, gradients);
+            let maps = Maps { inputs, gradients, from, to, tiles: tiles.len() };
+            match self.order {
+                Order::Groups => run.add(maps, points, group > 0),
+                Order::Pairs => run.pairs(maps, points, target),
+            }
+        }
+        if self.order == Order::Groups {
+            run.finish(points, target);
         }
     }
 }
@@ -147,142 +120,112 @@ struct Run<'a> {
     cpu: &'a Cpu,
     x: &'a [f32],
     dy: &'a [f32],
-    target: Target<'a>,
+    from: Transformed,
+    to: Transformed,
 }
 
 impl Run<'_> {
-    fn blocks(&self, scratch: &mut [f32]) {
-        let plan = self.plan;
-        let scratch = Parts::new(scratch);
-        let (from, to, len) = plan.sizes();
-        let (inputs, gradients) = (N * N * from.position, N * N * to.position);
-        let (bands, count) = (self.target.bands, plan.blocks_of_tiles());
-        self.cpu.pool().for_each(bands.count() * plan.tasks.len(), |task, worker| {
-            let (band, task) = (task / plan.tasks.len(), &plan.tasks[task % plan.tasks.len()]);
-            let start = worker * (inputs + gradients + len);
-            // SAFETY: no two tasks that run at the same time have the same worker.
-            let all = unsafe { scratch.part(start..start + inputs + gradients + len) };
-            let (inputs, rest) = all.split_at_mut(inputs);
-            let (gradients, points) = rest.split_at_mut(gradients);
-            let blocks = bands.share(band, count);
-            for block in blocks.clone() {
-                let tiles = block * plan.tiles / count..(block + 1) * plan.tiles / count;
-                let first = tiles.start;
-                self.inputs(tiles.clone(), task.ins.clone(), Parts::new(inputs), from, (first, task.ins.start));
-                let start = (first, task.outs.start);
-                self.gradients(tiles.clone(), task.outs.clone(), Parts::new(gradients), to, start);
-                self.cpu.isa().run(Products {
-                    maps: Maps { inputs, gradients, from, to, first: [task.outs.start, task.ins.start] },
-                    task,
-                    tiles: tiles.len(),
-                    points: Parts::new(points),
-                    add: block > blocks.start,
-                });
-            }
-            self.cpu.isa().run(Finish { task, points, target: self.target, band });
-        });
-    }
-
-    fn phases(&self, scratch: &mut [f32]) {
-        let plan = self.plan;
-        let (from, to, len) = plan.sizes();
-        let (inputs, rest) = scratch.split_at_mut(N * N * from.position);
-        let (gradients, points) = rest.split_at_mut(N * N * to.position);
-        let (ins, outs) = (plan.x.blocks(), plan.dy.blocks());
-        let shares = SHARES.div_ceil(ins + outs).min(plan.tiles);
-        let [into, gradients_into] = [&mut *inputs, &mut *gradients].map(Parts::new);
+    /// Transforms the tiles `tiles` of both maps.
+    fn transform(&self, tiles: Range<usize>, inputs: &mut [f32], gradients: &mut [f32]) {
+        let WinogradGradient { shape: ConvShape { padding, .. }, x, dy, grid, .. } = *self.plan;
+        let (ins, outs) = (x.blocks(), dy.blocks());
+        let shares = SHARES.div_ceil(ins + outs).min(tiles.len());
+        let [inputs, gradients] = [inputs, gradients].map(Parts::new);
+        let points = PhantomData;
         self.cpu.pool().for_each(shares * (ins + outs), |task, _| {
             let (block, share) = (task / shares, task % shares);
-            let tiles = share * plan.tiles / shares..(share + 1) * plan.tiles / shares;
+            let cut = |share: usize| tiles.start + share * tiles.len() / shares;
+            let (first, tiles) = ((tiles.start, 0), cut(share)..cut(share + 1));
             match block.checked_sub(ins) {
-                None => self.inputs(tiles, block..block + 1, into, from, (0, 0)),
-                Some(block) => self.gradients(tiles, block..block + 1, gradients_into, to, (0, 0)),
+                None => self.cpu.isa().run(InputStage::<F4, M, N> {
+                    points,
+                    x: self.x,
+                    layout: x,
+                    padding,
+                    grid,
+                    tiles,
+                    blocks: block..block + 1,
+                    target: inputs,
+                    shape: self.from,
+                    first,
+                }),
+                Some(block) => self.cpu.isa().run(GradientStage::<F4, M, N> {
+                    points,
+                    dy: self.dy,
+                    layout: dy,
+                    grid,
+                    tiles,
+                    blocks: block..block + 1,
+                    target: gradients,
+                    shape: self.to,
+                    first,
+                }),
             }
         });
+    }
+
+    /// Adds the products of a group to the sums at the points, of which there are none yet unless `add`.
+    fn add(&self, maps: Maps<'_>, points: &mut [f32], add: bool) {
+        let (points, task) = (Parts::new(points), &self.plan.tasks[0]);
+        self.cpu.pool().for_each(N * N, |position, _| {
+            self.cpu.isa().run(Products { maps, task, position, points, add });
+        });
+    }
+
+    /// Transforms the sums at the points to those of the taps.
+    fn finish(&self, points: &[f32], target: Target<'_>) {
+        let task = &self.plan.tasks[0];
+        self.cpu.pool().for_each(task.outs.len(), |out, _| {
+            self.cpu.isa().run(Finish { task, points, target, out });
+        });
+    }
+
+    /// Computes the pairs of every task from beginning to end.
+    fn pairs(&self, maps: Maps<'_>, points: &mut [f32], target: Target<'_>) {
+        let (tasks, len) = (&self.plan.tasks, self.plan.sizes().2);
         let points = Parts::new(points);
-        let maps = Maps { inputs, gradients, from, to, first: [0, 0] };
-        self.cpu.pool().for_each(plan.tasks.len(), |task, worker| {
+        self.cpu.pool().for_each(tasks.len(), |task, worker| {
             // SAFETY: no two tasks that run at the same time have the same worker.
             let points = unsafe { points.part(worker * len..(worker + 1) * len) };
-            self.cpu.isa().run(Pairs { maps, task: &plan.tasks[task], tiles: plan.tiles, points, target: self.target });
-        });
-    }
-
-    /// Transforms the tiles `tiles` of the input blocks `blocks`; `target` starts at tile and block `first`.
-    fn inputs(
-        &self,
-        tiles: Range<usize>,
-        blocks: Range<usize>,
-        target: Parts<'_>,
-        shape: Transformed,
-        first: (usize, usize),
-    ) {
-        let WinogradGradient { shape: ConvShape { padding, .. }, x: layout, grid, .. } = *self.plan;
-        let points = PhantomData;
-        self.cpu.isa().run(InputStage::<F4, M, N> {
-            points,
-            x: self.x,
-            layout,
-            padding,
-            grid,
-            tiles,
-            blocks,
-            target,
-            shape,
-            first,
-        });
-    }
-
-    /// The same of the output blocks `blocks` of the gradient.
-    fn gradients(
-        &self,
-        tiles: Range<usize>,
-        blocks: Range<usize>,
-        target: Parts<'_>,
-        shape: Transformed,
-        first: (usize, usize),
-    ) {
-        let WinogradGradient { dy: layout, grid, .. } = *self.plan;
-        let points = PhantomData;
-        self.cpu.isa().run(GradientStage::<F4, M, N> {
-            points,
-            dy: self.dy,
-            layout,
-            grid,
-            tiles,
-            blocks,
-            target,
-            shape,
-            first,
+            self.cpu.isa().run(Pairs { maps, task: &tasks[task], points, target });
         });
     }
 }
 
-/// Transformed maps.
+/// The transformed maps of a group of tiles.
 #[derive(Clone, Copy)]
 struct Maps<'a> {
     inputs: &'a [f32],
     gradients: &'a [f32],
     from: Transformed,
     to: Transformed,
-    /// The output and the input block with which they start.
-    first: [usize; 2],
+    tiles: usize,
 }
 
 impl<'a> Maps<'a> {
-    /// The products at position `position` of `tiles` tiles, of an output block and a panel.
     #[inline(always)]
-    fn outer(&self, position: usize, out: usize, panel: &Range<usize>, tiles: usize, to: Place<'a>) -> Outer<'a> {
-        let Self { inputs, gradients, from, to: gradient, first } = *self;
-        let operand = |values, at| Operand { values, at, line: 0, step: BLOCK };
+    fn input(&self, position: usize, block: usize) -> Operand<'a> {
+        let at = position * self.from.position + block * self.from.block();
+        Operand { values: self.inputs, at, line: 0, step: BLOCK }
+    }
+
+    #[inline(always)]
+    fn gradient(&self, position: usize, block: usize) -> Operand<'a> {
+        let at = position * self.to.position + block * self.to.block();
+        Operand { values: self.gradients, at, line: 0, step: BLOCK }
+    }
+
+    /// The products at position `position` of an output block and a panel.
+    #[inline(always)]
+    fn outer(&self, position: usize, out: usize, panel: &Range<usize>, to: Place<'a>) -> Outer<'a> {
         Outer {
-            left: operand(gradients, position * gradient.position + (out - first[0]) * gradient.block()),
+            left: self.gradient(position, out),
             rows: Rows::Block(BLOCK),
-            right: operand(inputs, position * from.position + (panel.start - first[1]) * from.block()),
-            right_block: from.block(),
+            right: self.input(position, panel.start),
+            right_block: self.from.block(),
             blocks: panel.len(),
             lines: 1,
-            pixels: tiles,
+            pixels: self.tiles,
             from: None,
             to,
             ahead: [None; 2],
@@ -300,23 +243,34 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(task: &Task) -> Self {
+    /// Of all pairs of a task. Positions are kept off the powers of two, as those of maps are.
+    fn all(task: &Task) -> Self {
         let (outs, row) = (task.outs.len(), task.width * BLOCK);
-        Self { position: task.panels() * outs * BLOCK * row, outs, row }
+        Self { position: task.panels() * outs * BLOCK * row + BLOCK, outs, row }
+    }
+
+    /// Of one pair.
+    fn pair(task: &Task) -> Self {
+        let row = task.width * BLOCK;
+        Self { position: BLOCK * row + BLOCK, outs: 1, row }
     }
 
     #[inline(always)]
-    fn place<'a>(&self, points: Parts<'a>, position: usize, panel: usize, out: usize) -> Place<'a> {
-        let at = position * self.position + (panel * self.outs + out) * BLOCK * self.row;
-        Place { sums: points, at, row: self.row, block: BLOCK }
+    fn at(&self, panel: usize, out: usize) -> usize {
+        (panel * self.outs + out) * BLOCK * self.row
+    }
+
+    #[inline(always)]
+    fn place<'a>(&self, points: Parts<'a>, position: usize, at: usize) -> Place<'a> {
+        Place { sums: points, at: position * self.position + at, row: self.row, block: BLOCK }
     }
 }
 
-/// The products of one block of tiles.
+/// The products of a group at one position.
 struct Products<'a> {
     maps: Maps<'a>,
     task: &'a Task,
-    tiles: usize,
+    position: usize,
     points: Parts<'a>,
     add: bool,
 }
@@ -326,27 +280,34 @@ impl Kernel for Products<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { maps, task, tiles, points, add } = self;
-        let sums = Sums::new(task);
-        for position in 0..N * N {
-            for panel in 0..task.panels() {
-                for (index, out) in task.outs.clone().enumerate() {
-                    let to = sums.place(points, position, panel, index);
-                    let outer = maps.outer(position, out, &task.panel(panel), tiles, to);
-                    // SAFETY: the sums are this task's own.
-                    unsafe { run_outer(s, &Outer { from: add.then_some(to), ..outer }) }
-                }
+        let Self { maps, task, position, points, add } = self;
+        let sums = Sums::all(task);
+        let (ins, outs) = (task.ins.len(), task.outs.len());
+        let mut slot = 0;
+        for panel in 0..task.panels() {
+            for out in task.outs.clone() {
+                let to = sums.place(points, position, sums.at(panel, out));
+                let outer = maps.outer(position, out, &task.panel(panel), to);
+                // The next position is most likely this thread's next.
+                let ahead = |slot: usize| match slot.checked_sub(ins) {
+                    None => Some(maps.input((position + 1) % (N * N), slot)),
+                    Some(out) => (out < outs).then(|| maps.gradient((position + 1) % (N * N), out)),
+                };
+                let ahead = [ahead(slot), ahead(slot + 1)];
+                slot += 2;
+                // SAFETY: the sums at a position are one task's.
+                unsafe { run_outer(s, &Outer { from: add.then_some(to), ahead, ..outer }) }
             }
         }
     }
 }
 
-/// Transforms the sums at the points to those of the taps.
+/// Transforms the sums of an output block.
 struct Finish<'a> {
     task: &'a Task,
     points: &'a [f32],
     target: Target<'a>,
-    band: usize,
+    out: usize,
 }
 
 impl Kernel for Finish<'_> {
@@ -354,13 +315,10 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { task, points, target, band } = self;
-        let sums = Sums::new(task);
+        let Self { task, points, target, out } = self;
+        let sums = Sums::all(task);
         for panel in 0..task.panels() {
-            for (index, out) in task.outs.clone().enumerate() {
-                let at = (panel * sums.outs + index) * BLOCK * sums.row;
-                finish(s, &points[at..], sums, (out, task.panel(panel)), target, band);
-            }
+            finish(s, &points[sums.at(panel, out)..], sums, (out, task.panel(panel)), target);
         }
     }
 }
@@ -369,7 +327,6 @@ impl Kernel for Finish<'_> {
 struct Pairs<'a> {
     maps: Maps<'a>,
     task: &'a Task,
-    tiles: usize,
     points: &'a mut [f32],
     target: Target<'a>,
 }
@@ -379,27 +336,26 @@ impl Kernel for Pairs<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { maps, task, tiles, points, target } = self;
-        let row = task.width * BLOCK;
-        let sums = Sums { position: BLOCK * row + BLOCK, outs: 1, row };
+        let Self { maps, task, points, target } = self;
+        let sums = Sums::pair(task);
         for panel in 0..task.panels() {
             let blocks = task.panel(panel);
             for out in task.outs.clone() {
-                let place = Parts::new(points);
+                let parts = Parts::new(points);
                 for position in 0..N * N {
-                    let outer = maps.outer(position, out, &blocks, tiles, sums.place(place, position, 0, 0));
-                    let next = maps.outer((position + 1) % (N * N), out, &blocks, tiles, outer.to);
-                    let ahead = [Some(next.left); 2];
+                    target.fetch(s, out, blocks.clone(), position);
+                    let outer = maps.outer(position, out, &blocks, sums.place(parts, position, 0));
+                    let ahead = [Some(maps.gradient((position + 1) % (N * N), out)), None];
                     // SAFETY: the sums are this task's own.
                     unsafe { run_outer(s, &Outer { ahead, ..outer }) }
                 }
-                finish(s, points, sums, (out, blocks.clone()), target, 0);
+                finish(s, points, sums, (out, blocks.clone()), target);
             }
         }
     }
 }
 
-/// `G^T u G` of the sums of an output block and a panel, put among the weights of band `band`.
+/// `G^T u G` of the sums of an output block and a panel, put where they belong.
 #[inline(always)]
 fn finish<S: Simd>(
     s: S,
@@ -407,11 +363,10 @@ fn finish<S: Simd>(
     sums: Sums,
     (out, blocks): (usize, Range<usize>),
     target: Target<'_>,
-    band: usize,
 ) {
     for i in 0..target.bands.rows(out) {
         for (index, block) in blocks.clone().enumerate() {
-            let (rows, at) = target.at(band, out, block);
+            let (rows, at) = target.at(0, out, block);
             let at = at + i * target.bands.row(out);
             // SAFETY: the rows of a task's output blocks are its own at its input blocks.
             let to = unsafe { rows.part(at..at + TAPS * BLOCK) };
