@@ -101,8 +101,8 @@ impl Simd for Avx2 {
                 _mm256_storeu_pd(p.add(9 * (4 + j)).cast(), high);
             }
             _mm256_storeu_ps(last.as_mut_ptr(), v[8]);
-            for i in 0..8 {
-                *p.add(9 * i + 8) = last[i];
+            for (i, &last) in last.iter().enumerate() {
+                *p.add(9 * i + 8) = last;
             }
         }
     }

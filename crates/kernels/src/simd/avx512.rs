@@ -108,8 +108,8 @@ impl Simd for Avx512 {
                 }
             }
             _mm512_storeu_ps(last.as_mut_ptr(), v[8]);
-            for i in 0..16 {
-                *p.add(9 * i + 8) = last[i];
+            for (i, &last) in last.iter().enumerate() {
+                *p.add(9 * i + 8) = last;
             }
         }
     }
