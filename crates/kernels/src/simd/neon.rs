@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::vector::{Kernel, Simd, vector_operations};
+use super::vector::{BLOCK, Kernel, Simd, vector_operations};
 
 /// Proof that the machine has NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl Simd for Neon {
         fnma(a, b, c) => vfmsq_f32(c, a, b);
         // FMAX gives a NaN where either operand is one.
         relu(v) => vmaxq_f32(v, vdupq_n_f32(0.0));
+        max(a, b) => vmaxq_f32(a, b);
         gate(v, output) => vbslq_f32(vcleq_f32(output, vdupq_n_f32(0.0)), vdupq_n_f32(0.0), v);
         where_equal(v, a, b) => vbslq_f32(vceqq_f32(a, b), v, vdupq_n_f32(0.0));
         // A NaN is not equal to itself.
@@ -65,5 +66,33 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn transpose(self, rows: &[*const f32; BLOCK], columns: &[*mut f32]) {
+        for (part, columns) in columns.chunks(4).enumerate() {
+            for first in [0, 4, 8, 12] {
+                let rows = [0, 1, 2, 3].map(|row| rows[first + row]);
+                // SAFETY: the caller vouches for the pointers, the token for the instructions.
+                unsafe {
+                    let transposed = transposed(rows.map(|row| vld1q_f32(row.add(4 * part))));
+                    for (column, v) in columns.iter().zip(transposed) {
+                        vst1q_f32(column.add(first), v);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(self, _: *const f32) {}
+}
+
+/// The transpose of 4 rows: of pairs of floats, then of pairs of pairs.
+#[inline]
+#[target_feature(enable = "neon")]
+fn transposed([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    let (even, odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
+    let (even2, odd2) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
+    let pairs = |v| vreinterpretq_f64_f32(v);
+    let first = |v, w| vreinterpretq_f32_f64(vtrn1q_f64(pairs(v), pairs(w)));
+    let second = |v, w| vreinterpretq_f32_f64(vtrn2q_f64(pairs(v), pairs(w)));
+    [first(even, even2), first(odd, odd2), second(even, even2), second(odd, odd2)]
 }
