@@ -1,14 +1,15 @@
 //! A convolution's weights, as one of its passes reads them.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use super::ConvShape;
-use crate::simd::BLOCK;
+use crate::simd::{BLOCK, Simd};
 
 /// Weights `[out_channels][in_channels / groups][rows][columns]`.
 ///
-/// The gradient of the input of a convolution at stride 1 is a convolution with the same weights, in- and
-/// output channels exchanged and the taps in reverse order: it reads them so, without a copy.
+/// The gradient by the input of a convolution is a convolution with the same weights, in- and output
+/// channels exchanged and, at stride 1, the taps in reverse order: it reads them so, without a copy.
 #[derive(Clone, Copy)]
 pub(super) struct KernelView<'a> {
     values: &'a [f32],
@@ -16,8 +17,25 @@ pub(super) struct KernelView<'a> {
     ins: usize,
     /// Channels of a group that it computes.
     outs: usize,
+    groups: usize,
     taps: usize,
     exchanged: bool,
+}
+
+/// What the 16 channels of an output block read of consecutive input channels, or of one of them where the
+/// channels are exchanged: a matrix of as many columns as these have taps.
+enum Rows {
+    /// Column `c` of channel `i` is `values[at + i stride + c]`.
+    Whole { at: usize, stride: usize },
+    /// Some of it is 0: of the channels from `channel` on, what they read of `inputs`.
+    Ragged { channel: usize, inputs: Range<usize> },
+}
+
+/// Column `c` is `values[at + c]` where it is `filled`, else 0. `at` may be below 0, wrapping around, where the
+/// first columns are not filled.
+struct Row {
+    at: usize,
+    filled: Range<usize>,
 }
 
 impl<'a> KernelView<'a> {
@@ -26,26 +44,164 @@ impl<'a> KernelView<'a> {
     pub(super) fn new(shape: &ConvShape, values: &'a [f32], exchanged: bool) -> Self {
         let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
         assert_eq!(values.len(), shape.weights());
-        Self { values, ins, outs, taps: shape.taps(), exchanged }
+        Self { values, ins, outs, groups: shape.groups, taps: shape.taps(), exchanged }
     }
 
-    /// The taps by which output channel `channel` reads channel `from` of its group, in the order of the
-    /// values: see [`KernelView::tap`].
-    #[inline(always)]
-    pub(super) fn taps(&self, channel: usize, from: usize) -> &'a [f32] {
-        let at = if self.exchanged {
-            let group = channel / self.outs;
-            (group * self.ins + from) * self.outs + channel % self.outs
-        } else {
-            channel * self.ins + from
-        };
-        &self.values[at * self.taps..][..self.taps]
-    }
-
-    /// Where tap `tap` lies among [`KernelView::taps`].
+    /// Which tap of the reading convolution tap `tap` of the values is: at stride 1.
     #[inline(always)]
     pub(super) fn tap(&self, tap: usize) -> usize {
         if self.exchanged { self.taps - 1 - tap } else { tap }
+    }
+
+    /// Writes, for the input channels `inputs` (`k` counts from the first of them) and every tap, the weights
+    /// of the 16 channels of output block `block` to `target(k, tap)`; 0 where a channel or its group does
+    /// not read that input.
+    ///
+    /// # Safety
+    /// The targets are valid for writing 16 floats.
+    #[inline(always)]
+    pub(super) unsafe fn transpose<S: Simd>(
+        &self,
+        s: S,
+        block: usize,
+        inputs: Range<usize>,
+        mut target: impl FnMut(usize, usize) -> *mut f32,
+    ) {
+        if !self.exchanged {
+            let rows = self.rows(block, &inputs);
+            let (mut k, mut tap) = (0, 0);
+            let next = |_: usize| {
+                let target = target(k, tap);
+                (k, tap) = if tap + 1 == self.taps { (k + 1, 0) } else { (k, tap + 1) };
+                target
+            };
+            // SAFETY: the caller vouches for the targets.
+            unsafe { self.columns(s, &rows, inputs.len() * self.taps, next) }
+            return;
+        }
+        for (k, input) in inputs.enumerate() {
+            let rows = self.rows(block, &(input..input + 1));
+            // SAFETY: as above.
+            unsafe {
+                if self.taps == 1 {
+                    self.copy(s, &rows, target(k, 0));
+                } else {
+                    self.columns(s, &rows, self.taps, |tap| target(k, tap));
+                }
+            }
+        }
+    }
+
+    /// What output block `block` reads of `inputs`.
+    #[inline(always)]
+    fn rows(&self, block: usize, inputs: &Range<usize>) -> Rows {
+        let Self { ins, outs, taps, .. } = *self;
+        let (channel, last) = (block * BLOCK, block * BLOCK + BLOCK - 1);
+        let group = last / outs;
+        let reads = group * ins..(group + 1) * ins;
+        let whole = group < self.groups
+            && (self.groups == 1 || channel / outs == group)
+            && reads.start <= inputs.start
+            && inputs.end <= reads.end;
+        if !whole {
+            return Rows::Ragged { channel, inputs: inputs.clone() };
+        }
+        if self.exchanged {
+            Rows::Whole { at: (inputs.start * outs + channel - group * outs) * taps, stride: taps }
+        } else {
+            Rows::Whole { at: (channel * ins + inputs.start - reads.start) * taps, stride: ins * taps }
+        }
+    }
+
+    /// What `channel` reads of `inputs`.
+    fn row(&self, channel: usize, inputs: &Range<usize>) -> Row {
+        let Self { ins, outs, taps, .. } = *self;
+        let group = channel / outs;
+        if group >= self.groups {
+            return Row { at: 0, filled: 0..0 };
+        }
+        let reads = |input: usize| input.clamp(inputs.start, inputs.end) - inputs.start;
+        let at = if self.exchanged {
+            inputs.start * outs + channel - group * outs
+        } else {
+            (channel * ins + inputs.start).wrapping_sub(group * ins)
+        };
+        let filled = reads(group * ins) * taps..reads((group + 1) * ins) * taps;
+        Row { at: at.wrapping_mul(taps), filled }
+    }
+
+    /// Writes `count` columns of `rows`, the next of them to `next(column)`.
+    ///
+    /// # Safety
+    /// The targets are valid for writing 16 floats.
+    #[inline(always)]
+    unsafe fn columns<S: Simd>(
+        &self,
+        s: S,
+        rows: &Rows,
+        count: usize,
+        mut next: impl FnMut(usize) -> *mut f32,
+    ) {
+        let mut targets = [std::ptr::null_mut(); BLOCK];
+        for first in (0..count).step_by(BLOCK) {
+            let columns = BLOCK.min(count - first);
+            (first..).zip(&mut targets[..columns]).for_each(|(column, target)| *target = next(column));
+            let mut stage = [[0.0; BLOCK]; BLOCK];
+            let sources = match *rows {
+                Rows::Whole { at, stride }
+                    if at + (BLOCK - 1) * stride + first + BLOCK <= self.values.len() =>
+                {
+                    // Every row starts before the last, which ends in the values.
+                    from_fn(|i| self.values[at + first + i * stride..].as_ptr())
+                }
+                _ => {
+                    self.stage(rows, first..first + columns, &mut stage);
+                    stage.each_ref().map(|row| row.as_ptr())
+                }
+            };
+            // SAFETY: the sources are rows of the stage, or were just checked; the caller vouches for the
+            // targets.
+            unsafe { s.transpose(&sources, &targets[..columns]) }
+        }
+    }
+
+    /// The columns `range` of `rows`, in a stage of zeros.
+    #[inline(never)]
+    fn stage(&self, rows: &Rows, range: Range<usize>, stage: &mut [[f32; BLOCK]; BLOCK]) {
+        for (i, target) in stage.iter_mut().enumerate() {
+            let row = match rows {
+                Rows::Whole { at, stride } => Row { at: at + i * stride, filled: range.clone() },
+                Rows::Ragged { channel, inputs } => self.row(channel + i, inputs),
+            };
+            let (start, end) = (row.filled.start.max(range.start), row.filled.end.min(range.end));
+            if start < end {
+                let source = &self.values[row.at.wrapping_add(start)..row.at.wrapping_add(end)];
+                target[start - range.start..end - range.start].copy_from_slice(source);
+            }
+        }
+    }
+
+    /// The only column of `rows`: of kernels of one tap, exchanged, which lie one after the other.
+    ///
+    /// # Safety
+    /// `target` is valid for writing 16 floats.
+    #[inline(always)]
+    unsafe fn copy<S: Simd>(&self, s: S, rows: &Rows, target: *mut f32) {
+        let mut stage = [0.0; BLOCK];
+        let source = match rows {
+            Rows::Whole { at, .. } => &self.values[*at..][..BLOCK],
+            Rows::Ragged { channel, inputs } => {
+                for (i, target) in stage.iter_mut().enumerate() {
+                    let row = self.row(channel + i, inputs);
+                    *target = if row.filled.is_empty() { 0.0 } else { self.values[row.at] };
+                }
+                &stage
+            }
+        };
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            // SAFETY: the caller vouches for the target.
+            unsafe { s.store(target.add(lane), s.read(source, lane)) }
+        }
     }
 }
 

@@ -9,10 +9,12 @@
 use std::ops::Range;
 
 use crate::conv::ConvShape;
+use crate::conv::kernel::{KernelView, inputs_of};
+use crate::conv::pack::{Slot, pack};
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, Pool, convert};
+use crate::{Cpu, Isa, KernelError, Layout, Pool, convert};
 
 /// Products that a micro-kernel adds up in registers at a time, see `CHUNK` in `direct`.
 const CHUNK: usize = 16;
@@ -98,34 +100,25 @@ impl Phases {
 
     /// Room for the weights of every class, in panels of `width` blocks.
     pub(super) fn panels(&self, width: usize) -> Vec<Panels> {
-        let shape = &self.shape;
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+        let (blocks, shape) = (self.dx.blocks(), self.shape.exchanged());
         let width = if shape.groups > 1 { 1 } else { width };
         let panels = |class: &Class| {
-            let taps = class.taps.len();
-            Panels::zeroed(self.dx.blocks(), width, BLOCK, |block, blocks| {
-                let last = ((block + blocks) * BLOCK).min(shape.in_channels) - 1;
-                let channels = block * BLOCK / ins * outs..(last / ins + 1) * outs;
-                channels.start / BLOCK * taps..channels.end.div_ceil(BLOCK) * taps
+            Panels::zeroed([blocks, width], BLOCK, class.taps.len(), |block, blocks| {
+                inputs_of(&shape, block..block + blocks, BLOCK)
             })
         };
         self.classes.iter().map(panels).collect()
     }
 
     /// Packs `weights`, as many as the shape says.
-    pub(super) fn pack(&self, pool: &Pool, weights: &[f32], panels: &mut [Panels]) {
-        let shape = &self.shape;
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
-        for (class, panels) in self.classes.iter().zip(panels) {
-            let taps = class.taps.len();
-            panels.fill(pool, |channel, entry, k| {
-                let out = entry / taps * BLOCK + k;
-                if channel >= shape.in_channels || out >= shape.out_channels || out / outs != channel / ins {
-                    return 0.0;
-                }
-                weights[(out * ins + channel % ins) * shape.taps() + class.taps[entry % taps]]
-            });
-        }
+    pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: &[f32], panels: &mut [Panels]) {
+        let kernels = KernelView::new(&self.shape.exchanged(), weights, true);
+        let slot = |tap| {
+            self.classes.iter().enumerate().find_map(|(class, of)| {
+                of.taps.iter().position(|&own| own == tap).map(|tap| Slot { class, tap })
+            })
+        };
+        pack(pool, isa, kernels, panels, slot);
     }
 
     /// Floats of the copy of `dy` with a border.

@@ -24,7 +24,7 @@ pub(in crate::conv) struct WinogradWeights {
 
 impl WinogradWeights {
     pub(super) fn zeroed(positions: usize, ins: usize, outs: usize, width: usize) -> Self {
-        let mut panels = Panels::zeroed(outs, width, BLOCK, |_, _| 0..ins);
+        let mut panels = Panels::zeroed([outs, width], BLOCK, 1, |_, _| 0..ins);
         let position = panels.values.len();
         panels.values = crate::Buffer::zeroed(positions * position);
         Self { panels, position }
@@ -56,7 +56,7 @@ impl WinogradWeights {
         pool.for_each(list.len() * entries, |task, _| {
             let (panel, entry) = (&list[task / entries], task % entries);
             let points = PhantomData::<P>;
-            isa.run(TransformBlock { points, kernels, channels, panel, entry, target, position });
+            isa.run(TransformBlock { points, kernels, panel, entry, target, position });
         });
     }
 }
@@ -65,7 +65,6 @@ impl WinogradWeights {
 struct TransformBlock<'a, P, const M: usize, const N: usize> {
     points: PhantomData<P>,
     kernels: KernelView<'a>,
-    channels: [usize; 2],
     panel: &'a Panel,
     entry: usize,
     target: Parts<'a>,
@@ -77,24 +76,18 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for TransformBlock<
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let [ins, outs] = self.channels;
         let width = self.panel.blocks * BLOCK;
-        for k in 0..BLOCK {
-            let from = self.entry * BLOCK + k;
-            for block in 0..self.panel.blocks {
-                let first = (self.panel.block + block) * BLOCK;
-                let mut taps = [0.0; TAPS * BLOCK];
-                if from < ins {
-                    for lane in 0..BLOCK.min(outs - first) {
-                        let kernel = self.kernels.taps(first + lane, from);
-                        for tap in 0..TAPS {
-                            taps[tap * BLOCK + lane] = kernel[self.kernels.tap(tap)];
-                        }
-                    }
-                }
+        let inputs = self.entry * BLOCK..(self.entry + 1) * BLOCK;
+        // `[input channel][tap][output channel]`
+        let mut taps = [[[0.0; BLOCK]; TAPS]; BLOCK];
+        for block in 0..self.panel.blocks {
+            let target = |k: usize, tap: usize| taps[k][self.kernels.tap(tap)].as_mut_ptr();
+            // SAFETY: every target is a block of 16 floats.
+            unsafe { self.kernels.transpose(s, self.panel.block + block, inputs.clone(), target) };
+            for (k, taps) in taps.iter().enumerate() {
                 let at = self.panel.at + (self.entry * BLOCK + k) * width + block * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    self.transform(s, &taps, lane, at + lane);
+                    self.transform(s, taps.as_flattened(), lane, at + lane);
                 }
             }
         }
@@ -108,7 +101,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> TransformBlock<'_, P, M, N
         clippy::needless_range_loop,
         reason = "constant bounds and indices keep the arrays in registers"
     )]
-    fn transform<S: Simd>(&self, s: S, taps: &[f32; TAPS * BLOCK], lane: usize, at: usize) {
+    fn transform<S: Simd>(&self, s: S, taps: &[f32], lane: usize, at: usize) {
         let mut half = [[s.zero(); 3]; N];
         for column in 0..3 {
             let g = [0, 1, 2].map(|row| s.read(taps, (row * 3 + column) * BLOCK + lane));
