@@ -69,7 +69,7 @@ impl Direct {
 
     /// Packs `weights` into `panels`.
     pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: KernelView<'_>, panels: &mut Panels) {
-        let slot = |tap| Some(Slot { class: 0, tap: weights.tap(tap) });
+        let slot = |tap| Slot { class: 0, tap: weights.tap(tap) };
         pack(pool, isa, weights, std::slice::from_mut(panels), slot);
     }
 

@@ -1,6 +1,5 @@
 //! A convolution's weights, as one of its passes reads them.
 
-use std::array::from_fn;
 use std::ops::Range;
 
 use super::ConvShape;
@@ -53,9 +52,9 @@ impl<'a> KernelView<'a> {
         if self.exchanged { self.taps - 1 - tap } else { tap }
     }
 
-    /// Writes, for the input channels `inputs` (`k` counts from the first of them) and every tap, the weights
-    /// of the 16 channels of output block `block` to `target(k, tap)`; 0 where a channel or its group does
-    /// not read that input.
+    /// Writes, for the input channels `inputs` and every tap, the weights of the 16 channels of output block
+    /// `block`: those of the first of the inputs to `target(tap)`, of every other `step` floats behind the one
+    /// before. 0 where a channel or its group does not read that input.
     ///
     /// # Safety
     /// The targets are valid for writing 16 floats.
@@ -65,28 +64,33 @@ impl<'a> KernelView<'a> {
         s: S,
         block: usize,
         inputs: Range<usize>,
-        mut target: impl FnMut(usize, usize) -> *mut f32,
+        target: impl Fn(usize) -> *mut f32,
+        step: usize,
     ) {
-        if !self.exchanged {
-            let rows = self.rows(block, &inputs);
-            let (mut k, mut tap) = (0, 0);
-            let next = |_: usize| {
-                let target = target(k, tap);
-                (k, tap) = if tap + 1 == self.taps { (k + 1, 0) } else { (k, tap + 1) };
-                target
-            };
+        for first in (0..self.taps).step_by(BLOCK) {
+            let taps = first..(first + BLOCK).min(self.taps);
+            let mut targets = [std::ptr::null_mut(); BLOCK];
+            for (tap, to) in taps.clone().zip(&mut targets) {
+                *to = target(tap);
+            }
             // SAFETY: the caller vouches for the targets.
-            unsafe { self.columns(s, &rows, inputs.len() * self.taps, next) }
-            return;
-        }
-        for (k, input) in inputs.enumerate() {
-            let rows = self.rows(block, &(input..input + 1));
-            // SAFETY: as above.
             unsafe {
-                if self.taps == 1 {
-                    self.copy(s, &rows, target(k, 0));
-                } else {
-                    self.columns(s, &rows, self.taps, |tap| target(k, tap));
+                if !self.exchanged && taps.len() == self.taps {
+                    self.all_columns(s, &self.rows(block, &inputs), inputs.len(), &targets, step);
+                    continue;
+                }
+                let all = self.rows(block, &inputs);
+                for k in 0..inputs.len() {
+                    let rows = self.rows_of(&all, k);
+                    if self.exchanged && self.taps == 1 {
+                        self.copy(s, &rows, targets[0].wrapping_add(k * step));
+                        continue;
+                    }
+                    let mut next = targets;
+                    for target in &mut next {
+                        *target = target.wrapping_add(k * step);
+                    }
+                    self.columns(s, &rows, first, &next[..taps.len()]);
                 }
             }
         }
@@ -113,6 +117,20 @@ impl<'a> KernelView<'a> {
         }
     }
 
+    /// What is read of input channel `k` of those of `rows`.
+    #[inline(always)]
+    fn rows_of(&self, rows: &Rows, k: usize) -> Rows {
+        match *rows {
+            Rows::Whole { at, stride } => {
+                let apart = if self.exchanged { self.outs * self.taps } else { self.taps };
+                Rows::Whole { at: at + k * apart, stride }
+            }
+            Rows::Ragged { channel, ref inputs } => {
+                Rows::Ragged { channel, inputs: inputs.start + k..inputs.start + k + 1 }
+            }
+        }
+    }
+
     /// What `channel` reads of `inputs`.
     fn row(&self, channel: usize, inputs: &Range<usize>) -> Row {
         let Self { ins, outs, taps, .. } = *self;
@@ -130,38 +148,54 @@ impl<'a> KernelView<'a> {
         Row { at: at.wrapping_mul(taps), filled }
     }
 
-    /// Writes `count` columns of `rows`, the next of them to `next(column)`.
+    /// Writes the columns of `inputs` input channels, which have 16 taps at most.
+    ///
+    /// # Safety
+    /// As for [`KernelView::transpose`].
+    #[inline(always)]
+    unsafe fn all_columns<S: Simd>(
+        &self,
+        s: S,
+        rows: &Rows,
+        inputs: usize,
+        targets: &[*mut f32; BLOCK],
+        step: usize,
+    ) {
+        let (mut ahead, mut tap) = (0, 0);
+        for first in (0..inputs * self.taps).step_by(BLOCK) {
+            let mut next = [std::ptr::null_mut(); BLOCK];
+            for next in &mut next {
+                *next = targets[tap].wrapping_add(ahead);
+                (ahead, tap) = if tap + 1 == self.taps { (ahead + step, 0) } else { (ahead, tap + 1) };
+            }
+            let columns = BLOCK.min(inputs * self.taps - first);
+            // SAFETY: the caller vouches for the targets.
+            unsafe { self.columns(s, rows, first, &next[..columns]) }
+        }
+    }
+
+    /// Writes columns of `rows` from `first` on, at most 16.
     ///
     /// # Safety
     /// The targets are valid for writing 16 floats.
     #[inline(always)]
-    unsafe fn columns<S: Simd>(
-        &self,
-        s: S,
-        rows: &Rows,
-        count: usize,
-        mut next: impl FnMut(usize) -> *mut f32,
-    ) {
-        let mut targets = [std::ptr::null_mut(); BLOCK];
-        for first in (0..count).step_by(BLOCK) {
-            let columns = BLOCK.min(count - first);
-            (first..).zip(&mut targets[..columns]).for_each(|(column, target)| *target = next(column));
-            let mut stage = [[0.0; BLOCK]; BLOCK];
-            let sources = match *rows {
-                Rows::Whole { at, stride }
-                    if at + (BLOCK - 1) * stride + first + BLOCK <= self.values.len() =>
-                {
-                    // Every row starts before the last, which ends in the values.
-                    from_fn(|i| self.values[at + first + i * stride..].as_ptr())
+    unsafe fn columns<S: Simd>(&self, s: S, rows: &Rows, first: usize, targets: &[*mut f32]) {
+        match *rows {
+            Rows::Whole { at, stride } if at + (BLOCK - 1) * stride + first + BLOCK <= self.values.len() => {
+                let mut sources = [self.values.as_ptr(); BLOCK];
+                for (i, source) in sources.iter_mut().enumerate() {
+                    *source = source.wrapping_add(at + first + i * stride);
                 }
-                _ => {
-                    self.stage(rows, first..first + columns, &mut stage);
-                    stage.each_ref().map(|row| row.as_ptr())
-                }
-            };
-            // SAFETY: the sources are rows of the stage, or were just checked; the caller vouches for the
-            // targets.
-            unsafe { s.transpose(&sources, &targets[..columns]) }
+                // SAFETY: the last row was just checked to lie in the values; the caller vouches for the
+                // targets.
+                unsafe { s.transpose(&sources, targets) }
+            }
+            _ => {
+                let mut stage = [[0.0; BLOCK]; BLOCK];
+                self.stage(rows, first..first + targets.len(), &mut stage);
+                // SAFETY: the rows are those of the stage; the caller vouches for the targets.
+                unsafe { s.transpose(&stage.each_ref().map(|row| row.as_ptr()), targets) }
+            }
         }
     }
 

@@ -27,13 +27,13 @@ struct Class<'a> {
 }
 
 /// Packs `kernels` into the panels of all classes, which have their blocks in common and differ in their taps:
-/// tap `t` of the values belongs to `slot(t)`, if to any.
+/// tap `t` of the values belongs to `slot(t)`.
 pub(super) fn pack(
     pool: &Pool,
     isa: Isa,
     kernels: KernelView<'_>,
     classes: &mut [Panels],
-    slot: impl Fn(usize) -> Option<Slot> + Sync,
+    slot: impl Fn(usize) -> Slot + Sync,
 ) {
     let classes: Vec<_> = classes
         .iter_mut()
@@ -60,27 +60,27 @@ struct Share<'a, F> {
     share: usize,
 }
 
-impl<F: Fn(usize) -> Option<Slot>> Kernel for Share<'_, F> {
+impl<F: Fn(usize) -> Slot> Kernel for Share<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (panel, depth) = (self.classes[0].list[self.panel], self.classes[0].depth);
         let width = panel.blocks * BLOCK;
-        let mut none = [0.0; BLOCK];
         for input in self.share * panel.inputs / SHARES..(self.share + 1) * panel.inputs / SHARES {
             let channels = (panel.input + input) * depth..(panel.input + input + 1) * depth;
             for block in 0..panel.blocks {
-                let target = |k: usize, tap: usize| {
-                    let Some(slot) = (self.slot)(tap) else { return none.as_mut_ptr() };
+                let target = |tap: usize| {
+                    let slot = (self.slot)(tap);
                     let class = &self.classes[slot.class];
-                    let row = (input * class.taps + slot.tap) * depth + k;
+                    let row = (input * class.taps + slot.tap) * depth;
                     let at = class.list[self.panel].at + row * width + block * BLOCK;
-                    assert!(at + BLOCK <= class.values.len());
+                    assert!(at + (depth - 1) * width + BLOCK <= class.values.len());
                     class.values.pointer(at)
                 };
-                // SAFETY: all targets were just checked; a panel's rows of an input block are one task's.
-                unsafe { self.kernels.transpose(s, panel.block + block, channels.clone(), target) }
+                // SAFETY: the targets of all inputs were just checked; a panel's rows of an input block are
+                // one task's.
+                unsafe { self.kernels.transpose(s, panel.block + block, channels.clone(), target, width) }
             }
         }
     }

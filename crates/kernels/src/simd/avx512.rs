@@ -15,6 +15,43 @@ impl Avx512 {
             && is_x86_feature_detected!("fma");
         found.then_some(Self(()))
     }
+
+    /// The transpose of 16 rows: of 4x4 floats within every quarter of the vectors, then of 4x4 quarters.
+    #[inline(always)]
+    fn transposed(self, rows: [__m512; BLOCK]) -> [__m512; BLOCK] {
+        // SAFETY: the token proves that the machine has AVX-512F.
+        unsafe {
+            // Vector 4 g + j: of rows 4 g to 4 g + 3, the floats j, 4 + j, 8 + j and 12 + j.
+            let mut floats = rows;
+            for g in 0..4 {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|row| rows[4 * g + row]);
+                let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (low2, high2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                floats[4 * g] = _mm512_shuffle_ps::<0b01_00_01_00>(low, low2);
+                floats[4 * g + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(low, low2);
+                floats[4 * g + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(high, high2);
+                floats[4 * g + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(high, high2);
+            }
+            let mut columns = rows;
+            for j in 0..4 {
+                let [a, b, c, d] = [0, 4, 8, 12].map(|group| floats[group + j]);
+                // The quarters 0 and 2 of two vectors, and 1 and 3.
+                let (even, odd) = (
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b),
+                );
+                let (even2, odd2) = (
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d),
+                );
+                columns[j] = _mm512_shuffle_f32x4::<0b10_00_10_00>(even, even2);
+                columns[8 + j] = _mm512_shuffle_f32x4::<0b11_01_11_01>(even, even2);
+                columns[4 + j] = _mm512_shuffle_f32x4::<0b10_00_10_00>(odd, odd2);
+                columns[12 + j] = _mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd2);
+            }
+            columns
+        }
+    }
 }
 
 impl Simd for Avx512 {
@@ -74,9 +111,20 @@ impl Simd for Avx512 {
     unsafe fn transpose(self, rows: &[*const f32; BLOCK], columns: &[*mut f32]) {
         // SAFETY: the caller vouches for the pointers, the token for the instructions.
         unsafe {
-            let transposed = transposed(rows.map(|row| _mm512_loadu_ps(row)));
-            for (column, v) in columns.iter().zip(transposed) {
-                _mm512_storeu_ps(*column, v);
+            let mut vectors = [_mm512_setzero_ps(); BLOCK];
+            for (v, row) in vectors.iter_mut().zip(rows) {
+                *v = _mm512_loadu_ps(*row);
+            }
+            let transposed = self.transposed(vectors);
+            // With a constant number of columns they stay in registers.
+            if let Ok(columns) = <&[*mut f32; BLOCK]>::try_from(columns) {
+                for (column, v) in columns.iter().zip(transposed) {
+                    _mm512_storeu_ps(*column, v);
+                }
+            } else {
+                for (column, v) in columns.iter().zip(transposed) {
+                    _mm512_storeu_ps(*column, v);
+                }
             }
         }
     }
@@ -86,35 +134,4 @@ impl Simd for Avx512 {
         // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
-}
-
-/// The transpose of 16 rows: of 4x4 floats within every quarter of the vectors, then of 4x4 quarters.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn transposed(rows: [__m512; BLOCK]) -> [__m512; BLOCK] {
-    // Vector 4 g + j: of rows 4 g to 4 g + 3, the floats j, 4 + j, 8 + j and 12 + j.
-    let mut floats = rows;
-    for g in 0..4 {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|row| rows[4 * g + row]);
-        let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-        let (low2, high2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-        floats[4 * g] = _mm512_shuffle_ps::<0b01_00_01_00>(low, low2);
-        floats[4 * g + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(low, low2);
-        floats[4 * g + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(high, high2);
-        floats[4 * g + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(high, high2);
-    }
-    let mut columns = rows;
-    for j in 0..4 {
-        let [a, b, c, d] = [0, 4, 8, 12].map(|group| floats[group + j]);
-        // The quarters 0 and 2 of two vectors, and 1 and 3.
-        let (even, odd) =
-            (_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
-        let (even2, odd2) =
-            (_mm512_shuffle_f32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d));
-        columns[j] = _mm512_shuffle_f32x4::<0b10_00_10_00>(even, even2);
-        columns[8 + j] = _mm512_shuffle_f32x4::<0b11_01_11_01>(even, even2);
-        columns[4 + j] = _mm512_shuffle_f32x4::<0b10_00_10_00>(odd, odd2);
-        columns[12 + j] = _mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd2);
-    }
-    columns
 }

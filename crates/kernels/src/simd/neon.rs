@@ -12,6 +12,20 @@ impl Neon {
     pub(super) fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
+
+    /// The transpose of 4 rows: of pairs of floats, then of pairs of pairs.
+    #[inline(always)]
+    fn transposed(self, [a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // SAFETY: the token proves that the machine has NEON.
+        unsafe {
+            let (even, odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
+            let (even2, odd2) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
+            let pairs = |v| vreinterpretq_f64_f32(v);
+            let first = |v, w| vreinterpretq_f32_f64(vtrn1q_f64(pairs(v), pairs(w)));
+            let second = |v, w| vreinterpretq_f32_f64(vtrn2q_f64(pairs(v), pairs(w)));
+            [first(even, even2), first(odd, odd2), second(even, even2), second(odd, odd2)]
+        }
+    }
 }
 
 impl Simd for Neon {
@@ -69,10 +83,13 @@ impl Simd for Neon {
     unsafe fn transpose(self, rows: &[*const f32; BLOCK], columns: &[*mut f32]) {
         for (part, columns) in columns.chunks(4).enumerate() {
             for first in [0, 4, 8, 12] {
-                let rows = [0, 1, 2, 3].map(|row| rows[first + row]);
                 // SAFETY: the caller vouches for the pointers, the token for the instructions.
                 unsafe {
-                    let transposed = transposed(rows.map(|row| vld1q_f32(row.add(4 * part))));
+                    let mut vectors = [vdupq_n_f32(0.0); 4];
+                    for (v, row) in vectors.iter_mut().zip(&rows[first..first + 4]) {
+                        *v = vld1q_f32(row.add(4 * part));
+                    }
+                    let transposed = self.transposed(vectors);
                     for (column, v) in columns.iter().zip(transposed) {
                         vst1q_f32(column.add(first), v);
                     }
@@ -83,16 +100,4 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn prefetch(self, _: *const f32) {}
-}
-
-/// The transpose of 4 rows: of pairs of floats, then of pairs of pairs.
-#[inline]
-#[target_feature(enable = "neon")]
-fn transposed([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
-    let (even, odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
-    let (even2, odd2) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
-    let pairs = |v| vreinterpretq_f64_f32(v);
-    let first = |v, w| vreinterpretq_f32_f64(vtrn1q_f64(pairs(v), pairs(w)));
-    let second = |v, w| vreinterpretq_f32_f64(vtrn2q_f64(pairs(v), pairs(w)));
-    [first(even, even2), first(odd, odd2), second(even, even2), second(odd, odd2)]
 }

@@ -93,7 +93,6 @@ impl Phases {
         let rests = (0..shape.stride[0]).flat_map(|y| (0..shape.stride[1]).map(move |x| [y, x]));
         let classes = rests
             .map(|rest| Class::new(&shape, &source, rest, [&axes[0][rest[0]], &axes[1][rest[1]]]))
-            .filter(|class| class.range.iter().all(|range| !range.is_empty()))
             .collect();
         Ok(Self { shape, dy, dx, source, classes })
     }
@@ -114,9 +113,10 @@ impl Phases {
     pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: &[f32], panels: &mut [Panels]) {
         let kernels = KernelView::new(&self.shape.exchanged(), weights, true);
         let slot = |tap| {
-            self.classes.iter().enumerate().find_map(|(class, of)| {
+            let of = |(class, of): (usize, &Class)| {
                 of.taps.iter().position(|&own| own == tap).map(|tap| Slot { class, tap })
-            })
+            };
+            self.classes.iter().enumerate().find_map(of).expect("every tap reaches a class")
         };
         pack(pool, isa, kernels, panels, slot);
     }
@@ -147,6 +147,9 @@ impl Phases {
         let output = Parts::new(dx);
         for (class, panels) in self.classes.iter().zip(panels) {
             let bands = self.shape.batch * class.range[0].len().div_ceil(class.rows);
+            if bands == 0 || class.range[1].is_empty() {
+                continue;
+            }
             let groups = TASKS.div_ceil(bands).min(panels.list.len());
             cpu.pool().for_each(bands * groups, |task, _| {
                 let (band, group) = (task / groups, task % groups);

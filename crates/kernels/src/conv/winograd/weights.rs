@@ -81,13 +81,16 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for TransformBlock<
         // `[input channel][tap][output channel]`
         let mut taps = [[[0.0; BLOCK]; TAPS]; BLOCK];
         for block in 0..self.panel.blocks {
-            let target = |k: usize, tap: usize| taps[k][self.kernels.tap(tap)].as_mut_ptr();
-            // SAFETY: every target is a block of 16 floats.
-            unsafe { self.kernels.transpose(s, self.panel.block + block, inputs.clone(), target) };
+            let start = taps.as_mut_ptr().cast::<f32>();
+            let target = |tap: usize| start.wrapping_add(self.kernels.tap(tap) * BLOCK);
+            // SAFETY: the targets are the blocks of `taps`, which has one for every input and tap.
+            unsafe {
+                self.kernels.transpose(s, self.panel.block + block, inputs.clone(), target, TAPS * BLOCK);
+            }
             for (k, taps) in taps.iter().enumerate() {
                 let at = self.panel.at + (self.entry * BLOCK + k) * width + block * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    self.transform(s, taps.as_flattened(), lane, at + lane);
+                    self.transform(s, taps, lane, at + lane);
                 }
             }
         }
@@ -101,10 +104,10 @@ impl<P: Points<M, N>, const M: usize, const N: usize> TransformBlock<'_, P, M, N
         clippy::needless_range_loop,
         reason = "constant bounds and indices keep the arrays in registers"
     )]
-    fn transform<S: Simd>(&self, s: S, taps: &[f32], lane: usize, at: usize) {
+    fn transform<S: Simd>(&self, s: S, taps: &[[f32; BLOCK]; TAPS], lane: usize, at: usize) {
         let mut half = [[s.zero(); 3]; N];
         for column in 0..3 {
-            let g = [0, 1, 2].map(|row| s.read(taps, (row * 3 + column) * BLOCK + lane));
+            let g = [0, 1, 2].map(|row| s.read(&taps[row * 3 + column], lane));
             for i in 0..N {
                 half[i][column] = weighted(s, P::G[i], g);
             }
