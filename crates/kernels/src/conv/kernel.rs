@@ -5,6 +5,10 @@ use std::ops::Range;
 use super::ConvShape;
 use crate::simd::{BLOCK, Simd};
 
+/// How many floats ahead of a transpose the rows are fetched into the cache: they are too far apart to be
+/// fetched unasked.
+const AHEAD: usize = 4 * BLOCK;
+
 /// Weights `[out_channels][in_channels / groups][rows][columns]`.
 ///
 /// The gradient by the input of a convolution is a convolution with the same weights, in- and output
@@ -44,6 +48,11 @@ impl<'a> KernelView<'a> {
         let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
         assert_eq!(values.len(), shape.weights());
         Self { values, ins, outs, groups: shape.groups, taps: shape.taps(), exchanged }
+    }
+
+    /// Whether in- and output channels are exchanged.
+    pub(super) fn is_exchanged(&self) -> bool {
+        self.exchanged
     }
 
     /// Which tap of the reading convolution tap `tap` of the values is: at stride 1.
@@ -185,6 +194,7 @@ impl<'a> KernelView<'a> {
                 let mut sources = [self.values.as_ptr(); BLOCK];
                 for (i, source) in sources.iter_mut().enumerate() {
                     *source = source.wrapping_add(at + first + i * stride);
+                    s.prefetch(source.wrapping_add(AHEAD));
                 }
                 // SAFETY: the last row was just checked to lie in the values; the caller vouches for the
                 // targets.

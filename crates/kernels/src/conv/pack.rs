@@ -1,5 +1,7 @@
 //! Weights packed for the micro-kernel, once or at every training step.
 
+use std::ops::Range;
+
 use super::kernel::KernelView;
 use crate::gemm::{Panel, Panels};
 use crate::memory::Parts;
@@ -8,6 +10,9 @@ use crate::{Isa, Pool};
 
 /// Tasks that the packing of a panel is cut into.
 const SHARES: usize = 4;
+
+/// Tasks that the packing of all panels together is cut into.
+const ACROSS: usize = 16;
 
 /// Where a tap of the kernel is packed.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +50,30 @@ pub(super) fn pack(
         })
         .collect();
     let Some(first) = classes.first() else { return };
-    pool.for_each(first.list.len() * SHARES, |task, _| {
-        let (panel, share) = (task / SHARES, task % SHARES);
-        isa.run(Share { kernels, classes: &classes, slot: &slot, panel, share });
+    let panels = first.list.len();
+    // What is read lies along the input channels, or, exchanged, across the panels: all read the same inputs.
+    let across =
+        kernels.is_exchanged() && first.list.iter().all(|panel| panel.inputs == first.list[0].inputs);
+    let tasks = if across { ACROSS } else { panels * SHARES };
+    pool.for_each(tasks, |task, _| {
+        let (panels, share, shares) = if across {
+            (0..panels, task, ACROSS)
+        } else {
+            (task / SHARES..task / SHARES + 1, task % SHARES, SHARES)
+        };
+        let inputs = first.list[panels.start].inputs;
+        let inputs = share * inputs / shares..(share + 1) * inputs / shares;
+        isa.run(Share { kernels, classes: &classes, slot: &slot, panels, inputs });
     });
 }
 
-/// A share of the input blocks of one panel, in all classes.
+/// Some of the input blocks of some panels, in all classes.
 struct Share<'a, F> {
     kernels: KernelView<'a>,
     classes: &'a [Class<'a>],
     slot: &'a F,
-    panel: usize,
-    share: usize,
+    panels: Range<usize>,
+    inputs: Range<usize>,
 }
 
 impl<F: Fn(usize) -> Slot> Kernel for Share<'_, F> {
@@ -65,23 +81,39 @@ impl<F: Fn(usize) -> Slot> Kernel for Share<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (panel, depth) = (self.classes[0].list[self.panel], self.classes[0].depth);
-        let width = panel.blocks * BLOCK;
-        for input in self.share * panel.inputs / SHARES..(self.share + 1) * panel.inputs / SHARES {
-            let channels = (panel.input + input) * depth..(panel.input + input + 1) * depth;
-            for block in 0..panel.blocks {
-                let target = |tap: usize| {
-                    let slot = (self.slot)(tap);
-                    let class = &self.classes[slot.class];
-                    let row = (input * class.taps + slot.tap) * depth;
-                    let at = class.list[self.panel].at + row * width + block * BLOCK;
-                    assert!(at + (depth - 1) * width + BLOCK <= class.values.len());
-                    class.values.pointer(at)
-                };
-                // SAFETY: the targets of all inputs were just checked; a panel's rows of an input block are
-                // one task's.
-                unsafe { self.kernels.transpose(s, panel.block + block, channels.clone(), target, width) }
+        let list = self.classes[0].list;
+        // Along the input channels of 16 rows at a time, or along the rows.
+        let (inside, outside) =
+            if self.panels.len() == 1 { (self.inputs.clone(), 0..1) } else { (0..1, self.inputs.clone()) };
+        for outer in outside {
+            for panel in self.panels.clone() {
+                for block in 0..list[panel].blocks {
+                    for inner in inside.clone() {
+                        self.block(s, panel, block, outer + inner);
+                    }
+                }
             }
         }
+    }
+}
+
+impl<F: Fn(usize) -> Slot> Share<'_, F> {
+    /// Packs what the channels of block `block` of panel `panel` read of the panel's input block `input`.
+    #[inline(always)]
+    fn block<S: Simd>(&self, s: S, panel: usize, block: usize, input: usize) {
+        let (depth, of) = (self.classes[0].depth, self.classes[0].list[panel]);
+        let width = of.blocks * BLOCK;
+        let channels = (of.input + input) * depth..(of.input + input + 1) * depth;
+        let target = |tap: usize| {
+            let slot = (self.slot)(tap);
+            let class = &self.classes[slot.class];
+            let row = (input * class.taps + slot.tap) * depth;
+            let at = class.list[panel].at + row * width + block * BLOCK;
+            assert!(at + (depth - 1) * width + BLOCK <= class.values.len());
+            class.values.pointer(at)
+        };
+        // SAFETY: the targets of all inputs were just checked; a panel's rows of an input block are one
+        // task's.
+        unsafe { self.kernels.transpose(s, of.block + block, channels, target, width) }
     }
 }
