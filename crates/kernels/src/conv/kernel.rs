@@ -233,7 +233,10 @@ impl<'a> KernelView<'a> {
     unsafe fn copy<S: Simd>(&self, s: S, rows: &Rows, target: *mut f32) {
         let mut stage = [0.0; BLOCK];
         let source = match rows {
-            Rows::Whole { at, .. } => &self.values[*at..][..BLOCK],
+            Rows::Whole { at, .. } => {
+                s.prefetch(self.values.as_ptr().wrapping_add(at + AHEAD));
+                &self.values[*at..][..BLOCK]
+            }
             Rows::Ragged { channel, inputs } => {
                 for (i, target) in stage.iter_mut().enumerate() {
                     let row = self.row(channel + i, inputs);
