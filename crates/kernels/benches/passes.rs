@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p residual-kernels --bench passes`; `RESIDUAL_THREADS` sets the threads (2),
 //! `RESIDUAL_ISA` the instruction set. Every map that is read or written counts once for each pass that a
-//! definition needs: a ratio above 1 is possible where the copy has to fetch what it overwrites.
+//! definition needs: a ratio above 1 is possible where the copy has to fetch what it overwrites. A pass over three
+//! maps is beside a copy that touches as much memory: from maps half as large again to others.
 
 #[expect(dead_code, reason = "the peak is for convolutions")]
 mod harness;
@@ -10,7 +11,7 @@ mod harness;
 use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics};
 use residual_kernels::optim::Sgd;
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Buffer, Cpu, Epilogue, Layout};
+use residual_kernels::{Buffer, Cpu, Epilogue, Layout, convert, normalise};
 
 /// Channels and pixels of the maps, batch 16 and 128.
 const SIZES: [(usize, usize, usize); 4] = [(16, 64, 56), (16, 512, 7), (128, 32, 32), (128, 128, 8)];
@@ -40,7 +41,12 @@ fn measure(cpu: &Cpu, maps: Layout) {
     let mut workspace = filled(Backward::workspace(&maps).max(BatchStatistics::workspace(&maps)));
     const SAME: &str = "the maps are the same";
     let copied = harness::measure(cpu, || copy(cpu, &x, &mut y, maps)).seconds / 2.0;
+    // As much memory as three maps.
+    let more = Layout::blocked(maps.batch() * 3 / 2, channels, maps.height(), maps.width()).expect(SAME);
+    let (from, mut to) = (filled(more.len()), filled(more.len()));
+    let copied_more = harness::measure(cpu, || copy(cpu, &from, &mut to, more)).seconds / 3.0;
     let print = |what: &str, passes: f64, outcome: harness::Outcome| {
+        let copied = if passes >= 3.0 { copied_more } else { copied };
         let seconds = outcome.seconds;
         let rate = passes * (len * size_of::<f32>()) as f64 / seconds / 1e9;
         let beside = (len * size_of::<f32>()) as f64 / copied / 1e9;
@@ -74,6 +80,58 @@ fn measure(cpu: &Cpu, maps: Layout) {
     let time =
         harness::measure(cpu, || pool::maximum(cpu, &pooling, (&x, maps), (&mut y, maps)).expect(SAME));
     print("max pool 3x3/1", 2.0, time);
+    measure_strided(cpu, maps, (&x, &dy), (&mut y, &mut dx), &print);
+    let planar = Layout::planar(maps.batch(), channels, maps.height(), maps.width()).expect(SAME);
+    let time = harness::measure(cpu, || convert(cpu, &x, planar, &mut y, maps).expect(SAME));
+    print("planar to blocked", 2.0, time);
+    let time = harness::measure(cpu, || convert(cpu, &x, maps, &mut y, planar).expect(SAME));
+    print("blocked to planar", 2.0, time);
+    let interleaved = Layout::interleaved(maps.batch(), channels, maps.height(), maps.width()).expect(SAME);
+    let time = harness::measure(cpu, || convert(cpu, &x, interleaved, &mut y, maps).expect(SAME));
+    print("interleaved to blocked", 2.0, time);
+    let time = harness::measure(cpu, || convert(cpu, &x, planar, &mut y, interleaved).expect(SAME));
+    print("planar to interleaved", 2.0, time);
+    let bordered = maps.with_border(1).expect(SAME);
+    let mut wide = filled(bordered.len());
+    let time = harness::measure(cpu, || convert(cpu, &x, maps, &mut wide, bordered).expect(SAME));
+    print("blocked to bordered", 2.0, time);
+    // Three channels of bytes, as many pixels as make as many floats.
+    let images = Layout::planar(maps.batch(), 3, maps.height(), maps.width() * channels / 3).expect(SAME);
+    let bytes = vec![100; images.len()];
+    let (mean, std) = ([0.5; 3], [0.25; 3]);
+    let y = &mut y[..images.len()];
+    let time = harness::measure(cpu, || normalise(cpu, &bytes, &mean, &std, y, images).expect(SAME));
+    print("bytes to planar", 1.25 * images.len() as f64 / len as f64, time);
+}
+
+/// Pooling by windows of 3x3 at stride 2, whose output is a quarter of the input.
+fn measure_strided(
+    cpu: &Cpu,
+    maps: Layout,
+    (x, dy): (&[f32], &[f32]),
+    (y, dx): (&mut [f32], &mut [f32]),
+    print: &impl Fn(&str, f64, harness::Outcome),
+) {
+    const SAME: &str = "the maps are the same";
+    let pooling = Pooling::windows([maps.height(), maps.width()], [3; 2], [2; 2], [1; 2]).expect(SAME);
+    let [height, width] = pooling.output();
+    let small = Layout::blocked(maps.batch(), maps.channels(), height, width).expect(SAME);
+    let share = small.len() as f64 / maps.len() as f64;
+    let (y, dy) = (&mut y[..small.len()], &dy[..small.len()]);
+    let time = harness::measure(cpu, || pool::maximum(cpu, &pooling, (x, maps), (y, small)).expect(SAME));
+    print("max pool 3x3/2", 1.0 + share, time);
+    let time = harness::measure(cpu, || pool::average(cpu, &pooling, (x, maps), (y, small)).expect(SAME));
+    print("average pool 3x3/2", 1.0 + share, time);
+    let time = harness::measure(cpu, || {
+        pool::maximum_backward(cpu, &pooling, (x, maps), (dy, small), (dx, maps)).expect(SAME)
+    });
+    print("max pool backward 3x3/2", 2.0 + share, time);
+    let time =
+        harness::measure(cpu, || pool::average_backward(cpu, &pooling, (dy, small), (dx, maps)).expect(SAME));
+    print("average pool backward 3x3/2", 1.0 + share, time);
+    let mut means = vec![0.0; maps.batch() * maps.channels()];
+    let time = harness::measure(cpu, || pool::global_average(cpu, (x, maps), &mut means).expect(SAME));
+    print("global average", 1.0, time);
 }
 
 fn main() {

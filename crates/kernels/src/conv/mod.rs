@@ -4,6 +4,7 @@
 mod backward;
 mod direct;
 mod kernel;
+mod pack;
 mod plan;
 mod select;
 mod shape;

@@ -176,7 +176,7 @@ impl Conv {
         Ok(packed)
     }
 
-    /// Packs `weights` again, on the threads of `cpu` and without allocating: what training does at every
+    /// Packs `weights` again, on the threads of `cpu` and in place: what training does at every
     /// step. `packed` comes from [`Conv::pack`].
     ///
     /// # Errors
@@ -209,7 +209,7 @@ impl Conv {
         check_length("the weights", self.shape.weights(), weights.len())?;
         let view = KernelView::new(&self.shape, weights, exchanged);
         match (&self.way, &mut packed.packed) {
-            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, view, panels),
+            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, self.isa, view, panels),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
                 winograd.pack(pool, self.isa, view, weights);
             }

@@ -23,10 +23,20 @@ pub use statistics::{BatchStatistics, statistics};
 
 use std::ops::Range;
 
+use crate::simd::Simd;
 use crate::{KernelError, Layout};
 
 /// Pixels of a band: enough to be worth a task, few enough that float32 sums stay exact to 1e-6.
 const BAND: usize = 1024;
+
+/// Pixels that are computed together.
+const TILE: usize = 4;
+
+/// The sum of the pixels that are added up together.
+#[inline(always)]
+fn total<S: Simd>(s: S, [a, b, c, d]: [S::V; TILE]) -> S::V {
+    s.add(s.add(a, b), s.add(c, d))
+}
 
 /// Maps cut into bands of rows.
 #[derive(Clone, Copy)]
@@ -56,10 +66,25 @@ impl Bands {
         self.planes * self.per_plane
     }
 
+    /// Pixels of a band, of maps `width` pixels wide.
+    fn pixels(&self, band: usize, width: usize) -> f64 {
+        let part = band % self.per_plane;
+        (((part + 1) * self.rows).min(self.height) - part * self.rows) as f64 * width as f64
+    }
+
     fn place(&self, band: usize) -> Place {
         let (plane, part) = (band / self.per_plane, band % self.per_plane);
         let rows = part * self.rows..((part + 1) * self.rows).min(self.height);
         Place { n: plane / self.blocks, block: plane % self.blocks, rows }
+    }
+}
+
+impl Place {
+    /// Where pixels lie together in maps `width` pixels wide: the rows at which they start, and how many they
+    /// are. A row of them, or, where the maps are `flat` (none has a border), all at once.
+    fn lines(&self, flat: bool, width: usize) -> (Range<usize>, usize) {
+        let first = self.rows.start;
+        if flat { (first..first + 1, self.rows.len() * width) } else { (self.rows.clone(), width) }
     }
 }
 

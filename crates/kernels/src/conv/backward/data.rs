@@ -148,7 +148,7 @@ impl ConvBackwardData {
         Ok(packed)
     }
 
-    /// Packs `weights` again, on the threads of `cpu` and without allocating. `packed` comes from
+    /// Packs `weights` again, on the threads of `cpu` and in place. `packed` comes from
     /// [`ConvBackwardData::pack`].
     ///
     /// # Errors
@@ -164,7 +164,7 @@ impl ConvBackwardData {
         match (&self.way, &mut packed.packed) {
             (Way::Conv(conv), Packed::Conv(packed)) => conv.pack_view(pool, weights, true, packed),
             (Way::Phases(phases), Packed::Phases(panels)) => {
-                phases.pack(pool, weights, panels);
+                phases.pack(pool, self.isa, weights, panels);
                 Ok(())
             }
             _ => Err(self.foreign(packed)),
