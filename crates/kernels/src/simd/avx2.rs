@@ -122,4 +122,37 @@ impl Simd for Avx2 {
         // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
+
+    #[inline(always)]
+    unsafe fn weave(self, p: *mut f32, v: [__m256; 9]) {
+        // Vector `j`: of the lanes j and 4 + j, the floats of four vectors.
+        let halves = |a, b, c, d| {
+            // SAFETY: the token proves that the machine has AVX.
+            unsafe {
+                let [ab, ab2] = [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)].map(|v| _mm256_castps_pd(v));
+                let [cd, cd2] = [_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d)].map(|v| _mm256_castps_pd(v));
+                [
+                    _mm256_unpacklo_pd(ab, cd),
+                    _mm256_unpackhi_pd(ab, cd),
+                    _mm256_unpacklo_pd(ab2, cd2),
+                    _mm256_unpackhi_pd(ab2, cd2),
+                ]
+            }
+        };
+        let (first, second) = (halves(v[0], v[1], v[2], v[3]), halves(v[4], v[5], v[6], v[7]));
+        let mut last = [0.0; 8];
+        // SAFETY: the caller vouches for the target, the token for the instructions.
+        unsafe {
+            for j in 0..4 {
+                let low = _mm256_permute2f128_pd::<0x20>(first[j], second[j]);
+                let high = _mm256_permute2f128_pd::<0x31>(first[j], second[j]);
+                _mm256_storeu_pd(p.add(9 * j).cast(), low);
+                _mm256_storeu_pd(p.add(9 * (4 + j)).cast(), high);
+            }
+            _mm256_storeu_ps(last.as_mut_ptr(), v[8]);
+            for i in 0..8 {
+                *p.add(9 * i + 8) = last[i];
+            }
+        }
+    }
 }

@@ -134,4 +134,40 @@ impl Simd for Avx512 {
         // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
+
+    #[inline(always)]
+    unsafe fn weave(self, p: *mut f32, v: [__m512; 9]) {
+        // Vector `j`: of the lanes j, 4 + j, 8 + j and 12 + j, the floats of four vectors.
+        let quarters = |a, b, c, d| {
+            // SAFETY: the token proves that the machine has AVX-512F.
+            unsafe {
+                let [ab, ab2] = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|v| _mm512_castps_pd(v));
+                let [cd, cd2] = [_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)].map(|v| _mm512_castps_pd(v));
+                [
+                    _mm512_unpacklo_pd(ab, cd),
+                    _mm512_unpackhi_pd(ab, cd),
+                    _mm512_unpacklo_pd(ab2, cd2),
+                    _mm512_unpackhi_pd(ab2, cd2),
+                ]
+            }
+        };
+        let (first, second) = (quarters(v[0], v[1], v[2], v[3]), quarters(v[4], v[5], v[6], v[7]));
+        let mut last = [0.0; 16];
+        // SAFETY: the caller vouches for the target, the token for the instructions.
+        unsafe {
+            let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+            let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+            for j in 0..4 {
+                for (i, order) in [(j, low), (8 + j, high)] {
+                    let both = _mm512_permutex2var_pd(first[j], order, second[j]);
+                    _mm256_storeu_pd(p.add(9 * i).cast(), _mm512_castpd512_pd256(both));
+                    _mm256_storeu_pd(p.add(9 * (i + 4)).cast(), _mm512_extractf64x4_pd::<1>(both));
+                }
+            }
+            _mm512_storeu_ps(last.as_mut_ptr(), v[8]);
+            for i in 0..16 {
+                *p.add(9 * i + 8) = last[i];
+            }
+        }
+    }
 }

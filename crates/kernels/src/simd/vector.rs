@@ -89,6 +89,24 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// instruction set has no stable intrinsic for it.
     fn prefetch(self, p: *const f32);
 
+    /// Writes lane `i` of vector `k` to `p[9 i + k]`: the taps of 3x3 kernels, a kernel in every lane.
+    ///
+    /// # Safety
+    /// `p` must be valid for writing `9 LANES` floats.
+    #[inline(always)]
+    unsafe fn weave(self, p: *mut f32, v: [Self::V; 9]) {
+        let mut lanes = [0.0; BLOCK];
+        for (k, v) in v.into_iter().enumerate() {
+            // SAFETY: a vector has at most `BLOCK` lanes; the caller vouches for the target.
+            unsafe {
+                self.store(lanes.as_mut_ptr(), v);
+                for (i, &lane) in lanes[..Self::LANES].iter().enumerate() {
+                    *p.add(9 * i + k) = lane;
+                }
+            }
+        }
+    }
+
     /// All lanes zero.
     #[inline(always)]
     fn zero(self) -> Self::V {

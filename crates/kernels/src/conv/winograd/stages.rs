@@ -191,9 +191,11 @@ pub(super) struct GradientStage<'a, P, const M: usize, const N: usize> {
     pub(super) grid: Grid,
     pub(super) tiles: Range<usize>,
     pub(super) blocks: Range<usize>,
-    /// What to fill, from the first of `tiles` and `blocks` on.
+    /// What to fill.
     pub(super) target: Parts<'a>,
     pub(super) shape: Transformed,
+    /// The tile and the channel block with which the target starts.
+    pub(super) first: (usize, usize),
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'_, P, M, N> {
@@ -201,22 +203,16 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let last = (N * N - 1) * self.shape.position + self.blocks.len() * self.shape.block();
-        assert!(last <= self.target.len() && self.tiles.len() <= self.shape.tiles);
-        for (index, block) in self.blocks.clone().enumerate() {
-            for (place, tile) in self.tiles.clone().enumerate() {
-                let (n, ty, tx) = self.grid.place(tile);
-                let (y, x) = (ty * M, tx * M);
-                let rows = 0..M.min(self.layout.height() - y);
-                let columns = 0..M.min(self.layout.width() - x);
-                let start = self.layout.index(n, block, y, x) as isize;
-                let at = index * self.shape.block() + place * BLOCK;
+        let blocks = self.blocks.end - self.first.1;
+        let last = (N * N - 1) * self.shape.position + blocks * self.shape.block();
+        assert!(last <= self.target.len() && self.tiles.end - self.first.0 <= self.shape.tiles);
+        for block in self.blocks.clone() {
+            for tile in self.tiles.clone() {
+                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    let (rows, columns) = (rows.clone(), columns.clone());
-                    let row = self.layout.row();
-                    let tile = Tile { x: self.dy, start: start + lane as isize, row, rows, columns };
+                    let target = self.target.pointer(at + lane);
                     // SAFETY: all positions of the tile lie in the target: checked above.
-                    unsafe { self.transform(s, &tile, self.target.pointer(at + lane)) }
+                    unsafe { self.tile(s, block, tile, lane, target) }
                 }
             }
         }
@@ -227,17 +223,41 @@ impl<P: Points<M, N>, const M: usize, const N: usize> GradientStage<'_, P, M, N>
     /// # Safety
     /// `target` is valid for a vector at each of the N^2 positions.
     #[inline(always)]
+    unsafe fn tile<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, target: *mut f32) {
+        let (n, ty, tx) = self.grid.place(tile);
+        let (y, x) = (ty * M, tx * M);
+        let rows = 0..M.min(self.layout.height() - y);
+        let columns = 0..M.min(self.layout.width() - x);
+        let start = self.layout.index(n, block, y, x) + lane;
+        let tile = Tile { x: self.dy, start: start as isize, row: self.layout.row(), rows, columns };
+        // SAFETY: the caller vouches for the target.
+        unsafe {
+            if tile.rows == (0..M) && tile.columns == (0..M) {
+                assert!(start + (M - 1) * (tile.row + BLOCK) + S::LANES <= self.dy.len());
+                self.transform::<S, true>(s, &tile, target);
+            } else {
+                self.transform::<S, false>(s, &tile, target);
+            }
+        }
+    }
+
+    /// `A dy A^T`
+    ///
+    /// # Safety
+    /// `target` is valid for a vector at each of the N^2 positions. Where `WHOLE`, all of the tile lies
+    /// in the gradient.
+    #[inline(always)]
     #[expect(
         clippy::needless_range_loop,
         reason = "constant bounds and indices keep the arrays in registers"
     )]
-    unsafe fn transform<S: Simd>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+    unsafe fn transform<S: Simd, const WHOLE: bool>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
         let mut half = [[s.zero(); M]; N];
         for j in 0..M {
             let mut column = [s.zero(); M];
             for i in 0..M {
-                // SAFETY: what does not exist is not read.
-                column[i] = unsafe { tile.load::<S, false>(s, i, j) };
+                // SAFETY: the caller vouches for whole tiles; else what does not exist is not read.
+                column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
             }
             let column = P::gradient(s, column);
             for i in 0..N {
