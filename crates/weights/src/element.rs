@@ -25,6 +25,11 @@ pub(crate) enum ByteOrder {
     Big,
 }
 
+impl ByteOrder {
+    /// This machine's.
+    pub(crate) const HERE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
+}
+
 impl ElementType {
     /// Bytes per element.
     pub(crate) fn size(self) -> usize {
