@@ -120,7 +120,7 @@ impl Plan {
         let Scratch { memory, pooled, logits } = scratch;
         self.each_part(images, count, |program, images, first| {
             let batch = program.batch;
-            program.run(&self.cpu, &self.network, images, usize::MAX, memory, clock.as_deref_mut())?;
+            program.run(&self.cpu, &self.network, images, memory, None, clock.as_deref_mut())?;
             let logits = &mut logits[first * classes..(first + batch) * classes];
             let out = (&mut pooled[..batch * features], logits);
             program.head(&self.cpu, &self.network, memory, out, clock.as_deref_mut())
