@@ -24,6 +24,16 @@ impl Buffer {
     pub fn zeroed(len: usize) -> Self {
         Self { lines: vec![Line([0.0; BLOCK]); len.div_ceil(BLOCK)], len }
     }
+
+    /// Floats that fit.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.len() * BLOCK
+    }
+
+    /// The same memory as `len` floats of any values; `None` where they do not fit.
+    pub(crate) fn cut(self, len: usize) -> Option<Self> {
+        (len <= self.capacity()).then_some(Self { len, ..self })
+    }
 }
 
 impl Deref for Buffer {

@@ -4,11 +4,14 @@
 mod backward;
 mod direct;
 mod kernel;
+mod lent;
 mod plan;
 mod select;
 mod shape;
 mod source;
 mod winograd;
+
+pub(crate) use lent::Lent;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
