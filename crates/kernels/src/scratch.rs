@@ -36,6 +36,14 @@ impl Scratch {
         }
     }
 
+    /// Calls `body` with `len` floats of any values.
+    pub fn with<T>(&mut self, len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
+        let mut buffer = self.take(len);
+        let value = body(&mut buffer);
+        self.give(buffer);
+        value
+    }
+
     /// Floats that it holds.
     pub fn floats(&self) -> usize {
         self.free.iter().map(Buffer::capacity).sum()
