@@ -108,9 +108,10 @@ impl Kernel for Plane<'_> {
                 for at in (lane..len).step_by(BLOCK) {
                     // SAFETY: a vector at a pixel's `lane` ends in the row, whose slices were just made.
                     unsafe {
-                        let mut sum = s.fma(s.load(x.as_ptr().add(at)), scale, shift);
+                        // Rounded as a convolution's epilogue does.
+                        let mut sum = s.add(s.mul(s.load(x.as_ptr().add(at)), scale), shift);
                         if let Some(r) = r {
-                            sum = s.fma(s.load(r.as_ptr().add(at)), factor, sum);
+                            sum = s.add(sum, s.mul(s.load(r.as_ptr().add(at)), factor));
                         }
                         s.store(y.as_mut_ptr().add(at), if of.relu { s.relu(sum) } else { sum });
                     }

@@ -22,7 +22,7 @@ mod runtime;
 mod unit;
 
 pub use maps::{Maps, conversions};
-pub use runtime::set_threads;
+pub use runtime::{set_threads, with_cpu};
 
 pub(crate) use conv::conv;
 pub(crate) use graph::is_ours;

@@ -21,6 +21,11 @@ pub fn set_threads(threads: usize) {
     *RUNTIME.write().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
 }
 
+/// Calls `body` with the threads that compute the fused layers: an optimiser's steps run on them too.
+pub fn with_cpu<T>(body: impl FnOnce(&Cpu) -> T) -> T {
+    body(&runtime().cpu)
+}
+
 /// The process's.
 pub(super) fn runtime() -> Arc<Runtime> {
     if let Some(runtime) = &*RUNTIME.read().unwrap_or_else(PoisonError::into_inner) {
