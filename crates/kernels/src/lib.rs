@@ -18,6 +18,7 @@ pub mod norm;
 pub mod optim;
 mod peak;
 pub mod pool;
+mod scratch;
 mod simd;
 mod threads;
 
@@ -31,5 +32,6 @@ pub use gemm::Epilogue;
 pub use layout::{Layout, convert, normalise};
 pub use memory::Buffer;
 pub use peak::multiply_add_flat_out;
+pub use scratch::Scratch;
 pub use simd::Isa;
 pub use threads::Pool;

@@ -44,6 +44,15 @@ impl Memory {
         Self::Lines(vec![Line([0.0; BLOCK]); lines])
     }
 
+    /// Floats that fit.
+    fn floats(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.len() * BLOCK,
+            #[cfg(target_os = "linux")]
+            Self::Pages(pages) => pages.bytes / size_of::<f32>(),
+        }
+    }
+
     fn start(&self) -> *const f32 {
         match self {
             Self::Lines(lines) => lines.as_ptr().cast(),
@@ -68,6 +77,8 @@ struct Pages {
     map: memmap2::MmapMut,
     /// The first byte, at the beginning of a large page.
     start: usize,
+    /// The bytes from there on that were asked for.
+    bytes: usize,
 }
 
 #[cfg(target_os = "linux")]
@@ -88,7 +99,7 @@ impl Pages {
         }
         // The end of the buffer stays in small pages. A system without large ones refuses, and does no harm.
         let _ = map.advise_range(memmap2::Advice::HugePage, start, bytes / Self::LARGE * Self::LARGE);
-        Some(Self { map, start })
+        Some(Self { map, start, bytes })
     }
 }
 
@@ -96,6 +107,16 @@ impl Buffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
         Self { memory: Memory::zeroed(len.div_ceil(BLOCK)), len }
+    }
+
+    /// Floats that fit.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.floats()
+    }
+
+    /// The same memory as `len` floats of any values; `None` where they do not fit.
+    pub(crate) fn cut(self, len: usize) -> Option<Self> {
+        (len <= self.capacity()).then_some(Self { len, ..self })
     }
 }
 

@@ -4,12 +4,15 @@
 mod backward;
 mod direct;
 mod kernel;
+mod lent;
 mod pack;
 mod plan;
 mod select;
 mod shape;
 mod source;
 mod winograd;
+
+pub(crate) use lent::Lent;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};

@@ -3,12 +3,13 @@
 use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
+use super::lent::PackedWeights;
 use super::select::{Algorithm, Choice, Pass, select, winograd_applies};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
-use crate::{Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
 
 /// A convolution with its layouts and its algorithm.
 ///
@@ -74,6 +75,15 @@ pub struct Sums<'a> {
     pub sum: &'a mut [f32],
     /// The sum of the squares of each output channel.
     pub squares: &'a mut [f32],
+}
+
+impl PackedWeights for ConvWeights {
+    fn memory(&mut self) -> Vec<&mut Buffer> {
+        match &mut self.packed {
+            Packed::Direct(panels) => vec![&mut panels.values],
+            Packed::Winograd(weights) => vec![weights.memory()],
+        }
+    }
 }
 
 impl Conv {
@@ -188,7 +198,7 @@ impl Conv {
     }
 
     /// Room for the weights of this convolution.
-    pub(super) fn zeroed_weights(&self) -> ConvWeights {
+    pub(crate) fn zeroed_weights(&self) -> ConvWeights {
         let width = self.isa.panel_blocks();
         let packed = match &self.way {
             Way::Direct(direct) => Packed::Direct(direct.panels(width)),

@@ -30,6 +30,10 @@ impl WinogradWeights {
         Self { panels, position }
     }
 
+    pub(in crate::conv) fn memory(&mut self) -> &mut crate::Buffer {
+        &mut self.panels.values
+    }
+
     /// The panels of every position.
     pub(super) fn list(&self) -> &[Panel] {
         &self.panels.list
