@@ -160,7 +160,9 @@ impl ConvBackwardWeights {
                 sums.cut(gradient.pairs(), gradient.chunks());
                 Way::Direct(gradient)
             }
-            Algorithm::Winograd2 => return Err(wrong("weight gradients have F(4x4) only".into())),
+            Algorithm::Winograd2 | Algorithm::Strided2 | Algorithm::Strided4 => {
+                return Err(wrong("weight gradients have F(4x4) only".into()));
+            }
         };
         Ok(Self { shape, x, dy, isa: cpu.isa(), choice, sums, way })
     }
