@@ -4,7 +4,7 @@ use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
 use super::lent::PackedWeights;
-use super::select::{Algorithm, Choice, Pass, select, winograd_applies};
+use super::select::{Algorithm, Choice, Pass, select, strided_applies, winograd_applies};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
@@ -135,6 +135,10 @@ impl Conv {
             Algorithm::Pointwise | Algorithm::Direct => Way::Direct(Direct::new(shape, input, output)?),
             Algorithm::Winograd2 | Algorithm::Winograd4 => {
                 winograd_applies(&shape, &input).map_err(wrong)?;
+                Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
+            }
+            Algorithm::Strided2 | Algorithm::Strided4 => {
+                strided_applies(&shape, &input).map_err(wrong)?;
                 Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
             }
         };

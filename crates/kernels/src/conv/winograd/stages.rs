@@ -114,7 +114,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
     #[inline(always)]
     fn inside(&self, tile: usize, padding: usize, size: usize, n: usize) -> (isize, Range<usize>) {
         let border = self.layout.border();
-        let start = (tile * M + border) as isize - padding as isize;
+        let start = (tile * M * P::STRIDE + border) as isize - padding as isize;
         let to = ((size + 2 * border) as isize - start).clamp(0, n as isize) as usize;
         let from = (-start).clamp(0, to as isize) as usize;
         (start, from..to)
