@@ -96,8 +96,7 @@ impl Backward<'_> {
         });
         self.finish_sums(&bands, &to, partial, [dgamma, dbeta], [a, b, c]);
         let (dx, g) = (Parts::new(dx), g.map(Parts::new));
-        // What the sums read last is read first.
-        cpu.pool().for_each_back(bands.count(), |band, _| {
+        cpu.pool().for_each(bands.count(), |band, _| {
             let place = bands.place(band);
             let (band, factors) = (Gated { of: self, scale, shift, place: &place }, [&*a, &*b, &*c]);
             let to = &to;
