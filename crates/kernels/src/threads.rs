@@ -142,17 +142,6 @@ impl Pool {
             resume_unwind(panic);
         }
     }
-
-    /// The same, but every thread goes through its share from the end: through data that the loop before went
-    /// through forwards, it begins with what is still in the cache.
-    pub fn for_each_back<F: Fn(usize, usize) + Sync>(&self, count: usize, body: F) {
-        let threads = self.threads();
-        let first = |share: usize| (share as u128 * count as u128 / threads as u128) as usize;
-        self.for_each(count, |index, worker| {
-            let share = (((index + 1) as u128 * threads as u128 - 1) / count as u128) as usize;
-            body(first(share) + first(share + 1) - 1 - index, worker);
-        });
-    }
 }
 
 impl Drop for Pool {
@@ -321,23 +310,6 @@ mod tests {
                 assert_eq!(counts(&pool, count), vec![1; count]);
             }
         }
-    }
-
-    #[test]
-    fn backwards_every_index_runs_once_and_in_its_share() {
-        for threads in [1, 2, 5] {
-            let pool = Pool::new(threads).unwrap();
-            for count in [0, 1, 4, 7, 100, 101] {
-                let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-                pool.for_each_back(count, |index, _| {
-                    seen[index].fetch_add(1, Ordering::Relaxed);
-                });
-                assert!(seen.iter().all(|seen| seen.load(Ordering::Relaxed) == 1), "{threads} {count}");
-            }
-        }
-        let order = Mutex::new(Vec::new());
-        Pool::new(1).unwrap().for_each_back(4, |index, _| lock(&order).push(index));
-        assert_eq!(*lock(&order), [3, 2, 1, 0]);
     }
 
     #[test]

@@ -34,8 +34,10 @@ pub fn apply(
     cpu.pool().for_each(bands.count(), |band, _| {
         let place = bands.place(band);
         cpu.isa().run(Rows { x, from: &from, finish: &finish, y, to: &to, place: &place });
-        // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
-        unsafe { to.clear_border(y, place.n, place.block, place.rows) }
+        for n in place.images {
+            // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
+            unsafe { to.clear_border(y, n, place.block, place.rows.clone()) }
+        }
     });
     Ok(())
 }
@@ -55,10 +57,11 @@ impl Kernel for Rows<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Place { n, block, .. } = *self.place;
+        let block = self.place.block;
         let flat = self.from.border() == 0 && self.to.border() == 0 && self.finish.is_flat();
         let (lines, pixels) = self.place.lines(flat, self.to.width());
-        for row in lines {
+        for line in 0..lines {
+            let (n, row) = self.place.line(line, lines);
             let residual_at = self.finish.residual_at(n, block, row, 0);
             let at = At { channel: block * BLOCK, residual_at, band: 0 };
             self.finish.check(&at, pixels, 1);

@@ -96,8 +96,7 @@ impl Backward<'_> {
         });
         self.finish_sums(&bands, &to, partial, [dgamma, dbeta], [a, b, c]);
         let (dx, g) = (Parts::new(dx), g.map(Parts::new));
-        // What the sums read last is read first.
-        cpu.pool().for_each_back(bands.count(), |band, _| {
+        cpu.pool().for_each(bands.count(), |band, _| {
             let place = bands.place(band);
             let (band, factors) = (Gated { of: self, scale, shift, place: &place }, [&*a, &*b, &*c]);
             let to = &to;
@@ -106,11 +105,11 @@ impl Backward<'_> {
                 Mask::Output(..) => cpu.isa().run(Write::<OUTPUT> { band, factors, dx, g, to }),
                 Mask::Recompute { .. } => cpu.isa().run(Write::<RECOMPUTE> { band, factors, dx, g, to }),
             }
-            // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
-            unsafe { to.clear_border(dx, place.n, place.block, place.rows.clone()) };
-            if let Some(g) = g {
-                // SAFETY: as above.
-                unsafe { to.clear_border(g, place.n, place.block, place.rows) };
+            for n in place.images.clone() {
+                for y in [Some(dx), g].into_iter().flatten() {
+                    // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
+                    unsafe { to.clear_border(y, n, place.block, place.rows.clone()) };
+                }
             }
         });
         Ok(())
@@ -140,15 +139,12 @@ impl Backward<'_> {
     }
 
     /// Adds up the bands of a channel block, in their order.
-    fn block_sums(bands: &Bands, maps: &Layout, partial: &[f32], block: usize) -> [[f64; BLOCK]; 2] {
+    fn block_sums(bands: &Bands, partial: &[f32], block: usize) -> [[f64; BLOCK]; 2] {
         let mut sums = [[0.0; BLOCK]; 2];
-        for n in 0..maps.batch() {
-            let first = (n * maps.blocks() + block) * bands.per_plane;
-            for band in first..first + bands.per_plane {
-                let partial = &partial[2 * BLOCK * band..2 * BLOCK * (band + 1)];
-                for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(BLOCK)) {
-                    sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
-                }
+        for band in bands.of_block(block) {
+            let partial = &partial[2 * BLOCK * band..2 * BLOCK * (band + 1)];
+            for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(BLOCK)) {
+                sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
             }
         }
         sums
@@ -168,7 +164,7 @@ impl Backward<'_> {
         for channel in 0..maps.channels() {
             let lane = channel % BLOCK;
             if lane == 0 {
-                block_sums = Self::block_sums(bands, maps, partial, channel / BLOCK);
+                block_sums = Self::block_sums(bands, partial, channel / BLOCK);
             }
             let [sum, products] = block_sums.map(|lanes| lanes[lane]);
             let variance = f64::from(self.statistics.variance[channel]);
@@ -215,10 +211,10 @@ impl Gated<'_> {
         self.of.x.1.border() + self.of.dy.1.border() + mask + to.map_or(0, Layout::border) == 0
     }
 
-    /// The `pixels` pixels from the start of `row` on, for the channels from `lane` on.
+    /// The `pixels` pixels of image `n` from the start of `row` on, for the channels from `lane` on.
     #[inline(always)]
-    fn line<S: Simd>(&self, s: S, row: usize, pixels: usize, lane: usize) -> Line<S> {
-        let Place { n, block, .. } = *self.place;
+    fn line<S: Simd>(&self, s: S, (n, row): (usize, usize), pixels: usize, lane: usize) -> Line<S> {
+        let block = self.place.block;
         let checked = |values: &[f32], maps: &Layout| {
             let at = maps.index(n, block, row, 0) + lane;
             values[at..at + (pixels - 1) * BLOCK + S::LANES].as_ptr()
@@ -268,8 +264,8 @@ impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
         for lane in (0..BLOCK).step_by(S::LANES) {
             let mean = s.read(self.mean, place.block * BLOCK + lane);
             let (mut sum, mut product) = (s.zero(), s.zero());
-            for row in lines.clone() {
-                let line = self.band.line(s, row, pixels, lane);
+            for line in 0..lines {
+                let line = self.band.line(s, place.line(line, lines), pixels, lane);
                 let (mut sums, mut products) = ([s.zero(); TILE], [s.zero(); TILE]);
                 let whole = pixels / TILE * TILE;
                 for pixel in (0..whole).step_by(TILE) {
@@ -317,9 +313,10 @@ impl<const MASK: usize> Kernel for Write<'_, MASK> {
         for lane in (0..BLOCK).step_by(S::LANES) {
             let channel = place.block * BLOCK + lane;
             let [a, b, c] = [0, 1, 2].map(|i| s.read(self.factors[i], channel));
-            for row in lines.clone() {
-                let line = self.band.line(s, row, pixels, lane);
-                let at = self.to.index(place.n, place.block, row, 0) + lane;
+            for line in 0..lines {
+                let (n, row) = place.line(line, lines);
+                let line = self.band.line(s, (n, row), pixels, lane);
+                let at = self.to.index(n, place.block, row, 0) + lane;
                 assert!(at + (pixels - 1) * BLOCK + S::LANES <= self.dx.len());
                 let dx = self.dx.pointer(at);
                 let behind = self.g.map(|g| g.pointer(at));

@@ -38,53 +38,69 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::V; TILE]) -> S::V {
     s.add(s.add(a, b), s.add(c, d))
 }
 
-/// Maps cut into bands of rows.
+/// Images are cut into at least so many groups, in their order: a thread has the images that it had before.
+const GROUPS: usize = 4;
+
+/// Maps cut into bands: some rows of a channel block, or, where maps are small, the block of several images.
+/// What a band leaves is read by another core than it was written by, one time out of two.
 #[derive(Clone, Copy)]
 struct Bands {
-    rows: usize,
-    per_plane: usize,
-    planes: usize,
+    batch: usize,
+    images: usize,
     blocks: usize,
     height: usize,
+    rows: usize,
+    per_plane: usize,
 }
 
 /// One of them.
 struct Place {
-    n: usize,
+    images: Range<usize>,
     block: usize,
     rows: Range<usize>,
 }
 
 impl Bands {
     fn new(maps: &Layout) -> Self {
-        let rows = (BAND / maps.width()).clamp(1, maps.height());
-        let (blocks, height) = (maps.blocks(), maps.height());
-        Self { rows, per_plane: height.div_ceil(rows), planes: maps.batch() * blocks, blocks, height }
+        let (batch, blocks, height) = (maps.batch(), maps.blocks(), maps.height());
+        let rows = (BAND / maps.width()).clamp(1, height);
+        let images = (BAND / (height * maps.width())).clamp(1, batch.div_ceil(GROUPS));
+        Self { batch, images, blocks, height, rows, per_plane: height.div_ceil(rows) }
     }
 
     fn count(&self) -> usize {
-        self.planes * self.per_plane
+        self.batch.div_ceil(self.images) * self.blocks * self.per_plane
     }
 
-    /// Pixels of a band, of maps `width` pixels wide.
-    fn pixels(&self, band: usize, width: usize) -> f64 {
-        let part = band % self.per_plane;
-        (((part + 1) * self.rows).min(self.height) - part * self.rows) as f64 * width as f64
+    /// The bands of a channel block, in the order of the images.
+    fn of_block(&self, block: usize) -> impl Iterator<Item = usize> {
+        let Self { per_plane, blocks, .. } = *self;
+        let groups = 0..self.batch.div_ceil(self.images);
+        groups.flat_map(move |group| {
+            (0..per_plane).map(move |part| (group * blocks + block) * per_plane + part)
+        })
     }
 
     fn place(&self, band: usize) -> Place {
         let (plane, part) = (band / self.per_plane, band % self.per_plane);
-        let rows = part * self.rows..((part + 1) * self.rows).min(self.height);
-        Place { n: plane / self.blocks, block: plane % self.blocks, rows }
+        let (group, block) = (plane / self.blocks, plane % self.blocks);
+        let images = group * self.images..((group + 1) * self.images).min(self.batch);
+        Place { images, block, rows: part * self.rows..((part + 1) * self.rows).min(self.height) }
     }
 }
 
 impl Place {
-    /// Where pixels lie together in maps `width` pixels wide: the rows at which they start, and how many they
-    /// are. A row of them, or, where the maps are `flat` (none has a border), all at once.
-    fn lines(&self, flat: bool, width: usize) -> (Range<usize>, usize) {
-        let first = self.rows.start;
-        if flat { (first..first + 1, self.rows.len() * width) } else { (self.rows.clone(), width) }
+    /// How many lines of how many pixels a band has in maps `width` pixels wide: a line is a row, or, where the
+    /// maps are `flat` (none has a border), all rows of an image.
+    fn lines(&self, flat: bool, width: usize) -> (usize, usize) {
+        let (images, rows) = (self.images.len(), self.rows.len());
+        if flat { (images, rows * width) } else { (images * rows, width) }
+    }
+
+    /// The image and the row where line `line` of `lines` starts.
+    fn line(&self, line: usize, lines: usize) -> (usize, usize) {
+        let per_image = lines / self.images.len();
+        (self.images.start + line / per_image, self.rows.start + line % per_image)
     }
 }
 

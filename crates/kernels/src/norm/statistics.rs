@@ -89,7 +89,7 @@ impl BatchStatistics {
 /// Computes the statistics of `x`, which is blocked, in one pass; `workspace` holds at least
 /// [`BatchStatistics::workspace`] floats.
 ///
-/// Every band of rows is summed around its own first pixel, and the bands are put together in float64 around
+/// Every band of pixels is summed around its own first, and the bands are put together in float64 around
 /// their common mean (Chan, Golub and LeVeque 1983): a mean far from zero costs no digits.
 ///
 /// # Errors
@@ -174,16 +174,14 @@ impl Kernel for Together<'_> {
 }
 
 impl Together<'_> {
-    /// Calls `each(pixels, moments)` for the bands of the block, image by image.
+    /// Calls `each(pixels, moments)` for the bands of the block, in their order.
     #[inline(always)]
     fn each(&self, mut each: impl FnMut(f64, [&[f32; BLOCK]; 3])) {
-        let Self { maps, bands, .. } = *self;
-        for n in 0..maps.batch() {
-            let first = (n * maps.blocks() + self.block) * bands.per_plane;
-            for band in first..first + bands.per_plane {
-                let (moments, _) = self.moments[3 * BLOCK * band..3 * BLOCK * (band + 1)].as_chunks();
-                each(bands.pixels(band, maps.width()), [&moments[0], &moments[1], &moments[2]]);
-            }
+        for band in self.bands.of_block(self.block) {
+            let place = self.bands.place(band);
+            let pixels = place.images.len() * place.rows.len() * self.maps.width();
+            let (moments, _) = self.moments[3 * BLOCK * band..3 * BLOCK * (band + 1)].as_chunks();
+            each(pixels as f64, [&moments[0], &moments[1], &moments[2]]);
         }
     }
 }
@@ -215,13 +213,14 @@ impl Kernel for Moments<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let place = self.bands.place(self.band);
-        let at = |row: usize| self.maps.index(place.n, place.block, row, 0);
         let (lines, pixels) = place.lines(self.maps.border() == 0, self.maps.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
-            let pivot = s.read(self.x, at(place.rows.start) + lane);
+            let pivot =
+                s.read(self.x, self.maps.index(place.images.start, place.block, place.rows.start, 0) + lane);
             let (mut sum, mut squares) = (s.zero(), s.zero());
-            for row in lines.clone() {
-                let start = at(row) + lane;
+            for line in 0..lines {
+                let (n, row) = place.line(line, lines);
+                let start = self.maps.index(n, place.block, row, 0) + lane;
                 let x = &self.x[start..start + (pixels - 1) * BLOCK + S::LANES];
                 let (mut sums, mut parts) = ([s.zero(); TILE], [s.zero(); TILE]);
                 let whole = pixels / TILE * TILE;
