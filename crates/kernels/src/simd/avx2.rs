@@ -37,6 +37,24 @@ impl Avx2 {
             columns
         }
     }
+
+    /// Vector `j`: of the lanes j and 4 + j, the floats of four vectors.
+    #[inline(always)]
+    fn halves(self, a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256d; 4] {
+        // SAFETY: the token proves that the machine has AVX.
+        unsafe {
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab, cd) = (_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+            let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let (ab2, cd2) = (_mm256_castps_pd(ab2), _mm256_castps_pd(cd2));
+            [
+                _mm256_unpacklo_pd(ab, cd),
+                _mm256_unpackhi_pd(ab, cd),
+                _mm256_unpacklo_pd(ab2, cd2),
+                _mm256_unpackhi_pd(ab2, cd2),
+            ]
+        }
+    }
 }
 
 impl Simd for Avx2 {
@@ -125,21 +143,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn weave(self, p: *mut f32, v: [__m256; 9]) {
-        // Vector `j`: of the lanes j and 4 + j, the floats of four vectors.
-        let halves = |a, b, c, d| {
-            // SAFETY: the token proves that the machine has AVX.
-            unsafe {
-                let [ab, ab2] = [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)].map(|v| _mm256_castps_pd(v));
-                let [cd, cd2] = [_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d)].map(|v| _mm256_castps_pd(v));
-                [
-                    _mm256_unpacklo_pd(ab, cd),
-                    _mm256_unpackhi_pd(ab, cd),
-                    _mm256_unpacklo_pd(ab2, cd2),
-                    _mm256_unpackhi_pd(ab2, cd2),
-                ]
-            }
-        };
-        let (first, second) = (halves(v[0], v[1], v[2], v[3]), halves(v[4], v[5], v[6], v[7]));
+        let (first, second) = (self.halves(v[0], v[1], v[2], v[3]), self.halves(v[4], v[5], v[6], v[7]));
         let mut last = [0.0; 8];
         // SAFETY: the caller vouches for the target, the token for the instructions.
         unsafe {

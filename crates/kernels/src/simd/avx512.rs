@@ -52,6 +52,24 @@ impl Avx512 {
             columns
         }
     }
+
+    /// Vector `j`: of the lanes j, 4 + j, 8 + j and 12 + j, the floats of four vectors.
+    #[inline(always)]
+    fn quarters(self, a: __m512, b: __m512, c: __m512, d: __m512) -> [__m512d; 4] {
+        // SAFETY: the token proves that the machine has AVX-512F.
+        unsafe {
+            let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+            let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+            let (ab2, cd2) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+            let (ab2, cd2) = (_mm512_castps_pd(ab2), _mm512_castps_pd(cd2));
+            [
+                _mm512_unpacklo_pd(ab, cd),
+                _mm512_unpackhi_pd(ab, cd),
+                _mm512_unpacklo_pd(ab2, cd2),
+                _mm512_unpackhi_pd(ab2, cd2),
+            ]
+        }
+    }
 }
 
 impl Simd for Avx512 {
@@ -137,21 +155,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn weave(self, p: *mut f32, v: [__m512; 9]) {
-        // Vector `j`: of the lanes j, 4 + j, 8 + j and 12 + j, the floats of four vectors.
-        let quarters = |a, b, c, d| {
-            // SAFETY: the token proves that the machine has AVX-512F.
-            unsafe {
-                let [ab, ab2] = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|v| _mm512_castps_pd(v));
-                let [cd, cd2] = [_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)].map(|v| _mm512_castps_pd(v));
-                [
-                    _mm512_unpacklo_pd(ab, cd),
-                    _mm512_unpackhi_pd(ab, cd),
-                    _mm512_unpacklo_pd(ab2, cd2),
-                    _mm512_unpackhi_pd(ab2, cd2),
-                ]
-            }
-        };
-        let (first, second) = (quarters(v[0], v[1], v[2], v[3]), quarters(v[4], v[5], v[6], v[7]));
+        let (first, second) = (self.quarters(v[0], v[1], v[2], v[3]), self.quarters(v[4], v[5], v[6], v[7]));
         let mut last = [0.0; 16];
         // SAFETY: the caller vouches for the target, the token for the instructions.
         unsafe {

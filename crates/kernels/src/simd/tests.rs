@@ -172,3 +172,31 @@ fn every_name_finds_its_own() {
         assert_eq!(Isa::named(isa.name()).unwrap(), isa);
     }
 }
+
+#[test]
+fn woven_vectors_lie_lane_by_lane() {
+    struct Weave<'a>(&'a [f32], &'a mut [f32]);
+    impl Kernel for Weave<'_> {
+        type Output = usize;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> usize {
+            let mut v = [s.zero(); 9];
+            for (k, v) in v.iter_mut().enumerate() {
+                *v = s.read(self.0, k * S::LANES);
+            }
+            assert!(9 * S::LANES < self.1.len());
+            // SAFETY: just checked.
+            unsafe { s.weave(self.1.as_mut_ptr(), v) };
+            S::LANES
+        }
+    }
+    let values: Vec<f32> = (1..=9 * BLOCK).map(|value| value as f32).collect();
+    for isa in Isa::available() {
+        let mut woven = vec![0.0; 9 * BLOCK + 1];
+        let lanes = isa.run(Weave(&values, &mut woven));
+        for (at, &found) in woven.iter().enumerate() {
+            let wanted = if at < 9 * lanes { values[at % 9 * lanes + at / 9] } else { 0.0 };
+            assert_eq!(found, wanted, "{isa} {at}");
+        }
+    }
+}

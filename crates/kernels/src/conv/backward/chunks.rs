@@ -7,9 +7,10 @@ use crate::Layout;
 use crate::conv::ConvShape;
 use crate::simd::BLOCK;
 
-/// Pixels of a chunk: the maps of that many, 8 KiB a channel block, stay in the level 1 cache while
-/// other channels pass over them.
-static CHUNK_: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| std::env::var("CHUNK").ok().and_then(|s| s.parse().ok()).unwrap_or(256));
+/// Pixels of a chunk: the maps of that many, 16 KiB a channel block, stay in the level 1 cache while other
+/// channels pass over them. On a Zen 5 (1024 -> 512 channels on 14x14, 1x1, batch 16, share of the peak):
+/// 0.83 at 128 pixels, 0.89 at 256, 0.86 at 400.
+const CHUNK: usize = 256;
 
 /// How both maps are walked through.
 #[derive(Clone, Debug)]
@@ -43,8 +44,6 @@ pub(super) struct Chunk {
 
 impl Chunks {
     pub(super) fn new(shape: ConvShape, x: Layout, dy: Layout) -> Self {
-        #[allow(non_snake_case)]
-        let CHUNK = *CHUNK_;
         let [h, w] = [dy.height(), dy.width()];
         let flat = shape.stride[0] * x.row() == w * shape.stride[1] * x.block() && dy.border() == 0;
         let cut = match (flat, (h * w).div_ceil(CHUNK)) {
@@ -105,7 +104,13 @@ impl Chunks {
 
     /// The pixels of channel block `block` of the input that tap `tap` meets.
     #[inline(always)]
-    pub(super) fn input<'a>(&self, values: &'a [f32], chunk: &Chunk, block: usize, tap: usize) -> Operand<'a> {
+    pub(super) fn input<'a>(
+        &self,
+        values: &'a [f32],
+        chunk: &Chunk,
+        block: usize,
+        tap: usize,
+    ) -> Operand<'a> {
         let Self { shape, x, .. } = self;
         let line = match self.cut {
             Cut::Images { .. } => x.image(),

@@ -112,11 +112,10 @@ impl Kernel for Share<'_> {
     fn run<S: Simd>(self, s: S) {
         let DirectGradient { shape, chunks, .. } = self.plan;
         let taps = shape.taps();
-        let ahead_ = std::env::var_os("NOAHEAD").is_none();
         for index in self.chunks.clone() {
             let chunk = chunks.get(index);
             let (first, last) = (index == self.chunks.start, index + 1 == self.chunks.end);
-            let next = (!last && ahead_).then(|| chunks.get(index + 1));
+            let next = (!last).then(|| chunks.get(index + 1));
             let mut slot = 0;
             for panel in 0..self.task.panels() {
                 for tap in 0..taps {
@@ -184,7 +183,11 @@ impl<'a> Share<'a> {
         let (next, Task { outs, ins, .. }) = (next?, self.task);
         let DirectGradient { chunks, .. } = self.plan;
         // Pieces of a block's pixels, of as many lines of the cache as the slot's tile has pixels.
-        let pieces = if self.plan.shape.taps() == 1 { 1 } else { chunks.span(next).div_ceil(chunk.lines * chunk.pixels) };
+        let pieces = if self.plan.shape.taps() == 1 {
+            1
+        } else {
+            chunks.span(next).div_ceil(chunk.lines * chunk.pixels)
+        };
         if let Some(out) = slot.checked_sub(ins.len() * pieces) {
             return (out < outs.len()).then(|| chunks.gradient(self.dy, next, outs.start + out));
         }

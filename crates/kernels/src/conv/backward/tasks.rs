@@ -14,11 +14,7 @@ pub(in crate::conv) struct Task {
 impl Task {
     /// All pairs of `outs` output blocks and panels of `width` of `ins` input blocks, in tasks of at most
     /// `together` blocks and panels.
-    pub(in crate::conv) fn all(
-        [outs, ins]: [usize; 2],
-        width: usize,
-        together: [usize; 2],
-    ) -> Vec<Self> {
+    pub(in crate::conv) fn all([outs, ins]: [usize; 2], width: usize, together: [usize; 2]) -> Vec<Self> {
         let cut = |len: usize, by: usize| {
             let parts = len.div_ceil(by);
             (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
@@ -26,8 +22,11 @@ impl Task {
         let blocks = move |panels: Range<usize>| panels.start * width..(panels.end * width).min(ins);
         cut(outs, together[0])
             .flat_map(|outs| {
-                cut(ins.div_ceil(width), together[1])
-                    .map(move |panels| Self { outs: outs.clone(), ins: blocks(panels), width })
+                cut(ins.div_ceil(width), together[1]).map(move |panels| Self {
+                    outs: outs.clone(),
+                    ins: blocks(panels),
+                    width,
+                })
             })
             .collect()
     }
