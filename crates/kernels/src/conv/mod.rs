@@ -12,5 +12,5 @@ mod winograd;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
-pub use select::{Algorithm, Choice, Pass, select};
+pub use select::{Algorithm, Choice, Pass, select, select_from_memory};
 pub use shape::ConvShape;
