@@ -65,7 +65,7 @@ fn map_bytes(graph: &Graph, node: &Node) -> usize {
 }
 
 /// Bytes of a convolution's weights, packed.
-fn weight_bytes(op: &Op, algorithm: Option<Algorithm>) -> usize {
+pub(crate) fn weight_bytes(op: &Op, algorithm: Option<Algorithm>) -> usize {
     let Op::Conv { conv, .. } = op else { return 0 };
     let values = match algorithm {
         Some(Algorithm::Winograd4) => 36,

@@ -24,7 +24,7 @@ mod threads;
 
 pub use conv::{
     Algorithm, Choice, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, DataWeights,
-    Pass, Sums, select,
+    Pass, Sums, select, select_from_memory,
 };
 pub use cpu::Cpu;
 pub use error::KernelError;
