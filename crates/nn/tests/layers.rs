@@ -170,14 +170,16 @@ fn a_plain_block_is_its_branch() {
     let x = input([2, 4, 5, 5], &device);
     let mut plain = PlainBlockConfig::new(4, 4).init(&device).unwrap();
     // The same operations give the same bits; the kernels round otherwise.
-    plain.set_compute(Compute { path: Path::Stock, ..Compute::default() });
+    let stock = Compute { path: Path::Stock, ..Compute::default() };
+    plain.set_compute(stock);
     let branch = plain.residual.branch.forward(x.clone(), Mode::Eval);
     assert_eq!(
         values(plain.forward(x.clone(), Mode::Eval)),
         values(Activation::Relu.forward(branch.clone()))
     );
     // The same seed gives the basic block the same layers: the shortcut is the whole difference.
-    let basic = BasicBlockConfig::new(4).init(&device).unwrap();
+    let mut basic = BasicBlockConfig::new(4).init(&device).unwrap();
+    basic.set_compute(stock);
     assert_eq!(values(basic.forward(x.clone(), Mode::Eval)), values(Activation::Relu.forward(branch + x)));
 }
 
