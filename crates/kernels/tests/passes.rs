@@ -287,6 +287,11 @@ fn optimisers_follow_their_formulas() {
             }
             assert!(relative_error(&p, &q) <= BOUND && relative_error(&v, &u) <= BOUND);
             assert!(sgd.step(&cpu, &mut p, &[0.0], &mut v).is_err());
+            // A velocity that is not kept need not be there.
+            let (mut with, mut without, g) = (p.clone(), p.clone(), noise(15, len));
+            sgd.step(&cpu, &mut with, &g, &mut v).unwrap();
+            let none = sgd.step(&cpu, &mut without, &g, &mut []);
+            assert!(if momentum == 0.0 { with == without } else { none.is_err() });
         }
         let adam = AdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
         let (mut p, mut m, mut v) = (noise(1, len), vec![0.0; len], vec![0.0; len]);

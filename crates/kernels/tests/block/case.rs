@@ -89,7 +89,8 @@ impl Case {
         normalised.enumerate().map(of).collect()
     }
 
-    fn naive(&self, running: &[[Vec<f32>; 2]]) -> (Naive, Maps, Maps) {
+    /// The block, `x` and `dy` in float64.
+    pub(crate) fn naive(&self, running: &[[Vec<f32>; 2]]) -> (Naive, Maps, Maps) {
         let [n, c, h, w] = self.input;
         let (mut channels, mut size) = (c, [h, w]);
         let unit = |i: usize, conv: Conv2d| {

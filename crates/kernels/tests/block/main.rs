@@ -2,6 +2,7 @@
 //! instruction set that the machine has.
 
 mod case;
+mod differences;
 mod errors;
 mod images;
 mod naive;
