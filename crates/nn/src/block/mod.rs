@@ -121,7 +121,8 @@ impl Block {
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
-            Some(unit) => crate::fused::unit(&unit, x.blocked(self.border()), border).into(),
+            Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
+            Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }
     }

@@ -107,7 +107,9 @@ impl ConvBackwardWeights {
             Algorithm::Pointwise | Algorithm::Direct => {
                 (bordered, Way::Direct(DirectGradient::new(cpu, shape, bordered, dy, &mut bands)))
             }
-            Algorithm::Winograd2 => return Err(wrong("weight gradients have F(4x4) only".into())),
+            Algorithm::Winograd2 | Algorithm::Strided2 | Algorithm::Strided4 => {
+                return Err(wrong("weight gradients have F(4x4) only".into()));
+            }
         };
         Ok(Self { shape, x, dy, source, isa: cpu.isa(), choice, bands, way })
     }
