@@ -69,10 +69,13 @@ pub(crate) fn layout(graph: &Graph, map: MapId, batch: usize, border: usize) -> 
     layout(batch, channels, height, width)?.with_border(border)
 }
 
-/// A map that is asked for, and who takes it: `take(images, values, layout)`, for a few images at a time.
+/// Takes a map, a few images at a time: `take(images, values, layout)`.
+type Take<'a> = dyn FnMut(Range<usize>, &[f32], Layout) -> Result<(), KernelError> + 'a;
+
+/// A map that is asked for, and who takes it.
 pub(crate) struct Wanted<'a> {
     pub(crate) map: MapId,
-    pub(crate) take: &'a mut dyn FnMut(Range<usize>, &[f32], Layout) -> Result<(), KernelError>,
+    pub(crate) take: &'a mut Take<'a>,
 }
 
 impl Program {
