@@ -1,7 +1,7 @@
 //! Pooling, the linear layer, the loss, the optimisers and the scaling of channels, each against its
 //! definition in float64, on every instruction set that the machine has.
 
-use residual_kernels::eltwise::{Join, gated_sums, zero_pad};
+use residual_kernels::eltwise::{Beside, Join, gated_sums, zero_pad};
 use residual_kernels::linear::Linear;
 use residual_kernels::loss::{Targets, cross_entropy};
 use residual_kernels::optim::{AdamW, Sgd};
@@ -335,14 +335,14 @@ fn paths_are_joined_and_give_their_gradients() {
         for cpu in cpus() {
             let (laid_x, laid_r) = (laid(&x, from), laid(&r, to));
             let (mut y, mut behind) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
-            let residual = Some((&laid_r[..], to, Some(&factor[..])));
+            let residual = Some(Beside { maps: (&laid_r[..], to), factor: Some(&factor[..]) });
             let join = Join { scale: &s, shift: &b, residual, relu: true };
             join.run(&cpu, (&laid_x, from), (&mut y, to)).unwrap();
             assert!(relative_error(&plain(&y, to), &wanted) <= BOUND);
             let [mut by, mut ones] = [vec![f32::NAN; s.len()], vec![f32::NAN; s.len()]];
             let (maps, gate) = (((&laid_x[..], from), (&laid(&dy, to)[..], to)), (&y[..], to));
             let into = Some((&mut behind[..], from));
-            gated_sums(&cpu, maps.0, maps.1, (Some(gate), into), [&mut by, &mut ones]).unwrap();
+            gated_sums(&cpu, maps.0, maps.1, Some(gate), into, [&mut by, &mut ones]).unwrap();
             assert!(relative_error(&plain(&behind, from), &g) <= BOUND);
             assert!(relative_error(&by, &products) <= BOUND && relative_error(&ones, &sums) <= BOUND);
             let short = Join { scale: &s[1..], ..join };

@@ -152,7 +152,7 @@ impl Block {
             let z = (&given.tape.written[self.links.len() - 1][..], self.last().output);
             let y = g.as_ref().map(|_| (given.y, self.y));
             let behind = g.as_deref_mut().map(|g| (g, to));
-            gated_sums(run.cpu, z, dy, (y, behind), [&mut e, &mut total])?;
+            gated_sums(run.cpu, z, dy, y, behind, [&mut e, &mut total])?;
         }
         let norm = self.norm_after(self.links.len() - 1).map(|index| &given.tape.norms[index]);
         let (gate, by) = (&given.tape.gate, gradients.squeeze.as_mut());

@@ -6,7 +6,7 @@ use super::run::{Held, Map, MapMut, Run};
 use super::shape::Order;
 use super::shortcut::Side;
 use super::tape::{Norm, Tape};
-use crate::eltwise::Join;
+use crate::eltwise::{Beside, Join};
 use crate::layout::check_length;
 use crate::norm::{BatchStatistics, statistics};
 use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
@@ -172,7 +172,10 @@ impl Block {
             let beside = side.and_then(|side| side.norm).map_or(0.0, |norm| norm.shift[channel]);
             (*scale, *shift) = (factor * a, factor * b + beside);
         }
-        let residual = side.map(|side| (&side.maps[..], side.layout, side.norm.map(|norm| &norm.scale[..])));
+        let residual = side.map(|side| Beside {
+            maps: (&side.maps[..], side.layout),
+            factor: side.norm.map(|norm| &norm.scale[..]),
+        });
         let relu = self.order == Order::PostActivation;
         Join { scale: &scale, shift: &shift, residual, relu }.run(run.cpu, z, y)?;
         [scale, shift].into_iter().for_each(|vector| run.scratch.give(vector));

@@ -15,10 +15,19 @@ pub struct Join<'a> {
     pub scale: &'a [f32],
     /// Of every channel of every image, `[batch, channels]`.
     pub shift: &'a [f32],
-    /// The shortcut's maps, how they lie, and the factor of each channel, 1 where there are none.
-    pub residual: Option<(&'a [f32], Layout, Option<&'a [f32]>)>,
+    /// The shortcut's side.
+    pub residual: Option<Beside<'a>>,
     /// Whether negative results become 0.
     pub relu: bool,
+}
+
+/// What is added to the branch in a [`Join`].
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The maps, and how they lie.
+    pub maps: (&'a [f32], Layout),
+    /// The factor of each channel, 1 where there are none.
+    pub factor: Option<&'a [f32]>,
 }
 
 impl Join<'_> {
@@ -35,7 +44,7 @@ impl Join<'_> {
     ) -> Result<(), KernelError> {
         check(&from, x.len(), &to, y.len(), self.scale.len())?;
         check_length("the summands", to.batch() * to.channels(), self.shift.len())?;
-        if let Some((r, layout, factor)) = self.residual {
+        if let Some(Beside { maps: (r, layout), factor }) = self.residual {
             check(&layout, r.len(), &to, y.len(), self.scale.len())?;
             factor.map_or(Ok(()), |f| check_length("the residual's factors", to.channels(), f.len()))?;
         }
@@ -52,7 +61,7 @@ impl Join<'_> {
     /// The residual's factors of channel block `block`.
     fn factors(&self, block: usize) -> [f32; BLOCK] {
         let mut lanes = [1.0; BLOCK];
-        if let Some((_, _, Some(factor))) = self.residual {
+        if let Some(Beside { factor: Some(factor), .. }) = self.residual {
             let factor = &factor[block * BLOCK..];
             lanes.iter_mut().zip(factor).for_each(|(lane, &factor)| *lane = factor);
         }
@@ -99,7 +108,9 @@ impl Kernel for Plane<'_> {
         let (factors, len) = (of.factors(block), to.width() * BLOCK);
         for row in 0..to.height() {
             let x = &self.x[self.from.index(n, block, row, 0)..][..len];
-            let r = of.residual.map(|(r, layout, _)| &r[layout.index(n, block, row, 0)..][..len]);
+            let r = of
+                .residual
+                .map(|Beside { maps: (r, layout), .. }| &r[layout.index(n, block, row, 0)..][..len]);
             let at = to.index(n, block, row, 0);
             // SAFETY: every plane is one task's.
             let y = unsafe { self.y.part(at..at + len) };
@@ -131,7 +142,8 @@ pub fn gated_sums(
     cpu: &Cpu,
     (x, maps): (&[f32], Layout),
     (dy, from): (&[f32], Layout),
-    (y, g): (Option<(&[f32], Layout)>, Option<(&mut [f32], Layout)>),
+    y: Option<(&[f32], Layout)>,
+    g: Option<(&mut [f32], Layout)>,
     sums: [&mut [f32]; 2],
 ) -> Result<(), KernelError> {
     check(&maps, x.len(), &from, dy.len(), sums[0].len())?;
