@@ -61,7 +61,8 @@ impl Stem {
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
         let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
-        if mode.is_training() && self.compute.path == Path::Fused && padded && x.are_ours() {
+        let bypassed = self.norms.iter().any(|norm| norm.bypassed);
+        if mode.is_training() && self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() {
             return self.forward_fused(x, border);
         }
         self.forward_stock(x.into_tensor(), mode).into()

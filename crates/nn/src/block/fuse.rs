@@ -25,7 +25,8 @@ impl Block {
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let branch = &self.residual.branch;
         let drops = self.residual.drops();
-        if !mode.is_training() || self.compute.path == Path::Stock || drops || !x.are_ours() {
+        let bypassed = branch.norms.iter().any(|norm| norm.bypassed);
+        if !mode.is_training() || self.compute.path == Path::Stock || drops || bypassed || !x.are_ours() {
             return None;
         }
         let shape = self.kernel_shape()?;

@@ -128,10 +128,35 @@ impl Block {
 
     /// Layer by layer.
     fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let (branch, shortcut) = self.paths(x, mode);
+        self.residual.join(branch, shortcut, mode)
+    }
+
+    /// `F(x)` and `S(x)`, layer by layer.
+    fn paths(&self, x: Tensor<4>, mode: Mode) -> (Tensor<4>, Option<Tensor<4>>) {
         let branch = &self.residual.branch;
         let h = branch.enter(x.clone(), mode);
-        let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
-        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, shortcut_input, mode);
-        self.residual.join(branch.forward_from(h, mode), shortcut, mode)
+        let from = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
+        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, from, mode);
+        (branch.forward_from(h, mode), shortcut)
+    }
+
+    /// `F(x)` as it enters the sum, alone.
+    pub(crate) fn branch_of(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let branch = crate::Branch::forward(&self.residual.branch, x, mode);
+        match self.spec.shortcut {
+            ShortcutSpec::None => branch,
+            _ => self.residual.scaled(branch, mode),
+        }
+    }
+
+    /// `S(x)`, alone; `None` in a plain block.
+    pub(crate) fn shortcut_of(&self, x: Tensor<4>, mode: Mode) -> Option<Tensor<4>> {
+        let from = match self.spec.shortcut {
+            ShortcutSpec::None => return None,
+            ShortcutSpec::Identity => x,
+            _ => self.residual.branch.enter(x, mode),
+        };
+        crate::ShortcutPath::forward(&self.residual.shortcut, from, mode)
     }
 }
