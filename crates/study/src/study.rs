@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use residual_report::{Page, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::{Depth, Error, Folder, GradientFlow, Watch};
+use crate::{Bottleneck, Depth, Error, Folder, GradientFlow, Landscape, Lesion, Watch};
 
 /// A study as data: `study.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,12 @@ pub enum Study {
     Depth(Depth),
     /// The gradient at every block.
     Gradflow(GradientFlow),
+    /// Blocks left out and exchanged.
+    Lesion(Lesion),
+    /// The loss around trained networks.
+    Landscape(Landscape),
+    /// Basic against bottleneck blocks.
+    Bottleneck(Bottleneck),
 }
 
 /// How a study ended.
@@ -52,6 +58,9 @@ impl Study {
         match self {
             Self::Depth(_) => "depth",
             Self::Gradflow(_) => "gradflow",
+            Self::Lesion(_) => "lesion",
+            Self::Landscape(_) => "landscape",
+            Self::Bottleneck(_) => "bottleneck",
         }
     }
 
@@ -66,6 +75,9 @@ impl Study {
         let outcome = match self {
             Self::Depth(depth) => depth.run(&mut folder, watch, stop)?,
             Self::Gradflow(flow) => flow.run(&mut folder, watch, stop)?,
+            Self::Lesion(lesion) => lesion.run(&mut folder, watch, stop)?,
+            Self::Landscape(landscape) => landscape.run(&mut folder, watch, stop)?,
+            Self::Bottleneck(bottleneck) => bottleneck.run(&mut folder, watch, stop)?,
         };
         folder.write(&self.page(&folder)?)?;
         Ok(outcome)
@@ -80,6 +92,9 @@ impl Study {
         Ok(match self {
             Self::Depth(depth) => depth.summary(&folder.results()?),
             Self::Gradflow(flow) => flow.summary(&folder.results()?),
+            Self::Lesion(lesion) => lesion.summary(&folder.results()?),
+            Self::Landscape(landscape) => landscape.summary(&folder.results()?),
+            Self::Bottleneck(bottleneck) => bottleneck.summary(&folder.results()?),
         })
     }
 
@@ -95,6 +110,9 @@ impl Study {
         match self {
             Self::Depth(depth) => depth.validate(),
             Self::Gradflow(flow) => flow.validate(),
+            Self::Lesion(lesion) => lesion.validate(),
+            Self::Landscape(landscape) => landscape.validate(),
+            Self::Bottleneck(bottleneck) => bottleneck.validate(),
         }
     }
 
@@ -103,6 +121,9 @@ impl Study {
         let page = match self {
             Self::Depth(depth) => depth.page(&folder.results()?),
             Self::Gradflow(flow) => flow.page(&folder.results()?),
+            Self::Lesion(lesion) => lesion.page(&folder.results()?),
+            Self::Landscape(landscape) => landscape.page(&folder.results()?),
+            Self::Bottleneck(bottleneck) => bottleneck.page(&folder.results()?),
         };
         let repeat = format!("residual study {} --repeat FOLDER --out NEW", self.name());
         Ok(page.heading("To repeat it").verbatim(&repeat).verbatim(&toml::to_string(self)?))

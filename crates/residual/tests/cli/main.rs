@@ -6,6 +6,7 @@ mod help;
 mod interrupt;
 mod networks;
 mod predict;
+mod study;
 mod toy;
 mod training;
 mod verify;

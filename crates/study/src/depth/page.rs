@@ -203,7 +203,7 @@ pub(super) fn words(study: &Depth, cells: &[Cell]) -> Vec<String> {
     for &kind in study.kinds.iter().filter(|&&kind| kind != Kind::Plain) {
         if study.kinds.contains(&Kind::Plain) {
             let pair = [Kind::Plain, kind].map(|kind| of(cells, kind, deep, train_error));
-            words.push(sentence(&format!("depth {deep}: training error of {kind}"), "of plain", pair));
+            words.push(sentence(&format!("depth {deep}: training error of {kind}"), "plain", pair));
         }
     }
     let diverged = cells

@@ -1,7 +1,10 @@
 //! `residual study`: why residual networks work, shown on one's own network.
 
+mod bottleneck;
 mod depth;
 mod gradflow;
+mod landscape;
+mod lesion;
 mod shared;
 mod watch;
 
@@ -41,12 +44,18 @@ pub(crate) struct Arguments {
 enum What {
     Depth(Box<depth::Arguments>),
     Gradflow(Box<gradflow::Arguments>),
+    Lesion(lesion::Arguments),
+    Landscape(landscape::Arguments),
+    Bottleneck(bottleneck::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
         What::Depth(arguments) => carry_out("depth", &arguments.run, || arguments.study()),
         What::Gradflow(arguments) => carry_out("gradflow", &arguments.run, || arguments.study()),
+        What::Lesion(arguments) => carry_out("lesion", &arguments.run, || arguments.study()),
+        What::Landscape(arguments) => carry_out("landscape", &arguments.run, || arguments.study()),
+        What::Bottleneck(arguments) => carry_out("bottleneck", &arguments.run, || arguments.study()),
     }
 }
 

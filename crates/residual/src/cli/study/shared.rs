@@ -1,6 +1,6 @@
 //! Flags that every study has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use residual::train::{Recipe, Schedule};
@@ -49,6 +49,14 @@ pub(super) struct Training {
     memory: Memory,
 }
 
+/// So that a study can be repeated from any folder.
+pub(super) fn place(data: &Path) -> Outcome<PathBuf> {
+    match data.to_str() {
+        Some("sample") => Ok(data.to_owned()),
+        _ => Ok(std::path::absolute(data)?),
+    }
+}
+
 /// Images in a step and learning rate of He et al. 2015, section 4.2.
 const BATCH: usize = 128;
 const RATE: f64 = 0.1;
@@ -61,10 +69,7 @@ impl Training {
             None => Recipe { batch_size: BATCH, lr: RATE, ..Recipe::default() },
         };
         (recipe.model, recipe.network) = (None, None);
-        recipe.data.path = match self.data.to_str() {
-            Some("sample") => self.data.clone(),
-            _ => std::path::absolute(&self.data)?,
-        };
+        recipe.data.path = place(&self.data)?;
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
         recipe.lr = self.lr.unwrap_or(recipe.lr);
         recipe.low_memory = self.memory == Memory::Low;
