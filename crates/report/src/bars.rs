@@ -54,7 +54,8 @@ impl BarChart {
         if let Some((name, value)) = &self.reference {
             let [x, y] = frame.at(0.0, *value);
             drawing.path(&[[x, y], [x + PLOT[0], y]], "line s6", "6 4");
-            drawing.text([x + PLOT[0], y - 6.0], "end", "", name);
+            drawing.path(&[[x + PLOT[0] - 28.0, 50.0], [x + PLOT[0], 50.0]], "line s6", "6 4");
+            drawing.text([x + PLOT[0] - 36.0, 54.0], "end", "", &format!("{name}: {}", number(*value)));
         }
         Figure::new(&self.title, &self.description(), [720.0, frame.bottom() + 58.0], drawing)
     }

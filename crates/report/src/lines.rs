@@ -81,7 +81,7 @@ impl LineChart {
         }
         let legend = frame.bottom() + 62.0;
         self.legend(&mut drawing, legend);
-        let rows = self.series.len().div_ceil(2) as f64;
+        let rows = self.series.len().div_ceil(self.legend_columns()) as f64;
         Figure::new(&self.title, &self.description(), [WIDTH, legend + rows * LEGEND_LINE], drawing)
     }
 
@@ -115,9 +115,17 @@ impl LineChart {
         }
     }
 
+    /// Long names stand alone.
+    fn legend_columns(&self) -> usize {
+        let longest = self.series.iter().map(|series| series.name.chars().count()).max();
+        if longest.unwrap_or(0) > 36 { 1 } else { 2 }
+    }
+
     fn legend(&self, drawing: &mut Drawing, top: f64) {
+        let columns = self.legend_columns();
         for (index, series) in self.series.iter().enumerate() {
-            let (x, y) = (ORIGIN[0] + (index % 2) as f64 * 320.0, top + (index / 2) as f64 * LEGEND_LINE);
+            let x = ORIGIN[0] + (index % columns) as f64 * 320.0;
+            let y = top + (index / columns) as f64 * LEGEND_LINE;
             let (hue, dashes) = self.style(index, series);
             drawing.path(&[[x, y - 4.0], [x + 28.0, y - 4.0]], &format!("line s{hue}"), dashes);
             drawing.text([x + 36.0, y], "start", "", &series.name);

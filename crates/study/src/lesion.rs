@@ -239,13 +239,13 @@ fn words(rows: &[Lesioned]) -> Vec<String> {
         };
         let mean = chosen.iter().map(rise).sum::<f64>() / chosen.len() as f64;
         Some(format!(
-            "{what} ({}): the error rises by {:.2} points on average, most for {} ({:+.2}), least for {} ({:+.2}).",
+            "{what} ({}): the error rises by {:.2} points on average; the most is {:+.2} ({}), the least {:+.2} ({}).",
             chosen.len(),
             100.0 * mean,
-            text(&most.change),
             100.0 * rise(most),
-            text(&least.change),
-            100.0 * rise(least)
+            text(&most.change),
+            100.0 * rise(least),
+            text(&least.change)
         ))
     };
     let drops = rows.iter().filter(|row| matches!(row.change, Change::Drop(_))).collect();

@@ -5,6 +5,7 @@ mod bench;
 mod help;
 mod interrupt;
 mod networks;
+mod pages;
 mod predict;
 mod study;
 mod toy;

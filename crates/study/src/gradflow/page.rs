@@ -14,7 +14,7 @@ fn title(flow: &Flow) -> String {
     name(&flow.network, flow.norm, &flow.state)
 }
 
-/// `|dL/dy|` at the last block over `|dL/dx|` at the first, as first over last: what arrives.
+/// `|dL/dx|` of the first block over `|dL/dy|` of the last.
 fn arrives(flow: &Flow) -> Option<f64> {
     Some(flow.blocks.first()?.input? / flow.blocks.last()?.output?)
 }
@@ -22,7 +22,7 @@ fn arrives(flow: &Flow) -> Option<f64> {
 pub(super) fn line(flow: &Flow) -> String {
     match arrives(flow) {
         Some(ratio) => {
-            format!("{}: {ratio:.2e} of the last block's gradient arrives at the first", title(flow))
+            format!("{}: |dL/dx| of the first block is {ratio:.3e} times |dL/dy| of the last", title(flow))
         }
         None if flow.diverged => format!("{}: diverged", title(flow)),
         None => format!("{}: no finite gradient", title(flow)),
