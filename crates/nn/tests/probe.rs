@@ -136,7 +136,7 @@ fn preact(x: &[f64], [n, c, side]: [usize; 3], tensors: &[NamedTensor]) -> Vec<f
 #[test]
 fn a_block_three_ways() {
     let (n, c, side) = (2, 3, 4);
-    let block = PreActBlockConfig::new(c).init(Init::new(3, &device())).unwrap();
+    let block = PreActBlockConfig::basic(c, c).init(Init::new(3, &device())).unwrap();
     let (x, g) = (tensor(3, [n, c, side, side]), tensor(4, [n, c, side, side]));
     let split = probe::split_block(&block, x.clone(), g.clone(), MODE);
     let general = probe::split(&block.residual, x.clone(), g.clone(), MODE);
@@ -158,7 +158,7 @@ fn a_block_three_ways() {
 
 /// A block whose branch is scaled to zero: `y = x`.
 fn silent(channels: usize) -> residual_nn::Block {
-    let config = PreActBlockConfig::new(channels);
+    let config = PreActBlockConfig::basic(channels, channels);
     let mut tensors = config.init(Init::new(7, &device())).unwrap().state();
     for tensor in tensors.iter_mut().filter(|tensor| tensor.path == "conv2.weight") {
         tensor.values.fill(0.0);
@@ -179,7 +179,7 @@ fn a_thousand_blocks_pass_the_gradient_on_to_the_bit() {
     let probed = (0..1000).fold(g.clone(), |dy, _| probe::split_block(&block, x.clone(), dy, MODE).input);
     assert_eq!(bits(&probed), bits(&g), "the probe");
     // The branch is not idle: with its own weights the gradient changes.
-    let awake = PreActBlockConfig::new(4).init(Init::new(7, &device())).unwrap();
+    let awake = PreActBlockConfig::basic(4, 4).init(Init::new(7, &device())).unwrap();
     assert_ne!(bits(&probe::split_block(&awake, x, g.clone(), MODE).input), bits(&g));
 }
 
