@@ -11,6 +11,7 @@ use residual_train::DataRecipe;
 use serde::{Deserialize, Serialize};
 
 use crate::held::{Held, Subject};
+use crate::subject::file_name;
 use crate::{Error, Folder, Outcome, Summary, Watch};
 
 /// The training loss at `w + a d1 + b d2` for a grid of `a` and `b` between `-reach` and `reach`.
@@ -156,7 +157,7 @@ impl Landscape {
              filter-normalised directions with seed {}. Biases and batch norms do not move, and batch norms keep \
              their running statistics. One colour scale for all pictures; contours are even in the logarithm.",
             self.images,
-            self.data.path.display(),
+            file_name(&self.data.path),
             self.seed
         );
         let page = Page::new("Loss landscape").text(&intro);

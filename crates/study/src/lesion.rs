@@ -11,6 +11,7 @@ use residual_train::DataRecipe;
 use serde::{Deserialize, Serialize};
 
 use crate::held::{Held, Subject};
+use crate::subject::file_name;
 use crate::{Error, Folder, Judgement, Outcome, Summary, Watch};
 
 /// Leaves every block out in turn, by setting its branch to zero, and exchanges pairs of blocks of one shape; the
@@ -111,9 +112,9 @@ impl Lesion {
         let intro = format!(
             "{} on {} images of {}. A dropped block's branch is set to zero and its shortcut stays; exchanged blocks \
              take each other's place. Nothing is trained again, and running statistics stay as they are.",
-            self.weights.display(),
+            file_name(&self.weights),
             self.images,
-            self.data.path.display()
+            file_name(&self.data.path)
         );
         let mut page = Page::new("Lesions").text(&intro).list(&words(rows));
         let intact =

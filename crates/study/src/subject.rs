@@ -1,5 +1,7 @@
 //! Data and networks as studies take them.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use residual_arch::NetSpec;
 use residual_data::{Dataset, EvaluateOptions, ImageSet, Split};
@@ -51,6 +53,11 @@ pub(crate) fn fresh(spec: &NetSpec, seed: u64) -> Result<ResNet, Error> {
 /// One decoding thread a core, or as many as the recipe says.
 pub(crate) fn workers(recipe: &Recipe) -> usize {
     recipe.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The name that a report calls a file by; where it lies is in `study.toml`.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// How networks are judged.

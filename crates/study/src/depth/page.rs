@@ -3,7 +3,7 @@
 use residual_report::{Axis, LineChart, Page, Series, Table};
 
 use super::{Cell, Depth, Point};
-use crate::Kind;
+use crate::{Kind, subject::file_name};
 
 /// A difference counts where it is over this many standard deviations of itself.
 const DEVIATIONS: f64 = 2.0;
@@ -68,7 +68,7 @@ pub(super) fn page(study: &Depth, cells: &[Cell]) -> Page {
          all test images.",
         cells.len(),
         study.recipe.batch_size,
-        study.recipe.data.path.display(),
+        file_name(&study.recipe.data.path),
     );
     Page::new("Error against depth")
         .text(&intro)

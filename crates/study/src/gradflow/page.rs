@@ -3,7 +3,7 @@
 use residual_report::{Axis, Figure, LineChart, Page, Series, Table};
 
 use super::{BlockRow, Flow, GradientFlow};
-use crate::Summary;
+use crate::{Summary, subject::file_name};
 
 /// `cifar_plain110, no norm, initial`.
 pub(super) fn name(network: &str, norm: bool, state: &str) -> String {
@@ -36,7 +36,7 @@ pub(super) fn page(study: &GradientFlow, flows: &[Flow]) -> Page {
          identity shortcut) and the branch's share F'(x) transposed times g; their sum is dL/dx. All norms are \
          Euclidean over the batch.",
         study.recipe.batch_size,
-        study.recipe.data.path.display(),
+        file_name(&study.recipe.data.path),
         study.recipe.seed
     );
     let mut page = Page::new("Gradient flow")
