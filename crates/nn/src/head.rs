@@ -49,7 +49,11 @@ impl Head {
     /// The same on maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
-        self.linear.forward(dropout(self.pool(x, mode), self.dropout, mode), mode)
+        let features = dropout(self.pool(x, mode), self.dropout, mode);
+        if mode.is_training() && self.compute.path == Path::Fused && fused::is_ours(&features) {
+            return fused::linear(&self.linear, features);
+        }
+        self.linear.forward(features, mode)
     }
 
     /// The features before the linear layer, `[batch, channels]`.

@@ -101,9 +101,12 @@ impl<F: Module, S: Module> Residual<F, S> {
         self.activation
     }
 
-    /// Whether branches are dropped in training.
-    pub(crate) fn drops(&self) -> bool {
-        self.depth.drop > 0.0
+    /// What the branch of each of so many samples is multiplied by; `None` where none is dropped.
+    pub(crate) fn factors(&self, mode: Mode, samples: usize) -> Option<Vec<f32>> {
+        match mode {
+            Mode::Train(randomness) if self.depth.drop > 0.0 => Some(self.depth.factors(randomness, samples)),
+            _ => None,
+        }
     }
 
     /// `act(F(x) + S(x))`.

@@ -121,24 +121,19 @@ impl Block {
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
-            Some(unit) => crate::fused::unit(&unit, x.blocked(self.border()), border).into(),
+            Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
+            Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }
     }
 
     /// Layer by layer.
     fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let (branch, shortcut) = self.paths(x, mode);
-        self.residual.join(branch, shortcut, mode)
-    }
-
-    /// `F(x)` and `S(x)`, layer by layer.
-    fn paths(&self, x: Tensor<4>, mode: Mode) -> (Tensor<4>, Option<Tensor<4>>) {
         let branch = &self.residual.branch;
         let h = branch.enter(x.clone(), mode);
-        let from = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
-        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, from, mode);
-        (branch.forward_from(h, mode), shortcut)
+        let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
+        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, shortcut_input, mode);
+        self.residual.join(branch.forward_from(h, mode), shortcut, mode)
     }
 
     /// `F(x)` as it enters the sum, alone.

@@ -24,7 +24,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(trainer: &Trainer) -> Self {
         Self {
-            bar: Bar::with_message(trainer.total_steps() as usize),
+            bar: Bar::new(trainer.total_steps() as usize),
             epochs: trainer.recipe().epochs,
             done: trainer.steps_done(),
             last: Instant::now(),
@@ -45,7 +45,7 @@ impl Observer for Watch {
     fn step(&mut self, report: &StepReport) {
         self.done = report.step;
         if self.bar.is_drawn() {
-            self.bar.say(report.step as usize, line(report));
+            self.bar.say(report.step as usize, &line(report));
         } else if self.last.elapsed() >= PAUSE {
             self.last = Instant::now();
             self.bar.line(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
@@ -53,7 +53,7 @@ impl Observer for Watch {
     }
 
     fn evaluating(&mut self, done: usize, total: usize) {
-        self.bar.say(self.done as usize, format!("evaluating {done} of {total}"));
+        self.bar.say(self.done as usize, &format!("evaluating {done} of {total}"));
     }
 
     fn pass(&mut self, metrics: &Metrics) {
