@@ -58,7 +58,8 @@ impl Head {
 
     /// The features before the linear layer, `[batch, channels]`.
     pub(crate) fn pool(&self, x: Maps, mode: Mode) -> Tensor<2> {
-        if mode.is_training() && self.compute.path == Path::Fused && x.are_ours() {
+        let bypassed = self.norm.as_ref().is_some_and(|norm| norm.bypassed);
+        if mode.is_training() && self.compute.path == Path::Fused && !bypassed && x.are_ours() {
             let x = x.blocked(0);
             return fused::global_average(match &self.norm {
                 Some(norm) => fused::norm_relu(norm, x),

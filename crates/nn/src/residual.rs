@@ -141,10 +141,15 @@ impl<F: Module, S: Module> Residual<F, S> {
         mode: Mode,
     ) -> Tensor<D> {
         let sum = match shortcut {
-            Some(shortcut) => self.depth.forward(branch, mode) + shortcut,
+            Some(shortcut) => self.scaled(branch, mode) + shortcut,
             None => branch,
         };
         self.activation.forward(sum)
+    }
+
+    /// The branch as it enters the sum: with stochastic depth in training, `b / keep F(x)`.
+    pub(crate) fn scaled<const D: usize>(&self, branch: Tensor<D>, mode: Mode) -> Tensor<D> {
+        self.depth.forward(branch, mode)
     }
 }
 

@@ -63,7 +63,8 @@ impl Stem {
         let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
         // A frozen stem that has to hand a gradient on runs layer by layer.
         let runs = mode.is_training() || (self.norms.len() == self.convs.len() && !x.are_tracked());
-        if self.compute.path == Path::Fused && padded && x.are_ours() && runs {
+        let bypassed = self.norms.iter().any(|norm| norm.bypassed);
+        if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
             return self.forward_fused(x, mode, border);
         }
         self.forward_stock(x.into_tensor(), mode).into()

@@ -25,10 +25,11 @@ impl Block {
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         // A frozen block that has to hand a gradient on runs layer by layer.
         let runs = x.are_ours() && (mode.is_training() || !x.are_tracked());
-        if self.compute.path == Path::Stock || !runs {
+        let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
+        let bypassed = branch.norms.iter().any(|norm| norm.bypassed);
+        if self.compute.path == Path::Stock || bypassed || !runs {
             return None;
         }
-        let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
         Some(Unit {
             shape: self.kernel_shape()?,
             convs: &branch.convs,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-#[cfg(feature = "train")]
-use super::train;
 use super::{bench, convert, eval, models, predict, summary, verify};
+#[cfg(feature = "train")]
+use super::{study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ enum Command {
     Models(models::Arguments),
     Convert(convert::Arguments),
     Bench(bench::Arguments),
+    #[cfg(feature = "train")]
+    Study(study::Arguments),
 }
 
 impl Command {
@@ -50,6 +52,8 @@ impl Command {
             Self::Models(arguments) => models::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Study(arguments) => study::run(&arguments),
         }
     }
 }

@@ -118,3 +118,31 @@ mod tests {
         assert_eq!(bar.pace(2, Duration::from_secs(1)), "2 of 8 images, 2 a second, 3 s left");
     }
 }
+
+/// `45s`, `12m 05s`, `3h 20m`.
+#[cfg(feature = "train")]
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".to_owned();
+    }
+    let seconds = seconds.max(0.0).round() as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(duration(44.6), "45s");
+        assert_eq!(duration(725.0), "12m 05s");
+        assert_eq!(duration(12_000.0), "3h 20m");
+        assert_eq!(duration(f64::NAN), "?");
+        assert_eq!(duration(-1.0), "0s");
+    }
+}
