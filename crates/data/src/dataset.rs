@@ -1,5 +1,6 @@
 //! Opening data, and reading single images.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -277,17 +278,25 @@ impl ImageSet {
         }
     }
 
+    /// Reads image `index` as it is stored: a JPEG or PNG file, or the planes of a CIFAR-10 record.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
+    pub fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
+        let Some(entry) = self.entries.get(index) else {
+            let (path, len) = (self.shared.origin.clone(), self.len());
+            return Err(Error::NoSuchImage { path, index, len });
+        };
+        self.shared.store.read(&entry.location, &self.file(index))
+    }
+
     /// Reads and decodes image `index`.
     ///
     /// # Errors
     /// Those of [`decode`], [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
     pub fn read(&self, index: usize) -> Result<Image, Error> {
-        let Some(entry) = self.entries.get(index) else {
-            let (path, len) = (self.shared.origin.clone(), self.len());
-            return Err(Error::NoSuchImage { path, index, len });
-        };
+        let bytes = self.bytes(index)?;
         let file = self.file(index);
-        let bytes = self.shared.store.read(&entry.location, &file)?;
         if !self.shared.planes {
             return decode(&bytes, &file);
         }

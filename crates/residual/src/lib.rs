@@ -12,10 +12,11 @@
 //! | [`engine`] | trained networks compiled into plans that run without a framework |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
+//! | `doctor` | the common errors of networks, weights, data and training, and their mends |
 //! | `study` | experiments on why residual networks work |
 //! | `report` | figures and pages |
 //!
-//! The last four come with the feature `train`, which is on by default. Without it there is no tensor
+//! The last five come with the feature `train`, which is on by default. Without it there is no tensor
 //! framework in the tree, and the engine computes everything.
 //!
 //! The binary of the same name is the command line over them: `residual --help`.
@@ -38,6 +39,8 @@
 pub use burn;
 pub use residual_arch as arch;
 pub use residual_data as data;
+#[cfg(feature = "train")]
+pub use residual_doctor as doctor;
 pub use residual_engine as engine;
 pub use residual_kernels as kernels;
 #[cfg(feature = "train")]

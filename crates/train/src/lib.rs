@@ -36,4 +36,4 @@ pub use run::RunFolder;
 pub use schedule::{LearningRate, Schedule, Warmup};
 pub use sgd::{Sgd, SgdConfig};
 pub use trainer::Trainer;
-pub use transfer::{from_state_dict, to_state_dict};
+pub use transfer::{from_state_dict, scheme, to_state_dict};

@@ -38,7 +38,7 @@ pub fn from_state_dict(spec: &NetSpec, state: StateDict, device: &Device) -> Res
 }
 
 /// The scheme that names most of the tensors; the network's own where several do.
-pub(crate) fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
+pub fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
     let named =
         |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
     let schemes = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Outcome;
 use super::{bench, convert, eval, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{study, train};
+use super::{doctor, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Convert(convert::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
+    Doctor(doctor::Arguments),
+    #[cfg(feature = "train")]
     Study(study::Arguments),
 }
 
@@ -52,6 +54,8 @@ impl Command {
             Self::Models(arguments) => models::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Doctor(arguments) => doctor::run(&arguments),
             #[cfg(feature = "train")]
             Self::Study(arguments) => study::run(&arguments),
         }

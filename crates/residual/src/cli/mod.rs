@@ -6,6 +6,8 @@ mod bench;
 mod compute;
 mod convert;
 mod describe;
+#[cfg(feature = "train")]
+mod doctor;
 mod engine;
 mod eval;
 mod failure;

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 9] =
-    ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench", "study"];
+const COMMANDS: [&str; 10] =
+    ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench", "doctor", "study"];
 
 #[test]
 fn every_command_has_help_with_an_example() {
@@ -33,6 +33,7 @@ fn everything_fits_80_columns() {
         "eval --weights run/best.safetensors --data data".into(),
         "predict --weights run/best.safetensors data/test".into(),
         format!("verify {}/../testkit/golden", env!("CARGO_MANIFEST_DIR")),
+        "doctor --weights run/best.safetensors --data data".into(),
         "train --model toy.toml --data data --epochs 2 --batch-size 5 --out narrow".into(),
     ];
     calls.push("bench infer --help".into());

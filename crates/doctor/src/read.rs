@@ -1,0 +1,106 @@
+//! Specifications as people write them, and beside those of checkpoints.
+
+use residual_arch::{ArchError, NetSpec, Preprocess, tensors};
+use toml::{Table, Value};
+
+use crate::{Finding, Kind};
+
+/// Reads a specification from TOML. A `bias` on a convolution or a block, which the format does not have
+/// since a batch norm follows, becomes a finding and is left out.
+///
+/// # Errors
+/// Those of [`NetSpec::from_toml`].
+pub fn read_toml(text: &str) -> Result<(NetSpec, Vec<Finding>), ArchError> {
+    let Ok(mut table) = text.parse::<Table>() else { return Ok((NetSpec::from_toml(text)?, vec![])) };
+    let findings = take_biases(&mut table);
+    let spec = match findings.is_empty() {
+        true => NetSpec::from_toml(text),
+        false => NetSpec::from_toml(&table.to_string()),
+    };
+    Ok((spec?, findings))
+}
+
+fn take_biases(table: &mut Table) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut take = |place: String, part: &mut Value| {
+        let bias = part.as_table_mut().and_then(|part| part.remove("bias"));
+        if bias.is_some_and(|bias| bias.as_bool() != Some(false)) {
+            let finding =
+                Kind::ConvBias.at(place).found("`bias = true`").expected("no bias: the norm has one");
+            findings.push(finding.mend("leave `bias` out"));
+        }
+    };
+    let stem = table.get_mut("stem").and_then(|stem| stem.get_mut("convs")).and_then(Value::as_array_mut);
+    for (index, conv) in stem.into_iter().flatten().enumerate() {
+        take(format!("stem.conv{index}"), conv);
+    }
+    let stages = table.get_mut("stages").and_then(Value::as_array_mut);
+    for (index, stage) in stages.into_iter().flatten().enumerate() {
+        let blocks = stage.get_mut("blocks").and_then(Value::as_array_mut);
+        let mut first = 0;
+        for block in blocks.into_iter().flatten() {
+            take(format!("stage{}.block{first}", index + 1), block);
+            first += block.get("repeat").and_then(Value::as_integer).map_or(1, |repeat| repeat as usize);
+        }
+    }
+    findings
+}
+
+/// How a written specification differs from that of the checkpoint beside it.
+pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
+    let mut findings = vec![];
+    let (ours, theirs) = (tensors(written), tensors(trained));
+    if ours != theirs {
+        let differing = ours.iter().find(|tensor| !theirs.contains(tensor));
+        let place = differing.or_else(|| theirs.iter().find(|tensor| !ours.contains(tensor)));
+        let finding = Kind::NetworkDiffers.at(place.map_or("network", |tensor| &tensor.path));
+        let found = format!("the checkpoint holds `{}` of {} tensors", trained.name, theirs.len());
+        let finding = finding.found(found).expected(format!("`{}` of {}", written.name, ours.len()));
+        findings.push(finding.mend("leave the specification out: the checkpoint has its own"));
+    }
+    if written.preprocess != trained.preprocess {
+        let finding = Kind::PreprocessDiffers.at("preprocess").found(describe(&written.preprocess));
+        let finding = finding.expected(format!("{}, as in training", describe(&trained.preprocess)));
+        findings.push(finding.mend("copy the checkpoint's preprocessing into the specification"));
+    }
+    findings
+}
+
+fn describe(preprocess: &Preprocess) -> String {
+    let Preprocess { resize, crop, mean, std } = preprocess;
+    let resize = resize.map_or(String::new(), |resize| format!("resize {resize:?}, "));
+    let crop = crop.map_or(String::new(), |[height, width]| format!("crop {height}x{width}, "));
+    format!("{resize}{crop}mean {mean:?}, std {std:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPEC: &str = r#"
+name = "toy"
+input = [3, 8, 8]
+[stem]
+convs = [{ channels = 4, kernel = 3, bias = true }]
+[[stages]]
+blocks = [{ kind = "basic", channels = 4, repeat = 2 }, { kind = "basic", channels = 4, bias = true }]
+[head]
+classes = 2
+"#;
+
+    #[test]
+    fn biases_are_found_and_left_out() {
+        let (spec, findings) = read_toml(SPEC).unwrap();
+        assert_eq!(spec.depth_in_blocks(), 3);
+        let places: Vec<_> = findings.iter().map(|finding| finding.place.as_str()).collect();
+        assert_eq!(places, ["stem.conv0", "stage1.block2"]);
+        assert!(findings.iter().all(|finding| finding.kind == Kind::ConvBias));
+    }
+
+    #[test]
+    fn other_errors_are_errors_still() {
+        assert!(read_toml("name = ").is_err());
+        assert!(read_toml(&SPEC.replace("kernel", "kernal")).unwrap_err().to_string().contains("kernal"));
+        assert!(read_toml(&SPEC.replace("bias = true", "bias = false")).unwrap().1.is_empty());
+    }
+}

@@ -1,0 +1,92 @@
+//! What `arch` refuses, several at once: each error is mended on a copy, and the copy checked again.
+
+use residual_arch::shape::{Disagreement, ShapeError, flow};
+use residual_arch::{BlockSpec, NetSpec, Shortcut};
+
+use crate::{Finding, Kind};
+
+/// Every error of shape, and the network with all of them mended; `None` where one has no mend.
+pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
+    let (mut findings, mut spec) = (Vec::new(), spec.clone());
+    let mut last = None;
+    loop {
+        let error = match flow(&spec, spec.input) {
+            Ok(_) => return (findings, Some(spec)),
+            Err(error) => error,
+        };
+        // A mend that did not help must not be tried for ever.
+        if last.as_ref() == Some(&error) {
+            return (findings, None);
+        }
+        findings.push(finding(&error));
+        match mended(&spec, &error) {
+            Some(mended) => spec = mended,
+            None => return (findings, None),
+        }
+        last = Some(error);
+    }
+}
+
+/// The error as a finding. Its text is `PLACE: FOUND; MEND`.
+fn finding(error: &ShapeError) -> Finding {
+    let text = error.to_string();
+    let (place, rest) = text.split_once(": ").unwrap_or(("network", &text));
+    let (found, mend) = rest.rsplit_once("; ").unwrap_or((rest, ""));
+    let (kind, expected) = match error {
+        ShapeError::ForgottenStride(at) => (Kind::ForgottenStride, branch_shape(at)),
+        ShapeError::Channels(at) | ShapeError::Size(at) => (Kind::ShapesDiffer, branch_shape(at)),
+        ShapeError::ZeroPadShrinks { .. } => (Kind::ShapesDiffer, "at least as many channels".into()),
+        _ => (Kind::Impossible, "a network that shapes flow through".into()),
+    };
+    kind.at(place).found(found).expected(expected).mend(mend)
+}
+
+fn branch_shape(at: &Disagreement) -> String {
+    let [channels, height, width] = at.branch;
+    format!("a shortcut that gives {channels}x{height}x{width}")
+}
+
+/// The network with this error mended as its message says.
+fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
+    let mut spec = spec.clone();
+    match error {
+        ShapeError::ForgottenStride(at) | ShapeError::Channels(at) | ShapeError::Size(at) => {
+            block(&mut spec, &at.block)?.shortcut = fitting(at);
+        }
+        ShapeError::ZeroPadShrinks { block: path, to, .. } => {
+            let block = block(&mut spec, path)?;
+            block.shortcut = Shortcut::projection(*to, block.stride);
+        }
+        ShapeError::Groups { layer, .. } => block(&mut spec, layer.rsplit_once('.')?.0)?.groups = 1,
+        ShapeError::NoClasses => spec.head.classes = 1,
+        ShapeError::Probability { what, .. } => match *what {
+            "dropout" => spec.head.dropout = 0.0,
+            _ => spec.stochastic_depth = 0.0,
+        },
+        ShapeError::Normalisation { channels, .. } => {
+            (spec.preprocess.mean, spec.preprocess.std) = (vec![0.5; *channels], vec![0.25; *channels]);
+        }
+        ShapeError::NormalisationValue { .. } => {
+            spec.preprocess.mean.iter_mut().filter(|mean| !mean.is_finite()).for_each(|mean| *mean = 0.5);
+            let usable = |std: &f32| std.is_finite() && *std > 0.0;
+            spec.preprocess.std.iter_mut().filter(|std| !usable(std)).for_each(|std| *std = 0.25);
+        }
+        _ => return None,
+    }
+    Some(spec)
+}
+
+/// The shortcut that the branch asks for, of the same kind where that can be.
+fn fitting(at: &Disagreement) -> Shortcut {
+    let (channels, stride) = (at.branch[0], at.stride);
+    match at.shortcut {
+        Shortcut::None | Shortcut::Identity => Shortcut::projection(channels, stride),
+        Shortcut::Projection { average_pool, .. } => Shortcut::Projection { channels, stride, average_pool },
+        Shortcut::ZeroPad { .. } => Shortcut::ZeroPad { channels, stride },
+    }
+}
+
+fn block<'a>(spec: &'a mut NetSpec, path: &str) -> Option<&'a mut BlockSpec> {
+    let at = spec.blocks().map(|(at, _)| at).find(|at| at.to_string() == path)?;
+    spec.stages.get_mut(at.stage - 1)?.blocks.get_mut(at.block)
+}

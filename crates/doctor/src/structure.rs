@@ -1,0 +1,104 @@
+//! How the blocks are put together.
+
+use residual_arch::shape::flow;
+use residual_arch::{NetSpec, Order, families};
+
+use crate::{Finding, Kind, Severity};
+
+/// The deepest published networks without zero initialisation that need no warm-up have 50 blocks
+/// (ResNet-152); with 54 (CIFAR, 110 layers) He et al. 2015, section 4.2, begin at a tenth of the rate.
+pub(crate) const DEEP_BLOCKS: usize = 50;
+
+/// Of plain networks on CIFAR, 20 layers (9 blocks) train better than 32 (15 blocks): He et al. 2015, figure 6.
+const DEEP_PLAIN_BLOCKS: usize = 15;
+
+/// On a map of 3x3, 49 of the 81 taps of a padded 3x3 convolution read the map; on 2x2, 16 of 36.
+const SMALLEST_MAP: usize = 3;
+
+/// Every check of this file, on a network that shapes flow through.
+pub(crate) fn check(spec: &NetSpec) -> Vec<Finding> {
+    // What a paper trained as it stands is not for the doctor to doubt: plain networks are its controls.
+    let published = is_published(spec);
+    let depth = if published { vec![] } else { [zero_init(spec), shortcuts(spec)].concat() };
+    [depth, norms(spec), last_map(spec, spec.input)].concat()
+}
+
+/// Whether the blocks are exactly those of a family member.
+pub(crate) fn is_published(spec: &NetSpec) -> bool {
+    let same = |known: NetSpec| known.stem == spec.stem && known.stages == spec.stages;
+    families::all().into_iter().any(|name| families::family(name).is_ok_and(same))
+}
+
+/// Last norms that begin at one: in some blocks only, or in all of a deep network.
+fn zero_init(spec: &NetSpec) -> Vec<Finding> {
+    let normed = |block: &residual_arch::BlockSpec| block.order == Order::PostActivation && !block.is_plain();
+    let residual: Vec<_> = spec.blocks().filter(|(_, block)| normed(block)).collect();
+    let without: Vec<_> = residual.iter().filter(|(_, block)| !block.zero_init).collect();
+    let Some((first, _)) = without.first() else { return vec![] };
+    let (all, missing) = (residual.len(), without.len());
+    let finding = Kind::ZeroInit.at(first.to_string()).mend("set `zero_init = true` in every block");
+    if missing < all {
+        let found = format!("{missing} of {all} blocks without zero initialisation, this the first");
+        return vec![finding.found(found).expected("all blocks alike")];
+    }
+    if all <= DEEP_BLOCKS {
+        return vec![];
+    }
+    let found = format!("{all} blocks, each adding its branch at full scale from the first step");
+    vec![finding.found(found).expected("blocks that begin as their shortcut, or a warm-up")]
+}
+
+/// Plain blocks among residual ones, and deep networks of plain blocks.
+fn shortcuts(spec: &NetSpec) -> Vec<Finding> {
+    let blocks = spec.depth_in_blocks();
+    let plain: Vec<_> = spec.blocks().filter(|(_, block)| block.is_plain()).map(|(path, _)| path).collect();
+    if plain.len() == blocks {
+        if blocks < DEEP_PLAIN_BLOCKS {
+            return vec![];
+        }
+        let found = format!("{blocks} blocks, none with a shortcut");
+        let finding = Kind::DeepPlain.at("network").found(found).expected("shortcuts at this depth");
+        return vec![finding.mend("leave `shortcut` out of the blocks: the fitting one is taken")];
+    }
+    let finding = |path: &residual_arch::BlockPath| {
+        let finding = Kind::MissingShortcut.at(path.to_string());
+        let finding = finding.found("no shortcut").expected("one, as the other blocks have");
+        finding.mend("leave `shortcut` out of the block: the fitting one is taken")
+    };
+    plain.iter().map(finding).collect()
+}
+
+/// Pre-activation blocks want a norm in the head, post-activation blocks one in the stem.
+fn norms(spec: &NetSpec) -> Vec<Finding> {
+    let order = |block: Option<(_, &residual_arch::BlockSpec)>| block.map(|(_, block)| block.order);
+    let mut findings = vec![];
+    if order(spec.blocks().last()) == Some(Order::PreActivation) && !spec.head.norm {
+        let finding = Kind::MissingNorm.at("head").found("pre-activation blocks and no norm after them");
+        findings.push(
+            finding.expected("BN and ReLU before the average pool").mend("set `norm = true` in `head`"),
+        );
+    }
+    if order(spec.blocks().next()) == Some(Order::PostActivation) && spec.stem.bare {
+        let finding = Kind::MissingNorm.at("stem").found("a bare stem before post-activation blocks");
+        findings
+            .push(finding.expected("BN and ReLU after its convolution").mend("set `bare = false` in `stem`"));
+    }
+    findings
+}
+
+/// The map after the last block, for images of this size.
+pub(crate) fn last_map(spec: &NetSpec, input: [usize; 3]) -> Vec<Finding> {
+    let Ok(flow) = flow(spec, input) else { return vec![] };
+    let Some(row) = flow.rows.iter().rev().nth(1) else { return vec![] };
+    let [_, height, width] = row.output;
+    if height.min(width) >= SMALLEST_MAP || spec.depth_in_blocks() == 0 {
+        return vec![];
+    }
+    let (stride, [_, h, w]) = (input[1].div_ceil(height), input);
+    let found = format!("images of {h}x{w} through a stride of {stride} end as {height}x{width}");
+    let finding = Kind::SmallMap.at(row.path.clone()).found(found);
+    let severity = if height.min(width) == 1 { Severity::Warning } else { Severity::Note };
+    let mend =
+        "take a network for small images (cifar_*, small), a smaller stride in the stem, or larger images";
+    vec![finding.severity(severity).expected(format!("{SMALLEST_MAP}x{SMALLEST_MAP} or more")).mend(mend)]
+}

@@ -1,0 +1,202 @@
+//! The tensors of a file, held against the network that they are for.
+
+use std::collections::HashMap;
+
+use residual_arch::names::{TensorName, names};
+use residual_arch::{NetSpec, Order, Role, TensorSpec, tensors};
+use residual_train::scheme;
+use residual_weights::{Error, Mismatch, StateDict, match_tensors};
+
+use crate::{Finding, Kind, Severity};
+
+/// A convolution of normalised maps has outputs of variance about 1; published ImageNet networks have running
+/// variances up to some hundreds. A million is a training that has diverged.
+const GREATEST_VARIANCE: f32 = 1e6;
+
+/// A normalised input is above five deviations once in 3.5 million values: `bias + 5 |weight| <= 0` is a
+/// channel that the ReLU after it never lets through.
+const DEVIATIONS: f32 = 5.0;
+
+/// The fraction of a layer's channels that may be dead. Weight decay prunes channels in healthy networks too.
+pub(crate) const DEAD_FRACTION: f64 = 0.5;
+
+/// Every check of this file, and the tensors without what does not belong there.
+pub(crate) fn check(spec: &NetSpec, mut state: StateDict) -> (Vec<Finding>, StateDict) {
+    let expected = names(spec, scheme(spec, &state));
+    let mut findings = biases(&expected, &mut state);
+    let in_file: Vec<_> = expected.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
+    if let Err(Error::Mismatch(mismatch)) = match_tensors(&in_file, &state) {
+        findings.extend(mismatches(&mismatch));
+    }
+    let values: HashMap<&str, &[f32]> = expected
+        .iter()
+        .filter_map(|tensor| Some((tensor.path.as_str(), state.get(&tensor.name)?.data())))
+        .collect();
+    let specs = tensors(spec);
+    findings
+        .extend(specs.iter().filter_map(|tensor| check_tensor(tensor, values.get(tensor.path.as_str())?)));
+    findings.extend(untouched_statistics(&specs, &values));
+    findings.extend(dead_norms(spec, &specs, &values));
+    (findings, state)
+}
+
+/// Biases of convolutions that a norm follows, taken out of the tensors. The norm takes the mean away, and
+/// the bias with it.
+fn biases(expected: &[TensorName], state: &mut StateDict) -> Vec<Finding> {
+    let mut findings = vec![];
+    for TensorName { path, name, .. } in expected {
+        let conv = path.strip_suffix(".weight").filter(|path| path.rsplit('.').next().is_some_and(is_conv));
+        let Some((conv, name)) = conv.zip(name.strip_suffix(".weight")) else { continue };
+        let bias = format!("{name}.bias");
+        if expected.iter().any(|tensor| tensor.name == bias) || state.remove(&bias).is_none() {
+            continue;
+        }
+        let finding = Kind::ConvBias.at(conv).found(format!("a tensor `{bias}`"));
+        let mend = format!(
+            "train with `bias=False`; for these weights subtract `{bias}` from the norm's running mean"
+        );
+        findings.push(finding.expected("no bias: the norm has one").mend(mend));
+    }
+    findings
+}
+
+fn is_conv(layer: &str) -> bool {
+    layer.starts_with("conv")
+}
+
+fn mismatches(mismatch: &Mismatch) -> Vec<Finding> {
+    let list = |names: &[String]| match names {
+        [first] => first.clone(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        [] => String::new(),
+    };
+    let mut findings = vec![];
+    let mend = match &mismatch.looks_like {
+        Some(model) => format!("these look like the weights of {model}: name that network"),
+        None => "name the network that the weights were made with".to_owned(),
+    };
+    if let Some(first) = mismatch.missing.first() {
+        let found = format!("not in the file: {}", list(&mismatch.missing));
+        findings
+            .push(Kind::Tensors.at(first).found(found).expected("every tensor of the network").mend(&mend));
+    }
+    if let Some(first) = mismatch.unexpected.first() {
+        let found = format!("in the file and not in the network: {}", list(&mismatch.unexpected));
+        findings
+            .push(Kind::Tensors.at(first).found(found).expected("the network's tensors alone").mend(&mend));
+    }
+    findings.extend(mismatch.misshapen.iter().map(|tensor| {
+        let finding = Kind::Tensors.at(&tensor.name).found(format!("shape {:?}", tensor.found));
+        finding.expected(format!("shape {:?}", tensor.expected)).mend(&mend)
+    }));
+    findings
+}
+
+fn check_tensor(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
+    let bad = values.iter().filter(|value| !value.is_finite()).count();
+    if bad > 0 {
+        let finding = Kind::NotFinite.at(&tensor.path).found(format!("{bad} of {} values", values.len()));
+        return Some(finding.expected("finite numbers").mend(
+            "go back to a checkpoint from before the divergence, and resume with a smaller learning rate",
+        ));
+    }
+    match tensor.role {
+        Role::ConvWeight => constant(tensor, values),
+        Role::RunningVar => variance(tensor, values),
+        _ => None,
+    }
+}
+
+/// Filters that begin alike get the same gradient and stay alike.
+fn constant(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
+    let filters = *tensor.shape.first()?;
+    let first = values.get(..values.len().checked_div(filters)?)?;
+    if filters < 2 || first.is_empty() || values.chunks(first.len()).any(|filter| filter != first) {
+        return None;
+    }
+    let finding = Kind::ConstantWeights.at(&tensor.path).found(format!("{filters} equal filters"));
+    Some(
+        finding
+            .expected("filters drawn at random")
+            .mend("initialise by He et al. 2015 (Delving Deep), as Residual does"),
+    )
+}
+
+fn variance(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
+    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let greatest = values.iter().copied().fold(0.0, f32::max);
+    let zeros = values.iter().filter(|&&value| value == 0.0).count();
+    let finding = Kind::RunningVariance.at(&tensor.path);
+    if least < 0.0 {
+        let finding = finding.found(format!("a variance of {least}")).expected("none below 0");
+        return Some(finding.mend("the file is damaged or misnamed: make it again"));
+    }
+    if zeros * 2 > values.len() {
+        let found = format!("{zeros} of {} variances are 0", values.len());
+        let finding = finding.severity(Severity::Warning).found(found).expected("channels that vary");
+        return Some(finding.mend(
+            "run some training batches to take the statistics anew; the layer before gives constants",
+        ));
+    }
+    if greatest <= GREATEST_VARIANCE {
+        return None;
+    }
+    let finding = finding.severity(Severity::Warning).found(format!("a variance of {greatest:.3e}"));
+    let finding = finding.expected(format!("{GREATEST_VARIANCE:e} at the most"));
+    Some(finding.mend("look for a divergence, or for images that are not normalised"))
+}
+
+/// Scales that have moved beside statistics that are still 0 and 1: trained with frozen statistics, or with
+/// the statistics left out of the file.
+fn untouched_statistics(specs: &[TensorSpec], values: &HashMap<&str, &[f32]>) -> Option<Finding> {
+    let all = |role: Role, value: f32| {
+        let mut found = specs.iter().filter(|tensor| tensor.role == role);
+        found.all(|tensor| values.get(tensor.path.as_str()).is_none_or(|v| v.iter().all(|&v| v == value)))
+    };
+    let norms = specs.iter().any(|tensor| tensor.role == Role::RunningMean);
+    if !norms || !all(Role::RunningMean, 0.0) || !all(Role::RunningVar, 1.0) || all(Role::NormBias, 0.0) {
+        return None;
+    }
+    let finding = Kind::UntouchedStatistics.at("batch norms").found("every mean is 0 and every variance 1");
+    let finding = finding.expected("statistics of the training images");
+    Some(finding.mend("run training batches through it in training mode, and save buffers beside parameters"))
+}
+
+/// Norms before a ReLU, most of whose channels the ReLU never lets through.
+fn dead_norms(spec: &NetSpec, specs: &[TensorSpec], values: &HashMap<&str, &[f32]>) -> Vec<Finding> {
+    let scales = specs.iter().filter(|tensor| tensor.role == Role::NormWeight);
+    scales
+        .filter_map(|tensor| {
+            let norm = tensor.path.strip_suffix(".weight").filter(|norm| before_relu(spec, norm))?;
+            let (scale, shift) =
+                (values.get(tensor.path.as_str())?, values.get(format!("{norm}.bias").as_str())?);
+            let dead = |(scale, shift): (&f32, &f32)| shift + DEVIATIONS * scale.abs() <= 0.0;
+            let dead = scale.iter().zip(*shift).filter(|&pair| dead(pair)).count();
+            dead_finding(norm, dead, scale.len())
+        })
+        .collect()
+}
+
+/// Whether a ReLU follows the norm at once.
+fn before_relu(spec: &NetSpec, norm: &str) -> bool {
+    let Some((block, layer)) = norm.rsplit_once('.') else { return false };
+    let Some((_, found)) = spec.blocks().find(|(path, _)| path.to_string() == block) else {
+        return block == "stem" || block == "head";
+    };
+    let last = match found.kind {
+        residual_arch::BlockKind::Basic => "norm2",
+        residual_arch::BlockKind::Bottleneck => "norm3",
+    };
+    found.order == Order::PreActivation || layer != last
+}
+
+/// A finding where too many channels of a layer are dead.
+pub(crate) fn dead_finding(place: &str, dead: usize, channels: usize) -> Option<Finding> {
+    if (dead as f64) < DEAD_FRACTION * channels as f64 || dead == 0 {
+        return None;
+    }
+    let finding =
+        Kind::DeadChannels.at(place).found(format!("{dead} of {channels} channels are always zero"));
+    let finding = finding.expected(format!("fewer than {:.0}%", 100.0 * DEAD_FRACTION));
+    Some(finding.mend("a smaller learning rate or a warm-up, and begin again: dead channels get no gradient"))
+}

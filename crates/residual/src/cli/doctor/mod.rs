@@ -1,0 +1,180 @@
+//! `residual doctor`: looks for the common errors and says the mend.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use residual::arch::NetSpec;
+use residual::data::{DataSource, Dataset, OpenOptions};
+use residual::doctor::{Finding, Patient, Report, Severity, Training, differences, examine, read_toml};
+use residual::train::{Recipe, Schedule, Warmup};
+use residual::weights::{StateDict, Weights, recognise};
+
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::{network, threads, weights};
+
+const EXAMPLE: &str = "\
+Examples:
+  residual doctor mine.toml
+  residual doctor small --data sample
+  residual doctor --weights runs/first/best.safetensors --data photos
+  residual doctor cifar_resnet20 --weights resnet20.th --data cifar10.tar.gz
+
+Exit code 0: no fault (there may be warnings); 1: a fault; 2: wrong input.";
+
+/// Look for the common errors in a network, its weights, data and training.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Arguments {
+    /// A SPEC.toml, also one that cannot be built, or a family member.
+    #[arg(value_name = "SPEC.toml|MODEL", required_unless_present = "weights")]
+    network: Option<String>,
+    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// `sample`, or a folder or archive of images.
+    #[arg(long, value_name = "sample|PATH")]
+    data: Option<PathBuf>,
+    /// The recipe of a training, whose rate and batch are looked at.
+    #[arg(long, value_name = "FILE.toml")]
+    recipe: Option<PathBuf>,
+    /// Images in a step, in place of the recipe's.
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Learning rate, in place of the recipe's.
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// Threads for computing. Does not change the result. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    threads: Option<usize>,
+    /// Print one JSON object: network, faults, warnings, notes, findings, checked, not_checked.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    threads::limit(arguments.threads)?;
+    let (patient, before) = patient(arguments)?;
+    let name = patient.spec.name.clone();
+    let examined = examine(&patient)?;
+    let report = Report { findings: [before, examined.findings].concat(), ..examined };
+    let mut output = Output::new();
+    if arguments.json {
+        output.json(&report::Object::of(&name, &report))?;
+    } else {
+        report::lines(&name, &report).iter().try_for_each(|line| output.line(line))?;
+    }
+    if report.count(Severity::Fault) > 0 { Err(Failure::Check) } else { Ok(()) }
+}
+
+/// All that the arguments name, and what was found on the way to it.
+fn patient(arguments: &Arguments) -> Outcome<(Patient, Vec<Finding>)> {
+    let data = arguments.data.as_deref().map(open).transpose()?;
+    let training = training(arguments)?;
+    let written = arguments.network.as_deref().map(written).transpose()?;
+    let Some(path) = &arguments.weights else {
+        let (network, findings) = written.ok_or_else(|| Failure::new("name a network, or --weights"))?;
+        let spec = network.settled(data.as_ref());
+        let (weights, classes) = (None, None);
+        return Ok((Patient { spec, weights, classes, data, training }, findings));
+    };
+    let (spec, state, classes, findings) = loaded(path, written)?;
+    Ok((Patient { spec, weights: Some(state), classes, data, training }, findings))
+}
+
+/// A network that was named.
+enum Named {
+    /// Written out: its number of classes is meant.
+    Written(NetSpec),
+    /// A family member: it takes the number of classes of the data.
+    Member(NetSpec),
+}
+
+impl Named {
+    fn settled(self, data: Option<&Dataset>) -> NetSpec {
+        match (self, data) {
+            (Self::Member(spec), Some(data)) => spec.with_classes(data.classes.len()),
+            (Self::Member(spec) | Self::Written(spec), _) => spec,
+        }
+    }
+
+    fn spec(self) -> NetSpec {
+        self.settled(None)
+    }
+}
+
+fn written(name: &str) -> Outcome<(Named, Vec<Finding>)> {
+    let is =
+        |extension| Path::new(name).extension().is_some_and(|found| found.eq_ignore_ascii_case(extension));
+    if !is("toml") {
+        let spec = network::specification(name)?;
+        let named = if is("json") || is("safetensors") { Named::Written(spec) } else { Named::Member(spec) };
+        return Ok((named, vec![]));
+    }
+    let text = std::fs::read_to_string(name)
+        .map_err(|error| Failure::from(error).within(format_args!("{name}: cannot read")))?;
+    let (spec, findings) = read_toml(&text).map_err(|error| Failure::from(error).within(name))?;
+    Ok((Named::Written(spec), findings))
+}
+
+type Loaded = (NetSpec, StateDict, Option<Vec<String>>, Vec<Finding>);
+
+/// A checkpoint is examined as it describes itself, and held against what was named beside it.
+fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded> {
+    match Weights::read(path)? {
+        Weights::Trained(trained) => {
+            let mut findings = vec![];
+            if let Some((network, biases)) = written {
+                findings = biases;
+                let asked = match network {
+                    Named::Member(spec) => {
+                        let preprocess = trained.spec.preprocess.clone();
+                        NetSpec { preprocess, ..spec.with_classes(trained.spec.head.classes) }
+                    }
+                    Named::Written(spec) => spec,
+                };
+                findings.extend(differences(&asked, &trained.spec));
+            }
+            Ok((trained.spec, trained.tensors, Some(trained.classes), findings))
+        }
+        Weights::Plain(state) => {
+            let (spec, findings) = match written {
+                Some((network, findings)) => (network.spec(), findings),
+                None => (network::specification(&recognised(path, &state)?)?, vec![]),
+            };
+            Ok((weights::with_classes_of(spec, &state), state, None, findings))
+        }
+    }
+}
+
+fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
+    recognise(state).map(|found| found.model.to_string()).ok_or_else(|| {
+        Failure::new(format_args!(
+            "{}: weights of no known network; name it before --weights",
+            path.display()
+        ))
+    })
+}
+
+fn open(path: &Path) -> Outcome<Dataset> {
+    let source = path.to_str().map_or_else(|| DataSource::from(path.to_owned()), DataSource::from);
+    Ok(Dataset::open(&source, &OpenOptions { holdout: 0.1, ..OpenOptions::default() })?)
+}
+
+/// What is known of the training: the recipe, and flags over it. `None` where neither is given.
+fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
+    if arguments.recipe.is_none() && arguments.batch_size.is_none() && arguments.lr.is_none() {
+        return Ok(None);
+    }
+    let recipe = arguments.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+    let batch_size = arguments.batch_size.unwrap_or(recipe.batch_size);
+    let lr = arguments.lr.unwrap_or(recipe.lr);
+    if batch_size == 0 || !(lr.is_finite() && lr > 0.0) {
+        return Err(Failure::new("--batch-size and --lr must be above zero"));
+    }
+    let rises = matches!(recipe.schedule, Schedule::OneCycle { .. });
+    let warms_up = rises || recipe.warmup != Warmup::Epochs(0.0);
+    Ok(Some(Training { batch_size, lr, warms_up }))
+}
