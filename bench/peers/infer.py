@@ -8,23 +8,20 @@ how many times as fast as the best peer this project is, and the peak memory of 
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import machine
 import numpy
-import onnxruntime
-import openvino
 import ours
 import torch
+import whole
 from networks import NETWORKS, Network, images, made
 from timing import QUICK, Contender, Effort, in_turns, runs_of
+from whole import PEERS, prepare
 
-PEERS = ["torch", "torch channels_last", "onnxruntime", "openvino"]
 # Of the greatest logit.
 TOLERANCE = 2e-4
 LARGE, LITTLE = [1, 16], [1, 64]
@@ -38,7 +35,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], help="a network's name")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: to see that it works")
     parser.add_argument("--out", type=Path, default=ours.ROOT / "runs/infer.json", help="the results' file")
-    parser.add_argument("--memory-of", nargs=5, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -54,61 +50,6 @@ def export(network: Network, batch: int, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def prepare(peer: str, network: Network, batch: int, threads: int, model: Path) -> Callable[[], numpy.ndarray]:
-    """A peer's call, which gives its logits."""
-    x = images(network, batch)
-    if peer.startswith("torch"):
-        return in_torch(network, x, threads, last="channels_last" in peer)
-    return {"onnxruntime": in_onnxruntime, "openvino": in_openvino}[peer](model, x.numpy(), threads)
-
-
-@torch.inference_mode()
-def in_torch(network: Network, x: torch.Tensor, threads: int, *, last: bool) -> Callable[[], numpy.ndarray]:
-    """Traced and frozen, batch norms folded."""
-    torch.set_num_threads(threads)
-    memory = torch.channels_last if last else torch.contiguous_format
-    x, module = x.to(memory_format=memory), made(network).to(memory_format=memory)
-    module = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(module, x)))
-
-    @torch.inference_mode()
-    def call() -> numpy.ndarray:
-        return module(x).numpy()
-
-    return call
-
-
-def in_onnxruntime(model: Path, x: numpy.ndarray, threads: int) -> Callable[[], numpy.ndarray]:
-    """All optimisations, input bound beforehand."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Its threads spin between the operations of a run, and not on into the next contender's turn.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(["y"], {"x": x})[0]
-
-
-def in_openvino(model: Path, x: numpy.ndarray, threads: int) -> Callable[[], numpy.ndarray]:
-    """A compiled model in float32."""
-    settings = {
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    core = openvino.Core()
-    request = core.compile_model(core.read_model(str(model)), "CPU", settings).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(numpy.ascontiguousarray(x)))
-
-    def call() -> numpy.ndarray:
-        request.start_async()
-        request.wait()
-        return request.get_output_tensor().data
-
-    return call
-
-
 def compare(name: str, found: numpy.ndarray, wanted: numpy.ndarray) -> float:
     """The largest difference, of the greatest logit; too large a one ends everything."""
     error = float(numpy.abs(found.reshape(-1) - wanted.reshape(-1)).max() / numpy.abs(wanted).max())
@@ -117,22 +58,11 @@ def compare(name: str, found: numpy.ndarray, wanted: numpy.ndarray) -> float:
     return error
 
 
-def peak_of(peer: str, network: Network, batch: int, threads: int, model: Path) -> float:
-    """MiB that a process holds at most which does nothing else."""
-    asked = [peer, network.name, str(batch), str(threads), str(model)]
-    output = subprocess.run(
-        [sys.executable, __file__, "--memory-of", *asked], check=True, stdout=subprocess.PIPE, text=True
-    )
+def peak_of(peer: str, network: Network, batch: int, threads: int, paths: dict[str, Path]) -> float:
+    """MiB that a process holds at most which does nothing else and imports no other peer."""
+    asked = [peer, network.name, str(batch), str(threads), str(paths["onnx"]), str(paths["raw"])]
+    output = subprocess.run([sys.executable, whole.__file__, *asked], check=True, stdout=subprocess.PIPE, text=True)
     return float(output.stdout.split()[-1])
-
-
-def tell_memory(peer: str, name: str, batch: str, threads: str, model: str) -> None:
-    """The process that `peak_of` starts."""
-    network = next(network for network in NETWORKS if network.name == name)
-    call = prepare(peer, network, int(batch), int(threads), Path(model))
-    for _ in range(3):
-        call()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def ours_of(binary: str, network: Network, batch: int, threads: int, paths: dict[str, Path]) -> ours.Child:
@@ -151,14 +81,15 @@ def measure(binary: str, network: Network, batch: int, threads: int, effort: Eff
         child = ours_of(binary, network, batch, threads, paths)
         logits = numpy.array(child.ask("logits", "logits").split(), dtype=numpy.float32)
         error = compare("residual", logits, wanted)
-        calls = {peer: prepare(peer, network, batch, threads, paths["onnx"]) for peer in PEERS}
+        x = images(network, batch).numpy()
+        calls = {peer: prepare(peer, network.name, threads, paths["onnx"], x) for peer in PEERS}
         for peer, call in calls.items():
             compare(peer, call(), wanted)
         own: Contender = lambda runs: float(child.ask(f"run {runs}", "ms"))
         milliseconds, peers = in_turns(own, {peer: runs_of(call) for peer, call in calls.items()}, effort)
         memory = float(child.ask("memory", "mib"))
         child.close()
-        peaks = {peer: peak_of(peer, network, batch, threads, paths["onnx"]) for peer in PEERS}
+        peaks = {peer: peak_of(peer, network, batch, threads, paths) for peer in PEERS}
     best = min(peers, key=peers.get)
     return {
         "network": network.name,
@@ -179,16 +110,14 @@ def show(result: dict) -> None:
     """Prints a line of the results."""
     name = f"{result['network']} batch {result['batch']}, {result['threads']} threads"
     times = f"{result['ms']:9.3f} ms, {result['best']} {result['peers'][result['best']]:9.3f} ms"
-    memory = f"{result['mib']:.0f} MiB, best peer {min(result['peers_mib'].values()):.0f}"
+    least = min(result["peers_mib"], key=result["peers_mib"].get)
+    memory = f"{result['mib']:.0f} MiB, {least} {result['peers_mib'][least]:.0f}, {result['memory_ratio']:.2f}"
     print(f"{name:38} {times:46} ratio {result['ratio']:.2f}   {memory}", flush=True)
 
 
 def main() -> None:
     """Measures what the command line asks for."""
     asked = arguments()
-    if asked.memory_of:
-        tell_memory(*asked.memory_of)
-        return
     wanted = [network for network in NETWORKS if not asked.only or network.name in asked.only]
     if not wanted:
         raise SystemExit(f"no network is called {asked.only}")

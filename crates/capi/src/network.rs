@@ -25,7 +25,7 @@ pub struct Network {
 impl Network {
     pub(crate) fn load(path: &str, model: Option<&str>, threads: usize) -> Result<Self, Failure> {
         let (spec, classes, state) =
-            match Weights::read(path).map_err(|error| Failure::new(Status::File, error))? {
+            match Weights::map(path).map_err(|error| Failure::new(Status::File, error))? {
                 Weights::Trained(trained) => (trained.spec, trained.classes, trained.tensors),
                 Weights::Plain(state) => (named(path, model, &state)?, Vec::new(), state),
             };

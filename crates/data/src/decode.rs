@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits};
+use png::{BitDepth, Decoder, DecodingError, Limits, Transformations};
 
 use crate::{Error, Image, jpeg};
 
@@ -17,7 +17,7 @@ pub const MAX_FILE_BYTES: u64 = 1 << 28;
 
 const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// The most that decoding one image may allocate: 16 bits of RGBA for [`MAX_PIXELS`], and room to work.
-const MAX_ALLOCATION: u64 = 1 << 30;
+const MAX_ALLOCATION: usize = 1 << 30;
 
 /// Decodes the bytes of an image file; `file` is named in errors.
 ///
@@ -69,38 +69,45 @@ pub(crate) fn check_dimensions(width: usize, height: usize, file: &str) -> Resul
 }
 
 fn decode_png(bytes: &[u8], file: &str) -> Result<Image, Error> {
-    let failed = |error: ImageError| match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+    let failed = |error: DecodingError| match error {
+        DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Error::TruncatedImage { file: file.into() }
         }
         error => corrupt(file, error),
     };
-    let reader = || ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
-    let (width, height) = reader().into_dimensions().map_err(failed)?;
-    check_dimensions(width as usize, height as usize, file)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_ALLOCATION);
-    let mut reader = reader();
-    reader.limits(limits);
-    let image = reader.decode().map_err(failed)?;
-    let grey = matches!(
-        image,
-        DynamicImage::ImageLuma8(_)
-            | DynamicImage::ImageLumaA8(_)
-            | DynamicImage::ImageLuma16(_)
-            | DynamicImage::ImageLumaA16(_)
-    );
-    let (channels, pixels) = match grey {
-        true => (1, image.into_luma8().into_raw()),
-        false => (3, image.into_rgb8().into_raw()),
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_ALLOCATION });
+    // Palettes and less than 8 bits become 8 bits a channel; text and colour profiles are not asked for.
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let header = decoder.read_header_info().map_err(failed)?;
+    let (width, height) = (header.width as usize, header.height as usize);
+    check_dimensions(width, height, file)?;
+    let mut reader = decoder.read_info().map_err(failed)?;
+    let unlike = || corrupt(file, "the decoder gave another number of pixels than the header");
+    let mut values = vec![0; reader.output_buffer_size().ok_or_else(unlike)?];
+    let frame = reader.next_frame(&mut values).map_err(failed)?;
+    let stored = frame.color_type.samples();
+    let channels = if stored < 3 { 1 } else { 3 };
+    let pixels = match frame.bit_depth {
+        BitDepth::Sixteen => {
+            let of = |pixel: &[[u8; 2]]| pixel[..channels].iter().map(|&v| to_8_bits(v)).collect::<Vec<_>>();
+            values.as_chunks().0.chunks_exact(stored).flat_map(of).collect()
+        }
+        _ if stored == channels => values,
+        _ => values.chunks_exact(stored).flat_map(|pixel| &pixel[..channels]).copied().collect(),
     };
-    Image::new(width as usize, height as usize, channels, pixels)
-        .ok_or_else(|| corrupt(file, "the decoder gave another number of pixels than the header"))
+    Image::new(width, height, channels, pixels).ok_or_else(unlike)
+}
+
+/// 65535 becomes 255, what lies between is rounded.
+fn to_8_bits(value: [u8; 2]) -> u8 {
+    ((u32::from(u16::from_be_bytes(value)) + 128) / 257) as u8
 }
 
 #[cfg(test)]
 mod tests {
-    use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
+    use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
     use super::*;
 

@@ -1,11 +1,14 @@
 //! What a network sees: the maps inside it.
 
+use std::ops::Range;
+
 use residual_kernels::{Layout, convert};
 
-use crate::error::{EngineError, InLayer};
+use crate::error::EngineError;
 use crate::graph::MapId;
 use crate::images::Images;
 use crate::plan::Plan;
+use crate::program::Wanted;
 use crate::scratch::Scratch;
 
 /// Feature maps, `[batch][channels][height][width]`.
@@ -94,17 +97,17 @@ impl Plan {
         let count = self.count(&images, scratch)?;
         let graph = &self.network.graph;
         let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);
-        let nodes = graph.producer(map).map_or(0, |node| node + 1);
         let shape = [count, channels, height, width];
         let each = channels * height * width;
         let mut values = vec![0.0; count * each];
         self.each_part(images, count, |program, images, first| {
-            let memory = &mut scratch.memory;
-            program.run(&self.cpu, &self.network, images, nodes, memory, None)?;
-            let (from, place) = program.map(map);
-            let to = Layout::planar(program.batch, channels, height, width).in_layer("features")?;
-            let values = &mut values[first * each..(first + program.batch) * each];
-            convert(&self.cpu, &memory[place], from, values, to).in_layer("features")
+            let mut take = |images: Range<usize>, maps: &[f32], from: Layout| {
+                let to = Layout::planar(images.len(), channels, height, width)?;
+                let values = &mut values[(first + images.start) * each..(first + images.end) * each];
+                convert(&self.cpu, maps, from, values, to)
+            };
+            let wanted = Some(Wanted { map, take: &mut take });
+            program.run(&self.cpu, &self.network, images, &mut scratch.memory, wanted, None)
         })?;
         Ok(Features { shape, values })
     }

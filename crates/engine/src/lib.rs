@@ -9,6 +9,8 @@
 //!   reads has another reader as well, and folded like the others where it has none;
 //! - the algorithm of each convolution is chosen by [`residual_kernels::select`] or by measuring ([`Tune`]),
 //!   and its weights are packed (and for Winograd transformed) for it;
+//! - a batch goes through the stem and the first stages a few images at a time, so that their maps stay in the
+//!   cache, and through the others as a whole, so that their weights are read once;
 //! - activations lie in one piece of memory, in places that are used again as soon as their last reader is
 //!   through; a border of zeros is part of those whose reader pads.
 //!
@@ -43,6 +45,7 @@ mod plan;
 mod profile;
 mod program;
 mod scratch;
+mod segments;
 mod step;
 mod tune;
 

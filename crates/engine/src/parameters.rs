@@ -1,9 +1,11 @@
 //! A network's tensors by canonical path, and batch norms folded.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use residual_arch::names::names;
 use residual_arch::{Naming, NetSpec};
+use residual_kernels::Pool;
 use residual_weights::{Error, StateDict, match_tensors};
 
 /// PyTorch's, added to the variance.
@@ -50,18 +52,39 @@ impl<'a> Parameters<'a> {
         Affine { scale, shift }
     }
 
-    /// The convolution's weights with the norm behind it folded in, and the bias that is left.
+    /// The weights of the convolution at `conv`.
+    pub(crate) fn weights(&self, conv: &str) -> &'a [f32] {
+        self.get(&format!("{conv}.weight"))
+    }
+
+    /// The convolution's weights with the norm behind it folded in, and the bias that is left. They lie in
+    /// `room`, which is as long at least, where they are not the file's.
     ///
     /// `scale (W x) + shift = (scale W) x + shift`: exact but for one rounding of each weight.
-    pub(crate) fn folded(&self, conv: &str, norm: Option<&str>) -> (Vec<f32>, Option<Vec<f32>>) {
-        let mut weights = self.get(&format!("{conv}.weight")).to_vec();
+    pub(crate) fn folded<'r>(
+        &self,
+        pool: &Pool,
+        conv: &str,
+        norm: Option<&str>,
+        room: &'r mut [f32],
+    ) -> (&'r [f32], Option<Vec<f32>>)
+    where
+        'a: 'r,
+    {
+        let weights = self.weights(conv);
         let Some(norm) = norm else { return (weights, None) };
         let Affine { scale, shift } = self.norm(norm);
-        let each = weights.len() / scale.len().max(1);
-        for (weights, scale) in weights.chunks_exact_mut(each.max(1)).zip(&scale) {
-            weights.iter_mut().for_each(|weight| *weight *= scale);
-        }
-        (weights, Some(shift))
+        let room = &mut room[..weights.len()];
+        let each = (weights.len() / scale.len().max(1)).max(1);
+        let channels = room.chunks_exact_mut(each).zip(weights.chunks_exact(each)).zip(&scale);
+        let channels = Mutex::new(channels);
+        pool.for_each(scale.len(), |_, _| {
+            let next = channels.lock().unwrap_or_else(PoisonError::into_inner).next();
+            if let Some(((folded, weights), scale)) = next {
+                folded.iter_mut().zip(weights).for_each(|(folded, weight)| *folded = weight * scale);
+            }
+        });
+        (room, Some(shift))
     }
 }
 

@@ -120,7 +120,7 @@ impl Plan {
         let Scratch { memory, pooled, logits } = scratch;
         self.each_part(images, count, |program, images, first| {
             let batch = program.batch;
-            program.run(&self.cpu, &self.network, images, usize::MAX, memory, clock.as_deref_mut())?;
+            program.run(&self.cpu, &self.network, images, memory, None, clock.as_deref_mut())?;
             let logits = &mut logits[first * classes..(first + batch) * classes];
             let out = (&mut pooled[..batch * features], logits);
             program.head(&self.cpu, &self.network, memory, out, clock.as_deref_mut())
@@ -240,10 +240,13 @@ fn pack(
     parameters: &Parameters<'_>,
     program: &Program,
 ) -> Result<Vec<Option<Packed>>, EngineError> {
+    let convs = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. }));
+    let largest = convs.map(|node| parameters.weights(&node.name).len()).max().unwrap_or(0);
+    let mut room = Buffer::zeroed(largest);
     let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {
         let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
-        let (weights, bias) = parameters.folded(&node.name, norm.as_deref());
-        let weights = conv.pack_on(cpu, &weights).in_layer(&node.name)?;
+        let (weights, bias) = parameters.folded(cpu.pool(), &node.name, norm.as_deref(), &mut room);
+        let weights = conv.pack_on(cpu, weights).in_layer(&node.name)?;
         Ok(Some(Packed { weights, bias }))
     };
     graph.nodes.iter().zip(&program.steps).map(pack).collect()

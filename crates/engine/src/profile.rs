@@ -62,7 +62,7 @@ impl Plan {
             None => ("input".into(), "conversion".into(), 0.0),
             Some(node) if node < network.graph.nodes.len() => {
                 let step = &program.steps[node];
-                let operations = step.operations() / program.batch as f64;
+                let operations = step.operations() / step.batch() as f64;
                 (network.graph.nodes[node].name.clone(), self.kernel(node), operations)
             }
             Some(_) => {

@@ -9,20 +9,25 @@ use crate::arena::Arena;
 use crate::error::{EngineError, InLayer};
 use crate::graph::{Graph, INPUT, MapId, Op};
 use crate::images::Images;
+use crate::segments::{Segment, local_to, segments};
 use crate::step::{Memory, Packed, Step};
 
 /// A graph for batches of one size.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) batch: usize,
-    /// How each map lies, and where.
-    layouts: Vec<Layout>,
+    segments: Vec<Segment>,
+    /// The border of each map.
+    borders: Vec<usize>,
+    /// Floats of each map of one image.
+    each: Vec<usize>,
+    /// Where each map lies, of all images that are in memory at once.
     places: Vec<Range<usize>>,
-    /// One for each of the graph's nodes.
+    /// How many those are: the batch, or a segment's.
+    held: Vec<usize>,
+    /// One for each of the graph's nodes, for the images of its segment.
     pub(crate) steps: Vec<Step>,
     workspace: Range<usize>,
-    /// Without a border, `[batch][channels][height][width]`.
-    images: Layout,
 }
 
 /// What all programs of a plan share.
@@ -64,6 +69,15 @@ pub(crate) fn layout(graph: &Graph, map: MapId, batch: usize, border: usize) -> 
     layout(batch, channels, height, width)?.with_border(border)
 }
 
+/// Takes a map, a few images at a time: `take(images, values, layout)`.
+type Take<'a> = dyn FnMut(Range<usize>, &[f32], Layout) -> Result<(), KernelError> + 'a;
+
+/// A map that is asked for, and who takes it.
+pub(crate) struct Wanted<'a> {
+    pub(crate) map: MapId,
+    pub(crate) take: &'a mut Take<'a>,
+}
+
 impl Program {
     pub(crate) fn new(
         cpu: &Cpu,
@@ -72,17 +86,25 @@ impl Program {
         batch: usize,
     ) -> Result<Self, EngineError> {
         let borders = borders(graph, algorithms);
-        let lay = |(map, &border): (MapId, &usize)| layout(graph, map, batch, border);
-        let layouts = borders.iter().enumerate().map(lay).collect::<Result<Vec<_>, _>>().in_layer("maps")?;
-        let step = |(node, &algorithm): (&crate::graph::Node, &Option<Algorithm>)| {
-            Step::new(cpu, node, algorithm, |map| layouts[map]).in_layer(&node.name)
-        };
-        let steps: Vec<Step> = graph.nodes.iter().zip(algorithms).map(step).collect::<Result<_, _>>()?;
-        let (places, end) = places(graph, &layouts);
+        let each = |(map, &border): (MapId, &usize)| Ok(layout(graph, map, 1, border)?.len());
+        let each = borders.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().in_layer("maps")?;
+        let segments = segments(graph, algorithms, batch);
+        let mut steps = Vec::with_capacity(graph.nodes.len());
+        for segment in &segments {
+            for index in segment.nodes.clone() {
+                let node = &graph.nodes[index];
+                let lies = |map: MapId| layout(graph, map, segment.batch, borders[map]);
+                steps.push(Step::new(cpu, node, algorithms[index], lies).in_layer(&node.name)?);
+            }
+        }
+        let local = local_to(graph, &segments);
+        let held: Vec<usize> =
+            local.iter().map(|local| local.map_or(batch, |segment| segments[segment].batch)).collect();
+        let lengths: Vec<usize> = each.iter().zip(&held).map(|(each, held)| each * held).collect();
+        let (places, end) = places(graph, &segments, &local, &lengths);
         let nodes = graph.nodes.iter().zip(&steps);
         let workspace = nodes.map(|(node, step)| step.workspace(cpu, &node.op)).max().unwrap_or(0);
-        let images = layout(graph, INPUT, batch, 0).in_layer("images")?;
-        Ok(Self { batch, layouts, places, steps, workspace: end..end + workspace, images })
+        Ok(Self { batch, segments, borders, each, places, held, steps, workspace: end..end + workspace })
     }
 
     /// Floats that a run needs.
@@ -90,25 +112,42 @@ impl Program {
         self.workspace.end
     }
 
-    /// How `map` lies, and where.
-    pub(crate) fn map(&self, map: MapId) -> (Layout, Range<usize>) {
-        (self.layouts[map], self.places[map].clone())
-    }
-
-    /// Computes the maps of the first `nodes` nodes in `memory` from a whole batch of images.
+    /// Computes all maps in `memory` from a whole batch of images, or those that lead to one that is `wanted`.
     pub(crate) fn run(
         &self,
         cpu: &Cpu,
         network: &Network,
         images: Images<'_>,
-        nodes: usize,
         memory: &mut [f32],
+        mut wanted: Option<Wanted<'_>>,
         mut clock: Clock<'_>,
     ) -> Result<(), EngineError> {
-        timed(&mut clock, 0, || self.read(cpu, network, images, memory)).in_layer("input")?;
-        for index in 0..nodes.min(self.steps.len()) {
-            let name = &network.graph.nodes[index].name;
-            timed(&mut clock, index + 1, || self.step(cpu, network, index, memory)).in_layer(name)?;
+        let (graph, elements) = (&network.graph, images.len() / self.batch);
+        let last = wanted.as_ref().and_then(|wanted| graph.producer(wanted.map));
+        let nodes = last.map_or(self.steps.len(), |last| last + 1);
+        for (number, segment) in self.segments.iter().enumerate() {
+            if segment.nodes.start >= nodes {
+                break;
+            }
+            for first in (0..self.batch).step_by(segment.batch) {
+                let now = first..first + segment.batch;
+                if number == 0 {
+                    let images = images.part(first, segment.batch, elements);
+                    timed(&mut clock, 0, || self.read(cpu, network, images, now.clone(), memory))
+                        .in_layer("input")?;
+                }
+                for index in segment.nodes.start..segment.nodes.end.min(nodes) {
+                    let step = || self.step(cpu, network, index, now.clone(), memory);
+                    timed(&mut clock, index + 1, step).in_layer(&graph.nodes[index].name)?;
+                }
+                if let Some(Wanted { map, take }) = &mut wanted
+                    && segment.nodes.contains(&(nodes - 1))
+                {
+                    let values = &memory[self.place(*map, &now)];
+                    let layout = self.layout(graph, *map, now.len()).in_layer("features")?;
+                    take(now, values, layout).in_layer("features")?;
+                }
+            }
         }
         Ok(())
     }
@@ -123,12 +162,24 @@ impl Program {
         mut clock: Clock<'_>,
     ) -> Result<(), EngineError> {
         let graph = &network.graph;
-        let (layout, place) = self.map(graph.last);
         let head = || {
-            pool::global_average(cpu, (&memory[place], layout), pooled)?;
+            let layout = self.layout(graph, graph.last, self.batch)?;
+            pool::global_average(cpu, (&memory[self.places[graph.last].clone()], layout), pooled)?;
             graph.head.forward(cpu, self.batch, pooled, logits)
         };
         timed(&mut clock, graph.nodes.len() + 1, head).in_layer("head")
+    }
+
+    /// How `count` images of a map lie.
+    fn layout(&self, graph: &Graph, map: MapId, count: usize) -> Result<Layout, KernelError> {
+        layout(graph, map, count, self.borders[map])
+    }
+
+    /// Where the images `now` of a map lie: in a map of all images at their place, else in all of it.
+    fn place(&self, map: MapId, now: &Range<usize>) -> Range<usize> {
+        let (place, image) = (&self.places[map], self.each[map]);
+        let first = if self.held[map] == self.batch { now.start } else { 0 };
+        place.start + first * image..place.start + (first + now.len()) * image
     }
 
     /// The images as the stem reads them.
@@ -137,13 +188,14 @@ impl Program {
         cpu: &Cpu,
         network: &Network,
         images: Images<'_>,
+        now: Range<usize>,
         memory: &mut [f32],
     ) -> Result<(), KernelError> {
-        let (to, place) = self.map(INPUT);
-        let y = &mut memory[place];
+        let to = self.layout(&network.graph, INPUT, now.len())?;
+        let y = &mut memory[self.place(INPUT, &now)];
         match images {
             Images::Bytes(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
-            Images::Planar(values) => convert(cpu, values, self.images, y, to),
+            Images::Planar(values) => convert(cpu, values, to.with_border(0)?, y, to),
         }
     }
 
@@ -152,11 +204,12 @@ impl Program {
         cpu: &Cpu,
         network: &Network,
         index: usize,
+        now: Range<usize>,
         memory: &mut [f32],
     ) -> Result<(), KernelError> {
         let node = &network.graph.nodes[index];
         let residual = node.op.residual();
-        let place = |map: MapId| self.places[map].clone();
+        let place = |map: MapId| self.place(map, &now);
         let places =
             [place(node.input), residual.map_or(0..0, place), place(node.output), self.workspace.clone()];
         let apart = memory.get_disjoint_mut(places);
@@ -169,18 +222,38 @@ impl Program {
     }
 }
 
-/// Where each map lies, and where the last of them ends: a place is free again after its map's last reader.
-fn places(graph: &Graph, layouts: &[Layout]) -> (Vec<Range<usize>>, usize) {
+/// Where each map lies, and where the last of them ends. A place is free again after its map's last reader; the
+/// place of a map of the whole batch is taken before the segment that writes it and given back after the
+/// segment that reads it last, since other images go through in between.
+fn places(
+    graph: &Graph,
+    segments: &[Segment],
+    local: &[Option<usize>],
+    lengths: &[usize],
+) -> (Vec<Range<usize>>, usize) {
     let (mut arena, last_reads) = (Arena::default(), graph.last_reads());
     let mut places = vec![0..0; graph.maps.len()];
-    places[INPUT] = arena.take(layouts[INPUT].len());
-    for (index, node) in graph.nodes.iter().enumerate() {
-        places[node.output] = arena.take(layouts[node.output].len());
-        let mut done: Vec<MapId> =
-            node.reads().chain([node.output]).filter(|&map| last_reads[map] == index).collect();
-        done.sort_unstable();
-        done.dedup();
-        done.iter().for_each(|&map| arena.give(&places[map]));
+    places[INPUT] = arena.take(lengths[INPUT]);
+    for segment in segments {
+        let nodes = &graph.nodes[segment.nodes.clone()];
+        for map in nodes.iter().map(|node| node.output).filter(|&map| local[map].is_none()) {
+            places[map] = arena.take(lengths[map]);
+        }
+        let mut whole: Vec<MapId> = Vec::new();
+        for (index, node) in segment.nodes.clone().zip(nodes) {
+            if local[node.output].is_some() {
+                places[node.output] = arena.take(lengths[node.output]);
+            }
+            let mut done: Vec<MapId> =
+                node.reads().chain([node.output]).filter(|&map| last_reads[map] == index).collect();
+            done.sort_unstable();
+            done.dedup();
+            let (now, later): (Vec<MapId>, Vec<MapId>) =
+                done.into_iter().partition(|&map| local[map].is_some());
+            now.iter().for_each(|&map| arena.give(&places[map]));
+            whole.extend(later);
+        }
+        whole.iter().for_each(|&map| arena.give(&places[map]));
     }
     (places, arena.len())
 }
@@ -223,17 +296,32 @@ mod tests {
     fn a_place_is_used_again_after_its_last_reader_and_not_before() {
         let graph = chain();
         assert_eq!(graph.last_reads(), [0, 3, 2, 3, 4]);
-        let layouts: Vec<_> = (0..5).map(|map| layout(&graph, map, 1, 0).unwrap()).collect();
-        let (places, end) = places(&graph, &layouts);
-        let one = layouts[1].len();
-        // The images and one map, then at most three at a time: residual, input, output.
-        assert!(end <= 3 * one.max(layouts[0].len()), "{end}");
+        let one = layout(&graph, 1, 1, 0).unwrap().len();
+        let segments = segments(&graph, &[Some(Algorithm::Direct); 4], 1);
+        let local = local_to(&graph, &segments);
+        let (places, end) = places(&graph, &segments, &local, &[one; 5]);
+        // The images and one map, then at most three at a time (residual, input, output), and the head's.
+        assert!(end <= 4 * one, "{end}");
         for (index, node) in graph.nodes.iter().enumerate() {
             let live = (0..=node.output).filter(|&map| graph.last_reads()[map] >= index);
             for map in live.filter(|&map| map != node.output) {
                 let (a, b) = (&places[map], &places[node.output]);
                 assert!(a.end <= b.start || b.end <= a.start, "node {index} overwrites map {map}");
             }
+        }
+    }
+
+    #[test]
+    fn maps_of_the_whole_batch_keep_their_place_while_others_go_through() {
+        let graph = chain();
+        let segments = [Segment { nodes: 0..2, batch: 1 }, Segment { nodes: 2..4, batch: 2 }];
+        let local = local_to(&graph, &segments);
+        assert_eq!(local, [Some(0), None, None, Some(1), None]);
+        let (places, _) = places(&graph, &segments, &local, &[16, 32, 32, 32, 32]);
+        // The images are local and read again for each group; what leaves the segment is not written over.
+        for (a, b) in [(0, 1), (0, 2), (1, 2), (2, 3), (1, 3), (1, 4), (3, 4)] {
+            let (a, b) = (&places[a], &places[b]);
+            assert!(a.end <= b.start || b.end <= a.start, "{places:?}");
         }
     }
 

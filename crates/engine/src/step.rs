@@ -64,10 +64,10 @@ impl Step {
         cpu: &Cpu,
         node: &Node,
         algorithm: Option<Algorithm>,
-        layout: impl Fn(usize) -> Layout,
+        layout: impl Fn(usize) -> Result<Layout, KernelError>,
     ) -> Result<Self, KernelError> {
-        let (from, to) = (layout(node.input), layout(node.output));
-        let residual = node.op.residual().map(layout);
+        let (from, to) = (layout(node.input)?, layout(node.output)?);
+        let residual = node.op.residual().map(layout).transpose()?;
         let size = [from.height(), from.width()];
         let work = match &node.op {
             Op::Conv { conv, .. } => {
@@ -92,6 +92,11 @@ impl Step {
             }
         };
         Ok(Self { from, to, residual, work })
+    }
+
+    /// Images at a time.
+    pub(crate) fn batch(&self) -> usize {
+        self.from.batch()
     }
 
     /// Floats of workspace.

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, select,
+    Algorithm, Buffer, Choice, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, select,
+    select_from_memory,
 };
 
 use crate::error::{EngineError, InLayer};
-use crate::graph::{Graph, INPUT, Op};
+use crate::graph::{Graph, INPUT, Node, Op};
 use crate::options::Tune;
 use crate::program::layout;
+use crate::segments::weight_bytes;
 use crate::step::conv_shape;
 
 /// Runs of a candidate of which the fastest counts, after one that warms up.
@@ -21,6 +23,10 @@ const RUNS: usize = 5;
 const CANDIDATES: [(&str, Algorithm); 3] =
     [("direct", Algorithm::Direct), ("winograd2", Algorithm::Winograd2), ("winograd4", Algorithm::Winograd4)];
 
+/// Bytes of packed weights beyond which each of them comes from memory at every run: the level 3 cache of usual
+/// processors of today.
+const LEVEL3: usize = 32 << 20;
+
 /// The algorithm of every node that is a convolution, for `batch` images at a time.
 pub(crate) fn choose(
     cpu: &Cpu,
@@ -28,34 +34,58 @@ pub(crate) fn choose(
     batch: usize,
     tune: Option<&Tune>,
 ) -> Result<Vec<Option<Algorithm>>, EngineError> {
-    let path = tune.and_then(|tune| tune.cache.as_deref());
-    let mut cache = path.map_or_else(|| Ok(Cache::default()), Cache::read)?;
+    let near = estimates(graph, batch, |shape, input| select(Pass::Forward, shape, input))?;
+    let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&node.op, near));
+    let from_memory = weights.sum::<usize>() > LEVEL3;
+    let estimates = if from_memory { estimates(graph, batch, select_from_memory)? } else { near };
+    let Some(tune) = tune else { return Ok(estimates) };
+    let mut cache = tune.cache.as_deref().map_or_else(|| Ok(Cache::default()), Cache::read)?;
     let known = cache.clone();
-    let mut algorithms = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let Op::Conv { conv, .. } = &node.op else {
-            algorithms.push(None);
-            continue;
-        };
-        let shape = conv_shape(conv, &graph.maps[node.input], batch);
-        let input = layout(graph, node.input, batch, conv.padding).in_layer(&node.name)?;
-        let estimate = select(Pass::Forward, &shape, &input).in_layer(&node.name)?.algorithm;
-        let has_choice = matches!(estimate, Algorithm::Winograd2 | Algorithm::Winograd4)
+    let mut algorithms = estimates;
+    for (node, algorithm) in graph.nodes.iter().zip(&mut algorithms) {
+        let Some((shape, input)) = convolution(graph, node, batch)? else { continue };
+        let has_choice = matches!(algorithm, Some(Algorithm::Winograd2 | Algorithm::Winograd4))
             || Conv::with_algorithm(cpu, shape, input, output(&shape).in_layer(&node.name)?, CANDIDATES[1].1)
                 .is_ok();
-        algorithms.push(Some(match tune {
-            Some(_) if has_choice && node.input != INPUT => {
-                cache.fastest(cpu, &shape, input).in_layer(&node.name)?
-            }
-            _ => estimate,
-        }));
+        if has_choice && node.input != INPUT {
+            let layer = Layer { shape, input, from_memory };
+            *algorithm = Some(cache.fastest(cpu, &layer).in_layer(&node.name)?);
+        }
     }
-    if let Some(path) = path
+    if let Some(path) = &tune.cache
         && cache != known
     {
         cache.write(path)?;
     }
     Ok(algorithms)
+}
+
+/// What `select` chooses for every convolution.
+fn estimates(
+    graph: &Graph,
+    batch: usize,
+    select: impl Fn(&ConvShape, &Layout) -> Result<Choice, KernelError>,
+) -> Result<Vec<Option<Algorithm>>, EngineError> {
+    let estimate = |node: &Node| {
+        let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
+        Ok(Some(select(&shape, &input).in_layer(&node.name)?.algorithm))
+    };
+    graph.nodes.iter().map(estimate).collect()
+}
+
+/// The shape of a node that is a convolution, and how its input lies.
+fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvShape, Layout)>, EngineError> {
+    let Op::Conv { conv, .. } = &node.op else { return Ok(None) };
+    let input = layout(graph, node.input, batch, conv.padding).in_layer(&node.name)?;
+    Ok(Some((conv_shape(conv, &graph.maps[node.input], batch), input)))
+}
+
+/// A convolution that is measured.
+struct Layer {
+    shape: ConvShape,
+    input: Layout,
+    /// Whether its weights come from memory at every run.
+    from_memory: bool,
 }
 
 /// What was measured: the name of the fastest by machine and shape.
@@ -83,8 +113,8 @@ impl Cache {
     }
 
     /// The fastest algorithm for `shape`, measured where it is not known.
-    fn fastest(&mut self, cpu: &Cpu, shape: &ConvShape, input: Layout) -> Result<Algorithm, KernelError> {
-        let key = key(cpu, shape);
+    fn fastest(&mut self, cpu: &Cpu, layer: &Layer) -> Result<Algorithm, KernelError> {
+        let key = key(cpu, layer);
         let known = self.0.get(&key);
         let named = known.and_then(|known| CANDIDATES.iter().find(|(name, _)| name == known));
         if let Some(&(_, algorithm)) = named {
@@ -92,7 +122,7 @@ impl Cache {
         }
         let mut best = (f64::INFINITY, CANDIDATES[0]);
         for candidate in CANDIDATES {
-            let seconds = measure(cpu, shape, input, candidate.1)?;
+            let seconds = measure(cpu, layer, candidate.1)?;
             if seconds < best.0 {
                 best = (seconds, candidate);
             }
@@ -104,11 +134,12 @@ impl Cache {
 }
 
 /// `PROCESSOR, avx512, 2 threads: 16x64x56x56 to 128, padding 1`
-fn key(cpu: &Cpu, shape: &ConvShape) -> String {
-    let ConvShape { batch, in_channels, out_channels, size: [h, w], padding: [padding, _], .. } = shape;
+fn key(cpu: &Cpu, layer: &Layer) -> String {
+    let ConvShape { batch, in_channels, out_channels, size: [h, w], padding: [padding, _], .. } = layer.shape;
+    let weights = if layer.from_memory { ", weights from memory" } else { "" };
     let (processor, isa, threads) = (processor(), cpu.isa(), cpu.pool().threads());
     format!(
-        "{processor}, {isa}, {threads} threads: {batch}x{in_channels}x{h}x{w} to {out_channels}, padding {padding}"
+        "{processor}, {isa}, {threads} threads: {batch}x{in_channels}x{h}x{w} to {out_channels}, padding {padding}{weights}"
     )
 }
 
@@ -125,15 +156,19 @@ fn output(shape: &ConvShape) -> Result<Layout, KernelError> {
     Layout::blocked(shape.batch, shape.out_channels, height, width)
 }
 
-/// Seconds of the fastest run on zeros: what a kernel takes does not depend on the values.
-fn measure(cpu: &Cpu, shape: &ConvShape, input: Layout, algorithm: Algorithm) -> Result<f64, KernelError> {
-    let output = output(shape)?;
-    let conv = Conv::with_algorithm(cpu, *shape, input, output, algorithm)?;
+/// Seconds of the fastest run on zeros: what a kernel takes does not depend on the values. Where the weights come
+/// from memory in the network, they do so here.
+fn measure(cpu: &Cpu, layer: &Layer, algorithm: Algorithm) -> Result<f64, KernelError> {
+    let Layer { shape, input, from_memory } = *layer;
+    let output = output(&shape)?;
+    let conv = Conv::with_algorithm(cpu, shape, input, output, algorithm)?;
+    let mut others = Buffer::zeroed(if from_memory { 2 * LEVEL3 / size_of::<f32>() } else { 0 });
     let weights = conv.pack_on(cpu, &vec![0.0; shape.weights()])?;
     let x = Buffer::zeroed(input.len());
     let (mut y, mut workspace) = (Buffer::zeroed(output.len()), Buffer::zeroed(conv.workspace(cpu)));
     let mut best = f64::INFINITY;
     for run in 0..=RUNS {
+        others.fill(run as f32);
         let start = Instant::now();
         conv.forward(cpu, &x, &weights, &Epilogue::default(), None, &mut y, &mut workspace)?;
         if run > 0 {
@@ -155,19 +190,25 @@ mod tests {
         let shape = ConvShape::square(1, (16, 16), 8, 3, 1);
         let input = Layout::blocked(1, 16, 8, 8).unwrap().with_border(1).unwrap();
         let mut cache = Cache::read(&path).unwrap();
-        let measured = cache.fastest(&cpu, &shape, input).unwrap();
+        let layer = Layer { shape, input, from_memory: false };
+        let measured = cache.fastest(&cpu, &layer).unwrap();
         assert!(CANDIDATES.iter().any(|(_, algorithm)| *algorithm == measured));
         cache.write(&path).unwrap();
         assert_eq!(Cache::read(&path).unwrap(), cache);
 
         // Whatever the file says is taken, so nothing was measured.
         for (name, algorithm) in CANDIDATES {
-            cache.0.insert(key(&cpu, &shape), name.to_owned());
-            assert_eq!(cache.fastest(&cpu, &shape, input).unwrap(), algorithm);
+            cache.0.insert(key(&cpu, &layer), name.to_owned());
+            assert_eq!(cache.fastest(&cpu, &layer).unwrap(), algorithm);
         }
-        cache.0.insert(key(&cpu, &shape), "another release's".to_owned());
-        cache.fastest(&cpu, &shape, input).unwrap();
-        assert!(CANDIDATES.iter().any(|(name, _)| cache.0[&key(&cpu, &shape)] == *name));
+        cache.0.insert(key(&cpu, &layer), "another release's".to_owned());
+        cache.fastest(&cpu, &layer).unwrap();
+        assert!(CANDIDATES.iter().any(|(name, _)| cache.0[&key(&cpu, &layer)] == *name));
+
+        // With other weights around it, it is another layer.
+        let (known, layer) = (cache.0.len(), Layer { from_memory: true, ..layer });
+        cache.fastest(&cpu, &layer).unwrap();
+        assert_eq!(cache.0.len(), known + 1);
     }
 
     #[test]

@@ -69,6 +69,10 @@ fn layers() -> Vec<Layer> {
 const PASSES: [(&str, Pass); 3] =
     [("forward", Pass::Forward), ("data", Pass::BackwardData), ("weights", Pass::BackwardWeights)];
 
+/// What `RESIDUAL_ALGORITHMS` measures, where it applies.
+const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4, Algorithm::Strided2, Algorithm::Strided4];
+
 /// The maps and weights of a layer.
 struct Operands {
     input: Layout,
@@ -181,7 +185,7 @@ fn main() {
             continue;
         }
         if all_algorithms {
-            for algorithm in [Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4] {
+            for algorithm in ALGORITHMS {
                 run(&cpu, &name, pass, layer, Some(algorithm));
             }
         } else if let Some(ratio) = run(&cpu, &name, pass, layer, None) {

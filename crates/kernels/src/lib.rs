@@ -18,12 +18,13 @@ pub mod norm;
 pub mod optim;
 mod peak;
 pub mod pool;
+mod scratch;
 mod simd;
 mod threads;
 
 pub use conv::{
     Algorithm, Choice, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, DataWeights,
-    Pass, Sums, select,
+    Pass, Sums, select, select_from_memory,
 };
 pub use cpu::Cpu;
 pub use error::KernelError;
@@ -31,5 +32,6 @@ pub use gemm::Epilogue;
 pub use layout::{Layout, convert, normalise};
 pub use memory::Buffer;
 pub use peak::multiply_add_flat_out;
+pub use scratch::Scratch;
 pub use simd::Isa;
 pub use threads::Pool;

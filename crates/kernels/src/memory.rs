@@ -12,17 +12,119 @@ struct Line([f32; BLOCK]);
 
 /// Floats that start on a cache line, as a slice.
 ///
-/// The kernels take slices of any alignment; on this one no vector crosses a cache line.
-#[derive(Clone, Debug, Default)]
+/// The kernels take slices of any alignment; on this one no vector crosses a cache line. Where the system has
+/// pages of 2 MiB, a buffer of that size or more lies in such pages: they are taken at the first write, by the
+/// thread that writes, and a kernel that goes through many places at once (the positions of Winograd's weights)
+/// finds their addresses in the processor's table.
+#[derive(Debug, Default)]
 pub struct Buffer {
-    lines: Vec<Line>,
+    memory: Memory,
     len: usize,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Lines(Vec<Line>),
+    #[cfg(target_os = "linux")]
+    Pages(Pages),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Lines(Vec::new())
+    }
+}
+
+impl Memory {
+    fn zeroed(lines: usize) -> Self {
+        #[cfg(target_os = "linux")]
+        if let Some(pages) = Pages::zeroed(lines.saturating_mul(size_of::<Line>())) {
+            return Self::Pages(pages);
+        }
+        Self::Lines(vec![Line([0.0; BLOCK]); lines])
+    }
+
+    /// Floats that fit.
+    fn floats(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.len() * BLOCK,
+            #[cfg(target_os = "linux")]
+            Self::Pages(pages) => pages.bytes / size_of::<f32>(),
+        }
+    }
+
+    fn start(&self) -> *const f32 {
+        match self {
+            Self::Lines(lines) => lines.as_ptr().cast(),
+            #[cfg(target_os = "linux")]
+            Self::Pages(pages) => pages.map[pages.start..].as_ptr().cast(),
+        }
+    }
+
+    fn start_mut(&mut self) -> *mut f32 {
+        match self {
+            Self::Lines(lines) => lines.as_mut_ptr().cast(),
+            #[cfg(target_os = "linux")]
+            Self::Pages(pages) => pages.map[pages.start..].as_mut_ptr().cast(),
+        }
+    }
+}
+
+/// Zeros in memory that is mapped for them alone.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Pages {
+    map: memmap2::MmapMut,
+    /// The first byte, at the beginning of a large page.
+    start: usize,
+    /// The bytes from there on that were asked for.
+    bytes: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl Pages {
+    /// Bytes of a large page.
+    const LARGE: usize = 2 << 20;
+
+    /// `None` where large pages make no sense, or there is no such memory.
+    fn zeroed(bytes: usize) -> Option<Self> {
+        if bytes < Self::LARGE {
+            return None;
+        }
+        // What lies before the first large page is never touched, so it costs addresses and no memory.
+        let map = memmap2::MmapMut::map_anon(bytes.checked_add(Self::LARGE)?).ok()?;
+        let start = map.as_ptr().align_offset(Self::LARGE);
+        if start >= Self::LARGE {
+            return None;
+        }
+        // The end of the buffer stays in small pages. A system without large ones refuses, and does no harm.
+        let _ = map.advise_range(memmap2::Advice::HugePage, start, bytes / Self::LARGE * Self::LARGE);
+        Some(Self { map, start, bytes })
+    }
 }
 
 impl Buffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; BLOCK]); len.div_ceil(BLOCK)], len }
+        Self { memory: Memory::zeroed(len.div_ceil(BLOCK)), len }
+    }
+
+    /// Floats that fit.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.floats()
+    }
+
+    /// The same memory as `len` floats of any values; `None` where they do not fit.
+    pub(crate) fn cut(self, len: usize) -> Option<Self> {
+        (len <= self.capacity()).then_some(Self { len, ..self })
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeroed(self.len);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
@@ -30,15 +132,16 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: a `Line` is BLOCK floats with no padding, and there are lines for `len` floats.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: there are lines, or bytes of a map, for `len` floats from there on; both are initialised (a map
+        // is of zeros), a `Line` is BLOCK floats with no padding and a large page begins at a multiple of 4.
+        unsafe { std::slice::from_raw_parts(self.memory.start(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as for `deref`; the lines are borrowed mutably with `self`.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        // SAFETY: as for `deref`; the memory is borrowed mutably with `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.start_mut(), self.len) }
     }
 }
 
@@ -90,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_buffer_is_zero_aligned_and_exactly_as_long() {
-        for len in [0, 1, 15, 16, 17, 1000] {
+        // The last are in large pages where there are such.
+        for len in [0, 1, 15, 16, 17, 1000, 1 << 19, (1 << 20) + 3] {
             let buffer = Buffer::zeroed(len);
             assert_eq!(&buffer[..], &vec![0.0; len][..]);
             assert_eq!(buffer.as_ptr().addr() % 64, 0);
@@ -102,6 +206,13 @@ mod tests {
         let mut buffer = Buffer::zeroed(40);
         buffer[39] = 2.0;
         assert_eq!(buffer.clone()[39], 2.0);
+        let mut large = Buffer::zeroed((1 << 20) + 3);
+        let last = large.len() - 1;
+        (large[0], large[last]) = (3.0, 4.0);
+        let copy = large.clone();
+        drop(large);
+        assert_eq!((copy[0], copy[1], copy[last]), (3.0, 0.0, 4.0));
+        assert_eq!(Buffer::default().len(), 0);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// One step; `velocity` starts as zeros.
+    /// One step; `velocity` starts as zeros. Without momentum it may be empty: there is none to keep.
     ///
     /// # Errors
     /// [`KernelError::Length`] where the slices are not equally long.
@@ -40,12 +40,16 @@ impl Sgd {
         velocity: &mut [f32],
     ) -> Result<(), KernelError> {
         check_length("the gradient", parameter.len(), gradient.len())?;
-        check_length("the velocity", parameter.len(), velocity.len())?;
+        let kept = self.momentum != 0.0 || !velocity.is_empty();
+        if kept {
+            check_length("the velocity", parameter.len(), velocity.len())?;
+        }
         let (len, parameter, velocity) = (parameter.len(), Parts::new(parameter), Parts::new(velocity));
         chunks(cpu, len, |range| {
+            let (of_velocity, g) = (if kept { range.clone() } else { 0..0 }, &gradient[range.clone()]);
             // SAFETY: the chunks do not overlap.
-            let (p, v) = unsafe { (parameter.part(range.clone()), velocity.part(range.clone())) };
-            cpu.isa().run(SgdChunk { by: *self, p, g: &gradient[range], v });
+            let (p, v) = unsafe { (parameter.part(range), velocity.part(of_velocity)) };
+            cpu.isa().run(SgdChunk { by: *self, p, g, v });
         });
         Ok(())
     }
@@ -64,6 +68,10 @@ impl Kernel for SgdChunk<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Sgd { lr, momentum, weight_decay, nesterov } = self.by;
+        if self.v.is_empty() {
+            self.p.iter_mut().zip(self.g).for_each(|(p, &g)| *p -= lr * (g + weight_decay * *p));
+            return;
+        }
         for ((p, &g), v) in self.p.iter_mut().zip(self.g).zip(self.v) {
             let g = g + weight_decay * *p;
             *v = momentum * *v + g;

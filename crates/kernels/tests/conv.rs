@@ -10,13 +10,19 @@ use residual_testkit::naive::{Conv2d, noise, relative_error};
 fn bound(algorithm: Algorithm) -> f64 {
     match algorithm {
         Algorithm::Winograd4 => 5e-6,
-        Algorithm::Winograd2 => 2e-6,
+        Algorithm::Winograd2 | Algorithm::Strided4 => 2e-6,
         _ => 1e-6,
     }
 }
 
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::Pointwise, Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4];
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Pointwise,
+    Algorithm::Direct,
+    Algorithm::Winograd2,
+    Algorithm::Winograd4,
+    Algorithm::Strided2,
+    Algorithm::Strided4,
+];
 
 /// How a case is laid out.
 #[derive(Clone, Copy, Debug)]

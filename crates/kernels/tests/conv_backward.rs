@@ -12,13 +12,19 @@ use residual_testkit::naive::{Conv2d, noise, relative_error};
 fn bound(algorithm: Algorithm) -> f64 {
     match algorithm {
         Algorithm::Winograd4 => 5e-6,
-        Algorithm::Winograd2 => 2e-6,
+        Algorithm::Winograd2 | Algorithm::Strided4 => 2e-6,
         _ => 1e-6,
     }
 }
 
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::Pointwise, Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4];
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Pointwise,
+    Algorithm::Direct,
+    Algorithm::Winograd2,
+    Algorithm::Winograd4,
+    Algorithm::Strided2,
+    Algorithm::Strided4,
+];
 
 /// How a case is laid out: the borders of the input's side and the output's.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +227,8 @@ fn the_same_bits_for_any_number_of_threads() {
         ConvShape::square(3, (48, 33), 14, 3, 1),
         ConvShape::square(3, (33, 48), 13, 3, 2),
         ConvShape::square(5, (64, 80), 7, 1, 2),
+        ConvShape::square(1, (64, 80), 7, 3, 1),
+        ConvShape::square(3, (16, 32), 28, 3, 1),
     ];
     for case in shapes.map(Case::new) {
         for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| ALGORITHMS.map(|a| (isa, a))) {
@@ -234,6 +242,22 @@ fn the_same_bits_for_any_number_of_threads() {
             }
         }
     }
+}
+
+/// Weight gradients: many images to a chunk, chunks and bands that share an image, several groups of
+/// Winograd's tiles, and channels that do and do not fill their blocks.
+#[test]
+fn many_pixels_for_few_channels() {
+    for channels in [(16, 32), (20, 33), (48, 16)] {
+        for (batch, size, kernel, stride) in
+            [(40, 3, 1, 1), (3, 23, 1, 1), (2, 34, 1, 2), (3, 28, 3, 1), (2, 41, 3, 2)]
+        {
+            let case = Case::new(ConvShape::square(batch, channels, size, kernel, stride));
+            case.check(SETTING);
+            case.check(Setting { borders: [kernel / 2, 0], ..SETTING });
+        }
+    }
+    Case::new(ConvShape::square(3, (3, 20), 41, 7, 2)).check(Setting { planar: true, ..SETTING });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Pooling, the linear layer, the loss, the optimisers and the scaling of channels, each against its
 //! definition in float64, on every instruction set that the machine has.
 
-use residual_kernels::eltwise::{scale_channels, scale_channels_backward, zero_pad};
+use residual_kernels::eltwise::{Beside, Join, gated_sums, zero_pad};
 use residual_kernels::linear::Linear;
 use residual_kernels::loss::{Targets, cross_entropy};
 use residual_kernels::optim::{AdamW, Sgd};
@@ -96,10 +96,9 @@ const KINDS: [Kind; 7] = [
 
 #[test]
 fn pooling_forward_and_backward() {
-    for (kind, channels, size) in KINDS
-        .into_iter()
-        .flat_map(|kind| [(1, [2, 3]), (3, [7, 5]), (17, [4, 9]), (33, [6, 6])].map(|(c, s)| (kind, c, s)))
-    {
+    for (kind, channels, size) in KINDS.into_iter().flat_map(|kind| {
+        [(1, [2, 3]), (3, [7, 5]), (17, [4, 9]), (33, [6, 6]), (2, [3, 140])].map(|(c, s)| (kind, c, s))
+    }) {
         let Ok(pooling) = kind.pooling(size) else { continue };
         let [oh, ow] = pooling.output();
         let input = Layout::blocked(2, channels, size[0], size[1]).unwrap().with_border(1).unwrap();
@@ -288,6 +287,11 @@ fn optimisers_follow_their_formulas() {
             }
             assert!(relative_error(&p, &q) <= BOUND && relative_error(&v, &u) <= BOUND);
             assert!(sgd.step(&cpu, &mut p, &[0.0], &mut v).is_err());
+            // A velocity that is not kept need not be there.
+            let (mut with, mut without, g) = (p.clone(), p.clone(), noise(15, len));
+            sgd.step(&cpu, &mut with, &g, &mut v).unwrap();
+            let none = sgd.step(&cpu, &mut without, &g, &mut []);
+            assert!(if momentum == 0.0 { with == without } else { none.is_err() });
         }
         let adam = AdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
         let (mut p, mut m, mut v) = (noise(1, len), vec![0.0; len], vec![0.0; len]);
@@ -312,26 +316,37 @@ fn optimisers_follow_their_formulas() {
 }
 
 #[test]
-fn channels_are_scaled_and_give_their_gradient() {
+fn paths_are_joined_and_give_their_gradients() {
     for channels in [1, 17, 48] {
         let from = Layout::blocked(2, channels, 5, 3).unwrap();
         let to = from.with_border(1).unwrap();
-        let (x, s) = (noise(1, 2 * channels * 15), noise(2, 2 * channels));
-        let dy = noise(3, x.len());
+        let [x, r, dy] = [1, 3, 4].map(|seed| noise(seed, 2 * channels * 15));
+        let [s, b] = [2, 5].map(|seed| noise(seed, 2 * channels));
+        let factor = noise(6, channels);
         let f = |v: f32| f64::from(v);
-        let wanted: Vec<f64> = x.iter().enumerate().map(|(i, &x)| f(x) * f(s[i / 15])).collect();
-        let by: Vec<f64> = x
-            .chunks(15)
-            .zip(dy.chunks(15))
-            .map(|(x, dy)| x.iter().zip(dy).map(|(&x, &d)| f(x) * f(d)).sum())
-            .collect();
+        let affine = |i: usize| f(x[i]) * f(s[i / 15]) + f(b[i / 15]);
+        let sum = |i: usize| affine(i) + f(r[i]) * f(factor[i / 15 % channels]);
+        let wanted: Vec<f64> = (0..x.len()).map(|i| sum(i).max(0.0)).collect();
+        let g: Vec<f64> = (0..x.len()).map(|i| if wanted[i] > 0.0 { f(dy[i]) } else { 0.0 }).collect();
+        let total = |each: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            (0..2 * channels).map(|plane| (plane * 15..plane * 15 + 15).map(each).sum()).collect()
+        };
+        let (products, sums) = (total(&|i| g[i] * f(x[i])), total(&|i| g[i]));
         for cpu in cpus() {
-            let (mut y, mut ds) = (vec![f32::NAN; to.len()], vec![f32::NAN; s.len()]);
-            scale_channels(&cpu, (&laid(&x, from), from), &s, (&mut y, to)).unwrap();
+            let (laid_x, laid_r) = (laid(&x, from), laid(&r, to));
+            let (mut y, mut behind) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
+            let residual = Some(Beside { maps: (&laid_r[..], to), factor: Some(&factor[..]) });
+            let join = Join { scale: &s, shift: &b, residual, relu: true };
+            join.run(&cpu, (&laid_x, from), (&mut y, to)).unwrap();
             assert!(relative_error(&plain(&y, to), &wanted) <= BOUND);
-            scale_channels_backward(&cpu, (&laid(&x, from), from), (&laid(&dy, to), to), &mut ds).unwrap();
-            assert!(relative_error(&ds, &by) <= BOUND);
-            assert!(scale_channels(&cpu, (&laid(&x, from), from), &s[1..], (&mut y, to)).is_err());
+            let [mut by, mut ones] = [vec![f32::NAN; s.len()], vec![f32::NAN; s.len()]];
+            let (maps, gate) = (((&laid_x[..], from), (&laid(&dy, to)[..], to)), (&y[..], to));
+            let into = Some((&mut behind[..], from));
+            gated_sums(&cpu, maps.0, maps.1, Some(gate), into, [&mut by, &mut ones]).unwrap();
+            assert!(relative_error(&plain(&behind, from), &g) <= BOUND);
+            assert!(relative_error(&by, &products) <= BOUND && relative_error(&ones, &sums) <= BOUND);
+            let short = Join { scale: &s[1..], ..join };
+            assert!(short.run(&cpu, (&laid_x, from), (&mut y, to)).is_err());
         }
     }
 }

@@ -49,12 +49,17 @@ impl Head {
     /// The same on maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
-        self.linear.forward(dropout(self.pool(x, mode), self.dropout, mode), mode)
+        let features = dropout(self.pool(x, mode), self.dropout, mode);
+        if mode.is_training() && self.compute.path == Path::Fused && fused::is_ours(&features) {
+            return fused::linear(&self.linear, features);
+        }
+        self.linear.forward(features, mode)
     }
 
     /// The features before the linear layer, `[batch, channels]`.
     pub(crate) fn pool(&self, x: Maps, mode: Mode) -> Tensor<2> {
-        if mode.is_training() && self.compute.path == Path::Fused && x.are_ours() {
+        let bypassed = self.norm.as_ref().is_some_and(|norm| norm.bypassed);
+        if mode.is_training() && self.compute.path == Path::Fused && !bypassed && x.are_ours() {
             let x = x.blocked(0);
             return fused::global_average(match &self.norm {
                 Some(norm) => fused::norm_relu(norm, x),

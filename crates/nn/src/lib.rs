@@ -15,6 +15,7 @@
 //! - [`block`] has the blocks of the papers, [`ResNet`] whole networks.
 //! - [`Mode`] says at every `forward` whether this is training or evaluation, and carries the randomness
 //!   of a training step. Nothing is guessed from the device.
+//! - [`probe`] takes the gradient at a residual apart.
 //! - [`beyond`] has a transformer encoder block and a diffusion U-Net block, built from the same
 //!   [`Residual`].
 #![recursion_limit = "256"]
@@ -31,6 +32,7 @@ mod linear;
 mod loss;
 mod mode;
 mod norm;
+pub mod probe;
 mod residual;
 mod resnet;
 mod running;

@@ -41,6 +41,7 @@ impl BatchNormConfig {
             running_var: Running::new(init.tensor("running_var", shape, Fill::Ones)),
             epsilon: self.epsilon,
             momentum: self.momentum,
+            bypassed: false,
         }
     }
 }
@@ -66,6 +67,8 @@ pub struct BatchNorm {
     pub epsilon: f64,
     /// Share of the batch in the new running value.
     pub momentum: f64,
+    /// Gives its input unchanged: [`ResNet::bypass_norms`](crate::ResNet::bypass_norms).
+    pub bypassed: bool,
 }
 
 impl BatchNorm {
@@ -77,6 +80,7 @@ impl BatchNorm {
     /// not exist. [`ResNet::check_input`](crate::ResNet::check_input) finds that beforehand.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         match mode {
+            _ if self.bypassed => x,
             Mode::Train(_) => self.forward_train(x),
             Mode::Eval => self.forward_eval(x),
         }

@@ -101,9 +101,12 @@ impl<F: Module, S: Module> Residual<F, S> {
         self.activation
     }
 
-    /// Whether branches are dropped in training.
-    pub(crate) fn drops(&self) -> bool {
-        self.depth.drop > 0.0
+    /// What the branch of each of so many samples is multiplied by; `None` where none is dropped.
+    pub(crate) fn factors(&self, mode: Mode, samples: usize) -> Option<Vec<f32>> {
+        match mode {
+            Mode::Train(randomness) if self.depth.drop > 0.0 => Some(self.depth.factors(randomness, samples)),
+            _ => None,
+        }
     }
 
     /// `act(F(x) + S(x))`.
@@ -138,10 +141,15 @@ impl<F: Module, S: Module> Residual<F, S> {
         mode: Mode,
     ) -> Tensor<D> {
         let sum = match shortcut {
-            Some(shortcut) => self.depth.forward(branch, mode) + shortcut,
+            Some(shortcut) => self.scaled(branch, mode) + shortcut,
             None => branch,
         };
         self.activation.forward(sum)
+    }
+
+    /// The branch as it enters the sum: with stochastic depth in training, `b / keep F(x)`.
+    pub(crate) fn scaled<const D: usize>(&self, branch: Tensor<D>, mode: Mode) -> Tensor<D> {
+        self.depth.forward(branch, mode)
     }
 }
 

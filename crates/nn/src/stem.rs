@@ -61,17 +61,20 @@ impl Stem {
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
         let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
-        if mode.is_training() && self.compute.path == Path::Fused && padded && x.are_ours() {
-            return self.forward_fused(x, border);
+        // A frozen stem that has to hand a gradient on runs layer by layer.
+        let runs = mode.is_training() || (self.norms.len() == self.convs.len() && !x.are_tracked());
+        let bypassed = self.norms.iter().any(|norm| norm.bypassed);
+        if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
+            return self.forward_fused(x, mode, border);
         }
         self.forward_stock(x.into_tensor(), mode).into()
     }
 
     /// Each convolution with its norm and ReLU is a plain block of one convolution.
-    fn forward_fused(&self, x: Maps, border: usize) -> Maps {
+    fn forward_fused(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let padding = |index: usize| self.convs.get(index).map(|conv| conv.padding);
         let before_pool = if self.pool.is_some() { 0 } else { border };
-        let mut h = x.blocked(padding(0).unwrap_or(0));
+        let mut h = x.images(padding(0).unwrap_or(0));
         for (index, conv) in self.convs.iter().enumerate() {
             let border = padding(index + 1).unwrap_or(before_pool);
             let Some(norm) = self.norms.get(index..=index) else {
@@ -81,10 +84,16 @@ impl Stem {
             let [out_channels, _, kernel, _] = conv.weight.dims();
             let link = Link { out_channels, kernel, stride: conv.stride, groups: conv.groups };
             let (shortcut, order) = (Shortcut::None, Order::PostActivation);
-            let shape = BlockShape { links: vec![link], shortcut, order };
-            let convs = std::slice::from_ref(conv);
-            let policy = self.compute.memory.policy();
-            h = fused::unit(&Unit { shape, convs, norms: norm, projection: None, policy }, h, border);
+            let unit = Unit {
+                shape: BlockShape { links: vec![link], shortcut, order, squeeze: None },
+                convs: std::slice::from_ref(conv),
+                norms: norm,
+                projection: None,
+                squeeze: None,
+                depth: None,
+                policy: self.compute.memory.policy(),
+            };
+            h = if mode.is_training() { unit.train(h, border) } else { unit.evaluate(h, border) };
         }
         match self.pool {
             Some(pool) => fused::max_pool(pool, h, border).into(),

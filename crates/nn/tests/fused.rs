@@ -70,6 +70,10 @@ fn every_kind_of_block_computes_what_its_layers_do() {
         stride: 2,
         ..BlockSpec::basic(24)
     };
+    let pooled = BlockSpec {
+        shortcut: Shortcut::Projection { channels: 24, stride: 2, average_pool: true },
+        ..BlockSpec::projection(24, 2)
+    };
     let specs = [
         BlockSpec::basic(16),
         BlockSpec::projection(24, 2),
@@ -80,8 +84,12 @@ fn every_kind_of_block_computes_what_its_layers_do() {
         BlockSpec::basic(16).preactivation(),
         BlockSpec::projection(24, 2).preactivation(),
         zero_pad.preactivation(),
-        // What the kernels do not know runs layer by layer.
         BlockSpec { squeeze_excite: Some(4), ..BlockSpec::basic(16) },
+        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::bottleneck(16, 8, 32, 2) },
+        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::projection(24, 2) }.preactivation(),
+        pooled,
+        BlockSpec { squeeze_excite: Some(6), ..pooled },
+        pooled.preactivation(),
     ];
     for spec in specs {
         let of = |compute| block_step(spec, [3, 16, 7, 6], compute);
@@ -108,7 +116,7 @@ fn net_step(spec: &NetSpec, shape: [usize; 4], compute: Compute) -> Vec<NamedTen
 
 #[test]
 fn networks_compute_what_their_layers_do() {
-    for name in ["cifar_resnet8", "cifar_preact8", "cifar_preact11", "resnet18", "resnet26d"] {
+    for name in ["cifar_resnet8", "cifar_preact8", "cifar_preact11", "resnet18", "resnet26d", "seresnet18"] {
         let spec = family(name).unwrap().with_classes(5);
         // Maps of the last stage that leave a batch norm enough values to have a variance.
         let side = if name.starts_with("cifar") { 32 } else { 96 };
@@ -134,13 +142,73 @@ fn the_same_bits_for_any_number_of_threads() {
 
 #[test]
 fn a_network_converts_its_images_and_nothing_else() {
-    for name in ["small", "resnet18", "cifar_preact11", "cifar_resnet14", "resnet50"] {
+    for name in
+        ["small", "resnet18", "cifar_preact11", "cifar_resnet14", "resnet50", "resnet26d", "seresnet18"]
+    {
         let net = build(&family(name).unwrap(), FUSED);
         let before = conversions();
         let x = Tensor::<4>::zeros([2, 3, 32, 32], &device());
         let logits = net.forward(x, Mode::train(0, 0));
         assert_eq!(conversions() - before, 1, "{name}");
         logits.sum().backward();
+    }
+}
+
+#[test]
+fn networks_that_drop_branches_compute_what_their_layers_do() {
+    for name in ["cifar_resnet8", "cifar_preact8"] {
+        let spec = NetSpec { stochastic_depth: 0.6, ..family(name).unwrap() };
+        let of = |compute| net_step(&spec, [5, 3, 32, 32], compute);
+        let (fused, stock) = (of(FUSED), of(STOCK));
+        assert_close(name, &fused[..1], &stock[..1], 1e-4);
+        assert_close(name, &fused[1..], &stock[1..], 3e-2);
+        assert_eq!(of(Compute { memory: Memory::Low, ..FUSED }), fused, "{name}");
+        let kept = NetSpec { stochastic_depth: 0.0, ..spec.clone() };
+        assert_ne!(net_step(&kept, [5, 3, 32, 32], FUSED)[0], fused[0], "{name}: branches are dropped");
+    }
+}
+
+/// One step with frozen layers, and the conversions that it took.
+fn frozen_step(layers: &[&str], compute: Compute) -> (Vec<NamedTensor>, u64) {
+    let mut net = build(&family("resnet18").unwrap().with_classes(5), compute);
+    net.freeze_layers(layers).unwrap();
+    let before = conversions();
+    let x = input([3, 3, 64, 64]).detach();
+    let logits = net.forward(x, Mode::train(3, 4));
+    let gradients = cross_entropy(logits.clone(), &[0, 1, 2], 0.0).unwrap().backward();
+    let conversions = conversions() - before;
+    let mut found = vec![NamedTensor::read("logits", logits)];
+    found.extend(net.gradients(&gradients));
+    found.extend(net.state().into_iter().filter(|tensor| tensor.path.contains("running")));
+    (found, conversions)
+}
+
+#[test]
+fn frozen_layers_run_fused_where_nothing_before_them_trains() {
+    for (layers, conversions) in [
+        (&["stem", "stage1", "stage2.block0"][..], 1),
+        // A frozen block between others hands its gradient on, layer by layer.
+        (&["stage2"][..], 3),
+    ] {
+        let ((fused, found), (stock, _)) = (frozen_step(layers, FUSED), frozen_step(layers, STOCK));
+        assert_eq!(found, conversions, "{layers:?}");
+        assert_close("frozen", &fused[..1], &stock[..1], 1e-4);
+        assert_close("frozen", &fused[1..], &stock[1..], 3e-2);
+        assert!(fused.iter().all(|tensor| {
+            tensor.path.contains("running") || !layers.iter().any(|layer| tensor.path.starts_with(layer))
+        }));
+    }
+}
+
+#[test]
+fn evaluation_runs_fused_and_computes_what_the_layers_do() {
+    for name in ["resnet18", "seresnet18", "resnet26d", "cifar_preact11"] {
+        let spec = family(name).unwrap().with_classes(5);
+        let of = |compute| {
+            let x = input([2, 3, 64, 64]).detach();
+            NamedTensor::read("logits", build(&spec, compute).forward(x, Mode::Eval))
+        };
+        assert_close(name, &[of(FUSED)], &[of(STOCK)], 1e-4);
     }
 }
 

@@ -13,8 +13,10 @@
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | the common errors of networks, weights, data and training, and their mends |
+//! | `study` | experiments on why residual networks work |
+//! | `report` | figures and pages |
 //!
-//! The last three come with the feature `train`, which is on by default. Without it there is no tensor
+//! The last five come with the feature `train`, which is on by default. Without it there is no tensor
 //! framework in the tree, and the engine computes everything.
 //!
 //! The binary of the same name is the command line over them: `residual --help`.
@@ -43,6 +45,10 @@ pub use residual_engine as engine;
 pub use residual_kernels as kernels;
 #[cfg(feature = "train")]
 pub use residual_nn as nn;
+#[cfg(feature = "train")]
+pub use residual_report as report;
+#[cfg(feature = "train")]
+pub use residual_study as study;
 #[cfg(feature = "train")]
 pub use residual_train as train;
 pub use residual_weights as weights;

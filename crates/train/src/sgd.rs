@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Gradients;
 use residual_arch::Role;
 use residual_nn::ResNet;
+use residual_nn::fused::with_cpu;
 use residual_weights::StateDict;
 use serde::{Deserialize, Serialize};
 
@@ -104,27 +105,21 @@ impl Sgd {
     /// Where `gradient`, or the velocity kept under `path`, has another length than `parameter`: the caller
     /// has mixed up two parameters.
     pub fn update(&mut self, path: &str, role: Role, parameter: &mut [f32], gradient: &[f32], lr: f64) {
-        assert_eq!(parameter.len(), gradient.len(), "{path}: one gradient a parameter");
         let decays = self.config.decay_norm_and_bias || role.decays();
         let decay = if decays { self.config.weight_decay as f32 } else { 0.0 };
-        let (momentum, lr) = (self.config.momentum as f32, lr as f32);
-        if momentum == 0.0 {
-            for (p, &g) in parameter.iter_mut().zip(gradient) {
-                *p -= lr * (g + decay * *p);
-            }
-            return;
-        }
-        if !self.velocity.contains_key(path) {
+        let rule = residual_kernels::optim::Sgd {
+            lr: lr as f32,
+            momentum: self.config.momentum as f32,
+            weight_decay: decay,
+            nesterov: self.config.nesterov,
+        };
+        let mut none = Vec::new();
+        if self.config.momentum != 0.0 && !self.velocity.contains_key(path) {
             self.velocity.insert(path.to_owned(), vec![0.0; parameter.len()]);
         }
-        let Some(velocity) = self.velocity.get_mut(path) else { return };
-        assert_eq!(parameter.len(), velocity.len(), "{path}: one velocity a parameter");
-        let nesterov = self.config.nesterov;
-        for ((p, v), &g) in parameter.iter_mut().zip(velocity).zip(gradient) {
-            let g = g + decay * *p;
-            *v = momentum * *v + g;
-            *p -= lr * if nesterov { g + momentum * *v } else { *v };
-        }
+        let velocity = self.velocity.get_mut(path).unwrap_or(&mut none);
+        with_cpu(|cpu| rule.step(cpu, parameter, gradient, velocity))
+            .unwrap_or_else(|error| panic!("{path}: one gradient and one velocity a parameter: {error}"));
     }
 
     /// The velocities by the parameters' names, each as a vector; bit for bit.

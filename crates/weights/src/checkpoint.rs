@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::catalogue::recognise;
 use crate::error::Error;
-use crate::read::read;
+use crate::read::{map, read};
 use crate::safetensors::Content;
 use crate::state_dict::StateDict;
 
@@ -173,7 +173,19 @@ impl Weights {
     /// Those of [`Checkpoint::read`] but [`Error::NoSpec`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let state = read(path)?;
+        Self::of(read(path)?, path)
+    }
+
+    /// The same, but the file is mapped: see [`map()`] for what that asks of the caller.
+    ///
+    /// # Errors
+    /// Those of [`Weights::read`].
+    pub fn map(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        Self::of(map(path)?, path)
+    }
+
+    fn of(state: StateDict, path: &Path) -> Result<Self, Error> {
         if !state.metadata.contains_key(SPEC) {
             return Ok(Self::Plain(state));
         }

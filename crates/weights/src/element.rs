@@ -25,6 +25,11 @@ pub(crate) enum ByteOrder {
     Big,
 }
 
+impl ByteOrder {
+    /// This machine's.
+    pub(crate) const HERE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
+}
+
 impl ElementType {
     /// Bytes per element.
     pub(crate) fn size(self) -> usize {
@@ -40,6 +45,12 @@ impl ElementType {
     /// large ones become infinite); f32 itself keeps its bits. A trailing part of an element is ignored.
     pub(crate) fn decode(self, bytes: &[u8], order: ByteOrder) -> Vec<f32> {
         match self {
+            Self::F32 if order == ByteOrder::HERE => {
+                let mut elements = vec![0.0_f32; bytes.len() / self.size()];
+                let copy = bytemuck::cast_slice_mut(&mut elements);
+                copy.copy_from_slice(&bytes[..copy.len()]);
+                elements
+            }
             Self::F64 => convert(bytes, order, |b| f64::from_le_bytes(b) as f32),
             Self::F32 => convert(bytes, order, f32::from_le_bytes),
             Self::F16 => convert(bytes, order, |b| f16_to_f32(u16::from_le_bytes(b))),

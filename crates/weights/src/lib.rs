@@ -1,6 +1,7 @@
 //! Named tensors on disk: safetensors, PyTorch checkpoints, trained networks.
 //!
 //! - [`read`] reads any supported file into a [`StateDict`], told by its content and not by its name;
+//! - [`map()`] does the same without a copy of the elements, for who packs them once and lets go;
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
 //! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
 //! - [`recognise`] names the family member that bare tensors belong to;
@@ -17,6 +18,7 @@ mod catalogue;
 mod checkpoint;
 mod element;
 mod error;
+mod mapping;
 mod matching;
 mod pickle;
 mod read;
@@ -29,6 +31,6 @@ pub use catalogue::{Recognised, recognise};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
 pub use matching::{Mismatch, Misshapen, match_tensors};
-pub use read::{read, read_bytes};
+pub use read::{map, read, read_bytes};
 pub use state_dict::StateDict;
 pub use tensor::Tensor;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::mapping::{Mapping, Source};
 use crate::pickle::{read_archive, read_legacy};
 use crate::safetensors;
 use crate::state_dict::StateDict;
@@ -32,7 +33,33 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
     file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read"))?;
     let kind = Kind::of(&bytes)?;
     file.read_to_end(&mut bytes).map_err(Error::io("read"))?;
-    kind.parse(&bytes)
+    kind.parse(Source::read(&bytes))
+}
+
+/// The same as [`read`], but the file is mapped into memory and tensors of 32-bit floats lie in the map: nothing
+/// is copied, and what nobody looks at is not even read. Everything else is converted, as [`read`] does; what is
+/// not a regular file, and what the system does not map, is read.
+///
+/// As long as a tensor lives, nobody may write into the file in place: its elements would change while they
+/// are read, and a file that is cut short ends the process (SIGBUS). Replacing the file by another of its name,
+/// as [`write_atomically`](crate::write_atomically()) does, changes nothing for the tensors. So this is for files
+/// of weights that are at rest, and best for tensors that are packed at once and then let go.
+///
+/// # Errors
+/// As for [`read`].
+pub fn map(path: impl AsRef<Path>) -> Result<StateDict, Error> {
+    let path = path.as_ref();
+    map_file(path).map_err(|error| error.in_file(path))
+}
+
+fn map_file(path: &Path) -> Result<StateDict, Error> {
+    let file = File::open(path).map_err(Error::io("read"))?;
+    // An empty file cannot be mapped; reading says that it is empty.
+    let is_file = file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+    match is_file.then(|| Mapping::of(&file)) {
+        Some(Ok(mapping)) => Kind::of(&mapping[..mapping.len().min(HEAD)])?.parse(Source::mapped(&mapping)),
+        _ => read_file(path),
+    }
 }
 
 /// Reads the content of a file, as [`read`] does.
@@ -40,7 +67,7 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
 /// # Errors
 /// As for [`read`], without the file's name.
 pub fn read_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
-    Kind::of(&bytes[..bytes.len().min(HEAD)])?.parse(bytes)
+    Kind::of(&bytes[..bytes.len().min(HEAD)])?.parse(Source::read(bytes))
 }
 
 enum Kind {
@@ -62,11 +89,11 @@ impl Kind {
         }
     }
 
-    fn parse(self, bytes: &[u8]) -> Result<StateDict, Error> {
+    fn parse(self, source: Source<'_>) -> Result<StateDict, Error> {
         match self {
-            Self::Safetensors => safetensors::from_bytes(bytes),
-            Self::Archive => read_archive(bytes),
-            Self::Legacy => read_legacy(bytes),
+            Self::Safetensors => safetensors::from_source(source),
+            Self::Archive => read_archive(source),
+            Self::Legacy => read_legacy(source),
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::atomic::write_atomically;
 use crate::element::{ByteOrder, ElementType};
 use crate::error::Error;
+use crate::mapping::Source;
 use crate::state_dict::StateDict;
 use crate::tensor::Tensor;
 
@@ -28,6 +29,12 @@ const MAX_HEADER: usize = 100_000_000;
 /// [`Error::Truncated`], [`Error::Safetensors`], [`Error::UnsupportedType`] (4-, 6- and 8-bit floats, complex
 /// numbers), [`Error::ReservedName`] (a tensor without a name).
 pub fn from_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
+    from_source(Source::read(bytes))
+}
+
+/// The same from the bytes of a file that may be mapped.
+pub(crate) fn from_source(source: Source<'_>) -> Result<StateDict, Error> {
+    let bytes = source.bytes;
     check_length(bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| broken(error, bytes))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(error, bytes))?;
@@ -37,7 +44,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
             name: name.to_owned(),
             found: format!("elements of type {}", view.dtype()),
         })?;
-        let tensor = Tensor::new(view.shape().to_vec(), element.decode(view.data(), ByteOrder::Little))?;
+        let data = source.elements(view.data(), element, ByteOrder::Little);
+        let tensor = Tensor::over(view.shape().to_vec(), data)?;
         state.insert(name, tensor)?;
     }
     if let Some(metadata) = header.metadata() {

@@ -1,6 +1,9 @@
 //! A dense array of f32.
 
+use std::ops::Range;
+
 use crate::error::Error;
+use crate::mapping::Mapping;
 
 /// A dense array of f32 in row-major order.
 ///
@@ -12,10 +15,30 @@ use crate::error::Error;
 /// assert!(Tensor::new(vec![2, 3], vec![0.0; 5]).is_err());
 /// # Ok::<(), residual_weights::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Vec<f32>,
+    data: Data,
+}
+
+/// Where a tensor's elements are.
+#[derive(Debug, Clone)]
+pub(crate) enum Data {
+    Owned(Vec<f32>),
+    /// In a file: `bytes` are f32 of this machine, aligned as such.
+    Mapped {
+        file: Mapping,
+        bytes: Range<usize>,
+    },
+}
+
+impl Data {
+    fn elements(&self) -> &[f32] {
+        match self {
+            Self::Owned(elements) => elements,
+            Self::Mapped { file, bytes } => bytemuck::cast_slice(&file[bytes.clone()]),
+        }
+    }
 }
 
 impl Tensor {
@@ -24,8 +47,15 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongLength`] where the product of `shape` is not the length of `data`.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Result<Self, Error> {
-        if element_count(&shape) != Some(data.len()) {
-            return Err(Error::WrongLength { shape, elements: data.len() });
+        Self::over(shape, Data::Owned(data))
+    }
+
+    /// # Errors
+    /// As for [`Tensor::new`].
+    pub(crate) fn over(shape: Vec<usize>, data: Data) -> Result<Self, Error> {
+        let elements = data.elements().len();
+        if element_count(&shape) != Some(elements) {
+            return Err(Error::WrongLength { shape, elements });
         }
         Ok(Self { shape, data })
     }
@@ -37,17 +67,40 @@ impl Tensor {
 
     /// The elements in row-major order.
     pub fn data(&self) -> &[f32] {
-        &self.data
+        self.data.elements()
     }
 
-    /// The elements in row-major order, to be changed in place.
+    /// Whether the elements lie in the file that they came from ([`map`](crate::map())), and not in memory of
+    /// their own.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.data, Data::Mapped { .. })
+    }
+
+    /// The elements in row-major order, to be changed in place; those of a mapped file are copied first, and
+    /// the file stays as it is.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data
+        if self.is_mapped() {
+            self.data = Data::Owned(self.data().to_vec());
+        }
+        match &mut self.data {
+            Data::Owned(elements) => elements,
+            Data::Mapped { .. } => unreachable!("they were copied"),
+        }
     }
 
-    /// Shape and elements, without a copy.
+    /// Shape and elements, without a copy unless they are mapped.
     pub fn into_parts(self) -> (Vec<usize>, Vec<f32>) {
-        (self.shape, self.data)
+        let elements = match self.data {
+            Data::Owned(elements) => elements,
+            mapped => mapped.elements().to_vec(),
+        };
+        (self.shape, elements)
+    }
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.data() == other.data()
     }
 }
 

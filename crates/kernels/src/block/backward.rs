@@ -1,52 +1,37 @@
 //! `dx = (dF/dx)^T dy + (dS/dx)^T dy`
 
-use super::forward::Context;
-use super::plan::{Block, BlockParameters, PackedBlock, Tape};
+use super::forward::Input;
+use super::parameters::{BlockGradients, LinkGradients};
+use super::plan::Block;
+use super::run::{Held, Map, MapMut, Run};
 use super::shape::{Order, Policy, Shortcut};
-use crate::eltwise::zero_pad_backward;
-use crate::gemm::Epilogue;
-use crate::layout::check_length;
+use super::tape::Tape;
+use crate::eltwise::{Join, gated_sums};
 use crate::norm::{Backward, Mask, apply};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Buffer, Cpu, Epilogue, KernelError, Layout, Scratch};
 
-/// The gradients by the parameters of a convolution and its normalisation, as long as
-/// [`LinkParameters`](super::LinkParameters).
+/// A block's output, and the gradient by it.
 #[derive(Debug)]
-pub struct LinkGradients<'a> {
-    /// By the weights.
-    pub weights: &'a mut [f32],
-    /// By the factor of each normalised channel.
-    pub gamma: &'a mut [f32],
-    /// By the summand of each normalised channel.
-    pub beta: &'a mut [f32],
+pub struct Outputs<'a> {
+    /// The output, as [`Block::y`] says; filled again with [`Policy::Recompute`].
+    pub y: &'a mut [f32],
+    /// The gradient by it, which lies as it does.
+    pub dy: &'a [f32],
 }
 
-/// The gradients by the parameters of a block.
-#[derive(Debug)]
-pub struct BlockGradients<'a, 'b> {
-    /// Those of the branch, from the input on.
-    pub links: &'b mut [LinkGradients<'a>],
-    /// Those of the projection.
-    pub projection: Option<&'b mut LinkGradients<'a>>,
-}
-
-/// The gradients under way, see `Block::gradients`.
-struct Buffers<'a> {
-    dz: &'a mut [f32],
-    da: &'a mut [f32],
-    behind: &'a mut [f32],
-    dp: &'a mut [f32],
-    dxp: &'a mut [f32],
-}
-
-/// What the backward pass is given.
+/// What the backward pass reads.
+#[derive(Clone, Copy)]
 struct Given<'a> {
-    x: &'a [f32],
+    input: &'a Input<'a>,
     y: &'a [f32],
     dy: &'a [f32],
-    parameters: &'a BlockParameters<'a>,
-    packed: &'a PackedBlock,
     tape: &'a Tape,
+}
+
+/// The gradients behind the join: by what the last convolution gives, and `g = dy act'(y)`, by the sum.
+struct Joined<'a> {
+    dz: Held<'a>,
+    g: Option<(Held<'a>, Layout)>,
 }
 
 impl Block {
@@ -56,22 +41,21 @@ impl Block {
     ///
     /// # Errors
     /// As for [`Block::forward`].
-    #[expect(clippy::too_many_arguments, reason = "the forward's, the gradient that comes and those that go")]
+    #[expect(clippy::too_many_arguments, reason = "the forward's, and the gradients that go")]
     pub fn backward(
         &self,
         cpu: &Cpu,
-        (x, y, dy): (&[f32], &mut [f32], &[f32]),
-        parameters: &BlockParameters<'_>,
-        packed: &PackedBlock,
+        input: &Input<'_>,
+        outputs: Outputs<'_>,
         tape: &mut Tape,
-        gradients: BlockGradients<'_, '_>,
+        gradients: &mut BlockGradients<'_>,
         dx: &mut [f32],
-        workspace: &mut [f32],
+        scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
         if self.policy == Policy::Recompute {
-            self.forward(cpu, x, parameters, packed, tape, y, workspace)?;
+            self.forward(cpu, input, tape, outputs.y, scratch)?;
         }
-        self.backward_from_tape(cpu, (x, y, dy), parameters, packed, tape, gradients, dx, workspace)
+        self.backward_from_tape(cpu, input, (outputs.y, outputs.dy), tape, gradients, dx, scratch)
     }
 
     /// The same from a tape and an output that are there, whatever the policy: neither is written.
@@ -82,209 +66,234 @@ impl Block {
     pub fn backward_from_tape(
         &self,
         cpu: &Cpu,
-        (x, y, dy): (&[f32], &[f32], &[f32]),
-        parameters: &BlockParameters<'_>,
-        packed: &PackedBlock,
+        input: &Input<'_>,
+        (y, dy): (&[f32], &[f32]),
         tape: &Tape,
-        mut gradients: BlockGradients<'_, '_>,
+        gradients: &mut BlockGradients<'_>,
         dx: &mut [f32],
-        workspace: &mut [f32],
+        scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
-        self.check_gradients(parameters, &gradients)?;
-        self.check_memory(tape, packed)?;
-        self.x.check("the block's input", x.len())?;
-        self.y.check("the block's output", y.len())?;
+        self.check_input(input, y.len())?;
+        self.check_gradients(input.parameters, gradients)?;
+        self.check_tape(tape)?;
         self.y.check("the gradient by the block's output", dy.len())?;
         if !dx.is_empty() {
             self.x.check("the gradient by the block's input", dx.len())?;
         }
-        if workspace.len() < self.workspace(cpu) {
-            check_length("the workspace", self.workspace(cpu), workspace.len())?;
+        let given = Given { input, y, dy, tape };
+        let run = &mut Run { cpu, scratch };
+        let h = self.entered(run, &given)?;
+        let Joined { dz, g } = self.join_backward(run, &given, gradients)?;
+        let behind = g.as_ref().map(|(g, layout)| (&g[..], *layout));
+        let other = self.beside(run, &given, &h, behind, gradients)?;
+        let sum = other.as_ref().map(|(maps, layout)| (&maps[..], *layout));
+        let da = self.branch_backward(run, &given, &h, (dz, sum), gradients, dx)?;
+        h.release(run.scratch);
+        if let Some(da) = da {
+            self.leave(run, &given, (da, behind), &mut gradients.links[0], dx)?;
         }
-        let [dz, da, behind, dp, dxp] = self.gradients();
-        let (dz, rest) = workspace.split_at_mut(dz);
-        let (da, rest) = rest.split_at_mut(da);
-        let (behind, rest) = rest.split_at_mut(behind);
-        let (dp, rest) = rest.split_at_mut(dp);
-        let (dxp, workspace) = rest.split_at_mut(dxp);
-        let buffers = Buffers { dz, da, behind, dp, dxp };
-        let mut context = Context { cpu, eps: parameters.eps, workspace };
-        let given = Given { x, y, dy, parameters, packed, tape };
+        other.into_iter().for_each(|(maps, _)| maps.release(run.scratch));
+        g.into_iter().for_each(|(maps, _)| maps.release(run.scratch));
+        Ok(())
+    }
+
+    /// `h = R(N(x))` again in pre-activation, else `x`.
+    fn entered<'a>(&self, run: &mut Run<'_>, given: &Given<'a>) -> Result<Held<'a>, KernelError> {
         match self.order {
-            Order::PostActivation => self.post_backward(&mut context, &given, buffers, &mut gradients, dx),
-            Order::PreActivation => self.pre_backward(&mut context, &given, buffers, &mut gradients, dx),
+            Order::PostActivation => Ok(Held::Lent(given.input.x)),
+            Order::PreActivation => self.normalised(run, &given.tape.norms[0], (given.input.x, self.x), 0),
         }
     }
 
-    /// From the ReLU behind the addition back to `x`.
-    fn post_backward(
+    /// From the output to what the last convolution gives: through the ReLU, the gate and, in
+    /// post-activation, the normalisation.
+    fn join_backward<'a>(
         &self,
-        context: &mut Context<'_>,
+        run: &mut Run<'_>,
+        given: &Given<'a>,
+        gradients: &mut BlockGradients<'_>,
+    ) -> Result<Joined<'a>, KernelError> {
+        let (last, to, dy) = (self.links.len() - 1, self.last().dy, (given.dy, self.y));
+        let z = (&given.tape.written[last][..], self.last().output);
+        let gated = self.is_gated(given.input);
+        if self.order == Order::PreActivation {
+            let dz = match gated {
+                true => Held::Own(self.gate_backward(run, given, None, gradients)?),
+                false => Held::Lent(dy.0),
+            };
+            return Ok(Joined { dz, g: Some((Held::Lent(dy.0), dy.1)) });
+        }
+        let mut dz = run.scratch.take(to.len());
+        let mut g = (gated || self.shortcut != Shortcut::None).then(|| run.scratch.take(to.len()));
+        if gated {
+            let df = self.gate_backward(run, given, g.as_deref_mut(), gradients)?;
+            let norm = self.norm(given, last, z, (&df, to), Mask::None);
+            norm_backward(run, &norm, &mut gradients.links[last], (&mut dz, to), None)?;
+            run.scratch.give(df);
+        } else {
+            let norm = self.norm(given, last, z, dy, Mask::Output(given.y, self.y));
+            norm_backward(run, &norm, &mut gradients.links[last], (&mut dz, to), g.as_deref_mut())?;
+        }
+        Ok(Joined { dz: Held::Own(dz), g: g.map(|g| (Held::Own(g), to)) })
+    }
+
+    /// Through the gate, `df = f g + e`, where `e` is what the branch receives through its mean. `g` is
+    /// written where there is a ReLU, else it is `dy`. All lie as the gradient by the last convolution.
+    fn gate_backward(
+        &self,
+        run: &mut Run<'_>,
         given: &Given<'_>,
-        buffers: Buffers<'_>,
-        gradients: &mut BlockGradients<'_, '_>,
+        mut g: Option<&mut [f32]>,
+        gradients: &mut BlockGradients<'_>,
+    ) -> Result<Buffer, KernelError> {
+        let (to, dy) = (self.last().dy, (given.dy, self.y));
+        let [mut e, mut total] = [0, 1].map(|_| run.scratch.take(self.y.batch() * self.y.channels()));
+        if g.is_some() || self.squeeze.is_some() {
+            let z = (&given.tape.written[self.links.len() - 1][..], self.last().output);
+            let y = g.as_ref().map(|_| (given.y, self.y));
+            let behind = g.as_deref_mut().map(|g| (g, to));
+            gated_sums(run.cpu, z, dy, y, behind, [&mut e, &mut total])?;
+        }
+        let norm = self.norm_after(self.links.len() - 1).map(|index| &given.tape.norms[index]);
+        let (gate, by) = (&given.tape.gate, gradients.squeeze.as_mut());
+        self.squeeze_backward(run, given.input, (gate, norm), [&mut e, &mut total], by)?;
+        let factors = self.gated(run, given.input, gate);
+        let mut df = run.scratch.take(to.len());
+        let g = g.map_or(dy, |g| (&*g, to));
+        Join { scale: &factors, shift: &e, residual: None, relu: false }.run(run.cpu, g, (&mut df, to))?;
+        [e, total, factors].into_iter().for_each(|vector| run.scratch.give(vector));
+        Ok(df)
+    }
+
+    /// `(dS/dx)^T g`, through the projection's normalisation where it has one.
+    fn beside<'a>(
+        &self,
+        run: &mut Run<'_>,
+        given: &Given<'_>,
+        h: &[f32],
+        g: Option<Map<'a>>,
+        gradients: &mut BlockGradients<'_>,
+    ) -> Result<Option<(Held<'a>, Layout)>, KernelError> {
+        let Some(g) = g else { return Ok(None) };
+        let index = self.links.len();
+        let (Some(projection), Some(by)) = (&self.projection, gradients.links.get_mut(index)) else {
+            return self.shortcut_backward(run, (h, &[]), (&[], g), None);
+        };
+        let weights = given.input.parameters.link(index).weights;
+        if self.order == Order::PreActivation {
+            return self.shortcut_backward(run, (h, weights), (g.0, g), Some(by));
+        }
+        let to = projection.step.dy;
+        let mut dz = run.scratch.take(to.len());
+        let norm = self.norm(given, index, (&given.tape.projected, projection.step.output), g, Mask::None);
+        norm_backward(run, &norm, by, (&mut dz, to), None)?;
+        let other = self.shortcut_backward(run, (h, weights), (&dz, g), Some(by));
+        run.scratch.give(dz);
+        other
+    }
+
+    /// From what the last convolution gives back to what the first reads: to `dx`, or in pre-activation to
+    /// the gradient by `h`, which is returned. `other` is added there.
+    fn branch_backward(
+        &self,
+        run: &mut Run<'_>,
+        given: &Given<'_>,
+        h: &[f32],
+        (mut dz, other): (Held<'_>, Option<Map<'_>>),
+        gradients: &mut BlockGradients<'_>,
         dx: &mut [f32],
-    ) -> Result<(), KernelError> {
-        let Buffers { dz, da, behind, dp, dxp } = buffers;
-        let last = self.links.len() - 1;
-        let join = self.links[last].dy;
-        // g = dy R'(y), the gradient by the sum; and through the last normalisation.
-        let mask = Mask::Output(given.y, self.y);
-        let z = (&given.tape.written[last][..], self.links[last].output);
-        let (to, g) = ((&mut dz[..join.len()], join), Some(&mut behind[..join.len()]));
-        self.norm_backward(
-            context,
-            given,
-            last,
-            z,
-            (given.dy, self.y),
-            mask,
-            to,
-            g,
-            &mut gradients.links[last],
-        )?;
-        let mut other: Option<(&[f32], Layout)> = None;
-        if let (Some(step), Some(by)) = (&self.projection, gradients.projection.as_deref_mut()) {
-            let (z, to) = ((&given.tape.projected[..], step.output), (&mut *dp, step.dy));
-            self.norm_backward(context, given, last + 1, z, (behind, join), Mask::None, to, None, by)?;
-            step.weights.run(context.cpu, given.x, dp, by.weights, context.workspace)?;
-            let (weights, none) = (&given.packed.0[last + 1].1, Epilogue::default());
-            step.data.run(context.cpu, dp, weights, &none, dxp, context.workspace)?;
-            other = Some((dxp, step.dx));
-        } else if let Some((stride, before)) = self.zero_pad() {
-            let to = self.links[0].dx;
-            zero_pad_backward(context.cpu, (behind, join), stride, before, (&mut *dxp, to))?;
-            other = Some((dxp, to));
-        } else if self.shortcut == Shortcut::Identity {
-            other = Some((behind, join));
+    ) -> Result<Option<Buffer>, KernelError> {
+        let tape = given.tape;
+        for (index, step) in self.links.iter().enumerate().rev() {
+            let weights = given.input.parameters.links[index].weights;
+            let a = self.reads(run, index, h, (&tape.norms, &tape.written))?;
+            step.by_weights(run, &a, &dz, gradients.links[index].weights)?;
+            a.release(run.scratch);
+            let Some(below) = index.checked_sub(1) else {
+                if self.order == Order::PreActivation {
+                    let mut dh = run.scratch.take(step.dx.len());
+                    step.by_input(run, (&dz, weights), other, &mut dh)?;
+                    dz.release(run.scratch);
+                    return Ok(Some(dh));
+                }
+                if !dx.is_empty() {
+                    step.by_input(run, (&dz, weights), other, dx)?;
+                }
+                break;
+            };
+            let mut da = run.scratch.take(step.dx.len());
+            step.by_input(run, (&dz, weights), None, &mut da)?;
+            std::mem::replace(&mut dz, Held::Lent(&[])).release(run.scratch);
+            let (before, to) = (self.norm_before(index).unwrap_or(below), self.links[below].dy);
+            let z = (&tape.written[below][..], self.links[below].output);
+            let mut next = run.scratch.take(to.len());
+            let norm = self.norm(given, before, z, (&da, step.dx), self.relu(given, before));
+            norm_backward(run, &norm, &mut gradients.links[before], (&mut next, to), None)?;
+            run.scratch.give(da);
+            dz = Held::Own(next);
         }
-        for i in (0..=last).rev() {
-            let (step, weights) = (&self.links[i], &given.packed.0[i].1);
-            let gradient = &dz[..step.dy.len()];
-            let a = if i == 0 { given.x } else { &given.tape.read[i][..] };
-            step.weights.run(context.cpu, a, gradient, gradients.links[i].weights, context.workspace)?;
-            if i == 0 && dx.is_empty() {
-                return Ok(());
-            }
-            if i == 0 {
-                // The shortcut's gradient is added as the branch's is stored.
-                let sum = Epilogue { residual: other, ..Epilogue::default() };
-                return step.data.run(context.cpu, gradient, weights, &sum, dx, context.workspace);
-            }
-            let back = &mut da[..step.dx.len()];
-            step.data.run(context.cpu, gradient, weights, &Epilogue::default(), back, context.workspace)?;
-            let below = &self.links[i - 1];
-            let z = (&given.tape.written[i - 1][..], below.output);
-            let norm = &given.tape.norms[i - 1];
-            let mask = Mask::Recompute { scale: &norm.scale, shift: &norm.shift };
-            let to = (&mut dz[..below.dy.len()], below.dy);
-            self.norm_backward(
-                context,
-                given,
-                i - 1,
-                z,
-                (back, step.dx),
-                mask,
-                to,
-                None,
-                &mut gradients.links[i - 1],
-            )?;
-        }
-        Ok(())
+        dz.release(run.scratch);
+        Ok(None)
     }
 
-    /// From the addition back through the branch to `x`, where the identity's gradient is added.
-    fn pre_backward(
+    /// From `h` of a pre-activation block back to `x`, where the identity's gradient is added.
+    fn leave(
         &self,
-        context: &mut Context<'_>,
+        run: &mut Run<'_>,
         given: &Given<'_>,
-        buffers: Buffers<'_>,
-        gradients: &mut BlockGradients<'_, '_>,
-        dx: &mut [f32],
-    ) -> Result<(), KernelError> {
-        let Buffers { dz, da, behind, dxp, .. } = buffers;
-        let last = self.links.len() - 1;
-        let mut other: Option<(&[f32], Layout)> = None;
-        if let (Some(step), Some(by)) = (&self.projection, gradients.projection.as_deref_mut()) {
-            step.weights.run(context.cpu, &given.tape.read[0], given.dy, by.weights, context.workspace)?;
-            let (weights, none) = (&given.packed.0[last + 1].1, Epilogue::default());
-            step.data.run(context.cpu, given.dy, weights, &none, dxp, context.workspace)?;
-            other = Some((dxp, step.dx));
-        } else if let Some((stride, before)) = self.zero_pad() {
-            let to = self.links[0].dx;
-            zero_pad_backward(context.cpu, (given.dy, self.y), stride, before, (&mut *dxp, to))?;
-            other = Some((dxp, to));
-        }
-        for i in (0..=last).rev() {
-            let (step, weights) = (&self.links[i], &given.packed.0[i].1);
-            let gradient = if i == last { given.dy } else { &dz[..step.dy.len()] };
-            let by = &mut *gradients.links[i].weights;
-            step.weights.run(context.cpu, &given.tape.read[i], gradient, by, context.workspace)?;
-            let back = &mut da[..step.dx.len()];
-            let sum = Epilogue { residual: other.filter(|_| i == 0), ..Epilogue::default() };
-            step.data.run(context.cpu, gradient, weights, &sum, back, context.workspace)?;
-            let norm = &given.tape.norms[i];
-            let mask = Mask::Recompute { scale: &norm.scale, shift: &norm.shift };
-            let dy = (&*back, step.dx);
-            let by = &mut gradients.links[i];
-            if i > 0 {
-                let below = &self.links[i - 1];
-                let z = (&given.tape.written[i - 1][..], below.output);
-                let to = (&mut dz[..below.dy.len()], below.dy);
-                self.norm_backward(context, given, i, z, dy, mask, to, None, by)?;
-                continue;
-            }
-            let x = (given.x, self.x);
-            if dx.is_empty() {
-                return self.norm_backward(context, given, 0, x, dy, mask, (&mut *behind, self.x), None, by);
-            }
-            if self.shortcut != Shortcut::Identity {
-                return self.norm_backward(context, given, 0, x, dy, mask, (dx, self.x), None, by);
-            }
-            self.norm_backward(context, given, 0, x, dy, mask, (&mut *behind, self.x), None, by)?;
-            let sum = Epilogue { residual: Some((given.dy, self.y)), ..Epilogue::default() };
-            return apply(context.cpu, (behind, self.x), &sum, (dx, self.x), context.workspace);
-        }
-        Ok(())
-    }
-
-    /// Through normalisation `index`.
-    #[expect(clippy::too_many_arguments, reason = "what a normalisation's gradients are made of")]
-    fn norm_backward(
-        &self,
-        context: &mut Context<'_>,
-        given: &Given<'_>,
-        index: usize,
-        x: (&[f32], Layout),
-        dy: (&[f32], Layout),
-        mask: Mask<'_>,
-        dx: (&mut [f32], Layout),
-        g: Option<&mut [f32]>,
+        (dh, g): (Buffer, Option<Map<'_>>),
         by: &mut LinkGradients<'_>,
+        dx: &mut [f32],
     ) -> Result<(), KernelError> {
-        let link = given.parameters.links.get(index).or(given.parameters.projection.as_ref());
-        let gamma = link.map_or(&[][..], |link| link.gamma);
-        let statistics = &given.tape.norms[index].statistics;
-        let backward = Backward { x, dy, mask, statistics, gamma, eps: context.eps };
-        backward.run(context.cpu, [by.gamma, by.beta], dx, g, context.workspace)
-    }
-
-    fn check_gradients(
-        &self,
-        parameters: &BlockParameters<'_>,
-        gradients: &BlockGradients<'_, '_>,
-    ) -> Result<(), KernelError> {
-        self.check_parameters(parameters)?;
-        check_length("the gradients' convolutions", self.links.len(), gradients.links.len())?;
-        let projection = usize::from(gradients.projection.is_some());
-        check_length("the gradients' projections", usize::from(self.projection.is_some()), projection)?;
-        let found = gradients.links.iter().chain(gradients.projection.as_deref());
-        let wanted = parameters.links.iter().chain(&parameters.projection);
-        for (found, wanted) in found.zip(wanted) {
-            check_length("the gradient by the weights", wanted.weights.len(), found.weights.len())?;
-            check_length("the gradient by a scale", wanted.gamma.len(), found.gamma.len())?;
-            check_length("the gradient by a shift", wanted.beta.len(), found.beta.len())?;
+        let (x, mask) = ((given.input.x, self.x), self.relu(given, 0));
+        let norm = self.norm(given, 0, x, (&dh, self.links[0].dx), mask);
+        if !dx.is_empty() && self.shortcut != Shortcut::Identity {
+            norm_backward(run, &norm, by, (dx, self.x), None)?;
+        } else {
+            let mut branch = run.scratch.take(self.x.len());
+            norm_backward(run, &norm, by, (&mut branch, self.x), None)?;
+            if !dx.is_empty() {
+                let sum = Epilogue { residual: g, ..Epilogue::default() };
+                run.with(self.x.vectors(), |cpu, workspace| {
+                    apply(cpu, (&branch, self.x), &sum, (dx, self.x), workspace)
+                })?;
+            }
+            run.scratch.give(branch);
         }
+        run.scratch.give(dh);
         Ok(())
     }
+
+    /// The ReLU behind normalisation `index`.
+    fn relu<'a>(&self, given: &Given<'a>, index: usize) -> Mask<'a> {
+        let norm = &given.tape.norms[index];
+        Mask::Recompute { scale: &norm.scale, shift: &norm.shift }
+    }
+
+    /// Normalisation `index` of `x`, whose output and ReLU have the gradient `dy`.
+    fn norm<'a>(
+        &self,
+        given: &Given<'a>,
+        index: usize,
+        x: Map<'a>,
+        dy: Map<'a>,
+        mask: Mask<'a>,
+    ) -> Backward<'a> {
+        let parameters = given.input.parameters;
+        let statistics = &given.tape.norms[index].statistics;
+        Backward { x, dy, mask, statistics, gamma: parameters.link(index).gamma, eps: parameters.eps }
+    }
+}
+
+/// The gradients by a normalisation's parameters and its input, and `g` behind its ReLU.
+fn norm_backward(
+    run: &mut Run<'_>,
+    norm: &Backward<'_>,
+    by: &mut LinkGradients<'_>,
+    dx: MapMut<'_>,
+    g: Option<&mut [f32]>,
+) -> Result<(), KernelError> {
+    run.with(Backward::workspace(&dx.1), |cpu, workspace| {
+        norm.run(cpu, [by.gamma, by.beta], dx, g, workspace)
+    })
 }

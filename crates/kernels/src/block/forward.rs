@@ -1,172 +1,184 @@
 //! `y = act(F(x) + S(x))`
 
-use super::plan::{Block, BlockParameters, LinkParameters, Norm, PackedBlock, Step, Tape};
-use super::shape::{Order, Shortcut};
-use crate::eltwise::zero_pad;
-use crate::gemm::Epilogue;
+use super::parameters::BlockParameters;
+use super::plan::Block;
+use super::run::{Held, Map, MapMut, Run};
+use super::shape::Order;
+use super::shortcut::Side;
+use super::tape::{Norm, Tape};
+use crate::eltwise::{Beside, Join};
 use crate::layout::check_length;
-use crate::norm::{apply, statistics};
-use crate::{ConvWeights, Cpu, KernelError, Layout, Sums};
+use crate::norm::{BatchStatistics, statistics};
+use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
 
-/// What one pass runs on.
-pub(super) struct Context<'a> {
-    pub(super) cpu: &'a Cpu,
-    pub(super) eps: f32,
-    pub(super) workspace: &'a mut [f32],
-}
-
-impl Norm {
-    /// Folds the statistics, which are there, into scale and shift.
-    fn fold(&mut self, link: &LinkParameters<'_>, eps: f32) -> Result<(), KernelError> {
-        self.statistics.fold([link.gamma, link.beta], eps, [&mut self.scale, &mut self.shift])
-    }
-
-    /// `y = act(N(x) + residual)`
-    fn apply(
-        &self,
-        context: &mut Context<'_>,
-        x: (&[f32], Layout),
-        residual: Option<(&[f32], Layout)>,
-        relu: bool,
-        y: (&mut [f32], Layout),
-    ) -> Result<(), KernelError> {
-        let epilogue = Epilogue { scale: Some(&self.scale), shift: Some(&self.shift), residual, relu };
-        apply(context.cpu, x, &epilogue, y, context.workspace)
-    }
-}
-
-impl Context<'_> {
-    /// A convolution, and the statistics of what it gives.
-    fn conv_norm(
-        &mut self,
-        step: &Step,
-        (x, weights): (&[f32], &ConvWeights),
-        link: &LinkParameters<'_>,
-        norm: &mut Norm,
-        z: &mut [f32],
-    ) -> Result<(), KernelError> {
-        let sums = Sums { sum: &mut norm.sum, squares: &mut norm.squares };
-        step.conv.forward(self.cpu, x, weights, &Epilogue::default(), Some(sums), z, self.workspace)?;
-        norm.statistics.set_from_sums(&Sums { sum: &mut norm.sum, squares: &mut norm.squares })?;
-        norm.fold(link, self.eps)
-    }
+/// What a block is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Its input, as [`Block::x`] says.
+    pub x: &'a [f32],
+    /// Its parameters.
+    pub parameters: &'a BlockParameters<'a>,
+    /// Stochastic depth (Huang et al. 2016): the factor of each image's branch, `[batch]`.
+    pub depth: Option<&'a [f32]>,
 }
 
 impl Block {
     /// Computes `y` with the batch's own statistics, and leaves on the tape what the backward pass reads.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long (the workspace may be longer than
-    /// [`Block::workspace`]), [`KernelError::Shape`] where parameters, tape or packed weights are another
-    /// block's.
-    #[expect(clippy::too_many_arguments, reason = "two inputs, what they are packed in, two outputs, memory")]
+    /// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where parameters
+    /// or tape are another block's.
     pub fn forward(
         &self,
         cpu: &Cpu,
-        x: &[f32],
-        parameters: &BlockParameters<'_>,
-        packed: &PackedBlock,
+        input: &Input<'_>,
         tape: &mut Tape,
         y: &mut [f32],
-        workspace: &mut [f32],
+        scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
-        self.check_parameters(parameters)?;
-        self.check_memory(tape, packed)?;
-        self.x.check("the block's input", x.len())?;
-        self.y.check("the block's output", y.len())?;
-        if workspace.len() < self.workspace(cpu) {
-            check_length("the workspace", self.workspace(cpu), workspace.len())?;
-        }
-        let mut context = Context { cpu, eps: parameters.eps, workspace };
+        self.check_input(input, y.len())?;
+        self.check_tape(tape)?;
+        let run = &mut Run { cpu, scratch };
+        let Tape { written, projected, norms, gate } = tape;
+        let (norms, beside) = norms.split_at_mut(self.links.len());
+        let h = self.enter(run, input, norms)?;
+        self.branch(run, &h, input.parameters, norms, written)?;
+        let side = self.shortcut(run, (&h, input), (projected, beside.first_mut()))?;
         match self.order {
-            Order::PostActivation => self.post(&mut context, x, parameters, packed, tape, y),
-            Order::PreActivation => self.pre(&mut context, x, parameters, packed, tape, y),
+            Order::PostActivation => {
+                let z = (&written[self.links.len() - 1][..], self.last().output);
+                let norm = &norms[self.links.len() - 1];
+                let factors = self.factors(run, input, (z, Some(norm)), gate)?;
+                self.join(run, (z, Some(norm)), factors.as_deref(), side.as_ref(), (y, self.y))?;
+                factors.into_iter().for_each(|factors| run.scratch.give(factors));
+            }
+            Order::PreActivation => {
+                let a = self.reads(run, self.links.len() - 1, &h, (norms, written))?;
+                self.close(run, (&a, input), (&written[self.links.len() - 1], gate), side.as_ref(), y)?;
+                a.release(run.scratch);
+            }
+        }
+        side.into_iter().for_each(|side| side.maps.release(run.scratch));
+        h.release(run.scratch);
+        Ok(())
+    }
+
+    pub(super) fn check_input(&self, input: &Input<'_>, y: usize) -> Result<(), KernelError> {
+        self.check_parameters(input.parameters)?;
+        self.x.check("the block's input", input.x.len())?;
+        self.y.check("the block's output", y)?;
+        input.depth.map_or(Ok(()), |depth| check_length("the branches' factors", self.y.batch(), depth.len()))
+    }
+
+    /// What the branch begins with: `x`, or in pre-activation `h = R(N(x))`.
+    fn enter<'a>(
+        &self,
+        run: &mut Run<'_>,
+        input: &Input<'a>,
+        norms: &mut [Norm],
+    ) -> Result<Held<'a>, KernelError> {
+        if self.order == Order::PostActivation {
+            return Ok(Held::Lent(input.x));
+        }
+        let norm = &mut norms[0];
+        run.with(BatchStatistics::workspace(&self.x), |cpu, workspace| {
+            statistics(cpu, input.x, self.x, &mut norm.statistics, workspace)
+        })?;
+        norm.fold(input.parameters.link(0), input.parameters.eps)?;
+        self.normalised(run, norm, (input.x, self.x), 0)
+    }
+
+    /// What convolution `index` reads, `R(N(x))`.
+    pub(super) fn normalised<'a>(
+        &self,
+        run: &mut Run<'_>,
+        norm: &Norm,
+        x: Map<'_>,
+        index: usize,
+    ) -> Result<Held<'a>, KernelError> {
+        let to = self.links[index].input;
+        let mut a = run.scratch.take(to.len());
+        norm.apply(run, x, None, true, (&mut a, to))?;
+        Ok(Held::Own(a))
+    }
+
+    /// What convolution `index` reads, from what the one before wrote: `h`, then `R(N(z))`.
+    pub(super) fn reads<'a>(
+        &self,
+        run: &mut Run<'_>,
+        index: usize,
+        h: &'a [f32],
+        (norms, written): (&[Norm], &[Buffer]),
+    ) -> Result<Held<'a>, KernelError> {
+        match (index.checked_sub(1), self.norm_before(index)) {
+            (Some(below), Some(norm)) => {
+                let z = (&written[below][..], self.links[below].output);
+                self.normalised(run, &norms[norm], z, index)
+            }
+            _ => Ok(Held::Lent(h)),
         }
     }
 
-    /// `a = R(N(conv(a)))` for all but the last convolution, `y = R(N(conv(a)) + S(x))`.
-    fn post(
+    /// `z = conv(a)` and the statistics of `z`, one convolution after the other; without the last where that
+    /// gives the block's output.
+    fn branch(
         &self,
-        context: &mut Context<'_>,
-        x: &[f32],
+        run: &mut Run<'_>,
+        h: &[f32],
         parameters: &BlockParameters<'_>,
-        packed: &PackedBlock,
-        tape: &mut Tape,
-        y: &mut [f32],
+        norms: &mut [Norm],
+        written: &mut [Buffer],
     ) -> Result<(), KernelError> {
-        let last = self.links.len() - 1;
-        for (i, (step, link)) in self.links.iter().zip(parameters.links).enumerate() {
-            let (read, rest) = tape.read.split_at_mut(i + 1);
-            let a = if i == 0 { x } else { &read[i][..] };
-            context.conv_norm(step, (a, &packed.0[i].0), link, &mut tape.norms[i], &mut tape.written[i])?;
-            if i < last {
-                let z = (&tape.written[i][..], step.output);
-                tape.norms[i].apply(context, z, None, true, (&mut rest[0], self.links[i + 1].input))?;
+        for (index, step) in self.links.iter().enumerate().filter(|&(index, _)| self.writes(index)) {
+            let a = self.reads(run, index, h, (norms, written))?;
+            let (weights, z) = (parameters.links[index].weights, &mut written[index]);
+            let none = Epilogue::default();
+            match self.norm_after(index) {
+                Some(after) => {
+                    let norm = &mut norms[after];
+                    step.ahead.forward(run, (&a, weights), &none, Some(norm.sums()), z)?;
+                    norm.set_from_sums()?;
+                    norm.fold(&parameters.links[after], parameters.eps)?;
+                }
+                None => step.ahead.forward(run, (&a, weights), &none, None, z)?,
             }
+            a.release(run.scratch);
         }
-        if let (Some(step), Some(link)) = (&self.projection, &parameters.projection) {
-            let norm = &mut tape.norms[last + 1];
-            context.conv_norm(step, (x, &packed.0[last + 1].0), link, norm, &mut tape.projected)?;
-            let (s, workspace) = context.workspace.split_at_mut(step.output.len());
-            let mut inner = Context { cpu: context.cpu, eps: context.eps, workspace };
-            norm.apply(&mut inner, (&tape.projected, step.output), None, false, (&mut *s, step.output))?;
-            let z = (&tape.written[last][..], self.links[last].output);
-            return tape.norms[last].apply(&mut inner, z, Some((s, step.output)), true, (y, self.y));
-        }
-        let z = (&tape.written[last][..], self.links[last].output);
-        let norm = &tape.norms[last];
-        if let Some((stride, before)) = self.zero_pad() {
-            let to = z.1;
-            let (s, workspace) = context.workspace.split_at_mut(to.len());
-            zero_pad(context.cpu, (x, self.x), stride, before, (&mut *s, to))?;
-            let mut inner = Context { cpu: context.cpu, eps: context.eps, workspace };
-            return norm.apply(&mut inner, z, Some((s, to)), true, (y, self.y));
-        }
-        let residual = (self.shortcut == Shortcut::Identity).then_some((x, self.x));
-        norm.apply(context, z, residual, true, (y, self.y))
+        Ok(())
     }
 
-    /// `h = R(N(x))`, `a = R(N(conv(a)))` from there on, `y = conv(a) + S`.
-    fn pre(
+    /// Which normalisation follows convolution `index` of the branch; none a pre-activation block's last.
+    pub(super) fn norm_after(&self, index: usize) -> Option<usize> {
+        match self.order {
+            Order::PostActivation => Some(index),
+            Order::PreActivation => Some(index + 1).filter(|&after| after < self.links.len()),
+        }
+    }
+
+    /// `y = act(f N(z) + S)` in one pass: `f` is 1 without `factors`.
+    pub(super) fn join(
         &self,
-        context: &mut Context<'_>,
-        x: &[f32],
-        parameters: &BlockParameters<'_>,
-        packed: &PackedBlock,
-        tape: &mut Tape,
-        y: &mut [f32],
+        run: &mut Run<'_>,
+        (z, norm): (Map<'_>, Option<&Norm>),
+        factors: Option<&[f32]>,
+        side: Option<&Side<'_>>,
+        y: MapMut<'_>,
     ) -> Result<(), KernelError> {
-        let last = self.links.len() - 1;
-        statistics(context.cpu, x, self.x, &mut tape.norms[0].statistics, context.workspace)?;
-        tape.norms[0].fold(&parameters.links[0], context.eps)?;
-        tape.norms[0].apply(context, (x, self.x), None, true, (&mut tape.read[0], self.links[0].input))?;
-        for (i, step) in self.links[..last].iter().enumerate() {
-            let (read, rest) = tape.read.split_at_mut(i + 1);
-            let (link, norm) = (&parameters.links[i + 1], &mut tape.norms[i + 1]);
-            context.conv_norm(step, (&read[i], &packed.0[i].0), link, norm, &mut tape.written[i])?;
-            let z = (&tape.written[i][..], step.output);
-            norm.apply(context, z, None, true, (&mut rest[0], self.links[i + 1].input))?;
+        let channels = self.y.channels();
+        let [mut scale, mut shift] = [0, 1].map(|_| run.scratch.take(self.y.batch() * channels));
+        for (at, (scale, shift)) in scale.iter_mut().zip(&mut *shift).enumerate() {
+            let (factor, channel) = (factors.map_or(1.0, |factors| factors[at]), at % channels);
+            let [a, b] = norm.map_or([1.0, 0.0], |norm| [norm.scale[channel], norm.shift[channel]]);
+            let beside = side.and_then(|side| side.norm).map_or(0.0, |norm| norm.shift[channel]);
+            (*scale, *shift) = (factor * a, factor * b + beside);
         }
-        if let Some((stride, before)) = self.zero_pad() {
-            let (from, to) = (self.links[0].input, self.y.with_border(0)?);
-            let (s, workspace) = context.workspace.split_at_mut(to.len());
-            zero_pad(context.cpu, (&tape.read[0], from), stride, before, (&mut *s, to))?;
-            let sum = Epilogue { residual: Some((s, to)), ..Epilogue::default() };
-            let (a, weights) = (&tape.read[last], &packed.0[last].0);
-            return self.links[last].conv.forward(context.cpu, a, weights, &sum, None, y, workspace);
-        }
-        let residual = match &self.projection {
-            Some(step) => {
-                let weights = &packed.0[last + 1].0;
-                let none = Epilogue::default();
-                let (h, s) = (&tape.read[0], &mut tape.projected);
-                step.conv.forward(context.cpu, h, weights, &none, None, s, context.workspace)?;
-                Some((&tape.projected[..], step.output))
-            }
-            None => (self.shortcut == Shortcut::Identity).then_some((x, self.x)),
-        };
-        let sum = Epilogue { residual, ..Epilogue::default() };
-        let (a, weights) = (&tape.read[last], &packed.0[last].0);
-        self.links[last].conv.forward(context.cpu, a, weights, &sum, None, y, context.workspace)
+        let residual = side.map(|side| Beside {
+            maps: (&side.maps[..], side.layout),
+            factor: side.norm.map(|norm| &norm.scale[..]),
+        });
+        let relu = self.order == Order::PostActivation;
+        Join { scale: &scale, shift: &shift, residual, relu }.run(run.cpu, z, y)?;
+        [scale, shift].into_iter().for_each(|vector| run.scratch.give(vector));
+        Ok(())
     }
 }

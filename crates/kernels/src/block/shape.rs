@@ -1,5 +1,6 @@
 //! What a block is.
 
+use crate::pool::Pooling;
 use crate::{ConvShape, KernelError, Layout};
 
 /// A convolution of the branch; padded by half its kernel, no dilation.
@@ -24,6 +25,12 @@ pub enum Shortcut {
     Identity,
     /// A 1x1 convolution with this stride; with a batch normalisation in a post-activation block.
     Projection {
+        /// Steps between output pixels: the product of the branch's.
+        stride: usize,
+    },
+    /// The mean of 2x2 pixels with this stride, then a 1x1 convolution at stride 1, normalised as the
+    /// projection's (ResNet-D, He et al. 2019). A window that hangs over the edge averages what is there.
+    PooledProjection {
         /// Steps between output pixels: the product of the branch's.
         stride: usize,
     },
@@ -62,6 +69,9 @@ pub struct BlockShape {
     pub shortcut: Shortcut,
     /// The order.
     pub order: Order,
+    /// Squeeze-and-excitation at the end of the branch (Hu et al. 2018), with so many channels in its
+    /// middle.
+    pub squeeze: Option<usize>,
 }
 
 pub(super) fn wrong(reason: String) -> KernelError {
@@ -72,7 +82,7 @@ impl BlockShape {
     /// The basic block: two 3x3 convolutions, the first with the stride.
     pub fn basic(out_channels: usize, stride: usize, shortcut: Shortcut, order: Order) -> Self {
         let link = |stride| Link { out_channels, kernel: 3, stride, groups: 1 };
-        Self { links: vec![link(stride), link(1)], shortcut, order }
+        Self { links: vec![link(stride), link(1)], shortcut, order, squeeze: None }
     }
 
     /// The bottleneck: 1x1 to `width` channels, 3x3 with the stride in `groups` groups, 1x1 to
@@ -89,7 +99,13 @@ impl BlockShape {
             Link { out_channels: width, kernel: 3, stride, groups },
             Link { out_channels, kernel: 1, stride: 1, groups: 1 },
         ];
-        Self { links, shortcut, order }
+        Self { links, shortcut, order, squeeze: None }
+    }
+
+    /// The same with squeeze-and-excitation.
+    #[must_use]
+    pub fn with_squeeze(self, middle: usize) -> Self {
+        Self { squeeze: Some(middle), ..self }
     }
 
     /// The convolutions of the branch on an input that lies as `x` says.
@@ -117,20 +133,31 @@ impl BlockShape {
         Ok(convs)
     }
 
+    /// The pooling before the projection, where it has one.
+    pub(super) fn pooling(&self, x: &Layout) -> Result<Option<Pooling>, KernelError> {
+        let Shortcut::PooledProjection { stride } = self.shortcut else { return Ok(None) };
+        Pooling::overhanging([x.height(), x.width()], [2; 2], [stride; 2]).map(Some)
+    }
+
     /// The projection on an input that lies as `x` says.
-    pub(super) fn projection(&self, x: &Layout) -> Option<ConvShape> {
-        let Shortcut::Projection { stride } = self.shortcut else { return None };
-        Some(ConvShape {
+    pub(super) fn projection(&self, x: &Layout) -> Result<Option<ConvShape>, KernelError> {
+        let (size, stride) = match (self.shortcut, self.pooling(x)?) {
+            (Shortcut::Projection { stride }, _) => ([x.height(), x.width()], stride),
+            (_, Some(pooling)) => (pooling.output(), 1),
+            (_, None) => return Ok(None),
+        };
+        let conv = |last: &Link| ConvShape {
             batch: x.batch(),
             in_channels: x.channels(),
-            out_channels: self.links.last()?.out_channels,
-            size: [x.height(), x.width()],
+            out_channels: last.out_channels,
+            size,
             kernel: [1; 2],
             stride: [stride; 2],
             padding: [0; 2],
             dilation: [1; 2],
             groups: 1,
-        })
+        };
+        Ok(self.links.last().map(conv))
     }
 
     /// Blocked maps of the block's output, without a border.
@@ -144,7 +171,7 @@ impl BlockShape {
             Ok([conv.out_channels, h, w])
         };
         let branch = maps(&self.branch(x)?[self.links.len() - 1])?;
-        let shortcut = match (self.shortcut, self.projection(x)) {
+        let shortcut = match (self.shortcut, self.projection(x)?) {
             (Shortcut::None, _) => branch,
             (_, Some(projection)) => maps(&projection)?,
             (Shortcut::ZeroPad { stride }, _) if stride > 0 && x.channels() <= branch[0] => {
@@ -156,6 +183,9 @@ impl BlockShape {
             return Err(wrong(format!(
                 "branch gives {branch:?} (channels, rows, columns), shortcut {shortcut:?}"
             )));
+        }
+        if self.squeeze == Some(0) {
+            return Err(wrong("its squeeze has no channels".into()));
         }
         let [channels, h, w] = branch;
         Layout::blocked(x.batch(), channels, h, w)

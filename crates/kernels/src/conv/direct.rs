@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::ConvShape;
 use super::kernel::{KernelView, inputs_of};
+use super::pack::{Slot, pack};
 use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, Pool};
+use crate::{Cpu, Isa, KernelError, Layout, Pool};
 
 /// Products that a micro-kernel adds up in registers before it turns to the next panel: the weights of
 /// that many products and one panel (16 KiB for AVX2) stay in the level 1 cache while a band's strips
@@ -58,29 +59,18 @@ impl Direct {
     /// is a dense one on few blocks; its weights are zero where a block holds another group's channels.
     pub(super) fn panels(&self, width: usize) -> Panels {
         let shape = &self.shape;
-        let (depth, taps) = (self.source.layout.block(), shape.taps());
+        let depth = self.source.layout.block();
         // Two blocks of different groups share no input: together each would multiply the other's zeros.
         let width = if shape.groups > 1 { 1 } else { width };
-        Panels::zeroed(self.output.blocks(), width, depth, |block, blocks| {
-            let reads = inputs_of(shape, block..block + blocks, depth);
-            reads.start * taps..reads.end * taps
+        Panels::zeroed([self.output.blocks(), width], depth, shape.taps(), |block, blocks| {
+            inputs_of(shape, block..block + blocks, depth)
         })
     }
 
     /// Packs `weights` into `panels`.
-    pub(super) fn pack(&self, pool: &Pool, weights: KernelView<'_>, panels: &mut Panels) {
-        let shape = &self.shape;
-        let (depth, taps) = (self.source.layout.block(), shape.taps());
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
-        panels.fill(pool, |channel, entry, k| {
-            let from = (entry / taps * depth + k).checked_sub(channel / outs * ins);
-            match from {
-                Some(from) if from < ins && channel < shape.out_channels => {
-                    weights.taps(channel, from)[weights.tap(entry % taps)]
-                }
-                _ => 0.0,
-            }
-        });
+    pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: KernelView<'_>, panels: &mut Panels) {
+        let slot = |tap| Slot { class: 0, tap: weights.tap(tap) };
+        pack(pool, isa, weights, std::slice::from_mut(panels), slot);
     }
 
     /// Floats of workspace.

@@ -4,13 +4,17 @@
 mod backward;
 mod direct;
 mod kernel;
+mod lent;
+mod pack;
 mod plan;
 mod select;
 mod shape;
 mod source;
 mod winograd;
 
+pub(crate) use lent::Lent;
+
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
-pub use select::{Algorithm, Choice, Pass, select};
+pub use select::{Algorithm, Choice, Pass, select, select_from_memory};
 pub use shape::ConvShape;

@@ -3,12 +3,13 @@
 use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
-use super::select::{Algorithm, Choice, Pass, select, winograd_applies};
+use super::lent::PackedWeights;
+use super::select::{Algorithm, Choice, Pass, select, strided_applies, winograd_applies};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
-use crate::{Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
 
 /// A convolution with its layouts and its algorithm.
 ///
@@ -76,6 +77,15 @@ pub struct Sums<'a> {
     pub squares: &'a mut [f32],
 }
 
+impl PackedWeights for ConvWeights {
+    fn memory(&mut self) -> Vec<&mut Buffer> {
+        match &mut self.packed {
+            Packed::Direct(panels) => vec![&mut panels.values],
+            Packed::Winograd(weights) => vec![weights.memory()],
+        }
+    }
+}
+
 impl Conv {
     /// A convolution from maps that lie as `input` says to maps that lie as `output` says, by the
     /// algorithm that [`select`] chooses.
@@ -127,6 +137,10 @@ impl Conv {
                 winograd_applies(&shape, &input).map_err(wrong)?;
                 Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
             }
+            Algorithm::Strided2 | Algorithm::Strided4 => {
+                strided_applies(&shape, &input).map_err(wrong)?;
+                Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
+            }
         };
         Ok(Self { shape, input, output, isa: cpu.isa(), choice, way })
     }
@@ -176,7 +190,7 @@ impl Conv {
         Ok(packed)
     }
 
-    /// Packs `weights` again, on the threads of `cpu` and without allocating: what training does at every
+    /// Packs `weights` again, on the threads of `cpu` and in place: what training does at every
     /// step. `packed` comes from [`Conv::pack`].
     ///
     /// # Errors
@@ -188,7 +202,7 @@ impl Conv {
     }
 
     /// Room for the weights of this convolution.
-    pub(super) fn zeroed_weights(&self) -> ConvWeights {
+    pub(crate) fn zeroed_weights(&self) -> ConvWeights {
         let width = self.isa.panel_blocks();
         let packed = match &self.way {
             Way::Direct(direct) => Packed::Direct(direct.panels(width)),
@@ -209,7 +223,7 @@ impl Conv {
         check_length("the weights", self.shape.weights(), weights.len())?;
         let view = KernelView::new(&self.shape, weights, exchanged);
         match (&self.way, &mut packed.packed) {
-            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, view, panels),
+            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, self.isa, view, panels),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
                 winograd.pack(pool, self.isa, view, weights);
             }

@@ -18,6 +18,11 @@ pub enum Algorithm {
     Winograd2,
     /// Winograd's minimal filtering F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
     Winograd4,
+    /// Minimal filtering at stride 2, by phases of the input, 2x2 outputs a tile: on each axis the even
+    /// pixels meet two taps, F(2, 2), and the odd ones one; 25 multiplications for 4 outputs instead of 36.
+    Strided2,
+    /// The same of 4x4 outputs, F(4, 2): 81 multiplications for 16 outputs instead of 144.
+    Strided4,
 }
 
 impl fmt::Display for Algorithm {
@@ -27,6 +32,8 @@ impl fmt::Display for Algorithm {
             Self::Direct => "direct",
             Self::Winograd2 => "Winograd F(2x2,3x3)",
             Self::Winograd4 => "Winograd F(4x4,3x3)",
+            Self::Strided2 => "Winograd F(2x2,3x3) at stride 2",
+            Self::Strided4 => "Winograd F(4x4,3x3) at stride 2",
         })
     }
 }
@@ -48,6 +55,17 @@ const TRANSFORM: usize = 15;
 /// a Zen 3 (AVX-512 and AVX2, one and two threads), batch 1, the fastest are F(4x4) for 256 channels on
 /// 14x14 and F(2x2) for 512 channels on 7x7: true of every value from 6 to 10.
 const WEIGHT: usize = 8;
+
+/// [`TRANSFORM`] and [`WEIGHT`] at stride 2. Fitted to one run of `cargo bench --bench conv '3x3/2 forward'`
+/// with `RESIDUAL_ALGORITHMS`, AVX-512 and two threads at a peak of 535 GFLOP/s: of the 14 layers none is
+/// slower than direct, and 13.4 of 14 parts of the best rates are had; so for transforms from 17 to 19.
+const STRIDED_TRANSFORM: usize = 18;
+const STRIDED_WEIGHT: usize = 22;
+
+/// The same where a weight comes from memory: in a network with more weights than the level 3 cache holds. Solved
+/// on two cores of a Zen 5 from whole networks at batch 1, where F(2x2) is then faster than F(4x4) for 256 channels
+/// on 14x14 (resnet18 5.30 and 5.47 ms) and than direct for 512 on 7x7 (5.47 and 5.55): true from 12 to 24.
+const WEIGHT_FROM_MEMORY: usize = 16;
 
 /// What is computed of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +91,8 @@ pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, Ke
     shape.output()?;
     let direct = |why: &str| Ok(Choice { algorithm: Algorithm::Direct, why: why.into() });
     match (pass, shape.turned()) {
-        (Pass::Forward, _) => forward(shape, maps),
-        (Pass::BackwardData, Some(turned)) => forward(&turned, maps),
+        (Pass::Forward, _) => forward(shape, maps, WEIGHT),
+        (Pass::BackwardData, Some(turned)) => forward(&turned, maps, WEIGHT),
         (Pass::BackwardData, None) if shape.stride != [1, 1] => direct("the stride is not 1"),
         (Pass::BackwardData, None) => direct("the padding is wider than the kernel reaches"),
         (Pass::BackwardWeights, _) => Ok(weights(shape, maps)),
@@ -97,24 +115,40 @@ fn weights(shape: &ConvShape, x: &Layout) -> Choice {
     }
 }
 
-/// Chooses the algorithm for `shape` on an input that lies as `input` says.
+/// [`select`] for the forward pass of a network with more weights than the caches hold: they come from memory at
+/// every run, so an algorithm with fewer of them is worth more operations.
 ///
-/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 takes, of direct and the two
-/// Winograd forms, the one with the least work, counted in multiplications: products, transforms, and
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub fn select_from_memory(shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
+    forward(shape, maps, WEIGHT_FROM_MEMORY)
+}
+
+/// Chooses the algorithm for `shape` on an input that lies as `input` says, where the fetching of a weight takes as
+/// long as `weight` multiplications.
+///
+/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 or 2 takes, of direct and the two
+/// Winograd forms for its stride, the one with the least work, counted in multiplications: products, transforms, and
 /// the fetching of weights, which decides for small maps with many channels. Everything else is direct.
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-fn forward(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> {
+fn forward(shape: &ConvShape, input: &Layout, weight: usize) -> Result<Choice, KernelError> {
     shape.output()?;
     if shape.taps() == 1 {
         return Ok(Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() });
     }
-    if let Err(why) = winograd_applies(shape, input) {
+    let strided = shape.stride == [2, 2];
+    let applies = if strided { strided_applies(shape, input) } else { winograd_applies(shape, input) };
+    if let Err(why) = applies {
         return Ok(Choice { algorithm: Algorithm::Direct, why });
     }
-    let work = |algorithm| work(shape, algorithm, WEIGHT);
-    let candidates = [Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct];
+    let (candidates, weight) = if strided {
+        ([Algorithm::Strided4, Algorithm::Strided2, Algorithm::Direct], weight.max(STRIDED_WEIGHT))
+    } else {
+        ([Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct], weight)
+    };
+    let work = |algorithm| work(shape, algorithm, weight);
     let algorithm = candidates.into_iter().min_by(|&a, &b| work(a).total_cmp(&work(b)));
     let algorithm = algorithm.unwrap_or(Algorithm::Direct);
     let of = |a| format!("{:.1}", work(a) / 1e6);
@@ -125,9 +159,18 @@ fn forward(shape: &ConvShape, input: &Layout) -> Result<Choice, KernelError> {
 
 /// Whether the Winograd forms can compute `shape` at all, or why not.
 pub(super) fn winograd_applies(shape: &ConvShape, input: &Layout) -> Result<(), String> {
+    applies(shape, input, (1, "the stride is not 1"))
+}
+
+/// Whether the forms for stride 2 can compute `shape` at all, or why not.
+pub(super) fn strided_applies(shape: &ConvShape, input: &Layout) -> Result<(), String> {
+    applies(shape, input, (2, "the stride is not 2"))
+}
+
+fn applies(shape: &ConvShape, input: &Layout, (stride, other): (usize, &'static str)) -> Result<(), String> {
     let reasons = [
         (shape.kernel != [3, 3], "the kernel is not 3x3"),
-        (shape.stride != [1, 1], "the stride is not 1"),
+        (shape.stride != [stride; 2], other),
         (shape.dilation != [1, 1], "the kernel is dilated"),
         (shape.groups != 1, "the convolution is grouped"),
         (input.block() != BLOCK, "the input is not blocked by channels"),
@@ -138,7 +181,7 @@ pub(super) fn winograd_applies(shape: &ConvShape, input: &Layout) -> Result<(), 
 /// What a 3x3 convolution costs, in multiplications, of which a weight's fetching takes `weight`.
 fn work(shape: &ConvShape, algorithm: Algorithm, weight: usize) -> f64 {
     let (ins, outs) = (shape.in_channels.next_multiple_of(BLOCK), shape.out_channels.next_multiple_of(BLOCK));
-    let [h, w] = [0, 1].map(|axis| shape.size[axis] + 2 * shape.padding[axis] - 2);
+    let [h, w] = [0, 1].map(|axis| (shape.size[axis] + 2 * shape.padding[axis] - 3) / shape.stride[axis] + 1);
     let with = |tile: usize, points: usize, transform: usize| {
         let tiles = shape.batch * h.div_ceil(tile) * w.div_ceil(tile);
         let products = (tiles * points) as f64 * (ins * outs) as f64;
@@ -148,6 +191,8 @@ fn work(shape: &ConvShape, algorithm: Algorithm, weight: usize) -> f64 {
     match algorithm {
         Algorithm::Winograd4 => with(4, 36, TRANSFORM),
         Algorithm::Winograd2 => with(2, 16, TRANSFORM),
+        Algorithm::Strided4 => with(4, 81, STRIDED_TRANSFORM),
+        Algorithm::Strided2 => with(2, 25, STRIDED_TRANSFORM),
         Algorithm::Direct | Algorithm::Pointwise => with(1, 9, 0),
     }
 }
@@ -178,8 +223,24 @@ mod tests {
         );
         assert_eq!(of(128, (32, 32), 32, 3, 1), Algorithm::Winograd4);
         assert_eq!(of(128, (256, 256), 2, 3, 1), Algorithm::Winograd2);
-        assert_eq!(of(16, (64, 128), 56, 3, 2), Algorithm::Direct);
+        assert_eq!(of(16, (64, 128), 56, 3, 2), Algorithm::Strided4);
+        assert_eq!(of(16, (128, 256), 28, 3, 2), Algorithm::Strided2);
+        assert_eq!(of(16, (256, 512), 14, 3, 2), Algorithm::Direct, "7x7 outputs waste half of four tiles");
         assert_eq!(of(16, (64, 128), 56, 1, 2), Algorithm::Pointwise);
+    }
+
+    #[test]
+    fn weights_from_memory_cost_more() {
+        let of = |batch, channels, size| {
+            let shape = ConvShape::square(batch, (channels, channels), size, 3, 1);
+            let input = Layout::blocked(batch, channels, size, size).unwrap();
+            select_from_memory(&shape, &input).unwrap().algorithm
+        };
+        assert_eq!(of(1, 128, 28), Algorithm::Winograd4);
+        assert_eq!(of(1, 256, 14), Algorithm::Winograd2);
+        assert_eq!(of(1, 512, 7), Algorithm::Winograd2);
+        assert_eq!(of(16, 256, 14), Algorithm::Winograd4);
+        assert_eq!(of(16, 512, 7), Algorithm::Winograd4);
     }
 
     #[test]

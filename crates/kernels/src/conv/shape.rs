@@ -120,8 +120,12 @@ impl ConvShape {
         let size = self.output().ok()?;
         let reach = |axis: usize| (self.reach(axis) - 1).checked_sub(self.padding[axis]);
         let padding = [reach(0)?, reach(1)?];
-        let (in_channels, out_channels) = (self.out_channels, self.in_channels);
-        Some(Self { in_channels, out_channels, size, padding, ..*self })
+        Some(Self { size, padding, ..self.exchanged() })
+    }
+
+    /// In- and output channels exchanged.
+    pub(super) fn exchanged(&self) -> Self {
+        Self { in_channels: self.out_channels, out_channels: self.in_channels, ..*self }
     }
 
     /// Checks that `input` and `output` are layouts of this convolution's maps.

@@ -1,11 +1,9 @@
 //! Weights packed for the micro-kernel.
 
-use crate::Pool;
-use crate::memory::{Buffer, Parts};
-use crate::simd::BLOCK;
+use std::ops::Range;
 
-/// Tasks that the packing of a panel is cut into.
-const SHARES: usize = 4;
+use crate::memory::Buffer;
+use crate::simd::BLOCK;
 
 /// Output channels that the micro-kernel computes together, and what they read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,63 +16,49 @@ pub(crate) struct Panel {
     pub(crate) first: usize,
     /// How many entries it reads.
     pub(crate) entries: usize,
+    /// The first input block that it reads.
+    pub(crate) input: usize,
+    /// How many input blocks it reads.
+    pub(crate) inputs: usize,
     /// Where its weights start.
     pub(crate) at: usize,
 }
 
 /// Weights as `[panel][entry][depth][blocks * 16]`.
 ///
-/// An entry is one (input block, tap) with `depth` channels. A panel of a grouped convolution has the
+/// An entry is one (input block, tap) with `depth` channels, in this order. A panel of a grouped convolution has the
 /// entries of its own groups only, with zeros where a group ends inside a block.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels {
     pub(crate) list: Vec<Panel>,
     pub(crate) depth: usize,
+    pub(crate) taps: usize,
     pub(crate) values: Buffer,
 }
 
 impl Panels {
     /// Zeros for `blocks` channel blocks in panels of `width` blocks, of which those from block `b` on
-    /// read `entries(b, blocks of the panel)`.
+    /// read `taps` taps of the input blocks `reads(b, blocks of the panel)`.
     pub(crate) fn zeroed(
-        blocks: usize,
-        width: usize,
+        [blocks, width]: [usize; 2],
         depth: usize,
-        entries: impl Fn(usize, usize) -> std::ops::Range<usize>,
+        taps: usize,
+        reads: impl Fn(usize, usize) -> Range<usize>,
     ) -> Self {
         let mut list = Vec::new();
         let mut at = 0;
         for block in (0..blocks).step_by(width) {
             let blocks = width.min(blocks - block);
-            let read = entries(block, blocks);
-            list.push(Panel { block, blocks, first: read.start, entries: read.len(), at });
-            at += read.len() * depth * blocks * BLOCK;
+            let read = reads(block, blocks);
+            let (first, entries) = (read.start * taps, read.len() * taps);
+            list.push(Panel { block, blocks, first, entries, input: read.start, inputs: read.len(), at });
+            at += entries * depth * blocks * BLOCK;
         }
-        Self { list, depth, values: Buffer::zeroed(at) }
-    }
-
-    /// Packs: `weight(channel, entry, k)` is the weight.
-    pub(crate) fn fill(&mut self, pool: &Pool, weight: impl Fn(usize, usize, usize) -> f32 + Sync) {
-        let (list, depth, values) = (&self.list, self.depth, Parts::new(&mut self.values));
-        pool.for_each(list.len() * SHARES, |task, _| {
-            let (panel, share) = (&list[task / SHARES], task % SHARES);
-            let channels = panel.blocks * BLOCK;
-            let rows = panel.entries * depth;
-            let rows = share * rows / SHARES..(share + 1) * rows / SHARES;
-            let (start, end) = (panel.at + rows.start * channels, panel.at + rows.end * channels);
-            // SAFETY: panels do not overlap, and neither do a panel's rows.
-            let target = unsafe { values.part(start..end) };
-            for (row, target) in rows.zip(target.chunks_exact_mut(channels)) {
-                let (entry, k) = (panel.first + row / depth, row % depth);
-                for (lane, target) in target.iter_mut().enumerate() {
-                    *target = weight(panel.block * BLOCK + lane, entry, k);
-                }
-            }
-        });
+        Self { list, depth, taps, values: Buffer::zeroed(at) }
     }
 
     /// The weights of entries `range`, counted from the panel's first.
-    pub(crate) fn of(&self, panel: &Panel, range: std::ops::Range<usize>) -> &[f32] {
+    pub(crate) fn of(&self, panel: &Panel, range: Range<usize>) -> &[f32] {
         let entry = self.depth * panel.blocks * BLOCK;
         &self.values[panel.at + range.start * entry..panel.at + range.end * entry]
     }

@@ -1,14 +1,11 @@
 //! `y = act(scale x + shift + residual)` over whole maps.
 
-use super::{Bands, Place, same_blocked};
+use super::{Bands, Place, TILE, same_blocked};
 use crate::gemm::{Epilogue, Finish, Place as At};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, KernelError, Layout};
-
-/// Pixels that are computed together.
-const TILE: usize = 4;
 
 /// Computes `y = act(scale x + shift + residual)` in one pass, all of it: its border and the lanes past
 /// the last channel become 0. With the vectors of [`BatchStatistics::fold`](super::BatchStatistics::fold)
@@ -37,8 +34,10 @@ pub fn apply(
     cpu.pool().for_each(bands.count(), |band, _| {
         let place = bands.place(band);
         cpu.isa().run(Rows { x, from: &from, finish: &finish, y, to: &to, place: &place });
-        // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
-        unsafe { to.clear_border(y, place.n, place.block, place.rows) }
+        for n in place.images {
+            // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
+            unsafe { to.clear_border(y, n, place.block, place.rows.clone()) }
+        }
     });
     Ok(())
 }
@@ -58,25 +57,24 @@ impl Kernel for Rows<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Place { n, block, ref rows } = *self.place;
-        let width = self.to.width();
-        for row in rows.clone() {
-            let at = At {
-                channel: block * BLOCK,
-                residual_at: self.finish.residual_at(n, block, row, 0),
-                band: 0,
-            };
-            self.finish.check(&at, width, 1);
+        let block = self.place.block;
+        let flat = self.from.border() == 0 && self.to.border() == 0 && self.finish.is_flat();
+        let (lines, pixels) = self.place.lines(flat, self.to.width());
+        for line in 0..lines {
+            let (n, row) = self.place.line(line, lines);
+            let residual_at = self.finish.residual_at(n, block, row, 0);
+            let at = At { channel: block * BLOCK, residual_at, band: 0 };
+            self.finish.check(&at, pixels, 1);
             let (x, y) = (self.from.index(n, block, row, 0), self.to.index(n, block, row, 0));
-            assert!(x + width * BLOCK <= self.x.len() && y + width * BLOCK <= self.y.len());
+            assert!(x + pixels * BLOCK <= self.x.len() && y + pixels * BLOCK <= self.y.len());
             for lane in (0..BLOCK).step_by(S::LANES) {
                 let at = At { channel: at.channel + lane, residual_at: at.residual_at + lane, band: 0 };
-                let whole = width / TILE * TILE;
+                let whole = pixels / TILE * TILE;
                 for pixel in (0..whole).step_by(TILE) {
-                    // SAFETY: the row was checked to lie in all maps.
+                    // SAFETY: the pixels were checked to lie in all maps.
                     unsafe { self.pixels::<S, TILE>(s, x + lane, y + lane, &at, pixel) }
                 }
-                for pixel in whole..width {
+                for pixel in whole..pixels {
                     // SAFETY: as above.
                     unsafe { self.pixels::<S, 1>(s, x + lane, y + lane, &at, pixel) }
                 }
@@ -86,7 +84,7 @@ impl Kernel for Rows<'_> {
 }
 
 impl Rows<'_> {
-    /// `COUNT` pixels of a row from `pixel` on.
+    /// `COUNT` pixels of a line from `pixel` on.
     ///
     /// # Safety
     /// They lie in the input, the output and the residual, and nothing else touches them in the output.
@@ -94,8 +92,10 @@ impl Rows<'_> {
     unsafe fn pixels<S: Simd, const COUNT: usize>(&self, s: S, x: usize, y: usize, at: &At, pixel: usize) {
         // SAFETY: the caller vouches for it.
         unsafe {
-            let load = |i: usize| [s.load(self.x.as_ptr().add(x + (pixel + i) * BLOCK))];
-            let mut tile: [[S::V; 1]; COUNT] = std::array::from_fn(load);
+            let mut tile = [[s.zero()]; COUNT];
+            for (i, [value]) in tile.iter_mut().enumerate() {
+                *value = s.load(self.x.as_ptr().add(x + (pixel + i) * BLOCK));
+            }
             self.finish.apply(s, at, pixel, BLOCK, &mut tile);
             for (i, [value]) in tile.into_iter().enumerate() {
                 s.store(self.y.pointer(y + (pixel + i) * BLOCK), value);

@@ -1,6 +1,6 @@
 //! The gradients of a batch normalisation.
 
-use super::{Bands, BatchStatistics, Place, same_blocked};
+use super::{Bands, BatchStatistics, Place, TILE, same_blocked, total};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
@@ -86,20 +86,30 @@ impl Backward<'_> {
         cpu.pool().for_each(bands.count(), |band, _| {
             // SAFETY: every band has a part of its own.
             let target = unsafe { target.part(2 * BLOCK * band..2 * BLOCK * (band + 1)) };
-            let rows = Gated { of: self, scale, shift, place: &bands.place(band) };
-            cpu.isa().run(Reduce { rows, mean: c, target });
+            let place = bands.place(band);
+            let band = Gated { of: self, scale, shift, place: &place };
+            match self.mask {
+                Mask::None => cpu.isa().run(Reduce::<NONE> { band, mean: c, target }),
+                Mask::Output(..) => cpu.isa().run(Reduce::<OUTPUT> { band, mean: c, target }),
+                Mask::Recompute { .. } => cpu.isa().run(Reduce::<RECOMPUTE> { band, mean: c, target }),
+            }
         });
         self.finish_sums(&bands, &to, partial, [dgamma, dbeta], [a, b, c]);
         let (dx, g) = (Parts::new(dx), g.map(Parts::new));
         cpu.pool().for_each(bands.count(), |band, _| {
             let place = bands.place(band);
-            let rows = Gated { of: self, scale, shift, place: &place };
-            cpu.isa().run(Write { rows, factors: [a, b, c], dx, g, to: &to });
-            // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
-            unsafe { to.clear_border(dx, place.n, place.block, place.rows.clone()) };
-            if let Some(g) = g {
-                // SAFETY: as above.
-                unsafe { to.clear_border(g, place.n, place.block, place.rows) };
+            let (band, factors) = (Gated { of: self, scale, shift, place: &place }, [&*a, &*b, &*c]);
+            let to = &to;
+            match self.mask {
+                Mask::None => cpu.isa().run(Write::<NONE> { band, factors, dx, g, to }),
+                Mask::Output(..) => cpu.isa().run(Write::<OUTPUT> { band, factors, dx, g, to }),
+                Mask::Recompute { .. } => cpu.isa().run(Write::<RECOMPUTE> { band, factors, dx, g, to }),
+            }
+            for n in place.images.clone() {
+                for y in [Some(dx), g].into_iter().flatten() {
+                    // SAFETY: every band has its rows, and the border beside and beyond them, for itself.
+                    unsafe { to.clear_border(y, n, place.block, place.rows.clone()) };
+                }
             }
         });
         Ok(())
@@ -129,15 +139,12 @@ impl Backward<'_> {
     }
 
     /// Adds up the bands of a channel block, in their order.
-    fn block_sums(bands: &Bands, maps: &Layout, partial: &[f32], block: usize) -> [[f64; BLOCK]; 2] {
+    fn block_sums(bands: &Bands, partial: &[f32], block: usize) -> [[f64; BLOCK]; 2] {
         let mut sums = [[0.0; BLOCK]; 2];
-        for n in 0..maps.batch() {
-            let first = (n * maps.blocks() + block) * bands.per_plane;
-            for band in first..first + bands.per_plane {
-                let partial = &partial[2 * BLOCK * band..2 * BLOCK * (band + 1)];
-                for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(BLOCK)) {
-                    sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
-                }
+        for band in bands.of_block(block) {
+            let partial = &partial[2 * BLOCK * band..2 * BLOCK * (band + 1)];
+            for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(BLOCK)) {
+                sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
             }
         }
         sums
@@ -157,7 +164,7 @@ impl Backward<'_> {
         for channel in 0..maps.channels() {
             let lane = channel % BLOCK;
             if lane == 0 {
-                block_sums = Self::block_sums(bands, maps, partial, channel / BLOCK);
+                block_sums = Self::block_sums(bands, partial, channel / BLOCK);
             }
             let [sum, products] = block_sums.map(|lanes| lanes[lane]);
             let variance = f64::from(self.statistics.variance[channel]);
@@ -174,7 +181,7 @@ impl Backward<'_> {
     }
 }
 
-/// The rows of a band, with `g = dy act'(y)`.
+/// A band, and the vectors of the channels.
 struct Gated<'a> {
     of: &'a Backward<'a>,
     scale: &'a [f32],
@@ -182,72 +189,103 @@ struct Gated<'a> {
     place: &'a Place,
 }
 
+/// Pixels that lie together, from a lane on: where to read `x`, and `g = dy act'(y)`.
+struct Line<S: Simd> {
+    x: *const f32,
+    dy: *const f32,
+    /// The output; `dy` where that is not the mask.
+    y: *const f32,
+    scale: S::V,
+    shift: S::V,
+}
+
+/// Kinds of [`Mask`], as constants: a loop over pixels is compiled for each.
+const NONE: usize = 0;
+const OUTPUT: usize = 1;
+const RECOMPUTE: usize = 2;
+
 impl Gated<'_> {
-    /// Calls `each(pixel, x, g)` for the pixels of `row`, for the channels from `lane` on.
+    /// Whether all maps, and those that are written (which lie as `to` says), have no border.
+    fn is_flat(&self, to: Option<&Layout>) -> bool {
+        let mask = if let Mask::Output(_, maps) = self.of.mask { maps.border() } else { 0 };
+        self.of.x.1.border() + self.of.dy.1.border() + mask + to.map_or(0, Layout::border) == 0
+    }
+
+    /// The `pixels` pixels of image `n` from the start of `row` on, for the channels from `lane` on.
     #[inline(always)]
-    fn row<S: Simd>(&self, s: S, row: usize, lane: usize, mut each: impl FnMut(usize, S::V, S::V)) {
-        let Place { n, block, .. } = *self.place;
-        let ((x, x_maps), (dy, dy_maps)) = (self.of.x, self.of.dy);
-        let width = x_maps.width();
-        let len = (width - 1) * BLOCK + S::LANES;
-        let slice = |values: &'_ [f32], maps: &Layout| {
+    fn line<S: Simd>(&self, s: S, (n, row): (usize, usize), pixels: usize, lane: usize) -> Line<S> {
+        let block = self.place.block;
+        let checked = |values: &[f32], maps: &Layout| {
             let at = maps.index(n, block, row, 0) + lane;
-            assert!(at + len <= values.len());
-            at
+            values[at..at + (pixels - 1) * BLOCK + S::LANES].as_ptr()
         };
-        let (x, dy) =
-            (x.as_ptr().wrapping_add(slice(x, &x_maps)), dy.as_ptr().wrapping_add(slice(dy, &dy_maps)));
-        let at = |pixel: usize| pixel * BLOCK;
-        // SAFETY: all rows were just checked to lie in their slices.
+        let ((x, x_maps), (dy, dy_maps)) = (self.of.x, self.of.dy);
+        let (x, dy) = (checked(x, &x_maps), checked(dy, &dy_maps));
+        let y = if let Mask::Output(y, maps) = self.of.mask { checked(y, &maps) } else { dy };
+        let channel = block * BLOCK + lane;
+        Line { x, dy, y, scale: s.read(self.scale, channel), shift: s.read(self.shift, channel) }
+    }
+}
+
+impl<S: Simd> Line<S> {
+    /// `x` and `g` of a pixel.
+    ///
+    /// # Safety
+    /// It is one of the line's.
+    #[inline(always)]
+    unsafe fn pixel<const MASK: usize>(&self, s: S, pixel: usize) -> (S::V, S::V) {
+        // SAFETY: the line was checked to lie in all maps.
         unsafe {
-            match self.of.mask {
-                Mask::None => (0..width).for_each(|p| each(p, s.load(x.add(at(p))), s.load(dy.add(at(p))))),
-                Mask::Output(y, maps) => {
-                    let y = y.as_ptr().add(slice(y, &maps));
-                    for p in 0..width {
-                        each(p, s.load(x.add(at(p))), s.gate(s.load(dy.add(at(p))), s.load(y.add(at(p)))));
-                    }
-                }
-                Mask::Recompute { .. } => {
-                    let [scale, shift] = [self.scale, self.shift].map(|v| s.read(v, block * BLOCK + lane));
-                    for p in 0..width {
-                        let x = s.load(x.add(at(p)));
-                        each(p, x, s.gate(s.load(dy.add(at(p))), s.fma(x, scale, shift)));
-                    }
-                }
-            }
+            let (x, dy) = (s.load(self.x.add(pixel * BLOCK)), s.load(self.dy.add(pixel * BLOCK)));
+            let g = match MASK {
+                NONE => dy,
+                OUTPUT => s.gate(dy, s.load(self.y.add(pixel * BLOCK))),
+                _ => s.gate(dy, s.fma(x, self.scale, self.shift)),
+            };
+            (x, g)
         }
     }
 }
 
 /// `sum g` and `sum g (x - mean)` of a band.
-struct Reduce<'a> {
-    rows: Gated<'a>,
+struct Reduce<'a, const MASK: usize> {
+    band: Gated<'a>,
     mean: &'a [f32],
     target: &'a mut [f32],
 }
 
-impl Kernel for Reduce<'_> {
+impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let place = self.rows.place;
+        let place = self.band.place;
+        let (lines, pixels) = place.lines(self.band.is_flat(None), self.band.of.x.1.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
             let mean = s.read(self.mean, place.block * BLOCK + lane);
-            let mut totals = [s.zero(); 2];
-            for row in place.rows.clone() {
-                let mut sums = [[s.zero(); 4]; 2];
-                self.rows.row(s, row, lane, |pixel, x, g| {
-                    let i = pixel % 4;
-                    sums[0][i] = s.add(sums[0][i], g);
-                    sums[1][i] = s.fma(g, s.sub(x, mean), sums[1][i]);
-                });
-                for (total, sum) in totals.iter_mut().zip(sums) {
-                    *total = s.add(*total, s.add(s.add(sum[0], sum[1]), s.add(sum[2], sum[3])));
+            let (mut sum, mut product) = (s.zero(), s.zero());
+            for line in 0..lines {
+                let line = self.band.line(s, place.line(line, lines), pixels, lane);
+                let (mut sums, mut products) = ([s.zero(); TILE], [s.zero(); TILE]);
+                let whole = pixels / TILE * TILE;
+                for pixel in (0..whole).step_by(TILE) {
+                    for i in 0..TILE {
+                        // SAFETY: the pixel is below `pixels`.
+                        let (x, g) = unsafe { line.pixel::<MASK>(s, pixel + i) };
+                        sums[i] = s.add(sums[i], g);
+                        products[i] = s.fma(g, s.sub(x, mean), products[i]);
+                    }
                 }
+                for pixel in whole..pixels {
+                    // SAFETY: as above.
+                    let (x, g) = unsafe { line.pixel::<MASK>(s, pixel) };
+                    sums[0] = s.add(sums[0], g);
+                    products[0] = s.fma(g, s.sub(x, mean), products[0]);
+                }
+                sum = s.add(sum, total(s, sums));
+                product = s.add(product, total(s, products));
             }
-            for (at, total) in totals.into_iter().enumerate() {
+            for (at, total) in [sum, product].into_iter().enumerate() {
                 let target = &mut self.target[at * BLOCK + lane..][..S::LANES];
                 // SAFETY: just sliced to a vector's length.
                 unsafe { s.store(target.as_mut_ptr(), total) }
@@ -257,37 +295,42 @@ impl Kernel for Reduce<'_> {
 }
 
 /// `dx = a g + b x + c` of a band, and `g`.
-struct Write<'a> {
-    rows: Gated<'a>,
+struct Write<'a, const MASK: usize> {
+    band: Gated<'a>,
     factors: [&'a [f32]; 3],
     dx: Parts<'a>,
     g: Option<Parts<'a>>,
     to: &'a Layout,
 }
 
-impl Kernel for Write<'_> {
+impl<const MASK: usize> Kernel for Write<'_, MASK> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let place = self.rows.place;
-        let width = self.to.width();
+        let place = self.band.place;
+        let (lines, pixels) = place.lines(self.band.is_flat(Some(self.to)), self.to.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
-            let [a, b, c] = self.factors.map(|v| s.read(v, place.block * BLOCK + lane));
-            for row in place.rows.clone() {
-                let at = self.to.index(place.n, place.block, row, 0) + lane;
-                assert!(at + (width - 1) * BLOCK + S::LANES <= self.dx.len());
+            let channel = place.block * BLOCK + lane;
+            let [a, b, c] = [0, 1, 2].map(|i| s.read(self.factors[i], channel));
+            for line in 0..lines {
+                let (n, row) = place.line(line, lines);
+                let line = self.band.line(s, (n, row), pixels, lane);
+                let at = self.to.index(n, place.block, row, 0) + lane;
+                assert!(at + (pixels - 1) * BLOCK + S::LANES <= self.dx.len());
                 let dx = self.dx.pointer(at);
                 let behind = self.g.map(|g| g.pointer(at));
-                self.rows.row(s, row, lane, |pixel, x, g| {
-                    // SAFETY: the row was just checked; `g` is as long as `dx`. A band has its rows for itself.
+                for pixel in 0..pixels {
+                    // SAFETY: the pixels were just checked; `g` is as long as `dx`. A band has its rows for
+                    // itself.
                     unsafe {
+                        let (x, g) = line.pixel::<MASK>(s, pixel);
                         s.store(dx.add(pixel * BLOCK), s.fma(a, g, s.fma(b, x, c)));
                         if let Some(behind) = behind {
                             s.store(behind.add(pixel * BLOCK), g);
                         }
                     }
-                });
+                }
             }
         }
     }

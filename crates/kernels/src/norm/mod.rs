@@ -23,43 +23,84 @@ pub use statistics::{BatchStatistics, statistics};
 
 use std::ops::Range;
 
+use crate::simd::Simd;
 use crate::{KernelError, Layout};
 
 /// Pixels of a band: enough to be worth a task, few enough that float32 sums stay exact to 1e-6.
 const BAND: usize = 1024;
 
-/// Maps cut into bands of rows.
+/// Pixels that are computed together.
+const TILE: usize = 4;
+
+/// The sum of the pixels that are added up together.
+#[inline(always)]
+fn total<S: Simd>(s: S, [a, b, c, d]: [S::V; TILE]) -> S::V {
+    s.add(s.add(a, b), s.add(c, d))
+}
+
+/// Images are cut into at least so many groups, in their order: a thread has the images that it had before.
+const GROUPS: usize = 4;
+
+/// Maps cut into bands: some rows of a channel block, or, where maps are small, the block of several images.
+/// What a band leaves is read by another core than it was written by, one time out of two.
 #[derive(Clone, Copy)]
 struct Bands {
-    rows: usize,
-    per_plane: usize,
-    planes: usize,
+    batch: usize,
+    images: usize,
     blocks: usize,
     height: usize,
+    rows: usize,
+    per_plane: usize,
 }
 
 /// One of them.
 struct Place {
-    n: usize,
+    images: Range<usize>,
     block: usize,
     rows: Range<usize>,
 }
 
 impl Bands {
     fn new(maps: &Layout) -> Self {
-        let rows = (BAND / maps.width()).clamp(1, maps.height());
-        let (blocks, height) = (maps.blocks(), maps.height());
-        Self { rows, per_plane: height.div_ceil(rows), planes: maps.batch() * blocks, blocks, height }
+        let (batch, blocks, height) = (maps.batch(), maps.blocks(), maps.height());
+        let rows = (BAND / maps.width()).clamp(1, height);
+        let images = (BAND / (height * maps.width())).clamp(1, batch.div_ceil(GROUPS));
+        Self { batch, images, blocks, height, rows, per_plane: height.div_ceil(rows) }
     }
 
     fn count(&self) -> usize {
-        self.planes * self.per_plane
+        self.batch.div_ceil(self.images) * self.blocks * self.per_plane
+    }
+
+    /// The bands of a channel block, in the order of the images.
+    fn of_block(&self, block: usize) -> impl Iterator<Item = usize> {
+        let Self { per_plane, blocks, .. } = *self;
+        let groups = 0..self.batch.div_ceil(self.images);
+        groups.flat_map(move |group| {
+            (0..per_plane).map(move |part| (group * blocks + block) * per_plane + part)
+        })
     }
 
     fn place(&self, band: usize) -> Place {
         let (plane, part) = (band / self.per_plane, band % self.per_plane);
-        let rows = part * self.rows..((part + 1) * self.rows).min(self.height);
-        Place { n: plane / self.blocks, block: plane % self.blocks, rows }
+        let (group, block) = (plane / self.blocks, plane % self.blocks);
+        let images = group * self.images..((group + 1) * self.images).min(self.batch);
+        Place { images, block, rows: part * self.rows..((part + 1) * self.rows).min(self.height) }
+    }
+}
+
+impl Place {
+    /// How many lines of how many pixels a band has in maps `width` pixels wide: a line is a row, or, where the
+    /// maps are `flat` (none has a border), all rows of an image.
+    fn lines(&self, flat: bool, width: usize) -> (usize, usize) {
+        let (images, rows) = (self.images.len(), self.rows.len());
+        if flat { (images, rows * width) } else { (images * rows, width) }
+    }
+
+    /// The image and the row where line `line` of `lines` starts.
+    fn line(&self, line: usize, lines: usize) -> (usize, usize) {
+        let per_image = lines / self.images.len();
+        (self.images.start + line / per_image, self.rows.start + line % per_image)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mean and variance of a batch, and their running values.
 
-use super::Bands;
+use super::{Bands, TILE, total};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
@@ -89,7 +89,7 @@ impl BatchStatistics {
 /// Computes the statistics of `x`, which is blocked, in one pass; `workspace` holds at least
 /// [`BatchStatistics::workspace`] floats.
 ///
-/// Every band of rows is summed around its own first pixel, and the bands are put together in float64 around
+/// Every band of pixels is summed around its own first, and the bands are put together in float64 around
 /// their common mean (Chan, Golub and LeVeque 1983): a mean far from zero costs no digits.
 ///
 /// # Errors
@@ -119,7 +119,8 @@ pub fn statistics(
     });
     let [mean, variance] = [&mut into.mean, &mut into.variance].map(|v| Parts::new(v));
     cpu.pool().for_each(maps.blocks(), |block, _| {
-        let (means, variances) = together(&maps, &bands, workspace, block);
+        let [means, variances] =
+            cpu.isa().run(Together { maps: &maps, bands: &bands, moments: workspace, block });
         let channels = block * BLOCK..((block + 1) * BLOCK).min(maps.channels());
         for (values, lanes) in [(mean, means), (variance, variances)] {
             // SAFETY: the channels of a block are one task's.
@@ -133,32 +134,56 @@ pub fn statistics(
 
 /// Mean and variance of a channel block from the moments of its bands: the mean first, then the squares
 /// around it, `sum (x - p)^2 - (sum (x - p))^2 / pixels + pixels (band mean - mean)^2` for each band.
-fn together(maps: &Layout, bands: &Bands, moments: &[f32], block: usize) -> ([f64; BLOCK], [f64; BLOCK]) {
-    let of_image = |n: usize| {
-        let first = (n * maps.blocks() + block) * bands.per_plane;
-        (first..first + bands.per_plane).map(|band| {
-            let pixels = (bands.place(band).rows.len() * maps.width()) as f64;
-            (pixels, 1.0 / pixels, &moments[3 * BLOCK * band..3 * BLOCK * (band + 1)])
-        })
-    };
-    let all = || (0..maps.batch()).flat_map(of_image);
-    let count = (maps.batch() * maps.height() * maps.width()) as f64;
-    let (mut mean, mut around) = ([0.0; BLOCK], [0.0; BLOCK]);
-    for (pixels, _, band) in all() {
-        for lane in 0..BLOCK {
-            mean[lane] += pixels * f64::from(band[lane]) + f64::from(band[BLOCK + lane]);
+struct Together<'a> {
+    maps: &'a Layout,
+    bands: &'a Bands,
+    moments: &'a [f32],
+    block: usize,
+}
+
+impl Kernel for Together<'_> {
+    type Output = [[f64; BLOCK]; 2];
+
+    /// Plain Rust that becomes vectors: the token has none of float64.
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> [[f64; BLOCK]; 2] {
+        let count = (self.maps.batch() * self.maps.height() * self.maps.width()) as f64;
+        let (mut mean, mut around) = ([0.0; BLOCK], [0.0; BLOCK]);
+        self.each(|pixels, [pivot, sum, _]| {
+            for lane in 0..BLOCK {
+                mean[lane] += pixels * f64::from(pivot[lane]) + f64::from(sum[lane]);
+            }
+        });
+        for mean in &mut mean {
+            *mean /= count;
+        }
+        self.each(|pixels, [pivot, sum, squares]| {
+            let inverse = 1.0 / pixels;
+            for lane in 0..BLOCK {
+                let sum = f64::from(sum[lane]);
+                let distance = f64::from(pivot[lane]) + sum * inverse - mean[lane];
+                around[lane] += f64::from(squares[lane]) - sum * sum * inverse + pixels * distance * distance;
+            }
+        });
+        for around in &mut around {
+            // A NaN stays one.
+            *around = if *around < 0.0 { 0.0 } else { *around / count };
+        }
+        [mean, around]
+    }
+}
+
+impl Together<'_> {
+    /// Calls `each(pixels, moments)` for the bands of the block, in their order.
+    #[inline(always)]
+    fn each(&self, mut each: impl FnMut(f64, [&[f32; BLOCK]; 3])) {
+        for band in self.bands.of_block(self.block) {
+            let place = self.bands.place(band);
+            let pixels = place.images.len() * place.rows.len() * self.maps.width();
+            let (moments, _) = self.moments[3 * BLOCK * band..3 * BLOCK * (band + 1)].as_chunks();
+            each(pixels as f64, [&moments[0], &moments[1], &moments[2]]);
         }
     }
-    mean.iter_mut().for_each(|mean| *mean /= count);
-    for (pixels, inverse, band) in all() {
-        for lane in 0..BLOCK {
-            let [pivot, sum, squares] = [0, 1, 2].map(|part| f64::from(band[part * BLOCK + lane]));
-            let distance = pivot + sum * inverse - mean[lane];
-            around[lane] += squares - sum * sum * inverse + pixels * distance * distance;
-        }
-    }
-    // A NaN stays one.
-    (mean, around.map(|around| if around < 0.0 { 0.0 } else { around / count }))
 }
 
 /// Floats of workspace that [`statistics`] and [`Backward`](super::Backward) need for `maps`.
@@ -187,25 +212,35 @@ impl Kernel for Moments<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let super::Place { n, block, rows } = self.bands.place(self.band);
-        let width = self.maps.width();
+        let place = self.bands.place(self.band);
+        let (lines, pixels) = place.lines(self.maps.border() == 0, self.maps.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
-            let pivot = s.read(self.x, self.maps.index(n, block, rows.start, 0) + lane);
+            let pivot =
+                s.read(self.x, self.maps.index(place.images.start, place.block, place.rows.start, 0) + lane);
             let (mut sum, mut squares) = (s.zero(), s.zero());
-            for row in rows.clone() {
-                let at = self.maps.index(n, block, row, 0) + lane;
-                let x = &self.x[at..at + (width - 1) * BLOCK + S::LANES];
-                let (mut sums, mut parts) = ([s.zero(); 4], [s.zero(); 4]);
-                for pixel in 0..width {
-                    // SAFETY: the row was just sliced.
-                    let distance = s.sub(unsafe { s.load(x.as_ptr().add(pixel * BLOCK)) }, pivot);
-                    let i = pixel % 4;
-                    sums[i] = s.add(sums[i], distance);
-                    parts[i] = s.fma(distance, distance, parts[i]);
+            for line in 0..lines {
+                let (n, row) = place.line(line, lines);
+                let start = self.maps.index(n, place.block, row, 0) + lane;
+                let x = &self.x[start..start + (pixels - 1) * BLOCK + S::LANES];
+                let (mut sums, mut parts) = ([s.zero(); TILE], [s.zero(); TILE]);
+                let whole = pixels / TILE * TILE;
+                for pixel in (0..whole).step_by(TILE) {
+                    for i in 0..TILE {
+                        // SAFETY: the slice ends with the last pixel's vector.
+                        let x = unsafe { s.load(x.as_ptr().add((pixel + i) * BLOCK)) };
+                        let distance = s.sub(x, pivot);
+                        sums[i] = s.add(sums[i], distance);
+                        parts[i] = s.fma(distance, distance, parts[i]);
+                    }
                 }
-                let total = |v: [S::V; 4]| s.add(s.add(v[0], v[1]), s.add(v[2], v[3]));
-                sum = s.add(sum, total(sums));
-                squares = s.add(squares, total(parts));
+                for pixel in whole..pixels {
+                    // SAFETY: as above.
+                    let distance = s.sub(unsafe { s.load(x.as_ptr().add(pixel * BLOCK)) }, pivot);
+                    sums[0] = s.add(sums[0], distance);
+                    parts[0] = s.fma(distance, distance, parts[0]);
+                }
+                sum = s.add(sum, total(s, sums));
+                squares = s.add(squares, total(s, parts));
             }
             for (at, value) in [pivot, sum, squares].into_iter().enumerate() {
                 let target = &mut self.target[at * BLOCK + lane..][..S::LANES];

@@ -22,7 +22,7 @@ const VARIABLE: &str = "RESIDUAL_ISA";
 /// | `avx2` | 8 floats | x86-64 with AVX2 and FMA |
 /// | `neon` | 4 floats | every aarch64 |
 /// | `portable` | 8 floats, plain Rust | every machine |
-/// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests |
+/// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests: with the feature `portable-wide` |
 ///
 /// ```
 /// use residual_kernels::Isa;
@@ -43,6 +43,7 @@ enum Token {
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
     Portable(Portable<8>),
+    #[cfg(feature = "portable-wide")]
     PortableWide(Portable<16>),
 }
 
@@ -81,6 +82,7 @@ impl Isa {
         #[cfg(target_arch = "aarch64")]
         found.extend(Neon::detect().map(|token| Self(Token::Neon(token))));
         found.push(Self(Token::Portable(Portable)));
+        #[cfg(feature = "portable-wide")]
         found.push(Self(Token::PortableWide(Portable)));
         found
     }
@@ -95,6 +97,7 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Token::Neon(_) => "neon",
             Token::Portable(_) => "portable",
+            #[cfg(feature = "portable-wide")]
             Token::PortableWide(_) => "portable-wide",
         }
     }
@@ -133,6 +136,7 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Token::Neon(token) => token.run(kernel),
             Token::Portable(token) => token.run(kernel),
+            #[cfg(feature = "portable-wide")]
             Token::PortableWide(token) => token.run(kernel),
         }
     }

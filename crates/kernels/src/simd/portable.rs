@@ -2,7 +2,7 @@
 
 use std::array::from_fn;
 
-use super::vector::{Kernel, Simd};
+use super::vector::{BLOCK, Kernel, Simd};
 
 /// Arrays of `L` floats in plain Rust; every machine has them.
 ///
@@ -62,6 +62,11 @@ impl<const L: usize> Simd for Portable<L> {
     }
 
     #[inline(always)]
+    fn max(self, a: [f32; L], b: [f32; L]) -> [f32; L] {
+        from_fn(|i| if a[i] > b[i] || a[i].is_nan() { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
     fn gate(self, v: [f32; L], output: [f32; L]) -> [f32; L] {
         from_fn(|i| if output[i] <= 0.0 { 0.0 } else { v[i] })
     }
@@ -86,6 +91,14 @@ impl<const L: usize> Simd for Portable<L> {
     unsafe fn store(self, p: *mut f32, v: [f32; L]) {
         // SAFETY: the caller vouches for `L` floats; an array of floats has their alignment.
         unsafe { p.cast::<[f32; L]>().write(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(self, rows: &[*const f32; BLOCK], columns: &[*mut f32]) {
+        for (j, column) in columns.iter().enumerate() {
+            // SAFETY: the caller vouches for the pointers; an array of floats has their alignment.
+            unsafe { column.cast::<[f32; BLOCK]>().write(rows.map(|row| row.add(j).read())) }
+        }
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Every operation of every instruction set, lane by lane, against scalar arithmetic.
 
-use super::{Isa, Kernel, Simd};
+use super::{BLOCK, Isa, Kernel, Simd};
 
 /// Writes the vector that starts at `y[at]`.
 #[inline(always)]
@@ -19,6 +19,7 @@ enum Op {
     Fma,
     Fnma,
     Relu,
+    Max,
     Gate,
     WhereEqual,
     WhereAbove,
@@ -46,6 +47,7 @@ impl Kernel for Apply<'_> {
                 Op::Fma => s.fma(a, b, c),
                 Op::Fnma => s.fnma(a, b, c),
                 Op::Relu => s.relu(a),
+                Op::Max => s.max(a, b),
                 Op::Gate => s.gate(b, a),
                 Op::WhereEqual => s.where_equal(c, a, b),
                 Op::WhereAbove => s.where_above(c, b, a, b),
@@ -65,6 +67,8 @@ fn expected(op: Op, a: f32, b: f32, c: f32) -> f32 {
         Op::Fnma => c - a * b,
         Op::Relu if a < 0.0 => 0.0,
         Op::Relu => a,
+        Op::Max if a.is_nan() || b.is_nan() => f64::NAN,
+        Op::Max => a.max(b),
         Op::Gate if a <= 0.0 => 0.0,
         Op::Gate => b,
         Op::WhereEqual if a == b => c,
@@ -88,6 +92,7 @@ fn operations_are_scalar_arithmetic_in_every_lane() {
             Op::Fma,
             Op::Fnma,
             Op::Relu,
+            Op::Max,
             Op::Gate,
             Op::WhereEqual,
             Op::WhereAbove,
@@ -99,6 +104,43 @@ fn operations_are_scalar_arithmetic_in_every_lane() {
                 let wanted = expected(op, a[i], b[i], c[i]);
                 let same = y[i] == wanted || (y[i].is_nan() && wanted.is_nan());
                 assert!(same, "{isa} {op:?} lane {i}: {} {} {} gave {}", a[i], b[i], c[i], y[i]);
+            }
+        }
+    }
+}
+
+/// Transposes rows of `x` that start `stride` floats apart into columns of `y` that do.
+struct Transpose<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    stride: usize,
+    columns: usize,
+}
+
+impl Kernel for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = std::array::from_fn(|row| self.x[row * self.stride..][..BLOCK].as_ptr());
+        let columns = self.y.chunks_mut(self.stride).take(self.columns);
+        let columns: Vec<_> = columns.map(|column| column[..BLOCK].as_mut_ptr()).collect();
+        // SAFETY: rows and columns were just sliced, and the chunks of `y` do not overlap.
+        unsafe { s.transpose(&rows, &columns) }
+    }
+}
+
+#[test]
+fn a_transpose_moves_every_float_to_its_place_and_writes_nothing_else() {
+    for isa in Isa::available() {
+        for (stride, columns) in [16, 21].into_iter().flat_map(|s| (0..=BLOCK).map(move |c| (s, c))) {
+            let x: Vec<f32> = (0..BLOCK * stride).map(|i| i as f32).collect();
+            let mut y = vec![-1.0; BLOCK * stride];
+            isa.run(Transpose { x: &x, y: &mut y, stride, columns });
+            for (at, &found) in y.iter().enumerate() {
+                let (column, row) = (at / stride, at % stride);
+                let wanted = if column < columns && row < BLOCK { x[row * stride + column] } else { -1.0 };
+                assert_eq!(found, wanted, "{isa}, {columns} columns: float {row} of column {column}");
             }
         }
     }
@@ -128,5 +170,33 @@ fn an_unknown_name_lists_what_there_is() {
 fn every_name_finds_its_own() {
     for isa in Isa::available() {
         assert_eq!(Isa::named(isa.name()).unwrap(), isa);
+    }
+}
+
+#[test]
+fn woven_vectors_lie_lane_by_lane() {
+    struct Weave<'a>(&'a [f32], &'a mut [f32]);
+    impl Kernel for Weave<'_> {
+        type Output = usize;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> usize {
+            let mut v = [s.zero(); 9];
+            for (k, v) in v.iter_mut().enumerate() {
+                *v = s.read(self.0, k * S::LANES);
+            }
+            assert!(9 * S::LANES < self.1.len());
+            // SAFETY: just checked.
+            unsafe { s.weave(self.1.as_mut_ptr(), v) };
+            S::LANES
+        }
+    }
+    let values: Vec<f32> = (1..=9 * BLOCK).map(|value| value as f32).collect();
+    for isa in Isa::available() {
+        let mut woven = vec![0.0; 9 * BLOCK + 1];
+        let lanes = isa.run(Weave(&values, &mut woven));
+        for (at, &found) in woven.iter().enumerate() {
+            let wanted = if at < 9 * lanes { values[at % 9 * lanes + at / 9] } else { 0.0 };
+            assert_eq!(found, wanted, "{isa} {at}");
+        }
     }
 }

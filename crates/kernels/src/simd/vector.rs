@@ -53,6 +53,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `max(v, 0)`; a NaN stays a NaN.
     fn relu(self, v: Self::V) -> Self::V;
 
+    /// The larger of the two; a NaN in either comes through.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+
     /// 0 where `output <= 0`, else `v`: the gradient of a ReLU. A NaN in `output` lets `v` pass.
     fn gate(self, v: Self::V, output: Self::V) -> Self::V;
 
@@ -74,9 +77,35 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `p` must be valid for writing `LANES` floats.
     unsafe fn store(self, p: *mut f32, v: Self::V);
 
+    /// Transposes `BLOCK` rows: float `i` of column `j` becomes float `j` of row `i`, for as many columns, at
+    /// most `BLOCK`, as there are.
+    ///
+    /// # Safety
+    /// The rows must be valid for reading `BLOCK` floats, however few columns there are, and the columns for
+    /// writing `BLOCK` floats, which no row or other column overlaps.
+    unsafe fn transpose(self, rows: &[*const f32; BLOCK], columns: &[*mut f32]);
+
     /// Asks for the cache line of `p`, which may be any address: nothing is read. Does nothing where the
     /// instruction set has no stable intrinsic for it.
     fn prefetch(self, p: *const f32);
+
+    /// Writes lane `i` of vector `k` to `p[9 i + k]`: the taps of 3x3 kernels, a kernel in every lane.
+    ///
+    /// # Safety
+    /// `p` must be valid for writing `9 LANES` floats.
+    #[inline(always)]
+    unsafe fn weave(self, p: *mut f32, v: [Self::V; 9]) {
+        let mut lanes = [0.0; BLOCK];
+        for (k, v) in v.into_iter().enumerate() {
+            // SAFETY: a vector has at most `BLOCK` lanes; the caller vouches for the target.
+            unsafe {
+                self.store(lanes.as_mut_ptr(), v);
+                for (i, &lane) in lanes[..Self::LANES].iter().enumerate() {
+                    *p.add(9 * i + k) = lane;
+                }
+            }
+        }
+    }
 
     /// All lanes zero.
     #[inline(always)]

@@ -23,32 +23,33 @@ impl Block {
 
     /// What the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
-        let branch = &self.residual.branch;
-        let drops = self.residual.drops();
-        if !mode.is_training() || self.compute.path == Path::Stock || drops || !x.are_ours() {
+        // A frozen block that has to hand a gradient on runs layer by layer.
+        let runs = x.are_ours() && (mode.is_training() || !x.are_tracked());
+        let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
+        let bypassed = branch.norms.iter().any(|norm| norm.bypassed);
+        if self.compute.path == Path::Stock || bypassed || !runs {
             return None;
         }
-        let shape = self.kernel_shape()?;
-        let shortcut = &self.residual.shortcut;
         Some(Unit {
-            shape,
+            shape: self.kernel_shape()?,
             convs: &branch.convs,
             norms: &branch.norms,
             projection: shortcut.conv.as_ref().map(|conv| (conv, shortcut.norm.as_ref())),
+            squeeze: branch.se.as_ref(),
+            depth: self.residual.factors(mode, x.dims()[0]).filter(|_| !self.spec.is_plain()),
             policy: self.compute.memory.policy(),
         })
     }
 
     fn kernel_shape(&self) -> Option<BlockShape> {
-        if self.spec.squeeze_excite.is_some() {
-            return None;
-        }
         let convs = self.spec.convolutions(self.in_channels);
         let padded = convs.iter().all(|conv| conv.padding == conv.kernel / 2);
         let shortcut = match self.spec.shortcut {
             ShortcutSpec::None => KernelShortcut::None,
             ShortcutSpec::Identity => KernelShortcut::Identity,
-            ShortcutSpec::Projection { average_pool: true, stride, .. } if stride > 1 => return None,
+            ShortcutSpec::Projection { average_pool: true, stride, .. } if stride > 1 => {
+                KernelShortcut::PooledProjection { stride }
+            }
             ShortcutSpec::Projection { stride, .. } => KernelShortcut::Projection { stride },
             ShortcutSpec::ZeroPad { stride, .. } => KernelShortcut::ZeroPad { stride },
         };
@@ -62,6 +63,7 @@ impl Block {
             stride: conv.stride,
             groups: conv.groups,
         };
-        padded.then(|| BlockShape { links: convs.iter().map(link).collect(), shortcut, order })
+        let squeeze = self.spec.squeeze_excite;
+        padded.then(|| BlockShape { links: convs.iter().map(link).collect(), shortcut, order, squeeze })
     }
 }

@@ -121,7 +121,8 @@ impl Block {
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
-            Some(unit) => crate::fused::unit(&unit, x.blocked(self.border()), border).into(),
+            Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
+            Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }
     }
@@ -133,5 +134,24 @@ impl Block {
         let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
         let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, shortcut_input, mode);
         self.residual.join(branch.forward_from(h, mode), shortcut, mode)
+    }
+
+    /// `F(x)` as it enters the sum, alone.
+    pub(crate) fn branch_of(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        let branch = crate::Branch::forward(&self.residual.branch, x, mode);
+        match self.spec.shortcut {
+            ShortcutSpec::None => branch,
+            _ => self.residual.scaled(branch, mode),
+        }
+    }
+
+    /// `S(x)`, alone; `None` in a plain block.
+    pub(crate) fn shortcut_of(&self, x: Tensor<4>, mode: Mode) -> Option<Tensor<4>> {
+        let from = match self.spec.shortcut {
+            ShortcutSpec::None => return None,
+            ShortcutSpec::Identity => x,
+            _ => self.residual.branch.enter(x, mode),
+        };
+        crate::ShortcutPath::forward(&self.residual.shortcut, from, mode)
     }
 }

@@ -36,6 +36,20 @@ pub(crate) fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
     primitive(x.clone()).is_some_and(|(node, _)| node.primitive().dtype() == DType::F32)
 }
 
+/// Whether a gradient by `x`, which [`is_ours`], will be asked for.
+pub(crate) fn is_tracked<const D: usize>(x: &Tensor<D>) -> bool {
+    let Some((node, true)) = primitive(x.clone()) else { return false };
+    let prepared = Backward::<Flex, 1>::prepare::<NoCheckpointing>(Operation, [node.node()]);
+    matches!(prepared.compute_bound().stateful(), OpsKind::Tracked(_))
+}
+
+/// The values of a tensor that [`is_ours`], without its graph.
+pub(super) fn constant<const D: usize>(x: Tensor<D>) -> FlexTensor {
+    let mut inputs = Inputs::default();
+    inputs.push(x);
+    inputs.values.swap_remove(0)
+}
+
 /// The tensor with its node, and whether it is on an autodiff device.
 fn primitive<const D: usize>(x: Tensor<D>) -> Option<(Node, bool)> {
     if let Ok(node) = x.clone().try_into_primitive::<Autodiff<Flex>>() {
@@ -55,6 +69,14 @@ impl Inputs {
         let (value, node) = node.into_parts();
         self.values.push(if value.is_contiguous() { value } else { value.to_contiguous() });
         self.nodes.push(node);
+    }
+
+    /// The tensor that the operation gives, for which no gradient will come.
+    pub(super) fn finish_constant<const D: usize>(self, output: FlexTensor) -> Tensor<D> {
+        match self.recording {
+            true => Tensor::from_primitive::<Autodiff<Flex>>(Node::new(output)),
+            false => Tensor::from_primitive::<Flex>(output),
+        }
     }
 
     /// The tensor that the operation gives, with `saved` in the graph where a gradient will come.

@@ -8,7 +8,7 @@ use residual_kernels::{Layout, convert};
 
 use super::blocked::{Blocked, blocked, shape};
 use super::buffers::{contiguous, tensor, values};
-use super::graph::{Inputs, Saved, is_ours};
+use super::graph::{Inputs, Saved, is_ours, is_tracked};
 use super::runtime::runtime;
 use super::sound;
 
@@ -85,6 +85,30 @@ impl Maps {
         match &self.0 {
             Inner::Tensor(x) => is_ours(x),
             Inner::Blocked(_) => true,
+        }
+    }
+
+    /// Whether a gradient by them will be asked for.
+    pub(crate) fn are_tracked(&self) -> bool {
+        match &self.0 {
+            Inner::Tensor(x) => is_tracked(x),
+            Inner::Blocked(x) => is_tracked(&x.tensor),
+        }
+    }
+
+    /// For the first layer: images for which no gradient will come stay planar, a fifth of the memory, and get
+    /// a border. All else is as [`blocked`](Self::blocked) has it.
+    pub(crate) fn images(self, border: usize) -> Blocked {
+        match self.0 {
+            Inner::Tensor(x) if !is_tracked(&x) => {
+                let [batch, channels, height, width] = x.dims();
+                let mut inputs = Inputs::default();
+                inputs.push(x);
+                let planar = sound(Layout::planar(batch, channels, height, width));
+                let layout = sound(planar.with_border(border));
+                Blocked { tensor: conversion(inputs, planar, layout, shape(&layout)), layout }
+            }
+            inner => Self(inner).blocked(border),
         }
     }
 

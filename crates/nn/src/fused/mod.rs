@@ -2,8 +2,9 @@
 //!
 //! On a Flex device in training, a residual block is one operation of Burn's graph: forward and backward run
 //! in the kernels, with their own layout inside and between blocks. So are the stem's convolutions, the
-//! poolings and the head's norm. On every other device, in evaluation, and where a layer has an option that
-//! the kernels do not know, the layers' stock operations run: the definition of each block is the same
+//! poolings, the head's norm and linear layer, and the loss. A frozen layer before which nothing trains, and a
+//! network in evaluation, run so too, one pass a convolution. On every other device, and where a frozen layer
+//! has to hand a gradient on, the layers' stock operations run: the definition of each block is the same
 //! module, [`Block`](crate::Block) and its parameters.
 //!
 //! Nothing has to be switched on; [`Compute`] says otherwise for a network. Results are the same bits for any
@@ -13,17 +14,21 @@ mod blocked;
 mod buffers;
 mod conv;
 mod graph;
+mod head;
 mod layers;
 mod maps;
+mod operands;
 mod runtime;
 mod unit;
 
 pub use maps::{Maps, conversions};
-pub use runtime::set_threads;
+pub use runtime::{set_threads, with_cpu};
 
 pub(crate) use conv::conv;
+pub(crate) use graph::is_ours;
+pub(crate) use head::{cross_entropy, linear};
 pub(crate) use layers::{global_average, max_pool, norm_relu};
-pub(crate) use unit::{Unit, unit};
+pub(crate) use unit::Unit;
 
 use residual_kernels::block::Policy;
 

@@ -3,8 +3,8 @@
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use residual_kernels::block::{Block, BlockParameters, BlockShape, PackedBlock, Policy, Tape};
-use residual_kernels::{Buffer, Cpu, Layout};
+use residual_kernels::block::{Block, BlockShape, Policy, Tape};
+use residual_kernels::{Cpu, Layout, Scratch};
 
 use super::buffers::Buffers;
 use super::sound;
@@ -19,6 +19,11 @@ static RUNTIME: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
 pub fn set_threads(threads: usize) {
     let runtime = Arc::new(Runtime::new(threads));
     *RUNTIME.write().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
+}
+
+/// Calls `body` with the threads that compute the fused layers: an optimiser's steps run on them too.
+pub fn with_cpu<T>(body: impl FnOnce(&Cpu) -> T) -> T {
+    body(&runtime().cpu)
 }
 
 /// The process's.
@@ -36,7 +41,8 @@ pub(super) fn runtime() -> Arc<Runtime> {
 pub(super) struct Runtime {
     pub(super) cpu: Cpu,
     pub(super) maps: Buffers,
-    workspaces: Mutex<Vec<Buffer>>,
+    /// One for each pass that runs at the same time.
+    scratch: Mutex<Vec<Scratch>>,
     plans: Mutex<Plans>,
 }
 
@@ -54,7 +60,6 @@ pub(super) struct Plan {
     policy: Policy,
     pub(super) block: Block,
     tapes: Mutex<Vec<Tape>>,
-    packed: Mutex<Vec<PackedBlock>>,
 }
 
 impl Runtime {
@@ -62,7 +67,7 @@ impl Runtime {
         Self {
             cpu: sound(Cpu::new(threads.max(1))),
             maps: Buffers::default(),
-            workspaces: Mutex::default(),
+            scratch: Mutex::default(),
             plans: Mutex::default(),
         }
     }
@@ -83,24 +88,23 @@ impl Runtime {
             return plan.clone();
         }
         let block = sound(Block::new(&self.cpu, shape, x, y, policy));
-        let (tapes, packed) = (Mutex::default(), Mutex::default());
-        let plan = Arc::new(Plan { shape: shape.clone(), policy, block, tapes, packed });
+        let plan = Arc::new(Plan { shape: shape.clone(), policy, block, tapes: Mutex::default() });
         known.plans.push(plan.clone());
         plan
     }
 
-    /// Calls `body` with at least `len` floats.
-    pub(super) fn with_workspace<T>(&self, len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
-        let spare = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut workspace = spare().pop().unwrap_or_default();
-        if workspace.len() < len {
-            // The old one first: both at once may not fit.
-            drop(workspace);
-            workspace = Buffer::zeroed(len);
-        }
-        let value = body(&mut workspace);
-        spare().push(workspace);
+    /// Calls `body` with memory for a pass.
+    pub(super) fn with_scratch<T>(&self, body: impl FnOnce(&mut Scratch) -> T) -> T {
+        let spare = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = spare().pop().unwrap_or_default();
+        let value = body(&mut scratch);
+        spare().push(scratch);
         value
+    }
+
+    /// Calls `body` with `len` floats.
+    pub(super) fn with_workspace<T>(&self, len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
+        self.with_scratch(|scratch| scratch.with(len, body))
     }
 }
 
@@ -113,18 +117,5 @@ impl Plan {
 
     pub(super) fn give_tape(&self, tape: Tape) {
         self.tapes.lock().unwrap_or_else(PoisonError::into_inner).push(tape);
-    }
-
-    /// Calls `body` with room for the packed weights of a block with these parameters.
-    pub(super) fn with_packed<T>(
-        &self,
-        parameters: &BlockParameters<'_>,
-        body: impl FnOnce(&mut PackedBlock) -> T,
-    ) -> T {
-        let spare = || self.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut packed = spare().pop().unwrap_or_else(|| sound(self.block.pack(parameters)));
-        let value = body(&mut packed);
-        spare().push(packed);
-        value
     }
 }

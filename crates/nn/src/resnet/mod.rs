@@ -131,6 +131,26 @@ impl ResNet {
         self.compute
     }
 
+    /// Takes every batch norm out of the computation: the network without normalisation, for experiments on
+    /// what it is good for. The norms' parameters stay where they are, get no gradient and do nothing. Its
+    /// He initialisation (He et al. 2015b) is made for exactly this case. Trains through the layers' stock
+    /// operations.
+    pub fn bypass_norms(&mut self) {
+        let bypass = |norm: &mut crate::BatchNorm| norm.bypassed = true;
+        self.stem.norms.iter_mut().for_each(bypass);
+        for block in self.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+            let residual = &mut block.residual;
+            residual.branch.norms.iter_mut().chain(&mut residual.shortcut.norm).for_each(bypass);
+        }
+        self.head.norm.iter_mut().for_each(bypass);
+    }
+
+    /// Whether [`bypass_norms`](Self::bypass_norms) was called.
+    pub fn norms_are_bypassed(&self) -> bool {
+        let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
+        blocks.any(|block| block.residual.branch.norms.iter().any(|norm| norm.bypassed))
+    }
+
     /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the
     /// network stays.
     ///

@@ -37,6 +37,9 @@ impl ResNet {
         let mut loaded = ResNetConfig::new(self.spec.clone()).init_with(tensors, &device)?;
         loaded.copy_frozen(self);
         loaded.set_compute(self.compute());
+        if self.norms_are_bypassed() {
+            loaded.bypass_norms();
+        }
         *self = loaded;
         Ok(())
     }

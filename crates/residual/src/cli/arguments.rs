@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Outcome;
 use super::{bench, convert, eval, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{doctor, train};
+use super::{doctor, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
     Doctor(doctor::Arguments),
+    #[cfg(feature = "train")]
+    Study(study::Arguments),
 }
 
 impl Command {
@@ -54,6 +56,8 @@ impl Command {
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]
             Self::Doctor(arguments) => doctor::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Study(arguments) => study::run(&arguments),
         }
     }
 }

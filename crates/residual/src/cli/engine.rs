@@ -1,10 +1,39 @@
 //! Networks on the engine.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use residual::arch::NetSpec;
 use residual::engine::{EngineError, Options, Plan, Scratch};
 use residual::weights::StateDict;
 
-use super::weights::Loaded;
+use super::failure::Outcome;
+use super::threads;
+use super::weights::{self, Loaded};
+
+/// Which network computes, and on what: the flags of every command that asks one about images.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArguments {
+    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// The network of bare weights: a family member or a SPEC.toml.
+    #[arg(long, value_name = "MODEL|SPEC.toml")]
+    model: Option<String>,
+    /// Threads for computing. Does not change the result. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    threads: Option<usize>,
+}
+
+impl NetworkArguments {
+    pub(crate) fn load(&self) -> Outcome<Loaded> {
+        weights::load(&self.weights, self.model.as_deref())
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        threads::count(self.threads)
+    }
+}
 
 /// Plans that are kept: images of a folder without a common size tend to have one of a few.
 const KEPT: usize = 4;

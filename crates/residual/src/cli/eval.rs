@@ -8,7 +8,7 @@ use residual::data::{
 };
 use residual::engine::{EngineError, Images};
 
-use super::engine::Network;
+use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::Bar;
@@ -28,12 +28,8 @@ checkpoints name them.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// The network of bare weights: a family member or a SPEC.toml.
-    #[arg(long, value_name = "MODEL|SPEC.toml")]
-    model: Option<String>,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// `sample`, or a folder or archive of images.
     #[arg(long, value_name = "sample|PATH")]
     data: PathBuf,
@@ -49,9 +45,6 @@ pub(crate) struct Arguments {
     /// Count and leave out images that cannot be decoded.
     #[arg(long)]
     skip_bad: bool,
-    /// Threads for computing. Does not change the result. [default: one a core]
-    #[arg(long, value_name = "N", value_parser = threads::parse)]
-    threads: Option<usize>,
     /// Print one JSON object: top1_correct, top5_correct, total, loss.
     #[arg(long)]
     json: bool,
@@ -78,8 +71,8 @@ impl From<SplitName> for Split {
 const VALIDATION: f64 = 0.1;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let threads = threads::count(arguments.threads);
-    let loaded = weights::load(&arguments.weights, arguments.model.as_deref())?;
+    let threads = arguments.network.threads();
+    let loaded = arguments.network.load()?;
     let (spec, naming) = (loaded.spec.clone(), loaded.naming);
     let data = open(arguments, loaded.classes.as_deref(), spec.head.classes)?;
     let split = data.resolve(arguments.split.into())?;
@@ -123,7 +116,7 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     match classes {
         Some(classes) => Ok(data.with_classes(classes)?),
         None if data.classes.len() == outputs => Ok(data),
-        None => Err(classes_differ(&arguments.data, data.classes.len(), &arguments.weights, outputs)),
+        None => Err(classes_differ(&arguments.data, data.classes.len(), &arguments.network.weights, outputs)),
     }
 }
 

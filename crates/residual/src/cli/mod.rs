@@ -11,11 +11,15 @@ mod doctor;
 mod engine;
 mod eval;
 mod failure;
+#[cfg(feature = "train")]
+mod interrupt;
 mod models;
 mod network;
 mod output;
 mod predict;
 mod progress;
+#[cfg(feature = "train")]
+mod study;
 mod summary;
 mod table;
 mod threads;

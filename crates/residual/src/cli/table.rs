@@ -15,14 +15,15 @@ pub(crate) enum Align {
 /// Rows under a heading. Where a row would be too wide, the widest text column is cut, `…` in place of
 /// its middle; numbers are never cut.
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these headings.
-    pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
+        let columns = columns.iter().map(|&(title, align)| (title.to_owned(), align)).collect();
+        Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row, a cell for each column.
@@ -35,7 +36,7 @@ impl Table {
     /// The lines, heading first.
     pub(crate) fn lines(&self) -> Vec<String> {
         let widths = self.widths();
-        let heading: Vec<String> = self.columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+        let heading: Vec<String> = self.columns.iter().map(|(title, _)| title.clone()).collect();
         std::iter::once(&heading).chain(&self.rows).map(|row| self.set(row, &widths)).collect()
     }
 

@@ -32,7 +32,8 @@ pub(crate) fn count(threads: Option<usize>) -> usize {
 }
 
 /// How many of `threads` decode ahead of a network that works on all of them: half, since decoding is the lesser
-/// part of the work, and what they do not use is the network's.
+/// part of the work, and what they do not use is the network's. On two cores, evaluating cifar_resnet20 on 10,000
+/// JPEGs takes 1.16 s with one, 1.19 with two and 1.20 with three.
 pub(crate) fn decoding(threads: usize) -> usize {
     threads.div_ceil(2)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Loaded {
 ///
 /// Bare weights may have another number of classes than the family member: theirs counts.
 pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
-    let (spec, classes, state) = match Weights::read(path)? {
+    let (spec, classes, state) = match Weights::map(path)? {
         Weights::Trained(trained) => {
             let Checkpoint { spec, classes, tensors, .. } = *trained;
             if let Some(model) = model {

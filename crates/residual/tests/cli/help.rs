@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 9] =
-    ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench", "doctor"];
+const COMMANDS: [&str; 10] =
+    ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench", "doctor", "study"];
 
 #[test]
 fn every_command_has_help_with_an_example() {
@@ -37,6 +37,9 @@ fn everything_fits_80_columns() {
         "train --model toy.toml --data data --epochs 2 --batch-size 5 --out narrow".into(),
     ];
     calls.push("bench infer --help".into());
+    for study in ["depth", "gradflow", "lesion", "landscape", "bottleneck"] {
+        calls.push(format!("study {study} --help"));
+    }
     calls.push("bench infer --model toy.toml --seconds 0 --layers".into());
     calls.extend(COMMANDS.map(|command| format!("{command} --help")));
     for call in calls {

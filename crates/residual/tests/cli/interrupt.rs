@@ -70,3 +70,25 @@ fn a_killed_run_loses_no_checkpoint_and_goes_on_to_the_same_bits() {
     bench.run(&call).ok();
     same(&bench, "killed");
 }
+
+#[test]
+fn an_interrupted_study_keeps_what_is_finished() {
+    let bench = Bench::new();
+    let call =
+        "study depth --depths 8 --kinds plain --steps 4 --seeds 2000 --batch-size 5 --data data --out grid";
+    let child = bench.command(call).spawn().unwrap();
+    let results = bench.path("grid/results.jsonl");
+    let lines = || std::fs::read_to_string(&results).map_or(0, |text| text.lines().count());
+    let begin = Instant::now();
+    while lines() < 2 {
+        assert!(begin.elapsed() < Duration::from_secs(120), "the study does not get on");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&child, "INT");
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("residual study depth --repeat grid --out grid"), "{run:?}");
+    assert!((2..2000).contains(&lines()), "{run:?}");
+    let page = std::fs::read_to_string(bench.path("grid/report.html")).unwrap();
+    assert!(page.contains(&format!("{} of 2000 trainings", lines())), "{page}");
+}

@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor};
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -16,26 +16,26 @@ use super::storage::Gatherer;
 use super::torch::{self, View};
 use crate::element::ByteOrder;
 use crate::error::Error;
+use crate::mapping::Source;
 use crate::state_dict::StateDict;
 
 /// Reads the state dict of a zip checkpoint.
-pub(crate) fn read_archive(bytes: &[u8]) -> Result<StateDict, Error> {
-    let mut archive = Archive::open(bytes)?;
+pub(crate) fn read_archive(source: Source<'_>) -> Result<StateDict, Error> {
+    let mut archive = Archive::open(source.bytes)?;
     let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive)?;
-    let views = torch::state_dict(&interpret(&pickle)?)?;
-    drop(pickle);
+    let views = torch::state_dict(&interpret(pickle)?)?;
 
     // A storage is read once, for all tensors that share it.
     let mut by_storage: BTreeMap<String, Vec<(String, View)>> = BTreeMap::new();
     for (name, view) in views {
         by_storage.entry(view.storage.key.clone()).or_default().push((name, view));
     }
-    let mut gatherer = Gatherer::new(bytes.len(), archive.byte_order()?);
+    let mut gatherer = Gatherer::new(source, archive.byte_order()?);
     let mut state = StateDict::new();
     for (key, views) in by_storage {
         let storage = archive.entry(&format!("data/{key}"))?;
         for (name, view) in views {
-            let storage = storage.as_deref().ok_or_else(|| Error::BadTensor {
+            let storage = storage.ok_or_else(|| Error::BadTensor {
                 name: name.clone(),
                 reason: format!("its storage {key} is not in the file"),
             })?;
@@ -47,6 +47,7 @@ pub(crate) fn read_archive(bytes: &[u8]) -> Result<StateDict, Error> {
 }
 
 struct Archive<'a> {
+    bytes: &'a [u8],
     zip: ZipArchive<Cursor<&'a [u8]>>,
     /// The folder that all entries lie in, with its slash.
     folder: String,
@@ -72,11 +73,12 @@ impl<'a> Archive<'a> {
             return Err(Error::TorchScript);
         }
         drop(names);
-        Ok(Self { zip, folder, left: bytes.len() })
+        Ok(Self { bytes, zip, folder, left: bytes.len() })
     }
 
-    /// The content of `name` inside the folder; `None` where there is no such entry.
-    fn entry(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// The content of `name` inside the folder, where it lies in the file and checked against its CRC; `None`
+    /// where there is no such entry.
+    fn entry(&mut self, name: &str) -> Result<Option<&'a [u8]>, Error> {
         let path = format!("{}{name}", self.folder);
         let Some(index) = self.zip.index_for_name(&path) else { return Ok(None) };
         let mut entry = self.zip.by_index(index).map_err(broken)?;
@@ -90,18 +92,18 @@ impl<'a> Archive<'a> {
             .left
             .checked_sub(size)
             .ok_or_else(|| Error::Archive { reason: format!("`{path}` is larger than the file allows") })?;
-        let mut content = Vec::with_capacity(size);
-        entry
-            .read_to_end(&mut content)
+        let whole = io::copy(&mut entry, &mut io::sink())
             .map_err(|error| Error::Archive { reason: format!("`{path}`: {error}") })?;
-        if content.len() != size {
-            return Err(Error::Truncated { within: format!("`{path}`") });
+        let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+        let content = start.and_then(|start| self.bytes.get(start..)?.get(..size));
+        match content {
+            Some(content) if whole == size as u64 => Ok(Some(content)),
+            _ => Err(Error::Truncated { within: format!("`{path}`") }),
         }
-        Ok(Some(content))
     }
 
     fn byte_order(&mut self) -> Result<ByteOrder, Error> {
-        match self.entry("byteorder")?.as_deref() {
+        match self.entry("byteorder")? {
             None | Some(b"little") => Ok(ByteOrder::Little),
             Some(b"big") => Ok(ByteOrder::Big),
             Some(_) => Err(Error::Archive { reason: "`byteorder` is neither little nor big".to_owned() }),

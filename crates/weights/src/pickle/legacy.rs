@@ -17,6 +17,7 @@ use super::torch;
 use super::value::Value;
 use crate::element::{ByteOrder, ElementType};
 use crate::error::Error;
+use crate::mapping::Source;
 use crate::state_dict::StateDict;
 
 /// 0x1950a86a20f9469cfc6c, little-endian.
@@ -26,7 +27,8 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 const VERSION: i64 = 1001;
 
 /// Reads the state dict of a legacy checkpoint.
-pub(crate) fn read_legacy(bytes: &[u8]) -> Result<StateDict, Error> {
+pub(crate) fn read_legacy(source: Source<'_>) -> Result<StateDict, Error> {
+    let bytes = source.bytes;
     let mut rest = bytes;
     let magic = next(&mut rest)?;
     if *magic.heap.get(magic.root) != Value::Long(MAGIC.to_vec()) {
@@ -43,7 +45,7 @@ pub(crate) fn read_legacy(bytes: &[u8]) -> Result<StateDict, Error> {
     let keys = next(&mut rest)?;
     let storages = locate(&keys, &torch::storages(&object.heap)?, rest)?;
 
-    let mut gatherer = Gatherer::new(bytes.len(), ByteOrder::Little);
+    let mut gatherer = Gatherer::new(source, ByteOrder::Little);
     let mut state = StateDict::new();
     for (name, view) in views {
         let storage = storages.get(&view.storage.key).ok_or_else(|| Error::BadTensor {

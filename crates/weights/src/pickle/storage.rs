@@ -3,23 +3,25 @@
 use super::torch::View;
 use crate::element::ByteOrder;
 use crate::error::Error;
-use crate::tensor::{Tensor, element_count};
+use crate::mapping::Source;
+use crate::tensor::{Data, Tensor, element_count};
 
 /// How many bytes of tensors a file may ask for, per byte of the file. Widening a byte to f32 takes four; the
 /// rest is for tensors that share a storage. A stride of zero could ask for anything.
 const EXPANSION: usize = 16;
 
 /// Makes tensors of views, within what a file of this length can reasonably hold.
-pub(super) struct Gatherer {
+pub(super) struct Gatherer<'a> {
+    source: Source<'a>,
     order: ByteOrder,
     limit: usize,
     left: usize,
 }
 
-impl Gatherer {
-    pub(super) fn new(file_length: usize, order: ByteOrder) -> Self {
-        let limit = file_length.saturating_mul(EXPANSION);
-        Self { order, limit, left: limit }
+impl<'a> Gatherer<'a> {
+    pub(super) fn new(source: Source<'a>, order: ByteOrder) -> Self {
+        let limit = source.bytes.len().saturating_mul(EXPANSION);
+        Self { source, order, limit, left: limit }
     }
 
     /// The elements of `view` in row-major order, from the bytes of its storage.
@@ -37,13 +39,14 @@ impl Gatherer {
             limit: self.limit,
         })?;
         let data = if count == 0 {
-            Vec::new()
+            Data::Owned(Vec::new())
         } else if view.is_contiguous() {
-            view.storage.element.decode(&storage[view.offset * size..extent * size], self.order)
+            let part = &storage[view.offset * size..extent * size];
+            self.source.elements(part, view.storage.element, self.order)
         } else {
-            self.gather(view, count, storage)
+            Data::Owned(self.gather(view, count, storage))
         };
-        Tensor::new(view.shape.clone(), data)
+        Tensor::over(view.shape.clone(), data)
     }
 
     fn gather(&self, view: &View, count: usize, storage: &[u8]) -> Vec<f32> {

@@ -1,11 +1,12 @@
 //! The gradient of a convolution by its input.
 
 use super::phases::Phases;
+use crate::conv::lent::PackedWeights;
 use crate::conv::select::{Choice, Pass, select};
 use crate::conv::{Algorithm, Conv, ConvShape, ConvWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
-use crate::{Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
 
 /// `dx[n, i, a] = sum over o, u with a = p s - padding + u d of w[o, i, u] dy[n, o, p]`, with its layouts
 /// and its algorithm.
@@ -58,6 +59,15 @@ pub struct DataWeights {
 enum Packed {
     Conv(ConvWeights),
     Phases(Vec<Panels>),
+}
+
+impl PackedWeights for DataWeights {
+    fn memory(&mut self) -> Vec<&mut Buffer> {
+        match &mut self.packed {
+            Packed::Conv(weights) => weights.memory(),
+            Packed::Phases(panels) => panels.iter_mut().map(|panels| &mut panels.values).collect(),
+        }
+    }
 }
 
 impl ConvBackwardData {
@@ -138,17 +148,21 @@ impl ConvBackwardData {
     /// # Errors
     /// [`KernelError::Length`] where they are not that many.
     pub fn pack(&self, weights: &[f32]) -> Result<DataWeights, KernelError> {
-        let width = self.isa.panel_blocks();
-        let packed = match &self.way {
-            Way::Conv(conv) => Packed::Conv(conv.zeroed_weights()),
-            Way::Phases(phases) => Packed::Phases(phases.panels(width)),
-        };
-        let mut packed = DataWeights { shape: self.shape, isa: self.isa, packed };
+        let mut packed = self.zeroed_weights();
         self.pack_on(&Pool::new(1)?, weights, &mut packed)?;
         Ok(packed)
     }
 
-    /// Packs `weights` again, on the threads of `cpu` and without allocating. `packed` comes from
+    /// Room for the weights of this convolution.
+    pub(crate) fn zeroed_weights(&self) -> DataWeights {
+        let packed = match &self.way {
+            Way::Conv(conv) => Packed::Conv(conv.zeroed_weights()),
+            Way::Phases(phases) => Packed::Phases(phases.panels(self.isa.panel_blocks())),
+        };
+        DataWeights { shape: self.shape, isa: self.isa, packed }
+    }
+
+    /// Packs `weights` again, on the threads of `cpu` and in place. `packed` comes from
     /// [`ConvBackwardData::pack`].
     ///
     /// # Errors
@@ -164,7 +178,7 @@ impl ConvBackwardData {
         match (&self.way, &mut packed.packed) {
             (Way::Conv(conv), Packed::Conv(packed)) => conv.pack_view(pool, weights, true, packed),
             (Way::Phases(phases), Packed::Phases(panels)) => {
-                phases.pack(pool, weights, panels);
+                phases.pack(pool, self.isa, weights, panels);
                 Ok(())
             }
             _ => Err(self.foreign(packed)),

@@ -1,155 +1,108 @@
-//! The gradient by the weights as a matrix product over pixels.
+//! The gradient by the weights as a matrix product over pixels, for blocked inputs.
 
 use std::ops::Range;
 
-use super::outer::{Outer, run_outer};
-use super::weights::{PanelSums, PartialSums};
+use super::bands::{Bands, Target, taps_last};
+use super::chunks::{Chunk, Chunks};
+use super::outer::{Operand, Outer, Place, Rows, run_outer};
+use super::tasks::Task;
 use crate::conv::ConvShape;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, convert};
+use crate::{Cpu, Layout};
 
-/// Pixels of a chunk: the gradients of that many (16 KiB for a panel of two blocks) stay in the level 1
-/// cache while the taps and input channels pass over them.
-const CHUNK: usize = 128;
+/// The most output blocks and input panels of a task: a chunk of them is fetched while the last is
+/// computed, and both stay in the level 2 cache beside the sums.
+const GROUP: usize = 16;
 
 /// The gradient as it is defined, ready to run.
+///
+/// The gradients by the outputs are broadcast, and input channels lie in the vectors, as they lie in the
+/// weights: where the kernel has one tap, the last chunk's sums are stored where they belong.
 #[derive(Clone, Debug)]
 pub(super) struct DirectGradient {
     shape: ConvShape,
     x: Layout,
-    dy: Layout,
-    /// `x` as it is read: with a border as wide as the padding.
-    source: Layout,
-    /// Rows of a chunk.
-    rows: usize,
-    /// The tasks of a band: the panels and the input blocks whose sums stay in the level 2 cache.
-    tasks: Vec<(Range<usize>, Range<usize>)>,
-    /// Where each (channel, tap) of a planar input lies from a pixel.
-    offsets: Vec<usize>,
+    chunks: Chunks,
+    /// The tasks of a band.
+    tasks: Vec<Task>,
+    /// Whether a band has one chunk only, so that no sums have to be kept until the next.
+    single: bool,
 }
 
 impl DirectGradient {
-    pub(super) fn new(
-        cpu: &Cpu,
-        shape: ConvShape,
-        x: Layout,
-        dy: Layout,
-        sums: &PartialSums,
-    ) -> Result<Self, KernelError> {
-        let padding = shape.padding.into_iter().max().unwrap_or(0);
-        let source = if x.border() >= padding { x } else { x.with_border(padding)? };
-        let rows = (CHUNK / dy.width()).clamp(1, dy.height());
-        let planar = x.block() == 1;
-        let tasks = if planar || shape.groups > 1 {
-            sums.panels.iter().enumerate().map(|(i, panel)| (i..i + 1, panel.reads.clone())).collect()
+    /// `x` has a border as wide as the padding.
+    pub(super) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout, bands: &mut Bands) -> Self {
+        let chunks = Chunks::new(shape, x, dy);
+        let tasks = if shape.groups > 1 {
+            let of = |out| Task { outs: out..out + 1, ins: bands.reads(out), width: 1 };
+            let tasks = (0..dy.blocks()).map(of).collect::<Vec<_>>();
+            bands.cut(tasks.len(), chunks.len(), chunks.pixels());
+            tasks
         } else {
-            let block = shape.taps() * BLOCK * sums.panels[0].blocks.len() * BLOCK * size_of::<f32>();
-            groups(cpu.level2_bytes() / 4 / block, sums.panels.len(), x.blocks())
-        };
-        let mut offsets = Vec::new();
-        if planar {
-            let taps = |channel| (0..shape.taps()).map(move |tap| (channel, tap));
-            offsets = (0..x.channels())
-                .flat_map(taps)
-                .map(|(channel, tap)| channel * source.plane() + Self::tap(&shape, &source, tap))
-                .collect();
-        }
-        Ok(Self { shape, x, dy, source, rows, tasks, offsets })
-    }
-
-    /// Where tap `tap` lies from a pixel's first.
-    fn tap(shape: &ConvShape, source: &Layout, tap: usize) -> usize {
-        let (u, v) = (tap / shape.kernel[1] * shape.dilation[0], tap % shape.kernel[1] * shape.dilation[1]);
-        u * source.row() + v * source.block()
-    }
-
-    /// Tasks of a band.
-    pub(super) fn pairs(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Chunks of pixels, the most bands that there can be.
-    pub(super) fn chunks(&self) -> usize {
-        self.dy.batch() * self.dy.height().div_ceil(self.rows)
-    }
-
-    /// Floats of the copy of `x` with a border.
-    pub(super) fn scratch(&self) -> usize {
-        if self.source == self.x { 0 } else { self.source.len() }
-    }
-
-    /// Computes the partial sums; lengths have been checked.
-    pub(super) fn run(
-        &self,
-        cpu: &Cpu,
-        x: &[f32],
-        dy: &[f32],
-        sums: &PartialSums,
-        partial: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let copy = &mut scratch[..self.scratch()];
-        let x = if copy.is_empty() {
-            x
-        } else {
-            let copied = convert(cpu, x, self.x, copy, self.source);
-            copied.expect("the maps are the same and the lengths were checked");
-            copy
-        };
-        let target = Parts::new(partial);
-        let chunks = self.chunks();
-        cpu.pool().for_each(sums.bands * self.tasks.len(), |task, _| {
-            let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
-            let panels = &sums.panels[task.0.clone()];
-            let (taps, depth) = (self.shape.taps(), self.source.block());
-            for panel in panels {
-                let [start, end] = [task.1.start, task.1.end]
-                    .map(|block| band * sums.band + panel.index(block, 0, taps, depth));
-                // SAFETY: the bands, panels and input blocks of a task are its own.
-                unsafe { target.part(start..end) }.fill(0.0);
+            let width = cpu.isa().panel_blocks();
+            let pair = shape.taps() * BLOCK * width * BLOCK * size_of::<f32>();
+            let mut pairs = (cpu.level2_bytes() / 4 / pair).max(1);
+            let blocks = [dy.blocks(), x.blocks()];
+            let mut tasks = cut_channels(blocks, width, pairs);
+            bands.cut(tasks.len(), chunks.len(), chunks.pixels());
+            while pairs > 1 && !bands.suffice(tasks.len()) {
+                pairs /= 2;
+                tasks = cut_channels(blocks, width, pairs);
             }
-            let chunks = band * chunks / sums.bands..(band + 1) * chunks / sums.bands;
-            let sums_at = band * sums.band;
-            cpu.isa().run(Share {
-                plan: self,
-                x,
-                dy,
-                panels,
-                blocks: task.1.clone(),
-                chunks,
-                target,
-                sums_at,
-            });
+            tasks
+        };
+        let single = bands.count() == chunks.len();
+        Self { shape, x, chunks, tasks, single }
+    }
+
+    /// Floats of a panel's and an output block's sums.
+    fn pair(&self) -> usize {
+        self.shape.taps() * BLOCK * self.tasks[0].width * BLOCK
+    }
+
+    /// Floats of the sums that a task keeps.
+    fn kept(&self) -> usize {
+        let of = |task: &Task| task.outs.len() * if self.single { 1 } else { task.panels() };
+        self.pair() * self.tasks.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Floats of workspace for `threads` threads.
+    pub(super) fn scratch(&self, threads: usize) -> usize {
+        self.kept() * threads
+    }
+
+    /// Computes the bands; lengths have been checked.
+    pub(super) fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
+        let (scratch, len) = (Parts::new(scratch), self.kept());
+        cpu.pool().for_each(target.bands.count() * self.tasks.len(), |task, worker| {
+            let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
+            // SAFETY: no two tasks that run at the same time have the same worker.
+            let sums = Parts::new(unsafe { scratch.part(worker * len..(worker + 1) * len) });
+            let chunks = target.bands.share(band, self.chunks.len());
+            cpu.isa().run(Share { plan: self, x, dy, task, chunks, sums, target, band });
         });
     }
 }
 
-/// Cuts `panels` and `blocks` into tasks of at most `pairs` pairs: as many panels together as blocks, so
-/// that the input passes by rarely, up to 4 and 16.
-fn groups(pairs: usize, panels: usize, blocks: usize) -> Vec<(Range<usize>, Range<usize>)> {
-    let across = pairs.isqrt().clamp(1, 4).min(panels);
-    let down = (pairs / across).clamp(1, 16).min(blocks);
-    let cut = |len: usize, by: usize| {
-        let parts = len.div_ceil(by);
-        (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
-    };
-    cut(panels, across)
-        .flat_map(|panels| cut(blocks, down).map(move |blocks| (panels.clone(), blocks)))
-        .collect()
+/// Tasks of about `pairs` pairs of output blocks and input panels: about as many of both.
+fn cut_channels(blocks: [usize; 2], width: usize, pairs: usize) -> Vec<Task> {
+    let outs = pairs.isqrt().next_power_of_two().min(GROUP).min(blocks[0]);
+    let panels = (pairs / outs).clamp(1, GROUP);
+    Task::all(blocks, width, [outs, panels])
 }
 
-/// Some chunks of pixels, for some panels and some input blocks.
+/// Some chunks of pixels, for some output blocks and some input blocks.
 struct Share<'a> {
     plan: &'a DirectGradient,
     x: &'a [f32],
     dy: &'a [f32],
-    panels: &'a [PanelSums],
-    blocks: Range<usize>,
+    task: &'a Task,
     chunks: Range<usize>,
-    target: Parts<'a>,
-    /// Where the band's sums start.
-    sums_at: usize,
+    /// `[panel][out block][tap][16 out channels][channels of the panel]`.
+    sums: Parts<'a>,
+    target: Target<'a>,
+    band: usize,
 }
 
 impl Kernel for Share<'_> {
@@ -157,67 +110,112 @@ impl Kernel for Share<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let DirectGradient { shape, dy, source, .. } = self.plan;
-        let per_image = dy.height().div_ceil(self.plan.rows);
-        for chunk in self.chunks.clone() {
-            let (n, first) = (chunk / per_image, chunk % per_image * self.plan.rows);
-            let rows = self.plan.rows.min(dy.height() - first);
-            if source.block() == 1 {
-                for panel in self.panels {
-                    let outer = self.outer(n, first, rows, (panel, panel.reads.start), 0);
-                    // SAFETY: a task's sums are its own.
-                    unsafe { run_outer(s, &Outer { offsets: Some(&self.plan.offsets), ..outer }) }
-                }
-                continue;
-            }
-            for block in self.blocks.clone() {
-                for tap in 0..shape.taps() {
-                    for panel in self.panels {
-                        // SAFETY: as above.
-                        unsafe { run_outer(s, &self.outer(n, first, rows, (panel, block), tap)) }
+        let DirectGradient { shape, chunks, .. } = self.plan;
+        let taps = shape.taps();
+        for index in self.chunks.clone() {
+            let chunk = chunks.get(index);
+            let (first, last) = (index == self.chunks.start, index + 1 == self.chunks.end);
+            let next = (!last).then(|| chunks.get(index + 1));
+            let mut slot = 0;
+            for panel in 0..self.task.panels() {
+                for tap in 0..taps {
+                    for out in self.task.outs.clone() {
+                        let kept = self.kept(panel, out, tap);
+                        let outer = Outer {
+                            ahead: [slot, slot + 1].map(|slot| self.ahead(&chunk, next.as_ref(), slot)),
+                            from: (!first).then_some(kept),
+                            to: if last && taps == 1 { self.weights(panel, out) } else { kept },
+                            ..self.outer(&chunk, panel, out, tap)
+                        };
+                        slot += 2;
+                        // SAFETY: a task's sums and weights are its own.
+                        unsafe { run_outer(s, &outer) }
                     }
+                }
+                if last && taps > 1 {
+                    self.finish(s, panel);
                 }
             }
         }
     }
 }
 
-impl Share<'_> {
-    /// The products of an input block at tap `tap` with `rows` rows of a panel's gradients from `first` on.
+impl<'a> Share<'a> {
+    /// The products of the pixels of `chunk` without their sums.
     #[inline(always)]
-    fn outer(
-        &self,
-        n: usize,
-        first: usize,
-        rows: usize,
-        (panel, block): (&PanelSums, usize),
-        tap: usize,
-    ) -> Outer<'_> {
-        let DirectGradient { shape, dy, source, .. } = self.plan;
-        let [top, left] = shape.padding.map(|padding| source.border() - padding);
-        let origin = n * source.image()
-            + block * source.plane()
-            + (first * shape.stride[0] + top) * source.row()
-            + left * source.block();
-        let (x_row, x_step) = (shape.stride[0] * source.row(), shape.stride[1] * source.block());
-        // Where a row of both follows the last without a gap, they are one.
-        let width = dy.width();
-        let flat = x_row == width * x_step && dy.border() == 0;
+    fn outer(&self, chunk: &Chunk, panel: usize, out: usize, tap: usize) -> Outer<'a> {
+        let DirectGradient { x, chunks, .. } = self.plan;
+        let blocks = self.task.panel(panel);
         Outer {
-            x: self.x,
-            x_at: origin + DirectGradient::tap(shape, source, tap),
-            x_row,
-            x_step,
-            offsets: None,
-            y: self.dy,
-            y_at: dy.index(n, panel.blocks.start, first, 0),
-            y_row: dy.row(),
-            y_block: dy.plane(),
-            rows: if flat { 1 } else { rows },
-            pixels: if flat { rows * width } else { width },
-            blocks: panel.blocks.len(),
-            sums: self.target,
-            sums_at: self.sums_at + panel.index(block, tap, shape.taps(), source.block()),
+            left: chunks.gradient(self.dy, chunk, out),
+            rows: Rows::Block(self.target.bands.rows(out)),
+            right: chunks.input(self.x, chunk, blocks.start, tap),
+            right_block: x.plane(),
+            blocks: blocks.len(),
+            lines: chunk.lines,
+            pixels: chunk.pixels,
+            from: None,
+            to: self.kept(panel, out, tap),
+            ahead: [None; 2],
+        }
+    }
+
+    /// Where the sums of a panel, an output block and a tap are kept until they are complete.
+    #[inline(always)]
+    fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
+        let panel = if self.plan.single { 0 } else { panel };
+        let pair = panel * self.task.outs.len() + out - self.task.outs.start;
+        let row = self.task.width * BLOCK;
+        let at = pair * self.plan.pair() + tap * BLOCK * row;
+        Place { sums: self.sums, at, row, block: BLOCK }
+    }
+
+    /// Where they belong, for kernels of one tap.
+    #[inline(always)]
+    fn weights(&self, panel: usize, out: usize) -> Place<'a> {
+        let (sums, at) = self.target.at(self.band, out, self.task.panel(panel).start);
+        Place { sums, at, row: self.target.bands.row(out), block: BLOCK }
+    }
+
+    /// What slot `slot` fetches of the next chunk: first the input blocks, then the gradients.
+    #[inline(always)]
+    fn ahead(&self, chunk: &Chunk, next: Option<&Chunk>, slot: usize) -> Option<Operand<'a>> {
+        let (next, Task { outs, ins, .. }) = (next?, self.task);
+        let DirectGradient { chunks, .. } = self.plan;
+        // Pieces of a block's pixels, of as many lines of the cache as the slot's tile has pixels.
+        let pieces = if self.plan.shape.taps() == 1 {
+            1
+        } else {
+            chunks.span(next).div_ceil(chunk.lines * chunk.pixels)
+        };
+        if let Some(out) = slot.checked_sub(ins.len() * pieces) {
+            return (out < outs.len()).then(|| chunks.gradient(self.dy, next, outs.start + out));
+        }
+        let pixels = chunks.input(self.x, next, ins.start + slot / pieces, 0);
+        if pieces == 1 {
+            return Some(pixels);
+        }
+        let at = pixels.at + slot % pieces * chunk.lines * chunk.pixels * BLOCK;
+        Some(Operand { at, line: chunk.pixels * BLOCK, step: BLOCK, ..pixels })
+    }
+
+    /// Puts the sums of a panel, which are complete, where they belong.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, s: S, panel: usize) {
+        let taps = self.plan.shape.taps();
+        for out in self.task.outs.clone() {
+            let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
+            // SAFETY: a task's sums are its own.
+            let sums = unsafe { self.sums.part(from.at..from.at + self.plan.pair()) };
+            for (index, block) in self.task.panel(panel).enumerate() {
+                let (target, at) = self.target.at(self.band, out, block);
+                for i in 0..self.target.bands.rows(out) {
+                    let at = at + i * row;
+                    // SAFETY: so are the rows' parts for an input block.
+                    let to = unsafe { target.part(at..at + taps * BLOCK) };
+                    taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
+                }
+            }
         }
     }
 }

@@ -8,14 +8,19 @@
 //! dw[o, i, u] = sum over n, p of dy[n, o, p] x[n, i, p s - padding + u d]
 //! ```
 
+mod bands;
+mod chunks;
 mod data;
 mod direct;
 mod outer;
 mod phases;
+mod planar;
+mod tasks;
 mod weights;
 
 pub use data::{ConvBackwardData, DataWeights};
 pub use weights::ConvBackwardWeights;
 
-pub(super) use outer::{Outer, run_outer};
-pub(super) use weights::{PanelSums, PartialSums};
+pub(super) use bands::Target;
+pub(super) use outer::{Operand, Outer, Place, Rows, run_outer};
+pub(super) use tasks::Task;

@@ -3,28 +3,62 @@
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
 
-/// `sums[i][o] += sum over rows r < rows and pixels q < pixels of
-/// x[x_at + r x_row + q x_step + at(i)] y[y_at + r y_row + 16 q + o]`
+/// `to[i][j] = from[i][j] + sum over lines l < lines and pixels q < pixels of
+/// left[l, q][i] right[l, q][j]`
 ///
-/// where the `o` are the channels of `blocks` channel blocks, `y_block` floats apart, and `at(i)` is `i`,
-/// the channels of a block, or what `offsets` say.
+/// where the `i` are `rows`, and the `j` the channels of `blocks` channel blocks, `right_block` floats
+/// apart. The rows' values are broadcast, the blocks are vectors.
 pub(in crate::conv) struct Outer<'a> {
-    pub(in crate::conv) x: &'a [f32],
-    pub(in crate::conv) x_at: usize,
-    pub(in crate::conv) x_row: usize,
-    pub(in crate::conv) x_step: usize,
-    /// One for every row of the sums; `None` stands for the 16 channels of a block.
-    pub(in crate::conv) offsets: Option<&'a [usize]>,
-    pub(in crate::conv) y: &'a [f32],
-    pub(in crate::conv) y_at: usize,
-    pub(in crate::conv) y_row: usize,
-    pub(in crate::conv) y_block: usize,
-    pub(in crate::conv) rows: usize,
-    pub(in crate::conv) pixels: usize,
+    pub(in crate::conv) left: Operand<'a>,
+    pub(in crate::conv) rows: Rows<'a>,
+    pub(in crate::conv) right: Operand<'a>,
+    pub(in crate::conv) right_block: usize,
     pub(in crate::conv) blocks: usize,
-    /// `[rows of the sums][blocks * 16]` from `sums_at` on.
+    pub(in crate::conv) lines: usize,
+    pub(in crate::conv) pixels: usize,
+    /// What to add to; zeros where there is nothing.
+    pub(in crate::conv) from: Option<Place<'a>>,
+    pub(in crate::conv) to: Place<'a>,
+    /// What is read next: a line of the cache is asked for at every pixel, of the first by tiles with
+    /// even numbers, of the second by the others.
+    pub(in crate::conv) ahead: [Option<Operand<'a>>; 2],
+}
+
+/// Pixel `q` of line `l` lies at `at + l line + q step` of `values`.
+#[derive(Clone, Copy)]
+pub(in crate::conv) struct Operand<'a> {
+    pub(in crate::conv) values: &'a [f32],
+    pub(in crate::conv) at: usize,
+    pub(in crate::conv) line: usize,
+    pub(in crate::conv) step: usize,
+}
+
+/// The values of a pixel that are broadcast.
+#[derive(Clone, Copy)]
+pub(in crate::conv) enum Rows<'a> {
+    /// The first `n` channels of a block.
+    Block(usize),
+    /// Those that lie at these distances from the pixel.
+    At(&'a [usize]),
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        match self {
+            Rows::Block(count) => *count,
+            Rows::At(offsets) => offsets.len(),
+        }
+    }
+}
+
+/// Sums: row `i`, block `b` starts at `at + i row + b block`.
+#[derive(Clone, Copy)]
+pub(in crate::conv) struct Place<'a> {
     pub(in crate::conv) sums: Parts<'a>,
-    pub(in crate::conv) sums_at: usize,
+    pub(in crate::conv) at: usize,
+    pub(in crate::conv) row: usize,
+    pub(in crate::conv) block: usize,
 }
 
 /// Rows of sums that are computed at once: with the vectors of a panel, enough accumulators to hide the
@@ -44,7 +78,7 @@ const fn height<S: Simd>() -> usize {
 #[inline(always)]
 pub(in crate::conv) unsafe fn run_outer<S: Simd>(s: S, outer: &Outer<'_>) {
     outer.check();
-    let count = outer.offsets.map_or(BLOCK, <[usize]>::len);
+    let count = outer.rows.len();
     let vectors = outer.blocks * BLOCK / S::LANES;
     macro_rules! tiles {
         ($rows:literal, $vectors:literal) => {
@@ -71,14 +105,23 @@ impl Outer<'_> {
     /// Panics unless all that it touches lies in its slices.
     #[inline(always)]
     fn check(&self) {
-        assert!(self.rows > 0 && self.pixels > 0 && self.blocks > 0);
-        let (rows, pixels) = (self.rows - 1, self.pixels - 1);
-        let reach = self.offsets.map_or(BLOCK - 1, |offsets| offsets.iter().copied().max().unwrap_or(0));
-        assert!(self.x_at + rows * self.x_row + pixels * self.x_step + reach < self.x.len());
-        let last = self.y_at + rows * self.y_row + pixels * BLOCK + (self.blocks - 1) * self.y_block;
-        assert!(last + BLOCK <= self.y.len());
-        let count = self.offsets.map_or(BLOCK, <[usize]>::len);
-        assert!(self.sums_at + count * self.blocks * BLOCK <= self.sums.len());
+        assert!(self.lines > 0 && self.pixels > 0 && self.blocks > 0);
+        let reach = match self.rows {
+            Rows::Block(count) => {
+                assert!(count <= BLOCK);
+                BLOCK - 1
+            }
+            Rows::At(offsets) => offsets.iter().copied().max().unwrap_or(0),
+        };
+        let (lines, pixels) = (self.lines - 1, self.pixels - 1);
+        let last = |of: &Operand<'_>| of.at + lines * of.line + pixels * of.step;
+        assert!(last(&self.left) + reach < self.left.values.len());
+        let blocks = self.blocks - 1;
+        assert!(last(&self.right) + blocks * self.right_block + BLOCK <= self.right.values.len());
+        for place in self.from.iter().chain([&self.to]) {
+            let end = place.at + self.rows.len().saturating_sub(1) * place.row + blocks * place.block + BLOCK;
+            assert!(end <= place.sums.len());
+        }
     }
 }
 
@@ -95,57 +138,63 @@ unsafe fn tile<S: Simd, const MI: usize, const NV: usize>(
     first: usize,
     rows: usize,
 ) {
-    let width = NV * S::LANES;
-    let target = outer.sums.pointer(outer.sums_at + first * width);
-    let column = |v: usize| v * S::LANES / BLOCK * outer.y_block + v * S::LANES % BLOCK;
+    // Where vector `v` lies, where blocks are `block` floats apart.
+    let column = |block: usize, v: usize| v * S::LANES / BLOCK * block + v * S::LANES % BLOCK;
+    let Outer { left, right, right_block, .. } = outer;
+    let ahead = outer.ahead[first / MI % 2].unwrap_or(*right);
     let mut sums = [[s.zero(); NV]; MI];
-    // SAFETY: every access is one of those that were checked.
+    // SAFETY: every access is one of those that were checked; what is ahead is not read.
     unsafe {
-        for i in 0..MI {
-            for v in 0..NV {
-                if i < rows {
-                    sums[i][v] = s.load(target.add(i * width + v * S::LANES));
-                }
-            }
-        }
-        for row in 0..outer.rows {
-            let x = outer.x.as_ptr().add(outer.x_at + row * outer.x_row);
-            let y = outer.y.as_ptr().add(outer.y_at + row * outer.y_row);
-            match outer.offsets {
-                None => {
-                    let x = x.add(first);
-                    for pixel in 0..outer.pixels {
-                        let (x, y) = (x.add(pixel * outer.x_step), y.add(pixel * BLOCK));
-                        let w: [S::V; NV] = std::array::from_fn(|v| s.load(y.add(column(v))));
-                        for i in 0..MI {
-                            let x = s.splat(*x.add(i));
-                            for v in 0..NV {
-                                sums[i][v] = s.fma(x, w[v], sums[i][v]);
-                            }
-                        }
-                    }
-                }
-                Some(offsets) => {
-                    // A row that does not exist repeats the last.
-                    let x: [*const f32; MI] =
-                        std::array::from_fn(|i| x.add(offsets[first + i.min(rows - 1)]));
-                    for pixel in 0..outer.pixels {
-                        let y = y.add(pixel * BLOCK);
-                        let w: [S::V; NV] = std::array::from_fn(|v| s.load(y.add(column(v))));
-                        for i in 0..MI {
-                            let x = s.splat(*x[i].add(pixel * outer.x_step));
-                            for v in 0..NV {
-                                sums[i][v] = s.fma(x, w[v], sums[i][v]);
-                            }
-                        }
+        if let Some(from) = &outer.from {
+            let place = from.sums.pointer(from.at + first * from.row);
+            for i in 0..MI {
+                for v in 0..NV {
+                    if i < rows {
+                        sums[i][v] = s.load(place.add(i * from.row + column(from.block, v)));
                     }
                 }
             }
         }
+        // The distance of each row's value from the pixel.
+        let x: [usize; MI] = std::array::from_fn(|i| match outer.rows {
+            Rows::Block(_) => first + i,
+            // A row that does not exist repeats the last.
+            Rows::At(offsets) => offsets[first + i.min(rows - 1)],
+        });
+        for line in 0..outer.lines {
+            let mut l = left.values.as_ptr().add(left.at + line * left.line);
+            let mut r = right.values.as_ptr().add(right.at + line * right.line);
+            let mut next = ahead.values.as_ptr().wrapping_add(ahead.at + line * ahead.line);
+            macro_rules! products {
+                ($at:expr) => {
+                    for _ in 0..outer.pixels {
+                        s.prefetch(next);
+                        let w: [S::V; NV] = std::array::from_fn(|v| s.load(r.add(column(*right_block, v))));
+                        for i in 0..MI {
+                            let x = s.splat(*l.add($at(i)));
+                            for v in 0..NV {
+                                sums[i][v] = s.fma(x, w[v], sums[i][v]);
+                            }
+                        }
+                        l = l.wrapping_add(left.step);
+                        r = r.wrapping_add(right.step);
+                        next = next.wrapping_add(ahead.step);
+                    }
+                };
+            }
+            match outer.rows {
+                Rows::Block(_) => {
+                    l = l.add(first);
+                    products!(|i| i)
+                }
+                Rows::At(_) => products!(|i: usize| x[i]),
+            }
+        }
+        let place = outer.to.sums.pointer(outer.to.at + first * outer.to.row);
         for i in 0..MI {
             for v in 0..NV {
                 if i < rows {
-                    s.store(target.add(i * width + v * S::LANES), sums[i][v]);
+                    s.store(place.add(i * outer.to.row + column(outer.to.block, v)), sums[i][v]);
                 }
             }
         }

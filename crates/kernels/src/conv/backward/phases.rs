@@ -9,10 +9,12 @@
 use std::ops::Range;
 
 use crate::conv::ConvShape;
+use crate::conv::kernel::{KernelView, inputs_of};
+use crate::conv::pack::{Slot, pack};
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, Pool, convert};
+use crate::{Cpu, Isa, KernelError, Layout, Pool, convert};
 
 /// Products that a micro-kernel adds up in registers at a time, see `CHUNK` in `direct`.
 const CHUNK: usize = 16;
@@ -91,41 +93,32 @@ impl Phases {
         let rests = (0..shape.stride[0]).flat_map(|y| (0..shape.stride[1]).map(move |x| [y, x]));
         let classes = rests
             .map(|rest| Class::new(&shape, &source, rest, [&axes[0][rest[0]], &axes[1][rest[1]]]))
-            .filter(|class| class.range.iter().all(|range| !range.is_empty()))
             .collect();
         Ok(Self { shape, dy, dx, source, classes })
     }
 
     /// Room for the weights of every class, in panels of `width` blocks.
     pub(super) fn panels(&self, width: usize) -> Vec<Panels> {
-        let shape = &self.shape;
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+        let (blocks, shape) = (self.dx.blocks(), self.shape.exchanged());
         let width = if shape.groups > 1 { 1 } else { width };
         let panels = |class: &Class| {
-            let taps = class.taps.len();
-            Panels::zeroed(self.dx.blocks(), width, BLOCK, |block, blocks| {
-                let last = ((block + blocks) * BLOCK).min(shape.in_channels) - 1;
-                let channels = block * BLOCK / ins * outs..(last / ins + 1) * outs;
-                channels.start / BLOCK * taps..channels.end.div_ceil(BLOCK) * taps
+            Panels::zeroed([blocks, width], BLOCK, class.taps.len(), |block, blocks| {
+                inputs_of(&shape, block..block + blocks, BLOCK)
             })
         };
         self.classes.iter().map(panels).collect()
     }
 
     /// Packs `weights`, as many as the shape says.
-    pub(super) fn pack(&self, pool: &Pool, weights: &[f32], panels: &mut [Panels]) {
-        let shape = &self.shape;
-        let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
-        for (class, panels) in self.classes.iter().zip(panels) {
-            let taps = class.taps.len();
-            panels.fill(pool, |channel, entry, k| {
-                let out = entry / taps * BLOCK + k;
-                if channel >= shape.in_channels || out >= shape.out_channels || out / outs != channel / ins {
-                    return 0.0;
-                }
-                weights[(out * ins + channel % ins) * shape.taps() + class.taps[entry % taps]]
-            });
-        }
+    pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: &[f32], panels: &mut [Panels]) {
+        let kernels = KernelView::new(&self.shape.exchanged(), weights, true);
+        let slot = |tap| {
+            let of = |(class, of): (usize, &Class)| {
+                of.taps.iter().position(|&own| own == tap).map(|tap| Slot { class, tap })
+            };
+            self.classes.iter().enumerate().find_map(of).expect("every tap reaches a class")
+        };
+        pack(pool, isa, kernels, panels, slot);
     }
 
     /// Floats of the copy of `dy` with a border.
@@ -154,6 +147,9 @@ impl Phases {
         let output = Parts::new(dx);
         for (class, panels) in self.classes.iter().zip(panels) {
             let bands = self.shape.batch * class.range[0].len().div_ceil(class.rows);
+            if bands == 0 || class.range[1].is_empty() {
+                continue;
+            }
             let groups = TASKS.div_ceil(bands).min(panels.list.len());
             cpu.pool().for_each(bands * groups, |task, _| {
                 let (band, group) = (task / groups, task % groups);

@@ -1,20 +1,14 @@
 //! The gradient of a convolution by its weights.
 
-use std::ops::Range;
-
+use super::bands::Bands;
 use super::direct::DirectGradient;
-use crate::conv::kernel::inputs_of;
+use super::planar::PlanarGradient;
 use crate::conv::select::{Choice, Pass, select, winograd_applies};
 use crate::conv::winograd::WinogradGradient;
 use crate::conv::{Algorithm, ConvShape};
 use crate::layout::check_length;
-use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, Isa, KernelError, Layout};
-
-/// Tasks to aim for, so that several threads have equal shares. Not a multiple of the threads: what is
-/// computed must not depend on them.
-const TASKS: usize = 16;
+use crate::{Cpu, Isa, KernelError, Layout, convert};
 
 /// `dw[o, i, u] = sum over n, p of dy[n, o, p] x[n, i, p s - padding + u d]`, with its layouts and its
 /// algorithm.
@@ -42,67 +36,19 @@ pub struct ConvBackwardWeights {
     shape: ConvShape,
     x: Layout,
     dy: Layout,
+    /// `x` as it is read: but for Winograd's forms, with a border as wide as the padding.
+    source: Layout,
     isa: Isa,
     choice: Choice,
-    sums: PartialSums,
+    bands: Bands,
     way: Way,
 }
 
 #[derive(Clone, Debug)]
 enum Way {
     Direct(DirectGradient),
+    Planar(PlanarGradient),
     Winograd(WinogradGradient),
-}
-
-/// How partial sums lie: `[band][panel][input block][tap][input channel][channel of the panel]`.
-///
-/// Each band sums over its own part of the pixels. Where the input is planar, an input block is one
-/// channel.
-#[derive(Clone, Debug)]
-pub(in crate::conv) struct PartialSums {
-    pub(in crate::conv) panels: Vec<PanelSums>,
-    /// Floats of a band.
-    pub(in crate::conv) band: usize,
-    pub(in crate::conv) bands: usize,
-}
-
-/// The sums of some output channel blocks.
-#[derive(Clone, Debug)]
-pub(in crate::conv) struct PanelSums {
-    /// The output channel blocks.
-    pub(in crate::conv) blocks: Range<usize>,
-    /// The input blocks that they read.
-    pub(in crate::conv) reads: Range<usize>,
-    /// Where the sums start in a band.
-    pub(in crate::conv) at: usize,
-}
-
-impl PanelSums {
-    /// Where the sums of input block `block` and tap `tap` start in a band; `depth` channels are in a block.
-    pub(in crate::conv) fn index(&self, block: usize, tap: usize, taps: usize, depth: usize) -> usize {
-        self.at + ((block - self.reads.start) * taps + tap) * depth * self.blocks.len() * BLOCK
-    }
-}
-
-impl PartialSums {
-    fn new(shape: &ConvShape, x: &Layout, dy: &Layout, width: usize) -> Self {
-        let width = if shape.groups > 1 { 1 } else { width };
-        let mut panels = Vec::new();
-        let mut band = 0;
-        for first in (0..dy.blocks()).step_by(width) {
-            let blocks = first..(first + width).min(dy.blocks());
-            let reads = inputs_of(shape, blocks.clone(), x.block());
-            let len = reads.len() * shape.taps() * x.block() * blocks.len() * BLOCK;
-            panels.push(PanelSums { blocks, reads, at: band });
-            band += len;
-        }
-        Self { panels, band, bands: 1 }
-    }
-
-    /// As many bands as make [`TASKS`] tasks of `pairs` pairs of channel groups, but no more than `most`.
-    fn cut(&mut self, pairs: usize, most: usize) {
-        self.bands = TASKS.div_ceil(pairs).clamp(1, most);
-    }
 }
 
 impl ConvBackwardWeights {
@@ -144,25 +90,28 @@ impl ConvBackwardWeights {
         if ![1, BLOCK].contains(&x.block()) || dy.block() != BLOCK {
             return Err(wrong(format!("reads blocked or planar and blocked maps, not {x:?} and {dy:?}")));
         }
-        let mut sums = PartialSums::new(&shape, &x, &dy, cpu.isa().panel_blocks());
-        let way = match choice.algorithm {
+        let padding = shape.padding.into_iter().max().unwrap_or(0);
+        let bordered = if x.border() >= padding { x } else { x.with_border(padding)? };
+        let mut bands = Bands::new(shape, &x, &dy);
+        let (source, way) = match choice.algorithm {
             Algorithm::Winograd4 => {
                 winograd_applies(&shape, &x).map_err(wrong)?;
-                let gradient = WinogradGradient::new(cpu, shape, x, dy, &sums);
-                sums.cut(gradient.pairs(), gradient.blocks_of_tiles());
-                Way::Winograd(gradient)
+                (x, Way::Winograd(WinogradGradient::new(cpu, shape, x, dy)))
             }
             Algorithm::Pointwise if shape.taps() != 1 => {
                 return Err(wrong("the kernel has many taps".into()));
             }
-            Algorithm::Pointwise | Algorithm::Direct => {
-                let gradient = DirectGradient::new(cpu, shape, x, dy, &sums)?;
-                sums.cut(gradient.pairs(), gradient.chunks());
-                Way::Direct(gradient)
+            Algorithm::Pointwise | Algorithm::Direct if x.block() == 1 => {
+                (bordered, Way::Planar(PlanarGradient::new(cpu, shape, bordered, dy, &mut bands)))
             }
-            Algorithm::Winograd2 => return Err(wrong("weight gradients have F(4x4) only".into())),
+            Algorithm::Pointwise | Algorithm::Direct => {
+                (bordered, Way::Direct(DirectGradient::new(cpu, shape, bordered, dy, &mut bands)))
+            }
+            Algorithm::Winograd2 | Algorithm::Strided2 | Algorithm::Strided4 => {
+                return Err(wrong("weight gradients have F(4x4) only".into()));
+            }
         };
-        Ok(Self { shape, x, dy, isa: cpu.isa(), choice, sums, way })
+        Ok(Self { shape, x, dy, source, isa: cpu.isa(), choice, bands, way })
     }
 
     /// How it is computed.
@@ -182,11 +131,18 @@ impl ConvBackwardWeights {
 
     /// Floats of workspace that [`ConvBackwardWeights::run`] needs on `cpu`.
     pub fn workspace(&self, cpu: &Cpu) -> usize {
+        let threads = cpu.pool().threads();
         let scratch = match &self.way {
-            Way::Direct(direct) => direct.scratch(),
-            Way::Winograd(winograd) => winograd.scratch(cpu.pool().threads()),
+            Way::Direct(direct) => direct.scratch(threads),
+            Way::Planar(planar) => planar.scratch(threads),
+            Way::Winograd(winograd) => winograd.scratch(threads),
         };
-        self.sums.bands * self.sums.band + scratch
+        self.bands.workspace() + self.copy() + scratch
+    }
+
+    /// Floats of the copy of `x` with a border.
+    fn copy(&self) -> usize {
+        if self.source == self.x { 0 } else { self.source.len() }
     }
 
     /// Computes `dw`, `[out_channels][in_channels / groups][rows][columns]`.
@@ -213,57 +169,21 @@ impl ConvBackwardWeights {
         if workspace.len() < self.workspace(cpu) {
             check_length("the workspace", self.workspace(cpu), workspace.len())?;
         }
-        let (partial, scratch) = workspace.split_at_mut(self.sums.bands * self.sums.band);
+        let (partial, workspace) = workspace.split_at_mut(self.bands.workspace());
+        let (copy, scratch) = workspace.split_at_mut(self.copy());
+        let x = if copy.is_empty() {
+            x
+        } else {
+            convert(cpu, x, self.x, copy, self.source)?;
+            copy
+        };
+        let target = self.bands.target(dw, partial);
         match &self.way {
-            Way::Direct(direct) => direct.run(cpu, x, dy, &self.sums, partial, scratch),
-            Way::Winograd(winograd) => winograd.run(cpu, x, dy, &self.sums, partial, scratch),
+            Way::Direct(direct) => direct.run(cpu, x, dy, target, scratch),
+            Way::Planar(planar) => planar.run(cpu, x, dy, target, scratch),
+            Way::Winograd(winograd) => winograd.run(cpu, x, dy, target, scratch),
         }
-        self.gather(cpu, partial, dw);
+        target.gather(cpu);
         Ok(())
-    }
-
-    /// Adds up the bands, in their order, into `dw`: a panel and an input block at a time, whose sums stay
-    /// in the level 1 cache while they are read channel by channel.
-    fn gather(&self, cpu: &Cpu, partial: &mut [f32], dw: &mut [f32]) {
-        let (shape, depth, taps) = (&self.shape, self.x.block(), self.shape.taps());
-        let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
-        let (partial, dw) = (Parts::new(partial), Parts::new(dw));
-        let panels = &self.sums.panels;
-        let most = panels.iter().map(|panel| panel.reads.len()).max().unwrap_or(0);
-        cpu.pool().for_each(panels.len() * most, |task, _| {
-            let (panel, block) = (&panels[task / most], task % most);
-            if block >= panel.reads.len() {
-                return;
-            }
-            let block = panel.reads.start + block;
-            let (width, at) = (panel.blocks.len() * BLOCK, panel.index(block, 0, taps, depth));
-            // SAFETY: every task has a panel's sums of an input block for itself, in all bands.
-            let band = |band: usize| unsafe {
-                let at = band * self.sums.band + at;
-                partial.part(at..at + taps * depth * width)
-            };
-            let sums = band(0);
-            for other in 1..self.sums.bands {
-                sums.iter_mut().zip(band(other)).for_each(|(sum, other)| *sum += *other);
-            }
-            let first = panel.blocks.start * BLOCK;
-            for channel in first..(first + width).min(shape.out_channels) {
-                // The channels of the block that are of this channel's group.
-                let group = channel / outs * ins;
-                let from = (block * depth).max(group)..((block + 1) * depth).min(group + ins);
-                if from.is_empty() {
-                    continue;
-                }
-                let start = (channel * ins + from.start - group) * taps;
-                // SAFETY: every output channel's part for an input block is one task's.
-                let dw = unsafe { dw.part(start..start + from.len() * taps) };
-                let sums = &sums[(from.start - block * depth) * width + channel - first..];
-                for (i, dw) in dw.chunks_exact_mut(taps).enumerate() {
-                    for (tap, dw) in dw.iter_mut().enumerate() {
-                        *dw = sums[(tap * depth + i) * width];
-                    }
-                }
-            }
-        });
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::points::{F4, Points};
 use super::stages::{GradientStage, Grid, InputStage, Transformed};
 use crate::conv::ConvShape;
-use crate::conv::backward::{Outer, PanelSums, PartialSums, run_outer};
+use crate::conv::backward::{Operand, Outer, Place, Rows, Target, Task, run_outer};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
@@ -16,188 +16,274 @@ const M: usize = 4;
 const N: usize = 6;
 const TAPS: usize = 9;
 
-/// Channel blocks of the input whose sums are kept in the level 2 cache, and of the output.
-const GROUP: usize = 4;
+/// The most tiles of a group: those of a panel and an output block at a position, 24 KiB, stay in the level
+/// 1 cache. On a Zen 5 (128 channels on 8x8, batch 128, share of the peak): 2.85 at 128 tiles, 2.6 at 192
+/// and 256.
+const TOGETHER: usize = 128;
 
-/// The fewest tiles of a block: fewer, and loading and storing the sums costs more than what the cache
-/// saves (64 channels on 16x16, Zen 5: 1105 GFLOP/s at 17 tiles, 1212 at 32).
-const FEWEST: usize = 32;
+/// The most tiles that go through the pairs as one group.
+const AT_ONCE: usize = 256;
 
-/// `dw = G^T (sum over tiles of (B^T x B) * (A dy A^T)) G` for F(4x4, 3x3), ready to run.
+/// Bytes of a group's transformed maps: they stay in the last level cache.
+const MAPS_AT_HAND: usize = 8 << 20;
+
+/// Tasks that the transforms are cut into.
+const SHARES: usize = 32;
+
+/// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
 ///
-/// A task has some input and some output channel blocks: all positions' sums of their products stay in
-/// the level 2 cache while blocks of tiles are transformed and multiplied. The transforms are repeated
-/// for every group of channels on the other side, which costs less than to keep them.
+/// The workspace holds the transformed maps of a group, at most 8 MiB of them (or of one tile) where there
+/// are several groups, and the sums: four times the weights, or 72 KiB a thread in [`Order::Pairs`]. For 512
+/// channels on 7x7, batch 16, that is 9.6 MB with two threads.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct WinogradGradient {
     shape: ConvShape,
     x: Layout,
     dy: Layout,
     grid: Grid,
-    /// Tiles of all images, and of a block.
+    /// Tiles of all images.
     tiles: usize,
-    together: usize,
-    /// The panels and the input blocks of each task.
-    tasks: Vec<(Range<usize>, Range<usize>)>,
-    /// Channel blocks of a task at most, (in, out).
-    groups: [usize; 2],
+    /// Groups of tiles, which are transformed and multiplied one after the other.
+    groups: usize,
+    order: Order,
+    /// All pairs of channel blocks, in one task or several.
+    tasks: Vec<Task>,
+}
+
+/// In which order tiles are multiplied once they are transformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Group by group, and position by position: the sums at all points are kept from group to group.
+    Groups,
+    /// All tiles are one group. The sums of a pair of channel blocks are complete in one go over them, and
+    /// transformed to the taps before the next pair's: they need no room, and do not leave the cache.
+    Pairs,
 }
 
 impl WinogradGradient {
     /// The Winograd forms apply.
-    pub(in crate::conv) fn new(
-        cpu: &Cpu,
-        shape: ConvShape,
-        x: Layout,
-        dy: Layout,
-        sums: &PartialSums,
-    ) -> Self {
-        let width = sums.panels[0].blocks.len();
-        let level2 = cpu.level2_bytes() / size_of::<f32>();
-        // Sums of 4 by 4 channel blocks fill 590 KB.
-        let inputs = if level2 >= 1 << 18 { GROUP } else { GROUP / 2 }.min(x.blocks());
-        let panels = (GROUP / width).clamp(1, sums.panels.len());
-        let groups = [inputs, panels * width];
-        let per_tile = N * N * BLOCK * (groups[0] + groups[1]);
-        let left = (level2 / 8 * 7).saturating_sub(N * N * groups[0] * groups[1] * BLOCK * BLOCK);
+    pub(in crate::conv) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout) -> Self {
         let grid = Grid { down: dy.height().div_ceil(M), across: dy.width().div_ceil(M) };
         let tiles = shape.batch * grid.down * grid.across;
-        let together = (left / per_tile).clamp(FEWEST, 64).min(tiles);
-        let cut = |len: usize, by: usize| {
-            let parts = len.div_ceil(by);
-            (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
-        };
-        let of = |panels: Range<usize>| cut(x.blocks(), inputs).map(move |blocks| (panels.clone(), blocks));
-        let tasks = cut(sums.panels.len(), panels).flat_map(of).collect();
-        Self { shape, x, dy, grid, tiles, together, tasks, groups }
+        let width = cpu.isa().panel_blocks();
+        let (ins, outs) = (x.blocks(), dy.blocks());
+        // Sums at the points, and transformed maps, in blocks of 16 floats a position.
+        let (sums, maps) = (ins * outs * BLOCK, tiles * (ins + outs));
+        if tiles <= AT_ONCE && sums > maps {
+            let tasks = Task::all([outs, ins], width, [4, 1]);
+            return Self { shape, x, dy, grid, tiles, groups: 1, order: Order::Pairs, tasks };
+        }
+        let fit = MAPS_AT_HAND / (N * N * (ins + outs) * BLOCK * size_of::<f32>());
+        let groups = tiles.div_ceil(fit.clamp(1, TOGETHER));
+        let tasks = Task::all([outs, ins], width, [outs, ins]);
+        Self { shape, x, dy, grid, tiles, groups, order: Order::Groups, tasks }
     }
 
-    /// Tasks of a band.
-    pub(in crate::conv) fn pairs(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Blocks of tiles, the most bands that there can be.
-    pub(in crate::conv) fn blocks_of_tiles(&self) -> usize {
-        self.tiles.div_ceil(self.together)
-    }
-
-    /// Transformed inputs, transformed gradients, and floats of the sums.
+    /// Transformed inputs and gradients of a group, and floats of sums at the points: of all pairs of
+    /// channel blocks, or of one.
     fn sizes(&self) -> (Transformed, Transformed, usize) {
-        let of = |blocks| Transformed::new(blocks, self.together);
-        let [ins, outs] = self.groups;
-        (of(ins), of(outs), N * N * ins * outs * BLOCK * BLOCK)
+        let of = |blocks| Transformed::new(blocks, self.tiles.div_ceil(self.groups));
+        let sums = match self.order {
+            Order::Groups => Sums::all(&self.tasks[0]),
+            Order::Pairs => Sums::pair(&self.tasks[0]),
+        };
+        (of(self.x.blocks()), of(self.dy.blocks()), N * N * sums.position)
     }
 
     /// Floats of workspace for `threads` threads.
     pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
         let (inputs, gradients, sums) = self.sizes();
-        (N * N * (inputs.position + gradients.position) + sums) * threads
+        let sums = if self.order == Order::Pairs { sums * threads } else { sums };
+        N * N * (inputs.position + gradients.position) + sums
     }
 
-    /// Computes the partial sums; lengths have been checked.
+    /// Computes the gradient; lengths have been checked.
     pub(in crate::conv) fn run(
         &self,
         cpu: &Cpu,
         x: &[f32],
         dy: &[f32],
-        sums: &PartialSums,
-        partial: &mut [f32],
+        target: Target<'_>,
         scratch: &mut [f32],
     ) {
-        let (target, scratch) = (Parts::new(partial), Parts::new(scratch));
-        let (from, to, len) = self.sizes();
-        let (inputs, gradients) = (N * N * from.position, N * N * to.position);
-        let blocks = self.blocks_of_tiles();
-        cpu.pool().for_each(sums.bands * self.tasks.len(), |task, worker| {
-            let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
-            let start = worker * (inputs + gradients + len);
-            // SAFETY: no two tasks that run at the same time have the same worker.
-            let all = unsafe { scratch.part(start..start + inputs + gradients + len) };
-            let (inputs, rest) = all.split_at_mut(inputs);
-            let (gradients, points) = rest.split_at_mut(gradients);
-            points.fill(0.0);
-            let blocks = band * blocks / sums.bands..(band + 1) * blocks / sums.bands;
-            let panels = &sums.panels[task.0.clone()];
-            let mut share = Share { plan: self, x, dy, panels, reads: task.1.clone(), from, to };
-            for block in blocks {
-                share.add(cpu, block, inputs, gradients, points);
+        let (from, to, _) = self.sizes();
+        let (inputs, rest) = scratch.split_at_mut(N * N * from.position);
+        let (gradients, points) = rest.split_at_mut(N * N * to.position);
+        let run = Run { plan: self, cpu, x, dy, from, to };
+        for group in 0..self.groups {
+            let tiles = group * self.tiles / self.groups..(group + 1) * self.tiles / self.groups;
+            run.transform(tiles.clone(), inputs, gradients);
+            let maps = Maps { inputs, gradients, from, to, tiles: tiles.len() };
+            match self.order {
+                Order::Groups => run.add(maps, points, group > 0),
+                Order::Pairs => run.pairs(maps, points, target),
             }
-            cpu.isa().run(Finish { share: &share, points, target, at: band * sums.band });
-        });
+        }
+        if self.order == Order::Groups {
+            run.finish(points, target);
+        }
     }
 }
 
-/// Some tiles, for some panels and some input blocks.
-struct Share<'a> {
+/// One computation of a gradient.
+struct Run<'a> {
     plan: &'a WinogradGradient,
+    cpu: &'a Cpu,
     x: &'a [f32],
     dy: &'a [f32],
-    panels: &'a [PanelSums],
-    reads: Range<usize>,
     from: Transformed,
     to: Transformed,
 }
 
-impl Share<'_> {
-    /// Adds the products of the tiles of block `block` to the sums at the points.
-    fn add(
-        &mut self,
-        cpu: &Cpu,
-        block: usize,
-        inputs: &mut [f32],
-        gradients: &mut [f32],
-        points: &mut [f32],
-    ) {
-        let WinogradGradient { shape, x, dy, grid, tiles, .. } = *self.plan;
-        let count = self.plan.blocks_of_tiles();
-        let tiles = block * tiles / count..(block + 1) * tiles / count;
-        let outputs = self.panels[0].blocks.start..self.panels[self.panels.len() - 1].blocks.end;
-        cpu.isa().run(InputStage::<F4, M, N> {
-            points: PhantomData,
-            x: self.x,
-            layout: x,
-            padding: shape.padding,
-            grid,
-            tiles: tiles.clone(),
-            blocks: self.reads.clone(),
-            target: Parts::new(inputs),
-            shape: self.from,
-            first: (tiles.start, self.reads.start),
-        });
-        cpu.isa().run(GradientStage::<F4, M, N> {
-            points: PhantomData,
-            dy: self.dy,
-            layout: dy,
-            grid,
-            tiles: tiles.clone(),
-            blocks: outputs,
-            target: Parts::new(gradients),
-            shape: self.to,
-        });
-        cpu.isa().run(Products {
-            share: self,
-            inputs,
-            gradients,
-            tiles: tiles.len(),
-            points: Parts::new(points),
+impl Run<'_> {
+    /// Transforms the tiles `tiles` of both maps.
+    fn transform(&self, tiles: Range<usize>, inputs: &mut [f32], gradients: &mut [f32]) {
+        let WinogradGradient { shape: ConvShape { padding, .. }, x, dy, grid, .. } = *self.plan;
+        let (ins, outs) = (x.blocks(), dy.blocks());
+        let shares = SHARES.div_ceil(ins + outs).min(tiles.len());
+        let [inputs, gradients] = [inputs, gradients].map(Parts::new);
+        let points = PhantomData;
+        self.cpu.pool().for_each(shares * (ins + outs), |task, _| {
+            let (block, share) = (task / shares, task % shares);
+            let cut = |share: usize| tiles.start + share * tiles.len() / shares;
+            let (first, tiles) = ((tiles.start, 0), cut(share)..cut(share + 1));
+            match block.checked_sub(ins) {
+                None => self.cpu.isa().run(InputStage::<F4, M, N> {
+                    points,
+                    x: self.x,
+                    layout: x,
+                    padding,
+                    grid,
+                    tiles,
+                    blocks: block..block + 1,
+                    target: inputs,
+                    shape: self.from,
+                    first,
+                }),
+                Some(block) => self.cpu.isa().run(GradientStage::<F4, M, N> {
+                    points,
+                    dy: self.dy,
+                    layout: dy,
+                    grid,
+                    tiles,
+                    blocks: block..block + 1,
+                    target: gradients,
+                    shape: self.to,
+                    first,
+                }),
+            }
         });
     }
 
-    /// Where the sums of position `position`, the share's `block`th input block and `panel`th panel lie.
-    fn at(&self, position: usize, block: usize, panel: usize) -> usize {
-        let width = self.panels[0].blocks.len();
-        ((position * self.reads.len() + block) * self.panels.len() + panel) * width * BLOCK * BLOCK
+    /// Adds the products of a group to the sums at the points, of which there are none yet unless `add`.
+    fn add(&self, maps: Maps<'_>, points: &mut [f32], add: bool) {
+        let (points, task) = (Parts::new(points), &self.plan.tasks[0]);
+        self.cpu.pool().for_each(N * N, |position, _| {
+            self.cpu.isa().run(Products { maps, task, position, points, add });
+        });
+    }
+
+    /// Transforms the sums at the points to those of the taps.
+    fn finish(&self, points: &[f32], target: Target<'_>) {
+        let task = &self.plan.tasks[0];
+        self.cpu.pool().for_each(task.outs.len(), |out, _| {
+            self.cpu.isa().run(Finish { task, points, target, out });
+        });
+    }
+
+    /// Computes the pairs of every task from beginning to end.
+    fn pairs(&self, maps: Maps<'_>, points: &mut [f32], target: Target<'_>) {
+        let (tasks, len) = (&self.plan.tasks, self.plan.sizes().2);
+        let points = Parts::new(points);
+        self.cpu.pool().for_each(tasks.len(), |task, worker| {
+            // SAFETY: no two tasks that run at the same time have the same worker.
+            let points = unsafe { points.part(worker * len..(worker + 1) * len) };
+            self.cpu.isa().run(Pairs { maps, task: &tasks[task], points, target });
+        });
     }
 }
 
-/// The products of one block of tiles.
-struct Products<'a> {
-    share: &'a Share<'a>,
+/// The transformed maps of a group of tiles.
+#[derive(Clone, Copy)]
+struct Maps<'a> {
     inputs: &'a [f32],
     gradients: &'a [f32],
+    from: Transformed,
+    to: Transformed,
     tiles: usize,
+}
+
+impl<'a> Maps<'a> {
+    #[inline(always)]
+    fn input(&self, position: usize, block: usize) -> Operand<'a> {
+        let at = position * self.from.position + block * self.from.block();
+        Operand { values: self.inputs, at, line: 0, step: BLOCK }
+    }
+
+    #[inline(always)]
+    fn gradient(&self, position: usize, block: usize) -> Operand<'a> {
+        let at = position * self.to.position + block * self.to.block();
+        Operand { values: self.gradients, at, line: 0, step: BLOCK }
+    }
+
+    /// The products at position `position` of an output block and a panel.
+    #[inline(always)]
+    fn outer(&self, position: usize, out: usize, panel: &Range<usize>, to: Place<'a>) -> Outer<'a> {
+        Outer {
+            left: self.gradient(position, out),
+            rows: Rows::Block(BLOCK),
+            right: self.input(position, panel.start),
+            right_block: self.from.block(),
+            blocks: panel.len(),
+            lines: 1,
+            pixels: self.tiles,
+            from: None,
+            to,
+            ahead: [None; 2],
+        }
+    }
+}
+
+/// Where the sums at the points lie: `[position][panel][out block][16 out channels][channels of the panel]`.
+#[derive(Clone, Copy)]
+struct Sums {
+    position: usize,
+    outs: usize,
+    /// Floats of a row: the channels of a panel.
+    row: usize,
+}
+
+impl Sums {
+    /// Of all pairs of a task. Positions are kept off the powers of two, as those of maps are.
+    fn all(task: &Task) -> Self {
+        let (outs, row) = (task.outs.len(), task.width * BLOCK);
+        Self { position: task.panels() * outs * BLOCK * row + BLOCK, outs, row }
+    }
+
+    /// Of one pair.
+    fn pair(task: &Task) -> Self {
+        let row = task.width * BLOCK;
+        Self { position: BLOCK * row + BLOCK, outs: 1, row }
+    }
+
+    #[inline(always)]
+    fn at(&self, panel: usize, out: usize) -> usize {
+        (panel * self.outs + out) * BLOCK * self.row
+    }
+
+    #[inline(always)]
+    fn place<'a>(&self, points: Parts<'a>, position: usize, at: usize) -> Place<'a> {
+        Place { sums: points, at: position * self.position + at, row: self.row, block: BLOCK }
+    }
+}
+
+/// The products of a group at one position.
+struct Products<'a> {
+    maps: Maps<'a>,
+    task: &'a Task,
+    position: usize,
     points: Parts<'a>,
+    add: bool,
 }
 
 impl Kernel for Products<'_> {
@@ -205,42 +291,34 @@ impl Kernel for Products<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Share { panels, reads, from, to, .. } = self.share;
-        let first = panels[0].blocks.start;
-        for position in 0..N * N {
-            for block in 0..reads.len() {
-                for (index, panel) in panels.iter().enumerate() {
-                    let outer = Outer {
-                        x: self.inputs,
-                        x_at: position * from.position + block * from.block(),
-                        x_row: 0,
-                        x_step: BLOCK,
-                        offsets: None,
-                        y: self.gradients,
-                        y_at: position * to.position + (panel.blocks.start - first) * to.block(),
-                        y_row: 0,
-                        y_block: to.block(),
-                        rows: 1,
-                        pixels: self.tiles,
-                        blocks: panel.blocks.len(),
-                        sums: self.points,
-                        sums_at: self.share.at(position, block, index),
-                    };
-                    // SAFETY: the sums are this task's own.
-                    unsafe { run_outer(s, &outer) }
-                }
+        let Self { maps, task, position, points, add } = self;
+        let sums = Sums::all(task);
+        let (ins, outs) = (task.ins.len(), task.outs.len());
+        let mut slot = 0;
+        for panel in 0..task.panels() {
+            for out in task.outs.clone() {
+                let to = sums.place(points, position, sums.at(panel, out));
+                let outer = maps.outer(position, out, &task.panel(panel), to);
+                // The next position is most likely this thread's next.
+                let ahead = |slot: usize| match slot.checked_sub(ins) {
+                    None => Some(maps.input((position + 1) % (N * N), slot)),
+                    Some(out) => (out < outs).then(|| maps.gradient((position + 1) % (N * N), out)),
+                };
+                let ahead = [ahead(slot), ahead(slot + 1)];
+                slot += 2;
+                // SAFETY: the sums at a position are one task's.
+                unsafe { run_outer(s, &Outer { from: add.then_some(to), ahead, ..outer }) }
             }
         }
     }
 }
 
-/// Transforms the sums at the points to those of the taps: `G^T u G`.
+/// Transforms the sums of an output block.
 struct Finish<'a> {
-    share: &'a Share<'a>,
+    task: &'a Task,
     points: &'a [f32],
-    target: Parts<'a>,
-    /// Where the band's sums start.
-    at: usize,
+    target: Target<'a>,
+    out: usize,
 }
 
 impl Kernel for Finish<'_> {
@@ -248,53 +326,106 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Share { panels, reads, .. } = self.share;
-        for (index, panel) in panels.iter().enumerate() {
-            let len = panel.blocks.len() * BLOCK * BLOCK;
-            for (block, read) in reads.clone().enumerate() {
-                let from = self.share.at(0, block, index);
-                let to = self.at + panel.index(read, 0, TAPS, BLOCK);
-                let position = self.share.at(1, 0, 0);
-                assert!(from + (N * N - 1) * position + len <= self.points.len());
-                assert!(to + TAPS * len <= self.target.len());
-                for at in (0..len).step_by(S::LANES) {
-                    // SAFETY: checked for every position and tap; the sums of a task are its own.
-                    unsafe {
-                        let points = self.points.as_ptr().add(from + at);
-                        taps(s, points, position, self.target.pointer(to + at), len);
-                    }
+        let Self { task, points, target, out } = self;
+        let sums = Sums::all(task);
+        for panel in 0..task.panels() {
+            finish(s, &points[sums.at(panel, out)..], sums, (out, task.panel(panel)), target);
+        }
+    }
+}
+
+/// All products of a task's pairs of channel blocks, one pair after the other.
+struct Pairs<'a> {
+    maps: Maps<'a>,
+    task: &'a Task,
+    points: &'a mut [f32],
+    target: Target<'a>,
+}
+
+impl Kernel for Pairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { maps, task, points, target } = self;
+        let sums = Sums::pair(task);
+        for panel in 0..task.panels() {
+            let blocks = task.panel(panel);
+            for out in task.outs.clone() {
+                let parts = Parts::new(points);
+                for position in 0..N * N {
+                    target.fetch(s, out, blocks.clone(), position);
+                    let outer = maps.outer(position, out, &blocks, sums.place(parts, position, 0));
+                    let ahead = [Some(maps.gradient((position + 1) % (N * N), out)), None];
+                    // SAFETY: the sums are this task's own.
+                    unsafe { run_outer(s, &Outer { ahead, ..outer }) }
                 }
+                finish(s, points, sums, (out, blocks.clone()), target);
             }
         }
     }
 }
 
-/// `G^T u G` of the vectors that lie `position` floats apart, to vectors `tap` floats apart.
-///
-/// # Safety
-/// All of them can be read, or written.
+/// `G^T u G` of the sums of an output block and a panel, put where they belong.
+#[inline(always)]
+fn finish<S: Simd>(
+    s: S,
+    points: &[f32],
+    sums: Sums,
+    (out, blocks): (usize, Range<usize>),
+    target: Target<'_>,
+) {
+    for i in 0..target.bands.rows(out) {
+        for (index, block) in blocks.clone().enumerate() {
+            let (rows, at) = target.at(0, out, block);
+            let at = at + i * target.bands.row(out);
+            // SAFETY: the rows of a task's output blocks are its own at its input blocks.
+            let to = unsafe { rows.part(at..at + TAPS * BLOCK) };
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                let taps = to_taps(s, &points[i * sums.row + index * BLOCK + lane..], sums.position);
+                // SAFETY: the part has the taps of all channels of the block.
+                unsafe { s.weave(to.as_mut_ptr().add(TAPS * lane), taps) };
+            }
+        }
+    }
+}
+
+/// `G^T u G` of vectors that lie `position` floats apart.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
-unsafe fn taps<S: Simd>(s: S, points: *const f32, position: usize, target: *mut f32, tap: usize) {
-    let g = |point: usize, tap: usize| s.splat(<F4 as Points<M, N>>::G[point][tap] as f32);
+fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [S::V; TAPS] {
+    assert!((N * N - 1) * position + S::LANES <= points.len());
     let mut half = [[s.zero(); N]; 3];
     for j in 0..N {
+        let mut column = [s.zero(); N];
         for i in 0..N {
-            // SAFETY: the caller vouches for every position.
-            let u = unsafe { s.load(points.add((i * N + j) * position)) };
-            for row in 0..3 {
-                half[row][j] = s.fma(g(i, row), u, half[row][j]);
-            }
+            // SAFETY: the last position was checked.
+            column[i] = unsafe { s.load(points.as_ptr().add((i * N + j) * position)) };
+        }
+        let column = kernel(s, column);
+        for row in 0..3 {
+            half[row][j] = column[row];
         }
     }
+    let mut taps = [s.zero(); TAPS];
     for row in 0..3 {
+        let row_taps = kernel(s, half[row]);
         for column in 0..3 {
-            let mut sum = s.zero();
-            for j in 0..N {
-                sum = s.fma(g(j, column), half[row][j], sum);
-            }
-            // SAFETY: the caller vouches for every tap.
-            unsafe { s.store(target.add((row * 3 + column) * tap), sum) }
+            taps[3 * row + column] = row_taps[column];
         }
     }
+    taps
+}
+
+/// `G^T u`: the points p and -p, which are neighbours, share the even and the odd powers.
+#[inline(always)]
+fn kernel<S: Simd>(s: S, u: [S::V; N]) -> [S::V; 3] {
+    let g = |point: usize, tap: usize| s.splat(<F4 as Points<M, N>>::G[point][tap] as f32);
+    let (even_a, odd_a) = (s.add(u[1], u[2]), s.sub(u[1], u[2]));
+    let (even_b, odd_b) = (s.add(u[3], u[4]), s.sub(u[3], u[4]));
+    [
+        s.fma(g(0, 0), u[0], s.fma(g(1, 0), even_a, s.mul(g(3, 0), even_b))),
+        s.fma(g(1, 1), odd_a, s.mul(g(3, 1), odd_b)),
+        s.fma(g(1, 2), even_a, s.fma(g(3, 2), even_b, u[5])),
+    ]
 }

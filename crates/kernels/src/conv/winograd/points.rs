@@ -1,9 +1,14 @@
 //! The one-dimensional transforms; two-dimensional ones apply them to columns, then to rows.
 
+use std::marker::PhantomData;
+
 use crate::simd::Simd;
 
-/// A choice of points for m outputs from n = m + 2 inputs.
+/// A choice of n points for m outputs of a kernel of three taps, from n inputs: n = m + 2 at stride 1.
 pub(super) trait Points<const M: usize, const N: usize> {
+    /// Inputs from an output to the next.
+    const STRIDE: usize = 1;
+
     /// `G`, which takes a kernel's three weights to the points. In float64: it is applied once, when
     /// weights are packed.
     const G: [[f64; 3]; N];
@@ -118,12 +123,58 @@ impl Points<4, 6> for F4 {
     }
 }
 
+/// The same outputs at stride 2, from n = 2 m + 1 inputs: `y[k] = sum of d[2 k + u] g[u]`.
+///
+/// The even inputs meet two taps, `g[0]` and `g[2]`, the odd ones `g[1]`. The first is F(m, 2) at the
+/// points of `P` without infinity, m + 1 products; the second has m products of its own.
+pub(super) struct Strided<P>(PhantomData<P>);
+
+macro_rules! strided {
+    ($m:literal, $n:literal, $strided:literal) => {
+        impl<P: Points<$m, $n>> Points<$m, $strided> for Strided<P> {
+            const STRIDE: usize = 2;
+
+            const G: [[f64; 3]; $strided] = {
+                let mut g = [[0.0, 1.0, 0.0]; $strided];
+                let mut point = 0;
+                while point <= $m {
+                    g[point] = [P::G[point][0], 0.0, P::G[point][1]];
+                    point += 1;
+                }
+                g
+            };
+
+            #[inline(always)]
+            fn input<S: Simd>(s: S, d: [S::V; $strided]) -> [S::V; $strided] {
+                let even = std::array::from_fn(|i| if i <= $m { d[2 * i] } else { s.zero() });
+                let even = P::input(s, even);
+                std::array::from_fn(|i| if i <= $m { even[i] } else { d[2 * (i - $m) - 1] })
+            }
+
+            #[inline(always)]
+            fn output<S: Simd>(s: S, m: [S::V; $strided]) -> [S::V; $m] {
+                let even = std::array::from_fn(|i| if i <= $m { m[i] } else { s.zero() });
+                let even = P::output(s, even);
+                std::array::from_fn(|i| s.add(even[i], m[$m + 1 + i]))
+            }
+
+            #[inline(always)]
+            fn gradient<S: Simd>(s: S, y: [S::V; $m]) -> [S::V; $strided] {
+                let even = P::gradient(s, y);
+                std::array::from_fn(|i| if i <= $m { even[i] } else { y[i - $m - 1] })
+            }
+        }
+    };
+}
+strided!(2, 4, 5);
+strided!(4, 6, 9);
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::simd::{Isa, Kernel, write};
 
-    /// Filters one tile in every lane, `y[k] = sum of d[k + u] g[u]`, the one-dimensional algorithm.
+    /// Filters one tile in every lane, `y[k] = sum of d[k stride + u] g[u]`, the one-dimensional algorithm.
     struct Filter<'a, const M: usize, const N: usize> {
         d: &'a [f32; N],
         g: [f64; N],
@@ -149,6 +200,8 @@ mod tests {
     }
     filter!(F2, 2, 4);
     filter!(F4, 4, 6);
+    filter!(Strided<F2>, 2, 5);
+    filter!(Strided<F4>, 4, 9);
 
     fn check<P: Points<M, N>, const M: usize, const N: usize>()
     where
@@ -160,7 +213,7 @@ mod tests {
         for isa in Isa::available() {
             let y = isa.run(Filter::<M, N> { d: &d, g: transformed });
             for (k, &found) in y.iter().enumerate() {
-                let wanted: f64 = (0..3).map(|u| f64::from(d[k + u]) * g[u]).sum();
+                let wanted: f64 = (0..3).map(|u| f64::from(d[k * P::STRIDE + u]) * g[u]).sum();
                 assert!((f64::from(found) - wanted).abs() < 1e-6, "{isa} output {k}: {found}, not {wanted}");
             }
         }
@@ -174,5 +227,11 @@ mod tests {
     #[test]
     fn four_outputs_are_the_filter() {
         check::<F4, 4, 6>();
+    }
+
+    #[test]
+    fn outputs_at_stride_two_are_the_filter() {
+        check::<Strided<F2>, 2, 5>();
+        check::<Strided<F4>, 4, 9>();
     }
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{F2, F4, Points};
+use super::points::{F2, F4, Points, Strided};
 use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
 use super::weights::WinogradWeights;
 use crate::conv::kernel::KernelView;
@@ -25,7 +25,7 @@ const WEIGHTS_AT_HAND: usize = 12 << 20;
 /// Tasks that a position's products are cut into where the stages follow each other over the batch.
 const SHARES: usize = 4;
 
-/// A convolution F(m x m, 3x3), ready to run.
+/// A convolution F(m x m, 3x3), at stride 1 or 2, ready to run.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct Winograd {
     shape: ConvShape,
@@ -54,7 +54,7 @@ enum Order {
 }
 
 impl Winograd {
-    /// `algorithm` is one of the two Winograd forms, and applies.
+    /// `algorithm` is one of the Winograd forms, and applies.
     pub(in crate::conv) fn new(
         cpu: &Cpu,
         shape: ConvShape,
@@ -62,7 +62,7 @@ impl Winograd {
         output: Layout,
         algorithm: Algorithm,
     ) -> Self {
-        let tile = if algorithm == Algorithm::Winograd4 { 4 } else { 2 };
+        let tile = if matches!(algorithm, Algorithm::Winograd4 | Algorithm::Strided4) { 4 } else { 2 };
         let grid = Grid { down: output.height().div_ceil(tile), across: output.width().div_ceil(tile) };
         let tiles = shape.batch * grid.down * grid.across;
         let mut plan = Self {
@@ -98,7 +98,8 @@ impl Winograd {
     }
 
     fn positions(&self) -> usize {
-        (self.tile + 2) * (self.tile + 2)
+        let points = self.shape.stride[0] * self.tile + 3 - self.shape.stride[0];
+        points * points
     }
 
     /// Blocks of tiles, each of which has its own sums.
@@ -145,10 +146,11 @@ impl Winograd {
         weights: &mut WinogradWeights,
     ) {
         let channels = [self.shape.in_channels, self.shape.out_channels];
-        if self.tile == 4 {
-            weights.fill::<F4, 4, 6>(pool, isa, kernels, channels);
-        } else {
-            weights.fill::<F2, 2, 4>(pool, isa, kernels, channels);
+        match (self.tile, self.shape.stride[0]) {
+            (4, 1) => weights.fill::<F4, 4, 6>(pool, isa, kernels, channels),
+            (4, _) => weights.fill::<Strided<F4>, 4, 9>(pool, isa, kernels, channels),
+            (_, 1) => weights.fill::<F2, 2, 4>(pool, isa, kernels, channels),
+            _ => weights.fill::<Strided<F2>, 2, 5>(pool, isa, kernels, channels),
         }
     }
 
@@ -164,11 +166,11 @@ impl Winograd {
     ) {
         let y = Parts::new(y);
         let run = Run { plan: self, cpu, x, weights, finish, y };
-        match (self.order, self.tile) {
-            (Order::Blocks, 4) => run.blocks::<F4, 4, 6>(scratch),
-            (Order::Blocks, _) => run.blocks::<F2, 2, 4>(scratch),
-            (Order::Phases, 4) => run.phases::<F4, 4, 6>(scratch),
-            (Order::Phases, _) => run.phases::<F2, 2, 4>(scratch),
+        match (self.tile, self.shape.stride[0]) {
+            (4, 1) => run.stages::<F4, 4, 6>(scratch),
+            (4, _) => run.stages::<Strided<F4>, 4, 9>(scratch),
+            (_, 1) => run.stages::<F2, 2, 4>(scratch),
+            _ => run.stages::<Strided<F2>, 2, 5>(scratch),
         }
     }
 }
@@ -184,6 +186,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn stages<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
+        match self.plan.order {
+            Order::Blocks => self.blocks::<P, M, N>(scratch),
+            Order::Phases => self.phases::<P, M, N>(scratch),
+        }
+    }
+
     fn blocks<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
         let (plan, isa) = (self.plan, self.cpu.isa());
         let (from, to) = plan.transformed();

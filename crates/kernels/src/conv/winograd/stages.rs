@@ -98,11 +98,10 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
         let plane = n * self.layout.image() + block * self.layout.plane() + lane;
         let start = plane as isize + y * self.layout.row() as isize + x * BLOCK as isize;
         let tile = Tile { x: self.x, start, row: self.layout.row(), rows, columns };
-        // SAFETY: the caller vouches for the target.
+        tile.check(S::LANES);
+        // SAFETY: the caller vouches for the target, and the pixels were checked.
         unsafe {
             if tile.rows == (0..N) && tile.columns == (0..N) {
-                let last = start as usize + (N - 1) * (tile.row + BLOCK);
-                assert!(start >= 0 && last + S::LANES <= self.x.len());
                 self.transform::<S, true>(s, &tile, target);
             } else {
                 self.transform::<S, false>(s, &tile, target);
@@ -115,7 +114,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
     #[inline(always)]
     fn inside(&self, tile: usize, padding: usize, size: usize, n: usize) -> (isize, Range<usize>) {
         let border = self.layout.border();
-        let start = (tile * M + border) as isize - padding as isize;
+        let start = (tile * M * P::STRIDE + border) as isize - padding as isize;
         let to = ((size + 2 * border) as isize - start).clamp(0, n as isize) as usize;
         let from = (-start).clamp(0, to as isize) as usize;
         (start, from..to)
@@ -124,8 +123,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
     /// `B^T d B`
     ///
     /// # Safety
-    /// `target` is valid for a vector at each of the N^2 positions. Where `WHOLE`, all of the tile lies
-    /// in the input.
+    /// `target` is valid for a vector at each of the N^2 positions. `tile` has been checked; where `WHOLE`, all
+    /// of it exists.
     #[inline(always)]
     #[expect(
         clippy::needless_range_loop,
@@ -136,7 +135,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
         for j in 0..N {
             let mut column = [s.zero(); N];
             for i in 0..N {
-                // SAFETY: the caller vouches for whole tiles.
+                // SAFETY: the caller has checked the tile.
                 column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
             }
             let column = P::input(s, column);
@@ -154,6 +153,9 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
     }
 }
 
+/// What a pixel that does not exist reads.
+static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
+
 /// A tile of the input, for one vector of channels.
 struct Tile<'a> {
     x: &'a [f32],
@@ -166,20 +168,29 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
+    /// Panics unless all pixels that exist lie in the input, each with `lanes` floats.
+    #[inline(always)]
+    fn check(&self, lanes: usize) {
+        if !self.rows.is_empty() && !self.columns.is_empty() {
+            let at = |i: usize, j: usize| self.start + (i * self.row + j * BLOCK) as isize;
+            assert!(at(self.rows.start, self.columns.start) >= 0);
+            assert!(at(self.rows.end - 1, self.columns.end - 1) as usize + lanes <= self.x.len());
+        }
+    }
+
     /// Pixel (`i`, `j`), zero where it does not exist.
     ///
     /// # Safety
-    /// Where `WHOLE`, the pixel lies in the input.
+    /// `check` has passed; where `WHOLE`, the pixel exists.
     #[inline(always)]
     unsafe fn load<S: Simd, const WHOLE: bool>(&self, s: S, i: usize, j: usize) -> S::V {
-        let at = self.start.wrapping_add_unsigned(i * self.row + j * BLOCK) as usize;
-        if WHOLE {
-            // SAFETY: the caller vouches for it.
-            return unsafe { s.load(self.x.as_ptr().add(at)) };
-        }
-        let exists =
-            (self.rows.start <= i && i < self.rows.end) && (self.columns.start <= j && j < self.columns.end);
-        if exists { s.read(self.x, at) } else { s.zero() }
+        let at = self.start.wrapping_add_unsigned(i * self.row + j * BLOCK);
+        let inside = |range: &Range<usize>, k: usize| (range.start <= k) & (k < range.end);
+        let exists = WHOLE | (inside(&self.rows, i) & inside(&self.columns, j));
+        // A choice of addresses and not of ways: which pixels exist changes from tile to tile.
+        let pixel = if exists { self.x.as_ptr().wrapping_offset(at) } else { ZEROS.as_ptr() };
+        // SAFETY: pixels that exist were checked; a vector is no longer than a block.
+        unsafe { s.load(pixel) }
     }
 }
 
@@ -191,9 +202,11 @@ pub(super) struct GradientStage<'a, P, const M: usize, const N: usize> {
     pub(super) grid: Grid,
     pub(super) tiles: Range<usize>,
     pub(super) blocks: Range<usize>,
-    /// What to fill, from the first of `tiles` and `blocks` on.
+    /// What to fill.
     pub(super) target: Parts<'a>,
     pub(super) shape: Transformed,
+    /// The tile and the channel block with which the target starts.
+    pub(super) first: (usize, usize),
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'_, P, M, N> {
@@ -201,22 +214,16 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let last = (N * N - 1) * self.shape.position + self.blocks.len() * self.shape.block();
-        assert!(last <= self.target.len() && self.tiles.len() <= self.shape.tiles);
-        for (index, block) in self.blocks.clone().enumerate() {
-            for (place, tile) in self.tiles.clone().enumerate() {
-                let (n, ty, tx) = self.grid.place(tile);
-                let (y, x) = (ty * M, tx * M);
-                let rows = 0..M.min(self.layout.height() - y);
-                let columns = 0..M.min(self.layout.width() - x);
-                let start = self.layout.index(n, block, y, x) as isize;
-                let at = index * self.shape.block() + place * BLOCK;
+        let blocks = self.blocks.end - self.first.1;
+        let last = (N * N - 1) * self.shape.position + blocks * self.shape.block();
+        assert!(last <= self.target.len() && self.tiles.end - self.first.0 <= self.shape.tiles);
+        for block in self.blocks.clone() {
+            for tile in self.tiles.clone() {
+                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    let (rows, columns) = (rows.clone(), columns.clone());
-                    let row = self.layout.row();
-                    let tile = Tile { x: self.dy, start: start + lane as isize, row, rows, columns };
+                    let target = self.target.pointer(at + lane);
                     // SAFETY: all positions of the tile lie in the target: checked above.
-                    unsafe { self.transform(s, &tile, self.target.pointer(at + lane)) }
+                    unsafe { self.tile(s, block, tile, lane, target) }
                 }
             }
         }
@@ -227,17 +234,41 @@ impl<P: Points<M, N>, const M: usize, const N: usize> GradientStage<'_, P, M, N>
     /// # Safety
     /// `target` is valid for a vector at each of the N^2 positions.
     #[inline(always)]
+    unsafe fn tile<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, target: *mut f32) {
+        let (n, ty, tx) = self.grid.place(tile);
+        let (y, x) = (ty * M, tx * M);
+        let rows = 0..M.min(self.layout.height() - y);
+        let columns = 0..M.min(self.layout.width() - x);
+        let start = self.layout.index(n, block, y, x) + lane;
+        let tile = Tile { x: self.dy, start: start as isize, row: self.layout.row(), rows, columns };
+        // SAFETY: the caller vouches for the target.
+        unsafe {
+            if tile.rows == (0..M) && tile.columns == (0..M) {
+                assert!(start + (M - 1) * (tile.row + BLOCK) + S::LANES <= self.dy.len());
+                self.transform::<S, true>(s, &tile, target);
+            } else {
+                self.transform::<S, false>(s, &tile, target);
+            }
+        }
+    }
+
+    /// `A dy A^T`
+    ///
+    /// # Safety
+    /// `target` is valid for a vector at each of the N^2 positions. Where `WHOLE`, all of the tile lies
+    /// in the gradient.
+    #[inline(always)]
     #[expect(
         clippy::needless_range_loop,
         reason = "constant bounds and indices keep the arrays in registers"
     )]
-    unsafe fn transform<S: Simd>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+    unsafe fn transform<S: Simd, const WHOLE: bool>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
         let mut half = [[s.zero(); M]; N];
         for j in 0..M {
             let mut column = [s.zero(); M];
             for i in 0..M {
-                // SAFETY: what does not exist is not read.
-                column[i] = unsafe { tile.load::<S, false>(s, i, j) };
+                // SAFETY: the caller vouches for whole tiles; else what does not exist is not read.
+                column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
             }
             let column = P::gradient(s, column);
             for i in 0..N {

@@ -24,10 +24,14 @@ pub(in crate::conv) struct WinogradWeights {
 
 impl WinogradWeights {
     pub(super) fn zeroed(positions: usize, ins: usize, outs: usize, width: usize) -> Self {
-        let mut panels = Panels::zeroed(outs, width, BLOCK, |_, _| 0..ins);
+        let mut panels = Panels::zeroed([outs, width], BLOCK, 1, |_, _| 0..ins);
         let position = panels.values.len();
         panels.values = crate::Buffer::zeroed(positions * position);
         Self { panels, position }
+    }
+
+    pub(in crate::conv) fn memory(&mut self) -> &mut crate::Buffer {
+        &mut self.panels.values
     }
 
     /// The panels of every position.
@@ -56,7 +60,7 @@ impl WinogradWeights {
         pool.for_each(list.len() * entries, |task, _| {
             let (panel, entry) = (&list[task / entries], task % entries);
             let points = PhantomData::<P>;
-            isa.run(TransformBlock { points, kernels, channels, panel, entry, target, position });
+            isa.run(TransformBlock { points, kernels, panel, entry, target, position });
         });
     }
 }
@@ -65,7 +69,6 @@ impl WinogradWeights {
 struct TransformBlock<'a, P, const M: usize, const N: usize> {
     points: PhantomData<P>,
     kernels: KernelView<'a>,
-    channels: [usize; 2],
     panel: &'a Panel,
     entry: usize,
     target: Parts<'a>,
@@ -77,53 +80,71 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for TransformBlock<
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let [ins, outs] = self.channels;
         let width = self.panel.blocks * BLOCK;
-        for k in 0..BLOCK {
-            let from = self.entry * BLOCK + k;
-            for block in 0..self.panel.blocks {
-                let first = (self.panel.block + block) * BLOCK;
-                let mut taps = [0.0; TAPS * BLOCK];
-                if from < ins {
-                    for lane in 0..BLOCK.min(outs - first) {
-                        let kernel = self.kernels.taps(first + lane, from);
-                        for tap in 0..TAPS {
-                            taps[tap * BLOCK + lane] = kernel[self.kernels.tap(tap)];
-                        }
-                    }
-                }
-                let at = self.panel.at + (self.entry * BLOCK + k) * width + block * BLOCK;
+        let inputs = self.entry * BLOCK..(self.entry + 1) * BLOCK;
+        // `[input channel][tap][output channel]`
+        let mut taps = [[[0.0; BLOCK]; TAPS]; BLOCK];
+        // `[position][input channel][output channel]`: the positions are far apart in the target, and each of
+        // them is written in one go.
+        let mut points = [[[[0.0; BLOCK]; BLOCK]; N]; N];
+        for block in 0..self.panel.blocks {
+            let start = taps.as_mut_ptr().cast::<f32>();
+            let target = |tap: usize| start.wrapping_add(self.kernels.tap(tap) * BLOCK);
+            // SAFETY: the targets are the blocks of `taps`, which has one for every input and tap.
+            unsafe {
+                self.kernels.transpose(s, self.panel.block + block, inputs.clone(), target, TAPS * BLOCK);
+            }
+            for (k, taps) in taps.iter().enumerate() {
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    self.transform(s, &taps, lane, at + lane);
+                    transform::<S, P, M, N>(s, taps, lane, &mut points, k);
                 }
+            }
+            let at = self.panel.at + self.entry * BLOCK * width + block * BLOCK;
+            for (position, rows) in points.as_flattened().iter().enumerate() {
+                self.store(s, rows, at + position * self.position, width);
             }
         }
     }
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> TransformBlock<'_, P, M, N> {
-    /// `G g G^T` of a vector of kernels, to the positions from `at` on.
+    /// Writes what one position has of the input channels, `width` floats apart.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
-    fn transform<S: Simd>(&self, s: S, taps: &[f32; TAPS * BLOCK], lane: usize, at: usize) {
-        let mut half = [[s.zero(); 3]; N];
-        for column in 0..3 {
-            let g = [0, 1, 2].map(|row| s.read(taps, (row * 3 + column) * BLOCK + lane));
-            for i in 0..N {
-                half[i][column] = weighted(s, P::G[i], g);
+    fn store<S: Simd>(&self, s: S, rows: &[[f32; BLOCK]; BLOCK], at: usize, width: usize) {
+        assert!(at + (BLOCK - 1) * width + BLOCK <= self.target.len());
+        let start = self.target.pointer(at);
+        for (k, row) in rows.iter().enumerate() {
+            for lane in (0..BLOCK).step_by(S::LANES) {
+                // SAFETY: just checked to lie in the target; no other task writes this panel's rows of this
+                // entry.
+                unsafe { s.store(start.add(k * width + lane), s.read(row, lane)) }
             }
         }
+    }
+}
+
+/// `G g G^T` of a vector of kernels, to row `k` of every position.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
+fn transform<S: Simd, P: Points<M, N>, const M: usize, const N: usize>(
+    s: S,
+    taps: &[[f32; BLOCK]; TAPS],
+    lane: usize,
+    points: &mut [[[[f32; BLOCK]; BLOCK]; N]; N],
+    k: usize,
+) {
+    let mut half = [[s.zero(); 3]; N];
+    for column in 0..3 {
+        let g = [0, 1, 2].map(|row| s.read(&taps[row * 3 + column], lane));
         for i in 0..N {
-            for j in 0..N {
-                let target = at + (i * N + j) * self.position;
-                assert!(target + S::LANES <= self.target.len());
-                // SAFETY: just checked to lie in the target; no other task writes this panel's rows of
-                // this entry.
-                unsafe { s.store(self.target.pointer(target), weighted(s, P::G[j], half[i])) }
-            }
+            half[i][column] = weighted(s, P::G[i], g);
+        }
+    }
+    for i in 0..N {
+        for j in 0..N {
+            let target = &mut points[i][j][k][lane..][..S::LANES];
+            // SAFETY: just sliced to a vector's length.
+            unsafe { s.store(target.as_mut_ptr(), weighted(s, P::G[j], half[i])) }
         }
     }
 }

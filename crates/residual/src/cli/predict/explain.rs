@@ -1,9 +1,7 @@
 //! `--explain`: where in an image its class is seen.
 
-use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 
-use image::{ImageFormat, Rgb, RgbImage};
 use residual::data::Image;
 use residual::weights::write_atomically;
 
@@ -50,9 +48,8 @@ impl Explain {
             Self::File(path) => path.clone(),
             Self::Folder(folder) => folder.join(file_name(&of.name)),
         };
-        let mut png = Cursor::new(Vec::new());
-        overlay(&of.image, map, size).write_to(&mut png, ImageFormat::Png)?;
-        Ok(write_atomically(&path, |file| file.write_all(png.get_ref()))?)
+        let png = encode(&overlay(&of.image, map, size))?;
+        Ok(write_atomically(&path, |file| file.write_all(&png))?)
     }
 }
 
@@ -65,20 +62,46 @@ fn file_name(image: &str) -> String {
     parts.collect::<Vec<_>>().join("_") + ".png"
 }
 
+/// An RGB image.
+struct Overlay {
+    /// `[height, width]`
+    size: [usize; 2],
+    pixels: Vec<[u8; 3]>,
+}
+
 /// The image in grey under the map's positive part in colour, from blue to red.
-fn overlay(image: &Image, map: &[f32], size: [usize; 2]) -> RgbImage {
+fn overlay(image: &Image, map: &[f32], size: [usize; 2]) -> Overlay {
     let (width, height) = (image.width(), image.height());
     let times = VISIBLE.div_ceil(width.min(height)).max(1);
     let grey = image.clone().with_channels(1);
     let greatest = map.iter().fold(f32::MIN_POSITIVE, |max, &value| max.max(value));
-    RgbImage::from_fn((width * times) as u32, (height * times) as u32, |x, y| {
-        let (x, y) = (x as usize, y as usize);
+    let pixel = |y: usize, x: usize| {
         let place = [(y, height * times), (x, width * times)].map(|(at, of)| (at as f32 + 0.5) / of as f32);
         let heat = (between(map, size, place) / greatest).clamp(0.0, 1.0);
         let value = f32::from(grey.pixels()[y / times * width + x / times]);
         let share = STRONGEST * heat;
-        Rgb(colour(heat).map(|colour| (value * (1.0 - share) + 255.0 * colour * share) as u8))
-    })
+        colour(heat).map(|colour| (value * (1.0 - share) + 255.0 * colour * share) as u8)
+    };
+    let size = [height * times, width * times];
+    Overlay {
+        size,
+        pixels: (0..size[0])
+            .flat_map(|y| (0..size[1]).map(move |x| (y, x)))
+            .map(|(y, x)| pixel(y, x))
+            .collect(),
+    }
+}
+
+/// The bytes of a PNG file.
+fn encode(overlay: &Overlay) -> Outcome<Vec<u8>> {
+    let [height, width] = overlay.size.map(|side| side as u32);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(overlay.pixels.as_flattened())?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// The map at `place`, each coordinate from 0 to 1, between the centres of its elements.
@@ -106,10 +129,10 @@ mod tests {
     fn the_strongest_place_is_red_and_the_rest_is_grey() {
         let image = Image::new(2, 2, 3, vec![100; 12]).unwrap();
         let drawn = overlay(&image, &[1.0, -1.0, -1.0, -1.0], [2, 2]);
-        assert_eq!(drawn.dimensions(), (224, 224));
-        let Rgb([red, green, blue]) = *drawn.get_pixel(10, 10);
+        assert_eq!(drawn.size, [224, 224]);
+        let [red, green, blue] = drawn.pixels[10 * 224 + 10];
         assert!(red > 100 && green < 60 && blue < 60, "{red} {green} {blue}");
-        assert_eq!(*drawn.get_pixel(220, 220), Rgb([100; 3]));
+        assert_eq!(drawn.pixels[220 * 224 + 220], [100; 3]);
     }
 
     #[test]

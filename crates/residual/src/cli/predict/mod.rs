@@ -12,11 +12,11 @@ use serde::Serialize;
 
 use self::ahead::{Ahead, Decoder, Ready};
 use self::explain::Explain;
-use super::engine::Network;
+use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::shorten;
-use super::{threads, weights};
+use super::threads;
 
 /// The most images at a time: as many as run at once in networks for 224x224 images.
 const MOST: usize = 16;
@@ -37,12 +37,8 @@ the images.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// The network of bare weights: a family member or a SPEC.toml.
-    #[arg(long, value_name = "MODEL|SPEC.toml")]
-    model: Option<String>,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// JPEG or PNG images, folders of them, or - for a list on standard input, a path a line.
     #[arg(value_name = "IMAGE|DIR|-", required = true)]
     images: Vec<PathBuf>,
@@ -52,9 +48,6 @@ pub(crate) struct Arguments {
     /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
     #[arg(long, value_name = "OUT.png|DIR")]
     explain: Option<PathBuf>,
-    /// Threads for computing. [default: one a core]
-    #[arg(long, value_name = "N", value_parser = threads::parse)]
-    threads: Option<usize>,
     /// Print one JSON object a line: file, top[{class, probability}].
     #[arg(long)]
     json: bool,
@@ -77,10 +70,10 @@ struct Guess<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
-    let threads = threads::count(arguments.threads);
+    let threads = arguments.network.threads();
     let several = inputs::several(&arguments.images);
     let explain = arguments.explain.as_deref().map(|path| Explain::new(path, several)).transpose()?;
-    let loaded = weights::load(&arguments.weights, arguments.model.as_deref())?;
+    let loaded = arguments.network.load()?;
     let files = inputs::files(arguments.images.clone());
     let decoder = Decoder::new(&loaded.spec)?;
     let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * MOST)?;

@@ -1,7 +1,6 @@
 //! `residual train`.
 
 mod arguments;
-mod interrupt;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
 use super::compute::Memory;
 use super::failure::{Failure, Outcome};
+use super::interrupt;
 use super::output::Output;
 use super::progress::note;
 use super::table::thousands;
@@ -112,7 +112,7 @@ fn finished(folder: &Path, epoch: usize, top1: f64) -> Outcome {
 }
 
 /// The path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
     match text.chars().all(plain) {

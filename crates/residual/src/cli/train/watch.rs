@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use residual::train::{Metrics, Observer, StepReport, Trainer};
 
-use crate::cli::progress::Bar;
+use crate::cli::progress::{Bar, duration};
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(trainer: &Trainer) -> Self {
         Self {
-            bar: Bar::with_message(trainer.total_steps() as usize),
+            bar: Bar::new(trainer.total_steps() as usize),
             epochs: trainer.recipe().epochs,
             done: trainer.steps_done(),
             last: Instant::now(),
@@ -45,7 +45,7 @@ impl Observer for Watch {
     fn step(&mut self, report: &StepReport) {
         self.done = report.step;
         if self.bar.is_drawn() {
-            self.bar.say(report.step as usize, line(report));
+            self.bar.say(report.step as usize, &line(report));
         } else if self.last.elapsed() >= PAUSE {
             self.last = Instant::now();
             self.bar.line(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
@@ -53,7 +53,7 @@ impl Observer for Watch {
     }
 
     fn evaluating(&mut self, done: usize, total: usize) {
-        self.bar.say(self.done as usize, format!("evaluating {done} of {total}"));
+        self.bar.say(self.done as usize, &format!("evaluating {done} of {total}"));
     }
 
     fn pass(&mut self, metrics: &Metrics) {
@@ -97,19 +97,6 @@ fn rate(lr: f64) -> String {
     if lr >= 1e-3 { format!("{lr:.4}") } else { format!("{lr:.0e}") }
 }
 
-/// `45s`, `12m 05s`, `3h 20m`.
-fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() {
-        return "?".to_owned();
-    }
-    let seconds = seconds.max(0.0).round() as u64;
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,15 +106,6 @@ mod tests {
     fn small_rates_keep_their_magnitude() {
         assert_eq!(rate(0.05), "0.0500");
         assert_eq!(rate(2e-7), "2e-7");
-    }
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!(duration(44.6), "45s");
-        assert_eq!(duration(725.0), "12m 05s");
-        assert_eq!(duration(12_000.0), "3h 20m");
-        assert_eq!(duration(f64::NAN), "?");
-        assert_eq!(duration(-1.0), "0s");
     }
 
     #[test]

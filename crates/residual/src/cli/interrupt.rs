@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks the training to stop, the second ends the process.
+//! Ctrl-C: the first asks the work to stop, the second ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ const INTERRUPTED: i32 = 130;
 
 /// A flag that the first SIGINT or SIGTERM raises. The second ends the process at once; the checkpoints are
 /// whole even then, since they are renamed into place.
-pub(super) fn listen() -> Outcome<Arc<AtomicBool>> {
+pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::from(error).within("cannot listen for Ctrl-C"))?;
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,0 +1,129 @@
+//! The parameters of a block and the gradients by them.
+
+use super::plan::Block;
+use super::shape::wrong;
+use crate::layout::check_length;
+use crate::{KernelError, Layout};
+
+/// The parameters of a convolution and of the normalisation that goes with it: after the convolution in
+/// post-activation, before it in pre-activation.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkParameters<'a> {
+    /// `[out_channels][in_channels / groups][rows][columns]`
+    pub weights: &'a [f32],
+    /// The factor of each normalised channel; empty where there is no normalisation.
+    pub gamma: &'a [f32],
+    /// The summand of each normalised channel; empty where there is no normalisation.
+    pub beta: &'a [f32],
+}
+
+/// The parameters of squeeze-and-excitation: two linear layers, each with a bias.
+#[derive(Clone, Copy, Debug)]
+pub struct SqueezeParameters<'a> {
+    /// `[middle][channels]` and `[middle]`.
+    pub reduce: [&'a [f32]; 2],
+    /// `[channels][middle]` and `[channels]`.
+    pub expand: [&'a [f32]; 2],
+}
+
+/// The parameters of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockParameters<'a> {
+    /// Those of the branch, from the input on.
+    pub links: &'a [LinkParameters<'a>],
+    /// Those of the projection, where there is one; it has no normalisation in pre-activation.
+    pub projection: Option<LinkParameters<'a>>,
+    /// Those of squeeze-and-excitation, where there is one.
+    pub squeeze: Option<SqueezeParameters<'a>>,
+    /// What normalisations add to the variance.
+    pub eps: f32,
+}
+
+impl<'a> BlockParameters<'a> {
+    /// Those of the convolutions, the projection's last.
+    pub fn all_links(&self) -> impl Iterator<Item = &LinkParameters<'a>> {
+        self.links.iter().chain(&self.projection)
+    }
+
+    /// Those of convolution `index`, the projection last.
+    pub(super) fn link(&self, index: usize) -> &LinkParameters<'a> {
+        self.links.get(index).or(self.projection.as_ref()).expect("the parameters were checked")
+    }
+}
+
+/// The gradients by [`LinkParameters`], as long as they are.
+#[derive(Debug)]
+pub struct LinkGradients<'a> {
+    /// By the weights.
+    pub weights: &'a mut [f32],
+    /// By the factor of each normalised channel.
+    pub gamma: &'a mut [f32],
+    /// By the summand of each normalised channel.
+    pub beta: &'a mut [f32],
+}
+
+/// The gradients by [`SqueezeParameters`], as long as they are.
+#[derive(Debug)]
+pub struct SqueezeGradients<'a> {
+    /// By the first layer's weights and bias.
+    pub reduce: [&'a mut [f32]; 2],
+    /// By the second's.
+    pub expand: [&'a mut [f32]; 2],
+}
+
+/// The gradients by the parameters of a block.
+#[derive(Debug)]
+pub struct BlockGradients<'a> {
+    /// Those of the convolutions, the projection's last.
+    pub links: Vec<LinkGradients<'a>>,
+    /// Those of squeeze-and-excitation.
+    pub squeeze: Option<SqueezeGradients<'a>>,
+}
+
+impl Block {
+    /// Checks the parameters against the block.
+    pub(super) fn check_parameters(&self, parameters: &BlockParameters<'_>) -> Result<(), KernelError> {
+        let parts = |links: usize, projection: bool, squeeze: bool| {
+            format!("{links} convolutions, a projection: {projection}, a squeeze: {squeeze}")
+        };
+        let wanted = parts(self.links.len(), self.projection.is_some(), self.squeeze.is_some());
+        let found =
+            parts(parameters.links.len(), parameters.projection.is_some(), parameters.squeeze.is_some());
+        if wanted != found {
+            return Err(wrong(format!("it has {wanted}; the parameters are for {found}")));
+        }
+        for (index, (step, link)) in self.steps().zip(parameters.all_links()).enumerate() {
+            check_length("a convolution's weights", step.ahead.conv.shape().weights(), link.weights.len())?;
+            let channels = self.normalised.get(index).map_or(0, Layout::channels);
+            check_length("a normalisation's scale", channels, link.gamma.len())?;
+            check_length("a normalisation's shift", channels, link.beta.len())?;
+        }
+        if let (Some(middle), Some(squeeze)) = (self.squeeze, &parameters.squeeze) {
+            let channels = self.y.channels();
+            for (weights, bias, outs) in [
+                (squeeze.reduce[0], squeeze.reduce[1], middle),
+                (squeeze.expand[0], squeeze.expand[1], channels),
+            ] {
+                check_length("the squeeze's weights", middle * channels, weights.len())?;
+                check_length("the squeeze's bias", outs, bias.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the gradients against the parameters, which were checked.
+    pub(super) fn check_gradients(
+        &self,
+        parameters: &BlockParameters<'_>,
+        gradients: &BlockGradients<'_>,
+    ) -> Result<(), KernelError> {
+        check_length("the gradients' convolutions", self.steps().count(), gradients.links.len())?;
+        for (found, wanted) in gradients.links.iter().zip(parameters.all_links()) {
+            check_length("the gradient by the weights", wanted.weights.len(), found.weights.len())?;
+            check_length("the gradient by a scale", wanted.gamma.len(), found.gamma.len())?;
+            check_length("the gradient by a shift", wanted.beta.len(), found.beta.len())?;
+        }
+        let squeezes = [parameters.squeeze.is_some(), gradients.squeeze.is_some()].map(usize::from);
+        check_length("the gradients by a squeeze", squeezes[0], squeezes[1])
+    }
+}

@@ -1,0 +1,119 @@
+//! Weights packed for the micro-kernel, once or at every training step.
+
+use std::ops::Range;
+
+use super::kernel::KernelView;
+use crate::gemm::{Panel, Panels};
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Isa, Pool};
+
+/// Tasks that the packing of a panel is cut into.
+const SHARES: usize = 4;
+
+/// Tasks that the packing of all panels together is cut into.
+const ACROSS: usize = 16;
+
+/// Where a tap of the kernel is packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    /// Which of several [`Panels`].
+    pub(super) class: usize,
+    /// Which of its taps.
+    pub(super) tap: usize,
+}
+
+/// Panels that are being filled.
+struct Class<'a> {
+    list: &'a [Panel],
+    depth: usize,
+    taps: usize,
+    values: Parts<'a>,
+}
+
+/// Packs `kernels` into the panels of all classes, which have their blocks in common and differ in their taps:
+/// tap `t` of the values belongs to `slot(t)`.
+pub(super) fn pack(
+    pool: &Pool,
+    isa: Isa,
+    kernels: KernelView<'_>,
+    classes: &mut [Panels],
+    slot: impl Fn(usize) -> Slot + Sync,
+) {
+    let classes: Vec<_> = classes
+        .iter_mut()
+        .map(|Panels { list, depth, taps, values }| Class {
+            list,
+            depth: *depth,
+            taps: *taps,
+            values: Parts::new(values),
+        })
+        .collect();
+    let Some(first) = classes.first() else { return };
+    let panels = first.list.len();
+    // What is read lies along the input channels, or, exchanged, across the panels: all read the same inputs.
+    let across =
+        kernels.is_exchanged() && first.list.iter().all(|panel| panel.inputs == first.list[0].inputs);
+    let tasks = if across { ACROSS } else { panels * SHARES };
+    pool.for_each(tasks, |task, _| {
+        let (panels, share, shares) = if across {
+            (0..panels, task, ACROSS)
+        } else {
+            (task / SHARES..task / SHARES + 1, task % SHARES, SHARES)
+        };
+        let inputs = first.list[panels.start].inputs;
+        let inputs = share * inputs / shares..(share + 1) * inputs / shares;
+        isa.run(Share { kernels, classes: &classes, slot: &slot, panels, inputs });
+    });
+}
+
+/// Some of the input blocks of some panels, in all classes.
+struct Share<'a, F> {
+    kernels: KernelView<'a>,
+    classes: &'a [Class<'a>],
+    slot: &'a F,
+    panels: Range<usize>,
+    inputs: Range<usize>,
+}
+
+impl<F: Fn(usize) -> Slot> Kernel for Share<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let list = self.classes[0].list;
+        // Along the input channels of 16 rows at a time, or along the rows.
+        let (inside, outside) =
+            if self.panels.len() == 1 { (self.inputs.clone(), 0..1) } else { (0..1, self.inputs.clone()) };
+        for outer in outside {
+            for panel in self.panels.clone() {
+                for block in 0..list[panel].blocks {
+                    for inner in inside.clone() {
+                        self.block(s, panel, block, outer + inner);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<F: Fn(usize) -> Slot> Share<'_, F> {
+    /// Packs what the channels of block `block` of panel `panel` read of the panel's input block `input`.
+    #[inline(always)]
+    fn block<S: Simd>(&self, s: S, panel: usize, block: usize, input: usize) {
+        let (depth, of) = (self.classes[0].depth, self.classes[0].list[panel]);
+        let width = of.blocks * BLOCK;
+        let channels = (of.input + input) * depth..(of.input + input + 1) * depth;
+        let target = |tap: usize| {
+            let slot = (self.slot)(tap);
+            let class = &self.classes[slot.class];
+            let row = (input * class.taps + slot.tap) * depth;
+            let at = class.list[panel].at + row * width + block * BLOCK;
+            assert!(at + (depth - 1) * width + BLOCK <= class.values.len());
+            class.values.pointer(at)
+        };
+        // SAFETY: the targets of all inputs were just checked; a panel's rows of an input block are one
+        // task's.
+        unsafe { self.kernels.transpose(s, of.block + block, channels, target, width) }
+    }
+}

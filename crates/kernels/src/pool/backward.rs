@@ -1,0 +1,202 @@
+//! The gradients of the maximum and of the mean of every window.
+
+use super::windows::{Bin, Pooling};
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+use crate::{Cpu, KernelError, Layout};
+
+/// The gradient of [`maximum`](super::maximum): all of a window's goes to its first maximum, as in PyTorch, and to the
+/// last NaN where there is one. `x` is what was pooled.
+///
+/// # Errors
+/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+pub fn maximum_backward(
+    cpu: &Cpu,
+    pooling: &Pooling,
+    (x, maps): (&[f32], Layout),
+    (dy, from): (&[f32], Layout),
+    (dx, to): (&mut [f32], Layout),
+) -> Result<(), KernelError> {
+    pooling.check([(&maps, x.len()), (&from, dy.len())])?;
+    pooling.check([(&to, dx.len()), (&from, dy.len())])?;
+    run(cpu, pooling, Maximum { x, maps }, (dy, from), (dx, to));
+    Ok(())
+}
+
+/// The gradient of [`average`](super::average).
+///
+/// # Errors
+/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+pub fn average_backward(
+    cpu: &Cpu,
+    pooling: &Pooling,
+    (dy, from): (&[f32], Layout),
+    (dx, to): (&mut [f32], Layout),
+) -> Result<(), KernelError> {
+    pooling.check([(&to, dx.len()), (&from, dy.len())])?;
+    run(cpu, pooling, Average, (dy, from), (dx, to));
+    Ok(())
+}
+
+/// What each pixel of a window receives of the window's gradient.
+///
+/// Kernels with `R` and `C` are for windows of so many rows and columns, 0 standing for any: with constants the
+/// loops disappear.
+trait Spread: Copy + Sync {
+    /// What is to be known of a window: two vectors, from `lane` on.
+    fn window<S: Simd, const R: usize, const C: usize>(&self, s: S, at: &At<'_>, dy: S::V) -> [S::V; 2];
+
+    /// What its pixel number `tap` receives.
+    fn share<S: Simd>(s: S, window: [S::V; 2], tap: usize) -> S::V;
+}
+
+/// A window of a plane.
+struct At<'a> {
+    n: usize,
+    block: usize,
+    rows: &'a Bin,
+    columns: &'a Bin,
+    lane: usize,
+}
+
+impl At<'_> {
+    /// The displacement of the first of its floats in a plane, or in maps, that lie as `maps` says.
+    ///
+    /// # Panics
+    /// If the window does not lie in `len` floats.
+    #[inline(always)]
+    fn within(&self, maps: &Layout, [n, block]: [usize; 2], len: usize) -> usize {
+        let (rows, columns) = (&self.rows.range, &self.columns.range);
+        assert!(maps.index(n, block, rows.end - 1, columns.end - 1) + BLOCK <= len);
+        maps.index(n, block, rows.start, columns.start) + self.lane
+    }
+
+    #[inline(always)]
+    fn size<const R: usize, const C: usize>(&self) -> [usize; 2] {
+        let or = |constant: usize, any: usize| if constant == 0 { any } else { constant };
+        [or(R, self.rows.range.len()), or(C, self.columns.range.len())]
+    }
+}
+
+/// The first maximum receives everything.
+#[derive(Clone, Copy)]
+struct Maximum<'a> {
+    x: &'a [f32],
+    maps: Layout,
+}
+
+impl Spread for Maximum<'_> {
+    /// The gradient, and which pixel is the first that has the maximum.
+    #[inline(always)]
+    fn window<S: Simd, const R: usize, const C: usize>(&self, s: S, at: &At<'_>, dy: S::V) -> [S::V; 2] {
+        let start = at.within(&self.maps, [at.n, at.block], self.x.len());
+        let [rows, columns] = at.size::<R, C>();
+        let (mut best, mut first) = (s.splat(f32::NEG_INFINITY), s.zero());
+        for row in 0..rows {
+            for column in 0..columns {
+                // SAFETY: the window was just checked to lie in `x`.
+                let x =
+                    unsafe { s.load(self.x.as_ptr().add(start + row * self.maps.row() + column * BLOCK)) };
+                first = s.where_above(s.splat((row * columns + column) as f32), first, x, best);
+                best = s.where_above(x, best, x, best);
+            }
+        }
+        [dy, first]
+    }
+
+    #[inline(always)]
+    fn share<S: Simd>(s: S, [dy, first]: [S::V; 2], tap: usize) -> S::V {
+        s.where_equal(dy, first, s.splat(tap as f32))
+    }
+}
+
+/// All receive the same.
+#[derive(Clone, Copy)]
+struct Average;
+
+impl Spread for Average {
+    #[inline(always)]
+    fn window<S: Simd, const R: usize, const C: usize>(&self, s: S, at: &At<'_>, dy: S::V) -> [S::V; 2] {
+        let divisor = (at.rows.count * at.columns.count) as f32;
+        [s.mul(dy, s.splat(1.0 / divisor)), s.zero()]
+    }
+
+    #[inline(always)]
+    fn share<S: Simd>(_: S, [share, _]: [S::V; 2], _: usize) -> S::V {
+        share
+    }
+}
+
+/// Computes `dx` plane by plane; `from` and `to` have been checked.
+fn run<G: Spread>(
+    cpu: &Cpu,
+    pooling: &Pooling,
+    spread: G,
+    (dy, from): (&[f32], Layout),
+    (dx, to): (&mut [f32], Layout),
+) {
+    let dx = Parts::new(dx);
+    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
+        let (n, block) = (plane / to.blocks(), plane % to.blocks());
+        // SAFETY: every plane is one task's.
+        let target = unsafe { dx.part(plane * to.plane()..(plane + 1) * to.plane()) };
+        target.fill(0.0);
+        let dy = &dy[plane * from.plane()..(plane + 1) * from.plane()];
+        cpu.isa().run(Plane { pooling, spread, dy, from: &from, target, to: &to, n, block });
+    });
+}
+
+/// One plane of zeros, to which the windows add.
+struct Plane<'a, G> {
+    pooling: &'a Pooling,
+    spread: G,
+    dy: &'a [f32],
+    from: &'a Layout,
+    target: &'a mut [f32],
+    to: &'a Layout,
+    n: usize,
+    block: usize,
+}
+
+impl<G: Spread> Kernel for Plane<'_, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let (n, block) = (self.n, self.block);
+        let [down, across] = &self.pooling.bins;
+        for (y, rows) in down.iter().enumerate() {
+            for (x, columns) in across.iter().enumerate() {
+                for lane in (0..BLOCK).step_by(S::LANES) {
+                    let at = At { n, block, rows, columns, lane };
+                    let dy = s.read(self.dy, self.from.index(0, 0, y, x) + lane);
+                    match at.size::<0, 0>() {
+                        [3, 3] => self.add::<S, 3, 3>(s, &at, dy),
+                        [2, 2] => self.add::<S, 2, 2>(s, &at, dy),
+                        _ => self.add::<S, 0, 0>(s, &at, dy),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<G: Spread> Plane<'_, G> {
+    /// Adds the shares of a window's pixels.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const C: usize>(&mut self, s: S, at: &At<'_>, dy: S::V) {
+        let window = self.spread.window::<S, R, C>(s, at, dy);
+        let start = at.within(self.to, [0, 0], self.target.len());
+        let [rows, columns] = at.size::<R, C>();
+        for row in 0..rows {
+            for column in 0..columns {
+                let share = G::share(s, window, row * columns + column);
+                // SAFETY: the window was just checked to lie in the target.
+                unsafe {
+                    let pixel = self.target.as_mut_ptr().add(start + row * self.to.row() + column * BLOCK);
+                    s.store(pixel, s.add(s.load(pixel), share));
+                }
+            }
+        }
+    }
+}

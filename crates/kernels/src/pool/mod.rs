@@ -1,0 +1,11 @@
+//! Pooling of blocked maps: maximum, average, adaptive and global average, forward and backward.
+
+mod backward;
+mod forward;
+mod global;
+mod windows;
+
+pub use backward::{average_backward, maximum_backward};
+pub use forward::{average, maximum};
+pub use global::{global_average, global_average_backward};
+pub use windows::Pooling;

@@ -1,0 +1,33 @@
+//! Figures and pages of reports: charts as SVG, pages as HTML. No framework, no script, no network.
+//!
+//! ```
+//! use residual_report::{Axis, LineChart, Page, Series};
+//!
+//! let chart = LineChart::new("Loss falls", Axis::linear("step"), Axis::log("loss"))
+//!     .with(Series::new("training", [(0.0, 2.3), (100.0, 0.4)]));
+//! let page = Page::new("A study").figure("loss", chart.figure(), "Mean over three seeds.");
+//! assert!(page.html().contains("<svg"));
+//! ```
+//!
+//! A figure carries its own colours for light and dark ([`Palette`](theme)), chosen by
+//! `prefers-color-scheme`: the same file is legible in either, alone or inside a page. Colours are Okabe and
+//! Ito's, told apart by the colour-blind, and lines differ in their dashes and markers as well. Every figure
+//! has a title and a description for those who do not see it, and a page shows the numbers beside it as a table.
+
+#![deny(missing_docs)]
+
+mod axis;
+mod bars;
+mod field;
+mod figure;
+mod lines;
+mod page;
+mod svg;
+pub mod theme;
+
+pub use axis::{Axis, Scale};
+pub use bars::BarChart;
+pub use field::FieldChart;
+pub use figure::Figure;
+pub use lines::{LineChart, Series};
+pub use page::{Page, Table};

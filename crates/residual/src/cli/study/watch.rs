@@ -1,0 +1,47 @@
+//! What a study shows while it goes on.
+
+use std::time::{Duration, Instant};
+
+use residual::study::Watch;
+
+use crate::cli::progress::{Bar, duration};
+
+/// Between two plain lines.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Steps of the bar.
+const STEPS: usize = 1000;
+
+/// A moving line on a terminal; elsewhere a plain line every ten seconds.
+pub(super) struct Line {
+    bar: Bar,
+    begin: Instant,
+    last: Instant,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self { bar: Bar::with_message(STEPS), begin: now, last: now }
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.clear();
+    }
+}
+
+impl Watch for Line {
+    fn progress(&mut self, share: f64, doing: &str) {
+        let left = self.begin.elapsed().as_secs_f64() * (1.0 - share) / share;
+        let line = format!("{doing}, {} left", duration(left));
+        if self.bar.is_drawn() {
+            self.bar.say((share * STEPS as f64) as usize, line);
+        } else if self.last.elapsed() >= PAUSE {
+            self.last = Instant::now();
+            self.bar.line(&format!("{:.0}% {line}", 100.0 * share));
+        }
+    }
+
+    fn finished(&mut self, line: &str) {
+        self.bar.line(line);
+    }
+}

@@ -1,0 +1,100 @@
+//! Reports in a browser: no error, every figure visible, both colour schemes legible.
+//!
+//! Needs Chromium (Debian's `chromium`); skipped with a notice where there is none.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::toy::Bench;
+
+const STUDIES: [(&str, &str); 5] = [
+    ("depth", "--depths 8,14 --steps 2 --seeds 2 --batch-size 5 --data data --evaluations 2"),
+    ("gradflow", "--model toy.toml --data data --batch-size 4"),
+    ("lesion", "--weights run/best.safetensors --data data --images 8"),
+    ("landscape", "--weights run/best.safetensors --data data --side 3 --images 8"),
+    ("bottleneck", "--depths 8 --runs 1 --batch 1"),
+];
+
+/// Measures what is seen, and writes it where `--dump-dom` shows it: the scheme, and for each figure its size, and
+/// the least contrast of a text and of a line against the background.
+const MEASURE: &str = r#"<script>
+const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const light = css => { const [r, g, b] = css.match(/[\d.]+/g).map(Number);
+  return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+const contrast = (a, b) => { const [x, y] = [light(a), light(b)];
+  return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05); };
+const least = (found, of) => found.reduce((low, e) => Math.min(low, of(e)), 99);
+const figures = [...document.querySelectorAll('svg')].map(svg => {
+  const ground = getComputedStyle(svg.querySelector('.bg')).fill, box = svg.getBoundingClientRect();
+  const texts = [...svg.querySelectorAll('text')], lines = [...svg.querySelectorAll('.line')];
+  const inside = texts.every(t => { const r = t.getBoundingClientRect();
+    return r.width > 0 && r.left >= box.left - 1 && r.right <= box.right + 1 && r.bottom <= box.bottom + 1; });
+  return { width: box.width, height: box.height, texts: texts.length, inside,
+    text: least(texts, t => contrast(getComputedStyle(t).fill, ground)),
+    line: least(lines, l => contrast(getComputedStyle(l).stroke, ground)) }; });
+const body = getComputedStyle(document.body);
+const seen = { dark: matchMedia('(prefers-color-scheme: dark)').matches, figures,
+  body: contrast(body.color, body.backgroundColor), wide: document.documentElement.scrollWidth };
+document.body.innerHTML = '';
+document.body.setAttribute('data-seen', JSON.stringify(seen));
+</script>"#;
+
+fn browser() -> Option<&'static str> {
+    let runs =
+        |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(runs)
+}
+
+fn open(browser: &str, page: &Path, dark: bool) -> Output {
+    let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
+    let profile = page.with_extension("profile");
+    let flags =
+        ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1000,1200"];
+    let mut command = Command::new(browser);
+    command.args(flags).arg(scheme).arg(format!("--user-data-dir={}", profile.display())).arg("--dump-dom");
+    command.arg(format!("file://{}", page.display())).output().unwrap()
+}
+
+/// What the script measured.
+fn seen(output: &Output) -> serde_json::Value {
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let attribute = dom.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let json = attribute.unwrap_or_else(|| panic!("nothing measured: {output:?}")).replace("&quot;", "\"");
+    serde_json::from_str(&json).unwrap()
+}
+
+#[test]
+fn reports_are_seen_in_light_and_dark() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: there is no Chromium to open the reports in (Debian's `chromium`)");
+        return;
+    };
+    let bench = Bench::new().trained();
+    for (study, flags) in STUDIES {
+        bench.run(&format!("study {study} {flags} --out {study}")).ok();
+        let html = std::fs::read_to_string(bench.path(study).join("report.html")).unwrap();
+        assert!(!html.contains("<script"), "{study}");
+        let page = bench.path(&format!("{study}.html"));
+        std::fs::write(&page, html.replace("</main>", &format!("</main>{MEASURE}"))).unwrap();
+        for dark in [false, true] {
+            let output = open(browser, &page, dark);
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(!log.contains("CONSOLE"), "{study}: {log}");
+            check(study, dark, &seen(&output));
+        }
+    }
+}
+
+fn check(study: &str, dark: bool, seen: &serde_json::Value) {
+    assert_eq!(seen["dark"], dark, "{study}: the browser has the other scheme");
+    let figures = seen["figures"].as_array().unwrap();
+    assert!(!figures.is_empty() && seen["body"].as_f64().unwrap() >= 7.0, "{study}: {seen}");
+    assert!(seen["wide"].as_f64().unwrap() <= 1000.0, "{study} is too wide: {seen}");
+    for figure in figures {
+        let number = |name: &str| figure[name].as_f64().unwrap();
+        assert!(number("width") > 300.0 && number("height") > 200.0, "{study}: {figure}");
+        assert!(number("texts") >= 4.0 && figure["inside"] == true, "{study}, dark {dark}: {figure}");
+        // WCAG 2.2: 4.5 for text, 3 for graphics.
+        assert!(number("text") >= 4.5 && number("line") >= 3.0, "{study}, dark {dark}: {figure}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Error against depth: the degradation problem (He et al. 2015, figures 1 and 6).
+
+mod page;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use residual_arch::{families::family, shape::flow};
+use residual_data::steps_per_epoch;
+use residual_report::Page;
+use residual_train::{Recipe, evaluate, to_state_dict};
+use residual_weights::{Checkpoint, StateDict};
+use serde::{Deserialize, Serialize};
+
+use crate::fit::{End, Fit};
+use crate::subject::{Images, Model, evaluation, fresh, settled};
+use crate::{Error, Folder, Kind, Outcome, Summary, Watch};
+
+/// Trains a grid of CIFAR networks under one recipe: every kind at every depth with every seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Depth {
+    /// Layers with weights, `6n + 2`.
+    pub depths: Vec<usize>,
+    /// How they are connected.
+    pub kinds: Vec<Kind>,
+    /// Seeds 0, 1, ... of weights, order and augmentation.
+    pub seeds: u64,
+    /// Steps of each training; in place of `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// How often the test images are judged in each training, evenly, the last time at its end.
+    pub evaluations: u64,
+    /// Everything else: `epochs`, data, batch, rate, schedule, augmentation.
+    pub recipe: Recipe,
+}
+
+/// A finished training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// How its layers are connected.
+    pub kind: Kind,
+    /// Layers.
+    pub depth: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// Its curve.
+    pub points: Vec<Point>,
+    /// Whether the loss ceased to be finite, which ended it.
+    pub diverged: bool,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// A point of a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss of the training images since the last point, each before its step, as augmented.
+    pub train_loss: f64,
+    /// Fraction of them told wrong.
+    pub train_error: f64,
+    /// Mean loss of the test images, where they were judged.
+    pub test_loss: Option<f64>,
+    /// Fraction of them told wrong.
+    pub test_error: Option<f64>,
+}
+
+/// Points of a curve.
+const POINTS: u64 = 20;
+
+impl Depth {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let nothing = |field, expected| Err(Error::Nothing { field, expected });
+        if self.depths.is_empty() {
+            return nothing("depths", "one or more, such as 20,56,110");
+        }
+        if self.kinds.is_empty() {
+            return nothing("kinds", "plain, residual, preact or several of them");
+        }
+        let range = |field, found: u64, expected| {
+            Err(Error::OutOfRange { field, found: found.to_string(), expected })
+        };
+        if self.seeds == 0 {
+            return range("seeds", 0, "1 or more");
+        }
+        if self.steps == Some(0) {
+            return range("steps", 0, "1 or more");
+        }
+        if self.evaluations == 0 {
+            return range("evaluations", 0, "1 or more");
+        }
+        self.recipe.validate()?;
+        for (_, depth, kind) in self.cells() {
+            family(&kind.cifar(depth))?;
+        }
+        Ok(())
+    }
+
+    /// Every cell: seed, depth, kind. All of one seed first, so that an interrupted study compares.
+    fn cells(&self) -> Vec<(u64, usize, Kind)> {
+        let pairs =
+            || self.depths.iter().flat_map(|&depth| self.kinds.iter().map(move |&kind| (depth, kind)));
+        (0..self.seeds).flat_map(|seed| pairs().map(move |(depth, kind)| (seed, depth, kind))).collect()
+    }
+
+    pub(crate) fn run(
+        &self,
+        folder: &mut Folder,
+        watch: &mut dyn Watch,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, Error> {
+        let images = Images::open(&self.recipe.data)?;
+        let done: Vec<Cell> = folder.results()?;
+        let is_done = |&(seed, depth, kind): &(u64, usize, Kind)| {
+            done.iter().any(|cell| (cell.seed, cell.depth, cell.kind) == (seed, depth, kind))
+        };
+        let left: Vec<_> = self.cells().into_iter().filter(|cell| !is_done(cell)).collect();
+        let costs = left.iter().map(|&(_, depth, kind)| cost(depth, kind)).collect::<Result<Vec<_>, _>>()?;
+        let all: f64 = costs.iter().sum();
+        let mut before = 0.0;
+        for (&(seed, depth, kind), &cost) in left.iter().zip(&costs) {
+            let mut share = |part: f64, doing: &str| watch.progress((before + part * cost) / all, doing);
+            let Some(cell) = self.cell(&images, folder, (seed, depth, kind), &mut share, stop)? else {
+                return Ok(Outcome::Interrupted);
+            };
+            folder.append(&cell)?;
+            watch.finished(&page::line(&cell));
+            before += cost;
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// Trains one cell; `None` where `stop` was raised.
+    fn cell(
+        &self,
+        images: &Images,
+        folder: &Folder,
+        (seed, depth, kind): (u64, usize, Kind),
+        share: &mut dyn FnMut(f64, &str),
+        stop: &AtomicBool,
+    ) -> Result<Option<Cell>, Error> {
+        let recipe = Recipe { seed, ..self.recipe.clone() };
+        let (recipe, spec) = settled(&recipe, Model::Name(kind.cifar(depth)), images)?;
+        let epoch = steps_per_epoch(images.train.len(), recipe.batch_size, recipe.drop_last == Some(true));
+        let steps = self.steps.unwrap_or((epoch * recipe.epochs) as u64);
+        let begin = Instant::now();
+        let mut network = fresh(&spec, seed)?;
+        let mut curve = Curve::new(steps, self.evaluations);
+        let name = format!("{kind} {depth}, seed {seed}");
+        let fit = Fit { recipe: &recipe, images: &images.train, steps };
+        let end = fit.run(&mut network, stop, |network, step| {
+            let (now, error) = (step.done, step.wrong as f64 / step.images as f64);
+            let judge = curve.add(step);
+            share(
+                now as f64 / steps as f64,
+                &format!("{name}: step {now}/{steps}, {:.0}% wrong", 100.0 * error),
+            );
+            if judge {
+                let found = evaluate(network, &images.test, &evaluation(&recipe), &mut ())?;
+                curve.judged(found.loss, 1.0 - found.top1());
+            }
+            Ok(())
+        })?;
+        if end == End::Stopped || stop.load(Ordering::Relaxed) && end != End::Finished {
+            return Ok(None);
+        }
+        if end == End::Finished {
+            let path = folder.path().join("networks").join(format!("{kind}-{depth}-{seed}.safetensors"));
+            save(&network, &images.classes, &path)?;
+        }
+        let (diverged, seconds) = (end == End::Diverged, begin.elapsed().as_secs_f64());
+        Ok(Some(Cell { kind, depth, seed, points: curve.points, diverged, seconds }))
+    }
+
+    pub(crate) fn summary(&self, cells: &[Cell]) -> Summary {
+        let tables = vec![("at the end of training, mean over seeds".to_owned(), page::table(self, cells))];
+        Summary { tables, words: page::words(self, cells) }
+    }
+
+    pub(crate) fn page(&self, cells: &[Cell]) -> Page {
+        page::page(self, cells)
+    }
+}
+
+/// Multiply-accumulates for one image: what time is shared out by.
+fn cost(depth: usize, kind: Kind) -> Result<f64, Error> {
+    let spec = family(&kind.cifar(depth))?;
+    Ok(flow(&spec, spec.input)?.macs as f64)
+}
+
+fn save(network: &residual_nn::ResNet, classes: &[String], path: &std::path::Path) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+    }
+    let checkpoint = Checkpoint {
+        spec: network.spec().clone(),
+        classes: classes.to_vec(),
+        tensors: to_state_dict(network)?,
+        optimiser: StateDict::new(),
+        state: None,
+    };
+    Ok(checkpoint.write(path)?)
+}
+
+/// A curve that is being drawn.
+struct Curve {
+    steps: u64,
+    evaluations: u64,
+    loss: f64,
+    wrong: usize,
+    images: usize,
+    points: Vec<Point>,
+}
+
+impl Curve {
+    fn new(steps: u64, evaluations: u64) -> Self {
+        Self { steps, evaluations, loss: 0.0, wrong: 0, images: 0, points: Vec::new() }
+    }
+
+    /// Adds a step; true where the test images are to be judged.
+    fn add(&mut self, step: crate::fit::Step) -> bool {
+        self.loss += step.loss;
+        self.wrong += step.wrong;
+        self.images += step.images;
+        let due = |times: u64| step.done * times / self.steps > (step.done - 1) * times / self.steps;
+        let judge = due(self.evaluations);
+        if due(POINTS) || judge {
+            let images = self.images as f64;
+            self.points.push(Point {
+                step: step.done,
+                train_loss: self.loss / images,
+                train_error: self.wrong as f64 / images,
+                test_loss: None,
+                test_error: None,
+            });
+            (self.loss, self.wrong, self.images) = (0.0, 0, 0);
+        }
+        judge
+    }
+
+    fn judged(&mut self, loss: f64, error: f64) {
+        if let Some(point) = self.points.last_mut() {
+            // JSON has no infinity.
+            (point.test_loss, point.test_error) = (loss.is_finite().then_some(loss), Some(error));
+        }
+    }
+}

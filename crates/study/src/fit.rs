@@ -1,0 +1,125 @@
+//! Training for a number of steps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Tensor, TensorData};
+use residual_data::{Batch, ImageSet, Loader, LoaderOptions, score};
+use residual_nn::{Mode, ResNet, cross_entropy};
+use residual_train::{LearningRate, Recipe, Sgd};
+
+use crate::Error;
+use crate::subject::workers;
+
+/// A training that is counted in steps and not in epochs.
+pub(crate) struct Fit<'a> {
+    /// Settled.
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) images: &'a ImageSet,
+    pub(crate) steps: u64,
+}
+
+/// One step.
+pub(crate) struct Step {
+    /// Steps done.
+    pub(crate) done: u64,
+    /// Sum of the losses of the batch's images, before the update.
+    pub(crate) loss: f64,
+    /// Images told wrong, before the update.
+    pub(crate) wrong: usize,
+    /// Images.
+    pub(crate) images: usize,
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Finished,
+    /// The loss ceased to be finite.
+    Diverged,
+    Stopped,
+}
+
+impl Fit<'_> {
+    /// Trains; `after` sees the network after every step.
+    pub(crate) fn run(
+        &self,
+        network: &mut ResNet,
+        stop: &AtomicBool,
+        mut after: impl FnMut(&ResNet, Step) -> Result<(), Error>,
+    ) -> Result<End, Error> {
+        let recipe = self.recipe;
+        // The schedule over the steps that there are: one long epoch.
+        let rate = LearningRate::new(recipe.lr, recipe.schedule.clone(), recipe.warmup, 1, self.steps)?;
+        let mut sgd = Sgd::new(recipe.optimiser);
+        let mut done = 0;
+        for epoch in 0.. {
+            for batch in Loader::new(Arc::new(self.images.clone()), self.options(epoch, network))? {
+                if done == self.steps {
+                    return Ok(End::Finished);
+                }
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(End::Stopped);
+                }
+                let batch = batch?;
+                if batch.labels.is_empty() {
+                    continue;
+                }
+                let step = step(network, &mut sgd, recipe, batch, (done, rate.at(done)))?;
+                if !step.loss.is_finite() {
+                    return Ok(End::Diverged);
+                }
+                done += 1;
+                after(network, step)?;
+            }
+            if done == 0 {
+                return Err(residual_train::Error::NothingToTrainOn.into());
+            }
+        }
+        Ok(End::Finished)
+    }
+
+    fn options(&self, epoch: u64, network: &ResNet) -> LoaderOptions {
+        let recipe = self.recipe;
+        LoaderOptions {
+            batch_size: recipe.batch_size,
+            workers: workers(recipe).div_ceil(2),
+            shuffle: true,
+            seed: recipe.seed,
+            epoch,
+            first_batch: 0,
+            drop_last: recipe.drop_last == Some(true),
+            augment: recipe.augment.clone().unwrap_or_default(),
+            preprocess: network.spec().preprocess.clone(),
+            skip_bad: recipe.data.skip_bad,
+        }
+    }
+}
+
+/// Forward, loss, backward, update.
+fn step(
+    network: &mut ResNet,
+    sgd: &mut Sgd,
+    recipe: &Recipe,
+    batch: Batch,
+    (done, lr): (u64, f64),
+) -> Result<Step, Error> {
+    let mode = Mode::train(recipe.seed, done);
+    network.check_input(batch.shape, mode)?;
+    let (x, labels) = tensor(batch, network);
+    let logits = network.forward(x, mode);
+    let rows = logits.clone().inner().into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+    let classes = network.spec().head.classes;
+    let scores: Vec<_> =
+        rows.chunks_exact(classes).zip(&labels).map(|(row, &label)| score(row, label)).collect();
+    let loss = scores.iter().map(|score| score.0).sum();
+    let wrong = scores.iter().filter(|score| score.1 > 0).count();
+    let gradients = cross_entropy(logits, &labels, recipe.label_smoothing)?.backward();
+    sgd.step(network, gradients, lr);
+    Ok(Step { done: done + 1, loss, wrong, images: labels.len() })
+}
+
+/// The images where the network is, and the labels.
+pub(crate) fn tensor(batch: Batch, network: &ResNet) -> (Tensor<4>, Vec<usize>) {
+    (Tensor::from_data(TensorData::new(batch.images, batch.shape), &network.device()), batch.labels)
+}

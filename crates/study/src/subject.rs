@@ -1,0 +1,70 @@
+//! Data and networks as studies take them.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use residual_arch::NetSpec;
+use residual_data::{Dataset, EvaluateOptions, ImageSet, Split};
+use residual_nn::{Init, ResNet, ResNetConfig};
+use residual_train::{DataRecipe, Recipe};
+
+use crate::Error;
+
+/// Opened data.
+pub(crate) struct Images {
+    pub(crate) classes: Vec<String>,
+    pub(crate) train: ImageSet,
+    pub(crate) test: ImageSet,
+}
+
+impl Images {
+    /// For training and judging.
+    pub(crate) fn open(data: &DataRecipe) -> Result<Self, Error> {
+        let set: Dataset = data.open()?;
+        set.check_trainable()?;
+        let (train, test) = (set.split(Split::Train)?, set.split(Split::Test)?);
+        Ok(Self { classes: set.classes, train, test })
+    }
+}
+
+/// A recipe with nothing left open for one network on these images, and the network.
+pub(crate) fn settled(recipe: &Recipe, model: Model, images: &Images) -> Result<(Recipe, NetSpec), Error> {
+    let recipe = match model {
+        Model::Name(name) => Recipe { model: Some(name), network: None, ..recipe.clone() },
+        Model::Spec(spec) => {
+            let spec = spec.with_classes(images.classes.len());
+            Recipe { model: None, network: Some(spec), ..recipe.clone() }
+        }
+    };
+    Ok(recipe.settle(&images.classes, images.train.len())?)
+}
+
+/// A network by name or written out.
+pub(crate) enum Model {
+    Name(String),
+    Spec(NetSpec),
+}
+
+/// A network with random weights, on the device where it can be trained.
+pub(crate) fn fresh(spec: &NetSpec, seed: u64) -> Result<ResNet, Error> {
+    Ok(ResNetConfig::new(spec.clone()).init(Init::new(seed, &Device::flex().autodiff()))?)
+}
+
+/// One decoding thread a core, or as many as the recipe says.
+pub(crate) fn workers(recipe: &Recipe) -> usize {
+    recipe.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The name that a report calls a file by; where it lies is in `study.toml`.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// How networks are judged.
+pub(crate) fn evaluation(recipe: &Recipe) -> EvaluateOptions {
+    EvaluateOptions {
+        batch_size: recipe.eval_batch_size.unwrap_or(recipe.batch_size),
+        workers: workers(recipe),
+        skip_bad: recipe.data.skip_bad,
+    }
+}

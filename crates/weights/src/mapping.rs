@@ -1,0 +1,73 @@
+//! A file's bytes in memory without a copy of them.
+
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::element::{ByteOrder, ElementType};
+use crate::tensor::Data;
+
+/// A file that the system brings into memory page by page, when it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping(Arc<Mmap>);
+
+impl Mapping {
+    /// # Errors
+    /// Where the system does not map it.
+    #[expect(unsafe_code, reason = "a file may change under its map; see SAFETY")]
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        // SAFETY: the map is private and read-only, so nothing in this process changes what it shows. Another
+        // process that writes into the file in place does: `map` asks its callers to keep that from
+        // happening, and this crate's own writers replace files and never write into them
+        // (`write_atomically`), after which a map still shows the earlier content. Any bytes are valid
+        // elements.
+        let map = unsafe { Mmap::map(file) }?;
+        Ok(Self(Arc::new(map)))
+    }
+
+    /// Where in the file `part`, a part of its bytes, begins and ends.
+    fn place(&self, part: &[u8]) -> Option<Range<usize>> {
+        let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr())?;
+        (start + part.len() <= self.0.len()).then(|| start..start + part.len())
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The bytes that a reader works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// The file, where they are a map's.
+    mapping: Option<&'a Mapping>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Self {
+        Self { bytes, mapping: None }
+    }
+
+    pub(crate) fn mapped(mapping: &'a Mapping) -> Self {
+        Self { bytes: mapping, mapping: Some(mapping) }
+    }
+
+    /// The elements in `part`, which lies in the source: where they are, if that is a map of them as this
+    /// machine has them, else converted.
+    pub(crate) fn elements(&self, part: &[u8], element: ElementType, order: ByteOrder) -> Data {
+        let as_here = element == ElementType::F32 && order == ByteOrder::HERE;
+        let in_place = self.mapping.filter(|_| as_here && bytemuck::try_cast_slice::<u8, f32>(part).is_ok());
+        match in_place.and_then(|mapping| Some((mapping.clone(), mapping.place(part)?))) {
+            Some((file, bytes)) => Data::Mapped { file, bytes },
+            None => Data::Owned(element.decode(part, order)),
+        }
+    }
+}
