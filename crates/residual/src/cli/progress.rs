@@ -105,20 +105,6 @@ impl Bar {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_fills_up() {
-        let bar = Bar::new(8);
-        let drawn = [0, 4, 7, 8, 9].map(|done| bar.filled(done, 4));
-        assert_eq!(drawn, [">   ", "==> ", "===>", "====", "===="]);
-        assert_eq!(Bar::new(0).filled(0, 4), "====");
-        assert_eq!(bar.pace(2, Duration::from_secs(1)), "2 of 8 images, 2 a second, 3 s left");
-    }
-}
-
 /// `45s`, `12m 05s`, `3h 20m`.
 #[cfg(feature = "train")]
 pub(crate) fn duration(seconds: f64) -> String {
@@ -133,11 +119,21 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-#[cfg(all(test, feature = "train"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_bar_fills_up() {
+        let bar = Bar::new(8);
+        let drawn = [0, 4, 7, 8, 9].map(|done| bar.filled(done, 4));
+        assert_eq!(drawn, [">   ", "==> ", "===>", "====", "===="]);
+        assert_eq!(Bar::new(0).filled(0, 4), "====");
+        assert_eq!(bar.pace(2, Duration::from_secs(1)), "2 of 8 images, 2 a second, 3 s left");
+    }
+
+    #[test]
+    #[cfg(feature = "train")]
     fn durations_are_short() {
         assert_eq!(duration(44.6), "45s");
         assert_eq!(duration(725.0), "12m 05s");

@@ -21,7 +21,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { bar: Bar::with_message(STEPS), begin: now, last: now }
+        Self { bar: Bar::new(STEPS), begin: now, last: now }
     }
 
     pub(super) fn clear(&self) {
@@ -34,7 +34,7 @@ impl Watch for Line {
         let left = self.begin.elapsed().as_secs_f64() * (1.0 - share) / share;
         let line = format!("{doing}, {} left", duration(left));
         if self.bar.is_drawn() {
-            self.bar.say((share * STEPS as f64) as usize, line);
+            self.bar.say((share * STEPS as f64) as usize, &line);
         } else if self.last.elapsed() >= PAUSE {
             self.last = Instant::now();
             self.bar.line(&format!("{:.0}% {line}", 100.0 * share));
