@@ -6,14 +6,16 @@ use toml::{Table, Value};
 use crate::{Finding, Kind};
 
 /// Reads a specification from TOML. A `bias` on a convolution or a block, which the format does not have
-/// since a batch norm follows, becomes a finding and is left out.
+/// since a batch norm follows, is left out; one that is not `false` becomes a finding.
 ///
 /// # Errors
 /// Those of [`NetSpec::from_toml`].
 pub fn read_toml(text: &str) -> Result<(NetSpec, Vec<Finding>), ArchError> {
     let Ok(mut table) = text.parse::<Table>() else { return Ok((NetSpec::from_toml(text)?, vec![])) };
+    let written = table.clone();
     let findings = take_biases(&mut table);
-    let spec = match findings.is_empty() {
+    // The text as it is written, where nothing was taken out: errors then name its lines.
+    let spec = match table == written {
         true => NetSpec::from_toml(text),
         false => NetSpec::from_toml(&table.to_string()),
     };

@@ -11,6 +11,7 @@ use crate::{Bottleneck, Depth, Error, Folder, GradientFlow, Landscape, Lesion, W
 /// A study as data: `study.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "study", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Study {
     /// Error against depth.
     Depth(Depth),

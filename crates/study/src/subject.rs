@@ -40,6 +40,7 @@ pub(crate) fn settled(recipe: &Recipe, model: Model, images: &Images) -> Result<
 }
 
 /// A network by name or written out.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub(crate) enum Model {
     Name(String),
     Spec(NetSpec),
