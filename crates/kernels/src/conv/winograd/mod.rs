@@ -1,4 +1,5 @@
-//! Winograd's minimal filtering for 3x3 kernels at stride 1 (Lavin and Gray, 2016, "Fast algorithms for
+//! Winograd's minimal filtering for 3x3 kernels at stride 1, and at stride 2 by phases
+//! (`docs/decisions/013-stride-two-by-phases.md`) (Lavin and Gray, 2016, "Fast algorithms for
 //! convolutional neural networks", section 4).
 //!
 //! With the input tile `d` of n x n pixels (n = m + 2), the kernel `g`, and matrices that depend on n
