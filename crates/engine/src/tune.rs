@@ -20,10 +20,12 @@ use crate::step::conv_shape;
 const RUNS: usize = 5;
 
 /// The candidates by their names in the cache, for whatever shape they compute.
-const CANDIDATES: [(&str, Algorithm); 5] = [
+const CANDIDATES: [(&str, Algorithm); 7] = [
     ("direct", Algorithm::Direct),
     ("winograd2", Algorithm::Winograd2),
     ("winograd4", Algorithm::Winograd4),
+    ("expanded2", Algorithm::Expanded2),
+    ("expanded4", Algorithm::Expanded4),
     ("strided2", Algorithm::Strided2),
     ("strided4", Algorithm::Strided4),
 ];

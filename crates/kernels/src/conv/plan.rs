@@ -4,8 +4,9 @@ use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
 use super::lent::PackedWeights;
+use super::pack::pack_panels;
 use super::select::{Algorithm, Choice, Pass, select, strided_applies, winograd_applies};
-use super::winograd::{Winograd, WinogradWeights};
+use super::winograd::{Weights, Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
@@ -133,7 +134,7 @@ impl Conv {
                 return Err(wrong("the kernel has many taps".into()));
             }
             Algorithm::Pointwise | Algorithm::Direct => Way::Direct(Direct::new(shape, input, output)?),
-            Algorithm::Winograd2 | Algorithm::Winograd4 => {
+            Algorithm::Winograd2 | Algorithm::Winograd4 | Algorithm::Expanded2 | Algorithm::Expanded4 => {
                 winograd_applies(&shape, &input).map_err(wrong)?;
                 Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
             }
@@ -206,6 +207,7 @@ impl Conv {
         let width = self.isa.panel_blocks();
         let packed = match &self.way {
             Way::Direct(direct) => Packed::Direct(direct.panels(width)),
+            Way::Winograd(winograd) if winograd.expands() => Packed::Direct(winograd.panels(width)),
             Way::Winograd(winograd) => Packed::Winograd(winograd.weights(width)),
         };
         let (shape, algorithm, isa, block) = (self.shape, self.algorithm(), self.isa, self.input.block());
@@ -223,10 +225,11 @@ impl Conv {
         check_length("the weights", self.shape.weights(), weights.len())?;
         let view = KernelView::new(&self.shape, weights, exchanged);
         match (&self.way, &mut packed.packed) {
-            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, self.isa, view, panels),
+            (Way::Direct(_), Packed::Direct(panels)) => pack_panels(pool, self.isa, view, panels),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
                 winograd.pack(pool, self.isa, view, weights);
             }
+            (Way::Winograd(_), Packed::Direct(panels)) => pack_panels(pool, self.isa, view, panels),
             _ => unreachable!("the algorithms were compared"),
         }
         Ok(())
@@ -286,7 +289,10 @@ impl Conv {
         match (&self.way, &weights.packed) {
             (Way::Direct(direct), Packed::Direct(panels)) => direct.run(cpu, x, panels, &finish, y, scratch),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
-                winograd.run(cpu, x, weights, &finish, y, scratch);
+                winograd.run(cpu, x, Weights::AtPoints(weights), &finish, y, scratch);
+            }
+            (Way::Winograd(winograd), Packed::Direct(panels)) => {
+                winograd.run(cpu, x, Weights::AsTheyAre(panels), &finish, y, scratch);
             }
             _ => unreachable!("the algorithms were compared"),
         }

@@ -18,11 +18,29 @@ pub enum Algorithm {
     Winograd2,
     /// Winograd's minimal filtering F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
     Winograd4,
+    /// [`Algorithm::Winograd2`] with weights that are packed as they are and taken to the points in the cache, every
+    /// time: 9 of them come from memory in place of 16.
+    Expanded2,
+    /// [`Algorithm::Winograd4`] in the same way: 9 weights in place of 36.
+    Expanded4,
     /// Minimal filtering at stride 2, by phases of the input, 2x2 outputs a tile: on each axis the even
     /// pixels meet two taps, F(2, 2), and the odd ones one; 25 multiplications for 4 outputs instead of 36.
     Strided2,
     /// The same of 4x4 outputs, F(4, 2): 81 multiplications for 16 outputs instead of 144.
     Strided4,
+}
+
+impl Algorithm {
+    /// Weights that a 3x3 kernel has where they are packed for this algorithm, for a pair of channels.
+    pub fn weights(self) -> usize {
+        match self {
+            Self::Pointwise | Self::Direct | Self::Expanded2 | Self::Expanded4 => 9,
+            Self::Winograd2 => 16,
+            Self::Winograd4 => 36,
+            Self::Strided2 => 25,
+            Self::Strided4 => 81,
+        }
+    }
 }
 
 impl fmt::Display for Algorithm {
@@ -32,6 +50,8 @@ impl fmt::Display for Algorithm {
             Self::Direct => "direct",
             Self::Winograd2 => "Winograd F(2x2,3x3)",
             Self::Winograd4 => "Winograd F(4x4,3x3)",
+            Self::Expanded2 => "Winograd F(2x2,3x3) expanded",
+            Self::Expanded4 => "Winograd F(4x4,3x3) expanded",
             Self::Strided2 => "Winograd F(2x2,3x3) at stride 2",
             Self::Strided4 => "Winograd F(4x4,3x3) at stride 2",
         })
@@ -62,10 +82,21 @@ const WEIGHT: usize = 8;
 const STRIDED_TRANSFORM: usize = 18;
 const STRIDED_WEIGHT: usize = 22;
 
-/// The same where a weight comes from memory: in a network with more weights than the level 3 cache holds. Solved
-/// on two cores of a Zen 5 from whole networks at batch 1, where F(2x2) is then faster than F(4x4) for 256 channels
-/// on 14x14 (resnet18 5.30 and 5.47 ms) and than direct for 512 on 7x7 (5.47 and 5.55): true from 12 to 24.
-const WEIGHT_FROM_MEMORY: usize = 16;
+/// [`WEIGHT`] where a weight comes from memory: in a network with more weights than the level 3 cache holds. Solved on
+/// two cores of a Zen 5 from layers at batch 1 whose weights are never in a cache (F(2x2), F(4x4), direct, and both
+/// forms expanded, 256 channels on 14x14 and 512 on 7x7).
+const WEIGHT_FROM_MEMORY: usize = 20;
+
+/// Multiplications in which a weight is taken to a point by the expanded forms.
+const EXPANSION: usize = 6;
+
+/// How much longer products take with expanded weights, whose inputs pass by once for every panel: as
+/// [`EXPANSION`], from layers with weights in the level 3 cache.
+const EXPANDED_PRODUCT: f64 = 1.16;
+
+/// Of algorithms whose work is within this factor of the least, the one with the fewest weights is taken where
+/// weights come from memory.
+const NEAR: f64 = 1.05;
 
 /// What is computed of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +152,17 @@ fn weights(shape: &ConvShape, x: &Layout) -> Choice {
 /// # Errors
 /// Those of [`ConvShape::output`].
 pub fn select_from_memory(shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
-    forward(shape, maps, WEIGHT_FROM_MEMORY)
+    let choice = forward(shape, maps, WEIGHT_FROM_MEMORY)?;
+    if winograd_applies(shape, maps).is_err() {
+        return Ok(choice);
+    }
+    let candidates = [Algorithm::Expanded4, Algorithm::Expanded2, choice.algorithm];
+    let work = |algorithm| work(shape, algorithm, WEIGHT_FROM_MEMORY);
+    let least = candidates.into_iter().map(work).fold(f64::INFINITY, f64::min);
+    let near = candidates.into_iter().filter(|&algorithm| work(algorithm) <= NEAR * least);
+    let algorithm = near.min_by_key(|algorithm| algorithm.weights()).unwrap_or(choice.algorithm);
+    let [four, two] = [Algorithm::Expanded4, Algorithm::Expanded2].map(|a| work(a) / 1e6);
+    Ok(Choice { algorithm, why: format!("{}, expanded {four:.1} and {two:.1}", choice.why) })
 }
 
 /// Chooses the algorithm for `shape` on an input that lies as `input` says, where the fetching of a weight takes as
@@ -188,9 +229,17 @@ fn work(shape: &ConvShape, algorithm: Algorithm, weight: usize) -> f64 {
         let transforms = (tiles * points) as f64 * ((ins + outs) * transform) as f64;
         products + transforms + (points * weight) as f64 * (ins * outs) as f64
     };
+    let expanded = |tile: usize, points: usize| {
+        let tiles = shape.batch * h.div_ceil(tile) * w.div_ceil(tile);
+        let products = (tiles * points) as f64 * EXPANDED_PRODUCT;
+        let transforms = (tiles * points) as f64 * ((ins + outs) * TRANSFORM) as f64;
+        (products + (points * EXPANSION + 9 * weight) as f64) * (ins * outs) as f64 + transforms
+    };
     match algorithm {
         Algorithm::Winograd4 => with(4, 36, TRANSFORM),
         Algorithm::Winograd2 => with(2, 16, TRANSFORM),
+        Algorithm::Expanded4 => expanded(4, 36),
+        Algorithm::Expanded2 => expanded(2, 16),
         Algorithm::Strided4 => with(4, 81, STRIDED_TRANSFORM),
         Algorithm::Strided2 => with(2, 25, STRIDED_TRANSFORM),
         Algorithm::Direct | Algorithm::Pointwise => with(1, 9, 0),
@@ -236,11 +285,11 @@ mod tests {
             let input = Layout::blocked(batch, channels, size, size).unwrap();
             select_from_memory(&shape, &input).unwrap().algorithm
         };
-        assert_eq!(of(1, 128, 28), Algorithm::Winograd4);
-        assert_eq!(of(1, 256, 14), Algorithm::Winograd2);
-        assert_eq!(of(1, 512, 7), Algorithm::Winograd2);
+        assert_eq!(of(1, 64, 56), Algorithm::Winograd4);
+        assert_eq!(of(1, 256, 14), Algorithm::Expanded4);
+        assert_eq!(of(1, 512, 7), Algorithm::Expanded4);
         assert_eq!(of(16, 256, 14), Algorithm::Winograd4);
-        assert_eq!(of(16, 512, 7), Algorithm::Winograd4);
+        assert_eq!(of(16, 512, 7), Algorithm::Expanded4);
     }
 
     #[test]
