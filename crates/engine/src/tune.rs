@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use residual_kernels::{
-    Algorithm, Buffer, Choice, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, select,
-    select_from_memory,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, Weights, select_for,
 };
 
 use crate::error::{EngineError, InLayer};
@@ -41,10 +40,10 @@ pub(crate) fn choose(
     batch: usize,
     tune: Option<&Tune>,
 ) -> Result<Vec<Option<Algorithm>>, EngineError> {
-    let near = estimates(graph, batch, |shape, input| select(Pass::Forward, shape, input))?;
+    let near = estimates(graph, batch, Weights::AtHand)?;
     let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&node.op, near));
     let from_memory = weights.sum::<usize>() > LEVEL3;
-    let estimates = if from_memory { estimates(graph, batch, select_from_memory)? } else { near };
+    let estimates = if from_memory { estimates(graph, batch, Weights::InMemory)? } else { near };
     let Some(tune) = tune else { return Ok(estimates) };
     let mut cache = tune.cache.as_deref().map_or_else(|| Ok(Cache::default()), Cache::read)?;
     let known = cache.clone();
@@ -65,14 +64,11 @@ pub(crate) fn choose(
 }
 
 /// What `select` chooses for every convolution.
-fn estimates(
-    graph: &Graph,
-    batch: usize,
-    select: impl Fn(&ConvShape, &Layout) -> Result<Choice, KernelError>,
-) -> Result<Vec<Option<Algorithm>>, EngineError> {
+fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, EngineError> {
     let estimate = |node: &Node| {
         let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
-        Ok(Some(select(&shape, &input).in_layer(&node.name)?.algorithm))
+        let choice = select_for(Pass::Forward, &shape, &input, weights).in_layer(&node.name)?;
+        Ok(Some(choice.algorithm))
     };
     graph.nodes.iter().map(estimate).collect()
 }

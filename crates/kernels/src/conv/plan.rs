@@ -5,8 +5,10 @@ use super::direct::Direct;
 use super::kernel::KernelView;
 use super::lent::PackedWeights;
 use super::pack::pack_panels;
-use super::select::{Algorithm, Choice, Pass, select, strided_applies, winograd_applies};
-use super::winograd::{Weights, Winograd, WinogradWeights};
+use super::select::{
+    Algorithm, Choice, Pass, Weights, select, select_for, strided_applies, winograd_applies,
+};
+use super::winograd::{Form, Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
@@ -98,6 +100,20 @@ impl Conv {
     /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
     pub fn new(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, KernelError> {
         Self::with_choice(cpu, shape, input, output, select(Pass::Forward, &shape, &input)?)
+    }
+
+    /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
+    ///
+    /// # Errors
+    /// Those of [`Conv::new`].
+    pub fn packed_anew(
+        cpu: &Cpu,
+        shape: ConvShape,
+        input: Layout,
+        output: Layout,
+    ) -> Result<Self, KernelError> {
+        let choice = select_for(Pass::Forward, &shape, &input, Weights::PackedAnew)?;
+        Self::with_choice(cpu, shape, input, output, choice)
     }
 
     /// The same by a given algorithm.
@@ -289,10 +305,10 @@ impl Conv {
         match (&self.way, &weights.packed) {
             (Way::Direct(direct), Packed::Direct(panels)) => direct.run(cpu, x, panels, &finish, y, scratch),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
-                winograd.run(cpu, x, Weights::AtPoints(weights), &finish, y, scratch);
+                winograd.run(cpu, x, Form::AtPoints(weights), &finish, y, scratch);
             }
             (Way::Winograd(winograd), Packed::Direct(panels)) => {
-                winograd.run(cpu, x, Weights::AsTheyAre(panels), &finish, y, scratch);
+                winograd.run(cpu, x, Form::AsTheyAre(panels), &finish, y, scratch);
             }
             _ => unreachable!("the algorithms were compared"),
         }

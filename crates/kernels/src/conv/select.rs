@@ -98,6 +98,40 @@ const EXPANDED_PRODUCT: f64 = 1.16;
 /// weights come from memory.
 const NEAR: f64 = 1.05;
 
+/// Weights packed anew by every call: written, and read again.
+const WEIGHT_PACKED: usize = 48;
+
+/// Where a convolution's packed weights are when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// In a cache.
+    AtHand,
+    /// In memory, as in a network with more weights than the caches hold.
+    InMemory,
+    /// They are packed before every run, as in training.
+    PackedAnew,
+}
+
+impl Weights {
+    /// Multiplications in the time that one takes to come.
+    fn fetch(self) -> usize {
+        match self {
+            Self::AtHand => WEIGHT,
+            Self::InMemory => WEIGHT_FROM_MEMORY,
+            Self::PackedAnew => WEIGHT_PACKED,
+        }
+    }
+}
+
+/// The algorithms for 3x3 at stride 1.
+const EVERY_FORM: [Algorithm; 5] = [
+    Algorithm::Winograd4,
+    Algorithm::Winograd2,
+    Algorithm::Expanded4,
+    Algorithm::Expanded2,
+    Algorithm::Direct,
+];
+
 /// What is computed of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
@@ -119,19 +153,32 @@ pub enum Pass {
 /// # Errors
 /// Those of [`ConvShape::output`].
 pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
+    select_for(pass, shape, maps, Weights::AtHand)
+}
+
+/// [`select`] for weights that are not at hand: then an algorithm with fewer of them is worth more operations.
+///
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub fn select_for(
+    pass: Pass,
+    shape: &ConvShape,
+    maps: &Layout,
+    kept: Weights,
+) -> Result<Choice, KernelError> {
     shape.output()?;
     let direct = |why: &str| Ok(Choice { algorithm: Algorithm::Direct, why: why.into() });
     match (pass, shape.turned()) {
-        (Pass::Forward, _) => forward(shape, maps, WEIGHT),
-        (Pass::BackwardData, Some(turned)) => forward(&turned, maps, WEIGHT),
+        (Pass::Forward, _) => forward(shape, maps, kept),
+        (Pass::BackwardData, Some(turned)) => forward(&turned, maps, kept),
         (Pass::BackwardData, None) if shape.stride != [1, 1] => direct("the stride is not 1"),
         (Pass::BackwardData, None) => direct("the padding is wider than the kernel reaches"),
-        (Pass::BackwardWeights, _) => Ok(weights(shape, maps)),
+        (Pass::BackwardWeights, _) => Ok(by_weights(shape, maps)),
     }
 }
 
 /// For the gradient by the weights.
-fn weights(shape: &ConvShape, x: &Layout) -> Choice {
+fn by_weights(shape: &ConvShape, x: &Layout) -> Choice {
     if shape.taps() == 1 {
         return Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() };
     }
@@ -146,35 +193,15 @@ fn weights(shape: &ConvShape, x: &Layout) -> Choice {
     }
 }
 
-/// [`select`] for the forward pass of a network with more weights than the caches hold: they come from memory at
-/// every run, so an algorithm with fewer of them is worth more operations.
+/// Chooses the algorithm for `shape` on an input that lies as `input` says.
 ///
-/// # Errors
-/// Those of [`ConvShape::output`].
-pub fn select_from_memory(shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
-    let choice = forward(shape, maps, WEIGHT_FROM_MEMORY)?;
-    if winograd_applies(shape, maps).is_err() {
-        return Ok(choice);
-    }
-    let candidates = [Algorithm::Expanded4, Algorithm::Expanded2, choice.algorithm];
-    let work = |algorithm| work(shape, algorithm, WEIGHT_FROM_MEMORY);
-    let least = candidates.into_iter().map(work).fold(f64::INFINITY, f64::min);
-    let near = candidates.into_iter().filter(|&algorithm| work(algorithm) <= NEAR * least);
-    let algorithm = near.min_by_key(|algorithm| algorithm.weights()).unwrap_or(choice.algorithm);
-    let [four, two] = [Algorithm::Expanded4, Algorithm::Expanded2].map(|a| work(a) / 1e6);
-    Ok(Choice { algorithm, why: format!("{}, expanded {four:.1} and {two:.1}", choice.why) })
-}
-
-/// Chooses the algorithm for `shape` on an input that lies as `input` says, where the fetching of a weight takes as
-/// long as `weight` multiplications.
-///
-/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 or 2 takes, of direct and the two
+/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 or 2 takes, of direct and the
 /// Winograd forms for its stride, the one with the least work, counted in multiplications: products, transforms, and
 /// the fetching of weights, which decides for small maps with many channels. Everything else is direct.
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-fn forward(shape: &ConvShape, input: &Layout, weight: usize) -> Result<Choice, KernelError> {
+fn forward(shape: &ConvShape, input: &Layout, weights: Weights) -> Result<Choice, KernelError> {
     shape.output()?;
     if shape.taps() == 1 {
         return Ok(Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() });
@@ -184,18 +211,19 @@ fn forward(shape: &ConvShape, input: &Layout, weight: usize) -> Result<Choice, K
     if let Err(why) = applies {
         return Ok(Choice { algorithm: Algorithm::Direct, why });
     }
-    let (candidates, weight) = if strided {
-        ([Algorithm::Strided4, Algorithm::Strided2, Algorithm::Direct], weight.max(STRIDED_WEIGHT))
-    } else {
-        ([Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct], weight)
+    let candidates: &[_] = match (strided, weights) {
+        (true, _) => &[Algorithm::Strided4, Algorithm::Strided2, Algorithm::Direct],
+        (false, Weights::AtHand) => &[Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct],
+        (false, _) => &EVERY_FORM,
     };
-    let work = |algorithm| work(shape, algorithm, weight);
-    let algorithm = candidates.into_iter().min_by(|&a, &b| work(a).total_cmp(&work(b)));
-    let algorithm = algorithm.unwrap_or(Algorithm::Direct);
-    let of = |a| format!("{:.1}", work(a) / 1e6);
-    let [four, two, direct] = candidates.map(of);
-    let why = format!("work in millions: F(4x4) {four}, F(2x2) {two}, direct {direct}");
-    Ok(Choice { algorithm, why })
+    let fetch = if strided { weights.fetch().max(STRIDED_WEIGHT) } else { weights.fetch() };
+    let work = |algorithm| work(shape, algorithm, fetch);
+    let least = candidates.iter().map(|&algorithm| work(algorithm)).fold(f64::INFINITY, f64::min);
+    let within = least * if weights == Weights::AtHand { 1.0 } else { NEAR };
+    let near = candidates.iter().copied().filter(|&algorithm| work(algorithm) <= within);
+    let algorithm = near.min_by_key(|algorithm| algorithm.weights()).unwrap_or(Algorithm::Direct);
+    let list: Vec<_> = candidates.iter().map(|&a| format!("{a} {:.1}", work(a) / 1e6)).collect();
+    Ok(Choice { algorithm, why: format!("work in millions: {}", list.join(", ")) })
 }
 
 /// Whether the Winograd forms can compute `shape` at all, or why not.
@@ -283,7 +311,7 @@ mod tests {
         let of = |batch, channels, size| {
             let shape = ConvShape::square(batch, (channels, channels), size, 3, 1);
             let input = Layout::blocked(batch, channels, size, size).unwrap();
-            select_from_memory(&shape, &input).unwrap().algorithm
+            select_for(Pass::Forward, &shape, &input, Weights::InMemory).unwrap().algorithm
         };
         assert_eq!(of(1, 64, 56), Algorithm::Winograd4);
         assert_eq!(of(1, 256, 14), Algorithm::Expanded4);

@@ -18,5 +18,5 @@ mod stages;
 mod weights;
 
 pub(super) use gradient::WinogradGradient;
-pub(super) use run::{Weights, Winograd};
+pub(super) use run::{Form, Winograd};
 pub(super) use weights::WinogradWeights;

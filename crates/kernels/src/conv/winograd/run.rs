@@ -64,7 +64,7 @@ enum Order {
 
 /// Weights in the form that the plan wants.
 #[derive(Clone, Copy)]
-pub(in crate::conv) enum Weights<'a> {
+pub(in crate::conv) enum Form<'a> {
     AtPoints(&'a WinogradWeights),
     AsTheyAre(&'a Panels),
 }
@@ -198,7 +198,7 @@ impl Winograd {
         &self,
         cpu: &Cpu,
         x: &[f32],
-        weights: Weights<'_>,
+        weights: Form<'_>,
         finish: &Finish<'_>,
         y: &mut [f32],
         scratch: &mut [f32],
@@ -226,13 +226,13 @@ struct Run<'a> {
 impl Run<'_> {
     fn stages<P: Points<M, N>, const M: usize, const N: usize>(
         &self,
-        weights: Weights<'_>,
+        weights: Form<'_>,
         scratch: &mut [f32],
     ) {
         match (weights, self.plan.order) {
-            (Weights::AsTheyAre(panels), _) => self.panels::<P, M, N>(panels, scratch),
-            (Weights::AtPoints(weights), Order::Blocks) => self.blocks::<P, M, N>(weights, scratch),
-            (Weights::AtPoints(weights), _) => self.phases::<P, M, N>(weights, scratch),
+            (Form::AsTheyAre(panels), _) => self.panels::<P, M, N>(panels, scratch),
+            (Form::AtPoints(weights), Order::Blocks) => self.blocks::<P, M, N>(weights, scratch),
+            (Form::AtPoints(weights), _) => self.phases::<P, M, N>(weights, scratch),
         }
     }
 
