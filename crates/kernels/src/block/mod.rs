@@ -25,6 +25,7 @@
 mod backward;
 mod evaluate;
 mod forward;
+mod groups;
 mod parameters;
 mod plan;
 mod run;
@@ -34,7 +35,7 @@ mod squeeze;
 mod step;
 mod tape;
 
-pub use backward::Outputs;
+pub use backward::{InputGradient, Outputs};
 pub use evaluate::Running;
 pub use forward::Input;
 pub use parameters::{

@@ -1,6 +1,6 @@
 //! A convolution of the block in all three passes.
 
-use super::run::Run;
+use super::run::{Map, Run};
 use super::shape::wrong;
 use crate::conv::Lent;
 use crate::{
@@ -27,23 +27,48 @@ impl Ahead {
         Ok(Self { conv, packed })
     }
 
+    /// The same convolution between maps of another number of images.
+    pub(super) fn for_maps(&self, cpu: &Cpu, input: Layout, output: Layout) -> Result<Self, KernelError> {
+        Self::new(cpu, ConvShape { batch: input.batch(), ..*self.conv.shape() }, input, output)
+    }
+
+    /// Calls `body` with the packed weights.
+    pub(super) fn packed<T>(
+        &self,
+        run: &mut Run<'_>,
+        weights: &[f32],
+        body: impl FnOnce(&mut Run<'_>, &ConvWeights) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let cpu = run.cpu;
+        self.packed.with(run.scratch, |packed, scratch| {
+            self.conv.pack_into(cpu, weights, packed)?;
+            body(&mut Run { cpu, scratch }, packed)
+        })
+    }
+
     /// `z = w x`, then `epilogue`.
+    pub(super) fn run(
+        &self,
+        run: &mut Run<'_>,
+        (x, weights): (&[f32], &ConvWeights),
+        epilogue: &Epilogue<'_>,
+        sums: Option<Sums<'_>>,
+        z: &mut [f32],
+    ) -> Result<(), KernelError> {
+        run.with(self.conv.workspace(run.cpu), |cpu, workspace| {
+            self.conv.forward(cpu, x, weights, epilogue, sums, z, workspace)
+        })
+    }
+
+    /// The same with weights as they are.
     pub(super) fn forward(
         &self,
         run: &mut Run<'_>,
         (x, weights): (&[f32], &[f32]),
         epilogue: &Epilogue<'_>,
-        sums: Option<Sums<'_>>,
         z: &mut [f32],
     ) -> Result<(), KernelError> {
-        let (conv, cpu) = (&self.conv, run.cpu);
-        self.packed.with(run.scratch, |packed, scratch| {
-            conv.pack_into(cpu, weights, packed)?;
-            let mut run = Run { cpu, scratch };
-            run.with(conv.workspace(cpu), |cpu, workspace| {
-                conv.forward(cpu, x, packed, epilogue, sums, z, workspace)
-            })
-        })
+        self.packed(run, weights, |run, packed| self.run(run, (x, packed), epilogue, None, z))
     }
 }
 
@@ -79,23 +104,34 @@ impl Step {
         Ok(Self { ahead, data, weights, input, output, dy, dx })
     }
 
+    /// Calls `body` with the weights packed for the gradient by the input; with none where it is not wanted.
+    pub(super) fn packed_back<T>(
+        &self,
+        run: &mut Run<'_>,
+        (weights, wanted): (&[f32], bool),
+        body: impl FnOnce(&mut Run<'_>, Option<&DataWeights>) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let Some((data, packed)) = self.data.as_ref().filter(|_| wanted) else { return body(run, None) };
+        let cpu = run.cpu;
+        packed.with(run.scratch, |packed, scratch| {
+            data.pack_into(cpu, weights, packed)?;
+            body(&mut Run { cpu, scratch }, Some(packed))
+        })
+    }
+
     /// `dx = w^T dz`, plus another gradient of the same maps.
     pub(super) fn by_input(
         &self,
         run: &mut Run<'_>,
-        (dz, weights): (&[f32], &[f32]),
-        other: Option<(&[f32], Layout)>,
+        (dz, weights): (&[f32], &DataWeights),
+        other: Option<Map<'_>>,
         dx: &mut [f32],
     ) -> Result<(), KernelError> {
-        let Some((data, packed)) = &self.data else {
+        let Some((data, _)) = &self.data else {
             return Err(wrong("planar maps have no gradient".into()));
         };
-        let (cpu, sum) = (run.cpu, Epilogue { residual: other, ..Epilogue::default() });
-        packed.with(run.scratch, |packed, scratch| {
-            data.pack_into(cpu, weights, packed)?;
-            let mut run = Run { cpu, scratch };
-            run.with(data.workspace(cpu), |cpu, workspace| data.run(cpu, dz, packed, &sum, dx, workspace))
-        })
+        let sum = Epilogue { residual: other, ..Epilogue::default() };
+        run.with(data.workspace(run.cpu), |cpu, workspace| data.run(cpu, dz, weights, &sum, dx, workspace))
     }
 
     /// `dw = dz x^T`

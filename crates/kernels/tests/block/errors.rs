@@ -47,6 +47,8 @@ fn branch_and_shortcut_that_do_not_fit_are_errors() {
     let smaller = Layout::blocked(1, 16, 4, 4).unwrap();
     let other = Block::new(&cpu, &shape, smaller, smaller, Policy::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut other.tape(), None).is_err());
+    let by = |images| Block::with_images_at_once(&cpu, &shape, [x, x], Policy::Keep, images);
+    assert!(by(0).is_err() && by(2).is_err() && by(1).is_ok());
     let squeezing = Block::new(&cpu, &shape.with_squeeze(4), x, x, Policy::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut squeezing.tape(), None).is_err());
 }
