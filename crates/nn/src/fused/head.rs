@@ -44,7 +44,7 @@ impl Saved for SavedLinear {
         let by_input = wanted[0].then_some(&mut dx[..]);
         sound(self.kernel.backward(&runtime.cpu, (x, weights, values(&dy)), by_input, &mut dw, &mut db));
         let dx = wanted[0].then(|| tensor(dx, [batch, ins]));
-        vec![dx, Some(tensor(dw, [outs, ins])), Some(tensor(db, [outs]))]
+        vec![dx, Some(dw.into_tensor([outs, ins])), Some(tensor(db, [outs]))]
     }
 }
 

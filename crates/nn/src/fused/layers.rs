@@ -28,7 +28,7 @@ pub(crate) fn max_pool(pool: residual_arch::MaxPool, x: Blocked, border: usize) 
     let input = inputs.values[0].clone();
     sound(pool::maximum(&runtime.cpu, &pooling, (values(&input), from), (&mut y, layout)));
     let saved = SavedMaxPool { pooling, x: Some(input), from, to: layout };
-    Blocked { tensor: inputs.finish(tensor(y, shape(&layout)), Box::new(saved)), layout }
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Saved for SavedMaxPool {
         sound(pool::maximum_backward(&runtime.cpu, &self.pooling, maps, from, to));
         runtime.maps.give(x);
         runtime.maps.give(dy);
-        vec![Some(tensor(dx, shape(&self.from)))]
+        vec![Some(dx.into_tensor(shape(&self.from)))]
     }
 }
 
@@ -70,7 +70,7 @@ impl Saved for SavedAverage {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.0);
         let mut dx = runtime.maps.take(layout.len());
         sound(pool::global_average_backward(&runtime.cpu, values(&dy), (&mut dx, layout)));
-        vec![Some(tensor(dx, shape(&layout)))]
+        vec![Some(dx.into_tensor(shape(&layout)))]
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     });
     norm.observe(&batch);
     let saved = SavedNorm { inputs: input, layout, batch, scale, shift, eps };
-    Blocked { tensor: inputs.finish(tensor(y, shape(&layout)), Box::new(saved)), layout }
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
 
 #[derive(Debug)]
@@ -129,6 +129,10 @@ impl Saved for SavedNorm {
         });
         runtime.maps.give(dy);
         let channels = [layout.channels()];
-        vec![Some(tensor(dx, shape(&layout))), Some(tensor(dgamma, channels)), Some(tensor(dbeta, channels))]
+        vec![
+            Some(dx.into_tensor(shape(&layout))),
+            Some(tensor(dgamma, channels)),
+            Some(tensor(dbeta, channels)),
+        ]
     }
 }

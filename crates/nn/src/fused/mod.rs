@@ -30,6 +30,7 @@ pub(crate) use head::{cross_entropy, linear};
 pub(crate) use layers::{global_average, max_pool, norm_relu};
 pub(crate) use unit::Unit;
 
+use burn::tensor::Tensor;
 use residual_kernels::block::Policy;
 
 /// Which operations a network trains through.
@@ -72,9 +73,15 @@ impl Memory {
     }
 }
 
-/// Keeps memory for the maps and gradients of the next step.
-pub(crate) fn take_back(values: Vec<f32>) {
-    runtime::runtime().maps.give_values(values);
+/// Calls `body` with the values of a tensor without autodiff, and keeps its memory for the next step.
+pub(crate) fn with_last_values<const D: usize>(tensor: Tensor<D>, body: impl FnOnce(&[f32])) {
+    if !is_ours(&tensor) {
+        // Every tensor of this crate is f32: the conversion is the identity.
+        return body(&tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default());
+    }
+    let tensor = buffers::contiguous(graph::constant(tensor));
+    body(buffers::values(&tensor));
+    runtime::runtime().maps.give(tensor);
 }
 
 /// What a kernel's refusal means here: the shapes were checked before, so it is a defect.

@@ -8,7 +8,7 @@ use residual_kernels::block::{
     SqueezeParameters,
 };
 
-use super::buffers::{Buffers, values};
+use super::buffers::{Buffers, Floats, values};
 use super::graph::{Inputs, constant};
 use super::unit::Unit;
 use crate::BatchNorm;
@@ -62,9 +62,9 @@ impl Operands {
         buffers: &Buffers,
         parameters: &BlockParameters<'_>,
         body: impl FnOnce(&mut BlockGradients<'_>),
-    ) -> Vec<Vec<f32>> {
+    ) -> Vec<Floats> {
         let take = |values: &[f32]| buffers.take(values.len());
-        let mut links: Vec<[Vec<f32>; 3]> =
+        let mut links: Vec<[Floats; 3]> =
             parameters.all_links().map(|link| [link.weights, link.gamma, link.beta].map(take)).collect();
         let layers = |by: &SqueezeParameters<'_>| [by.reduce, by.expand].map(|layer| layer.map(take));
         let mut squeeze = parameters.squeeze.as_ref().map(layers);

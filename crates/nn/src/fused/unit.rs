@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::block::{BlockShape, Outputs, Policy, Running, Tape};
+use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Running, Tape};
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, shape};
-use super::buffers::{contiguous, tensor, values};
+use super::buffers::{Floats, contiguous, values};
 use super::graph::{Inputs, Saved};
 use super::operands::Operands;
 use super::runtime::{Plan, runtime};
@@ -49,7 +49,7 @@ impl Unit<'_> {
         });
         self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
 
-        let y = tensor(y, shape(&layout));
+        let y = y.into_tensor(shape(&layout));
         let kept = match self.policy {
             Policy::Keep => Kept { tape: Some(tape), y: Some(y.clone()) },
             Policy::Recompute => {
@@ -80,7 +80,7 @@ impl Unit<'_> {
                 sound(plan.block.evaluate(&runtime.cpu, input, &running, &mut y, scratch));
             });
         });
-        Blocked { tensor: inputs.finish_constant(tensor(y, shape(&layout))), layout }
+        Blocked { tensor: inputs.finish_constant(y.into_tensor(shape(&layout))), layout }
     }
 }
 
@@ -116,8 +116,8 @@ struct SavedUnit {
 }
 
 impl SavedUnit {
-    /// Fills `dx` where it is not empty, and gives the gradients by the parameters.
-    fn gradients(&mut self, dy: &[f32], dx: &mut [f32]) -> Vec<Vec<f32>> {
+    /// Fills `dx`, and gives the gradients by the parameters; `dy` is used up.
+    fn gradients(&mut self, dy: &mut [f32], dx: InputGradient<'_>) -> Vec<Floats> {
         let (runtime, plan) = (runtime(), &self.plan);
         let (block, cpu) = (&plan.block, &runtime.cpu);
         let kept = (self.kept.tape.take(), self.kept.y.take());
@@ -135,7 +135,7 @@ impl SavedUnit {
                     let outputs = Outputs { y: &mut y, dy };
                     sound(block.backward(cpu, input, outputs, &mut tape, gradients, dx, scratch));
                     plan.give_tape(tape);
-                    runtime.maps.give_values(y);
+                    runtime.maps.give_floats(y);
                 });
             })
         })
@@ -144,15 +144,27 @@ impl SavedUnit {
 
 impl Saved for SavedUnit {
     fn backward(mut self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy) = (runtime(), contiguous(dy));
-        let x = *self.plan.block.x();
-        let mut dx = if wanted[0] { runtime.maps.take(x.len()) } else { Vec::new() };
-        let by_parameters = self.gradients(values(&dy), &mut dx);
-        runtime.maps.give(dy);
+        let maps = &runtime().maps;
+        let (mut dy, x) = (maps.own(contiguous(dy)), *self.plan.block.x());
+        // A block whose input lies as its output does writes the one's gradient over the other's.
+        let mut fresh = (wanted[0] && x != *self.plan.block.y()).then(|| maps.take(x.len()));
+        let dx = match &mut fresh {
+            _ if !wanted[0] => InputGradient::Unwanted,
+            Some(fresh) => InputGradient::To(fresh),
+            None => InputGradient::OverDy,
+        };
+        let by_parameters = self.gradients(&mut dy, dx);
+        let dx = match fresh {
+            None if wanted[0] => Some(dy),
+            fresh => {
+                maps.give_floats(dy);
+                fresh
+            }
+        };
         let shapes = self.inputs.iter().map(|input| input.layout().shape().to_vec());
-        let dx = wanted[0].then(|| tensor(dx, shape(&x)));
         let by_parameters = by_parameters.into_iter().zip(shapes.skip(1));
-        std::iter::once(dx).chain(by_parameters.map(|(values, shape)| Some(tensor(values, shape)))).collect()
+        let by_parameters = by_parameters.map(|(by, shape)| Some(by.into_tensor(shape)));
+        std::iter::once(dx.map(|dx| dx.into_tensor(shape(&x)))).chain(by_parameters).collect()
     }
 }
 
