@@ -3,7 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use residual_kernels::{Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Epilogue, Layout};
 
-use super::blocked::{Blocked, blocked, shape};
+use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, values};
 use super::graph::{Inputs, Saved};
 use super::runtime::runtime;
@@ -52,6 +52,10 @@ struct SavedConv {
 }
 
 impl Saved for SavedConv {
+    fn what(&self) -> String {
+        format!("convolution {} to {}", name(&self.from), name(&self.to))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let cpu = &runtime.cpu;

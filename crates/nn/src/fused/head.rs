@@ -35,6 +35,10 @@ struct SavedLinear {
 }
 
 impl Saved for SavedLinear {
+    fn what(&self) -> String {
+        format!("linear {} to {}", self.kernel.ins, self.kernel.outs)
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let Kernel { batch, ins, outs } = self.kernel;
@@ -70,6 +74,10 @@ struct SavedLoss {
 }
 
 impl Saved for SavedLoss {
+    fn what(&self) -> String {
+        "loss".into()
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let dy = contiguous(dy);
         let factor = values(&dy)[0];

@@ -6,7 +6,7 @@ use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics}
 use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Epilogue, Layout};
 
-use super::blocked::{Blocked, blocked, shape};
+use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, tensor, values};
 use super::graph::{Inputs, Saved};
 use super::runtime::runtime;
@@ -40,6 +40,10 @@ struct SavedMaxPool {
 }
 
 impl Saved for SavedMaxPool {
+    fn what(&self) -> String {
+        format!("max pool {} to {}", name(&self.from), name(&self.to))
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let Some(x) = self.x.take() else { return vec![None] };
@@ -66,6 +70,10 @@ pub(crate) fn global_average(x: Blocked) -> Tensor<2> {
 struct SavedAverage(Layout);
 
 impl Saved for SavedAverage {
+    fn what(&self) -> String {
+        format!("average of {}", name(&self.0))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.0);
         let mut dx = runtime.maps.take(layout.len());
@@ -110,6 +118,10 @@ struct SavedNorm {
 }
 
 impl Saved for SavedNorm {
+    fn what(&self) -> String {
+        format!("norm of {}", name(&self.layout))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.layout);
         let [x, gamma] = [0, 1].map(|i| values(&self.inputs[i]));

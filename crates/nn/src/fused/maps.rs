@@ -150,6 +150,10 @@ struct Conversion {
 }
 
 impl Saved for Conversion {
+    fn what(&self) -> String {
+        "conversion".into()
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let runtime = runtime();
         let dy = contiguous(dy);

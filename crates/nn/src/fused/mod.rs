@@ -18,10 +18,12 @@ mod head;
 mod layers;
 mod maps;
 mod operands;
+mod profile;
 mod runtime;
 mod unit;
 
 pub use maps::{Maps, conversions};
+pub use profile::{Timed, timed};
 pub use runtime::{set_threads, with_cpu};
 
 pub(crate) use conv::conv;

@@ -37,6 +37,11 @@ impl Operands {
         }
     }
 
+    /// Convolutions of the branch.
+    pub(super) fn links(&self) -> usize {
+        self.links
+    }
+
     /// Calls `body` with the block's input and its parameters.
     pub(super) fn with<T>(&self, inputs: &[FlexTensor], body: impl FnOnce(&Input<'_>) -> T) -> T {
         let mut parts = inputs.iter().map(values);

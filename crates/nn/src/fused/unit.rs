@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Running, Tape};
 use residual_kernels::norm::BatchStatistics;
 
-use super::blocked::{Blocked, shape};
+use super::blocked::{Blocked, name, shape};
 use super::buffers::{Floats, contiguous, values};
 use super::graph::{Inputs, Saved};
 use super::operands::Operands;
@@ -143,6 +143,12 @@ impl SavedUnit {
 }
 
 impl Saved for SavedUnit {
+    fn what(&self) -> String {
+        let block = &self.plan.block;
+        let kind = if self.operands.links() == 1 { "convolution" } else { "block" };
+        format!("{kind} {} to {}", name(block.x()), name(block.y()))
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let maps = &runtime().maps;
         let (mut dy, x) = (maps.own(contiguous(dy)), *self.plan.block.x());
