@@ -104,7 +104,8 @@ impl Block {
         self.backward_from_tape(cpu, input, (outputs.y, outputs.dy), tape, gradients, dx, scratch)
     }
 
-    /// The same from a tape and an output that are there, whatever the policy: neither is written.
+    /// The same from a tape and an output that are there, whatever the policy: neither is written, and the output
+    /// may be empty where it is not [read](Block::reads_output).
     ///
     /// # Errors
     /// As for [`Block::backward`].
@@ -119,7 +120,8 @@ impl Block {
         dx: InputGradient<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
-        self.check_input(input, y.len())?;
+        let unread = y.is_empty() && !self.reads_output(input);
+        self.check_input(input, if unread { self.y.len() } else { y.len() })?;
         self.check_gradients(input.parameters, gradients)?;
         self.check_tape(tape)?;
         self.y.check("the gradient by the block's output", dy.len())?;
@@ -146,6 +148,13 @@ impl Block {
         }
         [up, factors, beside].into_iter().flatten().for_each(|buffer| run.scratch.give(buffer));
         Ok(())
+    }
+
+    /// Whether the backward pass reads the block's output: as the mask of the ReLU behind an addition. Without a
+    /// shortcut, what the last convolution gives says the same.
+    pub fn reads_output(&self, input: &Input<'_>) -> bool {
+        let joined = self.shortcut != Shortcut::None || self.is_gated(input);
+        joined && self.order == Order::PostActivation
     }
 
     fn check_input_gradient(&self, dx: &InputGradient<'_>) -> Result<(), KernelError> {
@@ -181,6 +190,9 @@ impl Block {
         let mut sums = run.scratch.take(2 * mean.len());
         let pass = match &df {
             Some(df) => sum(z, (df, self.y), Mask::None, mean, &mut sums),
+            None if !self.reads_output(given.input) => {
+                sum(z, (dy, self.y), relu(given, last), mean, &mut sums)
+            }
             None => gate(z, (dy, self.y), (y, self.y), mean, &mut sums),
         };
         run.with(pass_workspace(&z.1), |cpu, workspace| pass.run(cpu, workspace))?;
@@ -272,10 +284,14 @@ impl Block {
         index: usize,
         (up, factors): (Option<&'a [f32]>, Option<&'a [f32]>),
     ) -> Above<'a> {
-        let inside = self.links.get(index + 1).zip(self.norm_after(index));
-        let (lies, mask) = match inside {
-            Some((next, norm)) => (next.dx, relu(given, norm)),
-            None => (self.y_of_group, Mask::None),
+        let lies = self.links.get(index + 1).map_or(self.y_of_group, |next| next.dx);
+        let mask = match self.norm_after(index) {
+            // Behind the join, the ReLU has been seen to where the output was read.
+            Some(last) if index + 1 == self.links.len() && !self.reads_output(given.input) => {
+                relu(given, last)
+            }
+            Some(norm) if index + 1 < self.links.len() => relu(given, norm),
+            _ => Mask::None,
         };
         Above { up, lies, mask, factors }
     }

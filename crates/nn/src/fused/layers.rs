@@ -47,10 +47,11 @@ impl Saved for SavedMaxPool {
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let Some(x) = self.x.take() else { return vec![None] };
-        let mut dx = runtime.maps.take(self.from.len());
-        let (maps, from, to) = ((values(&x), self.from), (values(&dy), self.to), (&mut dx[..], self.from));
-        sound(pool::maximum_backward(&runtime.cpu, &self.pooling, maps, from, to));
-        runtime.maps.give(x);
+        let (mut dx, cpu) = (runtime.maps.own(x), &runtime.cpu);
+        runtime.with_workspace(pool::maximum_backward_workspace(cpu, &self.from), |workspace| {
+            let (from, x) = ((values(&dy), self.to), (&mut dx[..], self.from));
+            sound(pool::maximum_backward(cpu, &self.pooling, from, x, workspace));
+        });
         runtime.maps.give(dy);
         vec![Some(dx.into_tensor(shape(&self.from)))]
     }

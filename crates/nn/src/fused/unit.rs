@@ -42,16 +42,17 @@ impl Unit<'_> {
 
         let mut tape = plan.tape();
         let mut y = runtime.maps.take(layout.len());
-        runtime.with_scratch(|scratch| {
+        let reads_output = runtime.with_scratch(|scratch| {
             operands.with(&inputs.values, |input| {
                 sound(plan.block.forward(&runtime.cpu, input, &mut tape, &mut y, scratch));
-            });
+                plan.block.reads_output(input)
+            })
         });
         self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
 
         let y = y.into_tensor(shape(&layout));
         let kept = match self.policy {
-            Policy::Keep => Kept { tape: Some(tape), y: Some(y.clone()) },
+            Policy::Keep => Kept { tape: Some(tape), y: reads_output.then(|| y.clone()) },
             Policy::Recompute => {
                 plan.give_tape(tape);
                 Kept { tape: None, y: None }
@@ -104,6 +105,7 @@ impl BatchNorm {
 #[derive(Debug)]
 struct Kept {
     tape: Option<Tape>,
+    /// Where the backward pass reads it.
     y: Option<FlexTensor>,
 }
 
@@ -124,11 +126,11 @@ impl SavedUnit {
         self.operands.with(&self.inputs, |input| {
             self.operands.gradients(&runtime.maps, input.parameters, |gradients| {
                 runtime.with_scratch(|scratch| {
-                    if let (Some(tape), Some(y)) = kept {
-                        let maps = (values(&y), dy);
+                    if let (Some(tape), y) = kept {
+                        let maps = (y.as_ref().map_or(&[][..], values), dy);
                         sound(block.backward_from_tape(cpu, input, maps, &tape, gradients, dx, scratch));
                         plan.give_tape(tape);
-                        runtime.maps.give(y);
+                        y.into_iter().for_each(|y| runtime.maps.give(y));
                         return;
                     }
                     let (mut tape, mut y) = (plan.tape(), runtime.maps.take(block.y().len()));
