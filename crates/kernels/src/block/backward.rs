@@ -37,6 +37,8 @@ pub enum InputGradient<'a> {
 pub(super) struct Given<'a> {
     pub(super) input: &'a Input<'a>,
     pub(super) tape: &'a Tape,
+    /// Whether the statistics and the parameters are constants: the gradient by the input alone is computed.
+    pub(super) frozen: bool,
 }
 
 /// The gradient behind a convolution's normalisation and ReLU, and what leads from there to the gradient by what
@@ -126,7 +128,19 @@ impl Block {
         self.check_tape(tape)?;
         self.y.check("the gradient by the block's output", dy.len())?;
         self.check_input_gradient(&dx)?;
-        let (given, run) = (Given { input, tape }, &mut Run { cpu, scratch });
+        let given = Given { input, tape, frozen: false };
+        self.backward_with(&mut Run { cpu, scratch }, given, (y, dy), gradients, dx)
+    }
+
+    /// The backward pass; all has been checked.
+    pub(super) fn backward_with(
+        &self,
+        run: &mut Run<'_>,
+        given: Given<'_>,
+        (y, dy): (&[f32], &mut [f32]),
+        gradients: &mut BlockGradients<'_>,
+        dx: InputGradient<'_>,
+    ) -> Result<(), KernelError> {
         let (mut up, mut factors) = self.join_backward(run, given, (y, dy), gradients)?;
         let beside = self.projected_backward(run, given, dy, gradients)?;
         // A post-activation block's first convolution reads `x` itself.
@@ -157,7 +171,7 @@ impl Block {
         joined && self.order == Order::PostActivation
     }
 
-    fn check_input_gradient(&self, dx: &InputGradient<'_>) -> Result<(), KernelError> {
+    pub(super) fn check_input_gradient(&self, dx: &InputGradient<'_>) -> Result<(), KernelError> {
         match dx {
             InputGradient::Unwanted => Ok(()),
             _ if self.x.block() == 1 => Err(wrong("planar maps have no gradient".into())),
@@ -265,12 +279,19 @@ impl Block {
         gradients: &mut BlockGradients<'_>,
     ) -> Result<Buffer, KernelError> {
         let (norm, parameters) = (&given.tape.norms[index], given.input.parameters);
+        let mut factors = run.scratch.take(3 * norm.scale.len());
+        if given.frozen {
+            // A constant factor.
+            factors.fill(0.0);
+            factors[..norm.scale.len()].copy_from_slice(&norm.scale);
+            run.scratch.give(sums);
+            return Ok(factors);
+        }
         let of = Parameters {
             statistics: &norm.statistics,
             gamma: parameters.link(index).gamma,
             eps: parameters.eps,
         };
-        let mut factors = run.scratch.take(3 * norm.scale.len());
         let by = &mut gradients.links[index];
         of.factors(&sums, [by.gamma, by.beta], &mut factors)?;
         run.scratch.give(sums);
@@ -450,7 +471,9 @@ impl Task<'_> {
         let dz = self.dz(run, group, g)?;
         let from = Source { x: self.given.input.x, norms: &tape.norms, written: &tape.written };
         let a = block.reads(run, self.index, group, from)?;
-        step.by_weights(run, &a, &dz, &mut self.dw.take(group))?;
+        if !self.given.frozen {
+            step.by_weights(run, &a, &dz, &mut self.dw.take(group))?;
+        }
         let other = if self.index == 0 { self.other(run, group, &a, g)? } else { None };
         a.release(run.scratch);
         let Some(packed) = self.packed else {
@@ -470,7 +493,9 @@ impl Task<'_> {
             Below::Norm { index, da, sums } => {
                 let mut da = da.take(group);
                 step.by_input(run, back.0, back.1, &mut da)?;
-                self.sums(run, group, (*index, &da), &mut sums.take(group))?;
+                if !self.given.frozen {
+                    self.sums(run, group, (*index, &da), &mut sums.take(group))?;
+                }
             }
         }
         dz.release(run.scratch);
@@ -522,8 +547,12 @@ impl Task<'_> {
             }
             None => Held::Lent(g.0),
         };
-        let (h, dw) = ((h, self.block.links[0].input), &mut self.beside.dw.take(group));
-        let back = projection.backward(run, h, (&dz, self.beside.packed), dw)?;
+        let h = (h, self.block.links[0].input);
+        if !self.given.frozen {
+            projection.by_weights(run, h, &dz, &mut self.beside.dw.take(group))?;
+        }
+        let packed = self.beside.packed;
+        let back = packed.map(|packed| projection.by_input(run, h.1, (&dz, packed))).transpose()?;
         dz.release(run.scratch);
         Ok(back.map(|(maps, layout)| (Held::Own(maps), layout)))
     }

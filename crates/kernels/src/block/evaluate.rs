@@ -46,14 +46,7 @@ impl Block {
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
         self.check_input(input, y.len())?;
-        check_length("the running statistics", self.normalised.len(), running.len())?;
-        let folded = |(index, (running, maps)): (usize, (&Running<'_>, &Layout))| {
-            let mut norm = running.norm(maps)?;
-            norm.fold(input.parameters.link(index), input.parameters.eps)?;
-            Ok(norm)
-        };
-        let pairs = running.iter().zip(&self.normalised).enumerate();
-        let norms = pairs.map(folded).collect::<Result<Vec<_>, KernelError>>()?;
+        let norms = self.folded(input, running)?;
         let run = &mut Run { cpu, scratch };
         let h = match self.order {
             Order::PostActivation => Held::Lent(input.x),
@@ -66,6 +59,21 @@ impl Block {
         self.finish(run, (&a, input), &norms, side.as_ref(), y)?;
         side.map(|side| side.maps).into_iter().chain([a]).for_each(|maps| maps.release(run.scratch));
         Ok(())
+    }
+
+    /// The normalisations with these statistics.
+    pub(super) fn folded(
+        &self,
+        input: &Input<'_>,
+        running: &[Running<'_>],
+    ) -> Result<Vec<Norm>, KernelError> {
+        check_length("the running statistics", self.normalised.len(), running.len())?;
+        let folded = |(index, (running, maps)): (usize, (&Running<'_>, &Layout))| {
+            let mut norm = running.norm(maps)?;
+            norm.fold(input.parameters.link(index), input.parameters.eps)?;
+            Ok(norm)
+        };
+        running.iter().zip(&self.normalised).enumerate().map(folded).collect()
     }
 
     /// `S(x)`, normalised.

@@ -24,6 +24,15 @@ pub struct Input<'a> {
     pub depth: Option<&'a [f32]>,
 }
 
+/// Which statistics the normalisations have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statistics {
+    /// The batch's own.
+    Batch,
+    /// Those on the tape, which are folded.
+    OnTape,
+}
+
 /// What the convolutions of a branch read, and where from.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -49,13 +58,25 @@ impl Block {
     ) -> Result<(), KernelError> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
-        let run = &mut Run { cpu, scratch };
+        self.forward_with(&mut Run { cpu, scratch }, input, (tape, Statistics::Batch), y)
+    }
+
+    /// The forward pass with the statistics of the batch, or those that are on the tape.
+    pub(super) fn forward_with(
+        &self,
+        run: &mut Run<'_>,
+        input: &Input<'_>,
+        (tape, statistics): (&mut Tape, Statistics),
+        y: &mut [f32],
+    ) -> Result<(), KernelError> {
         let Tape { written, projected, norms, gate } = tape;
         let (norms, beside) = norms.split_at_mut(self.links.len());
-        self.enter(run, input, norms)?;
-        self.branch(run, input, norms, written)?;
+        if (self.order, statistics) == (Order::PreActivation, Statistics::Batch) {
+            self.enter(run, input, norms)?;
+        }
+        self.branch(run, input, (norms, statistics), written)?;
         let from = Source { x: input.x, norms, written };
-        let side = self.shortcut(run, from, input, (projected, beside.first_mut()))?;
+        let side = self.shortcut(run, from, input, (projected, beside.first_mut(), statistics))?;
         match self.order {
             Order::PostActivation => {
                 let last = self.links.len() - 1;
@@ -79,9 +100,6 @@ impl Block {
 
     /// The statistics of `x` in pre-activation, where the branch begins with `h = R(N(x))`.
     fn enter(&self, run: &mut Run<'_>, input: &Input<'_>, norms: &mut [Norm]) -> Result<(), KernelError> {
-        if self.order == Order::PostActivation {
-            return Ok(());
-        }
         let norm = &mut norms[0];
         run.with(BatchStatistics::workspace(&self.x), |cpu, workspace| {
             statistics(cpu, input.x, self.x, &mut norm.statistics, workspace)
@@ -162,7 +180,7 @@ impl Block {
         &self,
         run: &mut Run<'_>,
         input: &Input<'_>,
-        norms: &mut [Norm],
+        (norms, statistics): (&mut [Norm], Statistics),
         written: &mut [Buffer],
     ) -> Result<(), KernelError> {
         for (index, step) in self.links.iter().enumerate().filter(|&(index, _)| self.writes(index)) {
@@ -171,7 +189,7 @@ impl Block {
             let from = Source { x: input.x, norms: before, written: below };
             let weights = input.parameters.links[index].weights;
             let read = |run: &mut Run<'_>, group: usize| self.reads(run, index, group, from);
-            let mut norm = after.first_mut();
+            let mut norm = after.first_mut().filter(|_| statistics == Statistics::Batch);
             let into = (&mut z[0][..], norm.as_deref_mut());
             self.convolve(run, (&step.ahead, weights), read, None, into)?;
             if let (Some(norm), Some(after)) = (norm, self.norm_after(index)) {

@@ -25,6 +25,7 @@
 mod backward;
 mod evaluate;
 mod forward;
+mod frozen;
 mod groups;
 mod parameters;
 mod plan;

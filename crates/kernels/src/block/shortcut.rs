@@ -1,6 +1,6 @@
 //! `S(x)` and its gradient.
 
-use super::forward::{Input, Source};
+use super::forward::{Input, Source, Statistics};
 use super::groups::Shares;
 use super::plan::{Block, Projection};
 use super::run::{Held, Map, Run};
@@ -26,7 +26,7 @@ impl Block {
         run: &mut Run<'_>,
         from: Source<'_>,
         input: &Input<'a>,
-        (projected, norm): (&'a mut Buffer, Option<&'a mut Norm>),
+        (projected, norm, statistics): (&'a mut Buffer, Option<&'a mut Norm>, Statistics),
     ) -> Result<Option<Side<'a>>, KernelError> {
         let plain = |maps, layout| Some(Side { maps, layout, norm: None });
         if let Some(projection) = &self.projection {
@@ -42,8 +42,11 @@ impl Block {
                 self.convolve(run, of, read, None, (&mut s, None))?;
                 return Ok(plain(Held::Own(s), layout));
             };
-            self.convolve(run, of, read, None, (projected, Some(&mut *norm)))?;
-            norm.fold(link, input.parameters.eps)?;
+            let asked = (statistics == Statistics::Batch).then_some(&mut *norm);
+            self.convolve(run, of, read, None, (projected, asked))?;
+            if statistics == Statistics::Batch {
+                norm.fold(link, input.parameters.eps)?;
+            }
             return Ok(Some(Side { maps: Held::Lent(projected), layout, norm: Some(norm) }));
         }
         if let Some(padded) = self.padded(run, from)? {
@@ -108,25 +111,34 @@ impl Projection {
         Ok(Held::Own(pooled))
     }
 
-    /// `dw` of a group and, with packed weights, the gradient by `h`, without a border.
-    pub(super) fn backward(
+    /// `dw` of a group.
+    pub(super) fn by_weights(
         &self,
         run: &mut Run<'_>,
         h: Map<'_>,
-        (dz, packed): (&[f32], Option<&DataWeights>),
+        dz: &[f32],
         dw: &mut [f32],
-    ) -> Result<Option<(Buffer, Layout)>, KernelError> {
-        let (step, to) = (&self.step, h.1.with_border(0)?);
+    ) -> Result<(), KernelError> {
         let read = self.read(run, Held::Lent(h.0), h.1)?;
-        step.by_weights(run, &read, dz, dw)?;
+        self.step.by_weights(run, &read, dz, dw)?;
         read.release(run.scratch);
-        let Some(packed) = packed else { return Ok(None) };
+        Ok(())
+    }
+
+    /// The gradient by `h` of a group, which lies as `lies` says; without a border.
+    pub(super) fn by_input(
+        &self,
+        run: &mut Run<'_>,
+        lies: Layout,
+        (dz, packed): (&[f32], &DataWeights),
+    ) -> Result<(Buffer, Layout), KernelError> {
+        let (step, to) = (&self.step, lies.with_border(0)?);
         let mut back = run.scratch.take(step.dx.len());
         step.by_input(run, (dz, packed), None, &mut back)?;
-        let Some(pooling) = &self.pooling else { return Ok(Some((back, to))) };
+        let Some(pooling) = &self.pooling else { return Ok((back, to)) };
         let mut dh = run.scratch.take(to.len());
         pool::average_backward(run.cpu, pooling, (&back, step.dx), (&mut dh, to))?;
         run.scratch.give(back);
-        Ok(Some((dh, to)))
+        Ok((dh, to))
     }
 }

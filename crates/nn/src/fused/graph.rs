@@ -85,6 +85,12 @@ impl Inputs {
         self.nodes.push(node);
     }
 
+    /// Adds a tensor that [`is_ours`], for which no gradient is asked.
+    pub(super) fn push_constant<const D: usize>(&mut self, x: Tensor<D>) {
+        self.push(x);
+        self.nodes.pop();
+    }
+
     /// The tensor that the operation gives, for which no gradient will come.
     pub(super) fn finish_constant<const D: usize>(self, output: FlexTensor) -> Tensor<D> {
         match self.recording {

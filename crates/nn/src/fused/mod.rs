@@ -3,9 +3,10 @@
 //! On a Flex device in training, a residual block is one operation of Burn's graph: forward and backward run
 //! in the kernels, with their own layout inside and between blocks. So are the stem's convolutions, the
 //! poolings, the head's norm and linear layer, and the loss. A frozen layer before which nothing trains, and a
-//! network in evaluation, run so too, one pass a convolution. On every other device, and where a frozen layer
-//! has to hand a gradient on, the layers' stock operations run: the definition of each block is the same
-//! module, [`Block`](crate::Block) and its parameters.
+//! network in evaluation, run so too, one pass a convolution; a frozen block that has to hand a gradient on
+//! computes that alone. On every other device, and in a frozen stem or head that has to hand one on, the layers'
+//! stock operations run: the definition of each block is the same module, [`Block`](crate::Block) and its
+//! parameters.
 //!
 //! Nothing has to be switched on; [`Compute`] says otherwise for a network. Results are the same bits for any
 //! number of threads.
@@ -13,6 +14,7 @@
 mod blocked;
 mod buffers;
 mod conv;
+mod frozen;
 mod graph;
 mod head;
 mod layers;

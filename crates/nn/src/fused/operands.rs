@@ -89,22 +89,28 @@ impl Operands {
 }
 
 impl Unit<'_> {
-    /// Its parameters as inputs that get gradients.
-    pub(super) fn push_parameters(&self, inputs: &mut Inputs) {
+    /// Its parameters as inputs, of which each gets a gradient unless they are `frozen`.
+    pub(super) fn push_parameters(&self, inputs: &mut Inputs, frozen: bool) {
+        fn push<const D: usize>(inputs: &mut Inputs, parameter: &Param<Tensor<D>>, frozen: bool) {
+            match frozen {
+                true => inputs.push_constant(parameter.val()),
+                false => inputs.push(parameter.val()),
+            }
+        }
         let norm = |inputs: &mut Inputs, norm: &BatchNorm| {
-            [&norm.weight, &norm.bias].into_iter().for_each(|by: &Param<Tensor<1>>| inputs.push(by.val()));
+            [&norm.weight, &norm.bias].into_iter().for_each(|by| push(inputs, by, frozen));
         };
         for (conv, of) in self.convs.iter().zip(self.norms) {
-            inputs.push(conv.weight.val());
+            push(inputs, &conv.weight, frozen);
             norm(inputs, of);
         }
         if let Some((conv, of)) = self.projection {
-            inputs.push(conv.weight.val());
+            push(inputs, &conv.weight, frozen);
             of.into_iter().for_each(|of| norm(inputs, of));
         }
         for layer in self.squeeze.iter().flat_map(|squeeze| [&squeeze.reduce, &squeeze.expand]) {
-            inputs.push(layer.weight.val());
-            layer.bias.iter().for_each(|bias| inputs.push(bias.val()));
+            push(inputs, &layer.weight, frozen);
+            layer.bias.iter().for_each(|bias| push(inputs, bias, frozen));
         }
     }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Running, Tape};
+use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Tape};
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{Floats, contiguous, values};
+use super::frozen::with_running;
 use super::graph::{Inputs, Saved};
 use super::operands::Operands;
 use super::runtime::{Plan, runtime};
@@ -38,7 +39,7 @@ impl Unit<'_> {
         let operands = Operands::of(self);
         let mut inputs = Inputs::default();
         inputs.push(x.tensor);
-        self.push_parameters(&mut inputs);
+        self.push_parameters(&mut inputs, false);
 
         let mut tape = plan.tape();
         let mut y = runtime.maps.take(layout.len());
@@ -69,16 +70,13 @@ impl Unit<'_> {
         let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
         let mut inputs = Inputs::default();
         inputs.push(x.tensor);
-        self.push_parameters(&mut inputs);
-        let running = self.running();
-        let running: Vec<_> = running
-            .iter()
-            .map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) })
-            .collect();
+        self.push_parameters(&mut inputs, true);
         let mut y = runtime.maps.take(layout.len());
         runtime.with_scratch(|scratch| {
-            Operands::of(self).with(&inputs.values, |input| {
-                sound(plan.block.evaluate(&runtime.cpu, input, &running, &mut y, scratch));
+            with_running(&self.running(), |running| {
+                Operands::of(self).with(&inputs.values, |input| {
+                    sound(plan.block.evaluate(&runtime.cpu, input, running, &mut y, scratch));
+                });
             });
         });
         Blocked { tensor: inputs.finish_constant(y.into_tensor(shape(&layout))), layout }
