@@ -1,15 +1,17 @@
 //! `dx = (dF/dx)^T dy + (dS/dx)^T dy`
 
-use super::forward::{Input, Source};
+use super::forward::Input;
 use super::groups::{Shares, part, summed};
 use super::parameters::BlockGradients;
 use super::plan::Block;
-use super::run::{Held, Map, Run};
+use super::run::Run;
 use super::shape::{Order, Policy, Shortcut, wrong};
+use super::step::BackWeights;
 use super::tape::Tape;
+use super::task::{Above, Below, Beside, Given, Joined, Task, relu};
 use crate::eltwise::{Join, gated_sums};
 use crate::norm::{Mask, Parameters, Spread, apply, gate, pass_workspace, sum};
-use crate::{Buffer, Cpu, DataWeights, Epilogue, KernelError, Layout, Scratch};
+use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
 
 /// A block's output, and the gradient by it.
 #[derive(Debug)]
@@ -30,56 +32,6 @@ pub enum InputGradient<'a> {
     To(&'a mut [f32]),
     /// To the memory of the gradient by the output, for a block whose input and output lie alike.
     OverDy,
-}
-
-/// What the backward pass reads.
-#[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
-    pub(super) input: &'a Input<'a>,
-    pub(super) tape: &'a Tape,
-    /// Whether the statistics and the parameters are constants: the gradient by the input alone is computed.
-    pub(super) frozen: bool,
-}
-
-/// The gradient behind a convolution's normalisation and ReLU, and what leads from there to the gradient by what
-/// the convolution gives; without factors it is that.
-struct Above<'a> {
-    /// Of the whole batch; `None` where it is `g`.
-    up: Option<&'a [f32]>,
-    /// How a group of it lies.
-    lies: Layout,
-    mask: Mask<'a>,
-    factors: Option<&'a [f32]>,
-}
-
-/// Where the gradient by what a convolution reads goes.
-enum Below<'a> {
-    /// To the normalisation before, whose sums are taken.
-    Norm {
-        index: usize,
-        da: Shares<'a>,
-        sums: Shares<'a>,
-    },
-    /// It is the gradient by the block's input.
-    Input(Shares<'a>),
-    /// The same, in place of `g`.
-    OverG,
-    Nothing,
-}
-
-/// The gradient behind the join, `g = dy act'(y)`.
-enum Joined<'a> {
-    Read(&'a [f32]),
-    /// Each group's own, to be written over.
-    Shares(Shares<'a>),
-}
-
-/// What the shortcut's gradient is made of, beside `g`.
-struct Beside<'a> {
-    /// The factors of the projection's normalisation.
-    factors: Option<&'a [f32]>,
-    packed: Option<&'a DataWeights>,
-    dw: &'a Shares<'a>,
 }
 
 impl Block {
@@ -369,13 +321,13 @@ impl Block {
         gradients: &mut BlockGradients<'_>,
     ) -> Result<(), KernelError> {
         let (step, wanted) = (&self.links[index], !matches!(below, Below::Nothing));
-        let weights = (given.input.parameters.links[index].weights, wanted);
+        let (weights, count) = (given.input.parameters.links[index].weights, self.groups.count);
         let (by_links, by_projection) = gradients.links.split_at_mut(self.links.len());
         let by_projection = by_projection.first_mut().filter(|_| index == 0);
         let by_projection = by_projection.map_or(&mut [][..], |by| &mut *by.weights);
         summed(run, &self.groups, by_links[index].weights, |run, dw| {
             summed(run, &self.groups, by_projection, |run, dw_projection| {
-                step.packed_back(run, weights, |run, packed| {
+                step.with_back_weights(run, weights, (wanted, count), |run, packed| {
                     self.packed_beside(run, given, wanted && index == 0, |run, packed_projection| {
                         let beside = Beside { factors: beside, packed: packed_projection, dw: dw_projection };
                         let task = Task { block: self, given, index, above, g, below, packed, dw, beside };
@@ -392,11 +344,11 @@ impl Block {
         run: &mut Run<'_>,
         given: Given<'_>,
         wanted: bool,
-        body: impl FnOnce(&mut Run<'_>, Option<&DataWeights>) -> Result<T, KernelError>,
+        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
         let Some(projection) = self.projection.as_ref().filter(|_| wanted) else { return body(run, None) };
         let weights = given.input.parameters.link(self.links.len()).weights;
-        projection.step.packed_back(run, (weights, true), body)
+        projection.step.with_back_weights(run, weights, (true, self.groups.count), body)
     }
 
     /// From `h` of a pre-activation block back to `x`, where the identity's gradient is added.
@@ -433,146 +385,5 @@ impl Block {
                 })
             }
         }
-    }
-}
-
-/// The ReLU behind normalisation `index`.
-fn relu(given: Given<'_>, index: usize) -> Mask<'_> {
-    let norm = &given.tape.norms[index];
-    Mask::Recompute { scale: &norm.scale, shift: &norm.shift }
-}
-
-/// A convolution's gradients, for the groups of a batch.
-struct Task<'a> {
-    block: &'a Block,
-    given: Given<'a>,
-    index: usize,
-    above: &'a Above<'a>,
-    g: &'a Joined<'a>,
-    below: &'a Below<'a>,
-    packed: Option<&'a DataWeights>,
-    dw: &'a Shares<'a>,
-    beside: Beside<'a>,
-}
-
-impl Task<'_> {
-    fn run(&self, run: &mut Run<'_>, group: usize) -> Result<(), KernelError> {
-        let (block, tape) = (self.block, self.given.tape);
-        let (step, lies) = (&block.links[self.index], block.y_of_group);
-        let mut over = match self.g {
-            Joined::Shares(shares) => Some(shares.take(group)),
-            Joined::Read(_) => None,
-        };
-        let g = match (self.g, &over) {
-            (Joined::Read(g), _) => part(g, lies, group),
-            (_, Some(over)) => (&over[..], lies),
-            (_, None) => (&[][..], lies),
-        };
-        let dz = self.dz(run, group, g)?;
-        let from = Source { x: self.given.input.x, norms: &tape.norms, written: &tape.written };
-        let a = block.reads(run, self.index, group, from)?;
-        if !self.given.frozen {
-            step.by_weights(run, &a, &dz, &mut self.dw.take(group))?;
-        }
-        let other = if self.index == 0 { self.other(run, group, &a, g)? } else { None };
-        a.release(run.scratch);
-        let Some(packed) = self.packed else {
-            dz.release(run.scratch);
-            return Ok(());
-        };
-        let residual = other.as_ref().map(|(maps, layout)| (&maps[..], *layout));
-        let back = ((&dz[..], packed), residual);
-        let mut fresh = None;
-        match self.below {
-            Below::Nothing => {}
-            Below::Input(dx) => step.by_input(run, back.0, back.1, &mut dx.take(group))?,
-            Below::OverG => {
-                let dx = fresh.insert(run.scratch.take(step.dx.len()));
-                step.by_input(run, back.0, back.1, dx)?;
-            }
-            Below::Norm { index, da, sums } => {
-                let mut da = da.take(group);
-                step.by_input(run, back.0, back.1, &mut da)?;
-                if !self.given.frozen {
-                    self.sums(run, group, (*index, &da), &mut sums.take(group))?;
-                }
-            }
-        }
-        dz.release(run.scratch);
-        other.into_iter().for_each(|(maps, _)| maps.release(run.scratch));
-        if let (Some(over), Some(dx)) = (&mut over, fresh) {
-            over.copy_from_slice(&dx);
-            run.scratch.give(dx);
-        }
-        Ok(())
-    }
-
-    /// The gradient by what the convolution gives.
-    fn dz<'g>(&self, run: &mut Run<'_>, group: usize, g: Map<'g>) -> Result<Held<'g>, KernelError>
-    where
-        Self: 'g,
-    {
-        let (above, step) = (self.above, &self.block.links[self.index]);
-        let up = above.up.map_or(g, |up| part(up, above.lies, group));
-        let Some(factors) = above.factors else { return Ok(Held::Lent(up.0)) };
-        let z = part(&self.given.tape.written[self.index], step.output, group);
-        let pass = Spread { x: z, dy: up, mask: above.mask, factors, residual: None };
-        let mut dz = run.scratch.take(step.dy.len());
-        run.with(pass_workspace(&step.dy), |cpu, workspace| pass.run(cpu, (&mut dz, step.dy), workspace))?;
-        Ok(Held::Own(dz))
-    }
-
-    /// `(dS/dx)^T g`, where it is added to the branch's gradient as that is stored.
-    fn other<'g>(
-        &self,
-        run: &mut Run<'_>,
-        group: usize,
-        h: &[f32],
-        g: Map<'g>,
-    ) -> Result<Option<(Held<'g>, Layout)>, KernelError> {
-        let Some(projection) = &self.block.projection else {
-            let wanted = self.packed.is_some();
-            return if wanted { self.block.shortcut_backward(run, g) } else { Ok(None) };
-        };
-        let step = &projection.step;
-        let dz = match self.beside.factors {
-            Some(factors) => {
-                let z = part(&self.given.tape.projected, step.output, group);
-                let pass = Spread { x: z, dy: g, mask: Mask::None, factors, residual: None };
-                let mut dz = run.scratch.take(step.dy.len());
-                run.with(pass_workspace(&step.dy), |cpu, workspace| {
-                    pass.run(cpu, (&mut dz, step.dy), workspace)
-                })?;
-                Held::Own(dz)
-            }
-            None => Held::Lent(g.0),
-        };
-        let h = (h, self.block.links[0].input);
-        if !self.given.frozen {
-            projection.by_weights(run, h, &dz, &mut self.beside.dw.take(group))?;
-        }
-        let packed = self.beside.packed;
-        let back = packed.map(|packed| projection.by_input(run, h.1, (&dz, packed))).transpose()?;
-        dz.release(run.scratch);
-        Ok(back.map(|(maps, layout)| (Held::Own(maps), layout)))
-    }
-
-    /// The sums for the gradient of the normalisation before, while what they are of is at hand.
-    fn sums(
-        &self,
-        run: &mut Run<'_>,
-        group: usize,
-        (norm, da): (usize, &[f32]),
-        sums: &mut [f32],
-    ) -> Result<(), KernelError> {
-        let (block, tape) = (self.block, self.given.tape);
-        let x = match self.index.checked_sub(1) {
-            Some(below) => part(&tape.written[below], block.links[below].output, group),
-            None => part(self.given.input.x, block.x_of_group, group),
-        };
-        let lies = block.links[self.index].dx;
-        let mean = &tape.norms[norm].statistics.mean;
-        let pass = sum(x, (da, lies), relu(self.given, norm), mean, sums);
-        run.with(pass_workspace(&lies), |cpu, workspace| pass.run(cpu, workspace))
     }
 }

@@ -1,12 +1,13 @@
 //! A block whose parameters and statistics are constants, and which hands a gradient on.
 
-use super::backward::{Given, InputGradient};
+use super::backward::InputGradient;
 use super::evaluate::Running;
 use super::forward::{Input, Statistics};
 use super::parameters::{BlockGradients, LinkGradients, SqueezeGradients};
 use super::plan::Block;
 use super::run::Run;
 use super::tape::Tape;
+use super::task::Given;
 use crate::{Cpu, KernelError, Scratch};
 
 impl Block {

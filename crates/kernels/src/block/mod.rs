@@ -35,6 +35,7 @@ mod shortcut;
 mod squeeze;
 mod step;
 mod tape;
+mod task;
 
 pub use backward::{InputGradient, Outputs};
 pub use evaluate::Running;

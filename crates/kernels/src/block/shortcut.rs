@@ -5,10 +5,11 @@ use super::groups::Shares;
 use super::plan::{Block, Projection};
 use super::run::{Held, Map, Run};
 use super::shape::{Order, Shortcut};
+use super::step::BackWeights;
 use super::tape::Norm;
 use crate::eltwise::{zero_pad, zero_pad_backward};
 use crate::pool;
-use crate::{Buffer, DataWeights, KernelError, Layout};
+use crate::{Buffer, KernelError, Layout};
 
 /// What the shortcut adds to the branch.
 pub(super) struct Side<'a> {
@@ -130,11 +131,11 @@ impl Projection {
         &self,
         run: &mut Run<'_>,
         lies: Layout,
-        (dz, packed): (&[f32], &DataWeights),
+        weights: (&[f32], BackWeights<'_>),
     ) -> Result<(Buffer, Layout), KernelError> {
         let (step, to) = (&self.step, lies.with_border(0)?);
         let mut back = run.scratch.take(step.dx.len());
-        step.by_input(run, (dz, packed), None, &mut back)?;
+        step.by_input(run, weights, None, &mut back)?;
         let Some(pooling) = &self.pooling else { return Ok((back, to)) };
         let mut dh = run.scratch.take(to.len());
         pool::average_backward(run.cpu, pooling, (&back, step.dx), (&mut dh, to))?;

@@ -72,6 +72,15 @@ impl Ahead {
     }
 }
 
+/// A convolution's weights for the gradient by its input.
+#[derive(Clone, Copy)]
+pub(super) enum BackWeights<'a> {
+    /// Packed once for all groups.
+    Packed(&'a DataWeights),
+    /// As they are: packed when they are needed, so that they take no memory beside the gradient by the weights.
+    Plain(&'a [f32]),
+}
+
 /// A convolution of the block in all three passes, and how its maps lie.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -104,34 +113,53 @@ impl Step {
         Ok(Self { ahead, data, weights, input, output, dy, dx })
     }
 
-    /// Calls `body` with the weights packed for the gradient by the input; with none where it is not wanted.
-    pub(super) fn packed_back<T>(
+    /// Calls `body` with the weights for the gradient by the input of so many groups; with none where it is not
+    /// wanted.
+    pub(super) fn with_back_weights<T>(
         &self,
         run: &mut Run<'_>,
-        (weights, wanted): (&[f32], bool),
-        body: impl FnOnce(&mut Run<'_>, Option<&DataWeights>) -> Result<T, KernelError>,
+        weights: &[f32],
+        (wanted, groups): (bool, usize),
+        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
-        let Some((data, packed)) = self.data.as_ref().filter(|_| wanted) else { return body(run, None) };
-        let cpu = run.cpu;
-        packed.with(run.scratch, |packed, scratch| {
-            data.pack_into(cpu, weights, packed)?;
-            body(&mut Run { cpu, scratch }, Some(packed))
-        })
+        match &self.data {
+            Some((data, packed)) if wanted && groups > 1 => {
+                let cpu = run.cpu;
+                packed.with(run.scratch, |packed, scratch| {
+                    data.pack_into(cpu, weights, packed)?;
+                    body(&mut Run { cpu, scratch }, Some(BackWeights::Packed(packed)))
+                })
+            }
+            Some(_) if wanted => body(run, Some(BackWeights::Plain(weights))),
+            _ => body(run, None),
+        }
     }
 
     /// `dx = w^T dz`, plus another gradient of the same maps.
     pub(super) fn by_input(
         &self,
         run: &mut Run<'_>,
-        (dz, weights): (&[f32], &DataWeights),
+        (dz, weights): (&[f32], BackWeights<'_>),
         other: Option<Map<'_>>,
         dx: &mut [f32],
     ) -> Result<(), KernelError> {
-        let Some((data, _)) = &self.data else {
+        let Some((data, lent)) = &self.data else {
             return Err(wrong("planar maps have no gradient".into()));
         };
         let sum = Epilogue { residual: other, ..Epilogue::default() };
-        run.with(data.workspace(run.cpu), |cpu, workspace| data.run(cpu, dz, weights, &sum, dx, workspace))
+        let mut by_input = |run: &mut Run<'_>, packed: &DataWeights| {
+            run.with(data.workspace(run.cpu), |cpu, workspace| data.run(cpu, dz, packed, &sum, dx, workspace))
+        };
+        match weights {
+            BackWeights::Packed(packed) => by_input(run, packed),
+            BackWeights::Plain(weights) => {
+                let cpu = run.cpu;
+                lent.with(run.scratch, |packed, scratch| {
+                    data.pack_into(cpu, weights, packed)?;
+                    by_input(&mut Run { cpu, scratch }, packed)
+                })
+            }
+        }
     }
 
     /// `dw = dz x^T`
