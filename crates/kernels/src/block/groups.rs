@@ -15,12 +15,13 @@ use crate::simd::{Kernel, Simd};
 use crate::{Cpu, KernelError, Layout, Scratch};
 
 /// The widest map of a group takes one part of so many of a core's level 2 cache. On two cores of a Zen 5 with
-/// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 3% more
-/// with twice and 6% with four times as much.
+/// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 1% and 5%
+/// more with twice as much, 5% and 9% with four times.
 const SHARE: usize = 2;
 
 /// How many times as large as the weights a group's widest map is at least: they are read for every group,
-/// and the gradient by them is written for every group. From 1 to 8 made no difference to any of four networks.
+/// and the gradient by them is written for every group. From 2 to 8 made no difference to `small` and
+/// `cifar_resnet20`, from 1 to 4 none to `resnet18` and `resnet50`.
 const OVER_WEIGHTS: usize = 2;
 
 /// A batch cut into groups of equally many images. What is computed depends on the groups, and they do not
