@@ -3,7 +3,7 @@
 use residual_arch::NetSpec;
 use residual_arch::families::{all, family};
 use residual_data::Dataset;
-use residual_doctor::{Patient, examine};
+use residual_doctor::{Kind, Patient, examine};
 
 #[test]
 fn every_member_s_specification_is_sound() {
@@ -30,6 +30,22 @@ fn small_members_run_without_a_finding() {
         silent(name, family(name).unwrap());
     }
     silent("cifar_resnet110", family("cifar_resnet110").unwrap());
+}
+
+#[test]
+fn a_plain_member_explodes_as_its_paper_has_it_and_another_s_is_warned_of() {
+    let kinds = |spec: NetSpec| {
+        let data = Some(Dataset::sample().unwrap());
+        let report = examine(&Patient { data, ..Patient::new(spec.with_classes(10)) }).unwrap();
+        [report.findings, report.passed]
+            .map(|all| all.into_iter().map(|finding| finding.kind).collect::<Vec<_>>())
+    };
+    let both = vec![Kind::DeepPlain, Kind::ExplodingGradient];
+    let member = family("cifar_plain110").unwrap();
+    assert_eq!(kinds(member.clone()), [vec![], both.clone()]);
+    let mut own = member;
+    own.stages[0].blocks.pop();
+    assert_eq!(kinds(own), [both, vec![]]);
 }
 
 /// At 96x96, where their last map is 3x3.

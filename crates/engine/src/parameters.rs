@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use residual_arch::names::names;
 use residual_arch::{Naming, NetSpec};
 use residual_kernels::Pool;
-use residual_weights::{Error, StateDict, match_tensors};
+use residual_weights::{Error, StateDict, Tensor, match_tensors};
 
 /// PyTorch's, added to the variance.
 const EPSILON: f64 = 1e-5;
 
 /// The tensors of a checked network, whichever scheme names them in the file.
 pub(crate) struct Parameters<'a> {
-    by_path: HashMap<String, &'a [f32]>,
+    by_path: HashMap<String, &'a Tensor>,
 }
 
 /// A batch norm with running statistics: `y = scale x + shift`, by channel.
@@ -30,14 +30,13 @@ impl<'a> Parameters<'a> {
         let expected = names(spec, scheme(spec, state));
         let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
         match_tensors(&in_file, state)?;
-        let data = |name: &str| state.get(name).map(residual_weights::Tensor::data);
-        let by_path = expected.into_iter().filter_map(|t| Some((t.path, data(&t.name)?))).collect();
+        let by_path = expected.into_iter().filter_map(|t| Some((t.path, state.get(&t.name)?))).collect();
         Ok(Self { by_path })
     }
 
     /// The tensor at `path`. All that [`residual_arch::tensors`] lists are there.
     pub(crate) fn get(&self, path: &str) -> &'a [f32] {
-        self.by_path.get(path).copied().unwrap_or_default()
+        self.by_path.get(path).map(|tensor| tensor.data()).unwrap_or_default()
     }
 
     /// `scale = gamma / sqrt(var + epsilon)`, `shift = beta - mean scale`, computed in float64.
@@ -55,6 +54,13 @@ impl<'a> Parameters<'a> {
     /// The weights of the convolution at `conv`.
     pub(crate) fn weights(&self, conv: &str) -> &'a [f32] {
         self.get(&format!("{conv}.weight"))
+    }
+
+    /// Gives the memory of the convolution's weights back, where they are a file's: they are packed.
+    pub(crate) fn release(&self, conv: &str) {
+        if let Some(tensor) = self.by_path.get(&format!("{conv}.weight")) {
+            tensor.release();
+        }
     }
 
     /// The convolution's weights with the norm behind it folded in, and the bias that is left. They lie in

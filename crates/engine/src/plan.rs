@@ -247,6 +247,7 @@ fn pack(
         let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
         let (weights, bias) = parameters.folded(cpu.pool(), &node.name, norm.as_deref(), &mut room);
         let weights = conv.pack_on(cpu, weights).in_layer(&node.name)?;
+        parameters.release(&node.name);
         Ok(Some(Packed { weights, bias }))
     };
     graph.nodes.iter().zip(&program.steps).map(pack).collect()

@@ -67,11 +67,8 @@ fn map_bytes(graph: &Graph, node: &Node) -> usize {
 /// Bytes of a convolution's weights, packed.
 pub(crate) fn weight_bytes(op: &Op, algorithm: Option<Algorithm>) -> usize {
     let Op::Conv { conv, .. } = op else { return 0 };
-    let values = match algorithm {
-        Some(Algorithm::Winograd4) => 36,
-        Some(Algorithm::Winograd2) => 16,
-        _ => conv.kernel * conv.kernel,
-    };
+    let taps = conv.kernel * conv.kernel;
+    let values = algorithm.filter(|_| conv.kernel == 3).map_or(taps, Algorithm::weights);
     conv.in_channels / conv.groups * conv.out_channels * values * size_of::<f32>()
 }
 

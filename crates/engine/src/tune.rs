@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use residual_kernels::{
-    Algorithm, Buffer, Choice, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, select,
-    select_from_memory,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, Weights, select_for,
 };
 
 use crate::error::{EngineError, InLayer};
@@ -19,9 +18,16 @@ use crate::step::conv_shape;
 /// Runs of a candidate of which the fastest counts, after one that warms up.
 const RUNS: usize = 5;
 
-/// The candidates where Winograd's forms apply, by their names in the cache.
-const CANDIDATES: [(&str, Algorithm); 3] =
-    [("direct", Algorithm::Direct), ("winograd2", Algorithm::Winograd2), ("winograd4", Algorithm::Winograd4)];
+/// The candidates by their names in the cache, for whatever shape they compute.
+const CANDIDATES: [(&str, Algorithm); 7] = [
+    ("direct", Algorithm::Direct),
+    ("winograd2", Algorithm::Winograd2),
+    ("winograd4", Algorithm::Winograd4),
+    ("expanded2", Algorithm::Expanded2),
+    ("expanded4", Algorithm::Expanded4),
+    ("strided2", Algorithm::Strided2),
+    ("strided4", Algorithm::Strided4),
+];
 
 /// Bytes of packed weights beyond which each of them comes from memory at every run: the level 3 cache of usual
 /// processors of today.
@@ -34,21 +40,18 @@ pub(crate) fn choose(
     batch: usize,
     tune: Option<&Tune>,
 ) -> Result<Vec<Option<Algorithm>>, EngineError> {
-    let near = estimates(graph, batch, |shape, input| select(Pass::Forward, shape, input))?;
+    let near = estimates(graph, batch, Weights::AtHand)?;
     let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&node.op, near));
     let from_memory = weights.sum::<usize>() > LEVEL3;
-    let estimates = if from_memory { estimates(graph, batch, select_from_memory)? } else { near };
+    let estimates = if from_memory { estimates(graph, batch, Weights::InMemory)? } else { near };
     let Some(tune) = tune else { return Ok(estimates) };
     let mut cache = tune.cache.as_deref().map_or_else(|| Ok(Cache::default()), Cache::read)?;
     let known = cache.clone();
     let mut algorithms = estimates;
     for (node, algorithm) in graph.nodes.iter().zip(&mut algorithms) {
         let Some((shape, input)) = convolution(graph, node, batch)? else { continue };
-        let has_choice = matches!(algorithm, Some(Algorithm::Winograd2 | Algorithm::Winograd4))
-            || Conv::with_algorithm(cpu, shape, input, output(&shape).in_layer(&node.name)?, CANDIDATES[1].1)
-                .is_ok();
-        if has_choice && node.input != INPUT {
-            let layer = Layer { shape, input, from_memory };
+        let layer = Layer { shape, input, from_memory };
+        if node.input != INPUT && layer.plans(cpu).in_layer(&node.name)?.len() > 1 {
             *algorithm = Some(cache.fastest(cpu, &layer).in_layer(&node.name)?);
         }
     }
@@ -61,14 +64,11 @@ pub(crate) fn choose(
 }
 
 /// What `select` chooses for every convolution.
-fn estimates(
-    graph: &Graph,
-    batch: usize,
-    select: impl Fn(&ConvShape, &Layout) -> Result<Choice, KernelError>,
-) -> Result<Vec<Option<Algorithm>>, EngineError> {
+fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, EngineError> {
     let estimate = |node: &Node| {
         let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
-        Ok(Some(select(&shape, &input).in_layer(&node.name)?.algorithm))
+        let choice = select_for(Pass::Forward, &shape, &input, weights).in_layer(&node.name)?;
+        Ok(Some(choice.algorithm))
     };
     graph.nodes.iter().map(estimate).collect()
 }
@@ -86,6 +86,18 @@ struct Layer {
     input: Layout,
     /// Whether its weights come from memory at every run.
     from_memory: bool,
+}
+
+impl Layer {
+    /// The candidates that compute this layer: more than one where one of Winograd's forms applies.
+    fn plans(&self, cpu: &Cpu) -> Result<Vec<(&'static str, Conv)>, KernelError> {
+        let Self { shape, input, .. } = *self;
+        let output = output(&shape)?;
+        let plan = |(name, algorithm)| {
+            Some((name, Conv::with_algorithm(cpu, shape, input, output, algorithm).ok()?))
+        };
+        Ok(CANDIDATES.into_iter().filter_map(plan).collect())
+    }
 }
 
 /// What was measured: the name of the fastest by machine and shape.
@@ -115,16 +127,16 @@ impl Cache {
     /// The fastest algorithm for `shape`, measured where it is not known.
     fn fastest(&mut self, cpu: &Cpu, layer: &Layer) -> Result<Algorithm, KernelError> {
         let key = key(cpu, layer);
+        let plans = layer.plans(cpu)?;
         let known = self.0.get(&key);
-        let named = known.and_then(|known| CANDIDATES.iter().find(|(name, _)| name == known));
-        if let Some(&(_, algorithm)) = named {
-            return Ok(algorithm);
+        if let Some((_, plan)) = plans.iter().find(|(name, _)| known.is_some_and(|known| known == name)) {
+            return Ok(plan.algorithm());
         }
         let mut best = (f64::INFINITY, CANDIDATES[0]);
-        for candidate in CANDIDATES {
-            let seconds = measure(cpu, layer, candidate.1)?;
+        for (name, plan) in plans {
+            let seconds = measure(cpu, layer, &plan)?;
             if seconds < best.0 {
-                best = (seconds, candidate);
+                best = (seconds, (name, plan.algorithm()));
             }
         }
         let (name, algorithm) = best.1;
@@ -133,13 +145,15 @@ impl Cache {
     }
 }
 
-/// `PROCESSOR, avx512, 2 threads: 16x64x56x56 to 128, padding 1`
+/// `PROCESSOR, avx512, 2 threads: 16x64x56x56 to 128, 3x3/2, padding 1`
 fn key(cpu: &Cpu, layer: &Layer) -> String {
-    let ConvShape { batch, in_channels, out_channels, size: [h, w], padding: [padding, _], .. } = layer.shape;
+    let ConvShape { batch, in_channels, out_channels, size: [h, w], .. } = layer.shape;
+    let ConvShape { kernel: [kh, kw], stride: [stride, _], padding: [padding, _], .. } = layer.shape;
     let weights = if layer.from_memory { ", weights from memory" } else { "" };
     let (processor, isa, threads) = (processor(), cpu.isa(), cpu.pool().threads());
     format!(
-        "{processor}, {isa}, {threads} threads: {batch}x{in_channels}x{h}x{w} to {out_channels}, padding {padding}{weights}"
+        "{processor}, {isa}, {threads} threads: {batch}x{in_channels}x{h}x{w} to {out_channels}, \
+         {kh}x{kw}/{stride}, padding {padding}{weights}"
     )
 }
 
@@ -158,14 +172,12 @@ fn output(shape: &ConvShape) -> Result<Layout, KernelError> {
 
 /// Seconds of the fastest run on zeros: what a kernel takes does not depend on the values. Where the weights come
 /// from memory in the network, they do so here.
-fn measure(cpu: &Cpu, layer: &Layer, algorithm: Algorithm) -> Result<f64, KernelError> {
+fn measure(cpu: &Cpu, layer: &Layer, conv: &Conv) -> Result<f64, KernelError> {
     let Layer { shape, input, from_memory } = *layer;
-    let output = output(&shape)?;
-    let conv = Conv::with_algorithm(cpu, shape, input, output, algorithm)?;
     let mut others = Buffer::zeroed(if from_memory { 2 * LEVEL3 / size_of::<f32>() } else { 0 });
     let weights = conv.pack_on(cpu, &vec![0.0; shape.weights()])?;
     let x = Buffer::zeroed(input.len());
-    let (mut y, mut workspace) = (Buffer::zeroed(output.len()), Buffer::zeroed(conv.workspace(cpu)));
+    let (mut y, mut workspace) = (Buffer::zeroed(output(&shape)?.len()), Buffer::zeroed(conv.workspace(cpu)));
     let mut best = f64::INFINITY;
     for run in 0..=RUNS {
         others.fill(run as f32);
@@ -197,13 +209,23 @@ mod tests {
         assert_eq!(Cache::read(&path).unwrap(), cache);
 
         // Whatever the file says is taken, so nothing was measured.
-        for (name, algorithm) in CANDIDATES {
+        for (name, plan) in layer.plans(&cpu).unwrap() {
+            let algorithm = plan.algorithm();
             cache.0.insert(key(&cpu, &layer), name.to_owned());
             assert_eq!(cache.fastest(&cpu, &layer).unwrap(), algorithm);
         }
         cache.0.insert(key(&cpu, &layer), "another release's".to_owned());
         cache.fastest(&cpu, &layer).unwrap();
         assert!(CANDIDATES.iter().any(|(name, _)| cache.0[&key(&cpu, &layer)] == *name));
+
+        // At stride 2 it is another layer, with other candidates.
+        let known = cache.0.len();
+        let shape = ConvShape { stride: [2, 2], ..shape };
+        let strided = Layer { shape, ..layer };
+        let names: Vec<_> = strided.plans(&cpu).unwrap().iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["direct", "strided2", "strided4"]);
+        cache.fastest(&cpu, &strided).unwrap();
+        assert_eq!(cache.0.len(), known + 1);
 
         // With other weights around it, it is another layer.
         let (known, layer) = (cache.0.len(), Layer { from_memory: true, ..layer });

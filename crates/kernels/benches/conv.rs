@@ -70,8 +70,15 @@ const PASSES: [(&str, Pass); 3] =
     [("forward", Pass::Forward), ("data", Pass::BackwardData), ("weights", Pass::BackwardWeights)];
 
 /// What `RESIDUAL_ALGORITHMS` measures, where it applies.
-const ALGORITHMS: [Algorithm; 5] =
-    [Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4, Algorithm::Strided2, Algorithm::Strided4];
+const ALGORITHMS: [Algorithm; 7] = [
+    Algorithm::Direct,
+    Algorithm::Winograd2,
+    Algorithm::Winograd4,
+    Algorithm::Expanded2,
+    Algorithm::Expanded4,
+    Algorithm::Strided2,
+    Algorithm::Strided4,
+];
 
 /// The maps and weights of a layer.
 struct Operands {

@@ -24,7 +24,7 @@ mod threads;
 
 pub use conv::{
     Algorithm, Choice, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, DataWeights,
-    Pass, Sums, select, select_from_memory,
+    Pass, Sums, Weights, select, select_for,
 };
 pub use cpu::Cpu;
 pub use error::KernelError;

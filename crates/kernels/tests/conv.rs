@@ -9,17 +9,19 @@ use residual_testkit::naive::{Conv2d, noise, relative_error};
 /// Bounds of the relative error of float32 sums in the Euclidean norm, by algorithm.
 fn bound(algorithm: Algorithm) -> f64 {
     match algorithm {
-        Algorithm::Winograd4 => 5e-6,
-        Algorithm::Winograd2 | Algorithm::Strided4 => 2e-6,
+        Algorithm::Winograd4 | Algorithm::Expanded4 => 5e-6,
+        Algorithm::Winograd2 | Algorithm::Expanded2 | Algorithm::Strided4 => 2e-6,
         _ => 1e-6,
     }
 }
 
-const ALGORITHMS: [Algorithm; 6] = [
+const ALGORITHMS: [Algorithm; 8] = [
     Algorithm::Pointwise,
     Algorithm::Direct,
     Algorithm::Winograd2,
     Algorithm::Winograd4,
+    Algorithm::Expanded2,
+    Algorithm::Expanded4,
     Algorithm::Strided2,
     Algorithm::Strided4,
 ];

@@ -6,6 +6,8 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 use crate::element::{ByteOrder, ElementType};
 use crate::tensor::Data;
@@ -27,6 +29,21 @@ impl Mapping {
         let map = unsafe { Mmap::map(file) }?;
         Ok(Self(Arc::new(map)))
     }
+
+    /// Lets the system take the memory of `bytes` back. Whoever reads them later reads them from the file again.
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "advice that discards pages; see SAFETY")]
+    pub(crate) fn release(&self, bytes: &Range<usize>) {
+        // SAFETY: the pages are a file's, never written to, so what is discarded comes back as it was, for every
+        // slice that points to it.
+        let done =
+            unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+        // Memory that is not given back is no error.
+        drop(done);
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn release(&self, _: &Range<usize>) {}
 
     /// Where in the file `part`, a part of its bytes, begins and ends.
     fn place(&self, part: &[u8]) -> Option<Range<usize>> {

@@ -76,6 +76,14 @@ impl Tensor {
         matches!(self.data, Data::Mapped { .. })
     }
 
+    /// Gives the memory of a mapped tensor back to the system, on Unix, until it is read again: for those that have
+    /// been read for the last time. The elements stay what they are.
+    pub fn release(&self) {
+        if let Data::Mapped { file, bytes } = &self.data {
+            file.release(bytes);
+        }
+    }
+
     /// The elements in row-major order, to be changed in place; those of a mapped file are copied first, and
     /// the file stays as it is.
     pub fn data_mut(&mut self) -> &mut [f32] {

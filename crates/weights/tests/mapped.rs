@@ -92,6 +92,24 @@ fn tensors_outlive_the_replacement_of_their_file() {
 }
 
 #[test]
+fn what_is_released_is_read_again() {
+    let large: Vec<f32> = (0..300_000).map(|i| i as f32).collect();
+    let state =
+        StateDict::from_tensors([("w".to_owned(), Tensor::new(vec![300_000], large).unwrap())]).unwrap();
+    let (_folder, path) = written(&safetensors::to_bytes(&state).unwrap());
+    let mapped = map(&path).unwrap();
+    let slice = mapped.get("w").unwrap().data();
+    for _ in 0..2 {
+        mapped.get("w").unwrap().release();
+        assert_eq!(slice, state.get("w").unwrap().data());
+    }
+    fs::remove_file(&path).unwrap();
+    mapped.get("w").unwrap().release();
+    assert_eq!(mapped, state);
+    state.get("w").unwrap().release();
+}
+
+#[test]
 fn a_change_is_not_the_files() {
     let (_folder, path) = written(&safetensors::to_bytes(&sample()).unwrap());
     let mut mapped = map(&path).unwrap();

@@ -18,7 +18,7 @@ pub(crate) fn check(network: &ResNet, batch: &Batch, trained: bool) -> Result<Ve
     let signals = gradients::signals(network, batch, mode)?;
     let mut findings = signal::check(&signals);
     if findings.iter().all(|finding| finding.kind != crate::Kind::Activations) {
-        findings.extend(loss::check(network.spec().head.classes, signals.loss, evaluated));
+        findings.extend(loss::check(network.spec(), signals.loss, evaluated));
     }
     Ok(findings)
 }

@@ -22,7 +22,7 @@ impl Ahead {
         input: Layout,
         output: Layout,
     ) -> Result<Self, KernelError> {
-        let conv = Conv::new(cpu, shape, input, output)?;
+        let conv = Conv::packed_anew(cpu, shape, input, output)?;
         let packed = Lent::new(conv.zeroed_weights());
         Ok(Self { conv, packed })
     }
@@ -104,7 +104,7 @@ impl Step {
         let [input, output, dy, dx] = maps;
         let ahead = Ahead::new(cpu, shape, input, output)?;
         let data = || -> Result<_, KernelError> {
-            let data = ConvBackwardData::new(cpu, shape, dy, dx)?;
+            let data = ConvBackwardData::packed_anew(cpu, shape, dy, dx)?;
             let packed = Lent::new(data.zeroed_weights());
             Ok((data, packed))
         };

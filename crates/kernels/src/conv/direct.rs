@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::ConvShape;
-use super::kernel::{KernelView, inputs_of};
-use super::pack::{Slot, pack};
+use super::kernel::inputs_of;
+
 use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Cpu, KernelError, Layout};
 
 /// Products that a micro-kernel adds up in registers before it turns to the next panel: the weights of
 /// that many products and one panel (16 KiB for AVX2) stay in the level 1 cache while a band's strips
@@ -65,12 +65,6 @@ impl Direct {
         Panels::zeroed([self.output.blocks(), width], depth, shape.taps(), |block, blocks| {
             inputs_of(shape, block..block + blocks, depth)
         })
-    }
-
-    /// Packs `weights` into `panels`.
-    pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: KernelView<'_>, panels: &mut Panels) {
-        let slot = |tap| Slot { class: 0, tap: weights.tap(tap) };
-        pack(pool, isa, weights, std::slice::from_mut(panels), slot);
     }
 
     /// Floats of workspace.

@@ -16,5 +16,5 @@ pub(crate) use lent::Lent;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
-pub use select::{Algorithm, Choice, Pass, select, select_from_memory};
+pub use select::{Algorithm, Choice, Pass, Weights, select, select_for};
 pub use shape::ConvShape;

@@ -31,6 +31,12 @@ struct Class<'a> {
     values: Parts<'a>,
 }
 
+/// Packs `kernels` into `panels`, all of their taps.
+pub(super) fn pack_panels(pool: &Pool, isa: Isa, kernels: KernelView<'_>, panels: &mut Panels) {
+    let slot = |tap| Slot { class: 0, tap: kernels.tap(tap) };
+    pack(pool, isa, kernels, std::slice::from_mut(panels), slot);
+}
+
 /// Packs `kernels` into the panels of all classes, which have their blocks in common and differ in their taps:
 /// tap `t` of the values belongs to `slot(t)`.
 pub(super) fn pack(

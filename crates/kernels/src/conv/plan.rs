@@ -4,8 +4,11 @@ use super::ConvShape;
 use super::direct::Direct;
 use super::kernel::KernelView;
 use super::lent::PackedWeights;
-use super::select::{Algorithm, Choice, Pass, select, strided_applies, winograd_applies};
-use super::winograd::{Winograd, WinogradWeights};
+use super::pack::pack_panels;
+use super::select::{
+    Algorithm, Choice, Pass, Weights, select, select_for, strided_applies, winograd_applies,
+};
+use super::winograd::{Form, Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
 use crate::simd::BLOCK;
@@ -99,6 +102,20 @@ impl Conv {
         Self::with_choice(cpu, shape, input, output, select(Pass::Forward, &shape, &input)?)
     }
 
+    /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
+    ///
+    /// # Errors
+    /// Those of [`Conv::new`].
+    pub fn packed_anew(
+        cpu: &Cpu,
+        shape: ConvShape,
+        input: Layout,
+        output: Layout,
+    ) -> Result<Self, KernelError> {
+        let choice = select_for(Pass::Forward, &shape, &input, Weights::PackedAnew)?;
+        Self::with_choice(cpu, shape, input, output, choice)
+    }
+
     /// The same by a given algorithm.
     ///
     /// # Errors
@@ -133,7 +150,7 @@ impl Conv {
                 return Err(wrong("the kernel has many taps".into()));
             }
             Algorithm::Pointwise | Algorithm::Direct => Way::Direct(Direct::new(shape, input, output)?),
-            Algorithm::Winograd2 | Algorithm::Winograd4 => {
+            Algorithm::Winograd2 | Algorithm::Winograd4 | Algorithm::Expanded2 | Algorithm::Expanded4 => {
                 winograd_applies(&shape, &input).map_err(wrong)?;
                 Way::Winograd(Winograd::new(cpu, shape, input, output, choice.algorithm))
             }
@@ -206,6 +223,7 @@ impl Conv {
         let width = self.isa.panel_blocks();
         let packed = match &self.way {
             Way::Direct(direct) => Packed::Direct(direct.panels(width)),
+            Way::Winograd(winograd) if winograd.expands() => Packed::Direct(winograd.panels(width)),
             Way::Winograd(winograd) => Packed::Winograd(winograd.weights(width)),
         };
         let (shape, algorithm, isa, block) = (self.shape, self.algorithm(), self.isa, self.input.block());
@@ -223,10 +241,11 @@ impl Conv {
         check_length("the weights", self.shape.weights(), weights.len())?;
         let view = KernelView::new(&self.shape, weights, exchanged);
         match (&self.way, &mut packed.packed) {
-            (Way::Direct(direct), Packed::Direct(panels)) => direct.pack(pool, self.isa, view, panels),
+            (Way::Direct(_), Packed::Direct(panels)) => pack_panels(pool, self.isa, view, panels),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
                 winograd.pack(pool, self.isa, view, weights);
             }
+            (Way::Winograd(_), Packed::Direct(panels)) => pack_panels(pool, self.isa, view, panels),
             _ => unreachable!("the algorithms were compared"),
         }
         Ok(())
@@ -286,7 +305,10 @@ impl Conv {
         match (&self.way, &weights.packed) {
             (Way::Direct(direct), Packed::Direct(panels)) => direct.run(cpu, x, panels, &finish, y, scratch),
             (Way::Winograd(winograd), Packed::Winograd(weights)) => {
-                winograd.run(cpu, x, weights, &finish, y, scratch);
+                winograd.run(cpu, x, Form::AtPoints(weights), &finish, y, scratch);
+            }
+            (Way::Winograd(winograd), Packed::Direct(panels)) => {
+                winograd.run(cpu, x, Form::AsTheyAre(panels), &finish, y, scratch);
             }
             _ => unreachable!("the algorithms were compared"),
         }

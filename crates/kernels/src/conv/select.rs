@@ -18,11 +18,29 @@ pub enum Algorithm {
     Winograd2,
     /// Winograd's minimal filtering F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
     Winograd4,
+    /// [`Algorithm::Winograd2`] with weights that are packed as they are and taken to the points in the cache, every
+    /// time: 9 of them come from memory in place of 16.
+    Expanded2,
+    /// [`Algorithm::Winograd4`] in the same way: 9 weights in place of 36.
+    Expanded4,
     /// Minimal filtering at stride 2, by phases of the input, 2x2 outputs a tile: on each axis the even
     /// pixels meet two taps, F(2, 2), and the odd ones one; 25 multiplications for 4 outputs instead of 36.
     Strided2,
     /// The same of 4x4 outputs, F(4, 2): 81 multiplications for 16 outputs instead of 144.
     Strided4,
+}
+
+impl Algorithm {
+    /// Weights that a 3x3 kernel has where they are packed for this algorithm, for a pair of channels.
+    pub fn weights(self) -> usize {
+        match self {
+            Self::Pointwise | Self::Direct | Self::Expanded2 | Self::Expanded4 => 9,
+            Self::Winograd2 => 16,
+            Self::Winograd4 => 36,
+            Self::Strided2 => 25,
+            Self::Strided4 => 81,
+        }
+    }
 }
 
 impl fmt::Display for Algorithm {
@@ -32,6 +50,8 @@ impl fmt::Display for Algorithm {
             Self::Direct => "direct",
             Self::Winograd2 => "Winograd F(2x2,3x3)",
             Self::Winograd4 => "Winograd F(4x4,3x3)",
+            Self::Expanded2 => "Winograd F(2x2,3x3) expanded",
+            Self::Expanded4 => "Winograd F(4x4,3x3) expanded",
             Self::Strided2 => "Winograd F(2x2,3x3) at stride 2",
             Self::Strided4 => "Winograd F(4x4,3x3) at stride 2",
         })
@@ -62,10 +82,55 @@ const WEIGHT: usize = 8;
 const STRIDED_TRANSFORM: usize = 18;
 const STRIDED_WEIGHT: usize = 22;
 
-/// The same where a weight comes from memory: in a network with more weights than the level 3 cache holds. Solved
-/// on two cores of a Zen 5 from whole networks at batch 1, where F(2x2) is then faster than F(4x4) for 256 channels
-/// on 14x14 (resnet18 5.30 and 5.47 ms) and than direct for 512 on 7x7 (5.47 and 5.55): true from 12 to 24.
-const WEIGHT_FROM_MEMORY: usize = 16;
+/// [`WEIGHT`] where a weight comes from memory: in a network with more weights than the level 3 cache holds. Solved on
+/// two cores of a Zen 5 from layers at batch 1 whose weights are never in a cache (F(2x2), F(4x4), direct, and both
+/// forms expanded, 256 channels on 14x14 and 512 on 7x7).
+const WEIGHT_FROM_MEMORY: usize = 20;
+
+/// Multiplications in which a weight is taken to a point by the expanded forms.
+const EXPANSION: usize = 6;
+
+/// How much longer products take with expanded weights, whose inputs pass by once for every panel: as
+/// [`EXPANSION`], from layers with weights in the level 3 cache.
+const EXPANDED_PRODUCT: f64 = 1.16;
+
+/// Of algorithms whose work is within this factor of the least, the one with the fewest weights is taken where
+/// weights come from memory.
+const NEAR: f64 = 1.05;
+
+/// Weights packed anew by every call: written, and read again.
+const WEIGHT_PACKED: usize = 48;
+
+/// Where a convolution's packed weights are when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// In a cache.
+    AtHand,
+    /// In memory, as in a network with more weights than the caches hold.
+    InMemory,
+    /// They are packed before every run, as in training.
+    PackedAnew,
+}
+
+impl Weights {
+    /// Multiplications in the time that one takes to come.
+    fn fetch(self) -> usize {
+        match self {
+            Self::AtHand => WEIGHT,
+            Self::InMemory => WEIGHT_FROM_MEMORY,
+            Self::PackedAnew => WEIGHT_PACKED,
+        }
+    }
+}
+
+/// The algorithms for 3x3 at stride 1.
+const EVERY_FORM: [Algorithm; 5] = [
+    Algorithm::Winograd4,
+    Algorithm::Winograd2,
+    Algorithm::Expanded4,
+    Algorithm::Expanded2,
+    Algorithm::Direct,
+];
 
 /// What is computed of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,19 +153,32 @@ pub enum Pass {
 /// # Errors
 /// Those of [`ConvShape::output`].
 pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
+    select_for(pass, shape, maps, Weights::AtHand)
+}
+
+/// [`select`] for weights that are not at hand: then an algorithm with fewer of them is worth more operations.
+///
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub fn select_for(
+    pass: Pass,
+    shape: &ConvShape,
+    maps: &Layout,
+    kept: Weights,
+) -> Result<Choice, KernelError> {
     shape.output()?;
     let direct = |why: &str| Ok(Choice { algorithm: Algorithm::Direct, why: why.into() });
     match (pass, shape.turned()) {
-        (Pass::Forward, _) => forward(shape, maps, WEIGHT),
-        (Pass::BackwardData, Some(turned)) => forward(&turned, maps, WEIGHT),
+        (Pass::Forward, _) => forward(shape, maps, kept),
+        (Pass::BackwardData, Some(turned)) => forward(&turned, maps, kept),
         (Pass::BackwardData, None) if shape.stride != [1, 1] => direct("the stride is not 1"),
         (Pass::BackwardData, None) => direct("the padding is wider than the kernel reaches"),
-        (Pass::BackwardWeights, _) => Ok(weights(shape, maps)),
+        (Pass::BackwardWeights, _) => Ok(by_weights(shape, maps)),
     }
 }
 
 /// For the gradient by the weights.
-fn weights(shape: &ConvShape, x: &Layout) -> Choice {
+fn by_weights(shape: &ConvShape, x: &Layout) -> Choice {
     if shape.taps() == 1 {
         return Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() };
     }
@@ -115,25 +193,15 @@ fn weights(shape: &ConvShape, x: &Layout) -> Choice {
     }
 }
 
-/// [`select`] for the forward pass of a network with more weights than the caches hold: they come from memory at
-/// every run, so an algorithm with fewer of them is worth more operations.
+/// Chooses the algorithm for `shape` on an input that lies as `input` says.
 ///
-/// # Errors
-/// Those of [`ConvShape::output`].
-pub fn select_from_memory(shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
-    forward(shape, maps, WEIGHT_FROM_MEMORY)
-}
-
-/// Chooses the algorithm for `shape` on an input that lies as `input` says, where the fetching of a weight takes as
-/// long as `weight` multiplications.
-///
-/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 or 2 takes, of direct and the two
+/// Pointwise where the kernel has one tap. A 3x3 kernel at stride 1 or 2 takes, of direct and the
 /// Winograd forms for its stride, the one with the least work, counted in multiplications: products, transforms, and
 /// the fetching of weights, which decides for small maps with many channels. Everything else is direct.
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-fn forward(shape: &ConvShape, input: &Layout, weight: usize) -> Result<Choice, KernelError> {
+fn forward(shape: &ConvShape, input: &Layout, weights: Weights) -> Result<Choice, KernelError> {
     shape.output()?;
     if shape.taps() == 1 {
         return Ok(Choice { algorithm: Algorithm::Pointwise, why: "the kernel has one tap".into() });
@@ -143,18 +211,19 @@ fn forward(shape: &ConvShape, input: &Layout, weight: usize) -> Result<Choice, K
     if let Err(why) = applies {
         return Ok(Choice { algorithm: Algorithm::Direct, why });
     }
-    let (candidates, weight) = if strided {
-        ([Algorithm::Strided4, Algorithm::Strided2, Algorithm::Direct], weight.max(STRIDED_WEIGHT))
-    } else {
-        ([Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct], weight)
+    let candidates: &[_] = match (strided, weights) {
+        (true, _) => &[Algorithm::Strided4, Algorithm::Strided2, Algorithm::Direct],
+        (false, Weights::AtHand) => &[Algorithm::Winograd4, Algorithm::Winograd2, Algorithm::Direct],
+        (false, _) => &EVERY_FORM,
     };
-    let work = |algorithm| work(shape, algorithm, weight);
-    let algorithm = candidates.into_iter().min_by(|&a, &b| work(a).total_cmp(&work(b)));
-    let algorithm = algorithm.unwrap_or(Algorithm::Direct);
-    let of = |a| format!("{:.1}", work(a) / 1e6);
-    let [four, two, direct] = candidates.map(of);
-    let why = format!("work in millions: F(4x4) {four}, F(2x2) {two}, direct {direct}");
-    Ok(Choice { algorithm, why })
+    let fetch = if strided { weights.fetch().max(STRIDED_WEIGHT) } else { weights.fetch() };
+    let work = |algorithm| work(shape, algorithm, fetch);
+    let least = candidates.iter().map(|&algorithm| work(algorithm)).fold(f64::INFINITY, f64::min);
+    let within = least * if weights == Weights::AtHand { 1.0 } else { NEAR };
+    let near = candidates.iter().copied().filter(|&algorithm| work(algorithm) <= within);
+    let algorithm = near.min_by_key(|algorithm| algorithm.weights()).unwrap_or(Algorithm::Direct);
+    let list: Vec<_> = candidates.iter().map(|&a| format!("{a} {:.1}", work(a) / 1e6)).collect();
+    Ok(Choice { algorithm, why: format!("work in millions: {}", list.join(", ")) })
 }
 
 /// Whether the Winograd forms can compute `shape` at all, or why not.
@@ -188,9 +257,17 @@ fn work(shape: &ConvShape, algorithm: Algorithm, weight: usize) -> f64 {
         let transforms = (tiles * points) as f64 * ((ins + outs) * transform) as f64;
         products + transforms + (points * weight) as f64 * (ins * outs) as f64
     };
+    let expanded = |tile: usize, points: usize| {
+        let tiles = shape.batch * h.div_ceil(tile) * w.div_ceil(tile);
+        let products = (tiles * points) as f64 * EXPANDED_PRODUCT;
+        let transforms = (tiles * points) as f64 * ((ins + outs) * TRANSFORM) as f64;
+        (products + (points * EXPANSION + 9 * weight) as f64) * (ins * outs) as f64 + transforms
+    };
     match algorithm {
         Algorithm::Winograd4 => with(4, 36, TRANSFORM),
         Algorithm::Winograd2 => with(2, 16, TRANSFORM),
+        Algorithm::Expanded4 => expanded(4, 36),
+        Algorithm::Expanded2 => expanded(2, 16),
         Algorithm::Strided4 => with(4, 81, STRIDED_TRANSFORM),
         Algorithm::Strided2 => with(2, 25, STRIDED_TRANSFORM),
         Algorithm::Direct | Algorithm::Pointwise => with(1, 9, 0),
@@ -234,13 +311,13 @@ mod tests {
         let of = |batch, channels, size| {
             let shape = ConvShape::square(batch, (channels, channels), size, 3, 1);
             let input = Layout::blocked(batch, channels, size, size).unwrap();
-            select_from_memory(&shape, &input).unwrap().algorithm
+            select_for(Pass::Forward, &shape, &input, Weights::InMemory).unwrap().algorithm
         };
-        assert_eq!(of(1, 128, 28), Algorithm::Winograd4);
-        assert_eq!(of(1, 256, 14), Algorithm::Winograd2);
-        assert_eq!(of(1, 512, 7), Algorithm::Winograd2);
+        assert_eq!(of(1, 64, 56), Algorithm::Winograd4);
+        assert_eq!(of(1, 256, 14), Algorithm::Expanded4);
+        assert_eq!(of(1, 512, 7), Algorithm::Expanded4);
         assert_eq!(of(16, 256, 14), Algorithm::Winograd4);
-        assert_eq!(of(16, 512, 7), Algorithm::Winograd4);
+        assert_eq!(of(16, 512, 7), Algorithm::Expanded4);
     }
 
     #[test]

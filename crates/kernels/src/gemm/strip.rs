@@ -4,6 +4,10 @@ use super::{Finish, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
+/// How many offsets ahead of their use weights are fetched. On a Zen 5, F(4x4) for 16x512@7 runs at 2.18 of the peak
+/// with 1, 2.30 with 2 and 2.35 with 4; where weights are at hand all are the same.
+const AHEAD: usize = 4;
+
 /// One panel of output channels for a strip of pixels that lie next to each other in the output:
 ///
 /// `output[row][channel] = sum over offsets o and k < depth of input[origin + row row_stride + o + k] weights[o][k][channel]`
@@ -146,9 +150,9 @@ unsafe fn tile_of<S: Simd, const MR: usize, const NV: usize, const DEPTH: usize,
                 }
             }
             for k in 0..DEPTH {
-                // The next offset's weights: they pass by once for each strip, and come from afar.
+                // Weights that are to come: they pass by once for each strip, and come from afar.
                 for line in (0..NV * S::LANES).step_by(BLOCK) {
-                    s.prefetch(weights.wrapping_add(DEPTH * NV * S::LANES + line));
+                    s.prefetch(weights.wrapping_add(AHEAD * DEPTH * NV * S::LANES + line));
                 }
                 let mut w = [s.zero(); NV];
                 for v in 0..NV {

@@ -31,7 +31,7 @@ pub(crate) fn conv(conv: &Conv2d, x: Blocked, border: usize) -> Blocked {
     let from = x.layout;
     inputs.push(x.tensor);
     inputs.push(conv.weight.val());
-    let plan = sound(Conv::new(&runtime.cpu, conv_shape, from, layout));
+    let plan = sound(Conv::packed_anew(&runtime.cpu, conv_shape, from, layout));
     let weights = sound(plan.pack_on(&runtime.cpu, values(&inputs.values[1])));
     let mut y = runtime.maps.take(layout.len());
     runtime.with_workspace(plan.workspace(&runtime.cpu), |workspace| {
@@ -61,7 +61,7 @@ impl Saved for SavedConv {
         let cpu = &runtime.cpu;
         let [x, weights] = [0, 1].map(|i| values(&self.inputs[i]));
         let dx = wanted[0].then(|| {
-            let plan = sound(ConvBackwardData::new(cpu, self.conv, self.to, self.from));
+            let plan = sound(ConvBackwardData::packed_anew(cpu, self.conv, self.to, self.from));
             let packed = sound(plan.pack(weights));
             let mut dx = runtime.maps.take(self.from.len());
             runtime.with_workspace(plan.workspace(cpu), |workspace| {

@@ -2,7 +2,7 @@
 
 use super::phases::Phases;
 use crate::conv::lent::PackedWeights;
-use crate::conv::select::{Choice, Pass, select};
+use crate::conv::select::{Choice, Pass, Weights, select, select_for};
 use crate::conv::{Algorithm, Conv, ConvShape, ConvWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
@@ -78,6 +78,15 @@ impl ConvBackwardData {
     /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
     pub fn new(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
         Self::with_choice(cpu, shape, dy, dx, select(Pass::BackwardData, &shape, &dy)?)
+    }
+
+    /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
+    ///
+    /// # Errors
+    /// Those of [`ConvBackwardData::new`].
+    pub fn packed_anew(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
+        let choice = select_for(Pass::BackwardData, &shape, &dy, Weights::PackedAnew)?;
+        Self::with_choice(cpu, shape, dy, dx, choice)
     }
 
     /// The same by a given algorithm.

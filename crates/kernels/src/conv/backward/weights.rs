@@ -107,7 +107,11 @@ impl ConvBackwardWeights {
             Algorithm::Pointwise | Algorithm::Direct => {
                 (bordered, Way::Direct(DirectGradient::new(cpu, shape, bordered, dy, &mut bands)))
             }
-            Algorithm::Winograd2 | Algorithm::Strided2 | Algorithm::Strided4 => {
+            Algorithm::Winograd2
+            | Algorithm::Expanded2
+            | Algorithm::Expanded4
+            | Algorithm::Strided2
+            | Algorithm::Strided4 => {
                 return Err(wrong("weight gradients have F(4x4) only".into()));
             }
         };

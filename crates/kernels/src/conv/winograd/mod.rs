@@ -10,6 +10,7 @@
 //! where `*` is element by element. Summed over input channels, the products at each of the n^2
 //! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
 
+mod expand;
 mod gradient;
 mod points;
 mod run;
@@ -17,5 +18,5 @@ mod stages;
 mod weights;
 
 pub(super) use gradient::WinogradGradient;
-pub(super) use run::Winograd;
+pub(super) use run::{Form, Winograd};
 pub(super) use weights::WinogradWeights;

@@ -13,6 +13,15 @@ pub(super) trait Points<const M: usize, const N: usize> {
     /// weights are packed.
     const G: [[f64; 3]; N];
 
+    /// `G g`, for weights that are taken to the points while they are used.
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; N] {
+        Self::G.map(|row| {
+            let [a, b, c] = row.map(|weight| s.splat(weight as f32));
+            s.fma(a, g[0], s.fma(b, g[1], s.mul(c, g[2])))
+        })
+    }
+
     /// `B^T d`
     fn input<S: Simd>(s: S, d: [S::V; N]) -> [S::V; N];
 
@@ -28,6 +37,13 @@ pub(super) struct F2;
 
 impl Points<2, 4> for F2 {
     const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 4] {
+        let half = s.splat(0.5);
+        let even = s.mul(half, s.add(g[0], g[2]));
+        [g[0], s.fma(half, g[1], even), s.fnma(half, g[1], even), g[2]]
+    }
 
     #[inline(always)]
     fn input<S: Simd>(s: S, d: [S::V; 4]) -> [S::V; 4] {
@@ -72,6 +88,22 @@ impl Points<4, 6> for F4 {
             [0.0, 0.0, 1.0],
         ]
     };
+
+    // Even and odd parts are shared by a and -a, and by b and -b.
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
+        let entry = |row: usize, tap: usize| s.splat(Self::G[row][tap] as f32);
+        let even = |row| s.fma(entry(row, 2), g[2], s.mul(entry(row, 0), g[0]));
+        let (a, even_a, b, even_b) = (entry(1, 1), even(1), entry(3, 1), even(3));
+        [
+            g[0],
+            s.fma(a, g[1], even_a),
+            s.fnma(a, g[1], even_a),
+            s.fma(b, g[1], even_b),
+            s.fnma(b, g[1], even_b),
+            g[2],
+        ]
+    }
 
     // The row of a point p holds the coefficients of the product of x - q over the other points q, e.g.
     // x (x + a) (x^2 - b^2) for a: even and odd parts are shared by a and -a.

@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::expand::{self, ExpandStage};
 use super::points::{F2, F4, Points, Strided};
 use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
 use super::weights::WinogradWeights;
 use crate::conv::kernel::KernelView;
 use crate::conv::{Algorithm, ConvShape};
-use crate::gemm::Finish;
+use crate::gemm::{Finish, Panels};
 use crate::memory::Parts;
 use crate::simd::BLOCK;
 use crate::{Cpu, Isa, Layout, Pool};
@@ -21,6 +22,9 @@ const GROUP: usize = 8;
 /// cache. On a Zen 5 with 32 MiB of it and two threads, 9.4 MB (256 channels) are read again at full rate
 /// (1350 GFLOP/s by blocks, 1245 by phases), 37 MB (512 channels) are not (850 and 1180).
 const WEIGHTS_AT_HAND: usize = 12 << 20;
+
+/// Tiles that share a panel's expanded weights, at most.
+const EXPANDED_TILES: usize = 128;
 
 /// Tasks that a position's products are cut into where the stages follow each other over the batch.
 const SHARES: usize = 4;
@@ -41,6 +45,8 @@ pub(in crate::conv) struct Winograd {
     order: Order,
     /// Where each input channel block lies in a position of the transformed inputs.
     offsets: Vec<usize>,
+    /// Output channel blocks of a panel.
+    width: usize,
 }
 
 /// In which order tiles go through the stages.
@@ -51,6 +57,16 @@ enum Order {
     Blocks,
     /// All tiles go through a stage before the next begins: the weights pass by once.
     Phases,
+    /// All inputs are transformed; then each panel of output channels goes through the other stages, with weights
+    /// that are taken to the points on the way.
+    Panels,
+}
+
+/// Weights in the form that the plan wants.
+#[derive(Clone, Copy)]
+pub(in crate::conv) enum Form<'a> {
+    AtPoints(&'a WinogradWeights),
+    AsTheyAre(&'a Panels),
 }
 
 impl Winograd {
@@ -62,7 +78,8 @@ impl Winograd {
         output: Layout,
         algorithm: Algorithm,
     ) -> Self {
-        let tile = if matches!(algorithm, Algorithm::Winograd4 | Algorithm::Strided4) { 4 } else { 2 };
+        let four = [Algorithm::Winograd4, Algorithm::Strided4, Algorithm::Expanded4].contains(&algorithm);
+        let tile = if four { 4 } else { 2 };
         let grid = Grid { down: output.height().div_ceil(tile), across: output.width().div_ceil(tile) };
         let tiles = shape.batch * grid.down * grid.across;
         let mut plan = Self {
@@ -75,10 +92,14 @@ impl Winograd {
             bands: 1,
             order: Order::Phases,
             offsets: Vec::new(),
+            width: cpu.isa().panel_blocks().min(output.blocks()),
         };
+        if matches!(algorithm, Algorithm::Expanded2 | Algorithm::Expanded4) {
+            plan.order = Order::Panels;
+        }
         plan.bands = plan.bands_for(cpu);
         let weights = plan.positions() * input.blocks() * output.blocks() * BLOCK * BLOCK * size_of::<f32>();
-        if plan.bands >= cpu.pool().threads() && weights <= WEIGHTS_AT_HAND {
+        if !plan.expands() && plan.bands >= cpu.pool().threads() && weights <= WEIGHTS_AT_HAND {
             plan.order = Order::Blocks;
         }
         let (inputs, _) = plan.transformed();
@@ -91,6 +112,9 @@ impl Winograd {
     /// Not a function of the threads, unlike the order: sums are added up by blocks.
     fn bands_for(&self, cpu: &Cpu) -> usize {
         let rows = cpu.isa().tile_rows();
+        if self.expands() {
+            return self.tiles.div_ceil(EXPANDED_TILES);
+        }
         let blocks = self.input.blocks() + GROUP.min(self.output.blocks());
         let fit = cpu.level2_bytes() / 4 * 3 / (self.positions() * blocks * BLOCK * size_of::<f32>());
         let together = (fit / rows * rows).max(2 * rows);
@@ -100,6 +124,11 @@ impl Winograd {
     fn positions(&self) -> usize {
         let points = self.shape.stride[0] * self.tile + 3 - self.shape.stride[0];
         points * points
+    }
+
+    /// Whether weights are taken to the points while they are used.
+    pub(in crate::conv) fn expands(&self) -> bool {
+        matches!(self.order, Order::Panels)
     }
 
     /// Blocks of tiles, each of which has its own sums.
@@ -119,17 +148,27 @@ impl Winograd {
                 let of = |blocks| Transformed::new(blocks, self.tiles);
                 (of(self.input.blocks()), of(self.output.blocks()))
             }
+            Order::Panels => {
+                let tiles = self.tiles.div_ceil(self.bands);
+                (Transformed::new(self.input.blocks(), self.tiles), Transformed::new(self.width, tiles))
+            }
         }
     }
 
     /// Floats of workspace for `threads` threads.
     pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
         let (inputs, products) = self.transformed();
-        let set = self.positions() * (inputs.position + products.position);
+        let [inputs, products] = [inputs, products].map(|data| self.positions() * data.position);
         match self.order {
-            Order::Blocks => set * threads,
-            Order::Phases => set,
+            Order::Blocks => (inputs + products) * threads,
+            Order::Phases => inputs + products,
+            Order::Panels => inputs + (products + expand::room(self.positions(), self.width)) * threads,
         }
+    }
+
+    /// Room for the weights as they are, in panels of `width` blocks.
+    pub(in crate::conv) fn panels(&self, width: usize) -> Panels {
+        Panels::zeroed([self.output.blocks(), width], BLOCK, self.shape.taps(), |_, _| 0..self.input.blocks())
     }
 
     /// Room for the transformed weights, in panels of `width` blocks.
@@ -159,18 +198,18 @@ impl Winograd {
         &self,
         cpu: &Cpu,
         x: &[f32],
-        weights: &WinogradWeights,
+        weights: Form<'_>,
         finish: &Finish<'_>,
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
         let y = Parts::new(y);
-        let run = Run { plan: self, cpu, x, weights, finish, y };
+        let run = Run { plan: self, cpu, x, finish, y };
         match (self.tile, self.shape.stride[0]) {
-            (4, 1) => run.stages::<F4, 4, 6>(scratch),
-            (4, _) => run.stages::<Strided<F4>, 4, 9>(scratch),
-            (_, 1) => run.stages::<F2, 2, 4>(scratch),
-            _ => run.stages::<Strided<F2>, 2, 5>(scratch),
+            (4, 1) => run.stages::<F4, 4, 6>(weights, scratch),
+            (4, _) => run.stages::<Strided<F4>, 4, 9>(weights, scratch),
+            (_, 1) => run.stages::<F2, 2, 4>(weights, scratch),
+            _ => run.stages::<Strided<F2>, 2, 5>(weights, scratch),
         }
     }
 }
@@ -180,25 +219,33 @@ struct Run<'a> {
     plan: &'a Winograd,
     cpu: &'a Cpu,
     x: &'a [f32],
-    weights: &'a WinogradWeights,
     finish: &'a Finish<'a>,
     y: Parts<'a>,
 }
 
 impl Run<'_> {
-    fn stages<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
-        match self.plan.order {
-            Order::Blocks => self.blocks::<P, M, N>(scratch),
-            Order::Phases => self.phases::<P, M, N>(scratch),
+    fn stages<P: Points<M, N>, const M: usize, const N: usize>(
+        &self,
+        weights: Form<'_>,
+        scratch: &mut [f32],
+    ) {
+        match (weights, self.plan.order) {
+            (Form::AsTheyAre(panels), _) => self.panels::<P, M, N>(panels, scratch),
+            (Form::AtPoints(weights), Order::Blocks) => self.blocks::<P, M, N>(weights, scratch),
+            (Form::AtPoints(weights), _) => self.phases::<P, M, N>(weights, scratch),
         }
     }
 
-    fn blocks<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
+    fn blocks<P: Points<M, N>, const M: usize, const N: usize>(
+        &self,
+        weights: &WinogradWeights,
+        scratch: &mut [f32],
+    ) {
         let (plan, isa) = (self.plan, self.cpu.isa());
         let (from, to) = plan.transformed();
         let (inputs_len, products_len) = (N * N * from.position, N * N * to.position);
         let scratch = Parts::new(scratch);
-        let list = self.weights.list();
+        let list = weights.list();
         let in_group = (GROUP / list[0].blocks).max(1);
         self.cpu.pool().for_each(plan.bands(), |band, worker| {
             let start = worker * (inputs_len + products_len);
@@ -216,7 +263,7 @@ impl Run<'_> {
                     inputs,
                     from,
                     offsets: &plan.offsets,
-                    weights: self.weights,
+                    weights,
                     positions: 0..N * N,
                     panels,
                     tiles: tiles.len(),
@@ -230,20 +277,20 @@ impl Run<'_> {
         });
     }
 
-    fn phases<P: Points<M, N>, const M: usize, const N: usize>(&self, scratch: &mut [f32]) {
+    fn phases<P: Points<M, N>, const M: usize, const N: usize>(
+        &self,
+        weights: &WinogradWeights,
+        scratch: &mut [f32],
+    ) {
         let (plan, isa, pool) = (self.plan, self.cpu.isa(), self.cpu.pool());
         let (from, to) = plan.transformed();
         let (inputs, products) = scratch.split_at_mut(N * N * from.position);
         let share = |i: usize, count: usize, of: usize| i * count / of..(i + 1) * count / of;
         let bands = plan.bands();
 
-        let target = Parts::new(inputs);
-        pool.for_each(plan.input.blocks() * bands, |task, _| {
-            let (block, tiles) = (task / bands, share(task % bands, plan.tiles, bands));
-            isa.run(self.input::<P, M, N>(tiles, block..block + 1, target, from, (0, 0)));
-        });
+        self.all_inputs::<P, M, N>(inputs, from);
 
-        let (panels, target) = (self.weights.list().len(), Parts::new(products));
+        let (panels, target) = (weights.list().len(), Parts::new(products));
         let shares = SHARES.min(panels);
         pool.for_each(N * N * shares, |task, _| {
             let position = task / shares;
@@ -251,7 +298,7 @@ impl Run<'_> {
                 inputs,
                 from,
                 offsets: &plan.offsets,
-                weights: self.weights,
+                weights,
                 positions: position..position + 1,
                 panels: share(task % shares, panels, shares),
                 tiles: plan.tiles,
@@ -265,6 +312,62 @@ impl Run<'_> {
             let (block, band) = (task / bands, task % bands);
             let tiles = share(band, plan.tiles, bands);
             isa.run(self.output::<P, M, N>(tiles, block..block + 1, products, to, (0, 0), band));
+        });
+    }
+
+    fn panels<P: Points<M, N>, const M: usize, const N: usize>(&self, panels: &Panels, scratch: &mut [f32]) {
+        let (plan, isa) = (self.plan, self.cpu.isa());
+        let (from, to) = plan.transformed();
+        let (inputs, scratch) = scratch.split_at_mut(N * N * from.position);
+        self.all_inputs::<P, M, N>(inputs, from);
+
+        let (weights, products) = (expand::room(N * N, plan.width), N * N * to.position);
+        let scratch = Parts::new(scratch);
+        self.cpu.pool().for_each(panels.list.len() * plan.bands(), |task, worker| {
+            let (panel, band) = (&panels.list[task / plan.bands()], task % plan.bands());
+            let tiles = band * plan.tiles / plan.bands()..(band + 1) * plan.tiles / plan.bands();
+            let start = worker * (weights + products);
+            // SAFETY: no two tasks that run at the same time have the same worker.
+            let room = unsafe { scratch.part(start..start + weights) };
+            // SAFETY: as above.
+            let products = unsafe { scratch.part(start + weights..start + weights + products) };
+            isa.run(ExpandStage {
+                points: PhantomData::<P>,
+                inputs,
+                from,
+                offsets: &plan.offsets,
+                panels,
+                panel,
+                tiles: tiles.clone(),
+                weights: room,
+                products: Parts::new(products),
+                to,
+            });
+            let blocks = panel.block..panel.block + panel.blocks;
+            isa.run(self.output::<P, M, N>(
+                tiles.clone(),
+                blocks,
+                products,
+                to,
+                (tiles.start, panel.block),
+                band,
+            ));
+        });
+    }
+
+    /// The transformed inputs of all tiles.
+    fn all_inputs<P: Points<M, N>, const M: usize, const N: usize>(
+        &self,
+        inputs: &mut [f32],
+        shape: Transformed,
+    ) {
+        let (plan, target) = (self.plan, Parts::new(inputs));
+        // Enough tasks for many threads; not a function of theirs.
+        let shares = plan.tiles.div_ceil(EXPANDED_TILES / 2);
+        self.cpu.pool().for_each(plan.input.blocks() * shares, |task, _| {
+            let (block, share) = (task / shares, task % shares);
+            let tiles = share * plan.tiles / shares..(share + 1) * plan.tiles / shares;
+            self.cpu.isa().run(self.input::<P, M, N>(tiles, block..block + 1, target, shape, (0, 0)));
         });
     }
 

@@ -49,7 +49,8 @@ pub(crate) struct Arguments {
     /// Threads for computing. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
-    /// Print one JSON object: network, faults, warnings, notes, findings, checked, not_checked.
+    /// Print one JSON object: network, faults, warnings, notes, findings, passed,
+    /// checked, not_checked.
     #[arg(long)]
     json: bool,
 }

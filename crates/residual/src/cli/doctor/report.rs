@@ -38,6 +38,12 @@ pub(super) fn lines(network: &str, report: &Report) -> Vec<String> {
     }
     lines.push(String::new());
     lines.extend(wrapped("checked: ", &report.checked.join(", ")));
+    for finding in &report.passed {
+        let Finding { place, found, .. } = finding;
+        let passed =
+            format!("{place}: {}: {found}; the network is its paper's, as it stands", finding.kind.title());
+        lines.extend(wrapped("passed: ", &passed));
+    }
     for reason in &report.not_checked {
         lines.extend(wrapped("not checked: ", reason));
     }
