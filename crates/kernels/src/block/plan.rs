@@ -108,8 +108,9 @@ impl Block {
         }
         let groups = Groups::of_images(images, x.batch())?;
         let [x_of_group, y_of_group] = [x.with_batch(groups.images)?, y.with_batch(groups.images)?];
-        let links = Self::steps_of(cpu, shape, x_of_group, y_of_group)?;
-        let projection = Self::projection_of(cpu, shape, [x_of_group, links[0].input, y_of_group])?;
+        let links = Self::steps_of(cpu, (shape, x.batch()), x_of_group, y_of_group)?;
+        let maps = [x_of_group, links[0].input, y_of_group];
+        let projection = Self::projection_of(cpu, (shape, x.batch()), maps)?;
         let projected = projection.iter().map(|projection| &projection.step);
         let normalised: Vec<_> = match order {
             Order::PostActivation => links.iter().chain(projected).map(|step| step.output).collect(),
@@ -149,7 +150,12 @@ impl Block {
     }
 
     /// The convolutions of the branch.
-    fn steps_of(cpu: &Cpu, shape: &BlockShape, x: Layout, y: Layout) -> Result<Vec<Step>, KernelError> {
+    fn steps_of(
+        cpu: &Cpu,
+        (shape, batch): (&BlockShape, usize),
+        x: Layout,
+        y: Layout,
+    ) -> Result<Vec<Step>, KernelError> {
         let convs = shape.branch(&x)?;
         let pre = shape.order == Order::PreActivation;
         let step = |(index, &conv): (usize, &ConvShape)| {
@@ -160,7 +166,7 @@ impl Block {
             let input = if first { x } else { bordered(read(&conv)?, kernel)? };
             let output = if last && pre && shape.squeeze.is_none() { y } else { written };
             let dy = if last && pre { y } else { bordered(written, kernel)? };
-            Step::new(cpu, conv, [input, output, dy, if first { x } else { read(&conv)? }])
+            Step::new(cpu, (conv, batch), [input, output, dy, if first { x } else { read(&conv)? }])
         };
         convs.iter().enumerate().map(step).collect()
     }
@@ -168,14 +174,14 @@ impl Block {
     /// The projection from `x`, in pre-activation from what the first convolution reads, `h`.
     fn projection_of(
         cpu: &Cpu,
-        shape: &BlockShape,
+        (shape, batch): (&BlockShape, usize),
         [x, h, y]: [Layout; 3],
     ) -> Result<Option<Projection>, KernelError> {
         let Some(conv) = shape.projection(&x)? else { return Ok(None) };
         let (pooling, output) = (shape.pooling(&x)?, shape.output(&x)?);
         let (from, dy) = if shape.order == Order::PreActivation { (h, y) } else { (x, output) };
         let input = if pooling.is_some() { read(&conv)? } else { from };
-        let step = Step::new(cpu, conv, [input, output, dy, read(&conv)?])?;
+        let step = Step::new(cpu, (conv, batch), [input, output, dy, read(&conv)?])?;
         Ok(Some(Projection { step, pooling }))
     }
 

@@ -5,7 +5,7 @@ use super::shape::wrong;
 use crate::conv::Lent;
 use crate::{
     Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, Cpu, DataWeights, Epilogue,
-    KernelError, Layout, Sums,
+    KernelError, Layout, Pass, Sums, Weights, select_for,
 };
 
 /// A convolution forward, its weights packed as it runs.
@@ -16,20 +16,25 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// By the algorithm for a batch of `batch` images, of which `shape` are those that are taken at a time: the
+    /// weights are packed once for all.
     pub(super) fn new(
         cpu: &Cpu,
-        shape: ConvShape,
+        (shape, batch): (ConvShape, usize),
         input: Layout,
         output: Layout,
     ) -> Result<Self, KernelError> {
-        let conv = Conv::packed_anew(cpu, shape, input, output)?;
+        let whole = ConvShape { batch, ..shape };
+        let choice = select_for(Pass::Forward, &whole, &input.with_batch(batch)?, Weights::PackedAnew)?;
+        let conv = Conv::with_algorithm(cpu, shape, input, output, choice.algorithm)?;
         let packed = Lent::new(conv.zeroed_weights());
         Ok(Self { conv, packed })
     }
 
     /// The same convolution between maps of another number of images.
     pub(super) fn for_maps(&self, cpu: &Cpu, input: Layout, output: Layout) -> Result<Self, KernelError> {
-        Self::new(cpu, ConvShape { batch: input.batch(), ..*self.conv.shape() }, input, output)
+        let batch = input.batch();
+        Self::new(cpu, (ConvShape { batch, ..*self.conv.shape() }, batch), input, output)
     }
 
     /// Calls `body` with the packed weights.
@@ -99,12 +104,18 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// `maps` are input, output, and the gradients by output and input.
-    pub(super) fn new(cpu: &Cpu, shape: ConvShape, maps: [Layout; 4]) -> Result<Self, KernelError> {
+    /// `maps` are input, output, and the gradients by output and input, of some images of a batch of `batch`.
+    pub(super) fn new(
+        cpu: &Cpu,
+        (shape, batch): (ConvShape, usize),
+        maps: [Layout; 4],
+    ) -> Result<Self, KernelError> {
         let [input, output, dy, dx] = maps;
-        let ahead = Ahead::new(cpu, shape, input, output)?;
+        let ahead = Ahead::new(cpu, (shape, batch), input, output)?;
         let data = || -> Result<_, KernelError> {
-            let data = ConvBackwardData::packed_anew(cpu, shape, dy, dx)?;
+            let whole = ConvShape { batch, ..shape };
+            let choice = select_for(Pass::BackwardData, &whole, &dy.with_batch(batch)?, Weights::PackedAnew)?;
+            let data = ConvBackwardData::with_algorithm(cpu, shape, dy, dx, choice.algorithm)?;
             let packed = Lent::new(data.zeroed_weights());
             Ok((data, packed))
         };
