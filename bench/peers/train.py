@@ -3,7 +3,8 @@
     python bench/peers/train.py [--threads N] [--rounds N] [--only NAME,...] [--no-compile] [--binary PATH]
 
 A step is forward, mean cross-entropy, backward and SGD with momentum, on a batch that stays the same. PyTorch
-runs channels_last, eagerly and through torch.compile where that works; the faster of the two counts. Every side
+runs channels_last, eagerly and through torch.compile where that works; the faster of the two counts. Compiling takes
+up to three minutes a process, and was no faster than eager on two cores: --no-compile leaves it out. Every side
 is a process of its own, so that its peak memory is its own; the sides take turns, round by round.
 """
 

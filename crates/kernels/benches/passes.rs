@@ -118,8 +118,9 @@ fn measure_strided(
     line("average pool 3x3/2", 1.0 + share, &mut || {
         pool::average(cpu, &pooling, (x, maps), (y, small)).expect(SAME)
     });
+    let mut workspace = vec![0.0; pool::maximum_backward_workspace(cpu, &maps)];
     line("max pool backward 3x3/2", 2.0 + share, &mut || {
-        pool::maximum_backward(cpu, &pooling, (x, maps), (dy, small), (dx, maps)).expect(SAME)
+        pool::maximum_backward(cpu, &pooling, (dy, small), (dx, maps), &mut workspace).expect(SAME)
     });
     line("average pool backward 3x3/2", 1.0 + share, &mut || {
         pool::average_backward(cpu, &pooling, (dy, small), (dx, maps)).expect(SAME)

@@ -35,6 +35,14 @@ impl Cpu {
         Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes() })
     }
 
+    /// The same with one thread: for a task of a loop that runs on all of them.
+    ///
+    /// # Errors
+    /// Those of [`Pool::new`].
+    pub(crate) fn alone(&self) -> Result<Self, KernelError> {
+        Ok(Self { isa: self.isa, pool: Pool::new(1)?, level2: self.level2 })
+    }
+
     /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.isa

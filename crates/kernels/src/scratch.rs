@@ -10,6 +10,8 @@ use crate::Buffer;
 #[derive(Debug, Default)]
 pub struct Scratch {
     free: Vec<Buffer>,
+    /// One for each thread, where a pass has threads that take memory of their own.
+    workers: Vec<Scratch>,
 }
 
 impl Scratch {
@@ -44,9 +46,20 @@ impl Scratch {
         value
     }
 
+    /// The threads' own, of which there may be fewer than threads.
+    pub(crate) fn take_workers(&mut self) -> Vec<Self> {
+        std::mem::take(&mut self.workers)
+    }
+
+    /// Takes them back.
+    pub(crate) fn give_workers(&mut self, workers: Vec<Self>) {
+        self.workers = workers;
+    }
+
     /// Floats that it holds.
     pub fn floats(&self) -> usize {
-        self.free.iter().map(Buffer::capacity).sum()
+        let workers = self.workers.iter().map(Self::floats);
+        self.free.iter().map(Buffer::capacity).chain(workers).sum()
     }
 }
 

@@ -256,6 +256,30 @@ fn not_a_number_reaches_all_of_its_channel() {
 }
 
 #[test]
+fn both_sides_of_a_relu_round_alike() {
+    // `scale x` rounds to `-shift`: with one rounding for both operations the sum would be above zero.
+    let (value, maps) = (1.0 + 0.5_f32.powi(12), Layout::blocked(1, 16, 2, 2).unwrap());
+    let (scale, shift) = (vec![value; 16], vec![-(1.0 + 0.5_f32.powi(11)); 16]);
+    assert!(value.mul_add(value, shift[0]) > 0.0);
+    let (x, dy) = (vec![value; 64], vec![1.0; 64]);
+    for isa in Isa::available() {
+        let cpu = Cpu::with_isa(isa, 1).unwrap();
+        let mut workspace = vec![f32::NAN; Backward::workspace(&maps).max(maps.vectors())];
+        let (mut y, mut g) = (vec![f32::NAN; 64], vec![f32::NAN; 64]);
+        let relu = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
+        apply(&cpu, (&x, maps), &relu, (&mut y, maps), &mut workspace).unwrap();
+        let mask = Mask::Recompute { scale: &scale, shift: &shift };
+        let batch = BatchStatistics::zeroed(&maps);
+        let backward =
+            Backward { x: (&x, maps), dy: (&dy, maps), mask, statistics: &batch, gamma: &scale, eps: EPS };
+        let [mut a, mut b] = [0, 1].map(|_| vec![0.0; 16]);
+        let by = [&mut a[..], &mut b[..]];
+        backward.run(&cpu, by, (&mut vec![0.0; 64], maps), Some(&mut g), &mut workspace).unwrap();
+        assert_eq!((y, g), (vec![0.0; 64], vec![0.0; 64]), "{isa}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_an_error() {
     let cpu = Cpu::new(1).unwrap();
     let (maps, other) = (Layout::blocked(1, 16, 2, 2).unwrap(), Layout::blocked(1, 16, 2, 3).unwrap());

@@ -131,8 +131,14 @@ fn pooling_forward_and_backward() {
             hold("maximum", &y, output, &max);
             pool::average(&cpu, &pooling, (&x, input), (&mut y, output)).unwrap();
             hold("average", &y, output, &mean);
-            pool::maximum_backward(&cpu, &pooling, (&x, input), (&dy, output), (&mut dx, input)).unwrap();
-            hold("maximum backward", &dx, input, &by_max);
+            let (mut by_x, mut workspace) =
+                (x.clone(), vec![f32::NAN; pool::maximum_backward_workspace(&cpu, &input)]);
+            let mut backward = |workspace: &mut [f32]| {
+                pool::maximum_backward(&cpu, &pooling, (&dy, output), (&mut by_x, input), workspace)
+            };
+            assert!(backward(&mut []).is_err());
+            backward(&mut workspace).unwrap();
+            hold("maximum backward", &by_x, input, &by_max);
             pool::average_backward(&cpu, &pooling, (&dy, output), (&mut dx, input)).unwrap();
             hold("average backward", &dx, input, &by_mean);
         }
@@ -146,11 +152,12 @@ fn a_nan_comes_through_the_maximum_and_gets_its_gradient() {
     let pooling = Pooling::adaptive([2, 2], [1, 1]).unwrap();
     for cpu in cpus() {
         let x = laid(&[5.0, f32::NAN, 7.0, 1.0], maps);
-        let (mut y, mut dx) = (vec![0.0; one.len()], vec![0.0; maps.len()]);
+        let (mut y, mut dx) = (vec![0.0; one.len()], x.clone());
         pool::maximum(&cpu, &pooling, (&x, maps), (&mut y, one)).unwrap();
         assert!(y[0].is_nan());
-        pool::maximum_backward(&cpu, &pooling, (&x, maps), (&laid(&[2.0], one), one), (&mut dx, maps))
-            .unwrap();
+        let mut workspace = vec![0.0; pool::maximum_backward_workspace(&cpu, &maps)];
+        let dy = laid(&[2.0], one);
+        pool::maximum_backward(&cpu, &pooling, (&dy, one), (&mut dx, maps), &mut workspace).unwrap();
         assert_eq!(plain(&dx, maps), [0.0, 2.0, 0.0, 0.0]);
     }
 }

@@ -78,11 +78,10 @@ impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
         let Some(gradient) = parameter.val().grad_remove(&mut self.gradients) else { return parameter };
         let (id, value, mapper) = parameter.consume();
         let (shape, device) = (value.dims(), value.device().inner());
-        // Every tensor of this crate is f32: neither conversion copies.
-        let flat = |tensor: Tensor<D>| tensor.into_data().try_into_vec::<f32>().unwrap_or_default();
-        let (mut values, gradient) = (flat(value.inner()), flat(gradient));
-        (self.f)(&self.path.join("."), &mut values, &gradient);
-        crate::fused::take_back(gradient);
+        // Every tensor of this crate is f32: the conversion does not copy.
+        let mut values = value.inner().into_data().try_into_vec::<f32>().unwrap_or_default();
+        let path = self.path.join(".");
+        crate::fused::with_last_values(gradient, |gradient| (self.f)(&path, &mut values, gradient));
         let value = Tensor::from_data(TensorData::new(values, shape), &device);
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
     }

@@ -6,6 +6,7 @@ use super::run::{Held, Map, Run};
 use super::shape::{Order, Shortcut};
 use super::shortcut::Side;
 use super::tape::{Gate, Norm};
+use crate::eltwise::zero_pad;
 use crate::layout::check_length;
 use crate::{Cpu, Epilogue, KernelError, Layout, Scratch};
 
@@ -45,24 +46,34 @@ impl Block {
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
         self.check_input(input, y.len())?;
-        check_length("the running statistics", self.normalised.len(), running.len())?;
-        let folded = |(index, (running, maps)): (usize, (&Running<'_>, &Layout))| {
-            let mut norm = running.norm(maps)?;
-            norm.fold(input.parameters.link(index), input.parameters.eps)?;
-            Ok(norm)
-        };
-        let pairs = running.iter().zip(&self.normalised).enumerate();
-        let norms = pairs.map(folded).collect::<Result<Vec<_>, KernelError>>()?;
+        let norms = self.folded(input, running)?;
         let run = &mut Run { cpu, scratch };
         let h = match self.order {
             Order::PostActivation => Held::Lent(input.x),
-            Order::PreActivation => self.normalised(run, &norms[0], (input.x, self.x), 0)?,
+            Order::PreActivation => {
+                self.normalised(run, &norms[0], (input.x, self.x), self.whole(self.links[0].input)?)?
+            }
         };
         let side = self.side(run, (&h, input), norms.get(self.links.len()))?;
         let a = self.inside(run, h, input, &norms)?;
         self.finish(run, (&a, input), &norms, side.as_ref(), y)?;
         side.map(|side| side.maps).into_iter().chain([a]).for_each(|maps| maps.release(run.scratch));
         Ok(())
+    }
+
+    /// The normalisations with these statistics.
+    pub(super) fn folded(
+        &self,
+        input: &Input<'_>,
+        running: &[Running<'_>],
+    ) -> Result<Vec<Norm>, KernelError> {
+        check_length("the running statistics", self.normalised.len(), running.len())?;
+        let folded = |(index, (running, maps)): (usize, (&Running<'_>, &Layout))| {
+            let mut norm = running.norm(maps)?;
+            norm.fold(input.parameters.link(index), input.parameters.eps)?;
+            Ok(norm)
+        };
+        running.iter().zip(&self.normalised).enumerate().map(folded).collect()
     }
 
     /// `S(x)`, normalised.
@@ -73,16 +84,20 @@ impl Block {
         norm: Option<&Norm>,
     ) -> Result<Option<Side<'a>>, KernelError> {
         let side = |maps, layout| Some(Side { maps, layout, norm: None });
-        if let Some(projection) = &self.projection {
+        let read = self.whole(self.links[0].input)?;
+        if let (Some(projection), Some(ahead)) = (&self.projection, &self.straight_projection) {
             let weights = input.parameters.link(self.links.len()).weights;
-            let (step, read) = (&projection.step, projection.read(run, (h, self.links[0].input))?);
-            let mut s = run.scratch.take(step.output.len());
-            step.ahead.forward(run, (&read, weights), &affine(norm, false), None, &mut s)?;
+            let read = projection.read(run, Held::Lent(h), read)?;
+            let mut s = run.scratch.take(ahead.conv.output().len());
+            ahead.forward(run, (&read, weights), &affine(norm, false), &mut s)?;
             read.release(run.scratch);
-            return Ok(side(Held::Own(s), step.output));
+            return Ok(side(Held::Own(s), *ahead.conv.output()));
         }
-        if let Some(padded) = self.padded(run, h)? {
-            return Ok(side(Held::Own(padded), self.y.with_border(0)?));
+        if let Some((stride, before)) = self.zero_pad() {
+            let to = self.y.with_border(0)?;
+            let mut s = run.scratch.take(to.len());
+            zero_pad(run.cpu, (h, read), stride, before, (&mut s, to))?;
+            return Ok(side(Held::Own(s), to));
         }
         Ok(side(Held::Lent(input.x), self.x).filter(|_| self.shortcut == Shortcut::Identity))
     }
@@ -98,11 +113,11 @@ impl Block {
         let mut a = h;
         for (index, pair) in self.links.windows(2).enumerate() {
             // What the next convolution reads, border and all.
-            let to = pair[1].input;
+            let to = self.whole(pair[1].input)?;
             let mut next = run.scratch.take(to.len());
             let norm = self.norm_after(index).map(|after| &norms[after]);
             let weights = input.parameters.links[index].weights;
-            self.straight[index].forward(run, (&a, weights), &affine(norm, true), None, &mut next)?;
+            self.straight[index].forward(run, (&a, weights), &affine(norm, true), &mut next)?;
             std::mem::replace(&mut a, Held::Own(next)).release(run.scratch);
         }
         Ok(a)
@@ -123,12 +138,11 @@ impl Block {
             let residual = side.map(|side| (&side.maps[..], side.layout));
             let relu = self.order == Order::PostActivation;
             let sum = Epilogue { residual, ..affine(norm, relu) };
-            return self.straight[last].forward(run, (a, weights), &sum, None, y);
+            return self.straight[last].forward(run, (a, weights), &sum, y);
         }
-        let step = self.last();
-        let mut z = run.scratch.take(step.output.len());
-        step.ahead.forward(run, (a, weights), &affine(norm, false), None, &mut z)?;
-        let maps: Map<'_> = (&z, step.output);
+        let mut z = run.scratch.take(self.y.len());
+        self.straight[last].forward(run, (a, weights), &affine(norm, false), &mut z)?;
+        let maps: Map<'_> = (&z, self.y);
         let mut gate = self.squeeze.map_or_else(Gate::default, |middle| Gate::zeroed(&self.y, middle));
         let factors = self.factors(run, input, (maps, None), &mut gate)?;
         self.join(run, (maps, None), factors.as_deref(), side, (y, self.y))?;

@@ -1,15 +1,17 @@
 //! `y = act(F(x) + S(x))`
 
+use super::groups::{Shares, part};
 use super::parameters::BlockParameters;
 use super::plan::Block;
 use super::run::{Held, Map, MapMut, Run};
 use super::shape::Order;
 use super::shortcut::Side;
+use super::step::Ahead;
 use super::tape::{Norm, Tape};
 use crate::eltwise::{Beside, Join};
 use crate::layout::check_length;
 use crate::norm::{BatchStatistics, statistics};
-use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
+use crate::{Buffer, Cpu, Epilogue, KernelError, Layout, Scratch, Sums};
 
 /// What a block is computed from.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,24 @@ pub struct Input<'a> {
     pub parameters: &'a BlockParameters<'a>,
     /// Stochastic depth (Huang et al. 2016): the factor of each image's branch, `[batch]`.
     pub depth: Option<&'a [f32]>,
+}
+
+/// Which statistics the normalisations have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statistics {
+    /// The batch's own.
+    Batch,
+    /// Those on the tape, which are folded.
+    OnTape,
+}
+
+/// What the convolutions of a branch read, and where from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) norms: &'a [Norm],
+    /// What each convolution gave.
+    pub(super) written: &'a [Buffer],
 }
 
 impl Block {
@@ -38,28 +58,36 @@ impl Block {
     ) -> Result<(), KernelError> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
-        let run = &mut Run { cpu, scratch };
+        self.forward_with(&mut Run { cpu, scratch }, input, (tape, Statistics::Batch), y)
+    }
+
+    /// The forward pass with the statistics of the batch, or those that are on the tape.
+    pub(super) fn forward_with(
+        &self,
+        run: &mut Run<'_>,
+        input: &Input<'_>,
+        (tape, statistics): (&mut Tape, Statistics),
+        y: &mut [f32],
+    ) -> Result<(), KernelError> {
         let Tape { written, projected, norms, gate } = tape;
         let (norms, beside) = norms.split_at_mut(self.links.len());
-        let h = self.enter(run, input, norms)?;
-        self.branch(run, &h, input.parameters, norms, written)?;
-        let side = self.shortcut(run, (&h, input), (projected, beside.first_mut()))?;
+        if (self.order, statistics) == (Order::PreActivation, Statistics::Batch) {
+            self.enter(run, input, norms)?;
+        }
+        self.branch(run, input, (norms, statistics), written)?;
+        let from = Source { x: input.x, norms, written };
+        let side = self.shortcut(run, from, input, (projected, beside.first_mut(), statistics))?;
         match self.order {
             Order::PostActivation => {
-                let z = (&written[self.links.len() - 1][..], self.last().output);
-                let norm = &norms[self.links.len() - 1];
+                let last = self.links.len() - 1;
+                let (z, norm) = ((&written[last][..], self.whole(self.last().output)?), &norms[last]);
                 let factors = self.factors(run, input, (z, Some(norm)), gate)?;
                 self.join(run, (z, Some(norm)), factors.as_deref(), side.as_ref(), (y, self.y))?;
                 factors.into_iter().for_each(|factors| run.scratch.give(factors));
             }
-            Order::PreActivation => {
-                let a = self.reads(run, self.links.len() - 1, &h, (norms, written))?;
-                self.close(run, (&a, input), (&written[self.links.len() - 1], gate), side.as_ref(), y)?;
-                a.release(run.scratch);
-            }
+            Order::PreActivation => self.close(run, (from, input), gate, side.as_ref(), y)?,
         }
         side.into_iter().for_each(|side| side.maps.release(run.scratch));
-        h.release(run.scratch);
         Ok(())
     }
 
@@ -70,53 +98,80 @@ impl Block {
         input.depth.map_or(Ok(()), |depth| check_length("the branches' factors", self.y.batch(), depth.len()))
     }
 
-    /// What the branch begins with: `x`, or in pre-activation `h = R(N(x))`.
-    fn enter<'a>(
-        &self,
-        run: &mut Run<'_>,
-        input: &Input<'a>,
-        norms: &mut [Norm],
-    ) -> Result<Held<'a>, KernelError> {
-        if self.order == Order::PostActivation {
-            return Ok(Held::Lent(input.x));
-        }
+    /// The statistics of `x` in pre-activation, where the branch begins with `h = R(N(x))`.
+    fn enter(&self, run: &mut Run<'_>, input: &Input<'_>, norms: &mut [Norm]) -> Result<(), KernelError> {
         let norm = &mut norms[0];
         run.with(BatchStatistics::workspace(&self.x), |cpu, workspace| {
             statistics(cpu, input.x, self.x, &mut norm.statistics, workspace)
         })?;
-        norm.fold(input.parameters.link(0), input.parameters.eps)?;
-        self.normalised(run, norm, (input.x, self.x), 0)
+        norm.fold(input.parameters.link(0), input.parameters.eps)
     }
 
-    /// What convolution `index` reads, `R(N(x))`.
+    /// `R(N(x))`, as a convolution reads it.
     pub(super) fn normalised<'a>(
         &self,
         run: &mut Run<'_>,
         norm: &Norm,
         x: Map<'_>,
-        index: usize,
+        to: Layout,
     ) -> Result<Held<'a>, KernelError> {
-        let to = self.links[index].input;
         let mut a = run.scratch.take(to.len());
         norm.apply(run, x, None, true, (&mut a, to))?;
         Ok(Held::Own(a))
     }
 
-    /// What convolution `index` reads, from what the one before wrote: `h`, then `R(N(z))`.
+    /// What convolution `index` reads of a group: `x` or `h`, then `R(N(z))`.
     pub(super) fn reads<'a>(
         &self,
         run: &mut Run<'_>,
         index: usize,
-        h: &'a [f32],
-        (norms, written): (&[Norm], &[Buffer]),
+        group: usize,
+        from: Source<'a>,
     ) -> Result<Held<'a>, KernelError> {
-        match (index.checked_sub(1), self.norm_before(index)) {
-            (Some(below), Some(norm)) => {
-                let z = (&written[below][..], self.links[below].output);
-                self.normalised(run, &norms[norm], z, index)
-            }
-            _ => Ok(Held::Lent(h)),
+        let x = match index.checked_sub(1) {
+            Some(below) => part(&from.written[below], self.links[below].output, group),
+            None => part(from.x, self.x_of_group, group),
+        };
+        match self.norm_before(index) {
+            Some(norm) => self.normalised(run, &from.norms[norm], x, self.links[index].input),
+            None => Ok(Held::Lent(x.0)),
         }
+    }
+
+    /// `z = conv(a) + residual` group by group, where `read` gives `a` and a group of the residual lies as it
+    /// says; and the statistics of `z` where they are asked for.
+    pub(super) fn convolve<'a>(
+        &self,
+        run: &mut Run<'_>,
+        (ahead, weights): (&Ahead, &[f32]),
+        read: impl Fn(&mut Run<'_>, usize) -> Result<Held<'a>, KernelError> + Sync,
+        residual: Option<Map<'_>>,
+        (z, norm): (&mut [f32], Option<&mut Norm>),
+    ) -> Result<(), KernelError> {
+        let channels = ahead.conv.shape().out_channels;
+        let summed = norm.is_some();
+        let mut sums = run.scratch.take(if summed { 2 * channels * self.groups.count } else { 0 });
+        let (z, sums_of) = (Shares::of(z, ahead.conv.output().len()), Shares::of(&mut sums, 2 * channels));
+        ahead.packed(run, weights, |run, packed| {
+            self.groups.each(run, |run, group| {
+                let residual = residual.map(|(maps, of_group)| part(maps, of_group, group));
+                let epilogue = Epilogue { residual, ..Epilogue::default() };
+                let a = read(run, group)?;
+                let z = &mut z.take(group);
+                if summed {
+                    let mut sums = sums_of.take(group);
+                    let (sum, squares) = sums.split_at_mut(channels);
+                    ahead.run(run, (&a, packed), &epilogue, Some(Sums { sum, squares }), z)?;
+                } else {
+                    ahead.run(run, (&a, packed), &epilogue, None, z)?;
+                }
+                a.release(run.scratch);
+                Ok(())
+            })
+        })?;
+        norm.map_or(Ok(()), |norm| norm.set_from_sums(&sums))?;
+        run.scratch.give(sums);
+        Ok(())
     }
 
     /// `z = conv(a)` and the statistics of `z`, one convolution after the other; without the last where that
@@ -124,25 +179,22 @@ impl Block {
     fn branch(
         &self,
         run: &mut Run<'_>,
-        h: &[f32],
-        parameters: &BlockParameters<'_>,
-        norms: &mut [Norm],
+        input: &Input<'_>,
+        (norms, statistics): (&mut [Norm], Statistics),
         written: &mut [Buffer],
     ) -> Result<(), KernelError> {
         for (index, step) in self.links.iter().enumerate().filter(|&(index, _)| self.writes(index)) {
-            let a = self.reads(run, index, h, (norms, written))?;
-            let (weights, z) = (parameters.links[index].weights, &mut written[index]);
-            let none = Epilogue::default();
-            match self.norm_after(index) {
-                Some(after) => {
-                    let norm = &mut norms[after];
-                    step.ahead.forward(run, (&a, weights), &none, Some(norm.sums()), z)?;
-                    norm.set_from_sums()?;
-                    norm.fold(&parameters.links[after], parameters.eps)?;
-                }
-                None => step.ahead.forward(run, (&a, weights), &none, None, z)?,
+            let (before, after) = norms.split_at_mut(self.norm_after(index).unwrap_or(norms.len()));
+            let (below, z) = written.split_at_mut(index);
+            let from = Source { x: input.x, norms: before, written: below };
+            let weights = input.parameters.links[index].weights;
+            let read = |run: &mut Run<'_>, group: usize| self.reads(run, index, group, from);
+            let mut norm = after.first_mut().filter(|_| statistics == Statistics::Batch);
+            let into = (&mut z[0][..], norm.as_deref_mut());
+            self.convolve(run, (&step.ahead, weights), read, None, into)?;
+            if let (Some(norm), Some(after)) = (norm, self.norm_after(index)) {
+                norm.fold(&input.parameters.links[after], input.parameters.eps)?;
             }
-            a.release(run.scratch);
         }
         Ok(())
     }

@@ -25,6 +25,8 @@
 mod backward;
 mod evaluate;
 mod forward;
+mod frozen;
+mod groups;
 mod parameters;
 mod plan;
 mod run;
@@ -33,8 +35,9 @@ mod shortcut;
 mod squeeze;
 mod step;
 mod tape;
+mod task;
 
-pub use backward::Outputs;
+pub use backward::{InputGradient, Outputs};
 pub use evaluate::Running;
 pub use forward::Input;
 pub use parameters::{

@@ -1,5 +1,6 @@
 //! A block made ready to run.
 
+use super::groups::Groups;
 use super::shape::{BlockShape, Order, Policy, Shortcut, wrong};
 use super::step::{Ahead, Step};
 use crate::pool::Pooling;
@@ -36,10 +37,17 @@ pub struct Block {
     pub(super) policy: Policy,
     pub(super) x: Layout,
     pub(super) y: Layout,
+    pub(super) groups: Groups,
+    pub(super) x_of_group: Layout,
+    pub(super) y_of_group: Layout,
+    /// The convolutions of the branch on a group.
     pub(super) links: Vec<Step>,
+    /// That of the shortcut on a group.
     pub(super) projection: Option<Projection>,
-    /// The convolutions of the branch in evaluation: each writes what the next one reads.
+    /// The convolutions of the branch in evaluation, on the whole batch: each writes what the next one reads.
     pub(super) straight: Vec<Ahead>,
+    /// That of the shortcut.
+    pub(super) straight_projection: Option<Ahead>,
     /// Maps that are normalised, in the order of the branch, the projection's last.
     pub(super) normalised: Vec<Layout>,
 }
@@ -76,31 +84,78 @@ impl Block {
         y: Layout,
         policy: Policy,
     ) -> Result<Self, KernelError> {
+        let images = Groups::new(cpu, shape, &x)?.images;
+        Self::with_images_at_once(cpu, shape, [x, y], policy, images)
+    }
+
+    /// The same with so many images at a time between two normalisations: they divide the batch. The results
+    /// are equal to rounding.
+    ///
+    /// # Errors
+    /// As for [`Block::new`], and [`KernelError::Shape`] where the images do not divide the batch.
+    pub fn with_images_at_once(
+        cpu: &Cpu,
+        shape: &BlockShape,
+        [x, y]: [Layout; 2],
+        policy: Policy,
+        images: usize,
+    ) -> Result<Self, KernelError> {
         let output = shape.output(&x)?;
         let (order, shortcut) = (shape.order, shape.shortcut);
-        let images = (shortcut, order) == (Shortcut::None, Order::PostActivation) && x.block() == 1;
-        if !output.same_maps(&y) || y.block() != BLOCK || (x.block() != BLOCK && !images) {
+        let is_images = (shortcut, order) == (Shortcut::None, Order::PostActivation) && x.block() == 1;
+        if !output.same_maps(&y) || y.block() != BLOCK || (x.block() != BLOCK && !is_images) {
             return Err(wrong(format!("from {x:?} it gives {output:?}, not {y:?}")));
         }
-        let links = Self::steps_of(cpu, shape, x, y)?;
-        let projection = Self::projection_of(cpu, shape, [x, links[0].input, y])?;
+        let groups = Groups::of_images(images, x.batch())?;
+        let [x_of_group, y_of_group] = [x.with_batch(groups.images)?, y.with_batch(groups.images)?];
+        let links = Self::steps_of(cpu, (shape, x.batch()), x_of_group, y_of_group)?;
+        let maps = [x_of_group, links[0].input, y_of_group];
+        let projection = Self::projection_of(cpu, (shape, x.batch()), maps)?;
         let projected = projection.iter().map(|projection| &projection.step);
-        let normalised = match order {
+        let normalised: Vec<_> = match order {
             Order::PostActivation => links.iter().chain(projected).map(|step| step.output).collect(),
             Order::PreActivation => links.iter().map(|step| step.dx).collect(),
         };
-        let outputs = links.iter().skip(1).map(|step| step.input).chain([y]);
+        let whole = |maps: Layout| maps.with_batch(x.batch());
+        let outputs = links.iter().skip(1).map(|step| step.input).chain([y_of_group]);
         let straight = links
             .iter()
             .zip(outputs)
-            .map(|(step, output)| Ahead::new(cpu, *step.ahead.conv.shape(), step.input, output))
-            .collect::<Result<_, _>>()?;
-        let squeeze = shape.squeeze;
-        Ok(Self { straight, order, shortcut, squeeze, policy, x, y, links, projection, normalised })
+            .map(|(step, output)| step.ahead.for_maps(cpu, whole(step.input)?, whole(output)?))
+            .collect::<Result<_, KernelError>>()?;
+        let straight_projection = projection
+            .as_ref()
+            .map(|Projection { step, .. }| step.ahead.for_maps(cpu, whole(step.input)?, whole(step.output)?));
+        Ok(Self {
+            order,
+            shortcut,
+            squeeze: shape.squeeze,
+            policy,
+            x,
+            y,
+            groups,
+            x_of_group,
+            y_of_group,
+            straight,
+            straight_projection: straight_projection.transpose()?,
+            normalised: normalised.into_iter().map(whole).collect::<Result<_, _>>()?,
+            links,
+            projection,
+        })
+    }
+
+    /// How the maps of all images lie where those of a group lie as `maps` says.
+    pub(super) fn whole(&self, maps: Layout) -> Result<Layout, KernelError> {
+        maps.with_batch(self.x.batch())
     }
 
     /// The convolutions of the branch.
-    fn steps_of(cpu: &Cpu, shape: &BlockShape, x: Layout, y: Layout) -> Result<Vec<Step>, KernelError> {
+    fn steps_of(
+        cpu: &Cpu,
+        (shape, batch): (&BlockShape, usize),
+        x: Layout,
+        y: Layout,
+    ) -> Result<Vec<Step>, KernelError> {
         let convs = shape.branch(&x)?;
         let pre = shape.order == Order::PreActivation;
         let step = |(index, &conv): (usize, &ConvShape)| {
@@ -111,7 +166,7 @@ impl Block {
             let input = if first { x } else { bordered(read(&conv)?, kernel)? };
             let output = if last && pre && shape.squeeze.is_none() { y } else { written };
             let dy = if last && pre { y } else { bordered(written, kernel)? };
-            Step::new(cpu, conv, [input, output, dy, if first { x } else { read(&conv)? }])
+            Step::new(cpu, (conv, batch), [input, output, dy, if first { x } else { read(&conv)? }])
         };
         convs.iter().enumerate().map(step).collect()
     }
@@ -119,14 +174,14 @@ impl Block {
     /// The projection from `x`, in pre-activation from what the first convolution reads, `h`.
     fn projection_of(
         cpu: &Cpu,
-        shape: &BlockShape,
+        (shape, batch): (&BlockShape, usize),
         [x, h, y]: [Layout; 3],
     ) -> Result<Option<Projection>, KernelError> {
         let Some(conv) = shape.projection(&x)? else { return Ok(None) };
         let (pooling, output) = (shape.pooling(&x)?, shape.output(&x)?);
         let (from, dy) = if shape.order == Order::PreActivation { (h, y) } else { (x, output) };
         let input = if pooling.is_some() { read(&conv)? } else { from };
-        let step = Step::new(cpu, conv, [input, output, dy, read(&conv)?])?;
+        let step = Step::new(cpu, (conv, batch), [input, output, dy, read(&conv)?])?;
         Ok(Some(Projection { step, pooling }))
     }
 

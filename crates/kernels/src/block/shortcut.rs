@@ -1,14 +1,15 @@
 //! `S(x)` and its gradient.
 
-use super::forward::Input;
-use super::parameters::LinkGradients;
+use super::forward::{Input, Source, Statistics};
+use super::groups::Shares;
 use super::plan::{Block, Projection};
 use super::run::{Held, Map, Run};
 use super::shape::{Order, Shortcut};
+use super::step::BackWeights;
 use super::tape::Norm;
 use crate::eltwise::{zero_pad, zero_pad_backward};
 use crate::pool;
-use crate::{Buffer, Epilogue, KernelError, Layout};
+use crate::{Buffer, KernelError, Layout};
 
 /// What the shortcut adds to the branch.
 pub(super) struct Side<'a> {
@@ -24,27 +25,32 @@ impl Block {
     pub(super) fn shortcut<'a>(
         &self,
         run: &mut Run<'_>,
-        (h, input): (&[f32], &Input<'a>),
-        (projected, norm): (&'a mut Buffer, Option<&'a mut Norm>),
+        from: Source<'_>,
+        input: &Input<'a>,
+        (projected, norm, statistics): (&'a mut Buffer, Option<&'a mut Norm>, Statistics),
     ) -> Result<Option<Side<'a>>, KernelError> {
         let plain = |maps, layout| Some(Side { maps, layout, norm: None });
         if let Some(projection) = &self.projection {
             let link = input.parameters.link(self.links.len());
-            let (step, none) = (&projection.step, Epilogue::default());
-            let read = projection.read(run, (h, self.links[0].input))?;
-            let Some(norm) = norm else {
-                let mut s = run.scratch.take(step.output.len());
-                step.ahead.forward(run, (&read, link.weights), &none, None, &mut s)?;
-                read.release(run.scratch);
-                return Ok(plain(Held::Own(s), step.output));
+            let (step, layout) = (&projection.step, self.whole(projection.step.output)?);
+            let of = (&step.ahead, link.weights);
+            let read = |run: &mut Run<'_>, group: usize| {
+                let h = self.reads(run, 0, group, from)?;
+                projection.read(run, h, self.links[0].input)
             };
-            step.ahead.forward(run, (&read, link.weights), &none, Some(norm.sums()), projected)?;
-            read.release(run.scratch);
-            norm.set_from_sums()?;
-            norm.fold(link, input.parameters.eps)?;
-            return Ok(Some(Side { maps: Held::Lent(projected), layout: step.output, norm: Some(norm) }));
+            let Some(norm) = norm else {
+                let mut s = run.scratch.take(layout.len());
+                self.convolve(run, of, read, None, (&mut s, None))?;
+                return Ok(plain(Held::Own(s), layout));
+            };
+            let asked = (statistics == Statistics::Batch).then_some(&mut *norm);
+            self.convolve(run, of, read, None, (projected, asked))?;
+            if statistics == Statistics::Batch {
+                norm.fold(link, input.parameters.eps)?;
+            }
+            return Ok(Some(Side { maps: Held::Lent(projected), layout, norm: Some(norm) }));
         }
-        if let Some(padded) = self.padded(run, h)? {
+        if let Some(padded) = self.padded(run, from)? {
             return Ok(plain(Held::Own(padded), self.y.with_border(0)?));
         }
         let identity = plain(Held::Lent(input.x), self.x);
@@ -52,33 +58,33 @@ impl Block {
     }
 
     /// The zero-padded shortcut's maps, where it is one.
-    pub(super) fn padded(&self, run: &mut Run<'_>, h: &[f32]) -> Result<Option<Buffer>, KernelError> {
+    fn padded(&self, run: &mut Run<'_>, from: Source<'_>) -> Result<Option<Buffer>, KernelError> {
         let Some((stride, before)) = self.zero_pad() else { return Ok(None) };
-        let to = self.y.with_border(0)?;
-        let mut s = run.scratch.take(to.len());
-        zero_pad(run.cpu, (h, self.links[0].input), stride, before, (&mut s, to))?;
+        let to = self.y_of_group.with_border(0)?;
+        let mut s = run.scratch.take(to.len() * self.groups.count);
+        let shares = Shares::of(&mut s, to.len());
+        self.groups.each(run, |run, group| {
+            let h = self.reads(run, 0, group, from)?;
+            zero_pad(run.cpu, (&h, self.links[0].input), stride, before, (&mut shares.take(group), to))?;
+            h.release(run.scratch);
+            Ok(())
+        })?;
         Ok(Some(s))
     }
 
     /// The channels of zeros before the input's in a zero-padded shortcut, and its stride.
-    fn zero_pad(&self) -> Option<(usize, usize)> {
+    pub(super) fn zero_pad(&self) -> Option<(usize, usize)> {
         let Shortcut::ZeroPad { stride } = self.shortcut else { return None };
         Some((stride, (self.y.channels() - self.x.channels()) / 2))
     }
 
-    /// `(dS/dx)^T g`, in pre-activation by `h`: what is added to the branch's gradient where that is stored.
-    /// `dz` is the gradient by what a projection gives.
+    /// `(dS/dx)^T g` of a group through a shortcut without parameters, in pre-activation by `h`: what is added
+    /// to the branch's gradient where that is stored.
     pub(super) fn shortcut_backward<'a>(
         &self,
         run: &mut Run<'_>,
-        (h, weights): (&[f32], &[f32]),
-        (dz, g): (&[f32], Map<'a>),
-        by: Option<&mut LinkGradients<'_>>,
+        g: Map<'a>,
     ) -> Result<Option<(Held<'a>, Layout)>, KernelError> {
-        if let (Some(projection), Some(by)) = (&self.projection, by) {
-            let back = projection.backward(run, (h, self.links[0].input), (dz, weights), by.weights)?;
-            return Ok(Some((Held::Own(back), self.links[0].dx.with_border(0)?)));
-        }
         if let Some((stride, before)) = self.zero_pad() {
             let to = self.links[0].dx;
             let mut back = run.scratch.take(to.len());
@@ -92,31 +98,48 @@ impl Block {
 
 impl Projection {
     /// What the convolution reads: `h`, or the mean of its pixels.
-    pub(super) fn read<'a>(&self, run: &mut Run<'_>, h: Map<'a>) -> Result<Held<'a>, KernelError> {
-        let Some(pooling) = &self.pooling else { return Ok(Held::Lent(h.0)) };
-        let mut pooled = run.scratch.take(self.step.input.len());
-        pool::average(run.cpu, pooling, h, (&mut pooled, self.step.input))?;
+    pub(super) fn read<'a>(
+        &self,
+        run: &mut Run<'_>,
+        h: Held<'a>,
+        lies: Layout,
+    ) -> Result<Held<'a>, KernelError> {
+        let Some(pooling) = &self.pooling else { return Ok(h) };
+        let to = self.step.input.with_batch(lies.batch())?;
+        let mut pooled = run.scratch.take(to.len());
+        pool::average(run.cpu, pooling, (&h, lies), (&mut pooled, to))?;
+        h.release(run.scratch);
         Ok(Held::Own(pooled))
     }
 
-    /// `dw`, and the gradient by `h`, without a border.
-    fn backward(
+    /// `dw` of a group.
+    pub(super) fn by_weights(
         &self,
         run: &mut Run<'_>,
         h: Map<'_>,
-        (dz, weights): (&[f32], &[f32]),
+        dz: &[f32],
         dw: &mut [f32],
-    ) -> Result<Buffer, KernelError> {
-        let (step, to) = (&self.step, h.1.with_border(0)?);
-        let read = self.read(run, h)?;
-        step.by_weights(run, &read, dz, dw)?;
+    ) -> Result<(), KernelError> {
+        let read = self.read(run, Held::Lent(h.0), h.1)?;
+        self.step.by_weights(run, &read, dz, dw)?;
         read.release(run.scratch);
+        Ok(())
+    }
+
+    /// The gradient by `h` of a group, which lies as `lies` says; without a border.
+    pub(super) fn by_input(
+        &self,
+        run: &mut Run<'_>,
+        lies: Layout,
+        weights: (&[f32], BackWeights<'_>),
+    ) -> Result<(Buffer, Layout), KernelError> {
+        let (step, to) = (&self.step, lies.with_border(0)?);
         let mut back = run.scratch.take(step.dx.len());
-        step.by_input(run, (dz, weights), None, &mut back)?;
-        let Some(pooling) = &self.pooling else { return Ok(back) };
+        step.by_input(run, weights, None, &mut back)?;
+        let Some(pooling) = &self.pooling else { return Ok((back, to)) };
         let mut dh = run.scratch.take(to.len());
         pool::average_backward(run.cpu, pooling, (&back, step.dx), (&mut dh, to))?;
         run.scratch.give(back);
-        Ok(dh)
+        Ok((dh, to))
     }
 }

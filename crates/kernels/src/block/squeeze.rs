@@ -1,13 +1,13 @@
 //! What the branch is multiplied by: squeeze-and-excitation and stochastic depth.
 
-use super::forward::Input;
+use super::forward::{Input, Source};
 use super::parameters::SqueezeGradients;
 use super::plan::Block;
 use super::run::{Map, Run};
 use super::tape::{Gate, Norm};
 use crate::linear::Linear;
 use crate::pool::global_average;
-use crate::{Buffer, Epilogue, KernelError};
+use crate::{Buffer, KernelError};
 
 use super::shortcut::Side;
 
@@ -69,26 +69,28 @@ impl Block {
     pub(super) fn close(
         &self,
         run: &mut Run<'_>,
-        (a, input): (&[f32], &Input<'_>),
-        (written, gate): (&[f32], &mut Gate),
+        (from, input): (Source<'_>, &Input<'_>),
+        gate: &mut Gate,
         side: Option<&Side<'_>>,
         y: &mut [f32],
     ) -> Result<(), KernelError> {
-        let (step, weights) = (self.last(), input.parameters.link(self.links.len() - 1).weights);
+        let (step, last) = (self.last(), self.links.len() - 1);
+        let conv = (&step.ahead, input.parameters.link(last).weights);
+        let read = |run: &mut Run<'_>, group: usize| self.reads(run, last, group, from);
         if !self.is_gated(input) {
-            let sum =
-                Epilogue { residual: side.map(|side| (&*side.maps, side.layout)), ..Epilogue::default() };
-            return step.ahead.forward(run, (a, weights), &sum, None, y);
+            let of_group = |side: &Side<'_>| side.layout.with_batch(self.groups.images);
+            let residual = side.map(|side| Ok((&*side.maps, of_group(side)?))).transpose()?;
+            return self.convolve(run, conv, read, residual, (y, None));
         }
-        let mut fresh = None;
+        let (mut fresh, layout) = (None, self.whole(step.output)?);
         let z = if self.squeeze.is_some() {
-            written
+            &from.written[last]
         } else {
-            let z = fresh.insert(run.scratch.take(step.output.len()));
-            step.ahead.forward(run, (a, weights), &Epilogue::default(), None, z)?;
+            let z = fresh.insert(run.scratch.take(layout.len()));
+            self.convolve(run, conv, read, None, (z, None))?;
             z
         };
-        let z = (z, step.output);
+        let z = (&z[..], layout);
         let factors = self.factors(run, input, (z, None), gate)?;
         self.join(run, (z, None), factors.as_deref(), side, (y, self.y))?;
         factors.into_iter().chain(fresh).for_each(|buffer| run.scratch.give(buffer));

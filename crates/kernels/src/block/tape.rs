@@ -26,8 +26,6 @@ pub(super) struct Norm {
     pub(super) statistics: BatchStatistics,
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
-    sum: Vec<f32>,
-    squares: Vec<f32>,
 }
 
 /// Squeeze-and-excitation on the tape, `[batch, channels]` or `[batch, middle]`; all empty without.
@@ -44,19 +42,18 @@ pub(super) struct Gate {
 impl Norm {
     pub(super) fn zeroed(maps: &Layout) -> Self {
         let zeros = || vec![0.0; maps.channels()];
-        let statistics = BatchStatistics::zeroed(maps);
-        Self { statistics, scale: zeros(), shift: zeros(), sum: zeros(), squares: zeros() }
+        Self { statistics: BatchStatistics::zeroed(maps), scale: zeros(), shift: zeros() }
     }
 
-    /// Where the convolution before leaves its sums.
-    pub(super) fn sums(&mut self) -> Sums<'_> {
-        Sums { sum: &mut self.sum, squares: &mut self.squares }
-    }
-
-    /// The statistics of what that convolution gave, from its sums.
-    pub(super) fn set_from_sums(&mut self) -> Result<(), KernelError> {
-        let Self { statistics, sum, squares, .. } = self;
-        statistics.set_from_sums(&Sums { sum, squares })
+    /// The statistics of what the convolution before gave, from the sums of each group of images, `[group][sum,
+    /// squares][channels]`, added up in their order.
+    pub(super) fn set_from_sums(&mut self, groups: &[f32]) -> Result<(), KernelError> {
+        let channels = self.scale.len();
+        let total =
+            |at: usize| groups.chunks_exact(2 * channels).map(|sums| f64::from(sums[at])).sum::<f64>();
+        let mut totals: Vec<f32> = (0..2 * channels).map(|at| total(at) as f32).collect();
+        let (sum, squares) = totals.split_at_mut(channels);
+        self.statistics.set_from_sums(&Sums { sum, squares })
     }
 
     /// Folds the statistics, which are there, into scale and shift.
@@ -103,13 +100,18 @@ impl Tape {
 impl Block {
     /// A tape for this block.
     pub fn tape(&self) -> Tape {
-        let written = |index| if self.writes(index) { self.links[index].output.len() } else { 0 };
+        let written = |index| self.written(index);
         Tape {
             written: (0..self.links.len()).map(|index| Buffer::zeroed(written(index))).collect(),
             projected: Buffer::zeroed(self.projected()),
             norms: self.normalised.iter().map(Norm::zeroed).collect(),
             gate: self.squeeze.map_or_else(Gate::default, |middle| Gate::zeroed(&self.y, middle)),
         }
+    }
+
+    /// Floats of what convolution `index` gives, where it is kept.
+    fn written(&self, index: usize) -> usize {
+        if self.writes(index) { self.groups.count * self.links[index].output.len() } else { 0 }
     }
 
     /// Whether what convolution `index` gives is kept: all but that which gives the block's output.
@@ -120,19 +122,19 @@ impl Block {
     /// Floats of what a projection gives, where it is kept for its normalisation.
     fn projected(&self) -> usize {
         let kept = self.projection.as_ref().filter(|_| self.order == Order::PostActivation);
-        kept.map_or(0, |projection| projection.step.output.len())
+        kept.map_or(0, |projection| self.groups.count * projection.step.output.len())
     }
 
     /// Checks that `tape` was made for a block like this.
     pub(super) fn check_tape(&self, tape: &Tape) -> Result<(), KernelError> {
-        let fresh = |index: usize| if self.writes(index) { self.links[index].output.len() } else { 0 };
         let channels = tape.norms.iter().map(|norm| (norm.statistics.count, norm.scale.len()));
         let normalised = |maps: &Layout| (maps.batch() * maps.height() * maps.width(), maps.channels());
         let gated = self.squeeze.map_or(0, |middle| self.y.batch() * middle);
-        let same = tape.written.iter().map(|z| z.len()).eq((0..self.links.len()).map(fresh))
-            && tape.projected.len() == self.projected()
-            && channels.eq(self.normalised.iter().map(normalised))
-            && tape.gate.middle.len() == gated;
+        let same =
+            tape.written.iter().map(|z| z.len()).eq((0..self.links.len()).map(|index| self.written(index)))
+                && tape.projected.len() == self.projected()
+                && channels.eq(self.normalised.iter().map(normalised))
+                && tape.gate.middle.len() == gated;
         if same { Ok(()) } else { Err(wrong("the tape is another block's".into())) }
     }
 }

@@ -63,6 +63,14 @@ impl Layout {
         Self { border, ..self }.checked()
     }
 
+    /// The same of `batch` images.
+    ///
+    /// # Errors
+    /// As for [`Layout::blocked`].
+    pub fn with_batch(self, batch: usize) -> Result<Self, KernelError> {
+        Self { batch, ..self }.checked()
+    }
+
     fn checked(self) -> Result<Self, KernelError> {
         let Self { batch, channels, height, width, block, border } = self;
         let padded = |size: usize| border.checked_mul(2)?.checked_add(size);

@@ -15,10 +15,14 @@
 
 mod apply;
 mod backward;
+mod gated;
+mod reduce;
+mod spread;
 mod statistics;
 
 pub use apply::apply;
 pub use backward::{Backward, Mask};
+pub(crate) use backward::{Parameters, Spread, gate, pass_workspace, sum};
 pub use statistics::{BatchStatistics, statistics};
 
 use std::ops::Range;

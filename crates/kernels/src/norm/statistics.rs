@@ -186,15 +186,10 @@ impl Together<'_> {
     }
 }
 
-/// Floats of workspace that [`statistics`] and [`Backward`](super::Backward) need for `maps`.
-pub(super) fn workspace(maps: &Layout) -> usize {
-    3 * BLOCK * Bands::new(maps).count()
-}
-
 impl BatchStatistics {
     /// Floats of workspace that [`statistics`] needs for maps that lie as `maps` says.
     pub fn workspace(maps: &Layout) -> usize {
-        workspace(maps)
+        3 * BLOCK * Bands::new(maps).count()
     }
 }
 

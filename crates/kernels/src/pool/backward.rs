@@ -1,26 +1,49 @@
 //! The gradients of the maximum and of the mean of every window.
 
 use super::windows::{Bin, Pooling};
+use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, KernelError, Layout};
 
 /// The gradient of [`maximum`](super::maximum): all of a window's goes to its first maximum, as in PyTorch, and to the
-/// last NaN where there is one. `x` is what was pooled.
+/// last NaN where there is one. `x` is what was pooled, and becomes the gradient by it.
+///
+/// The workspace holds at least [`maximum_backward_workspace`] floats.
 ///
 /// # Errors
-/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's, or the workspace is too
+/// short.
 pub fn maximum_backward(
     cpu: &Cpu,
     pooling: &Pooling,
-    (x, maps): (&[f32], Layout),
     (dy, from): (&[f32], Layout),
-    (dx, to): (&mut [f32], Layout),
+    (x, maps): (&mut [f32], Layout),
+    workspace: &mut [f32],
 ) -> Result<(), KernelError> {
     pooling.check([(&maps, x.len()), (&from, dy.len())])?;
-    pooling.check([(&to, dx.len()), (&from, dy.len())])?;
-    run(cpu, pooling, Maximum { x, maps }, (dy, from), (dx, to));
+    let needed = maximum_backward_workspace(cpu, &maps);
+    if workspace.len() < needed {
+        check_length("the workspace", needed, workspace.len())?;
+    }
+    let (planes, copies) = (Parts::new(x), Parts::new(workspace));
+    cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, worker| {
+        // SAFETY: every plane is one task's.
+        let target = unsafe { planes.part(plane * maps.plane()..(plane + 1) * maps.plane()) };
+        // SAFETY: no two tasks that run at the same time have the same worker.
+        let x = unsafe { copies.part(worker * maps.plane()..(worker + 1) * maps.plane()) };
+        x.copy_from_slice(target);
+        target.fill(0.0);
+        let dy = &dy[plane * from.plane()..(plane + 1) * from.plane()];
+        let spread = Maximum { x, maps: &maps };
+        cpu.isa().run(Plane { pooling, spread, dy, from: &from, target, to: &maps });
+    });
     Ok(())
+}
+
+/// Floats of workspace that [`maximum_backward`] needs for `maps` on `cpu`: a plane for each thread.
+pub fn maximum_backward_workspace(cpu: &Cpu, maps: &Layout) -> usize {
+    cpu.pool().threads() * maps.plane()
 }
 
 /// The gradient of [`average`](super::average).
@@ -34,7 +57,14 @@ pub fn average_backward(
     (dx, to): (&mut [f32], Layout),
 ) -> Result<(), KernelError> {
     pooling.check([(&to, dx.len()), (&from, dy.len())])?;
-    run(cpu, pooling, Average, (dy, from), (dx, to));
+    let dx = Parts::new(dx);
+    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
+        // SAFETY: every plane is one task's.
+        let target = unsafe { dx.part(plane * to.plane()..(plane + 1) * to.plane()) };
+        target.fill(0.0);
+        let dy = &dy[plane * from.plane()..(plane + 1) * from.plane()];
+        cpu.isa().run(Plane { pooling, spread: Average, dy, from: &from, target, to: &to });
+    });
     Ok(())
 }
 
@@ -52,23 +82,21 @@ trait Spread: Copy + Sync {
 
 /// A window of a plane.
 struct At<'a> {
-    n: usize,
-    block: usize,
     rows: &'a Bin,
     columns: &'a Bin,
     lane: usize,
 }
 
 impl At<'_> {
-    /// The displacement of the first of its floats in a plane, or in maps, that lie as `maps` says.
+    /// The displacement of the first of its floats in a plane of maps that lie as `maps` says.
     ///
     /// # Panics
     /// If the window does not lie in `len` floats.
     #[inline(always)]
-    fn within(&self, maps: &Layout, [n, block]: [usize; 2], len: usize) -> usize {
+    fn within(&self, maps: &Layout, len: usize) -> usize {
         let (rows, columns) = (&self.rows.range, &self.columns.range);
-        assert!(maps.index(n, block, rows.end - 1, columns.end - 1) + BLOCK <= len);
-        maps.index(n, block, rows.start, columns.start) + self.lane
+        assert!(maps.index(0, 0, rows.end - 1, columns.end - 1) + BLOCK <= len);
+        maps.index(0, 0, rows.start, columns.start) + self.lane
     }
 
     #[inline(always)]
@@ -78,18 +106,18 @@ impl At<'_> {
     }
 }
 
-/// The first maximum receives everything.
+/// The first maximum of a plane `x` receives everything.
 #[derive(Clone, Copy)]
 struct Maximum<'a> {
     x: &'a [f32],
-    maps: Layout,
+    maps: &'a Layout,
 }
 
 impl Spread for Maximum<'_> {
     /// The gradient, and which pixel is the first that has the maximum.
     #[inline(always)]
     fn window<S: Simd, const R: usize, const C: usize>(&self, s: S, at: &At<'_>, dy: S::V) -> [S::V; 2] {
-        let start = at.within(&self.maps, [at.n, at.block], self.x.len());
+        let start = at.within(self.maps, self.x.len());
         let [rows, columns] = at.size::<R, C>();
         let (mut best, mut first) = (s.splat(f32::NEG_INFINITY), s.zero());
         for row in 0..rows {
@@ -127,25 +155,6 @@ impl Spread for Average {
     }
 }
 
-/// Computes `dx` plane by plane; `from` and `to` have been checked.
-fn run<G: Spread>(
-    cpu: &Cpu,
-    pooling: &Pooling,
-    spread: G,
-    (dy, from): (&[f32], Layout),
-    (dx, to): (&mut [f32], Layout),
-) {
-    let dx = Parts::new(dx);
-    cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
-        let (n, block) = (plane / to.blocks(), plane % to.blocks());
-        // SAFETY: every plane is one task's.
-        let target = unsafe { dx.part(plane * to.plane()..(plane + 1) * to.plane()) };
-        target.fill(0.0);
-        let dy = &dy[plane * from.plane()..(plane + 1) * from.plane()];
-        cpu.isa().run(Plane { pooling, spread, dy, from: &from, target, to: &to, n, block });
-    });
-}
-
 /// One plane of zeros, to which the windows add.
 struct Plane<'a, G> {
     pooling: &'a Pooling,
@@ -154,8 +163,6 @@ struct Plane<'a, G> {
     from: &'a Layout,
     target: &'a mut [f32],
     to: &'a Layout,
-    n: usize,
-    block: usize,
 }
 
 impl<G: Spread> Kernel for Plane<'_, G> {
@@ -163,12 +170,11 @@ impl<G: Spread> Kernel for Plane<'_, G> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let (n, block) = (self.n, self.block);
         let [down, across] = &self.pooling.bins;
         for (y, rows) in down.iter().enumerate() {
             for (x, columns) in across.iter().enumerate() {
                 for lane in (0..BLOCK).step_by(S::LANES) {
-                    let at = At { n, block, rows, columns, lane };
+                    let at = At { rows, columns, lane };
                     let dy = s.read(self.dy, self.from.index(0, 0, y, x) + lane);
                     match at.size::<0, 0>() {
                         [3, 3] => self.add::<S, 3, 3>(s, &at, dy),
@@ -186,7 +192,7 @@ impl<G: Spread> Plane<'_, G> {
     #[inline(always)]
     fn add<S: Simd, const R: usize, const C: usize>(&mut self, s: S, at: &At<'_>, dy: S::V) {
         let window = self.spread.window::<S, R, C>(s, at, dy);
-        let start = at.within(self.to, [0, 0], self.target.len());
+        let start = at.within(self.to, self.target.len());
         let [rows, columns] = at.size::<R, C>();
         for row in 0..rows {
             for column in 0..columns {

@@ -5,7 +5,7 @@ mod forward;
 mod global;
 mod windows;
 
-pub use backward::{average_backward, maximum_backward};
+pub use backward::{average_backward, maximum_backward, maximum_backward_workspace};
 pub use forward::{average, maximum};
 pub use global::{global_average, global_average_backward};
 pub use windows::Pooling;

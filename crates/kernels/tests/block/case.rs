@@ -1,8 +1,8 @@
 //! A block and its operands, run by the kernels and held against float64.
 
 use residual_kernels::block::{
-    Block, BlockGradients, BlockParameters, BlockShape, Input, LinkGradients, LinkParameters, Order, Outputs,
-    Policy, Running, Shortcut, SqueezeGradients, SqueezeParameters,
+    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, LinkGradients, LinkParameters,
+    Order, Outputs, Policy, Running, Shortcut, SqueezeGradients, SqueezeParameters,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch, convert};
 use residual_testkit::naive::{Conv2d, noise, relative_error};
@@ -150,17 +150,33 @@ impl Case {
 
     /// The block from and to maps with these borders.
     fn block(&self, cpu: &Cpu, borders: [usize; 2], policy: Policy) -> Block {
+        let [from, to] = self.maps(borders);
+        Block::new(cpu, &self.shape, from, to, policy).unwrap()
+    }
+
+    fn maps(&self, borders: [usize; 2]) -> [Layout; 2] {
         let [n, c, h, w] = self.input;
         let from = Layout::blocked(n, c, h, w).unwrap().with_border(borders[0]).unwrap();
-        let to = self.shape.output(&from).unwrap().with_border(borders[1]).unwrap();
-        Block::new(cpu, &self.shape, from, to, policy).unwrap()
+        [from, self.shape.output(&from).unwrap().with_border(borders[1]).unwrap()]
+    }
+
+    /// [`run`](Self::run) with so many images at a time.
+    pub(crate) fn run_by(&self, cpu: &Cpu, borders: [usize; 2], images: usize) -> Vec<Vec<f32>> {
+        let policy = Policy::Keep;
+        let maps = self.maps(borders);
+        self.train(cpu, &Block::with_images_at_once(cpu, &self.shape, maps, policy, images).unwrap(), policy)
     }
 
     /// `y`, `dx` and the gradients by all parameters.
     pub(crate) fn run(&self, cpu: &Cpu, borders: [usize; 2], policy: Policy) -> Vec<Vec<f32>> {
-        let block = self.block(cpu, borders, policy);
+        self.train(cpu, &self.block(cpu, borders, policy), policy)
+    }
+
+    /// The same by a block that is there. Where the input lies as the output does, its gradient takes the
+    /// memory of the output's.
+    fn train(&self, cpu: &Cpu, block: &Block, policy: Policy) -> Vec<Vec<f32>> {
         let (from, to) = (*block.x(), *block.y());
-        let (x, dy) = (laid(&self.x, from), laid(&self.dy, to));
+        let (x, mut dy) = (laid(&self.x, from), laid(&self.dy, to));
         let (mut y, mut dx) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
         let zeroed = |of: &[Vec<f32>]| of.iter().map(|p| vec![f32::NAN; p.len()]).collect::<Vec<_>>();
         let mut by: Vec<Vec<Vec<f32>>> = self.parameters.iter().map(|p| zeroed(p)).collect();
@@ -180,9 +196,13 @@ impl Case {
                 SqueezeGradients { reduce: [w1, b1], expand: [w2, b2] }
             });
             let mut gradients = BlockGradients { links: links.collect(), squeeze };
-            let outputs = Outputs { y: &mut y, dy: &dy };
-            block.backward(cpu, &input, outputs, &mut tape, &mut gradients, &mut dx, &mut scratch).unwrap();
+            let outputs = Outputs { y: &mut y, dy: &mut dy };
+            let to = if from == to { InputGradient::OverDy } else { InputGradient::To(&mut dx) };
+            block.backward(cpu, &input, outputs, &mut tape, &mut gradients, to, &mut scratch).unwrap();
         });
+        if from == to {
+            dx = dy;
+        }
         let mut found = vec![plain(&y, to), plain(&dx, from)];
         found.extend(by.into_iter().flatten().chain(by_squeeze.into_iter().flatten()));
         found
@@ -203,6 +223,15 @@ impl Case {
         plain(&y, *block.y())
     }
 
+    fn assert_close(&self, isa: Isa, found: &[Vec<f32>], wanted: &[Vec<f64>]) {
+        assert_eq!(found.len(), wanted.len());
+        for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+            let error = relative_error(found, wanted);
+            let bound = if i < 2 + 3 * self.parameters.len() { BOUND } else { SQUEEZE_BOUND };
+            assert!(error <= bound, "{isa} {:?} {:?} result {i}: {error:e}", self.shape, self.input);
+        }
+    }
+
     /// Against float64 on every instruction set: training by either policy, and evaluation.
     pub(crate) fn check(&self) {
         let (mut naive, x, dy) = self.naive(&[]);
@@ -216,12 +245,8 @@ impl Case {
             let cpu = Cpu::with_isa(isa, 2).unwrap();
             for borders in [[1, 1], [0, 2]] {
                 let kept = self.run(&cpu, borders, Policy::Keep);
-                assert_eq!(kept.len(), wanted.len());
-                for (i, (found, wanted)) in kept.iter().zip(&wanted).enumerate() {
-                    let error = relative_error(found, wanted);
-                    let bound = if i < 2 + 3 * self.parameters.len() { BOUND } else { SQUEEZE_BOUND };
-                    assert!(error <= bound, "{isa} {:?} {:?} result {i}: {error:e}", self.shape, self.input);
-                }
+                self.assert_close(isa, &kept, &wanted);
+                self.assert_close(isa, &self.run_by(&cpu, borders, 1), &wanted);
                 assert!(
                     self.run(&cpu, borders, Policy::Recompute) == kept,
                     "{isa}: recomputed to the same bits"

@@ -1,8 +1,8 @@
 //! What does not fit is said.
 
 use residual_kernels::block::{
-    Block, BlockParameters, BlockShape, Input, Link, LinkParameters, Order, Policy, Shortcut,
-    SqueezeParameters, Tape,
+    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, Link, LinkGradients,
+    LinkParameters, Order, Policy, Shortcut, SqueezeParameters, Tape,
 };
 use residual_kernels::{Cpu, Layout, Scratch};
 
@@ -47,6 +47,35 @@ fn branch_and_shortcut_that_do_not_fit_are_errors() {
     let smaller = Layout::blocked(1, 16, 4, 4).unwrap();
     let other = Block::new(&cpu, &shape, smaller, smaller, Policy::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut other.tape(), None).is_err());
+    by_output_and_over(&cpu, &block, &parameters(&two));
+    let by = |images| Block::with_images_at_once(&cpu, &shape, [x, x], Policy::Keep, images);
+    assert!(by(0).is_err() && by(2).is_err() && by(1).is_ok());
     let squeezing = Block::new(&cpu, &shape.with_squeeze(4), x, x, Policy::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut squeezing.tape(), None).is_err());
+}
+
+/// A residual block needs its output for the gradient; one that changes the border cannot put the gradient by its
+/// input over that by its output.
+fn by_output_and_over(cpu: &Cpu, block: &Block, parameters: &BlockParameters<'_>) {
+    let (x, mut dy) = (vec![0.5; block.x().len()], vec![1.0; block.y().len()]);
+    let input = Input { x: &x, parameters, depth: None };
+    let (mut tape, mut scratch, mut y) = (block.tape(), Scratch::default(), vec![0.0; block.y().len()]);
+    block.forward(cpu, &input, &mut tape, &mut y, &mut scratch).unwrap();
+    let mut by: Vec<[Vec<f32>; 3]> =
+        parameters.links.iter().map(|l| [l.weights, l.gamma, l.beta].map(|p| vec![0.0; p.len()])).collect();
+    let mut run = |block: &Block, y: &[f32], dy: &mut [f32], tape: &Tape| {
+        let links = by.iter_mut().map(|[weights, gamma, beta]| LinkGradients { weights, gamma, beta });
+        let mut gradients = BlockGradients { links: links.collect(), squeeze: None };
+        let over = InputGradient::OverDy;
+        block.backward_from_tape(cpu, &input, (y, dy), tape, &mut gradients, over, &mut scratch)
+    };
+    assert!(block.reads_output(&input));
+    assert!(run(block, &[], &mut dy, &tape).is_err());
+    assert!(run(block, &y, &mut dy, &tape).is_ok());
+    let bordered = block.y().with_border(1).unwrap();
+    let shape = BlockShape::basic(16, 1, Shortcut::Identity, Order::PostActivation);
+    let other = Block::new(cpu, &shape, *block.x(), bordered, Policy::Keep).unwrap();
+    let (y, mut dy) = (vec![0.0; bordered.len()], vec![0.0; bordered.len()]);
+    let told = run(&other, &y, &mut dy, &other.tape()).unwrap_err().to_string();
+    assert!(told.contains("cannot share memory"), "{told}");
 }

@@ -1,8 +1,8 @@
 //! A first layer that reads images as they are.
 
 use residual_kernels::block::{
-    Block, BlockGradients, BlockParameters, BlockShape, Input, Link, LinkGradients, LinkParameters, Order,
-    Outputs, Policy, Shortcut,
+    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, Link, LinkGradients,
+    LinkParameters, Order, Policy, Shortcut,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch};
 use residual_testkit::naive::{noise, relative_error};
@@ -19,15 +19,17 @@ fn stem(cpu: &Cpu, from: Layout, x: &[f32], dy: &[f32]) -> [Vec<f32>; 4] {
     let [weights, gamma, beta] = [noise(5, 24 * 3 * 49), noise(6, 24), noise(7, 24)];
     let link = LinkParameters { weights: &weights, gamma: &gamma, beta: &beta };
     let parameters = BlockParameters { links: &[link], projection: None, squeeze: None, eps: 1e-5 };
-    let (x, dy) = (laid(x, from), laid(dy, to));
+    let (x, mut dy) = (laid(x, from), laid(dy, to));
     let input = Input { x: &x, parameters: &parameters, depth: None };
     let (mut tape, mut scratch, mut y) = (block.tape(), Scratch::default(), vec![f32::NAN; to.len()]);
     block.forward(cpu, &input, &mut tape, &mut y, &mut scratch).unwrap();
     let [mut a, mut b, mut c] = [&weights, &gamma, &beta].map(|p| vec![f32::NAN; p.len()]);
     let links = vec![LinkGradients { weights: &mut a, gamma: &mut b, beta: &mut c }];
     let mut gradients = BlockGradients { links, squeeze: None };
-    let outputs = Outputs { y: &mut y, dy: &dy };
-    block.backward(cpu, &input, outputs, &mut tape, &mut gradients, &mut [], &mut scratch).unwrap();
+    // Behind no addition, the ReLU's mask does not take the output.
+    assert!(!block.reads_output(&input));
+    let (maps, none) = ((&[][..], &mut dy[..]), InputGradient::Unwanted);
+    block.backward_from_tape(cpu, &input, maps, &tape, &mut gradients, none, &mut scratch).unwrap();
     [y, a, b, c]
 }
 

@@ -61,6 +61,10 @@ fn the_same_bits_for_any_number_of_threads() {
             let of = |threads| case.run(&Cpu::with_isa(isa, threads).unwrap(), [1, 1], Policy::Keep);
             let one = of(1);
             assert!([2, 3, 5].into_iter().all(|threads| of(threads) == one), "{isa} {order:?}");
+            // Five groups, of which each has a thread of its own, or all threads one after the other.
+            let of = |threads| case.run_by(&Cpu::with_isa(isa, threads).unwrap(), [1, 1], 1);
+            let one = of(1);
+            assert!([2, 3, 5].into_iter().all(|threads| of(threads) == one), "{isa} {order:?} by groups");
         }
     }
 }

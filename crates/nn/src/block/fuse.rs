@@ -23,11 +23,9 @@ impl Block {
 
     /// What the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
-        // A frozen block that has to hand a gradient on runs layer by layer.
-        let runs = x.are_ours() && (mode.is_training() || !x.are_tracked());
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
         let bypassed = branch.norms.iter().any(|norm| norm.bypassed);
-        if self.compute.path == Path::Stock || bypassed || !runs {
+        if self.compute.path == Path::Stock || bypassed || !x.are_ours() {
             return None;
         }
         Some(Unit {

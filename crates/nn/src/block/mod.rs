@@ -122,6 +122,7 @@ impl Block {
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
             Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
+            Some(unit) if x.are_tracked() => unit.hand_on(x.blocked(self.border()), border).into(),
             Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }

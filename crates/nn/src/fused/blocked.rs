@@ -24,6 +24,11 @@ pub(super) fn shape(layout: &Layout) -> [usize; 5] {
     [layout.batch(), layout.blocks(), sides[0], sides[1], layout.block()]
 }
 
+/// `channels x height x width`, for a person to read.
+pub(super) fn name(layout: &Layout) -> String {
+    format!("{}x{}x{}", layout.channels(), layout.height(), layout.width())
+}
+
 impl Blocked {
     /// `[batch, channels, height, width]`
     pub(crate) fn dims(&self) -> [usize; 4] {

@@ -3,8 +3,8 @@
 use burn::backend::flex::FlexTensor;
 use residual_kernels::{Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Epilogue, Layout};
 
-use super::blocked::{Blocked, blocked, shape};
-use super::buffers::{contiguous, tensor, values};
+use super::blocked::{Blocked, blocked, name, shape};
+use super::buffers::{contiguous, values};
 use super::graph::{Inputs, Saved};
 use super::runtime::runtime;
 use super::sound;
@@ -39,7 +39,7 @@ pub(crate) fn conv(conv: &Conv2d, x: Blocked, border: usize) -> Blocked {
         sound(plan.forward(&runtime.cpu, x, &weights, &none, None, &mut y, workspace));
     });
     let saved = SavedConv { conv: conv_shape, from, to: layout, inputs: inputs.values.clone() };
-    Blocked { tensor: inputs.finish(tensor(y, shape(&layout)), Box::new(saved)), layout }
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
 
 #[derive(Debug)]
@@ -52,6 +52,10 @@ struct SavedConv {
 }
 
 impl Saved for SavedConv {
+    fn what(&self) -> String {
+        format!("convolution {} to {}", name(&self.from), name(&self.to))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let cpu = &runtime.cpu;
@@ -63,15 +67,15 @@ impl Saved for SavedConv {
             runtime.with_workspace(plan.workspace(cpu), |workspace| {
                 sound(plan.run(cpu, values(&dy), &packed, &Epilogue::default(), &mut dx, workspace));
             });
-            tensor(dx, shape(&self.from))
+            dx.into_tensor(shape(&self.from))
         });
         let dw = wanted[1].then(|| {
             let plan = sound(ConvBackwardWeights::new(cpu, self.conv, self.from, self.to));
-            let mut dw = vec![0.0; weights.len()];
+            let mut dw = runtime.maps.take(weights.len());
             runtime.with_workspace(plan.workspace(cpu), |workspace| {
                 sound(plan.run(cpu, x, values(&dy), &mut dw, workspace));
             });
-            tensor(dw, self.inputs[1].layout().shape().to_vec())
+            dw.into_tensor(self.inputs[1].layout().shape().to_vec())
         });
         runtime.maps.give(dy);
         vec![dx, dw]

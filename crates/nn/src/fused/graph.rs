@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
@@ -11,24 +12,37 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 
+use super::profile::{self, Entry};
+
 /// A tensor with its node of the graph.
 type Node = FloatTensor<Autodiff<Flex>>;
 
 /// What an operation leaves for its backward pass.
 pub(super) trait Saved: Send + Debug {
+    /// What the operation is, for a person to read.
+    fn what(&self) -> String;
+
     /// The gradients by the operation's inputs, from that by its output; those that are not `wanted` may be
     /// left out.
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
 }
 
 /// The inputs of an operation, in the order of its gradients.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inputs {
+    /// When the operation began.
+    start: Instant,
     /// Contiguous.
     pub(super) values: Vec<FlexTensor>,
     nodes: Vec<NodeGuard>,
     /// Whether any of them is on an autodiff device.
     recording: bool,
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self { start: Instant::now(), values: Vec::new(), nodes: Vec::new(), recording: false }
+    }
 }
 
 /// Whether `x` is of the kind that the kernels compute on.
@@ -71,6 +85,12 @@ impl Inputs {
         self.nodes.push(node);
     }
 
+    /// Adds a tensor that [`is_ours`], for which no gradient is asked.
+    pub(super) fn push_constant<const D: usize>(&mut self, x: Tensor<D>) {
+        self.push(x);
+        self.nodes.pop();
+    }
+
     /// The tensor that the operation gives, for which no gradient will come.
     pub(super) fn finish_constant<const D: usize>(self, output: FlexTensor) -> Tensor<D> {
         match self.recording {
@@ -81,15 +101,19 @@ impl Inputs {
 
     /// The tensor that the operation gives, with `saved` in the graph where a gradient will come.
     pub(super) fn finish<const D: usize>(self, output: FlexTensor, saved: Box<dyn Saved>) -> Tensor<D> {
+        let entry = profile::forward(self.start, || saved.what());
         if !self.recording {
             return Tensor::from_primitive::<Flex>(output);
         }
-        Tensor::from_primitive::<Autodiff<Flex>>(record(self.nodes, output, saved))
+        Tensor::from_primitive::<Autodiff<Flex>>(record(self.nodes, output, (entry, saved)))
     }
 }
 
 /// What the graph holds of an operation: its graph is a type for every number of inputs.
-type State = Arc<Mutex<Option<Box<dyn Saved>>>>;
+type State = Arc<Mutex<Option<Recorded>>>;
+
+/// An operation, and where its times are recorded.
+type Recorded = (Option<Entry>, Box<dyn Saved>);
 
 #[derive(Debug)]
 struct Operation;
@@ -101,8 +125,11 @@ impl<const N: usize> Backward<Flex, N> for Operation {
         let dy = gradients.consume::<Flex>(&ops.node);
         let wanted = ops.parents.each_ref().map(Option::is_some);
         // A step of the graph runs once.
-        let Some(saved) = ops.state.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        for (parent, gradient) in ops.parents.iter().zip(saved.backward(dy, &wanted)) {
+        let Some((entry, saved)) = ops.state.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        let gradients_of = profile::backward(entry, || saved.backward(dy, &wanted));
+        for (parent, gradient) in ops.parents.iter().zip(gradients_of) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);
             }
@@ -110,7 +137,7 @@ impl<const N: usize> Backward<Flex, N> for Operation {
     }
 }
 
-fn record(nodes: Vec<NodeGuard>, output: FlexTensor, saved: Box<dyn Saved>) -> Node {
+fn record(nodes: Vec<NodeGuard>, output: FlexTensor, saved: Recorded) -> Node {
     macro_rules! by_count {
         ($($n:literal)*) => {
             match nodes.len() {
@@ -122,7 +149,7 @@ fn record(nodes: Vec<NodeGuard>, output: FlexTensor, saved: Box<dyn Saved>) -> N
     by_count!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20)
 }
 
-fn record_n<const N: usize>(nodes: Vec<NodeGuard>, output: FlexTensor, saved: Box<dyn Saved>) -> Node {
+fn record_n<const N: usize>(nodes: Vec<NodeGuard>, output: FlexTensor, saved: Recorded) -> Node {
     let Ok(nodes) = <[NodeGuard; N]>::try_from(nodes) else { panic!("there are {N} nodes") };
     match Backward::<Flex, N>::prepare::<NoCheckpointing>(Operation, nodes).compute_bound().stateful() {
         OpsKind::Tracked(preparation) => preparation.finish(Arc::new(Mutex::new(Some(saved))), output),

@@ -35,6 +35,10 @@ struct SavedLinear {
 }
 
 impl Saved for SavedLinear {
+    fn what(&self) -> String {
+        format!("linear {} to {}", self.kernel.ins, self.kernel.outs)
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let Kernel { batch, ins, outs } = self.kernel;
@@ -44,7 +48,7 @@ impl Saved for SavedLinear {
         let by_input = wanted[0].then_some(&mut dx[..]);
         sound(self.kernel.backward(&runtime.cpu, (x, weights, values(&dy)), by_input, &mut dw, &mut db));
         let dx = wanted[0].then(|| tensor(dx, [batch, ins]));
-        vec![dx, Some(tensor(dw, [outs, ins])), Some(tensor(db, [outs]))]
+        vec![dx, Some(dw.into_tensor([outs, ins])), Some(tensor(db, [outs]))]
     }
 }
 
@@ -70,6 +74,10 @@ struct SavedLoss {
 }
 
 impl Saved for SavedLoss {
+    fn what(&self) -> String {
+        "loss".into()
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let dy = contiguous(dy);
         let factor = values(&dy)[0];

@@ -6,7 +6,7 @@ use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics}
 use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Epilogue, Layout};
 
-use super::blocked::{Blocked, blocked, shape};
+use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, tensor, values};
 use super::graph::{Inputs, Saved};
 use super::runtime::runtime;
@@ -28,7 +28,7 @@ pub(crate) fn max_pool(pool: residual_arch::MaxPool, x: Blocked, border: usize) 
     let input = inputs.values[0].clone();
     sound(pool::maximum(&runtime.cpu, &pooling, (values(&input), from), (&mut y, layout)));
     let saved = SavedMaxPool { pooling, x: Some(input), from, to: layout };
-    Blocked { tensor: inputs.finish(tensor(y, shape(&layout)), Box::new(saved)), layout }
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
 
 #[derive(Debug)]
@@ -40,15 +40,20 @@ struct SavedMaxPool {
 }
 
 impl Saved for SavedMaxPool {
+    fn what(&self) -> String {
+        format!("max pool {} to {}", name(&self.from), name(&self.to))
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy) = (runtime(), contiguous(dy));
         let Some(x) = self.x.take() else { return vec![None] };
-        let mut dx = runtime.maps.take(self.from.len());
-        let (maps, from, to) = ((values(&x), self.from), (values(&dy), self.to), (&mut dx[..], self.from));
-        sound(pool::maximum_backward(&runtime.cpu, &self.pooling, maps, from, to));
-        runtime.maps.give(x);
+        let (mut dx, cpu) = (runtime.maps.own(x), &runtime.cpu);
+        runtime.with_workspace(pool::maximum_backward_workspace(cpu, &self.from), |workspace| {
+            let (from, x) = ((values(&dy), self.to), (&mut dx[..], self.from));
+            sound(pool::maximum_backward(cpu, &self.pooling, from, x, workspace));
+        });
         runtime.maps.give(dy);
-        vec![Some(tensor(dx, shape(&self.from)))]
+        vec![Some(dx.into_tensor(shape(&self.from)))]
     }
 }
 
@@ -66,11 +71,15 @@ pub(crate) fn global_average(x: Blocked) -> Tensor<2> {
 struct SavedAverage(Layout);
 
 impl Saved for SavedAverage {
+    fn what(&self) -> String {
+        format!("average of {}", name(&self.0))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.0);
         let mut dx = runtime.maps.take(layout.len());
         sound(pool::global_average_backward(&runtime.cpu, values(&dy), (&mut dx, layout)));
-        vec![Some(tensor(dx, shape(&layout)))]
+        vec![Some(dx.into_tensor(shape(&layout)))]
     }
 }
 
@@ -95,7 +104,7 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     });
     norm.observe(&batch);
     let saved = SavedNorm { inputs: input, layout, batch, scale, shift, eps };
-    Blocked { tensor: inputs.finish(tensor(y, shape(&layout)), Box::new(saved)), layout }
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
 
 #[derive(Debug)]
@@ -110,6 +119,10 @@ struct SavedNorm {
 }
 
 impl Saved for SavedNorm {
+    fn what(&self) -> String {
+        format!("norm of {}", name(&self.layout))
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.layout);
         let [x, gamma] = [0, 1].map(|i| values(&self.inputs[i]));
@@ -129,6 +142,10 @@ impl Saved for SavedNorm {
         });
         runtime.maps.give(dy);
         let channels = [layout.channels()];
-        vec![Some(tensor(dx, shape(&layout))), Some(tensor(dgamma, channels)), Some(tensor(dbeta, channels))]
+        vec![
+            Some(dx.into_tensor(shape(&layout))),
+            Some(tensor(dgamma, channels)),
+            Some(tensor(dbeta, channels)),
+        ]
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use residual_kernels::{Layout, convert};
 
 use super::blocked::{Blocked, blocked, shape};
-use super::buffers::{contiguous, tensor, values};
+use super::buffers::{contiguous, values};
 use super::graph::{Inputs, Saved, is_ours, is_tracked};
 use super::runtime::runtime;
 use super::sound;
@@ -139,7 +139,7 @@ fn conversion<const D: usize>(inputs: Inputs, from: Layout, to: Layout, shape: [
     let mut y = runtime.maps.take(to.len());
     sound(convert(&runtime.cpu, values(&inputs.values[0]), from, &mut y, to));
     let saved = Conversion { from, to, shape: inputs.values[0].layout().shape().to_vec() };
-    inputs.finish(tensor(y, shape), Box::new(saved))
+    inputs.finish(y.into_tensor(shape), Box::new(saved))
 }
 
 #[derive(Debug)]
@@ -150,12 +150,16 @@ struct Conversion {
 }
 
 impl Saved for Conversion {
+    fn what(&self) -> String {
+        "conversion".into()
+    }
+
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let runtime = runtime();
         let dy = contiguous(dy);
         let mut dx = runtime.maps.take(self.from.len());
         sound(convert(&runtime.cpu, values(&dy), self.to, &mut dx, self.from));
         runtime.maps.give(dy);
-        vec![Some(tensor(dx, self.shape))]
+        vec![Some(dx.into_tensor(self.shape))]
     }
 }

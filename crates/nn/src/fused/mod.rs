@@ -3,9 +3,10 @@
 //! On a Flex device in training, a residual block is one operation of Burn's graph: forward and backward run
 //! in the kernels, with their own layout inside and between blocks. So are the stem's convolutions, the
 //! poolings, the head's norm and linear layer, and the loss. A frozen layer before which nothing trains, and a
-//! network in evaluation, run so too, one pass a convolution. On every other device, and where a frozen layer
-//! has to hand a gradient on, the layers' stock operations run: the definition of each block is the same
-//! module, [`Block`](crate::Block) and its parameters.
+//! network in evaluation, run so too, one pass a convolution; a frozen block that has to hand a gradient on
+//! computes that alone. On every other device, and in a frozen stem or head that has to hand one on, the layers'
+//! stock operations run: the definition of each block is the same module, [`Block`](crate::Block) and its
+//! parameters.
 //!
 //! Nothing has to be switched on; [`Compute`] says otherwise for a network. Results are the same bits for any
 //! number of threads.
@@ -13,15 +14,18 @@
 mod blocked;
 mod buffers;
 mod conv;
+mod frozen;
 mod graph;
 mod head;
 mod layers;
 mod maps;
 mod operands;
+mod profile;
 mod runtime;
 mod unit;
 
 pub use maps::{Maps, conversions};
+pub use profile::{Timed, timed};
 pub use runtime::{set_threads, with_cpu};
 
 pub(crate) use conv::conv;
@@ -30,6 +34,7 @@ pub(crate) use head::{cross_entropy, linear};
 pub(crate) use layers::{global_average, max_pool, norm_relu};
 pub(crate) use unit::Unit;
 
+use burn::tensor::Tensor;
 use residual_kernels::block::Policy;
 
 /// Which operations a network trains through.
@@ -72,9 +77,15 @@ impl Memory {
     }
 }
 
-/// Keeps memory for the maps and gradients of the next step.
-pub(crate) fn take_back(values: Vec<f32>) {
-    runtime::runtime().maps.give_values(values);
+/// Calls `body` with the values of a tensor without autodiff, and keeps its memory for the next step.
+pub(crate) fn with_last_values<const D: usize>(tensor: Tensor<D>, body: impl FnOnce(&[f32])) {
+    if !is_ours(&tensor) {
+        // Every tensor of this crate is f32: the conversion is the identity.
+        return body(&tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default());
+    }
+    let tensor = buffers::contiguous(graph::constant(tensor));
+    body(buffers::values(&tensor));
+    runtime::runtime().maps.give(tensor);
 }
 
 /// What a kernel's refusal means here: the shapes were checked before, so it is a defect.

@@ -8,7 +8,7 @@ use residual_kernels::block::{
     SqueezeParameters,
 };
 
-use super::buffers::{Buffers, values};
+use super::buffers::{Buffers, Floats, values};
 use super::graph::{Inputs, constant};
 use super::unit::Unit;
 use crate::BatchNorm;
@@ -37,6 +37,11 @@ impl Operands {
         }
     }
 
+    /// Convolutions of the branch.
+    pub(super) fn links(&self) -> usize {
+        self.links
+    }
+
     /// Calls `body` with the block's input and its parameters.
     pub(super) fn with<T>(&self, inputs: &[FlexTensor], body: impl FnOnce(&Input<'_>) -> T) -> T {
         let mut parts = inputs.iter().map(values);
@@ -62,9 +67,9 @@ impl Operands {
         buffers: &Buffers,
         parameters: &BlockParameters<'_>,
         body: impl FnOnce(&mut BlockGradients<'_>),
-    ) -> Vec<Vec<f32>> {
+    ) -> Vec<Floats> {
         let take = |values: &[f32]| buffers.take(values.len());
-        let mut links: Vec<[Vec<f32>; 3]> =
+        let mut links: Vec<[Floats; 3]> =
             parameters.all_links().map(|link| [link.weights, link.gamma, link.beta].map(take)).collect();
         let layers = |by: &SqueezeParameters<'_>| [by.reduce, by.expand].map(|layer| layer.map(take));
         let mut squeeze = parameters.squeeze.as_ref().map(layers);
@@ -84,22 +89,28 @@ impl Operands {
 }
 
 impl Unit<'_> {
-    /// Its parameters as inputs that get gradients.
-    pub(super) fn push_parameters(&self, inputs: &mut Inputs) {
+    /// Its parameters as inputs, of which each gets a gradient unless they are `frozen`.
+    pub(super) fn push_parameters(&self, inputs: &mut Inputs, frozen: bool) {
+        fn push<const D: usize>(inputs: &mut Inputs, parameter: &Param<Tensor<D>>, frozen: bool) {
+            match frozen {
+                true => inputs.push_constant(parameter.val()),
+                false => inputs.push(parameter.val()),
+            }
+        }
         let norm = |inputs: &mut Inputs, norm: &BatchNorm| {
-            [&norm.weight, &norm.bias].into_iter().for_each(|by: &Param<Tensor<1>>| inputs.push(by.val()));
+            [&norm.weight, &norm.bias].into_iter().for_each(|by| push(inputs, by, frozen));
         };
         for (conv, of) in self.convs.iter().zip(self.norms) {
-            inputs.push(conv.weight.val());
+            push(inputs, &conv.weight, frozen);
             norm(inputs, of);
         }
         if let Some((conv, of)) = self.projection {
-            inputs.push(conv.weight.val());
+            push(inputs, &conv.weight, frozen);
             of.into_iter().for_each(|of| norm(inputs, of));
         }
         for layer in self.squeeze.iter().flat_map(|squeeze| [&squeeze.reduce, &squeeze.expand]) {
-            inputs.push(layer.weight.val());
-            layer.bias.iter().for_each(|bias| inputs.push(bias.val()));
+            push(inputs, &layer.weight, frozen);
+            layer.bias.iter().for_each(|bias| push(inputs, bias, frozen));
         }
     }
 

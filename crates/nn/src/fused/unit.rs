@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::block::{BlockShape, Outputs, Policy, Running, Tape};
+use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Tape};
 use residual_kernels::norm::BatchStatistics;
 
-use super::blocked::{Blocked, shape};
-use super::buffers::{contiguous, tensor, values};
+use super::blocked::{Blocked, name, shape};
+use super::buffers::{Floats, contiguous, values};
+use super::frozen::with_running;
 use super::graph::{Inputs, Saved};
 use super::operands::Operands;
 use super::runtime::{Plan, runtime};
@@ -38,20 +39,21 @@ impl Unit<'_> {
         let operands = Operands::of(self);
         let mut inputs = Inputs::default();
         inputs.push(x.tensor);
-        self.push_parameters(&mut inputs);
+        self.push_parameters(&mut inputs, false);
 
         let mut tape = plan.tape();
         let mut y = runtime.maps.take(layout.len());
-        runtime.with_scratch(|scratch| {
+        let reads_output = runtime.with_scratch(|scratch| {
             operands.with(&inputs.values, |input| {
                 sound(plan.block.forward(&runtime.cpu, input, &mut tape, &mut y, scratch));
-            });
+                plan.block.reads_output(input)
+            })
         });
         self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
 
-        let y = tensor(y, shape(&layout));
+        let y = y.into_tensor(shape(&layout));
         let kept = match self.policy {
-            Policy::Keep => Kept { tape: Some(tape), y: Some(y.clone()) },
+            Policy::Keep => Kept { tape: Some(tape), y: reads_output.then(|| y.clone()) },
             Policy::Recompute => {
                 plan.give_tape(tape);
                 Kept { tape: None, y: None }
@@ -68,19 +70,16 @@ impl Unit<'_> {
         let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
         let mut inputs = Inputs::default();
         inputs.push(x.tensor);
-        self.push_parameters(&mut inputs);
-        let running = self.running();
-        let running: Vec<_> = running
-            .iter()
-            .map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) })
-            .collect();
+        self.push_parameters(&mut inputs, true);
         let mut y = runtime.maps.take(layout.len());
         runtime.with_scratch(|scratch| {
-            Operands::of(self).with(&inputs.values, |input| {
-                sound(plan.block.evaluate(&runtime.cpu, input, &running, &mut y, scratch));
+            with_running(&self.running(), |running| {
+                Operands::of(self).with(&inputs.values, |input| {
+                    sound(plan.block.evaluate(&runtime.cpu, input, running, &mut y, scratch));
+                });
             });
         });
-        Blocked { tensor: inputs.finish_constant(tensor(y, shape(&layout))), layout }
+        Blocked { tensor: inputs.finish_constant(y.into_tensor(shape(&layout))), layout }
     }
 }
 
@@ -104,6 +103,7 @@ impl BatchNorm {
 #[derive(Debug)]
 struct Kept {
     tape: Option<Tape>,
+    /// Where the backward pass reads it.
     y: Option<FlexTensor>,
 }
 
@@ -116,26 +116,26 @@ struct SavedUnit {
 }
 
 impl SavedUnit {
-    /// Fills `dx` where it is not empty, and gives the gradients by the parameters.
-    fn gradients(&mut self, dy: &[f32], dx: &mut [f32]) -> Vec<Vec<f32>> {
+    /// Fills `dx`, and gives the gradients by the parameters; `dy` is used up.
+    fn gradients(&mut self, dy: &mut [f32], dx: InputGradient<'_>) -> Vec<Floats> {
         let (runtime, plan) = (runtime(), &self.plan);
         let (block, cpu) = (&plan.block, &runtime.cpu);
         let kept = (self.kept.tape.take(), self.kept.y.take());
         self.operands.with(&self.inputs, |input| {
             self.operands.gradients(&runtime.maps, input.parameters, |gradients| {
                 runtime.with_scratch(|scratch| {
-                    if let (Some(tape), Some(y)) = kept {
-                        let maps = (values(&y), dy);
+                    if let (Some(tape), y) = kept {
+                        let maps = (y.as_ref().map_or(&[][..], values), dy);
                         sound(block.backward_from_tape(cpu, input, maps, &tape, gradients, dx, scratch));
                         plan.give_tape(tape);
-                        runtime.maps.give(y);
+                        y.into_iter().for_each(|y| runtime.maps.give(y));
                         return;
                     }
                     let (mut tape, mut y) = (plan.tape(), runtime.maps.take(block.y().len()));
                     let outputs = Outputs { y: &mut y, dy };
                     sound(block.backward(cpu, input, outputs, &mut tape, gradients, dx, scratch));
                     plan.give_tape(tape);
-                    runtime.maps.give_values(y);
+                    runtime.maps.give_floats(y);
                 });
             })
         })
@@ -143,16 +143,34 @@ impl SavedUnit {
 }
 
 impl Saved for SavedUnit {
+    fn what(&self) -> String {
+        let block = &self.plan.block;
+        let kind = if self.operands.links() == 1 { "convolution" } else { "block" };
+        format!("{kind} {} to {}", name(block.x()), name(block.y()))
+    }
+
     fn backward(mut self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy) = (runtime(), contiguous(dy));
-        let x = *self.plan.block.x();
-        let mut dx = if wanted[0] { runtime.maps.take(x.len()) } else { Vec::new() };
-        let by_parameters = self.gradients(values(&dy), &mut dx);
-        runtime.maps.give(dy);
+        let maps = &runtime().maps;
+        let (mut dy, x) = (maps.own(contiguous(dy)), *self.plan.block.x());
+        // A block whose input lies as its output does writes the one's gradient over the other's.
+        let mut fresh = (wanted[0] && x != *self.plan.block.y()).then(|| maps.take(x.len()));
+        let dx = match &mut fresh {
+            _ if !wanted[0] => InputGradient::Unwanted,
+            Some(fresh) => InputGradient::To(fresh),
+            None => InputGradient::OverDy,
+        };
+        let by_parameters = self.gradients(&mut dy, dx);
+        let dx = match fresh {
+            None if wanted[0] => Some(dy),
+            fresh => {
+                maps.give_floats(dy);
+                fresh
+            }
+        };
         let shapes = self.inputs.iter().map(|input| input.layout().shape().to_vec());
-        let dx = wanted[0].then(|| tensor(dx, shape(&x)));
         let by_parameters = by_parameters.into_iter().zip(shapes.skip(1));
-        std::iter::once(dx).chain(by_parameters.map(|(values, shape)| Some(tensor(values, shape)))).collect()
+        let by_parameters = by_parameters.map(|(by, shape)| Some(by.into_tensor(shape)));
+        std::iter::once(dx.map(|dx| dx.into_tensor(shape(&x)))).chain(by_parameters).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `residual bench`: how fast this machine is at it.
 
+#[cfg(feature = "train")]
+mod blocks;
 mod infer;
 mod memory;
 #[cfg(feature = "train")]

@@ -5,10 +5,12 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use residual::arch::families::family;
+use residual::nn::fused::timed;
 use residual::nn::{Init, Mode, ResNet, ResNetConfig, cross_entropy};
 use residual::train::{Sgd, SgdConfig};
 use serde::Serialize;
 
+use super::blocks::{self, Row, Step, ms};
 use super::memory::peak_mib;
 use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
@@ -18,6 +20,7 @@ use crate::cli::{network, threads};
 const EXAMPLE: &str = "\
 Example:
   residual bench train --model small --batch 128 --json
+  residual bench train --model cifar_resnet20 --batch 128 --blocks
 
 A step is forward, loss, backward and SGD with momentum on a batch that is made
 up once. The first steps warm up and are not counted.";
@@ -47,7 +50,10 @@ pub(crate) struct Arguments {
     /// Threads for computing. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
-    /// Print one JSON object: median_ms, min_ms, images_per_s, peak_rss_mib.
+    /// List how long each layer takes in either pass, in the median of the steps.
+    #[arg(long)]
+    blocks: bool,
+    /// Print one JSON object: median_ms, min_ms, images_per_s, peak_rss_mib, and blocks where they are asked for.
     #[arg(long)]
     json: bool,
 }
@@ -61,6 +67,8 @@ struct Report<'a> {
     min_ms: f64,
     images_per_s: f64,
     peak_rss_mib: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<Row>,
 }
 
 /// Steps before the counted ones: memory is taken, threads wake up.
@@ -80,9 +88,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     network.set_compute(arguments.path.with(arguments.memory));
     let shape = [&[arguments.batch as usize], &network.spec().input[..]].concat();
     network.check_input([shape[0], shape[1], shape[2], shape[3]], Mode::train(0, 0))?;
-    let mut milliseconds = steps(network, &shape, WARM_UP + arguments.steps)?.split_off(WARM_UP as usize);
+    let steps = steps(network, &shape, WARM_UP + arguments.steps)?.split_off(WARM_UP as usize);
+    let mut milliseconds: Vec<f64> = steps.iter().map(|step| step.ms).collect();
     milliseconds.sort_by(f64::total_cmp);
     let median_ms = milliseconds[milliseconds.len() / 2];
+    let blocks = if arguments.blocks { blocks::rows(&steps) } else { Vec::new() };
     let report = Report {
         model: &arguments.model,
         batch: arguments.batch,
@@ -91,12 +101,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         min_ms: milliseconds[0],
         images_per_s: 1e3 * f64::from(arguments.batch) / median_ms,
         peak_rss_mib: peak_mib(),
+        blocks,
     };
     print(&report, arguments.json)
 }
 
-/// The milliseconds of each of `count` steps.
-fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<f64>> {
+/// `count` steps.
+fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<Step>> {
     let device = network.device();
     let elements: usize = shape.iter().product();
     // Any values of unit size do: the time does not depend on them.
@@ -104,15 +115,19 @@ fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<f64>> 
     let x = Tensor::<4>::from_data(TensorData::new(pixels, shape), &device);
     let labels: Vec<usize> = (0..shape[0]).map(|i| i % network.spec().head.classes).collect();
     let mut sgd = Sgd::new(SgdConfig::default());
-    let mut times = Vec::new();
+    let mut steps = Vec::new();
     for step in 0..count {
         let start = Instant::now();
-        let logits = network.forward(x.clone(), Mode::train(0, u64::from(step)));
-        let gradients = cross_entropy(logits, &labels, 0.0)?.backward();
+        let (gradients, operations) = timed(|| {
+            let logits = network.forward(x.clone(), Mode::train(0, u64::from(step)));
+            cross_entropy(logits, &labels, 0.0).map(|loss| loss.backward())
+        });
+        let (gradients, before) = (gradients?, start.elapsed());
         sgd.step(&mut network, gradients, 1e-3);
-        times.push(1e3 * start.elapsed().as_secs_f64());
+        let all = start.elapsed();
+        steps.push(Step { ms: ms(all), optimiser_ms: ms(all - before), operations });
     }
-    Ok(times)
+    Ok(steps)
 }
 
 fn print(report: &Report<'_>, json: bool) -> Outcome {
@@ -120,12 +135,12 @@ fn print(report: &Report<'_>, json: bool) -> Outcome {
     if json {
         return output.json(report);
     }
-    let Report { model, batch, threads, median_ms, min_ms, images_per_s, peak_rss_mib } = report;
+    let Report { model, batch, threads, median_ms, min_ms, images_per_s, peak_rss_mib, blocks } = report;
     output.line(format_args!("{model}, {batch} images a step, {threads} threads"))?;
     output.line(format_args!("median  {median_ms:10.1} ms   {images_per_s:.1} images/s"))?;
     output.line(format_args!("least   {min_ms:10.1} ms"))?;
-    match peak_rss_mib {
-        Some(mib) => output.line(format_args!("memory  {mib:10.0} MiB at most")),
-        None => Ok(()),
+    if let Some(mib) = peak_rss_mib {
+        output.line(format_args!("memory  {mib:10.0} MiB at most"))?;
     }
+    blocks::print(&mut output, blocks)
 }

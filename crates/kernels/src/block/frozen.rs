@@ -1,0 +1,67 @@
+//! A block whose parameters and statistics are constants, and which hands a gradient on.
+
+use super::backward::InputGradient;
+use super::evaluate::Running;
+use super::forward::{Input, Statistics};
+use super::parameters::{BlockGradients, LinkGradients, SqueezeGradients};
+use super::plan::Block;
+use super::run::Run;
+use super::tape::Tape;
+use super::task::Given;
+use crate::{Cpu, KernelError, Scratch};
+
+impl Block {
+    /// Computes what [`Block::evaluate`] does, and leaves on the tape what [`Block::backward_frozen`] reads.
+    ///
+    /// # Errors
+    /// As for [`Block::forward`].
+    pub fn forward_frozen(
+        &self,
+        cpu: &Cpu,
+        input: &Input<'_>,
+        running: &[Running<'_>],
+        tape: &mut Tape,
+        y: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.check_input(input, y.len())?;
+        self.check_tape(tape)?;
+        tape.norms = self.folded(input, running)?;
+        self.forward_with(&mut Run { cpu, scratch }, input, (tape, Statistics::OnTape), y)
+    }
+
+    /// Computes the gradient by `x` alone, from a tape and an output that [`Block::forward_frozen`] left; `dy` is
+    /// used up.
+    ///
+    /// # Errors
+    /// As for [`Block::backward_from_tape`].
+    pub fn backward_frozen(
+        &self,
+        cpu: &Cpu,
+        input: &Input<'_>,
+        (y, dy): (&[f32], &mut [f32]),
+        tape: &Tape,
+        dx: InputGradient<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.check_input(input, y.len())?;
+        self.check_tape(tape)?;
+        self.y.check("the gradient by the block's output", dy.len())?;
+        self.check_input_gradient(&dx)?;
+        // The gradient through the gate is computed with those by its parameters, which are few.
+        let mut layers = input
+            .parameters
+            .squeeze
+            .as_ref()
+            .map(|by| [by.reduce, by.expand].map(|layer| layer.map(|values| vec![0.0; values.len()])));
+        let squeeze = layers.as_mut().map(|layers| {
+            let [reduce, expand] = layers.each_mut().map(|layer| layer.each_mut().map(|by| &mut by[..]));
+            SqueezeGradients { reduce, expand }
+        });
+        let none = |_| LinkGradients { weights: &mut [], gamma: &mut [], beta: &mut [] };
+        let links = input.parameters.all_links().map(none).collect();
+        let given = Given { input, tape, frozen: true };
+        let gradients = &mut BlockGradients { links, squeeze };
+        self.backward_with(&mut Run { cpu, scratch }, given, (y, dy), gradients, dx)
+    }
+}

@@ -1,0 +1,114 @@
+//! A frozen block between blocks that train: the gradient by its input alone.
+
+use std::sync::Arc;
+
+use burn::backend::flex::FlexTensor;
+use residual_kernels::block::{InputGradient, Policy, Running, Tape};
+
+use super::blocked::{Blocked, name, shape};
+use super::buffers::{contiguous, values};
+use super::graph::{Inputs, Saved};
+use super::operands::Operands;
+use super::runtime::{Plan, runtime};
+use super::sound;
+use super::unit::Unit;
+
+impl Unit<'_> {
+    /// Runs on `x` with running statistics, and hands a gradient on to it.
+    pub(crate) fn hand_on(&self, x: Blocked, border: usize) -> Blocked {
+        let runtime = runtime();
+        let layout = sound(self.shape.output(&x.layout).and_then(|y| y.with_border(border)));
+        let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
+        let mut inputs = Inputs::default();
+        inputs.push(x.tensor);
+        self.push_parameters(&mut inputs, true);
+        let mut saved = SavedFrozen {
+            plan,
+            operands: Operands::of(self),
+            inputs: inputs.values.clone(),
+            running: self.running(),
+            kept: None,
+        };
+        let (tape, y) = saved.forward();
+        match self.policy {
+            Policy::Keep => saved.kept = Some((tape, y.clone())),
+            Policy::Recompute => saved.plan.give_tape(tape),
+        }
+        Blocked { tensor: inputs.finish(y, Box::new(saved)), layout }
+    }
+}
+
+/// Calls `body` with the mean and the variance of every norm.
+pub(super) fn with_running<T>(running: &[[FlexTensor; 2]], body: impl FnOnce(&[Running<'_>]) -> T) -> T {
+    let running =
+        running.iter().map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) });
+    body(&running.collect::<Vec<_>>())
+}
+
+#[derive(Debug)]
+struct SavedFrozen {
+    plan: Arc<Plan>,
+    operands: Operands,
+    /// The input and the parameters.
+    inputs: Vec<FlexTensor>,
+    running: Vec<[FlexTensor; 2]>,
+    kept: Option<(Tape, FlexTensor)>,
+}
+
+impl SavedFrozen {
+    /// The tape and the output.
+    fn forward(&self) -> (Tape, FlexTensor) {
+        let (runtime, block) = (runtime(), &self.plan.block);
+        let (mut tape, mut y) = (self.plan.tape(), runtime.maps.take(block.y().len()));
+        runtime.with_scratch(|scratch| {
+            with_running(&self.running, |running| {
+                self.operands.with(&self.inputs, |input| {
+                    sound(block.forward_frozen(&runtime.cpu, input, running, &mut tape, &mut y, scratch));
+                });
+            });
+        });
+        (tape, y.into_tensor(shape(block.y())))
+    }
+}
+
+impl Saved for SavedFrozen {
+    fn what(&self) -> String {
+        let block = &self.plan.block;
+        format!("frozen block {} to {}", name(block.x()), name(block.y()))
+    }
+
+    fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
+        let (tape, y) = self.kept.take().unwrap_or_else(|| self.forward());
+        let (runtime, block) = (runtime(), &self.plan.block);
+        let mut dy = runtime.maps.own(contiguous(dy));
+        let mut fresh = (block.x() != block.y()).then(|| runtime.maps.take(block.x().len()));
+        let dx = fresh.as_mut().map_or(InputGradient::OverDy, |dx| InputGradient::To(dx));
+        runtime.with_scratch(|scratch| {
+            self.operands.with(&self.inputs, |input| {
+                let maps = (values(&y), &mut dy[..]);
+                sound(block.backward_frozen(&runtime.cpu, input, maps, &tape, dx, scratch));
+            });
+        });
+        self.plan.give_tape(tape);
+        runtime.maps.give(y);
+        let dx = match fresh {
+            Some(dx) => {
+                runtime.maps.give_floats(dy);
+                dx
+            }
+            None => dy,
+        };
+        vec![Some(dx.into_tensor(shape(block.x())))]
+    }
+}
+
+impl Drop for SavedFrozen {
+    fn drop(&mut self) {
+        let maps = &runtime().maps;
+        self.kept.take().into_iter().for_each(|(tape, y)| {
+            self.plan.give_tape(tape);
+            maps.give(y);
+        });
+        self.inputs.drain(..1).for_each(|x| maps.give(x));
+    }
+}
