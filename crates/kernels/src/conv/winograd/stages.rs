@@ -173,6 +173,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
         reason = "constant bounds and indices keep the arrays in registers"
     )]
     unsafe fn transform<S: Simd, const WHOLE: bool>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+        // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
         let position = std::hint::black_box(self.shape.position);
         let mut half = [[s.zero(); N]; N];
         for j in 0..N {
@@ -431,6 +432,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_,
                     // `y` and in what the finish touches: checked above. It is the tile's own, and so are a
                     // task's channels' sums.
                     unsafe {
+                        // Each way computes the outputs on its own: those of `whole` stay in registers.
                         if to.rows >= M && to.columns >= M {
                             self.whole(s, from + lane, &to, lane);
                         } else {
@@ -472,6 +474,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
         reason = "constant bounds and indices keep the arrays in registers"
     )]
     unsafe fn transform<S: Simd>(&self, s: S, at: usize) -> [[[S::V; 1]; M]; M] {
+        // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
         let position = std::hint::black_box(self.shape.position);
         let mut half = [[s.zero(); N]; M];
         for j in 0..N {
