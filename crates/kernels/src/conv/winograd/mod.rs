@@ -11,6 +11,7 @@
 //! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
 
 mod gradient;
+mod output;
 mod points;
 mod run;
 mod stages;

@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::output::OutputStage;
 use super::points::{F2, F4, Points, Strided};
-use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
+use super::stages::{Grid, InputStage, ProductStage, Transformed};
 use super::weights::WinogradWeights;
 use crate::conv::kernel::KernelView;
 use crate::conv::{Algorithm, ConvShape};
