@@ -1,7 +1,7 @@
 //! What follows a product, done while its sums are still in registers.
 
 use crate::KernelError;
-use crate::layout::{Layout, check_length};
+use crate::layout::{Layout, Steps, check_length};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
 
@@ -39,6 +39,13 @@ pub(crate) struct Place {
     pub(crate) channel: usize,
     pub(crate) residual_at: usize,
     pub(crate) band: usize,
+}
+
+impl Place {
+    /// The same for the vector from channel `lane` of the block on.
+    pub(crate) fn lane(self, lane: usize) -> Self {
+        Self { channel: self.channel + lane, residual_at: self.residual_at + lane, ..self }
+    }
 }
 
 impl<'a> Epilogue<'a> {
@@ -98,6 +105,22 @@ impl Finish<'_> {
         self.residual.map_or(0, |(_, layout)| layout.index(n, block, y, x))
     }
 
+    /// How far apart the residual's pixels lie; zeros without one.
+    pub(crate) fn residual_steps(&self) -> Steps {
+        self.residual.map_or(Steps::default(), |(_, layout)| layout.steps())
+    }
+
+    /// Panics unless all that maps that lie as `output` says touch lies in the slices.
+    pub(crate) fn check_maps(&self, output: &Layout, band: usize) {
+        assert!(output.blocks() * BLOCK <= self.channels);
+        if let Some((values, layout)) = &self.residual {
+            assert!(layout.same_maps(output) && values.len() == layout.len());
+        }
+        if let Some(sums) = &self.sums {
+            assert!((band + 1) * 2 * self.channels <= sums.len());
+        }
+    }
+
     /// Whether the residual, if any, has no border between its rows.
     pub(crate) fn is_flat(&self) -> bool {
         self.residual.is_none_or(|(_, layout)| layout.border() == 0)
@@ -115,23 +138,40 @@ impl Finish<'_> {
         }
     }
 
-    /// Applies to the tile of `MR` pixels, `step` floats apart, from pixel `first` of the strip on, and
-    /// `NV` vectors.
+    /// Applies to a row of `MR` pixels, `step` floats apart, from pixel `first` of the strip on, and `NV` vectors.
     ///
     /// # Safety
-    /// `check` has passed for the strip, and nothing else touches its channels' sums.
+    /// As for [`Finish::apply_rows`].
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
     pub(crate) unsafe fn apply<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
         place: &Place,
         first: usize,
         step: usize,
-        tile: &mut [[S::V; NV]; MR],
+        row: &mut [[S::V; NV]; MR],
+    ) {
+        let place = Place { residual_at: place.residual_at + first * step, ..*place };
+        // SAFETY: the caller vouches for it.
+        unsafe { self.apply_rows(s, &place, [0, step], std::array::from_mut(row)) }
+    }
+
+    /// Applies to `ROWS` rows of `MR` pixels and `NV` vectors; in the residual, rows are `row` floats apart and
+    /// pixels `step`.
+    ///
+    /// # Safety
+    /// `check` has passed for the strip or the tile, and nothing else touches its channels' sums.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    pub(crate) unsafe fn apply_rows<S: Simd, const ROWS: usize, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        place: &Place,
+        [row, step]: [usize; 2],
+        tile: &mut [[[S::V; NV]; MR]; ROWS],
     ) {
         // SAFETY: `check` covers the channels' vectors, the residual's pixels and the sums.
         unsafe {
@@ -141,9 +181,11 @@ impl Finish<'_> {
                     let (sum, squares) =
                         (sums.pointer(at + v * S::LANES), sums.pointer(at + v * S::LANES).add(self.channels));
                     let (mut a, mut b) = (s.load(sum), s.load(squares));
-                    for r in 0..MR {
-                        a = s.add(a, tile[r][v]);
-                        b = s.fma(tile[r][v], tile[r][v], b);
+                    for i in 0..ROWS {
+                        for r in 0..MR {
+                            a = s.add(a, tile[i][r][v]);
+                            b = s.fma(tile[i][r][v], tile[i][r][v], b);
+                        }
                     }
                     s.store(sum, a);
                     s.store(squares, b);
@@ -152,32 +194,41 @@ impl Finish<'_> {
             if let Some(scale) = self.scale {
                 for v in 0..NV {
                     let scale = s.load(scale.as_ptr().add(place.channel + v * S::LANES));
-                    for r in 0..MR {
-                        tile[r][v] = s.mul(tile[r][v], scale);
+                    for i in 0..ROWS {
+                        for r in 0..MR {
+                            tile[i][r][v] = s.mul(tile[i][r][v], scale);
+                        }
                     }
                 }
             }
             if let Some(shift) = self.shift {
                 for v in 0..NV {
                     let shift = s.load(shift.as_ptr().add(place.channel + v * S::LANES));
-                    for r in 0..MR {
-                        tile[r][v] = s.add(tile[r][v], shift);
+                    for i in 0..ROWS {
+                        for r in 0..MR {
+                            tile[i][r][v] = s.add(tile[i][r][v], shift);
+                        }
                     }
                 }
             }
             if let Some((residual, layout)) = &self.residual {
-                let residual = residual.as_ptr().add(place.residual_at + first * step);
+                let residual = residual.as_ptr().add(place.residual_at);
                 for v in 0..NV {
                     let column = v * S::LANES / BLOCK * layout.plane() + v * S::LANES % BLOCK;
-                    for r in 0..MR {
-                        tile[r][v] = s.add(tile[r][v], s.load(residual.add(column + r * step)));
+                    for i in 0..ROWS {
+                        for r in 0..MR {
+                            let summand = s.load(residual.add(column + i * row + r * step));
+                            tile[i][r][v] = s.add(tile[i][r][v], summand);
+                        }
                     }
                 }
             }
             if self.relu {
-                for r in 0..MR {
-                    for v in 0..NV {
-                        tile[r][v] = s.relu(tile[r][v]);
+                for i in 0..ROWS {
+                    for r in 0..MR {
+                        for v in 0..NV {
+                            tile[i][r][v] = s.relu(tile[i][r][v]);
+                        }
                     }
                 }
             }

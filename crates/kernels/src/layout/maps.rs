@@ -25,6 +25,24 @@ pub struct Layout {
     border: usize,
 }
 
+/// How far apart what lies in maps is: a [`Layout`] with its divisions and products done.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Steps {
+    origin: usize,
+    image: usize,
+    plane: usize,
+    pub(crate) row: usize,
+    pixel: usize,
+}
+
+impl Steps {
+    /// [`Layout::index`].
+    #[inline(always)]
+    pub(crate) fn index(&self, n: usize, block: usize, y: usize, x: usize) -> usize {
+        self.origin + n * self.image + block * self.plane + y * self.row + x * self.pixel
+    }
+}
+
 impl Layout {
     /// Blocked by 16 channels, without a border.
     ///
@@ -148,6 +166,17 @@ impl Layout {
     pub fn index(&self, n: usize, block: usize, y: usize, x: usize) -> usize {
         let (y, x) = (y + self.border, x + self.border);
         n * self.image() + block * self.plane() + y * self.row() + x * self.block
+    }
+
+    /// How far apart what lies in the maps is.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps {
+            origin: self.index(0, 0, 0, 0),
+            image: self.image(),
+            plane: self.plane(),
+            row: self.row(),
+            pixel: self.block,
+        }
     }
 
     /// Zeroes the border of block `block` of image `n` beside `rows`, and above the first row and below

@@ -12,6 +12,7 @@
 
 mod expand;
 mod gradient;
+mod output;
 mod points;
 mod run;
 mod stages;

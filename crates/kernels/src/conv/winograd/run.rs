@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::expand::{self, ExpandStage};
+use super::output::OutputStage;
 use super::points::{F2, F4, Points, Strided};
-use super::stages::{Grid, InputStage, OutputStage, ProductStage, Transformed};
+use super::stages::{Grid, InputStage, ProductStage, Transformed};
 use super::weights::WinogradWeights;
 use crate::conv::kernel::KernelView;
 use crate::conv::{Algorithm, ConvShape};
@@ -14,8 +15,8 @@ use crate::memory::Parts;
 use crate::simd::BLOCK;
 use crate::{Cpu, Isa, Layout, Pool};
 
-/// Output channel blocks whose products are transformed back before the next are computed: they are
-/// still in the cache then.
+/// Output channel blocks whose products are transformed back before the next are computed, where those of all
+/// do not stay in the level 2 cache until then.
 const GROUP: usize = 8;
 
 /// Bytes of transformed weights that every block of tiles may read again: they stay in the last level
@@ -42,6 +43,8 @@ pub(in crate::conv) struct Winograd {
     tiles: usize,
     /// Blocks of tiles, of nearly equal sizes; each has its own sums.
     bands: usize,
+    /// Output channel blocks of a block of tiles that are computed before they are transformed back.
+    group: usize,
     order: Order,
     /// Where each input channel block lies in a position of the transformed inputs.
     offsets: Vec<usize>,
@@ -80,7 +83,7 @@ impl Winograd {
     ) -> Self {
         let four = [Algorithm::Winograd4, Algorithm::Strided4, Algorithm::Expanded4].contains(&algorithm);
         let tile = if four { 4 } else { 2 };
-        let grid = Grid { down: output.height().div_ceil(tile), across: output.width().div_ceil(tile) };
+        let grid = Grid::of(&output, tile);
         let tiles = shape.batch * grid.down * grid.across;
         let mut plan = Self {
             shape,
@@ -90,6 +93,7 @@ impl Winograd {
             grid,
             tiles,
             bands: 1,
+            group: 1,
             order: Order::Phases,
             offsets: Vec::new(),
             width: cpu.isa().panel_blocks().min(output.blocks()),
@@ -98,6 +102,7 @@ impl Winograd {
             plan.order = Order::Panels;
         }
         plan.bands = plan.bands_for(cpu);
+        plan.group = plan.group_for(cpu);
         let weights = plan.positions() * input.blocks() * output.blocks() * BLOCK * BLOCK * size_of::<f32>();
         if !plan.expands() && plan.bands >= cpu.pool().threads() && weights <= WEIGHTS_AT_HAND {
             plan.order = Order::Blocks;
@@ -115,10 +120,23 @@ impl Winograd {
         if self.expands() {
             return self.tiles.div_ceil(EXPANDED_TILES);
         }
-        let blocks = self.input.blocks() + GROUP.min(self.output.blocks());
-        let fit = cpu.level2_bytes() / 4 * 3 / (self.positions() * blocks * BLOCK * size_of::<f32>());
+        let fit = self.tiles_that_fit(cpu, GROUP.min(self.output.blocks()));
         let together = (fit / rows * rows).max(2 * rows);
         self.tiles.div_ceil(together).next_multiple_of(2).min(self.tiles)
+    }
+
+    /// All output channel blocks where what a block of tiles has in them stays in the level 2 cache: its weights
+    /// then pass by in the order in which they lie (256 channels on 14x14, one image: 2% faster for it).
+    fn group_for(&self, cpu: &Cpu) -> usize {
+        let all = self.output.blocks();
+        let fits = self.tiles.div_ceil(self.bands) <= self.tiles_that_fit(cpu, all);
+        if fits { all } else { GROUP.min(all) }
+    }
+
+    /// Tiles whose transformed inputs and products of `outs` blocks fill three quarters of the level 2 cache.
+    fn tiles_that_fit(&self, cpu: &Cpu, outs: usize) -> usize {
+        let tile = self.positions() * (self.input.blocks() + outs) * BLOCK * size_of::<f32>();
+        cpu.level2_bytes() / 4 * 3 / tile
     }
 
     fn positions(&self) -> usize {
@@ -141,8 +159,7 @@ impl Winograd {
         match self.order {
             Order::Blocks => {
                 let tiles = self.tiles.div_ceil(self.bands);
-                let group = GROUP.min(self.output.blocks());
-                (Transformed::new(self.input.blocks(), tiles), Transformed::new(group, tiles))
+                (Transformed::new(self.input.blocks(), tiles), Transformed::new(self.group, tiles))
             }
             Order::Phases => {
                 let of = |blocks| Transformed::new(blocks, self.tiles);
@@ -246,7 +263,7 @@ impl Run<'_> {
         let (inputs_len, products_len) = (N * N * from.position, N * N * to.position);
         let scratch = Parts::new(scratch);
         let list = weights.list();
-        let in_group = (GROUP / list[0].blocks).max(1);
+        let in_group = (plan.group / list[0].blocks).max(1);
         self.cpu.pool().for_each(plan.bands(), |band, worker| {
             let start = worker * (inputs_len + products_len);
             // SAFETY: no two tasks that run at the same time have the same worker.

@@ -1,4 +1,4 @@
-//! The three stages: inputs to the points, products there, and back to outputs.
+//! The first stages: inputs, or gradients, to the points, and products there.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::points::Points;
 use super::weights::WinogradWeights;
 use crate::Layout;
-use crate::gemm::{Finish, Place, Strip, run_strip};
+use crate::gemm::{Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
@@ -35,18 +35,60 @@ impl Transformed {
 }
 
 /// The tiles that an image is cut into.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     pub(super) down: usize,
     pub(super) across: usize,
 }
 
 impl Grid {
-    /// Image, row and column of a tile.
-    fn place(&self, tile: usize) -> (usize, usize, usize) {
-        let per_image = self.down * self.across;
-        let (n, tile) = (tile / per_image, tile % per_image);
-        (n, tile / self.across, tile % self.across)
+    /// The tiles of `size` x `size` pixels of maps that lie as `maps` says; the last may reach beyond them.
+    pub(super) fn of(maps: &Layout, size: usize) -> Self {
+        Self { down: maps.height().div_ceil(size), across: maps.width().div_ceil(size) }
+    }
+
+    /// The tiles `tiles`, in order.
+    pub(super) fn walk(self, tiles: Range<usize>) -> Walk {
+        let (row, x) = (tiles.start / self.across, tiles.start % self.across);
+        let (n, y) = (row / self.down, row % self.down);
+        Walk { grid: self, next: Spot { tile: tiles.start, n, y, x }, end: tiles.end }
+    }
+}
+
+/// Where a tile lies: its number, its image, and its row and column there.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    pub(super) tile: usize,
+    pub(super) n: usize,
+    pub(super) y: usize,
+    pub(super) x: usize,
+}
+
+/// Goes through tiles without a division for each.
+pub(super) struct Walk {
+    grid: Grid,
+    next: Spot,
+    end: usize,
+}
+
+impl Iterator for Walk {
+    type Item = Spot;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Spot> {
+        let spot = self.next;
+        if spot.tile >= self.end {
+            return None;
+        }
+        let Spot { tile, n, y, x } = &mut self.next;
+        (*tile, *x) = (*tile + 1, *x + 1);
+        if *x == self.grid.across {
+            (*y, *x) = (*y + 1, 0);
+        }
+        if *y == self.grid.down {
+            (*n, *y) = (*n + 1, 0);
+        }
+        Some(spot)
     }
 }
 
@@ -75,12 +117,12 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for InputStage<'_, 
         let last = (N * N - 1) * self.shape.position + blocks * self.shape.block();
         assert!(last <= self.target.len() && self.tiles.end - self.first.0 <= self.shape.tiles);
         for block in self.blocks.clone() {
-            for tile in self.tiles.clone() {
-                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
+            for spot in self.grid.walk(self.tiles.clone()) {
+                let at = (block - self.first.1) * self.shape.block() + (spot.tile - self.first.0) * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
                     let target = self.target.pointer(at + lane);
                     // SAFETY: all positions of the tile lie in the target: checked above.
-                    unsafe { self.tile(s, block, tile, lane, target) }
+                    unsafe { self.tile(s, block, spot, lane, target) }
                 }
             }
         }
@@ -91,8 +133,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
     /// # Safety
     /// `target` is valid for a vector at each of the N^2 positions.
     #[inline(always)]
-    unsafe fn tile<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, target: *mut f32) {
-        let (n, ty, tx) = self.grid.place(tile);
+    unsafe fn tile<S: Simd>(&self, s: S, block: usize, spot: Spot, lane: usize, target: *mut f32) {
+        let Spot { n, y: ty, x: tx, .. } = spot;
         let (y, rows) = self.inside(ty, self.padding[0], self.layout.height(), N);
         let (x, columns) = self.inside(tx, self.padding[1], self.layout.width(), N);
         let plane = n * self.layout.image() + block * self.layout.plane() + lane;
@@ -131,6 +173,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
         reason = "constant bounds and indices keep the arrays in registers"
     )]
     unsafe fn transform<S: Simd, const WHOLE: bool>(&self, s: S, tile: &Tile<'_>, target: *mut f32) {
+        // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
+        let position = std::hint::black_box(self.shape.position);
         let mut half = [[s.zero(); N]; N];
         for j in 0..N {
             let mut column = [s.zero(); N];
@@ -147,7 +191,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> InputStage<'_, P, M, N> {
             let row = P::input(s, half[i]);
             for j in 0..N {
                 // SAFETY: the caller vouches for every position.
-                unsafe { s.store(target.add((i * N + j) * self.shape.position), row[j]) }
+                unsafe { s.store(target.add((i * N + j) * position), row[j]) }
             }
         }
     }
@@ -218,12 +262,12 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for GradientStage<'
         let last = (N * N - 1) * self.shape.position + blocks * self.shape.block();
         assert!(last <= self.target.len() && self.tiles.end - self.first.0 <= self.shape.tiles);
         for block in self.blocks.clone() {
-            for tile in self.tiles.clone() {
-                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
+            for spot in self.grid.walk(self.tiles.clone()) {
+                let at = (block - self.first.1) * self.shape.block() + (spot.tile - self.first.0) * BLOCK;
                 for lane in (0..BLOCK).step_by(S::LANES) {
                     let target = self.target.pointer(at + lane);
                     // SAFETY: all positions of the tile lie in the target: checked above.
-                    unsafe { self.tile(s, block, tile, lane, target) }
+                    unsafe { self.tile(s, block, spot, lane, target) }
                 }
             }
         }
@@ -234,8 +278,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> GradientStage<'_, P, M, N>
     /// # Safety
     /// `target` is valid for a vector at each of the N^2 positions.
     #[inline(always)]
-    unsafe fn tile<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, target: *mut f32) {
-        let (n, ty, tx) = self.grid.place(tile);
+    unsafe fn tile<S: Simd>(&self, s: S, block: usize, spot: Spot, lane: usize, target: *mut f32) {
+        let Spot { n, y: ty, x: tx, .. } = spot;
         let (y, x) = (ty * M, tx * M);
         let rows = 0..M.min(self.layout.height() - y);
         let columns = 0..M.min(self.layout.width() - x);
@@ -331,126 +375,6 @@ impl Kernel for ProductStage<'_> {
                     };
                     // SAFETY: the positions and panels of a task are its own.
                     unsafe { run_strip(s, &strip) }
-                }
-            }
-        }
-    }
-}
-
-/// Transforms the products of the tiles `tiles` and channel blocks `blocks` to outputs.
-pub(super) struct OutputStage<'a, P, const M: usize, const N: usize> {
-    pub(super) points: PhantomData<P>,
-    pub(super) products: &'a [f32],
-    pub(super) shape: Transformed,
-    pub(super) grid: Grid,
-    pub(super) tiles: Range<usize>,
-    pub(super) blocks: Range<usize>,
-    /// The tile and the channel block with which `products` starts.
-    pub(super) first: (usize, usize),
-    pub(super) finish: &'a Finish<'a>,
-    pub(super) band: usize,
-    pub(super) y: Parts<'a>,
-    pub(super) layout: Layout,
-}
-
-impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_, P, M, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let blocks = self.blocks.end - self.first.1;
-        assert!((N * N - 1) * self.shape.position + blocks * self.shape.block() <= self.products.len());
-        assert!(self.tiles.end - self.first.0 <= self.shape.tiles);
-        for block in self.blocks.clone() {
-            for tile in self.tiles.clone() {
-                let at = (block - self.first.1) * self.shape.block() + (tile - self.first.0) * BLOCK;
-                for lane in (0..BLOCK).step_by(S::LANES) {
-                    // SAFETY: all positions of the tile lie in the products: checked above.
-                    let outputs = unsafe { self.transform(s, at + lane) };
-                    self.store(s, block, tile, lane, outputs);
-                }
-                let (n, ty, tx) = self.grid.place(tile);
-                if self.layout.border() > 0 && tx == 0 {
-                    let rows = ty * M..((ty + 1) * M).min(self.layout.height());
-                    // SAFETY: the border beside a row of tiles goes with its first tile.
-                    unsafe { self.layout.clear_border(self.y, n, block, rows) }
-                }
-            }
-        }
-    }
-}
-
-impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
-    /// `A^T m A` of the products that start at `at`.
-    ///
-    /// # Safety
-    /// The products have a vector at each of the N^2 positions from `at` on.
-    #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
-    unsafe fn transform<S: Simd>(&self, s: S, at: usize) -> [[S::V; M]; M] {
-        let mut half = [[s.zero(); N]; M];
-        for j in 0..N {
-            let mut column = [s.zero(); N];
-            for i in 0..N {
-                let at = at + (i * N + j) * self.shape.position;
-                // SAFETY: the caller vouches for every position.
-                column[i] = unsafe { s.load(self.products.as_ptr().add(at)) };
-            }
-            let column = P::output(s, column);
-            for i in 0..M {
-                half[i][j] = column[i];
-            }
-        }
-        let mut outputs = [[s.zero(); M]; M];
-        for i in 0..M {
-            outputs[i] = P::output(s, half[i]);
-        }
-        outputs
-    }
-
-    /// Finishes and stores those of a tile's outputs that lie in the map.
-    #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
-    fn store<S: Simd>(&self, s: S, block: usize, tile: usize, lane: usize, outputs: [[S::V; M]; M]) {
-        let (n, ty, tx) = self.grid.place(tile);
-        let columns = M.min(self.layout.width() - tx * M);
-        for i in 0..M {
-            let y = ty * M + i;
-            if y >= self.layout.height() {
-                break;
-            }
-            let residual_at = self.finish.residual_at(n, block, y, tx * M);
-            let place = Place { channel: block * BLOCK, residual_at, band: self.band };
-            self.finish.check(&place, columns, 1);
-            let place = Place { channel: place.channel + lane, residual_at: residual_at + lane, ..place };
-            let at = self.layout.index(n, block, y, tx * M) + lane;
-            assert!(at - lane + columns * BLOCK <= self.y.len());
-            // SAFETY: the row's pixels were checked to lie in the output and the residual; tiles, and a
-            // task's channels' sums, are its own.
-            unsafe {
-                if columns == M {
-                    let mut row = [[s.zero()]; M];
-                    for j in 0..M {
-                        row[j][0] = outputs[i][j];
-                    }
-                    self.finish.apply(s, &place, 0, BLOCK, &mut row);
-                    for j in 0..M {
-                        s.store(self.y.pointer(at + j * BLOCK), row[j][0]);
-                    }
-                } else {
-                    for j in 0..M {
-                        if j < columns {
-                            let mut pixel = [[outputs[i][j]]];
-                            self.finish.apply(s, &place, j, BLOCK, &mut pixel);
-                            s.store(self.y.pointer(at + j * BLOCK), pixel[0][0]);
-                        }
-                    }
                 }
             }
         }

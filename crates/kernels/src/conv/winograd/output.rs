@@ -1,0 +1,183 @@
+//! The last stage: products at the points back to outputs.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::points::Points;
+use super::stages::{Grid, Transformed};
+use crate::Layout;
+use crate::gemm::{Finish, Place};
+use crate::memory::Parts;
+use crate::simd::{BLOCK, Kernel, Simd};
+
+/// Transforms the products of the tiles `tiles` and channel blocks `blocks` to outputs.
+pub(super) struct OutputStage<'a, P, const M: usize, const N: usize> {
+    pub(super) points: PhantomData<P>,
+    pub(super) products: &'a [f32],
+    pub(super) shape: Transformed,
+    pub(super) grid: Grid,
+    pub(super) tiles: Range<usize>,
+    pub(super) blocks: Range<usize>,
+    /// The tile and the channel block with which `products` starts.
+    pub(super) first: (usize, usize),
+    pub(super) finish: &'a Finish<'a>,
+    pub(super) band: usize,
+    pub(super) y: Parts<'a>,
+    pub(super) layout: Layout,
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_, P, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { grid, layout, .. } = self;
+        let blocks = self.blocks.end - self.first.1;
+        assert!((N * N - 1) * self.shape.position + blocks * self.shape.block() <= self.products.len());
+        assert!(self.tiles.end - self.first.0 <= self.shape.tiles);
+        // Every tile has a pixel in the maps, and all that is written of it lies there.
+        assert!(grid == Grid::of(&layout, M) && self.tiles.end <= layout.batch() * grid.down * grid.across);
+        assert!(self.blocks.end <= layout.blocks() && self.y.len() == layout.len());
+        self.finish.check_maps(&layout, self.band);
+        let (steps, residual) = (layout.steps(), self.finish.residual_steps());
+        for block in self.blocks.clone() {
+            for spot in grid.walk(self.tiles.clone()) {
+                let from = (block - self.first.1) * self.shape.block() + (spot.tile - self.first.0) * BLOCK;
+                let (y, x) = (spot.y * M, spot.x * M);
+                let to = Outputs {
+                    rows: layout.height() - y,
+                    columns: layout.width() - x,
+                    at: steps.index(spot.n, block, y, x),
+                    row: steps.row,
+                    finish: Place {
+                        channel: block * BLOCK,
+                        residual_at: residual.index(spot.n, block, y, x),
+                        band: self.band,
+                    },
+                    residual_row: residual.row,
+                };
+                for lane in (0..BLOCK).step_by(S::LANES) {
+                    // SAFETY: all positions of the tile lie in the products, and what it has in the maps lies in
+                    // `y` and in what the finish touches: checked above. It is the tile's own, and so are a
+                    // task's channels' sums.
+                    unsafe {
+                        // Each way computes the outputs on its own: those of `whole` stay in registers.
+                        if to.rows >= M && to.columns >= M {
+                            self.whole(s, from + lane, &to, lane);
+                        } else {
+                            self.part(s, from + lane, &to, lane);
+                        }
+                    }
+                }
+                if layout.border() > 0 && spot.x == 0 {
+                    let rows = y..(y + M).min(layout.height());
+                    // SAFETY: the border beside a row of tiles goes with its first tile.
+                    unsafe { layout.clear_border(self.y, spot.n, block, rows) }
+                }
+            }
+        }
+    }
+}
+
+/// Where a tile's outputs go.
+struct Outputs {
+    /// Rows and columns from the first output to the end of the map.
+    rows: usize,
+    columns: usize,
+    /// The first output, and the floats from a row to the next.
+    at: usize,
+    row: usize,
+    /// The same in what follows.
+    finish: Place,
+    residual_row: usize,
+}
+
+impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
+    /// `A^T m A` of the products that start at `at`.
+    ///
+    /// # Safety
+    /// The products have a vector at each of the N^2 positions from `at` on.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn transform<S: Simd>(&self, s: S, at: usize) -> [[[S::V; 1]; M]; M] {
+        // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
+        let position = std::hint::black_box(self.shape.position);
+        let mut half = [[s.zero(); N]; M];
+        for j in 0..N {
+            let mut column = [s.zero(); N];
+            for i in 0..N {
+                let at = at + (i * N + j) * position;
+                // SAFETY: the caller vouches for every position.
+                column[i] = unsafe { s.load(self.products.as_ptr().add(at)) };
+            }
+            let column = P::output(s, column);
+            for i in 0..M {
+                half[i][j] = column[i];
+            }
+        }
+        let mut outputs = [[[s.zero()]; M]; M];
+        for i in 0..M {
+            let row = P::output(s, half[i]);
+            for j in 0..M {
+                outputs[i][j][0] = row[j];
+            }
+        }
+        outputs
+    }
+
+    /// Finishes and stores a tile that lies in the map, for the vector from `lane` on.
+    ///
+    /// # Safety
+    /// The outputs in the map lie in `y` and in what the finish touches, and nothing else touches them or the
+    /// channels' sums.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn whole<S: Simd>(&self, s: S, from: usize, to: &Outputs, lane: usize) {
+        let y = self.y.pointer(to.at + lane);
+        // SAFETY: the caller vouches for the products and the outputs.
+        unsafe {
+            let mut outputs = self.transform(s, from);
+            self.finish.apply_rows(s, &to.finish.lane(lane), [to.residual_row, BLOCK], &mut outputs);
+            for i in 0..M {
+                for j in 0..M {
+                    s.store(y.add(i * to.row + j * BLOCK), outputs[i][j][0]);
+                }
+            }
+        }
+    }
+
+    /// The same for a tile of which a part lies in the map.
+    ///
+    /// # Safety
+    /// As for [`OutputStage::whole`].
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
+    unsafe fn part<S: Simd>(&self, s: S, from: usize, to: &Outputs, lane: usize) {
+        let y = self.y.pointer(to.at + lane);
+        // SAFETY: the caller vouches for the products.
+        let outputs = unsafe { self.transform(s, from) };
+        for i in 0..M {
+            let residual_at = to.finish.residual_at + i * to.residual_row;
+            let place = Place { residual_at, ..to.finish }.lane(lane);
+            for j in 0..M {
+                if i < to.rows && j < to.columns {
+                    let mut pixel = [outputs[i][j]];
+                    // SAFETY: the caller vouches for what lies in the map.
+                    unsafe {
+                        self.finish.apply(s, &place, j, BLOCK, &mut pixel);
+                        s.store(y.add(i * to.row + j * BLOCK), pixel[0][0]);
+                    }
+                }
+            }
+        }
+    }
+}
