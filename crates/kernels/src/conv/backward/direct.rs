@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::bands::{Bands, Target, taps_last};
 use super::chunks::{Chunk, Chunks};
+use super::gathered::Gathered;
 use super::outer::{Operand, Outer, Place, Rows, run_outer};
 use super::tasks::Task;
 use crate::conv::ConvShape;
@@ -15,19 +16,24 @@ use crate::{Cpu, Layout};
 /// computed, and both stay in the level 2 cache beside the sums.
 const GROUP: usize = 16;
 
+/// The fewest output blocks of a task for which it pays to gather the pixels of a panel at a tap.
+const SHARED: usize = 4;
+
 /// The gradient as it is defined, ready to run.
 ///
 /// The gradients by the outputs are broadcast, and input channels lie in the vectors, as they lie in the
 /// weights: where the kernel has one tap, the last chunk's sums are stored where they belong.
 #[derive(Clone, Debug)]
 pub(super) struct DirectGradient {
-    shape: ConvShape,
+    pub(super) shape: ConvShape,
     x: Layout,
-    chunks: Chunks,
+    pub(super) chunks: Chunks,
     /// The tasks of a band.
     tasks: Vec<Task>,
     /// Whether a band has one chunk only, so that no sums have to be kept until the next.
     single: bool,
+    /// Pixels that there is room for where maps are gathered, else 0.
+    pub(super) gathered: usize,
 }
 
 impl DirectGradient {
@@ -53,7 +59,15 @@ impl DirectGradient {
             tasks
         };
         let single = bands.count() == chunks.len();
-        Self { shape, x, chunks, tasks, single }
+        let worth = tasks.iter().all(|task| task.outs.len() >= SHARED);
+        let gathered = if worth && !chunks.are_runs() { chunks.most() } else { 0 };
+        Self { shape, x, chunks, tasks, single, gathered }
+    }
+
+    /// Floats of the pixels that a task gathers: of a panel at a tap, and of all output blocks.
+    fn pixels(&self) -> usize {
+        let of = |task: &Task| (task.width + task.outs.len()) * self.gathered * BLOCK;
+        self.tasks.iter().map(of).max().unwrap_or(0)
     }
 
     /// Floats of a panel's and an output block's sums.
@@ -69,18 +83,26 @@ impl DirectGradient {
 
     /// Floats of workspace for `threads` threads.
     pub(super) fn scratch(&self, threads: usize) -> usize {
-        self.kept() * threads
+        (self.kept() + self.pixels()) * threads
     }
 
     /// Computes the bands; lengths have been checked.
     pub(super) fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
-        let (scratch, len) = (Parts::new(scratch), self.kept());
+        let (scratch, kept) = (Parts::new(scratch), self.kept());
+        let len = kept + self.pixels();
         cpu.pool().for_each(target.bands.count() * self.tasks.len(), |task, worker| {
             let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
             // SAFETY: no two tasks that run at the same time have the same worker.
-            let sums = Parts::new(unsafe { scratch.part(worker * len..(worker + 1) * len) });
+            let own = unsafe { scratch.part(worker * len..(worker + 1) * len) };
+            let (sums, gathered) = own.split_at_mut(kept);
+            let sums = Parts::new(sums);
             let chunks = target.bands.share(band, self.chunks.len());
-            cpu.isa().run(Share { plan: self, x, dy, task, chunks, sums, target, band });
+            let share = Share { plan: self, x, dy, task, chunks, sums, target, band };
+            if self.gathered == 0 {
+                cpu.isa().run(share);
+            } else {
+                cpu.isa().run(Gathered { share, gathered });
+            }
         });
     }
 }
@@ -93,15 +115,15 @@ fn cut_channels(blocks: [usize; 2], width: usize, pairs: usize) -> Vec<Task> {
 }
 
 /// Some chunks of pixels, for some output blocks and some input blocks.
-struct Share<'a> {
-    plan: &'a DirectGradient,
-    x: &'a [f32],
-    dy: &'a [f32],
-    task: &'a Task,
-    chunks: Range<usize>,
+pub(super) struct Share<'a> {
+    pub(super) plan: &'a DirectGradient,
+    pub(super) x: &'a [f32],
+    pub(super) dy: &'a [f32],
+    pub(super) task: &'a Task,
+    pub(super) chunks: Range<usize>,
     /// `[panel][out block][tap][16 out channels][channels of the panel]`.
     sums: Parts<'a>,
-    target: Target<'a>,
+    pub(super) target: Target<'a>,
     band: usize,
 }
 
@@ -162,7 +184,7 @@ impl<'a> Share<'a> {
 
     /// Where the sums of a panel, an output block and a tap are kept until they are complete.
     #[inline(always)]
-    fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
+    pub(super) fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
         let panel = if self.plan.single { 0 } else { panel };
         let pair = panel * self.task.outs.len() + out - self.task.outs.start;
         let row = self.task.width * BLOCK;
@@ -172,7 +194,7 @@ impl<'a> Share<'a> {
 
     /// Where they belong, for kernels of one tap.
     #[inline(always)]
-    fn weights(&self, panel: usize, out: usize) -> Place<'a> {
+    pub(super) fn weights(&self, panel: usize, out: usize) -> Place<'a> {
         let (sums, at) = self.target.at(self.band, out, self.task.panel(panel).start);
         Place { sums, at, row: self.target.bands.row(out), block: BLOCK }
     }
@@ -201,7 +223,7 @@ impl<'a> Share<'a> {
 
     /// Puts the sums of a panel, which are complete, where they belong.
     #[inline(always)]
-    fn finish<S: Simd>(&self, s: S, panel: usize) {
+    pub(super) fn finish<S: Simd>(&self, s: S, panel: usize) {
         let taps = self.plan.shape.taps();
         for out in self.task.outs.clone() {
             let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));

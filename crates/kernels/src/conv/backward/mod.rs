@@ -12,6 +12,7 @@ mod bands;
 mod chunks;
 mod data;
 mod direct;
+mod gathered;
 mod outer;
 mod phases;
 mod planar;

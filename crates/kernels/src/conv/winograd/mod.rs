@@ -11,10 +11,17 @@
 //! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
 
 mod gradient;
+mod pairs;
 mod points;
 mod run;
 mod stages;
+mod taps;
 mod weights;
+
+/// Outputs and points of a gradient's tile on an axis, and the taps of a kernel.
+const M: usize = 4;
+const N: usize = 6;
+const TAPS: usize = 9;
 
 pub(super) use gradient::WinogradGradient;
 pub(super) use run::Winograd;
