@@ -49,6 +49,7 @@ impl Chunks {
         let cut = match (flat, (h * w).div_ceil(CHUNK)) {
             (false, _) => Cut::Rows { together: (CHUNK / w).clamp(1, h) },
             (true, 1) => Cut::Images { together: (CHUNK / (h * w)).clamp(1, dy.batch()) },
+            // An even number, for bands of equal size.
             (true, parts) => Cut::Parts { parts: parts.next_multiple_of(2) },
         };
         Self { shape, x, dy, cut }
@@ -128,22 +129,6 @@ impl Chunks {
             _ => self.dy.row(),
         };
         Operand { values, at: chunk.dy + block * self.dy.plane(), line, step: self.dy.block() }
-    }
-
-    /// Pixels of the largest chunk.
-    pub(super) fn most(&self) -> usize {
-        let [h, w] = [self.dy.height(), self.dy.width()];
-        match self.cut {
-            Cut::Rows { together } => together * w,
-            Cut::Parts { parts } => (h * w).div_ceil(parts),
-            Cut::Images { together } => together * h * w,
-        }
-    }
-
-    /// Whether the pixels of a chunk lie one after the other, in both maps.
-    pub(super) fn are_runs(&self) -> bool {
-        let images = matches!(self.cut, Cut::Images { together } if together > 1);
-        self.shape.stride[1] == 1 && !images && !matches!(self.cut, Cut::Rows { .. })
     }
 
     /// Lines of the cache between the first and the last pixel that a chunk reads of an input block.

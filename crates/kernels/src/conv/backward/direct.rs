@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::bands::{Bands, Target, taps_last};
 use super::chunks::{Chunk, Chunks};
-use super::gathered::Gathered;
 use super::outer::{Operand, Outer, Place, Rows, run_outer};
 use super::tasks::Task;
 use crate::conv::ConvShape;
@@ -16,24 +15,19 @@ use crate::{Cpu, Layout};
 /// computed, and both stay in the level 2 cache beside the sums.
 const GROUP: usize = 16;
 
-/// The fewest output blocks of a task for which it pays to gather the pixels of a panel at a tap.
-const SHARED: usize = 4;
-
 /// The gradient as it is defined, ready to run.
 ///
 /// The gradients by the outputs are broadcast, and input channels lie in the vectors, as they lie in the
 /// weights: where the kernel has one tap, the last chunk's sums are stored where they belong.
 #[derive(Clone, Debug)]
 pub(super) struct DirectGradient {
-    pub(super) shape: ConvShape,
+    shape: ConvShape,
     x: Layout,
-    pub(super) chunks: Chunks,
+    chunks: Chunks,
     /// The tasks of a band.
     tasks: Vec<Task>,
     /// Whether a band has one chunk only, so that no sums have to be kept until the next.
     single: bool,
-    /// Pixels that there is room for where maps are gathered, else 0.
-    pub(super) gathered: usize,
 }
 
 impl DirectGradient {
@@ -59,15 +53,7 @@ impl DirectGradient {
             tasks
         };
         let single = bands.count() == chunks.len();
-        let worth = tasks.iter().all(|task| task.outs.len() >= SHARED);
-        let gathered = if worth && !chunks.are_runs() { chunks.most() } else { 0 };
-        Self { shape, x, chunks, tasks, single, gathered }
-    }
-
-    /// Floats of the pixels that a task gathers: of a panel at a tap, and of all output blocks.
-    fn pixels(&self) -> usize {
-        let of = |task: &Task| (task.width + task.outs.len()) * self.gathered * BLOCK;
-        self.tasks.iter().map(of).max().unwrap_or(0)
+        Self { shape, x, chunks, tasks, single }
     }
 
     /// Floats of a panel's and an output block's sums.
@@ -77,32 +63,24 @@ impl DirectGradient {
 
     /// Floats of the sums that a task keeps.
     fn kept(&self) -> usize {
-        let of = |task: &Task| task.outs.len() * if self.single { 1 } else { task.panels() };
+        let of = |task: &Task| if self.single { 1 } else { task.outs.len() * task.panels() };
         self.pair() * self.tasks.iter().map(of).max().unwrap_or(0)
     }
 
     /// Floats of workspace for `threads` threads.
     pub(super) fn scratch(&self, threads: usize) -> usize {
-        (self.kept() + self.pixels()) * threads
+        self.kept() * threads
     }
 
     /// Computes the bands; lengths have been checked.
     pub(super) fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
-        let (scratch, kept) = (Parts::new(scratch), self.kept());
-        let len = kept + self.pixels();
+        let (scratch, len) = (Parts::new(scratch), self.kept());
         cpu.pool().for_each(target.bands.count() * self.tasks.len(), |task, worker| {
             let (band, task) = (task / self.tasks.len(), &self.tasks[task % self.tasks.len()]);
             // SAFETY: no two tasks that run at the same time have the same worker.
-            let own = unsafe { scratch.part(worker * len..(worker + 1) * len) };
-            let (sums, gathered) = own.split_at_mut(kept);
-            let sums = Parts::new(sums);
+            let sums = Parts::new(unsafe { scratch.part(worker * len..(worker + 1) * len) });
             let chunks = target.bands.share(band, self.chunks.len());
-            let share = Share { plan: self, x, dy, task, chunks, sums, target, band };
-            if self.gathered == 0 {
-                cpu.isa().run(share);
-            } else {
-                cpu.isa().run(Gathered { share, gathered });
-            }
+            cpu.isa().run(Share { plan: self, x, dy, task, chunks, sums, target, band });
         });
     }
 }
@@ -115,15 +93,15 @@ fn cut_channels(blocks: [usize; 2], width: usize, pairs: usize) -> Vec<Task> {
 }
 
 /// Some chunks of pixels, for some output blocks and some input blocks.
-pub(super) struct Share<'a> {
-    pub(super) plan: &'a DirectGradient,
-    pub(super) x: &'a [f32],
-    pub(super) dy: &'a [f32],
-    pub(super) task: &'a Task,
-    pub(super) chunks: Range<usize>,
+struct Share<'a> {
+    plan: &'a DirectGradient,
+    x: &'a [f32],
+    dy: &'a [f32],
+    task: &'a Task,
+    chunks: Range<usize>,
     /// `[panel][out block][tap][16 out channels][channels of the panel]`.
     sums: Parts<'a>,
-    pub(super) target: Target<'a>,
+    target: Target<'a>,
     band: usize,
 }
 
@@ -132,8 +110,11 @@ impl Kernel for Share<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let DirectGradient { shape, chunks, .. } = self.plan;
+        let DirectGradient { shape, chunks, single, .. } = self.plan;
         let taps = shape.taps();
+        if *single && taps > 1 {
+            return self.pairs(s, &chunks.get(self.chunks.start));
+        }
         for index in self.chunks.clone() {
             let chunk = chunks.get(index);
             let (first, last) = (index == self.chunks.start, index + 1 == self.chunks.end);
@@ -155,7 +136,7 @@ impl Kernel for Share<'_> {
                     }
                 }
                 if last && taps > 1 {
-                    self.finish(s, panel);
+                    self.task.outs.clone().for_each(|out| self.finish(s, panel, out));
                 }
             }
         }
@@ -163,6 +144,21 @@ impl Kernel for Share<'_> {
 }
 
 impl<'a> Share<'a> {
+    /// The only chunk, pair by pair of panels and output blocks: a pair's sums at all taps stay in the level 1
+    /// cache until they are put where they belong.
+    #[inline(always)]
+    fn pairs<S: Simd>(&self, s: S, chunk: &Chunk) {
+        for panel in 0..self.task.panels() {
+            for out in self.task.outs.clone() {
+                for tap in 0..self.plan.shape.taps() {
+                    // SAFETY: a task's sums are its own.
+                    unsafe { run_outer(s, &self.outer(chunk, panel, out, tap)) }
+                }
+                self.finish(s, panel, out);
+            }
+        }
+    }
+
     /// The products of the pixels of `chunk` without their sums.
     #[inline(always)]
     fn outer(&self, chunk: &Chunk, panel: usize, out: usize, tap: usize) -> Outer<'a> {
@@ -184,9 +180,9 @@ impl<'a> Share<'a> {
 
     /// Where the sums of a panel, an output block and a tap are kept until they are complete.
     #[inline(always)]
-    pub(super) fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
-        let panel = if self.plan.single { 0 } else { panel };
+    fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
         let pair = panel * self.task.outs.len() + out - self.task.outs.start;
+        let pair = if self.plan.single { 0 } else { pair };
         let row = self.task.width * BLOCK;
         let at = pair * self.plan.pair() + tap * BLOCK * row;
         Place { sums: self.sums, at, row, block: BLOCK }
@@ -194,7 +190,7 @@ impl<'a> Share<'a> {
 
     /// Where they belong, for kernels of one tap.
     #[inline(always)]
-    pub(super) fn weights(&self, panel: usize, out: usize) -> Place<'a> {
+    fn weights(&self, panel: usize, out: usize) -> Place<'a> {
         let (sums, at) = self.target.at(self.band, out, self.task.panel(panel).start);
         Place { sums, at, row: self.target.bands.row(out), block: BLOCK }
     }
@@ -221,22 +217,20 @@ impl<'a> Share<'a> {
         Some(Operand { at, line: chunk.pixels * BLOCK, step: BLOCK, ..pixels })
     }
 
-    /// Puts the sums of a panel, which are complete, where they belong.
+    /// Puts the sums of a panel and an output block, which are complete, where they belong.
     #[inline(always)]
-    pub(super) fn finish<S: Simd>(&self, s: S, panel: usize) {
+    fn finish<S: Simd>(&self, s: S, panel: usize, out: usize) {
         let taps = self.plan.shape.taps();
-        for out in self.task.outs.clone() {
-            let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
-            // SAFETY: a task's sums are its own.
-            let sums = unsafe { self.sums.part(from.at..from.at + self.plan.pair()) };
-            for (index, block) in self.task.panel(panel).enumerate() {
-                let (target, at) = self.target.at(self.band, out, block);
-                for i in 0..self.target.bands.rows(out) {
-                    let at = at + i * row;
-                    // SAFETY: so are the rows' parts for an input block.
-                    let to = unsafe { target.part(at..at + taps * BLOCK) };
-                    taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
-                }
+        let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
+        // SAFETY: a task's sums are its own.
+        let sums = unsafe { self.sums.part(from.at..from.at + self.plan.pair()) };
+        for (index, block) in self.task.panel(panel).enumerate() {
+            let (target, at) = self.target.at(self.band, out, block);
+            for i in 0..self.target.bands.rows(out) {
+                let at = at + i * row;
+                // SAFETY: so are the rows' parts for an input block.
+                let to = unsafe { target.part(at..at + taps * BLOCK) };
+                taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
             }
         }
     }

@@ -12,7 +12,6 @@ mod bands;
 mod chunks;
 mod data;
 mod direct;
-mod gathered;
 mod outer;
 mod phases;
 mod planar;
