@@ -31,8 +31,8 @@ const SHARES: usize = 32;
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
 ///
 /// The workspace holds the transformed maps of a group, at most 8 MiB of them (or of one tile) where there
-/// are several groups, and the sums: four times the weights, or 72 KiB a thread in [`Order::Pairs`]. For 512
-/// channels on 7x7, batch 16, that is 9.6 MB with two threads.
+/// are several groups, and the sums: four times the weights, or 38 KiB a thread in [`Order::Pairs`]. For 512
+/// channels on 7x7, batch 16, that is 9.5 MB with two threads.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct WinogradGradient {
     shape: ConvShape,

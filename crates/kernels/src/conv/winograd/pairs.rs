@@ -124,6 +124,7 @@ impl Pairs<'_> {
         let column = |block: usize, v: usize| v * S::LANES / BLOCK * block + v * S::LANES % BLOCK;
         let (left, right, block) = (maps.gradient(0, out), maps.input(0, blocks.start), maps.from.block());
         let last = (N * N - 1, maps.tiles * BLOCK);
+        assert!(filled.tiles <= maps.tiles);
         assert!(channel + MI <= BLOCK && left.at + last.0 * maps.to.position + last.1 <= left.values.len());
         let end = right.at + last.0 * maps.from.position + (blocks.len() - 1) * block + last.1;
         assert!(end <= right.values.len() && last.0 * stride + (row + MI) * width <= points.len());
