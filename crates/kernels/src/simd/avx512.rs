@@ -70,6 +70,30 @@ impl Avx512 {
             ]
         }
     }
+
+    /// Vector `c`: taps 0 to 7 of channel 2 c, then of channel 2 c + 1.
+    #[inline(always)]
+    fn neighbours(self, v: [__m512; 9]) -> [__m512; 8] {
+        let (first, second) = (self.quarters(v[0], v[1], v[2], v[3]), self.quarters(v[4], v[5], v[6], v[7]));
+        // SAFETY: the token proves that the machine has AVX-512F.
+        unsafe {
+            let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+            let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+            // Of channels j and 4 + j, or 8 + j and 12 + j.
+            let taps = |j: usize, order| _mm512_permutex2var_pd(first[j], order, second[j]);
+            let mut pairs = [v[0]; 8];
+            for e in 0..2 {
+                for (half, order) in [low, high].into_iter().enumerate() {
+                    let (even, odd) = (taps(2 * e, order), taps(2 * e + 1, order));
+                    let near = _mm512_shuffle_f64x2::<0b01_00_01_00>(even, odd);
+                    let far = _mm512_shuffle_f64x2::<0b11_10_11_10>(even, odd);
+                    pairs[4 * half + e] = _mm512_castpd_ps(near);
+                    pairs[4 * half + 2 + e] = _mm512_castpd_ps(far);
+                }
+            }
+            pairs
+        }
+    }
 }
 
 impl Simd for Avx512 {
@@ -155,23 +179,41 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn weave(self, p: *mut f32, v: [__m512; 9]) {
-        let (first, second) = (self.quarters(v[0], v[1], v[2], v[3]), self.quarters(v[4], v[5], v[6], v[7]));
-        let mut last = [0.0; 16];
+        let pairs = self.neighbours(v);
         // SAFETY: the caller vouches for the target, the token for the instructions.
         unsafe {
-            let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-            let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-            for j in 0..4 {
-                for (i, order) in [(j, low), (8 + j, high)] {
-                    let both = _mm512_permutex2var_pd(first[j], order, second[j]);
-                    _mm256_storeu_pd(p.add(9 * i).cast(), _mm512_castpd512_pd256(both));
-                    _mm256_storeu_pd(p.add(9 * (i + 4)).cast(), _mm512_extractf64x4_pd::<1>(both));
-                }
-            }
-            _mm512_storeu_ps(last.as_mut_ptr(), v[8]);
-            for (i, &last) in last.iter().enumerate() {
-                *p.add(9 * i + 8) = last;
+            for (k, vector) in WOVEN.iter().enumerate() {
+                let [first, second] = [16 * k / 9 / 2, (16 * k + 15) / 9 / 2].map(|pair| pairs[pair]);
+                let early =
+                    _mm512_permutex2var_ps(first, _mm512_loadu_si512(vector.early.as_ptr().cast()), second);
+                let last = _mm512_loadu_si512(vector.last.as_ptr().cast());
+                _mm512_storeu_ps(p.add(16 * k), _mm512_mask_permutexvar_ps(early, vector.lasts, last, v[8]));
             }
         }
     }
 }
+
+/// A vector of woven taps: from which of a pair of vectors of [`Avx512::neighbours`] taps 0 to 7 come, and
+/// which floats are tap 8 of which channel.
+struct Woven {
+    early: [i32; 16],
+    last: [i32; 16],
+    lasts: u16,
+}
+
+const WOVEN: [Woven; 9] = {
+    let mut woven = [const { Woven { early: [0; 16], last: [0; 16], lasts: 0 } }; 9];
+    let mut at = 0;
+    while at < 9 * 16 {
+        let (vector, lane, channel, tap) = (at / 16, at % 16, at / 9, at % 9);
+        let first = 16 * vector / 9 / 2;
+        if tap == 8 {
+            woven[vector].last[lane] = channel as i32;
+            woven[vector].lasts |= 1 << lane;
+        } else {
+            woven[vector].early[lane] = ((channel / 2 - first) * 16 + channel % 2 * 8 + tap) as i32;
+        }
+        at += 1;
+    }
+    woven
+};

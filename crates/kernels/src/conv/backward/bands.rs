@@ -47,10 +47,12 @@ impl Bands {
         Self { shape, depth, blocks, len, count: 1, in_place }
     }
 
-    /// Cuts the pixels into as many bands as make [`TASKS`] tasks of `tasks` tasks each, but no more than
-    /// `most`, nor than their `work`, in pixels, is worth.
-    pub(in crate::conv) fn cut(&mut self, tasks: usize, most: usize, work: usize) {
-        self.count = TASKS.div_ceil(tasks).min(work / FEWEST).clamp(1, most);
+    /// Cuts `chunks` chunks of pixels, `work` pixels in all, into as many bands as make [`TASKS`] tasks of
+    /// `tasks` tasks each, but no more than they are worth. Rather fewer bands than bands of different sizes.
+    pub(in crate::conv) fn cut(&mut self, tasks: usize, chunks: usize, work: usize) {
+        let most = TASKS.div_ceil(tasks).min(work / FEWEST).clamp(1, chunks);
+        let even = (most.div_ceil(2)..=most).rev().find(|&count| chunks.is_multiple_of(count));
+        self.count = even.unwrap_or(most);
     }
 
     /// Whether `tasks` tasks of each band are enough.
@@ -111,18 +113,6 @@ impl<'a> Target<'a> {
         match band.checked_sub(usize::from(self.bands.in_place)) {
             None => (self.dw, at),
             Some(band) => (self.partial, band * self.bands.len + at),
-        }
-    }
-
-    /// Asks for row `row` of output block `out`, if there is one, at the input blocks `blocks`: it will be
-    /// written.
-    #[inline(always)]
-    pub(in crate::conv) fn fetch<S: Simd>(&self, s: S, out: usize, blocks: Range<usize>, row: usize) {
-        if row < self.bands.rows(out) {
-            let (sums, at) = self.at(0, out, blocks.start);
-            let row = sums.pointer(at + row * self.bands.row(out));
-            let len = blocks.len() * self.bands.depth * self.bands.shape.taps();
-            (0..len).step_by(BLOCK).for_each(|line| s.prefetch(row.wrapping_add(line)));
         }
     }
 

@@ -49,7 +49,8 @@ impl Chunks {
         let cut = match (flat, (h * w).div_ceil(CHUNK)) {
             (false, _) => Cut::Rows { together: (CHUNK / w).clamp(1, h) },
             (true, 1) => Cut::Images { together: (CHUNK / (h * w)).clamp(1, dy.batch()) },
-            (true, parts) => Cut::Parts { parts },
+            // An even number, for bands of equal size.
+            (true, parts) => Cut::Parts { parts: parts.next_multiple_of(2) },
         };
         Self { shape, x, dy, cut }
     }

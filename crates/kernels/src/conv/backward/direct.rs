@@ -63,7 +63,7 @@ impl DirectGradient {
 
     /// Floats of the sums that a task keeps.
     fn kept(&self) -> usize {
-        let of = |task: &Task| task.outs.len() * if self.single { 1 } else { task.panels() };
+        let of = |task: &Task| if self.single { 1 } else { task.outs.len() * task.panels() };
         self.pair() * self.tasks.iter().map(of).max().unwrap_or(0)
     }
 
@@ -110,8 +110,11 @@ impl Kernel for Share<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let DirectGradient { shape, chunks, .. } = self.plan;
+        let DirectGradient { shape, chunks, single, .. } = self.plan;
         let taps = shape.taps();
+        if *single && taps > 1 {
+            return self.pairs(s, &chunks.get(self.chunks.start));
+        }
         for index in self.chunks.clone() {
             let chunk = chunks.get(index);
             let (first, last) = (index == self.chunks.start, index + 1 == self.chunks.end);
@@ -133,7 +136,7 @@ impl Kernel for Share<'_> {
                     }
                 }
                 if last && taps > 1 {
-                    self.finish(s, panel);
+                    self.task.outs.clone().for_each(|out| self.finish(s, panel, out));
                 }
             }
         }
@@ -141,6 +144,21 @@ impl Kernel for Share<'_> {
 }
 
 impl<'a> Share<'a> {
+    /// The only chunk, pair by pair of panels and output blocks: a pair's sums at all taps stay in the level 1
+    /// cache until they are put where they belong.
+    #[inline(always)]
+    fn pairs<S: Simd>(&self, s: S, chunk: &Chunk) {
+        for panel in 0..self.task.panels() {
+            for out in self.task.outs.clone() {
+                for tap in 0..self.plan.shape.taps() {
+                    // SAFETY: a task's sums are its own.
+                    unsafe { run_outer(s, &self.outer(chunk, panel, out, tap)) }
+                }
+                self.finish(s, panel, out);
+            }
+        }
+    }
+
     /// The products of the pixels of `chunk` without their sums.
     #[inline(always)]
     fn outer(&self, chunk: &Chunk, panel: usize, out: usize, tap: usize) -> Outer<'a> {
@@ -163,8 +181,8 @@ impl<'a> Share<'a> {
     /// Where the sums of a panel, an output block and a tap are kept until they are complete.
     #[inline(always)]
     fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
-        let panel = if self.plan.single { 0 } else { panel };
         let pair = panel * self.task.outs.len() + out - self.task.outs.start;
+        let pair = if self.plan.single { 0 } else { pair };
         let row = self.task.width * BLOCK;
         let at = pair * self.plan.pair() + tap * BLOCK * row;
         Place { sums: self.sums, at, row, block: BLOCK }
@@ -199,22 +217,20 @@ impl<'a> Share<'a> {
         Some(Operand { at, line: chunk.pixels * BLOCK, step: BLOCK, ..pixels })
     }
 
-    /// Puts the sums of a panel, which are complete, where they belong.
+    /// Puts the sums of a panel and an output block, which are complete, where they belong.
     #[inline(always)]
-    fn finish<S: Simd>(&self, s: S, panel: usize) {
+    fn finish<S: Simd>(&self, s: S, panel: usize, out: usize) {
         let taps = self.plan.shape.taps();
-        for out in self.task.outs.clone() {
-            let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
-            // SAFETY: a task's sums are its own.
-            let sums = unsafe { self.sums.part(from.at..from.at + self.plan.pair()) };
-            for (index, block) in self.task.panel(panel).enumerate() {
-                let (target, at) = self.target.at(self.band, out, block);
-                for i in 0..self.target.bands.rows(out) {
-                    let at = at + i * row;
-                    // SAFETY: so are the rows' parts for an input block.
-                    let to = unsafe { target.part(at..at + taps * BLOCK) };
-                    taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
-                }
+        let (from, row) = (self.kept(panel, out, 0), self.target.bands.row(out));
+        // SAFETY: a task's sums are its own.
+        let sums = unsafe { self.sums.part(from.at..from.at + self.plan.pair()) };
+        for (index, block) in self.task.panel(panel).enumerate() {
+            let (target, at) = self.target.at(self.band, out, block);
+            for i in 0..self.target.bands.rows(out) {
+                let at = at + i * row;
+                // SAFETY: so are the rows' parts for an input block.
+                let to = unsafe { target.part(at..at + taps * BLOCK) };
+                taps_last(s, &sums[i * from.row + index * BLOCK..], BLOCK * from.row, taps, to);
             }
         }
     }

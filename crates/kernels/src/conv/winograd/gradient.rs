@@ -3,18 +3,16 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{F4, Points};
+use super::pairs::{Filled, Pairs};
+use super::points::F4;
 use super::stages::{GradientStage, Grid, InputStage, Transformed};
+use super::taps::{self, finish};
+use super::{M, N};
 use crate::conv::ConvShape;
 use crate::conv::backward::{Operand, Outer, Place, Rows, Target, Task, run_outer};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
-
-/// Outputs and points of a tile on an axis.
-const M: usize = 4;
-const N: usize = 6;
-const TAPS: usize = 9;
 
 /// The most tiles of a group: those of a panel and an output block at a position, 24 KiB, stay in the level
 /// 1 cache. On a Zen 5 (128 channels on 8x8, batch 128, share of the peak): 2.85 at 128 tiles, 2.6 at 192
@@ -33,8 +31,8 @@ const SHARES: usize = 32;
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
 ///
 /// The workspace holds the transformed maps of a group, at most 8 MiB of them (or of one tile) where there
-/// are several groups, and the sums: four times the weights, or 72 KiB a thread in [`Order::Pairs`]. For 512
-/// channels on 7x7, batch 16, that is 9.6 MB with two threads.
+/// are several groups, and the sums: four times the weights, or 38 KiB a thread in [`Order::Pairs`]. For 512
+/// channels on 7x7, batch 16, that is 9.5 MB with two threads.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct WinogradGradient {
     shape: ConvShape,
@@ -84,10 +82,10 @@ impl WinogradGradient {
     fn sizes(&self) -> (Transformed, Transformed, usize) {
         let of = |blocks| Transformed::new(blocks, self.tiles.div_ceil(self.groups));
         let sums = match self.order {
-            Order::Groups => Sums::all(&self.tasks[0]),
-            Order::Pairs => Sums::pair(&self.tasks[0]),
+            Order::Groups => N * N * Sums::all(&self.tasks[0]).position,
+            Order::Pairs => Pairs::sums(self.tasks[0].width),
         };
-        (of(self.x.blocks()), of(self.dy.blocks()), N * N * sums.position)
+        (of(self.x.blocks()), of(self.dy.blocks()), sums)
     }
 
     /// Floats of workspace for `threads` threads.
@@ -195,33 +193,34 @@ impl Run<'_> {
     fn pairs(&self, maps: Maps<'_>, points: &mut [f32], target: Target<'_>) {
         let (tasks, len) = (&self.plan.tasks, self.plan.sizes().2);
         let points = Parts::new(points);
+        let filled = Filled::new(maps.tiles, self.plan.grid, &self.plan.dy);
         self.cpu.pool().for_each(tasks.len(), |task, worker| {
             // SAFETY: no two tasks that run at the same time have the same worker.
             let points = unsafe { points.part(worker * len..(worker + 1) * len) };
-            self.cpu.isa().run(Pairs { maps, task: &tasks[task], points, target });
+            self.cpu.isa().run(Pairs { maps, task: &tasks[task], points, target, filled });
         });
     }
 }
 
 /// The transformed maps of a group of tiles.
 #[derive(Clone, Copy)]
-struct Maps<'a> {
+pub(super) struct Maps<'a> {
     inputs: &'a [f32],
     gradients: &'a [f32],
-    from: Transformed,
-    to: Transformed,
-    tiles: usize,
+    pub(super) from: Transformed,
+    pub(super) to: Transformed,
+    pub(super) tiles: usize,
 }
 
 impl<'a> Maps<'a> {
     #[inline(always)]
-    fn input(&self, position: usize, block: usize) -> Operand<'a> {
+    pub(super) fn input(&self, position: usize, block: usize) -> Operand<'a> {
         let at = position * self.from.position + block * self.from.block();
         Operand { values: self.inputs, at, line: 0, step: BLOCK }
     }
 
     #[inline(always)]
-    fn gradient(&self, position: usize, block: usize) -> Operand<'a> {
+    pub(super) fn gradient(&self, position: usize, block: usize) -> Operand<'a> {
         let at = position * self.to.position + block * self.to.block();
         Operand { values: self.gradients, at, line: 0, step: BLOCK }
     }
@@ -244,7 +243,7 @@ impl<'a> Maps<'a> {
     }
 }
 
-/// Where the sums at the points lie: `[position][panel][out block][16 out channels][channels of the panel]`.
+/// Where the sums of a task's pairs lie: `[position][panel][out block][16 out channels][channels of the panel]`.
 #[derive(Clone, Copy)]
 struct Sums {
     position: usize,
@@ -254,16 +253,10 @@ struct Sums {
 }
 
 impl Sums {
-    /// Of all pairs of a task. Positions are kept off the powers of two, as those of maps are.
+    /// Positions are kept off the powers of two, as those of maps are.
     fn all(task: &Task) -> Self {
         let (outs, row) = (task.outs.len(), task.width * BLOCK);
         Self { position: task.panels() * outs * BLOCK * row + BLOCK, outs, row }
-    }
-
-    /// Of one pair.
-    fn pair(task: &Task) -> Self {
-        let row = task.width * BLOCK;
-        Self { position: BLOCK * row + BLOCK, outs: 1, row }
     }
 
     #[inline(always)]
@@ -329,103 +322,14 @@ impl Kernel for Finish<'_> {
         let Self { task, points, target, out } = self;
         let sums = Sums::all(task);
         for panel in 0..task.panels() {
-            finish(s, &points[sums.at(panel, out)..], sums, (out, task.panel(panel)), target);
-        }
-    }
-}
-
-/// All products of a task's pairs of channel blocks, one pair after the other.
-struct Pairs<'a> {
-    maps: Maps<'a>,
-    task: &'a Task,
-    points: &'a mut [f32],
-    target: Target<'a>,
-}
-
-impl Kernel for Pairs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { maps, task, points, target } = self;
-        let sums = Sums::pair(task);
-        for panel in 0..task.panels() {
-            let blocks = task.panel(panel);
-            for out in task.outs.clone() {
-                let parts = Parts::new(points);
-                for position in 0..N * N {
-                    target.fetch(s, out, blocks.clone(), position);
-                    let outer = maps.outer(position, out, &blocks, sums.place(parts, position, 0));
-                    let ahead = [Some(maps.gradient((position + 1) % (N * N), out)), None];
-                    // SAFETY: the sums are this task's own.
-                    unsafe { run_outer(s, &Outer { ahead, ..outer }) }
-                }
-                finish(s, points, sums, (out, blocks.clone()), target);
+            let at = sums.at(panel, out);
+            let sums = taps::Sums { values: &points[at..], position: sums.position, row: sums.row };
+            let (rows, blocks) = (0..target.bands.rows(out), task.panel(panel));
+            match blocks.len() * BLOCK / S::LANES {
+                1 => finish::<S, 1>(s, sums, (out, rows), blocks.start, target),
+                2 => finish::<S, 2>(s, sums, (out, rows), blocks.start, target),
+                _ => finish::<S, 4>(s, sums, (out, rows), blocks.start, target),
             }
         }
     }
-}
-
-/// `G^T u G` of the sums of an output block and a panel, put where they belong.
-#[inline(always)]
-fn finish<S: Simd>(
-    s: S,
-    points: &[f32],
-    sums: Sums,
-    (out, blocks): (usize, Range<usize>),
-    target: Target<'_>,
-) {
-    for i in 0..target.bands.rows(out) {
-        for (index, block) in blocks.clone().enumerate() {
-            let (rows, at) = target.at(0, out, block);
-            let at = at + i * target.bands.row(out);
-            // SAFETY: the rows of a task's output blocks are its own at its input blocks.
-            let to = unsafe { rows.part(at..at + TAPS * BLOCK) };
-            for lane in (0..BLOCK).step_by(S::LANES) {
-                let taps = to_taps(s, &points[i * sums.row + index * BLOCK + lane..], sums.position);
-                // SAFETY: the part has the taps of all channels of the block.
-                unsafe { s.weave(to.as_mut_ptr().add(TAPS * lane), taps) };
-            }
-        }
-    }
-}
-
-/// `G^T u G` of vectors that lie `position` floats apart.
-#[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
-fn to_taps<S: Simd>(s: S, points: &[f32], position: usize) -> [S::V; TAPS] {
-    assert!((N * N - 1) * position + S::LANES <= points.len());
-    let mut half = [[s.zero(); N]; 3];
-    for j in 0..N {
-        let mut column = [s.zero(); N];
-        for i in 0..N {
-            // SAFETY: the last position was checked.
-            column[i] = unsafe { s.load(points.as_ptr().add((i * N + j) * position)) };
-        }
-        let column = kernel(s, column);
-        for row in 0..3 {
-            half[row][j] = column[row];
-        }
-    }
-    let mut taps = [s.zero(); TAPS];
-    for row in 0..3 {
-        let row_taps = kernel(s, half[row]);
-        for column in 0..3 {
-            taps[3 * row + column] = row_taps[column];
-        }
-    }
-    taps
-}
-
-/// `G^T u`: the points p and -p, which are neighbours, share the even and the odd powers.
-#[inline(always)]
-fn kernel<S: Simd>(s: S, u: [S::V; N]) -> [S::V; 3] {
-    let g = |point: usize, tap: usize| s.splat(<F4 as Points<M, N>>::G[point][tap] as f32);
-    let (even_a, odd_a) = (s.add(u[1], u[2]), s.sub(u[1], u[2]));
-    let (even_b, odd_b) = (s.add(u[3], u[4]), s.sub(u[3], u[4]));
-    [
-        s.fma(g(0, 0), u[0], s.fma(g(1, 0), even_a, s.mul(g(3, 0), even_b))),
-        s.fma(g(1, 1), odd_a, s.mul(g(3, 1), odd_b)),
-        s.fma(g(1, 2), even_a, s.fma(g(3, 2), even_b, u[5])),
-    ]
 }

@@ -13,10 +13,17 @@
 mod expand;
 mod gradient;
 mod output;
+mod pairs;
 mod points;
 mod run;
 mod stages;
+mod taps;
 mod weights;
+
+/// Outputs and points of a gradient's tile on an axis, and the taps of a kernel.
+const M: usize = 4;
+const N: usize = 6;
+const TAPS: usize = 9;
 
 pub(super) use gradient::WinogradGradient;
 pub(super) use run::{Form, Winograd};
