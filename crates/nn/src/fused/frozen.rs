@@ -7,7 +7,7 @@ use residual_kernels::block::{InputGradient, Policy, Running, Tape};
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{contiguous, values};
-use super::graph::{Inputs, Saved};
+use super::graph::Saved;
 use super::operands::Operands;
 use super::runtime::{Plan, runtime};
 use super::sound;
@@ -16,12 +16,7 @@ use super::unit::Unit;
 impl Unit<'_> {
     /// Runs on `x` with running statistics, and hands a gradient on to it.
     pub(crate) fn hand_on(&self, x: Blocked, border: usize) -> Blocked {
-        let runtime = runtime();
-        let layout = sound(self.shape.output(&x.layout).and_then(|y| y.with_border(border)));
-        let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
-        let mut inputs = Inputs::default();
-        inputs.push(x.tensor);
-        self.push_parameters(&mut inputs, true);
+        let (layout, plan, inputs) = self.prepared(x, border, true);
         let mut saved = SavedFrozen {
             plan,
             operands: Operands::of(self),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
+use residual_kernels::Layout;
 use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Tape};
 use residual_kernels::norm::BatchStatistics;
 
@@ -34,12 +35,8 @@ impl Unit<'_> {
     /// Trains on `x`, gives maps with `border`, and moves the running statistics.
     pub(crate) fn train(&self, x: Blocked, border: usize) -> Blocked {
         let runtime = runtime();
-        let layout = sound(self.shape.output(&x.layout).and_then(|y| y.with_border(border)));
-        let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
+        let (layout, plan, inputs) = self.prepared(x, border, false);
         let operands = Operands::of(self);
-        let mut inputs = Inputs::default();
-        inputs.push(x.tensor);
-        self.push_parameters(&mut inputs, false);
 
         let mut tape = plan.tape();
         let mut y = runtime.maps.take(layout.len());
@@ -63,14 +60,21 @@ impl Unit<'_> {
         Blocked { tensor: inputs.finish(y, Box::new(saved)), layout }
     }
 
+    /// How the output lies, with `border`, the plan for it, and what it is computed from; `frozen` as in
+    /// [`Unit::push_parameters`].
+    pub(super) fn prepared(&self, x: Blocked, border: usize, frozen: bool) -> (Layout, Arc<Plan>, Inputs) {
+        let layout = sound(self.shape.output(&x.layout).and_then(|y| y.with_border(border)));
+        let plan = runtime().plan(&self.shape, x.layout, layout, self.policy);
+        let mut inputs = Inputs::default();
+        inputs.push(x.tensor);
+        self.push_parameters(&mut inputs, frozen);
+        (layout, plan, inputs)
+    }
+
     /// Runs on `x`, for which no gradient will come, with running statistics: nothing is kept.
     pub(crate) fn evaluate(&self, x: Blocked, border: usize) -> Blocked {
         let runtime = runtime();
-        let layout = sound(self.shape.output(&x.layout).and_then(|y| y.with_border(border)));
-        let plan = runtime.plan(&self.shape, x.layout, layout, self.policy);
-        let mut inputs = Inputs::default();
-        inputs.push(x.tensor);
-        self.push_parameters(&mut inputs, true);
+        let (layout, plan, inputs) = self.prepared(x, border, true);
         let mut y = runtime.maps.take(layout.len());
         runtime.with_scratch(|scratch| {
             with_running(&self.running(), |running| {
