@@ -16,6 +16,7 @@ pub struct Cpu {
     isa: Isa,
     pool: Pool,
     level2: usize,
+    plain_forward: bool,
 }
 
 impl Cpu {
@@ -32,7 +33,7 @@ impl Cpu {
     /// # Errors
     /// Those of [`Pool::new`].
     pub fn with_isa(isa: Isa, threads: usize) -> Result<Self, KernelError> {
-        Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes() })
+        Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes(), plain_forward: false })
     }
 
     /// The same with one thread: for a task of a loop that runs on all of them.
@@ -40,7 +41,23 @@ impl Cpu {
     /// # Errors
     /// Those of [`Pool::new`].
     pub(crate) fn alone(&self) -> Result<Self, KernelError> {
-        Ok(Self { isa: self.isa, pool: Pool::new(1)?, level2: self.level2 })
+        let Self { isa, level2, plain_forward, .. } = *self;
+        Ok(Self { isa, pool: Pool::new(1)?, level2, plain_forward })
+    }
+
+    /// The same, on which forward convolutions choose no Winograd form: about twice the time, and rounding errors of
+    /// 1e-7 in place of up to 5e-6. Gradients are computed as always.
+    ///
+    /// For comparing gradients with another implementation's: the derivative of a ReLU jumps at zero, and a value
+    /// within the rounding error of it has one gradient or the other.
+    #[must_use]
+    pub fn with_plain_forward(self) -> Self {
+        Self { plain_forward: true, ..self }
+    }
+
+    /// Whether forward convolutions choose no Winograd form.
+    pub fn plain_forward(&self) -> bool {
+        self.plain_forward
     }
 
     /// The instruction set.

@@ -17,6 +17,8 @@ pub enum Quantity {
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerances {
     deep: bool,
+    /// Whether gradients are compared by their norms, widely.
+    flips: bool,
 }
 
 impl Tolerances {
@@ -24,16 +26,24 @@ impl Tolerances {
     /// two or three. From 50 layers on, batch statistics of one or two images make float32 itself
     /// uncertain: a ReLU near zero flips, and all gradients before it move.
     pub fn for_layers(layers: usize) -> Self {
-        Self { deep: layers >= 50 }
+        let deep = layers >= 50;
+        Self { deep, flips: deep }
+    }
+
+    /// The same where one ReLU or another may be on the other side of zero than in the reference: gradients as if
+    /// the network were deep.
+    #[must_use]
+    pub fn with_flips(self) -> Self {
+        Self { flips: true, ..self }
     }
 
     /// Largest relative error allowed.
     pub fn of(&self, quantity: Quantity) -> f64 {
-        match (quantity, self.deep) {
-            (Quantity::EvalOutput, _) | (Quantity::Training, false) => 1e-4,
-            (Quantity::Training, true) => 2e-3,
-            (Quantity::Gradient, false) => 1e-3,
-            (Quantity::Gradient, true) => 5e-2,
+        match quantity {
+            Quantity::Training if self.deep => 2e-3,
+            Quantity::EvalOutput | Quantity::Training => 1e-4,
+            Quantity::Gradient if self.flips => 5e-2,
+            Quantity::Gradient => 1e-3,
         }
     }
 
@@ -56,7 +66,7 @@ impl Tolerances {
         let norm = reference.l2.max(f64::MIN_POSITIVE);
         let l2 = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let mut worst = Deviation { part: "l2", error: relative(l2, reference.l2, norm) };
-        if quantity == Quantity::Gradient && self.deep {
+        if quantity == Quantity::Gradient && self.flips {
             return worst;
         }
         let sum = values.iter().map(|&v| f64::from(v)).sum::<f64>();
@@ -133,6 +143,21 @@ mod tests {
         };
         assert_eq!(error(&[4], &[1.0, 2.0, 3.0, 4.0]), f64::INFINITY);
         assert_eq!(error(&[2, 2], &[1.0, 2.0, f32::NAN, 4.0]), f64::INFINITY);
+    }
+
+    #[test]
+    fn flips_widen_gradients_alone() {
+        let [strict, wide] = [false, true].map(|flips| {
+            let tolerances = Tolerances::for_layers(18);
+            if flips { tolerances.with_flips() } else { tolerances }
+        });
+        for quantity in [Quantity::EvalOutput, Quantity::Training] {
+            assert_eq!(strict.of(quantity), wide.of(quantity));
+        }
+        let swapped = [4.0, 3.0, 2.0, 1.0];
+        let error = |quantity| wide.error(quantity, &reference(), &[2, 2], &swapped).error;
+        assert!(error(Quantity::Gradient) < 1e-12 && error(Quantity::Training) > 0.1);
+        assert_eq!((strict.of(Quantity::Gradient), wide.of(Quantity::Gradient)), (1e-3, 5e-2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::run::{Map, Run};
 use super::shape::wrong;
-use crate::conv::Lent;
+use crate::conv::{Lent, select_forward};
 use crate::{
     Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, Cpu, DataWeights, Epilogue,
     KernelError, Layout, Pass, Sums, Weights, select_for,
@@ -25,7 +25,7 @@ impl Ahead {
         output: Layout,
     ) -> Result<Self, KernelError> {
         let whole = ConvShape { batch, ..shape };
-        let choice = select_for(Pass::Forward, &whole, &input.with_batch(batch)?, Weights::PackedAnew)?;
+        let choice = select_forward(cpu, &whole, &input.with_batch(batch)?, Weights::PackedAnew)?;
         let conv = Conv::with_algorithm(cpu, shape, input, output, choice.algorithm)?;
         let packed = Lent::new(conv.zeroed_weights());
         Ok(Self { conv, packed })

@@ -16,5 +16,6 @@ pub(crate) use lent::Lent;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
 pub use plan::{Conv, ConvWeights, Sums};
+pub(crate) use select::select_forward;
 pub use select::{Algorithm, Choice, Pass, Weights, select, select_for};
 pub use shape::ConvShape;

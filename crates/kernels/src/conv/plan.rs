@@ -5,9 +5,7 @@ use super::direct::Direct;
 use super::kernel::KernelView;
 use super::lent::PackedWeights;
 use super::pack::pack_panels;
-use super::select::{
-    Algorithm, Choice, Pass, Weights, select, select_for, strided_applies, winograd_applies,
-};
+use super::select::{Algorithm, Choice, Weights, select_forward, strided_applies, winograd_applies};
 use super::winograd::{Form, Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
 use crate::layout::check_length;
@@ -91,7 +89,7 @@ impl PackedWeights for ConvWeights {
 
 impl Conv {
     /// A convolution from maps that lie as `input` says to maps that lie as `output` says, by the
-    /// algorithm that [`select`] chooses.
+    /// algorithm that [`select`](super::select) chooses.
     ///
     /// The input is blocked or planar, the output blocked; either may have a border. An input border as
     /// wide as the padding saves a copy of the input.
@@ -99,7 +97,7 @@ impl Conv {
     /// # Errors
     /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
     pub fn new(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, KernelError> {
-        Self::with_choice(cpu, shape, input, output, select(Pass::Forward, &shape, &input)?)
+        Self::with_choice(cpu, shape, input, output, select_forward(cpu, &shape, &input, Weights::AtHand)?)
     }
 
     /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
@@ -112,7 +110,7 @@ impl Conv {
         input: Layout,
         output: Layout,
     ) -> Result<Self, KernelError> {
-        let choice = select_for(Pass::Forward, &shape, &input, Weights::PackedAnew)?;
+        let choice = select_forward(cpu, &shape, &input, Weights::PackedAnew)?;
         Self::with_choice(cpu, shape, input, output, choice)
     }
 

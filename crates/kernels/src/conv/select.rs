@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::ConvShape;
 use crate::simd::BLOCK;
-use crate::{KernelError, Layout};
+use crate::{Cpu, KernelError, Layout};
 
 /// A way to compute a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +187,23 @@ pub fn select_for(
     }
 }
 
+/// [`select_for`] of a forward convolution on `cpu`, which may want it [plain](Cpu::plain_forward).
+pub(crate) fn select_forward(
+    cpu: &Cpu,
+    shape: &ConvShape,
+    maps: &Layout,
+    kept: Weights,
+) -> Result<Choice, KernelError> {
+    let choice = select_for(Pass::Forward, shape, maps, kept)?;
+    Ok(match choice.algorithm {
+        Algorithm::Pointwise | Algorithm::Direct => choice,
+        _ if cpu.plain_forward() => {
+            Choice { algorithm: Algorithm::Direct, why: "the forward pass is to be plain".into() }
+        }
+        _ => choice,
+    })
+}
+
 /// For the gradient by the weights.
 fn by_weights(shape: &ConvShape, x: &Layout) -> Choice {
     if shape.taps() == 1 {
@@ -332,6 +349,21 @@ mod tests {
         assert_eq!(of(16, 256, 14), Algorithm::Expanded4);
         assert_eq!(of(16, 128, 28), Algorithm::Winograd4);
         assert_eq!(of(16, 512, 7), Algorithm::Expanded4);
+    }
+
+    #[test]
+    fn a_plain_forward_has_no_transforms() {
+        let shape = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let input = Layout::blocked(16, 64, 56, 56).unwrap();
+        let of = |cpu: &Cpu| select_forward(cpu, &shape, &input, Weights::PackedAnew).unwrap().algorithm;
+        let cpu = Cpu::new(1).unwrap();
+        assert_eq!(of(&cpu), Algorithm::Winograd4);
+        let plain = cpu.with_plain_forward();
+        assert_eq!(of(&plain), Algorithm::Direct);
+        assert_eq!(of(&plain.alone().unwrap()), Algorithm::Direct);
+        let pixel = ConvShape { kernel: [1, 1], padding: [0, 0], ..shape };
+        let choice = select_forward(&plain, &pixel, &input, Weights::AtHand).unwrap();
+        assert_eq!(choice.algorithm, Algorithm::Pointwise);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod unit;
 
 pub use maps::{Maps, conversions};
 pub use profile::{Timed, timed};
-pub use runtime::{set_threads, with_cpu};
+pub use runtime::{set_cpu, set_threads, with_cpu};
 
 pub(crate) use conv::conv;
 pub(crate) use graph::is_ours;

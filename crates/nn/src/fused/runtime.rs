@@ -17,7 +17,12 @@ static RUNTIME: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
 /// # Panics
 /// If the system gives no threads.
 pub fn set_threads(threads: usize) {
-    let runtime = Arc::new(Runtime::new(threads));
+    set_cpu(sound(Cpu::new(threads.max(1))));
+}
+
+/// The same for the threads, the instruction set and the choices of `cpu`.
+pub fn set_cpu(cpu: Cpu) {
+    let runtime = Arc::new(Runtime::new(cpu));
     *RUNTIME.write().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
 }
 
@@ -33,7 +38,7 @@ pub(super) fn runtime() -> Arc<Runtime> {
     }
     let mut slot = RUNTIME.write().unwrap_or_else(PoisonError::into_inner);
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-    slot.get_or_insert_with(|| Arc::new(Runtime::new(cores()))).clone()
+    slot.get_or_insert_with(|| Arc::new(Runtime::new(sound(Cpu::new(cores()))))).clone()
 }
 
 /// Threads, plans and memory.
@@ -63,13 +68,8 @@ pub(super) struct Plan {
 }
 
 impl Runtime {
-    fn new(threads: usize) -> Self {
-        Self {
-            cpu: sound(Cpu::new(threads.max(1))),
-            maps: Buffers::default(),
-            scratch: Mutex::default(),
-            plans: Mutex::default(),
-        }
+    fn new(cpu: Cpu) -> Self {
+        Self { cpu, maps: Buffers::default(), scratch: Mutex::default(), plans: Mutex::default() }
     }
 
     /// The plan of a block from maps that lie as `x` says to maps that lie as `y` says.

@@ -19,15 +19,10 @@ fn changed(bench: &Bench, name: &str, change: impl FnOnce(&mut Value)) {
 fn the_golden_files_hold() {
     let bench = Bench::new();
     let files = std::fs::read_dir(golden("")).unwrap().count();
-    let lines = bench.run(&format!("verify {} --json", golden(""))).json();
-    assert_eq!(lines.len(), files);
-    assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
-
-    // Through the kernels a single ReLU of the small network falls on the other side of zero.
-    let lines = bench.run(&format!("verify --path fused {} --json", golden(""))).json();
-    let held = |line: &serde_json::Map<String, Value>| line["ok"] == true || line["model"] == "small_resnet";
-    assert!(lines.len() == files && lines.iter().all(held), "{lines:?}");
-    assert!(lines.iter().all(|line| line["worst"]["error"].as_f64().unwrap() < 5e-2), "{lines:?}");
+    for path in ["stock", "fused"] {
+        let lines = bench.run(&format!("verify --path {path} {} --json", golden(""))).json();
+        assert!(lines.len() == files && lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+    }
 }
 
 #[test]
@@ -51,8 +46,9 @@ fn the_engine_holds_them_too() {
 #[test]
 fn a_wrong_number_fails_and_is_named() {
     let bench = Bench::new();
+    // Of no other rounding either.
     changed(&bench, "small_resnet.json", |file| file["grads"]["head.2.weight"]["sum"] = 1e3.into());
-    let run = bench.run("verify changed.json --json");
+    let run = bench.run("verify changed.json --path fused --json");
     assert_eq!(run.code, Some(1), "{run:?}");
     let line = run.json().remove(0);
     assert_eq!((&line["model"], &line["ok"]), (&"small_resnet".into(), &false.into()));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 use residual::arch::names::{TensorName, block_names, names};
 use residual::arch::shape::{block_flow, flow};
 use residual::arch::{BlockSpec, NetSpec, TensorSpec, block_tensors, tensors};
@@ -10,29 +10,36 @@ use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_
 use residual_testkit::formula;
 
 use super::report::{Computed, Results, Training};
+use super::rounding::Rounding;
 use super::subject::Subject;
 use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation
 /// and once in training, and goes back through it.
-pub(super) fn results(subject: &Subject, input_shape: [usize; 4], path: Path) -> Outcome<Results> {
+pub(super) fn results(
+    subject: &Subject,
+    input_shape: [usize; 4],
+    path: Path,
+    rounding: Rounding,
+) -> Outcome<Results> {
     let compute = path.with(Memory::Keep);
+    rounding.set_up()?;
+    let input = rounding.input(input_shape);
     match subject {
-        Subject::Network(spec) => of_network(spec, input_shape, compute),
-        Subject::Block { block, in_channels } => of_block(block, *in_channels, input_shape, compute),
+        Subject::Network(spec) => of_network(spec, input, compute),
+        Subject::Block { block, in_channels } => of_block(block, *in_channels, input, compute),
     }
 }
 
-fn of_network(spec: &NetSpec, input_shape: [usize; 4], compute: Compute) -> Outcome<Results> {
-    let [batch, channels, height, width] = input_shape;
+fn of_network(spec: &NetSpec, x: Tensor<4>, compute: Compute) -> Outcome<Results> {
+    let [batch, channels, height, width] = x.dims();
     let flow = flow(spec, [channels, height, width])?;
     let names = Names::new(tensors(spec), names(spec, spec.naming));
-    let device = Device::flex().autodiff();
+    let device = x.device();
     let mut network = ResNetConfig::new(spec.clone()).init_with(names.fill(), &device)?;
     network.set_compute(compute);
-    network.check_input(input_shape, Mode::train(0, 0))?;
-    let x = input(input_shape, &device);
+    network.check_input(x.dims(), Mode::train(0, 0))?;
 
     let eval_output = network.forward(x.clone().inner(), Mode::Eval);
     let train_output = network.forward(x.clone(), Mode::train(0, 0));
@@ -53,19 +60,13 @@ fn of_network(spec: &NetSpec, input_shape: [usize; 4], compute: Compute) -> Outc
     })
 }
 
-fn of_block(
-    block: &BlockSpec,
-    in_channels: usize,
-    input_shape: [usize; 4],
-    compute: Compute,
-) -> Outcome<Results> {
-    let [_, channels, height, width] = input_shape;
+fn of_block(block: &BlockSpec, in_channels: usize, x: Tensor<4>, compute: Compute) -> Outcome<Results> {
+    let [_, channels, height, width] = x.dims();
     let row = block_flow(block, [channels, height, width])?;
     let names = Names::new(block_tensors(block, in_channels), block_names(block, in_channels));
-    let device = Device::flex().autodiff();
+    let device = x.device();
     let mut module = BlockConfig::new(*block, in_channels).init_with(names.fill(), &device)?;
     module.set_compute(compute);
-    let x = input(input_shape, &device);
 
     let eval_output = module.forward(x.clone().inner(), Mode::Eval);
     let train_output = module.forward(x.clone(), Mode::train(0, 0));
@@ -132,10 +133,6 @@ impl Names {
         state.retain(|tensor| tensor.path.contains(".running_"));
         self.in_file(state)
     }
-}
-
-fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(formula::input(&shape), shape), device).require_grad()
 }
 
 fn input_gradient(x: &Tensor<4>, gradients: &Gradients) -> Computed {

@@ -41,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) ok: bool,
     /// The tensor that comes closest to its tolerance, or exceeds it most.
     pub(crate) worst: Worst,
+    /// The gradient that was beyond its tolerance at first, where that is due to a ReLU next to zero.
+    pub(crate) flipped: Option<Worst>,
     /// What is wrong beyond tolerances: counts that differ, tensors missing or unexpected.
     pub(crate) problems: Vec<String>,
 }
@@ -70,10 +72,9 @@ impl fmt::Display for Worst {
 }
 
 impl Report {
-    /// Compares everything. `layers` is the number of weighted layers on the longest path.
-    pub(crate) fn new(golden: &Golden, found: &Results, layers: usize) -> Self {
-        let mut check =
-            Check { tolerances: Tolerances::for_layers(layers), worst: None, problems: Vec::new() };
+    /// Compares everything.
+    pub(crate) fn new(golden: &Golden, found: &Results, tolerances: Tolerances) -> Self {
+        let mut check = Check { tolerances, worst: None, problems: Vec::new() };
         check.count("parameters", found.parameters, golden.parameters);
         check.count("MACs per image", found.macs, golden.macs_per_image);
         check.tensor("eval_output", Quantity::EvalOutput, &golden.eval_output, &found.eval_output);
@@ -84,7 +85,7 @@ impl Report {
         // The outputs were compared, so that there is a worst one.
         let worst = worst.unwrap_or_else(|| Worst::of("eval_output", NOTHING, f64::MIN_POSITIVE));
         let ok = problems.is_empty() && worst.error <= worst.tolerance;
-        Self { model: golden.model.clone(), ok, worst, problems }
+        Self { model: golden.model.clone(), ok, worst, flipped: None, problems }
     }
 }
 
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_agrees_is_ok() {
-        let report = Report::new(&golden(), &results(), 2);
+        let report = Report::new(&golden(), &results(), Tolerances::for_layers(2));
         assert!(report.ok, "{report:?}");
         assert!(report.worst.error < 1e-9);
     }
@@ -227,13 +228,13 @@ mod tests {
         for (tensor, break_it) in breaks {
             let mut found = results();
             found.training.as_mut().map(break_it);
-            let report = Report::new(&golden(), &found, 2);
+            let report = Report::new(&golden(), &found, Tolerances::for_layers(2));
             assert!(!report.ok && report.worst.tensor == tensor, "{tensor}: {report:?}");
         }
         let mut found = Results { training: None, ..results() };
-        assert!(Report::new(&golden(), &found, 2).ok);
+        assert!(Report::new(&golden(), &found, Tolerances::for_layers(2)).ok);
         found.eval_output.values[0] += 1e-3;
-        assert_eq!(Report::new(&golden(), &found, 2).worst.tensor, "eval_output");
+        assert_eq!(Report::new(&golden(), &found, Tolerances::for_layers(2)).worst.tensor, "eval_output");
     }
 
     #[test]
@@ -243,7 +244,7 @@ mod tests {
         let training = found.training.as_mut().unwrap();
         training.grads.insert("extra".into(), computed(&[0.0, 0.0]));
         training.running.clear();
-        let report = Report::new(&golden(), &found, 2);
+        let report = Report::new(&golden(), &found, Tolerances::for_layers(2));
         assert!(!report.ok);
         let problems = report.problems.join("\n");
         for part in [
