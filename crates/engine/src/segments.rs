@@ -41,17 +41,19 @@ fn part_of(node: &Node) -> &str {
     node.name.split('.').next().unwrap_or_default()
 }
 
-/// As many images as have their maps in the cache, but so many that the maps outweigh the weights, which are
-/// read again for each group.
+/// As many images as have their maps in the cache, but so many that a group moves twice as many bytes of maps as of
+/// weights, which are read again for each.
 fn images_at_a_time(
     graph: &Graph,
     nodes: Range<usize>,
     algorithms: &[Option<Algorithm>],
     batch: usize,
 ) -> usize {
-    let maps = nodes.clone().map(|node| map_bytes(graph, &graph.nodes[node])).max().unwrap_or(1).max(1);
-    let weights = nodes.map(|node| weight_bytes(&graph.nodes[node].op, algorithms[node])).max().unwrap_or(0);
-    let images = (MAPS / maps).max((2 * weights).div_ceil(maps)).max(1);
+    let maps: Vec<_> = nodes.clone().map(|node| map_bytes(graph, &graph.nodes[node])).collect();
+    let largest = maps.iter().copied().max().unwrap_or(1).max(1);
+    let weights: usize = nodes.map(|node| weight_bytes(&graph.nodes[node].op, algorithms[node])).sum();
+    let worth = (2 * weights).div_ceil(maps.iter().sum::<usize>().max(1));
+    let images = (MAPS / largest).max(worth).max(1);
     (1..=batch).rev().find(|&group| group <= images && batch.is_multiple_of(group)).unwrap_or(1)
 }
 
