@@ -15,6 +15,9 @@ use crate::{Cpu, Layout};
 /// computed, and both stay in the level 2 cache beside the sums.
 const GROUP: usize = 16;
 
+/// How often a line of the cache is asked for at most.
+const SPREAD: usize = 4;
+
 /// The gradient as it is defined, ready to run.
 ///
 /// The gradients by the outputs are broadcast, and input channels lie in the vectors, as they lie in the
@@ -200,6 +203,9 @@ impl<'a> Share<'a> {
     fn ahead(&self, chunk: &Chunk, next: Option<&Chunk>, slot: usize) -> Option<Operand<'a>> {
         let (next, Task { outs, ins, .. }) = (next?, self.task);
         let DirectGradient { chunks, .. } = self.plan;
+        if self.plan.shape.taps() == 1 && self.plan.shape.stride == [1, 1] {
+            return self.spread(next, slot);
+        }
         // Pieces of a block's pixels, of as many lines of the cache as the slot's tile has pixels.
         let pieces = if self.plan.shape.taps() == 1 {
             1
@@ -215,6 +221,24 @@ impl<'a> Share<'a> {
         }
         let at = pixels.at + slot % pieces * chunk.lines * chunk.pixels * BLOCK;
         Some(Operand { at, line: chunk.pixels * BLOCK, step: BLOCK, ..pixels })
+    }
+
+    /// The same where all slots together have more pixels than there are to fetch: every line of the cache is asked for
+    /// several times in a row, so that memory is as busy at the end of a chunk as at its beginning.
+    #[inline(always)]
+    fn spread(&self, next: &Chunk, slot: usize) -> Option<Operand<'a>> {
+        let Task { outs, ins, .. } = self.task;
+        let DirectGradient { chunks, .. } = self.plan;
+        let slots = 2 * self.task.panels() * outs.len();
+        let parts = 1 << (slots / (ins.len() + outs.len())).clamp(1, SPREAD).ilog2();
+        let (block, part) = (slot / parts, slot % parts);
+        let pixels = match block.checked_sub(ins.len()) {
+            None => chunks.input(self.x, next, ins.start + block, 0),
+            Some(out) if out < outs.len() => chunks.gradient(self.dy, next, outs.start + out),
+            Some(_) => return None,
+        };
+        let at = pixels.at + part * next.pixels.div_ceil(parts) * pixels.step;
+        Some(Operand { at, step: pixels.step / parts, ..pixels })
     }
 
     /// Puts the sums of a panel and an output block, which are complete, where they belong.
