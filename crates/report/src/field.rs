@@ -21,7 +21,7 @@ pub struct FieldChart {
 
 impl FieldChart {
     /// `rows[j][i]` is the value at `x = reach (2i / (n - 1) - 1)`, `y` alike with `j`. Colours show the
-    /// logarithm over `range`, so that several charts can be compared.
+    /// logarithm over `range`, so that several charts can be compared; what is beyond has the colours of its ends.
     pub fn new(
         title: impl Into<String>,
         quantity: impl Into<String>,
@@ -87,6 +87,7 @@ impl FieldChart {
     /// The line where the field is `level`, cell by cell between four values (marching squares).
     fn contour(&self, drawing: &mut Drawing, level: f64) {
         let n = self.rows.len();
+        let mut path = String::new();
         for (j, pair) in self.rows.windows(2).enumerate() {
             for i in 0..pair[0].len().min(pair[1].len()).saturating_sub(1) {
                 let corners = [
@@ -100,11 +101,14 @@ impl FieldChart {
                     .collect();
                 for ends in crossings.chunks_exact(2) {
                     let ([x1, y1], [x2, y2]) = (ends[0], ends[1]);
-                    drawing.raw(format_args!(
-                        "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"#000\" stroke-opacity=\".55\"/>"
-                    ));
+                    path += &format!("M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}");
                 }
             }
+        }
+        if !path.is_empty() {
+            drawing.raw(format_args!(
+                "<path d=\"{path}\" fill=\"none\" stroke=\"#000\" stroke-opacity=\".55\"/>"
+            ));
         }
     }
 
@@ -142,7 +146,14 @@ impl FieldChart {
             ));
         }
         drawing.text([left + 16.0, bottom], "start", "soft", &number(self.range[0]));
-        drawing.text([left + 16.0, ORIGIN[1] + 10.0], "start", "soft", &number(self.range[1]));
+        let beyond = self.rows.iter().flatten().any(|&value| value > self.range[1]);
+        let top = if beyond { "≥ " } else { "" };
+        drawing.text(
+            [left + 16.0, ORIGIN[1] + 10.0],
+            "start",
+            "soft",
+            &format!("{top}{}", number(self.range[1])),
+        );
         drawing.text([left - 4.0, ORIGIN[1] - 10.0], "start", "", &self.quantity);
     }
 
@@ -157,5 +168,35 @@ impl FieldChart {
             number(low),
             number(high)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cone of height `height` over 5x5 points, its tip 1.
+    fn svg(height: f64, range: [f64; 2]) -> String {
+        let far = |index: usize| (index as f64 - 2.0).abs();
+        let row = |j: usize| (0..5).map(|i| 1.0 + height * far(i).max(far(j)) / 2.0).collect();
+        let chart = FieldChart::new("cone", "loss", 1.0, (0..5).map(row).collect(), range);
+        chart.figure().svg()
+    }
+
+    #[test]
+    fn a_contour_is_closed_around_a_tip() {
+        let svg = svg(9.0, [1.0, 10.0]);
+        let levels = svg.matches("<path").count();
+        assert_eq!(levels, LEVELS);
+        // Every level crosses 4 or more of the cells around the tip, once each but at corners.
+        let path = svg.split("<path d=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let ends: Vec<&str> = path.split(['M', 'L']).filter(|end| !end.is_empty()).collect();
+        assert!(ends.iter().all(|end| ends.iter().filter(|other| *other == end).count() == 2), "{path}");
+    }
+
+    #[test]
+    fn what_is_beyond_the_range_is_said() {
+        assert!(svg(9.0, [1.0, 5.0]).contains("≥ 5"));
+        assert!(!svg(9.0, [1.0, 10.0]).contains('≥'));
     }
 }

@@ -35,6 +35,10 @@ pub struct Landscape {
     pub data: DataRecipe,
 }
 
+/// Losses from here on have one colour. Guessing evenly among 10 classes is 2.3 and among 20,000 is 9.9: what is beyond
+/// is far from any answer, and would leave no colours for what is near.
+const CEILING: f64 = 20.0;
+
 /// A line of `results.jsonl`: a row of one picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -147,7 +151,7 @@ impl Landscape {
         let pictures = self.pictures(rows);
         let values = || pictures.iter().flat_map(|(_, field)| field.iter().flatten()).copied();
         let finite = || values().filter(|value| value.is_finite());
-        let range = [finite().fold(f64::INFINITY, f64::min), finite().fold(0.0, f64::max)];
+        let range = [finite().fold(f64::INFINITY, f64::min), finite().fold(0.0, f64::max).min(CEILING)];
         let figure = |(name, field): &(String, Vec<Vec<f64>>)| {
             FieldChart::new(name.clone(), "loss (log)", self.reach, field.clone(), range).figure()
         };
@@ -155,7 +159,8 @@ impl Landscape {
         let intro = format!(
             "Mean training loss of {} images of {} on a plane through each network (the dot), along two random \
              filter-normalised directions with seed {}. Biases and batch norms do not move, and batch norms keep \
-             their running statistics. One colour scale for all pictures; contours are even in the logarithm.",
+             their running statistics. One colour scale for all pictures, up to a loss of {CEILING}; contours are even in \
+             the logarithm.",
             self.images,
             file_name(&self.data.path),
             self.seed
