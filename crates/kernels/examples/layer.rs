@@ -71,7 +71,7 @@ fn forward(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
 fn by_input(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
     let Maps { input, output, weights } = Maps::new(&shape)?;
     let dy = output.with_border(shape.padding[0])?;
-    let backward = ConvBackwardData::new(cpu, shape, dy, input)?;
+    let backward = ConvBackwardData::packed_anew(cpu, shape, dy, input)?;
     let mut packed = backward.pack(&weights)?;
     let (gradient, mut dx) = (filled(&dy), Buffer::zeroed(input.len()));
     let mut workspace = Buffer::zeroed(backward.workspace(cpu));

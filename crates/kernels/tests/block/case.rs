@@ -79,7 +79,7 @@ impl Case {
     }
 
     /// Running statistics of every normalisation.
-    fn running(&self) -> Vec<[Vec<f32>; 2]> {
+    pub(crate) fn running(&self) -> Vec<[Vec<f32>; 2]> {
         let normalised = self.parameters.iter().map(|p| p[1].len()).filter(|&len| len > 0);
         let of = |(i, len): (usize, usize)| {
             let seed = 200 + 2 * i as u64;
@@ -223,6 +223,25 @@ impl Case {
         plain(&y, *block.y())
     }
 
+    /// `y` and `dx` of the frozen block. The gradient takes the memory of the output's where it can.
+    fn frozen(&self, cpu: &Cpu, borders: [usize; 2]) -> [Vec<f32>; 2] {
+        let block = self.block(cpu, borders, Policy::Keep);
+        let (from, to) = (*block.x(), *block.y());
+        let (x, mut dy) = (laid(&self.x, from), laid(&self.dy, to));
+        let (mut y, mut dx) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
+        let running = self.running();
+        let running: Vec<_> = running.iter().map(|[mean, variance]| Running { mean, variance }).collect();
+        self.with(|parameters| {
+            let (mut tape, mut scratch) = (block.tape(), Scratch::default());
+            let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
+            block.forward_frozen(cpu, &input, &running, &mut tape, &mut y, &mut scratch).unwrap();
+            let by = if from == to { InputGradient::OverDy } else { InputGradient::To(&mut dx) };
+            block.backward_frozen(cpu, &input, (&y, &mut dy), &tape, by, &mut scratch).unwrap();
+        });
+        let dx = if from == to { dy } else { dx };
+        [plain(&y, to), plain(&dx, from)]
+    }
+
     fn assert_close(&self, isa: Isa, found: &[Vec<f32>], wanted: &[Vec<f64>]) {
         assert_eq!(found.len(), wanted.len());
         for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
@@ -232,7 +251,7 @@ impl Case {
         }
     }
 
-    /// Against float64 on every instruction set: training by either policy, and evaluation.
+    /// Against float64 on every instruction set: training by either policy, evaluation, and the block frozen.
     pub(crate) fn check(&self) {
         let (mut naive, x, dy) = self.naive(&[]);
         let (y, dx) = naive.run(&x, &dy);
@@ -240,7 +259,8 @@ impl Case {
         wanted.extend(naive.links.into_iter().chain(naive.projection).flat_map(|unit| unit.by));
         wanted.extend(naive.gate.by.into_iter().filter(|_| self.squeeze.is_some()));
         let (mut evaluated, ..) = self.naive(&self.running());
-        let evaluated = evaluated.run(&x, &dy).0.values;
+        let (y, dx) = evaluated.run(&x, &dy);
+        let constant = [y.values, dx.values];
         for isa in Isa::available() {
             let cpu = Cpu::with_isa(isa, 2).unwrap();
             for borders in [[1, 1], [0, 2]] {
@@ -251,8 +271,9 @@ impl Case {
                     self.run(&cpu, borders, Policy::Recompute) == kept,
                     "{isa}: recomputed to the same bits"
                 );
-                let error = relative_error(&self.evaluate(&cpu, borders), &evaluated);
+                let error = relative_error(&self.evaluate(&cpu, borders), &constant[0]);
                 assert!(error <= BOUND, "{isa} {:?} evaluated: {error:e}", self.shape);
+                self.assert_close(isa, &self.frozen(&cpu, borders), &constant);
             }
         }
     }

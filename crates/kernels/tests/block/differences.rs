@@ -10,9 +10,9 @@ use crate::naive::{Maps, Naive};
 const STEP: f64 = 1e-5;
 
 /// `(L(v + h) - L(v - h)) / 2h` with `L = sum of dy y`, where `at` moves a number `v`.
-fn difference(case: &Case, at: impl Fn(&mut Naive, &mut Maps, f64)) -> f64 {
+fn difference(case: &Case, running: &[[Vec<f32>; 2]], at: impl Fn(&mut Naive, &mut Maps, f64)) -> f64 {
     let loss = |step: f64| {
-        let (mut naive, mut x, dy) = case.naive(&[]);
+        let (mut naive, mut x, dy) = case.naive(running);
         at(&mut naive, &mut x, step);
         let (y, _) = naive.run(&x, &dy);
         y.values.iter().zip(&dy.values).map(|(y, dy)| y * dy).sum::<f64>()
@@ -25,13 +25,19 @@ fn some(len: usize) -> impl Iterator<Item = usize> {
     (0..len).step_by((len / 5).max(1))
 }
 
+/// With the batch's statistics, and with constants in their place.
 fn check(case: &Case) {
-    let (mut naive, x, dy) = case.naive(&[]);
+    check_with(case, &[]);
+    check_with(case, &case.running());
+}
+
+fn check_with(case: &Case, running: &[[Vec<f32>; 2]]) {
+    let (mut naive, x, dy) = case.naive(running);
     let (_, dx) = naive.run(&x, &dy);
     let size = |by: &[f64]| (by.iter().map(|v| v * v).sum::<f64>() / by.len() as f64).sqrt();
     let hold = |what: &str, by: &[f64], at: &dyn Fn(&mut Naive, &mut Maps, usize, f64)| {
         for index in some(by.len()) {
-            let found = difference(case, |naive, x, step| at(naive, x, index, step));
+            let found = difference(case, running, |naive, x, step| at(naive, x, index, step));
             let (error, size) = ((found - by[index]).abs(), size(by));
             assert!(error <= 1e-5 * size, "{:?} {what} {index}: {found} of {}", case.shape, by[index]);
         }

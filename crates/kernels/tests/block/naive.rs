@@ -72,7 +72,8 @@ impl Unit {
         for c in 0..x.c {
             let (of, mean, deviation) = self.channel(x, c);
             let hat = |i: usize| (x.values[i] - mean) / deviation;
-            let m = of.len() as f64;
+            // Running statistics are constants: the gradient does not pass through them.
+            let m = if self.running.is_some() { f64::INFINITY } else { of.len() as f64 };
             let dbeta: f64 = of.iter().map(|&i| g.values[i]).sum();
             let dgamma: f64 = of.iter().map(|&i| g.values[i] * hat(i)).sum();
             for &i in &of {
