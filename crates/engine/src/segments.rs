@@ -16,8 +16,7 @@ const MAPS: usize = 5 << 19;
 /// 222 ms (medians of five in turns), with 2 229.
 const WORTH: usize = 3;
 
-/// The fewest images at a time, where the batch allows: one alone takes 1% to 2% longer (resnet18 and resnet50 at
-/// batch 16).
+/// The fewest images at a time, where the batch allows: one alone takes 1% to 2% longer (resnet18 at batch 16).
 const LEAST: usize = 2;
 
 /// Nodes that run one after the other on a few images, then on the next.

@@ -69,17 +69,6 @@ fn layers() -> Vec<Layer> {
 const PASSES: [(&str, Pass); 3] =
     [("forward", Pass::Forward), ("data", Pass::BackwardData), ("weights", Pass::BackwardWeights)];
 
-/// What `RESIDUAL_ALGORITHMS` measures, where it applies.
-const ALGORITHMS: [Algorithm; 7] = [
-    Algorithm::Direct,
-    Algorithm::Winograd2,
-    Algorithm::Winograd4,
-    Algorithm::Expanded2,
-    Algorithm::Expanded4,
-    Algorithm::Strided2,
-    Algorithm::Strided4,
-];
-
 /// The maps and weights of a layer.
 struct Operands {
     input: Layout,
@@ -192,7 +181,7 @@ fn main() {
             continue;
         }
         if all_algorithms {
-            for algorithm in ALGORITHMS {
+            for algorithm in Algorithm::ALL.into_iter().filter(|&a| a != Algorithm::Pointwise) {
                 run(&cpu, &name, pass, layer, Some(algorithm));
             }
         } else if let Some(ratio) = run(&cpu, &name, pass, layer, None) {

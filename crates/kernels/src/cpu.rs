@@ -45,8 +45,8 @@ impl Cpu {
         Ok(Self { isa, pool: Pool::new(1)?, level2, plain_forward })
     }
 
-    /// The same, on which forward convolutions choose no Winograd form: about twice the time, and rounding errors of
-    /// 1e-7 in place of up to 5e-6. Gradients are computed as always.
+    /// The same, on which forward convolutions choose no Winograd form: slower, and within 1e-6 in place of 5e-6.
+    /// Gradients are computed as always.
     ///
     /// For comparing gradients with another implementation's: the derivative of a ReLU jumps at zero, and a value
     /// within the rounding error of it has one gradient or the other.

@@ -15,17 +15,6 @@ fn bound(algorithm: Algorithm) -> f64 {
     }
 }
 
-const ALGORITHMS: [Algorithm; 8] = [
-    Algorithm::Pointwise,
-    Algorithm::Direct,
-    Algorithm::Winograd2,
-    Algorithm::Winograd4,
-    Algorithm::Expanded2,
-    Algorithm::Expanded4,
-    Algorithm::Strided2,
-    Algorithm::Strided4,
-];
-
 /// How a case is laid out.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
@@ -118,7 +107,7 @@ impl Case {
     fn check(&self, setting: Setting) {
         let mut ran = 0;
         for isa in Isa::available() {
-            for algorithm in ALGORITHMS {
+            for algorithm in Algorithm::ALL {
                 let Some(y) = self.run(isa, algorithm, setting) else { continue };
                 let error = relative_error(&y, &self.wanted);
                 let shape = self.shape;
@@ -225,7 +214,7 @@ fn the_epilogue_scales_shifts_adds_and_rectifies() {
             })
             .collect();
         for isa in Isa::available() {
-            for algorithm in ALGORITHMS {
+            for algorithm in Algorithm::ALL {
                 let setting = Setting { output_border: 1, ..SETTING };
                 let Some((y, output)) = case.raw(isa, algorithm, setting, &epilogue, None) else { continue };
                 let error = relative_error(&case.to_planar(&y, output), &wanted);
@@ -247,7 +236,7 @@ fn the_sums_are_those_of_the_results_before_the_epilogue() {
         };
         let epilogue = Epilogue { relu: true, ..Epilogue::default() };
         for isa in Isa::available() {
-            for algorithm in ALGORITHMS {
+            for algorithm in Algorithm::ALL {
                 let (mut sum, mut squares) = (vec![f32::NAN; 35], vec![f32::NAN; 35]);
                 let sums = Sums { sum: &mut sum, squares: &mut squares };
                 if case.raw(isa, algorithm, SETTING, &epilogue, Some(sums)).is_some() {
@@ -270,7 +259,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     {
         let case = Case::new(ConvShape::square(batch, channels, size, kernel, stride));
         for isa in Isa::available() {
-            for algorithm in ALGORITHMS {
+            for algorithm in Algorithm::ALL {
                 let run = |threads: usize| {
                     let (mut sum, mut squares) = (vec![0.0; channels.1], vec![0.0; channels.1]);
                     let sums = Sums { sum: &mut sum, squares: &mut squares };
@@ -296,7 +285,7 @@ fn nan_and_infinity_reach_every_output_that_depends_on_them() {
             case.x[16 * 64 + 4 * 8 + 4] = bad;
             let wanted = naive(&case.shape).forward(&case.x, &case.weights);
             for isa in Isa::available() {
-                for algorithm in ALGORITHMS {
+                for algorithm in Algorithm::ALL {
                     let epilogue = Epilogue { relu: bad.is_nan(), ..Epilogue::default() };
                     let Some((y, output)) = case.raw(isa, algorithm, SETTING, &epilogue, None) else {
                         continue;

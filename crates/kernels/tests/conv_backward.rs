@@ -17,17 +17,6 @@ fn bound(algorithm: Algorithm) -> f64 {
     }
 }
 
-const ALGORITHMS: [Algorithm; 8] = [
-    Algorithm::Pointwise,
-    Algorithm::Direct,
-    Algorithm::Winograd2,
-    Algorithm::Winograd4,
-    Algorithm::Expanded2,
-    Algorithm::Expanded4,
-    Algorithm::Strided2,
-    Algorithm::Strided4,
-];
-
 /// How a case is laid out: the borders of the input's side and the output's.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
@@ -124,7 +113,8 @@ impl Case {
         let by_weights = naive(&self.shape).backward_weights(&self.x, &self.dy);
         let [dx, _] = self.layouts(setting);
         let (mut data, mut weights) = (0, 0);
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| ALGORITHMS.map(|a| (isa, a))) {
+        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        {
             let shape = self.shape;
             let hold = |pass: &str, found: &[f32], wanted: &[f64]| {
                 let error = relative_error(found, wanted);
@@ -215,7 +205,8 @@ fn another_gradient_is_added() {
         let other = noise(9, planar_of(&dx).len());
         let mut wanted = naive(&case.shape).backward_data(&case.dy, &case.weights);
         wanted.iter_mut().zip(&other).for_each(|(w, &o)| *w += f64::from(o));
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| ALGORITHMS.map(|a| (isa, a))) {
+        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        {
             let Some(found) = case.data(isa, algorithm, SETTING, Some(&laid(&other, dx))) else { continue };
             let error = relative_error(&plain(&found, dx), &wanted);
             assert!(error <= bound(algorithm), "{isa} {algorithm} {kernel}/{stride}: {error:e}");
@@ -233,7 +224,8 @@ fn the_same_bits_for_any_number_of_threads() {
         ConvShape::square(3, (16, 32), 28, 3, 1),
     ];
     for case in shapes.map(Case::new) {
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| ALGORITHMS.map(|a| (isa, a))) {
+        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        {
             let of = |threads| {
                 let setting = Setting { threads, ..SETTING };
                 (case.data(isa, algorithm, setting, None), case.weights(isa, algorithm, setting))
@@ -269,7 +261,8 @@ fn not_a_number_and_infinity_propagate() {
             let mut case = Case::new(ConvShape::square(1, (16, 16), 8, kernel, stride));
             let middle = case.dy.len() / 2;
             case.dy[middle] = bad;
-            for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| ALGORITHMS.map(|a| (isa, a)))
+            for (isa, algorithm) in
+                Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
             {
                 let hit = |found: Option<Vec<f32>>| found.is_none_or(|v| v.iter().any(|v| !v.is_finite()));
                 assert!(hit(case.data(isa, algorithm, SETTING, None)), "data {isa} {algorithm}");

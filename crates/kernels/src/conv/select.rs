@@ -31,6 +31,18 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pointwise,
+        Self::Direct,
+        Self::Winograd2,
+        Self::Winograd4,
+        Self::Expanded2,
+        Self::Expanded4,
+        Self::Strided2,
+        Self::Strided4,
+    ];
+
     /// Weights that a 3x3 kernel has where they are packed for this algorithm, for a pair of channels.
     pub fn weights(self) -> usize {
         match self {

