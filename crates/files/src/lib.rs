@@ -7,6 +7,7 @@
 mod budget;
 mod error;
 mod human;
+mod json;
 mod name;
 mod open;
 mod system;
@@ -14,6 +15,7 @@ mod system;
 pub use budget::{Budget, Charged};
 pub use error::Error;
 pub use human::HumanBytes;
+pub use json::json_memory;
 pub use name::{Escaped, escaped};
 pub use open::{open, read, read_text};
 pub use system::{available_memory, require_memory};
