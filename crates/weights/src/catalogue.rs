@@ -8,9 +8,14 @@ use residual_arch::{Naming, NetSpec};
 
 use crate::matching::is_batch_counter;
 use crate::state_dict::StateDict;
+use crate::tensor::Tensor;
 
 /// The schemes of names, the commonest first.
 const SCHEMES: [Naming; 4] = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
+
+/// The most blocks in the first stage of a CIFAR network that is recognised: ten times those of the deepest that was
+/// ever published.
+const DEEPEST: usize = 2000;
 
 /// The network that tensors belong to, as [`recognise`] tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,30 @@ pub fn recognise(state: &StateDict) -> Option<Recognised> {
     })
 }
 
+/// The scheme that names most of the network's tensors in `state`; the network's own where several do.
+pub fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
+    let named =
+        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
+    let mut best = (named(spec.naming), spec.naming);
+    for naming in SCHEMES {
+        let found = named(naming);
+        if found > best.0 {
+            best = (found, naming);
+        }
+    }
+    best.1
+}
+
+/// The network with as many classes as the head in `state` has, whichever scheme names it.
+pub fn with_classes_of(spec: NetSpec, state: &StateDict) -> NetSpec {
+    let naming = scheme(&spec, state);
+    let bias = names(&spec, naming).into_iter().find(|tensor| tensor.path == "head.linear.bias");
+    match bias.and_then(|bias| state.get(&bias.name)).map(Tensor::shape) {
+        Some(&[classes]) if classes > 0 => spec.with_classes(classes),
+        _ => spec,
+    }
+}
+
 /// The number of classes of the head, where all other tensors are those of `spec`.
 fn classes(spec: &NetSpec, naming: Naming, shapes: &BTreeMap<&str, &[usize]>) -> Option<usize> {
     let tensors = names(spec, naming);
@@ -82,7 +111,7 @@ fn of_any_depth(shapes: &BTreeMap<&str, &[usize]>) -> Vec<String> {
     };
     let last = shapes.keys().filter_map(|name| first_stage(name)).max();
     // An index beyond the number of tensors belongs to no network.
-    let Some(n) = last.filter(|&last| last < shapes.len()).map(|last| last + 1) else {
+    let Some(n) = last.filter(|&last| last < shapes.len().min(DEEPEST)).map(|last| last + 1) else {
         return Vec::new();
     };
     let width = shapes.iter().find(|(name, shape)| first_stage(name) == Some(0) && shape.len() == 4);

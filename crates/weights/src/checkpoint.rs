@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use residual_arch::{NetSpec, Preprocess};
+use residual_files::Budget;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::catalogue::recognise;
 use crate::error::Error;
+use crate::folder::weights_file;
 use crate::read::{map, read};
-use crate::safetensors::Content;
+use crate::safetensors::{Content, JSON_MEMORY, charge_json};
 use crate::state_dict::StateDict;
 
 /// Before the names of the optimiser's tensors in a file.
@@ -83,7 +85,7 @@ impl Checkpoint {
     /// Those of [`read()`]; [`Error::NoSpec`] for weights without a description, such as a PyTorch checkpoint
     /// or converted weights; [`Error::Metadata`] for a damaged description. All name the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        let path = &weights_file(path)?;
         read(path).and_then(Self::from_state_dict).map_err(|error| error.in_file(path))
     }
 
@@ -103,6 +105,10 @@ impl Checkpoint {
         }
         let classes = tensors.metadata.remove(CLASSES).ok_or_else(|| missing(CLASSES))?;
         let state = tensors.metadata.remove(STATE);
+        let mut budget = Budget::new(JSON_MEMORY);
+        for text in [Some(&spec), Some(&classes), state.as_ref()].into_iter().flatten() {
+            charge_json(&mut budget, "the memory for the metadata", text.as_bytes())?;
+        }
         let checkpoint = Self {
             spec: parse(SPEC, &spec)?,
             classes: parse(CLASSES, &classes)?,
@@ -110,14 +116,14 @@ impl Checkpoint {
             optimiser: tensors.split_prefix(OPTIMISER)?,
             tensors,
         };
-        checkpoint.check()?;
+        checkpoint.check().map_err(|(key, reason)| Error::Metadata { key, reason })?;
         Ok(checkpoint)
     }
 
     /// Writes the checkpoint, atomically ([`crate::write_atomically`]). Equal checkpoints give equal bytes.
     ///
     /// # Errors
-    /// Those of [`crate::safetensors::write`]; [`Error::Metadata`] where class names or preprocessing do not
+    /// Those of [`crate::safetensors::write`]; [`Error::Unwritable`] where class names or preprocessing do not
     /// fit the network; [`Error::ReservedName`] for a tensor of the network called `optimiser.*`.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
@@ -125,7 +131,7 @@ impl Checkpoint {
     }
 
     fn content(&self) -> Result<Content<'_>, Error> {
-        self.check()?;
+        self.check().map_err(|(_, reason)| Error::Unwritable { reason })?;
         let mut content = Content::of(&self.tensors);
         if let Some(name) = content.tensors.keys().find(|name| name.starts_with(OPTIMISER)) {
             return Err(Error::ReservedName { name: name.clone().into_owned() });
@@ -146,14 +152,15 @@ impl Checkpoint {
         Ok(content)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// The metadata that do not fit the network, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
         let (named, outputs) = (self.classes.len(), self.spec.head.classes);
         if named != outputs {
             let reason = format!("{named} class names for a network of {outputs} classes");
-            return Err(Error::Metadata { key: CLASSES, reason });
+            return Err((CLASSES, reason));
         }
         check_preprocess(&self.spec.preprocess, self.spec.input[0])
-            .map_err(|reason| Error::Metadata { key: SPEC, reason: format!("preprocess: {reason}") })
+            .map_err(|reason| (SPEC, format!("preprocess: {reason}")))
     }
 }
 
@@ -172,7 +179,7 @@ impl Weights {
     /// # Errors
     /// Those of [`Checkpoint::read`] but [`Error::NoSpec`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        let path = &weights_file(path)?;
         Self::of(read(path)?, path)
     }
 
@@ -181,7 +188,7 @@ impl Weights {
     /// # Errors
     /// Those of [`Weights::read`].
     pub fn map(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        let path = &weights_file(path)?;
         Self::of(map(path)?, path)
     }
 

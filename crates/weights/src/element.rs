@@ -41,6 +41,22 @@ impl ElementType {
         }
     }
 
+    /// Name of a type of whole numbers; `None` for floats.
+    pub(crate) fn whole(self) -> Option<&'static str> {
+        Some(match self {
+            Self::F64 | Self::F32 | Self::F16 | Self::Bf16 => return None,
+            Self::I64 => "int64",
+            Self::I32 => "int32",
+            Self::I16 => "int16",
+            Self::I8 => "int8",
+            Self::U64 => "uint64",
+            Self::U32 => "uint32",
+            Self::U16 => "uint16",
+            Self::U8 => "uint8",
+            Self::Bool => "bool",
+        })
+    }
+
     /// Converts packed elements to f32. Values that f32 lacks are rounded to nearest, ties to even (too
     /// large ones become infinite); f32 itself keeps its bits. A trailing part of an element is ignored.
     pub(crate) fn decode(self, bytes: &[u8], order: ByteOrder) -> Vec<f32> {

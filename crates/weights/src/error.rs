@@ -3,7 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residual_files::{HumanBytes, escaped};
+
+use crate::folder::help_for_truncated;
 use crate::matching::Mismatch;
+use crate::values::BadValues;
 
 /// Why tensors could not be read, written or matched: a variant per cause.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +15,7 @@ use crate::matching::Mismatch;
 pub enum Error {
     /// The cause, and the file that it lies in. Every function that takes a path returns this variant;
     /// [`Error::cause`] looks through it.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {cause}{}", escaped(path), help(.path, .cause))]
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
@@ -26,6 +30,60 @@ pub enum Error {
         doing: &'static str,
         /// The system's answer.
         reason: io::Error,
+    },
+
+    /// A folder without the weights of a run.
+    #[error(
+        "a folder without best.safetensors and last.safetensors, so not that of a run; \
+         help: name a file of weights"
+    )]
+    NoWeightsInFolder,
+
+    /// The file's tensors do not fit into memory.
+    #[error("{0}")]
+    TooLittleMemory(residual_files::Error),
+
+    /// The network's tensors do not fit into memory.
+    #[error(
+        "`{}` has parameters of {}: {cause}; help: fewer classes or channels",
+        escaped(.model), HumanBytes(*.parameters)
+    )]
+    NetworkTooLarge {
+        /// The network.
+        model: String,
+        /// Bytes of its tensors.
+        parameters: u64,
+        /// What is needed, and what there is.
+        cause: residual_files::Error,
+    },
+
+    /// Weights that are not finite, or variances that are negative.
+    #[error(
+        "weights that no network computes with: {}; help: the training that made them diverged, or the file is \
+         damaged; use an earlier checkpoint, or download it again",
+        crate::values::list(.tensors)
+    )]
+    Values {
+        /// Every tensor that has such values.
+        tensors: Vec<BadValues>,
+    },
+
+    /// Weights that are stored as integers.
+    #[error(
+        "weights are floats, but the file has integers: {}; help: quantised weights are not read; use the file that \
+         they were made of, or convert them to float32 with their scales",
+        .tensors.join("; ")
+    )]
+    Integers {
+        /// The first of them, with their types: `fc.weight is int8`.
+        tensors: Vec<String>,
+    },
+
+    /// A checkpoint that cannot be written as it was put together.
+    #[error("a checkpoint cannot be written with {reason}")]
+    Unwritable {
+        /// What does not fit.
+        reason: String,
     },
 
     /// The target of a write exists and is a folder or a device.
@@ -58,10 +116,17 @@ pub enum Error {
     },
 
     /// A PyTorch archive whose zip structure is broken.
-    #[error("broken zip archive: {reason}")]
+    #[error("broken zip archive: {}", escaped(.reason))]
     Archive {
         /// What is broken.
         reason: String,
+    },
+
+    /// An entry of a zip archive that is encrypted.
+    #[error("`{}` in the zip archive is encrypted; help: unpack it with its password and use the file inside", escaped(.entry))]
+    Encrypted {
+        /// The entry.
+        entry: String,
     },
 
     /// A zip archive without PyTorch's `data.pkl`.
@@ -107,7 +172,7 @@ pub enum Error {
     },
 
     /// The description of a tensor contradicts itself or the data.
-    #[error("tensor `{name}`: {reason}")]
+    #[error("tensor `{}`: {reason}", escaped(.name))]
     BadTensor {
         /// The tensor.
         name: String,
@@ -116,7 +181,7 @@ pub enum Error {
     },
 
     /// The tensor's elements are of a type that has no exact place here.
-    #[error("tensor `{name}` holds {found}, which is not supported; convert it to float32 first")]
+    #[error("tensor `{}` holds {found}, which is not supported; convert it to float32 first", escaped(.name))]
     UnsupportedType {
         /// The tensor.
         name: String,
@@ -134,21 +199,21 @@ pub enum Error {
     },
 
     /// Two tensors of one name.
-    #[error("two tensors would be named `{name}`")]
+    #[error("two tensors would be named `{}`", escaped(.name))]
     Duplicate {
         /// The name.
         name: String,
     },
 
     /// A name that no tensor may have.
-    #[error("no tensor can be named `{name}`")]
+    #[error("no tensor can be named `{}`", escaped(.name))]
     ReservedName {
         /// The name.
         name: String,
     },
 
     /// There is no tensor of this name.
-    #[error("there is no tensor `{name}`")]
+    #[error("there is no tensor `{}`", escaped(.name))]
     NoSuchTensor {
         /// The name.
         name: String,
@@ -178,8 +243,29 @@ pub enum Error {
     },
 }
 
+fn help(path: &Path, cause: &Error) -> String {
+    match cause {
+        Error::Truncated { .. } | Error::Empty => help_for_truncated(path),
+        _ => String::new(),
+    }
+}
+
 fn suggestion(model: &Option<String>) -> String {
     model.as_ref().map(|name| format!(" (they look like {name})")).unwrap_or_default()
+}
+
+impl From<residual_pickle::Error> for Error {
+    fn from(error: residual_pickle::Error) -> Self {
+        use residual_pickle::Error as Pickle;
+        match error {
+            Pickle::Broken { at, reason } => Self::Pickle { at, reason },
+            Pickle::Truncated => Self::Truncated { within: "the pickle".to_owned() },
+            _ => Self::TooLarge {
+                what: "the memory for the pickle",
+                limit: residual_pickle::budget().limit() as usize,
+            },
+        }
+    }
 }
 
 impl Error {
@@ -205,6 +291,11 @@ impl Error {
             Error::InFile { .. } => self,
             cause => Error::InFile { path: path.to_owned(), cause: Box::new(cause) },
         }
+    }
+
+    /// For `map_err`: a file that is not opened, met while `doing`.
+    pub(crate) fn file(doing: &'static str) -> impl FnOnce(residual_files::Error) -> Error {
+        move |reason| Error::Io { doing, reason: reason.into() }
     }
 
     /// For `map_err`: an error of the operating system, met while `doing`.

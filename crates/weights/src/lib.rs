@@ -4,7 +4,8 @@
 //! - [`map()`] does the same without a copy of the elements, for who packs them once and lets go;
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
 //! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
-//! - [`recognise`] names the family member that bare tensors belong to;
+//! - [`recognise`] names the family member that bare tensors belong to, [`scheme`] the scheme of their names;
+//! - [`check_values`] refuses weights that are not finite, [`require_memory_for`] networks that do not fit;
 //! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
 //!   [`Weights`] reads either that or bare tensors;
 //! - [`write_atomically`] replaces a file as a whole or not at all.
@@ -18,19 +19,25 @@ mod catalogue;
 mod checkpoint;
 mod element;
 mod error;
+mod folder;
 mod mapping;
 mod matching;
+mod memory;
 mod pickle;
 mod read;
 pub mod safetensors;
 mod state_dict;
 mod tensor;
+mod values;
 
 pub use atomic::write_atomically;
-pub use catalogue::{Recognised, recognise};
+pub use catalogue::{Recognised, recognise, scheme, with_classes_of};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
+pub use folder::weights_file;
 pub use matching::{Mismatch, Misshapen, match_tensors};
+pub use memory::{parameter_bytes, require_memory_for};
 pub use read::{map, read, read_bytes};
 pub use state_dict::StateDict;
 pub use tensor::Tensor;
+pub use values::{BadValues, check_values};

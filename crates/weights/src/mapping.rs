@@ -77,10 +77,15 @@ impl<'a> Source<'a> {
         Self { bytes: mapping, mapping: Some(mapping) }
     }
 
+    /// Whether elements of this kind may lie where they are.
+    pub(crate) fn holds(&self, element: ElementType, order: ByteOrder) -> bool {
+        self.mapping.is_some() && element == ElementType::F32 && order == ByteOrder::HERE
+    }
+
     /// The elements in `part`, which lies in the source: where they are, if that is a map of them as this
     /// machine has them, else converted.
     pub(crate) fn elements(&self, part: &[u8], element: ElementType, order: ByteOrder) -> Data {
-        let as_here = element == ElementType::F32 && order == ByteOrder::HERE;
+        let as_here = self.holds(element, order);
         let in_place = self.mapping.filter(|_| as_here && bytemuck::try_cast_slice::<u8, f32>(part).is_ok());
         match in_place.and_then(|mapping| Some((mapping.clone(), mapping.place(part)?))) {
             Some((file, bytes)) => Data::Mapped { file, bytes },

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use residual_files::escaped;
+
 use crate::catalogue::recognise;
 use crate::error::Error;
 use crate::state_dict::StateDict;
@@ -65,7 +67,7 @@ impl Mismatch {
 /// ```
 ///
 /// # Errors
-/// [`Error::Mismatch`] with every difference.
+/// [`Error::Mismatch`] with every difference; [`Error::Integers`] where all agree and some are stored as integers.
 pub fn match_tensors(expected: &[(String, Vec<usize>)], found: &StateDict) -> Result<(), Error> {
     let mut mismatch = Mismatch::default();
     for (name, shape) in expected {
@@ -86,12 +88,30 @@ pub fn match_tensors(expected: &[(String, Vec<usize>)], found: &StateDict) -> Re
         .map(str::to_owned)
         .collect();
     if mismatch.is_empty() {
-        return Ok(());
+        return check_floats(expected, found);
     }
     if mismatch.is_another_network() {
         mismatch.looks_like = recognise(found).map(|found| found.model);
     }
     Err(Error::Mismatch(Box::new(mismatch)))
+}
+
+/// Integers under a weight's name are a quantised network's, and mean nothing without their scales.
+fn check_floats(expected: &[(String, Vec<usize>)], found: &StateDict) -> Result<(), Error> {
+    let integers = expected.iter().filter(|(name, _)| !is_batch_counter(name)).filter_map(|(name, _)| {
+        let kind = found.get(name)?.integers()?;
+        Some(format!("{} is {kind}", escaped(name)))
+    });
+    let mut tensors: Vec<String> = integers.collect();
+    if tensors.is_empty() {
+        return Ok(());
+    }
+    let more = tensors.len().saturating_sub(SHOWN);
+    tensors.truncate(SHOWN);
+    if more > 0 {
+        tensors.push(format!("and {more} more"));
+    }
+    Err(Error::Integers { tensors })
 }
 
 /// Whether the tensor counts batches: PyTorch's batch norm stores one, and no network needs it.
@@ -107,10 +127,10 @@ impl fmt::Display for Mismatch {
             let network = self.looks_like.as_deref().unwrap_or("another network");
             write!(f, "; these look like the weights of {network}")?;
         }
-        list(f, "missing", &self.missing, |name| name.clone())?;
-        list(f, "unexpected", &self.unexpected, |name| name.clone())?;
+        list(f, "missing", &self.missing, |name| escaped(name).to_string())?;
+        list(f, "unexpected", &self.unexpected, |name| escaped(name).to_string())?;
         list(f, "misshapen", &self.misshapen, |tensor| {
-            format!("{}: expected {:?}, found {:?}", tensor.name, tensor.expected, tensor.found)
+            format!("{}: expected {:?}, found {:?}", escaped(&tensor.name), tensor.expected, tensor.found)
         })
     }
 }

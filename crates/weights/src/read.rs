@@ -1,10 +1,10 @@
 //! Reading a file of any supported kind, told by its content.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::folder::weights_file;
 use crate::mapping::{Mapping, Source};
 use crate::pickle::{read_archive, read_legacy};
 use crate::safetensors;
@@ -14,7 +14,8 @@ use crate::state_dict::StateDict;
 const HEAD: usize = 512;
 
 /// Reads the tensors of a safetensors file or of a PyTorch checkpoint (zip or legacy; the state dict plain or
-/// under `state_dict` or `model`; a common `module.` removed). The content decides, not the file's name.
+/// under `state_dict` or `model`). The content decides, not the file's name; of the folder of a run it is that of
+/// [`weights_file`]. A `module.` that all names begin with, as `DataParallel` has it, is removed.
 ///
 /// Nothing in the file is executed. All tensors become f32, correctly rounded where they were something else.
 /// Memory is at most about 16 times the file's size.
@@ -22,23 +23,25 @@ const HEAD: usize = 512;
 /// # Errors
 /// Any cause of [`Error`] that concerns reading, with the file's name.
 pub fn read(path: impl AsRef<Path>) -> Result<StateDict, Error> {
-    let path = path.as_ref();
-    read_file(path).map_err(|error| error.in_file(path))
+    let path = weights_file(path)?;
+    read_file(&path).map_err(|error| error.in_file(&path))
 }
 
 fn read_file(path: &Path) -> Result<StateDict, Error> {
-    let mut file = File::open(path).map_err(Error::io("read"))?;
+    let mut file = residual_files::open(path).map_err(Error::file("read"))?;
+    let size = file.metadata().map_err(Error::io("read"))?.len();
     let mut bytes = Vec::new();
-    // A film or an endless device is refused by its first bytes.
+    // A film is refused by its first bytes.
     file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read"))?;
     let kind = Kind::of(&bytes)?;
+    residual_files::require_memory(size).map_err(Error::TooLittleMemory)?;
     file.read_to_end(&mut bytes).map_err(Error::io("read"))?;
     kind.parse(Source::read(&bytes))
 }
 
 /// The same as [`read`], but the file is mapped into memory and tensors of 32-bit floats lie in the map: nothing
-/// is copied, and what nobody looks at is not even read. Everything else is converted, as [`read`] does; what is
-/// not a regular file, and what the system does not map, is read.
+/// is copied, and what nobody looks at is not even read. Everything else is converted, as [`read`] does; what the
+/// system does not map is read.
 ///
 /// As long as a tensor lives, nobody may write into the file in place: its elements would change while they
 /// are read, and a file that is cut short ends the process (SIGBUS). Replacing the file by another of its name,
@@ -48,15 +51,15 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
 /// # Errors
 /// As for [`read`].
 pub fn map(path: impl AsRef<Path>) -> Result<StateDict, Error> {
-    let path = path.as_ref();
-    map_file(path).map_err(|error| error.in_file(path))
+    let path = weights_file(path)?;
+    map_file(&path).map_err(|error| error.in_file(&path))
 }
 
 fn map_file(path: &Path) -> Result<StateDict, Error> {
-    let file = File::open(path).map_err(Error::io("read"))?;
+    let file = residual_files::open(path).map_err(Error::file("read"))?;
     // An empty file cannot be mapped; reading says that it is empty.
-    let is_file = file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
-    match is_file.then(|| Mapping::of(&file)) {
+    let has_bytes = file.metadata().is_ok_and(|found| found.len() > 0);
+    match has_bytes.then(|| Mapping::of(&file)) {
         Some(Ok(mapping)) => Kind::of(&mapping[..mapping.len().min(HEAD)])?.parse(Source::mapped(&mapping)),
         _ => read_file(path),
     }
@@ -90,12 +93,22 @@ impl Kind {
     }
 
     fn parse(self, source: Source<'_>) -> Result<StateDict, Error> {
-        match self {
+        let state = match self {
             Self::Safetensors => safetensors::from_source(source),
             Self::Archive => read_archive(source),
             Self::Legacy => read_legacy(source),
-        }
+        }?;
+        without_module(state)
     }
+}
+
+/// The tensors without the `module.` that `DataParallel` puts before every one.
+fn without_module(state: StateDict) -> Result<StateDict, Error> {
+    let bare = |name: &str| name.strip_prefix("module.").filter(|bare| !bare.is_empty()).map(str::to_owned);
+    if state.is_empty() || !state.names().all(|name| bare(name).is_some()) {
+        return Ok(state);
+    }
+    state.rename_all(|name| bare(name).unwrap_or_else(|| name.to_owned()))
 }
 
 /// What a file that holds no weights is.

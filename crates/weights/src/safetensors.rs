@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use ::safetensors::tensor::Metadata;
+use ::safetensors::tensor::{Metadata, TensorInfo};
 use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
+use residual_files::Budget;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::atomic::write_atomically;
@@ -35,17 +36,20 @@ pub fn from_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
 /// The same from the bytes of a file that may be mapped.
 pub(crate) fn from_source(source: Source<'_>) -> Result<StateDict, Error> {
     let bytes = source.bytes;
-    check_length(bytes)?;
-    let file = SafeTensors::deserialize(bytes).map_err(|error| broken(error, bytes))?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(error, bytes))?;
+    check_header(bytes)?;
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(error, bytes))?;
+    let data = &bytes[8 + length..];
+    let tensors = header.tensors();
+    require_memory(&source, tensors.values())?;
     let mut state = StateDict::new();
-    for (name, view) in file.iter() {
-        let element = element_type(view.dtype()).ok_or_else(|| Error::UnsupportedType {
-            name: name.to_owned(),
-            found: format!("elements of type {}", view.dtype()),
+    for (name, info) in tensors {
+        let element = element_type(info.dtype).ok_or_else(|| Error::UnsupportedType {
+            name: name.clone(),
+            found: format!("elements of type {}", info.dtype),
         })?;
-        let data = source.elements(view.data(), element, ByteOrder::Little);
-        let tensor = Tensor::over(view.shape().to_vec(), data)?;
+        let (start, end) = info.data_offsets;
+        let data = source.elements(&data[start..end], element, ByteOrder::Little);
+        let tensor = Tensor::stored(info.shape.clone(), data, element)?;
         state.insert(name, tensor)?;
     }
     if let Some(metadata) = header.metadata() {
@@ -148,8 +152,21 @@ impl Serialize for Content<'_> {
     }
 }
 
-/// Tells a file that was cut short from one that is broken.
-fn check_length(bytes: &[u8]) -> Result<(), Error> {
+/// Refuses tensors that, as f32, take more memory than there is. Those in a map may take none.
+fn require_memory<'t>(
+    source: &Source<'_>,
+    tensors: impl Iterator<Item = &'t &'t TensorInfo>,
+) -> Result<(), Error> {
+    let taken = tensors.filter_map(|info| {
+        let element = element_type(info.dtype)?;
+        let bytes = (info.data_offsets.1 - info.data_offsets.0) as u64;
+        (!source.holds(element, ByteOrder::Little)).then(|| bytes / element.size() as u64 * 4)
+    });
+    residual_files::require_memory(taken.sum()).map_err(Error::TooLittleMemory)
+}
+
+/// Tells a file that was cut short from one that is broken, and charges the header's memory before it is parsed.
+fn check_header(bytes: &[u8]) -> Result<(), Error> {
     let truncated = |within: &str| Err(Error::Truncated { within: within.to_owned() });
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return truncated("the safetensors header");
@@ -158,7 +175,17 @@ fn check_length(bytes: &[u8]) -> Result<(), Error> {
     if length <= MAX_HEADER as u64 && length > rest.len() as u64 {
         return truncated("the safetensors header");
     }
-    Ok(())
+    let header = &rest[..usize::try_from(length).map_or(0, |length| length.min(rest.len()))];
+    charge_json(&mut Budget::new(JSON_MEMORY), "the memory for the header", header)
+}
+
+/// Bytes of memory that the JSON of one file may take beside its own: that of a million class names takes half.
+pub(crate) const JSON_MEMORY: u64 = 224 << 20;
+
+/// Charges what parsing `text` takes.
+pub(crate) fn charge_json(budget: &mut Budget, what: &'static str, text: &[u8]) -> Result<(), Error> {
+    let charged = budget.charge(residual_files::json_memory(text));
+    charged.map_err(|_| Error::TooLarge { what, limit: JSON_MEMORY as usize })
 }
 
 fn broken(error: SafeTensorError, bytes: &[u8]) -> Error {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::element::ElementType;
 use crate::error::Error;
 use crate::mapping::Mapping;
 
@@ -19,6 +20,8 @@ use crate::mapping::Mapping;
 pub struct Tensor {
     shape: Vec<usize>,
     data: Data,
+    /// The type of the elements in the file, where they were no floats.
+    whole: Option<&'static str>,
 }
 
 /// Where a tensor's elements are.
@@ -57,7 +60,21 @@ impl Tensor {
         if element_count(&shape) != Some(elements) {
             return Err(Error::WrongLength { shape, elements });
         }
-        Ok(Self { shape, data })
+        Ok(Self { shape, data, whole: None })
+    }
+
+    /// The same, of elements that a file holds as `element`.
+    ///
+    /// # Errors
+    /// As for [`Tensor::new`].
+    pub(crate) fn stored(shape: Vec<usize>, data: Data, element: ElementType) -> Result<Self, Error> {
+        Ok(Self { whole: element.whole(), ..Self::over(shape, data)? })
+    }
+
+    /// Name of the integer type, or `bool`, that the file has the elements in; `None` for floats, and for tensors
+    /// that come from no file. [`match_tensors`](crate::match_tensors) takes only floats for weights.
+    pub fn integers(&self) -> Option<&'static str> {
+        self.whole
     }
 
     /// The extent of every dimension, outermost first.

@@ -9,9 +9,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};
 
+use residual_pickle::interpret;
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::machine::interpret;
 use super::storage::Gatherer;
 use super::torch::{self, View};
 use crate::element::ByteOrder;
@@ -23,12 +25,13 @@ use crate::state_dict::StateDict;
 pub(crate) fn read_archive(source: Source<'_>) -> Result<StateDict, Error> {
     let mut archive = Archive::open(source.bytes)?;
     let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive)?;
-    let views = torch::state_dict(&interpret(pickle)?)?;
+    let mut budget = residual_pickle::budget();
+    let views = torch::state_dict(&interpret(pickle, &mut budget)?, &mut budget)?;
 
     // A storage is read once, for all tensors that share it.
-    let mut by_storage: BTreeMap<String, Vec<(String, View)>> = BTreeMap::new();
+    let mut by_storage: BTreeMap<&str, Vec<(&str, View<'_>)>> = BTreeMap::new();
     for (name, view) in views {
-        by_storage.entry(view.storage.key.clone()).or_default().push((name, view));
+        by_storage.entry(view.storage.key).or_default().push((name, view));
     }
     let mut gatherer = Gatherer::new(source, archive.byte_order()?);
     let mut state = StateDict::new();
@@ -36,15 +39,18 @@ pub(crate) fn read_archive(source: Source<'_>) -> Result<StateDict, Error> {
         let storage = archive.entry(&format!("data/{key}"))?;
         for (name, view) in views {
             let storage = storage.ok_or_else(|| Error::BadTensor {
-                name: name.clone(),
+                name: name.to_owned(),
                 reason: format!("its storage {key} is not in the file"),
             })?;
-            let tensor = gatherer.tensor(&name, &view, storage)?;
+            let tensor = gatherer.tensor(name, &view, storage)?;
             state.insert(name, tensor)?;
         }
     }
     Ok(state)
 }
+
+/// The most entries of an archive. A ResNet-152 with its optimiser has 2,000.
+const MAX_ENTRIES: usize = 1 << 18;
 
 struct Archive<'a> {
     bytes: &'a [u8],
@@ -64,7 +70,11 @@ impl<'a> Archive<'a> {
                 within: "the zip archive, whose directory is missing".to_owned(),
             });
         }
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+        check_directory(bytes)?;
+        // PyTorch's reader takes the directory's place as it is written, and so refuses bytes before the archive;
+        // a guess from the directory's size goes wrong where zip64 records lie behind the directory.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, Cursor::new(bytes)).map_err(broken)?;
         let is_pickle = |name: &&str| matches!(name.strip_suffix("data.pkl"), Some(f) if f.is_empty() || f.ends_with('/'));
         let names: Vec<_> = zip.file_names().filter_map(Result::ok).collect();
         let pickle = names.iter().map(AsRef::as_ref).filter(is_pickle).min_by_key(|name| name.len());
@@ -81,7 +91,13 @@ impl<'a> Archive<'a> {
     fn entry(&mut self, name: &str) -> Result<Option<&'a [u8]>, Error> {
         let path = format!("{}{name}", self.folder);
         let Some(index) = self.zip.index_for_name(&path) else { return Ok(None) };
-        let mut entry = self.zip.by_index(index).map_err(broken)?;
+        let mut entry = self.zip.by_index(index).map_err(|error| match error {
+            // Its word for an entry that is encrypted.
+            ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => {
+                Error::Encrypted { entry: path.clone() }
+            }
+            error => broken(error),
+        })?;
         if entry.compression() != CompressionMethod::Stored {
             return Err(Error::Archive {
                 reason: format!("`{path}` is compressed, which PyTorch never does"),
@@ -111,6 +127,28 @@ impl<'a> Archive<'a> {
     }
 }
 
-fn broken(error: zip::result::ZipError) -> Error {
+/// Refuses a directory of more entries than any checkpoint has, before memory is taken for them.
+fn check_directory(bytes: &[u8]) -> Result<(), Error> {
+    // The end of the directory may be in the last 64 KiB, and what is no comment may look like it: all are asked.
+    let tail = bytes.len().saturating_sub(26 + (1 << 16));
+    let natural = |at: usize, width: usize| {
+        let digits = bytes.get(at..at + width)?;
+        Some(digits.iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte)))
+    };
+    for at in (tail..bytes.len()).filter(|&at| bytes[at..].starts_with(b"PK\x05\x06")) {
+        let short = natural(at + 10, 2).unwrap_or(0);
+        // A locator of 20 bytes lies before it where there is a record of 64 bits.
+        let locator = at.checked_sub(20).filter(|&at| bytes[at..].starts_with(b"PK\x06\x07"));
+        let record = locator.and_then(|at| usize::try_from(natural(at + 8, 8)?).ok());
+        let record = record.filter(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(b"PK\x06\x06")));
+        let long = record.and_then(|at| natural(at.checked_add(32)?, 8)).unwrap_or(0);
+        if short.max(long) > MAX_ENTRIES as u64 {
+            return Err(Error::TooLarge { what: "the number of entries in the archive", limit: MAX_ENTRIES });
+        }
+    }
+    Ok(())
+}
+
+fn broken(error: ZipError) -> Error {
     Error::Archive { reason: error.to_string() }
 }

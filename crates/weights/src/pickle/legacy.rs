@@ -11,10 +11,11 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{Pickled, interpret};
 use super::storage::Gatherer;
 use super::torch;
-use super::value::Value;
+use residual_files::Budget;
+use residual_pickle::{Pickled, Value, interpret};
+
 use crate::element::{ByteOrder, ElementType};
 use crate::error::Error;
 use crate::mapping::Source;
@@ -30,53 +31,56 @@ const VERSION: i64 = 1001;
 pub(crate) fn read_legacy(source: Source<'_>) -> Result<StateDict, Error> {
     let bytes = source.bytes;
     let mut rest = bytes;
-    let magic = next(&mut rest)?;
-    if *magic.heap.get(magic.root) != Value::Long(MAGIC.to_vec()) {
+    let mut budget = residual_pickle::budget();
+    let magic = next(&mut rest, &mut budget)?;
+    if *magic.heap.get(magic.root) != Value::Long(&MAGIC) {
         return Err(Error::NotTorchPickle);
     }
-    let version = next(&mut rest)?;
+    let version = next(&mut rest, &mut budget)?;
     if version.heap.int(version.root) != Some(VERSION) {
         let reason = format!("the format's version is not {VERSION}");
         return Err(Error::Pickle { at: bytes.len() - rest.len(), reason });
     }
-    next(&mut rest)?;
-    let object = next(&mut rest)?;
-    let views = torch::state_dict(&object)?;
-    let keys = next(&mut rest)?;
-    let storages = locate(&keys, &torch::storages(&object.heap)?, rest)?;
+    next(&mut rest, &mut budget)?;
+    let object = next(&mut rest, &mut budget)?;
+    let views = torch::state_dict(&object, &mut budget)?;
+    let keys = next(&mut rest, &mut budget)?;
+    let elements = torch::storages(&object.heap, &mut budget)?;
+    let storages = locate(&keys, &elements, rest)?;
 
     let mut gatherer = Gatherer::new(source, ByteOrder::Little);
     let mut state = StateDict::new();
     for (name, view) in views {
-        let storage = storages.get(&view.storage.key).ok_or_else(|| Error::BadTensor {
-            name: name.clone(),
+        let storage = storages.get(view.storage.key).ok_or_else(|| Error::BadTensor {
+            name: name.to_owned(),
             reason: format!("its storage {} is not in the file", view.storage.key),
         })?;
-        let tensor = gatherer.tensor(&name, &view, storage)?;
+        let tensor = gatherer.tensor(name, &view, storage)?;
         state.insert(name, tensor)?;
     }
     Ok(state)
 }
 
-fn next(rest: &mut &[u8]) -> Result<Pickled, Error> {
-    let pickled = interpret(rest)?;
+fn next<'a>(rest: &mut &'a [u8], budget: &mut Budget) -> Result<Pickled<'a>, Error> {
+    let pickled = interpret(rest, budget)?;
     *rest = &rest[pickled.length..];
     Ok(pickled)
 }
 
 /// The bytes of every storage, by key.
 fn locate<'a>(
-    keys: &Pickled,
-    elements: &BTreeMap<String, ElementType>,
+    keys: &Pickled<'a>,
+    elements: &BTreeMap<&str, ElementType>,
     mut rest: &'a [u8],
-) -> Result<BTreeMap<String, &'a [u8]>, Error> {
+) -> Result<BTreeMap<&'a str, &'a [u8]>, Error> {
     let fault = |reason: String| Error::Pickle { at: 0, reason };
     let list = keys.heap.sequence(keys.root);
     let list = list.ok_or_else(|| fault("the list of storages is missing".to_owned()))?;
     let mut located = BTreeMap::new();
     for &key in list {
         let key = keys.heap.text(key).ok_or_else(|| fault("the key of a storage is not text".to_owned()))?;
-        let element = elements.get(key).ok_or_else(|| fault(format!("storage {key} belongs to nothing")))?;
+        // Only keys that tensors name, which are short, get further.
+        let element = elements.get(key).ok_or_else(|| fault("a storage belongs to nothing".to_owned()))?;
         let truncated = || Error::Truncated { within: format!("storage {key}") };
         let (count, data) = rest.split_first_chunk::<8>().ok_or_else(truncated)?;
         let length = usize::try_from(i64::from_le_bytes(*count))
@@ -84,7 +88,7 @@ fn locate<'a>(
             .checked_mul(element.size())
             .ok_or_else(truncated)?;
         let (storage, after) = data.split_at_checked(length).ok_or_else(truncated)?;
-        located.insert(key.to_owned(), storage);
+        located.insert(key, storage);
         rest = after;
     }
     Ok(located)

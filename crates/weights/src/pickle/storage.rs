@@ -20,12 +20,13 @@ pub(super) struct Gatherer<'a> {
 
 impl<'a> Gatherer<'a> {
     pub(super) fn new(source: Source<'a>, order: ByteOrder) -> Self {
-        let limit = source.bytes.len().saturating_mul(EXPANSION);
+        let available = residual_files::available_memory().and_then(|bytes| usize::try_from(bytes).ok());
+        let limit = source.bytes.len().saturating_mul(EXPANSION).min(available.unwrap_or(usize::MAX));
         Self { source, order, limit, left: limit }
     }
 
     /// The elements of `view` in row-major order, from the bytes of its storage.
-    pub(super) fn tensor(&mut self, name: &str, view: &View, storage: &[u8]) -> Result<Tensor, Error> {
+    pub(super) fn tensor(&mut self, name: &str, view: &View<'_>, storage: &[u8]) -> Result<Tensor, Error> {
         let bad = |reason: String| Error::BadTensor { name: name.to_owned(), reason };
         let size = view.storage.element.size();
         let held = storage.len() / size;
@@ -33,7 +34,13 @@ impl<'a> Gatherer<'a> {
             bad(format!("it reaches past the {held} elements of storage {}", view.storage.key))
         })?;
         let count = element_count(&view.shape).unwrap_or(usize::MAX);
-        let bytes = count.saturating_mul(4);
+        // What lies in a mapped file takes no memory; what is gathered is held twice meanwhile.
+        let each = match (view.is_contiguous(), self.source.holds(view.storage.element, self.order)) {
+            (true, true) => 0,
+            (true, false) => 4,
+            (false, _) => 4 + size,
+        };
+        let bytes = count.saturating_mul(each);
         self.left = self.left.checked_sub(bytes).ok_or(Error::TooLarge {
             what: "the size in bytes of all tensors together",
             limit: self.limit,
@@ -46,10 +53,10 @@ impl<'a> Gatherer<'a> {
         } else {
             Data::Owned(self.gather(view, count, storage))
         };
-        Tensor::over(view.shape.clone(), data)
+        Tensor::stored(view.shape.clone(), data, view.storage.element)
     }
 
-    fn gather(&self, view: &View, count: usize, storage: &[u8]) -> Vec<f32> {
+    fn gather(&self, view: &View<'_>, count: usize, storage: &[u8]) -> Vec<f32> {
         let size = view.storage.element.size();
         let mut packed = Vec::with_capacity(count * size);
         let mut index = vec![0; view.shape.len()];

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::Pickled;
-use super::value::{Heap, Id, Value};
+use residual_files::{Budget, escaped};
+use residual_pickle::{Heap, Id, Pickled, Value};
+
 use crate::element::ElementType;
 use crate::error::Error;
 use crate::tensor::element_count;
@@ -14,23 +15,26 @@ const MAX_DIMENSIONS: usize = 64;
 /// The most dicts around a state dict, as `model` around `state_dict`.
 const MAX_WRAPPERS: usize = 3;
 
+/// The longest name of a tensor or storage, in bytes.
+const MAX_NAME: usize = 4096;
+
 /// A stored run of elements, named by its key.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Storage {
-    pub(super) key: String,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Storage<'a> {
+    pub(super) key: &'a str,
     pub(super) element: ElementType,
 }
 
 /// A tensor as a strided view of a storage. Units are elements.
 #[derive(Debug, Clone)]
-pub(super) struct View {
-    pub(super) storage: Storage,
+pub(super) struct View<'a> {
+    pub(super) storage: Storage<'a>,
     pub(super) offset: usize,
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<usize>,
 }
 
-impl View {
+impl View<'_> {
     /// How many elements of the storage, from its beginning, the view needs; `None` where that overflows.
     pub(super) fn extent(&self) -> Option<usize> {
         if self.shape.contains(&0) {
@@ -54,11 +58,13 @@ impl View {
     }
 }
 
-/// The tensors of the state dict that the pickle holds, plain or under `state_dict` or `model`, by name,
-/// without the `module.` that `DataParallel` puts before every one.
+/// The tensors of the state dict that the pickle holds, plain or under `state_dict` or `model`, by name.
 ///
 /// Entries that are no tensors (an epoch, a learning rate) are left out.
-pub(super) fn state_dict(pickled: &Pickled) -> Result<BTreeMap<String, View>, Error> {
+pub(super) fn state_dict<'a>(
+    pickled: &Pickled<'a>,
+    budget: &mut Budget,
+) -> Result<BTreeMap<&'a str, View<'a>>, Error> {
     let heap = &pickled.heap;
     let mut entries = heap.dict(pickled.root).unwrap_or(&[]);
     for _ in 0..MAX_WRAPPERS {
@@ -70,8 +76,14 @@ pub(super) fn state_dict(pickled: &Pickled) -> Result<BTreeMap<String, View>, Er
     let mut views = BTreeMap::new();
     for &(key, value) in entries {
         if let Some(name) = heap.text(key) {
-            match tensor(heap, name, value)? {
-                Some(view) => views.insert(name.to_owned(), view),
+            check_name(name)?;
+            let view = tensor(heap, name, value)?;
+            let dimensions = view.as_ref().map_or(0, |view| view.shape.len());
+            // The name will be copied, and the map grows by more than the entry.
+            let bytes = name.len() + 2 * size_of::<(&str, View<'_>)>() + 2 * dimensions * size_of::<usize>();
+            budget.charge(bytes as u64).map_err(over_budget)?;
+            match view {
+                Some(view) => views.insert(name, view),
                 None => views.remove(name),
             };
         }
@@ -79,25 +91,27 @@ pub(super) fn state_dict(pickled: &Pickled) -> Result<BTreeMap<String, View>, Er
     if views.is_empty() {
         return Err(Error::NoTensors { found: describe(heap, pickled.root) });
     }
-    if views.keys().all(|name| name.len() > "module.".len() && name.starts_with("module.")) {
-        views = views.into_iter().map(|(name, view)| (name["module.".len()..].to_owned(), view)).collect();
-    }
     Ok(views)
 }
 
 /// The entries of the dict that `entries` holds under `name`.
-fn wrapped<'a>(heap: &'a Heap, entries: &[(Id, Id)], name: &str) -> Option<&'a [(Id, Id)]> {
+fn wrapped<'h>(heap: &'h Heap<'_>, entries: &[(Id, Id)], name: &str) -> Option<&'h [(Id, Id)]> {
     let is_named = |&&(key, value): &&(Id, Id)| heap.text(key) == Some(name) && heap.dict(value).is_some();
     entries.iter().rev().find(is_named).and_then(|&(_, value)| heap.dict(value))
 }
 
 /// Every storage that the pickle refers to, by key, whether or not a tensor of the state dict uses it.
-pub(super) fn storages(heap: &Heap) -> Result<BTreeMap<String, ElementType>, Error> {
+pub(super) fn storages<'a>(
+    heap: &Heap<'a>,
+    budget: &mut Budget,
+) -> Result<BTreeMap<&'a str, ElementType>, Error> {
     let mut storages = BTreeMap::new();
     for value in heap.iter() {
         let &Value::Persistent(id) = value else { continue };
         let Some((storage, _)) = storage(heap, "a storage", id, None)? else { continue };
-        let previous = storages.insert(storage.key.clone(), storage.element);
+        let bytes = storage.key.len() + 2 * size_of::<(&str, ElementType)>();
+        budget.charge(bytes as u64).map_err(over_budget)?;
+        let previous = storages.insert(storage.key, storage.element);
         if previous.is_some_and(|element| element != storage.element) {
             let reason = format!("storage {} is used with two element types", storage.key);
             return Err(Error::Pickle { at: 0, reason });
@@ -107,7 +121,7 @@ pub(super) fn storages(heap: &Heap) -> Result<BTreeMap<String, ElementType>, Err
 }
 
 /// The tensor that `value` stands for; `None` where it is something else.
-fn tensor(heap: &Heap, name: &str, value: Id) -> Result<Option<View>, Error> {
+fn tensor<'a>(heap: &Heap<'a>, name: &str, value: Id) -> Result<Option<View<'a>>, Error> {
     let mut value = value;
     // A parameter is a tensor wrapped once; more layers than this no file has.
     for _ in 0..4 {
@@ -131,6 +145,7 @@ fn tensor(heap: &Heap, name: &str, value: Id) -> Result<Option<View>, Error> {
                 };
             }
             ("torch._utils", kind) if kind.starts_with("_rebuild") => {
+                let kind = shortened(kind);
                 let found = format!("what PyTorch's {kind} makes (sparse, quantised or on no device)");
                 return Err(Error::UnsupportedType { name: name.to_owned(), found });
             }
@@ -141,7 +156,7 @@ fn tensor(heap: &Heap, name: &str, value: Id) -> Result<Option<View>, Error> {
 }
 
 /// `_rebuild_tensor*(storage, offset, size, stride, requires_grad, hooks, [dtype,] metadata)`.
-fn view(heap: &Heap, name: &str, function: &str, arguments: &[Id]) -> Result<View, Error> {
+fn view<'a>(heap: &Heap<'a>, name: &str, function: &str, arguments: &[Id]) -> Result<View<'a>, Error> {
     let &[data, offset, shape, strides, ..] = arguments else {
         return Err(bad(name, "its description lacks storage, offset, shape or strides"));
     };
@@ -175,12 +190,12 @@ fn view(heap: &Heap, name: &str, function: &str, arguments: &[Id]) -> Result<Vie
 
 /// The storage that a persistent id `('storage', class, key, device, length[, view])` names, and where in it
 /// the view begins; `None` for an id of another kind.
-fn storage(
-    heap: &Heap,
+fn storage<'a>(
+    heap: &Heap<'a>,
     name: &str,
     id: Id,
     dtype: Option<(&str, &str)>,
-) -> Result<Option<(Storage, usize)>, Error> {
+) -> Result<Option<(Storage<'a>, usize)>, Error> {
     let Some(&[tag, class, key, _device, _length, ref view @ ..]) = heap.sequence(id) else {
         return Ok(None);
     };
@@ -190,8 +205,10 @@ fn storage(
     let (Some((_, class)), Some(key)) = (heap.global(class), heap.text(key)) else {
         return Err(bad(name, "its storage has no class or no key"));
     };
+    check_name(key)?;
     let kind = dtype.map_or(class, |(_, dtype)| dtype);
     let Some(element) = element_type(kind) else {
+        let kind = shortened(kind);
         return Err(Error::UnsupportedType { name: name.to_owned(), found: format!("a {kind}") });
     };
     // Legacy files may hold a storage that is part of another: (key, offset, length).
@@ -201,7 +218,7 @@ fn storage(
         None => Some(0),
     };
     let start = start.ok_or_else(|| bad(name, "its storage is a view that begins nowhere"))?;
-    Ok(Some((Storage { key: key.to_owned(), element }, start)))
+    Ok(Some((Storage { key, element }, start)))
 }
 
 /// The element type of a storage class, or of the dtype beside an untyped storage.
@@ -224,36 +241,56 @@ fn element_type(name: &str) -> Option<ElementType> {
     })
 }
 
-fn natural(heap: &Heap, id: Id) -> Option<usize> {
+fn natural(heap: &Heap<'_>, id: Id) -> Option<usize> {
     heap.int(id).and_then(|int| usize::try_from(int).ok())
 }
 
-fn naturals(heap: &Heap, id: Id) -> Option<Vec<usize>> {
-    heap.sequence(id)?.iter().map(|&id| natural(heap, id)).collect()
+fn naturals(heap: &Heap<'_>, id: Id) -> Option<Vec<usize>> {
+    // One dimension too many says as much as a million.
+    heap.sequence(id)?.iter().take(MAX_DIMENSIONS + 1).map(|&id| natural(heap, id)).collect()
 }
 
 fn bad(name: &str, reason: &str) -> Error {
     Error::BadTensor { name: name.to_owned(), reason: reason.to_owned() }
 }
 
+fn check_name(name: &str) -> Result<(), Error> {
+    match name.len() {
+        0..=MAX_NAME => Ok(()),
+        _ => Err(Error::TooLarge { what: "the length of a tensor's name", limit: MAX_NAME }),
+    }
+}
+
+pub(super) fn over_budget(_: residual_files::Error) -> Error {
+    Error::TooLarge { what: "the memory for the pickle", limit: residual_pickle::budget().limit() as usize }
+}
+
+/// The beginning of a name, for an error.
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end])
+}
+
 /// What a pickle without tensors holds, for the error.
-fn describe(heap: &Heap, root: Id) -> String {
+fn describe(heap: &Heap<'_>, root: Id) -> String {
     if let Some(entries) = heap.dict(root) {
-        let keys: Vec<&str> = entries.iter().filter_map(|&(key, _)| heap.text(key)).collect();
-        let more = keys.len().saturating_sub(8);
-        let shown = keys.iter().take(8).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        return match (keys.is_empty(), more) {
+        let keys = || entries.iter().filter_map(|&(key, _)| heap.text(key));
+        let more = keys().count().saturating_sub(8);
+        let shown =
+            keys().take(8).map(|key| format!("`{}`", escaped(shortened(key)))).collect::<Vec<_>>().join(", ");
+        return match (shown.is_empty(), more) {
             (true, _) => "an empty dict".to_owned(),
             (_, 0) => format!("a dict of {shown}"),
             (_, more) => format!("a dict of {shown} and {more} more"),
         };
     }
     if let Some(((module, name), _)) = heap.call(root) {
+        let (module, name) = (escaped(shortened(module)), escaped(shortened(name)));
         return format!("an object of class {module}.{name}, whose code is not run");
     }
     match heap.get(root) {
         Value::List(_) | Value::Tuple(_) => "a list".to_owned(),
         Value::Text(_) => "a text".to_owned(),
+        Value::Bytes(_) => "bytes".to_owned(),
         Value::Other(kind) => (*kind).to_owned(),
         Value::Persistent(_) => "a bare storage or module".to_owned(),
         _ => "a single value".to_owned(),

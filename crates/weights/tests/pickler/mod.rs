@@ -195,3 +195,52 @@ pub(crate) fn archive(object: &Py, storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
         entries.iter().map(|(name, content)| (name.as_str(), content.clone())).collect();
     zip(&entries, CompressionMethod::Stored)
 }
+
+/// A zip archive as PyTorch's writer lays it out: stored entries, and records of zip64 behind the directory whether
+/// or not they are needed, while the end record has the true numbers. Names have their folder.
+pub(crate) fn torch_zip(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let at = file.len() as u32;
+        let size = content.len() as u32;
+        let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        common.extend([crc.sum(), size, size].iter().flat_map(|n| n.to_le_bytes()));
+        common.extend((name.len() as u16).to_le_bytes());
+        file.extend(b"PK\x03\x04");
+        file.extend(&common);
+        file.extend([0; 2]);
+        file.extend(name.as_bytes());
+        file.extend(content);
+        directory.extend(b"PK\x01\x02\x14\x03");
+        directory.extend(&common);
+        directory.extend([0; 12]);
+        directory.extend(at.to_le_bytes());
+        directory.extend(name.as_bytes());
+    }
+    let (start, length, count) = (file.len() as u64, directory.len() as u64, entries.len() as u64);
+    let record = start + length;
+    file.extend(directory);
+    file.extend(b"PK\x06\x06");
+    file.extend(44u64.to_le_bytes());
+    file.extend([20, 3, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend([count, count, length, start].iter().flat_map(|n| n.to_le_bytes()));
+    file.extend(b"PK\x06\x07\0\0\0\0");
+    file.extend(record.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    file.extend(b"PK\x05\x06\0\0\0\0");
+    file.extend([count as u16, count as u16].iter().flat_map(|n| n.to_le_bytes()));
+    file.extend([length as u32, start as u32].iter().flat_map(|n| n.to_le_bytes()));
+    file.extend([0; 2]);
+    file
+}
+
+/// A checkpoint as PyTorch writes it to a file called `folder`.
+pub(crate) fn torch_archive(folder: &str, object: &Py, storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut entries = vec![(format!("{folder}/data.pkl"), pickle(object, 2))];
+    entries.push((format!("{folder}/byteorder"), b"little".to_vec()));
+    entries.extend(storages.iter().map(|(key, bytes)| (format!("{folder}/data/{key}"), bytes.clone())));
+    entries.push((format!("{folder}/version"), b"3\n".to_vec()));
+    torch_zip(&entries)
+}

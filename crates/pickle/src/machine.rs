@@ -1,24 +1,61 @@
 //! The pickle machine: a stack and a memo, and nothing that could run code.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use super::opcode as op;
-use super::value::{Heap, Id, MAX_VALUES, Value};
+use residual_files::Budget;
+
 use crate::error::Error;
+use crate::opcode as op;
+use crate::value::{Heap, Id, Value, charge, charge_vector};
+
+/// Bytes of memory that one pickle may take beside its own: about a million values. A ResNet-152 with its optimiser
+/// needs 60,000, a batch of CIFAR-10 30,000.
+const MEMORY: u64 = 224 << 20;
+
+/// Bytes of an entry of the memo: a hash table of pairs that is at least 7/16 full, and the table that it grew from.
+const MEMO_ENTRY: usize = size_of::<(usize, Id)>() + size_of::<Id>() / 2;
+
+/// The budget of one pickle, 224 MiB.
+pub fn budget() -> Budget {
+    Budget::new(MEMORY)
+}
 
 /// What a pickle stands for.
 #[derive(Debug)]
-pub(super) struct Pickled {
-    pub(super) heap: Heap,
-    pub(super) root: Id,
+pub struct Pickled<'a> {
+    /// All values.
+    pub heap: Heap<'a>,
+    /// The value that the pickle is of.
+    pub root: Id,
     /// Bytes up to and including the STOP.
-    pub(super) length: usize,
+    pub length: usize,
+    bytes: &'a [u8],
 }
 
-/// Interprets the pickle at the beginning of `bytes`, up to its STOP.
+impl Pickled<'_> {
+    /// The entry of the outermost dict with this key.
+    pub fn entry(&self, key: &str) -> Option<Id> {
+        let is_named = |&&(name, _): &&(Id, Id)| self.heap.bytes(name) == Some(key.as_bytes());
+        self.heap.dict(self.root)?.iter().rev().find(is_named).map(|&(_, value)| value)
+    }
+
+    /// Place in the pickle of a text or byte string.
+    pub fn place(&self, id: Id) -> Option<Range<usize>> {
+        let part = self.heap.bytes(id)?;
+        let start = part.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
+        (start + part.len() <= self.bytes.len()).then(|| start..start + part.len())
+    }
+}
+
+/// Interprets the pickle at the beginning of `bytes`, up to its STOP. Protocols 0 to 5, as far as PyTorch and numpy
+/// use them.
 ///
-/// Time and memory are linear in the length of the pickle, and memory is bounded by [`MAX_VALUES`].
-pub(super) fn interpret(bytes: &[u8]) -> Result<Pickled, Error> {
+/// Time and memory are linear in the length of the pickle, and memory is charged to `budget` as values are made.
+///
+/// # Errors
+/// Any cause of [`Error`].
+pub fn interpret<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Pickled<'a>, Error> {
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -26,36 +63,36 @@ pub(super) fn interpret(bytes: &[u8]) -> Result<Pickled, Error> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        budget,
     };
     loop {
         let opcode = machine.byte()?;
         if opcode == op::STOP {
             let root = machine.pop()?;
-            return Ok(Pickled { heap: machine.heap, root, length: machine.at });
+            return Ok(Pickled { heap: machine.heap, root, length: machine.at, bytes });
         }
         machine.step(opcode)?;
-        if machine.stack.len().max(machine.memo.len()).max(machine.marks.len()) > MAX_VALUES {
-            return Err(Error::TooLarge { what: "the depth of the pickle", limit: MAX_VALUES });
-        }
     }
 }
 
-struct Machine<'a> {
+struct Machine<'a, 'b> {
     bytes: &'a [u8],
     at: usize,
-    heap: Heap,
+    heap: Heap<'a>,
     stack: Vec<Id>,
     /// Heights of the stack where a MARK lies.
     marks: Vec<usize>,
     memo: HashMap<usize, Id>,
+    budget: &'b mut Budget,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Machine<'a, '_> {
     fn step(&mut self, opcode: u8) -> Result<(), Error> {
         match opcode {
             op::PROTO => self.protocol(),
             op::FRAME => self.take(8).map(drop),
             op::MARK => {
+                charge(self.budget, 1, size_of::<usize>())?;
                 self.marks.push(self.stack.len());
                 Ok(())
             }
@@ -63,11 +100,11 @@ impl<'a> Machine<'a> {
             op::POP_MARK => self.pop_to_mark().map(drop),
             op::DUP => {
                 let top = self.top()?;
-                self.stack.push(top);
-                Ok(())
+                self.push_id(top)
             }
             op::NONE | op::NEWTRUE | op::NEWFALSE | op::BINFLOAT => self.push_scalar(opcode),
             op::BININT | op::BININT1 | op::BININT2 | op::LONG1 | op::LONG4 => self.push_integer(opcode),
+            op::INT | op::LONG => self.push_decimal(),
             op::BINSTRING | op::SHORT_BINSTRING | op::BINUNICODE | op::SHORT_BINUNICODE | op::BINUNICODE8 => {
                 self.push_text(opcode)
             }
@@ -81,13 +118,12 @@ impl<'a> Machine<'a> {
             op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.remember(opcode),
             op::GLOBAL | op::STACK_GLOBAL => self.push_global(opcode),
             op::REDUCE | op::NEWOBJ | op::NEWOBJ_EX => self.record_call(opcode),
-            // The state of an object; of an OrderedDict it is PyTorch's `_metadata`.
-            op::BUILD => self.pop().map(drop),
+            op::BUILD => self.build(),
             op::BINPERSID => {
                 let id = self.pop()?;
                 self.push(Value::Persistent(id))
             }
-            _ => Err(self.fault(format!("opcode 0x{opcode:02x} is not one that torch.save writes"))),
+            _ => Err(self.fault(format!("opcode 0x{opcode:02x} makes something other than data"))),
         }
     }
 
@@ -123,14 +159,23 @@ impl<'a> Machine<'a> {
         self.push(value)
     }
 
+    /// Decimal digits up to the end of the line, as protocol 0 writes integers.
+    fn push_decimal(&mut self) -> Result<(), Error> {
+        let line = String::from_utf8_lossy(self.line()?);
+        match line.trim_end_matches('L').parse() {
+            Ok(int) => self.push(Value::Int(int)),
+            Err(_) => Err(self.fault("a decimal number that is none".to_owned())),
+        }
+    }
+
     fn push_text(&mut self, opcode: u8) -> Result<(), Error> {
         let length = match opcode {
             op::SHORT_BINSTRING | op::SHORT_BINUNICODE => self.length(1)?,
             op::BINUNICODE8 => self.length(8)?,
             _ => self.length(4)?,
         };
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.push(Value::Text(text))
+        let text = text_or_bytes(self.take(length)?);
+        self.push(text)
     }
 
     fn push_bytes(&mut self, opcode: u8) -> Result<(), Error> {
@@ -139,8 +184,8 @@ impl<'a> Machine<'a> {
             op::BINBYTES => self.length(4)?,
             _ => self.length(8)?,
         };
-        self.take(length)?;
-        self.push(Value::Other("bytes"))
+        let bytes = self.take(length)?;
+        self.push(Value::Bytes(bytes))
     }
 
     fn push_empty(&mut self, opcode: u8) -> Result<(), Error> {
@@ -180,6 +225,7 @@ impl<'a> Machine<'a> {
             _ => self.pop_to_mark()?,
         };
         let container = self.top()?;
+        charge_vector(self.budget, items.len(), size_of::<Id>())?;
         let is_dict = matches!(opcode, op::SETITEM | op::SETITEMS);
         let pairs = if is_dict { self.pairs(&items)? } else { Vec::new() };
         match self.heap.get_mut(container) {
@@ -192,8 +238,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pairs(&self, items: &[Id]) -> Result<Vec<(Id, Id)>, Error> {
+    fn pairs(&mut self, items: &[Id]) -> Result<Vec<(Id, Id)>, Error> {
         let (pairs, rest) = items.as_chunks::<2>();
+        // They may be copied once more, into the dict that they extend.
+        charge_vector(self.budget, 2 * pairs.len(), size_of::<(Id, Id)>())?;
         if !rest.is_empty() {
             return Err(self.fault("a dict whose last key has no value".to_owned()));
         }
@@ -203,10 +251,9 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, opcode: u8) -> Result<(), Error> {
         let key = if opcode == op::BINGET { self.length(1)? } else { self.length(4)? };
         match self.memo.get(&key) {
-            Some(&id) => self.stack.push(id),
-            None => return Err(self.fault(format!("memo entry {key} was never written"))),
+            Some(&id) => self.push_id(id),
+            None => Err(self.fault(format!("memo entry {key} was never written"))),
         }
-        Ok(())
     }
 
     fn remember(&mut self, opcode: u8) -> Result<(), Error> {
@@ -216,6 +263,7 @@ impl<'a> Machine<'a> {
             _ => self.memo.len(),
         };
         let top = self.top()?;
+        charge(self.budget, 1, 2 * MEMO_ENTRY)?;
         self.memo.insert(key, top);
         Ok(())
     }
@@ -223,7 +271,8 @@ impl<'a> Machine<'a> {
     fn push_global(&mut self, opcode: u8) -> Result<(), Error> {
         let (module, name) = if opcode == op::GLOBAL {
             let (module, name) = (self.line()?, self.line()?);
-            (self.heap.add(Value::Text(module))?, self.heap.add(Value::Text(name))?)
+            let mut add = |text| self.heap.add(text_or_bytes(text), self.budget);
+            (add(module)?, add(name)?)
         } else {
             let parts = self.pop_many(2)?;
             (parts[0], parts[1])
@@ -241,7 +290,7 @@ impl<'a> Machine<'a> {
         let (function, arguments) = (parts[0], parts[1]);
         let value = match self.heap.global(function) {
             Some(("collections", "OrderedDict" | "defaultdict")) => Value::Dict(self.entries_of(arguments)?),
-            _ => Value::Call { function, arguments },
+            _ => Value::Call { function, arguments, state: None },
         };
         self.push(value)
     }
@@ -256,16 +305,32 @@ impl<'a> Machine<'a> {
             Some(&[key, value]) => Some((key, value)),
             _ => None,
         };
-        let Some(entries) = items.iter().map(pair).collect::<Option<Vec<_>>>() else {
-            return Err(self.fault("an OrderedDict of something else than pairs".to_owned()));
-        };
         // One list may be passed to many calls, so these copies count.
-        self.heap.charge(entries.len())?;
-        Ok(entries)
+        charge_vector(self.budget, items.len(), size_of::<(Id, Id)>())?;
+        match items.iter().map(pair).collect::<Option<Vec<_>>>() {
+            Some(entries) => Ok(entries),
+            None => Err(self.fault("an OrderedDict of something else than pairs".to_owned())),
+        }
     }
 
-    fn push(&mut self, value: Value) -> Result<(), Error> {
-        let id = self.heap.add(value)?;
+    /// Gives an object its state. That of an OrderedDict is PyTorch's `_metadata`, which describes no tensor.
+    fn build(&mut self) -> Result<(), Error> {
+        let new_state = self.pop()?;
+        let object = self.top()?;
+        if let Value::Call { state, .. } = self.heap.get_mut(object) {
+            *state = Some(new_state);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value<'a>) -> Result<(), Error> {
+        let id = self.heap.add(value, self.budget)?;
+        self.push_id(id)
+    }
+
+    /// Pushes a value that there is. Charged twice: what is popped together goes into a vector of its own.
+    fn push_id(&mut self, id: Id) -> Result<(), Error> {
+        charge(self.budget, 2, size_of::<Id>())?;
         self.stack.push(id);
         Ok(())
     }
@@ -289,6 +354,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, Error> {
+        charge_vector(self.budget, count, size_of::<Id>())?;
         if self.stack.len() < self.floor() + count {
             return Err(self.fault("the stack is empty".to_owned()));
         }
@@ -297,14 +363,17 @@ impl<'a> Machine<'a> {
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, Error> {
         match self.marks.pop() {
-            Some(height) => Ok(self.stack.split_off(height)),
+            Some(height) => {
+                charge_vector(self.budget, self.stack.len() - height, size_of::<Id>())?;
+                Ok(self.stack.split_off(height))
+            }
             None => Err(self.fault("there is no mark".to_owned())),
         }
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let taken = self.bytes[self.at..].get(..count);
-        let taken = taken.ok_or_else(|| Error::Truncated { within: "the pickle".to_owned() })?;
+        let taken = taken.ok_or(Error::Truncated)?;
         self.at += count;
         Ok(taken)
     }
@@ -327,26 +396,110 @@ impl<'a> Machine<'a> {
         usize::try_from(length).map_err(|_| self.fault(format!("a length of {length}")))
     }
 
-    fn line(&mut self) -> Result<String, Error> {
+    /// Up to the end of the line.
+    fn line(&mut self) -> Result<&'a [u8], Error> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&byte| byte == b'\n');
         let line = self.take(end.unwrap_or(rest.len()))?;
         self.take(1)?;
-        Ok(String::from_utf8_lossy(line).into_owned())
+        Ok(line)
     }
 
     fn fault(&self, reason: String) -> Error {
-        Error::Pickle { at: self.at.saturating_sub(1), reason }
+        Error::Broken { at: self.at.saturating_sub(1), reason }
     }
 }
 
 /// An integer of any length, little-endian two's complement.
-fn long(bytes: &[u8]) -> Value {
+fn long(bytes: &[u8]) -> Value<'_> {
     if bytes.len() > 8 {
-        return Value::Long(bytes.to_vec());
+        return Value::Long(bytes);
     }
     let negative = bytes.last().is_some_and(|&last| last >= 0x80);
     let mut wide = [if negative { 0xff } else { 0 }; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
     Value::Int(i64::from_le_bytes(wide))
+}
+
+/// A text, or bytes where it is not UTF-8.
+fn text_or_bytes(bytes: &[u8]) -> Value<'_> {
+    std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Pickled<'_>, Error> {
+        interpret(bytes, &mut budget())
+    }
+
+    #[test]
+    fn plain_values_come_out() {
+        // {'a': [1, -2, 3, 5], 'b': 'xy'} of protocol 2, with the memo in use and an integer of protocol 0.
+        let bytes =
+            b"\x80\x02}q\x00(U\x01aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM\x03\x00I5\neU\x01bU\x02xyu.rest";
+        let pickled = read(bytes).unwrap();
+        let heap = &pickled.heap;
+        let list = heap.sequence(pickled.entry("a").unwrap()).unwrap();
+        assert_eq!(list.iter().map(|&id| heap.int(id).unwrap()).collect::<Vec<_>>(), [1, -2, 3, 5]);
+        let b = pickled.entry("b").unwrap();
+        assert_eq!((heap.text(b), heap.bytes(b)), (Some("xy"), Some(&b"xy"[..])));
+        assert_eq!(&bytes[pickled.place(b).unwrap()], b"xy");
+        assert_eq!((pickled.entry("c"), pickled.length), (None, bytes.len() - 4));
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_one_holds() {
+        let pickled = read(b"\x80\x02}(U\x01aK\x01U\x01aK\x02u.").unwrap();
+        assert_eq!(pickled.heap.int(pickled.entry("a").unwrap()), Some(2));
+    }
+
+    #[test]
+    fn nothing_is_called_and_unknown_opcodes_are_refused() {
+        // os.system('x') with the state 7: a value that says so, and no more.
+        let pickled = read(b"cos\nsystem\n(U\x01xtRK\x07b.").unwrap();
+        let (function, arguments) = pickled.heap.call(pickled.root).unwrap();
+        assert_eq!((function, arguments.len()), (("os", "system"), 1));
+        assert_eq!(pickled.heap.int(pickled.heap.state(pickled.root).unwrap()), Some(7));
+        assert!(read(b"\x80\x02i.").unwrap_err().to_string().contains("0x69"));
+    }
+
+    #[test]
+    fn malformed_pickles_are_errors() {
+        for bytes in
+            [&b""[..], b".", b"K", b"T\xff\xff\xff\xffx", b"h\x00.", b"e.", b"K\x01a.", b"(.", b"I\n.", b"I9"]
+        {
+            read(bytes).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn whatever_is_made_is_charged() {
+        // Values, marks, references, memo entries, tuples, pairs, text: none of them is free.
+        let opcodes: [&[u8]; 10] = [
+            b"N",
+            b"(",
+            b")",
+            b"K\x01\x85",
+            b"h\x01",
+            b"2",
+            b"q\x02",
+            b"}",
+            b"U\x00",
+            b"K\x01G\0\0\0\0\0\0\0\0\x86",
+        ];
+        for opcode in opcodes {
+            let bytes = [b"\x80\x02Nq\x01".as_slice(), &opcode.repeat(30_000), b"."].concat();
+            let error = interpret(&bytes, &mut Budget::new(1 << 19)).unwrap_err();
+            assert!(matches!(error, Error::TooLarge(_)), "{opcode:?}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
 }
