@@ -4,8 +4,10 @@
 //! 3 x 32 x 32 bytes. Python: the same names without `.bin`, each the pickle of a dictionary with
 //! `labels` and `data`, a numpy array `[n, 3072]`. Both hold an image as planes, CHW.
 
+use residual_pickle::{Pickled, budget, interpret};
+
 use crate::listing::{Listing, Parts};
-use crate::pickle::Pickle;
+use crate::numpy::byte_array;
 use crate::store::{Location, Store};
 use crate::{Error, Image, Split};
 
@@ -82,8 +84,8 @@ fn read_batch(store: &mut Store, location: &Location, name: &str, file: &str) ->
         let labels = bytes.iter().step_by(record).map(|&label| i64::from(label)).collect();
         (labels, (0..bytes.len() / record).map(|i| i * record + 1).collect())
     } else {
-        let pickle = Pickle::parse(&bytes).map_err(wrong)?;
-        python_batch(&pickle).map_err(|detail| wrong(detail.into()))?
+        let pickled = interpret(&bytes, &mut budget()).map_err(|error| wrong(error.to_string()))?;
+        python_batch(&pickled).map_err(|detail| wrong(detail.into()))?
     };
     let mut records = Vec::with_capacity(labels.len());
     for (i, (label, offset)) in labels.into_iter().zip(images).enumerate() {
@@ -96,15 +98,18 @@ fn read_batch(store: &mut Store, location: &Location, name: &str, file: &str) ->
 }
 
 /// Labels, and where each image begins.
-fn python_batch(pickle: &Pickle) -> Result<(Vec<i64>, Vec<usize>), &'static str> {
-    let labels = pickle.entry("labels").and_then(|id| pickle.list(id)).ok_or("there is no list `labels`")?;
-    let labels: Option<Vec<i64>> = labels.iter().map(|&id| pickle.int(id)).collect();
-    let labels = labels.ok_or("`labels` holds something other than numbers")?;
-    let data = pickle.entry("data").and_then(|id| pickle.byte_array(id));
+fn python_batch(pickled: &Pickled<'_>) -> Result<(Vec<i64>, Vec<usize>), &'static str> {
+    let heap = &pickled.heap;
+    let labels =
+        pickled.entry("labels").and_then(|id| heap.sequence(id)).ok_or("there is no list `labels`")?;
+    let data = pickled.entry("data").and_then(|id| byte_array(pickled, id));
     let (shape, range) = data.ok_or("there is no numpy array `data` of uint8")?;
+    // Checked first: there are no more labels than images.
     if shape != [labels.len(), IMAGE] {
         return Err("`data` is not [number of labels, 3072]");
     }
+    let labels: Option<Vec<i64>> = labels.iter().map(|&id| heap.int(id)).collect();
+    let labels = labels.ok_or("`labels` holds something other than numbers")?;
     let starts = (0..labels.len()).map(|i| range.start + i * IMAGE).collect();
     Ok((labels, starts))
 }
@@ -121,12 +126,26 @@ fn class_names(listing: &Listing, folder: &[String]) -> Result<Vec<String>, Erro
         let bytes = listing.store.read(location, &file)?;
         names = if name.ends_with(".txt") {
             let text = String::from_utf8_lossy(&bytes);
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            // One too many says as much as a million.
+            lines.take(CLASSES.len() + 1).map(shortened).collect()
         } else {
-            let pickle = Pickle::parse(&bytes).map_err(|detail| Error::Cifar { path: file, detail })?;
-            let list = pickle.entry("label_names").and_then(|id| pickle.list(id)).unwrap_or(&[]);
-            list.iter().filter_map(|&id| pickle.text(id)).collect()
+            let wrong =
+                |error: residual_pickle::Error| Error::Cifar { path: file, detail: error.to_string() };
+            let pickled = interpret(&bytes, &mut budget()).map_err(wrong)?;
+            let heap = &pickled.heap;
+            let list = pickled.entry("label_names").and_then(|id| heap.sequence(id)).unwrap_or(&[]);
+            let names = list.iter().take(CLASSES.len() + 1).filter_map(|&id| heap.bytes(id));
+            names.map(|name| shortened(&String::from_utf8_lossy(&name[..name.len().min(MAX_NAME)]))).collect()
         };
     }
     Ok(if names.len() == CLASSES.len() { names } else { CLASSES.map(str::to_owned).to_vec() })
+}
+
+/// The longest name of a class, in bytes.
+const MAX_NAME: usize = 256;
+
+/// A name, cut where it is longer than any.
+fn shortened(name: &str) -> String {
+    name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end]).to_owned()
 }

@@ -3,7 +3,11 @@
 use residual_arch::{Preprocess, Resize};
 
 use crate::resize::{resize, shorter_side};
-use crate::{Error, Image, MAX_PIXELS};
+use crate::{Error, Image};
+
+/// The most pixels that a resize or a crop makes for a network, 2048 x 2048: a map of 64 channels of that size takes
+/// a gigabyte. What is published goes up to 800 x 800.
+const MAX_NETWORK_PIXELS: usize = 1 << 22;
 
 /// A checked [`Preprocess`], ready to be applied.
 ///
@@ -42,7 +46,8 @@ impl Preprocessor {
             return invalid("std", format!("{std:?}"), "as many positive numbers as `mean` has");
         }
         let fits = |[height, width]: [usize; 2]| {
-            height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= MAX_PIXELS)
+            let pixels = height.checked_mul(width);
+            height > 0 && width > 0 && pixels.is_some_and(|pixels| pixels <= MAX_NETWORK_PIXELS)
         };
         let size = match *resize {
             Some(Resize::ShorterSide(side)) => [side, side],
@@ -51,7 +56,11 @@ impl Preprocessor {
         };
         for (option, size) in [("resize", size), ("crop", crop.unwrap_or([1, 1]))] {
             if !fits(size) {
-                return invalid(option, format!("{size:?}"), "[height, width], at least 1 and at most 8192");
+                return invalid(
+                    option,
+                    format!("{size:?}"),
+                    "[height, width], at least 1 and no more pixels than 2048 x 2048",
+                );
             }
         }
         let table =
@@ -159,8 +168,12 @@ mod tests {
             Preprocess { crop: Some([0, 4]), ..good.clone() },
             Preprocess { crop: Some([usize::MAX, 4]), ..good.clone() },
             Preprocess { resize: Some(Resize::ShorterSide(0)), ..good.clone() },
-            Preprocess { resize: Some(Resize::Exact([1 << 20, 1 << 20])), ..good },
+            Preprocess { resize: Some(Resize::Exact([1 << 20, 1 << 20])), ..good.clone() },
+            Preprocess { resize: Some(Resize::ShorterSide(8192)), ..good.clone() },
+            Preprocess { resize: Some(Resize::ShorterSide(2049)), ..good.clone() },
+            Preprocess { crop: Some([1, 1 << 23]), ..good.clone() },
         ];
+        Preprocessor::new(&Preprocess { resize: Some(Resize::ShorterSide(2048)), ..good }).unwrap();
         for preprocess in bad {
             let error = Preprocessor::new(&preprocess).unwrap_err();
             assert!(matches!(error, Error::InvalidOption { .. }), "{error}");

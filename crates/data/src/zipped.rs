@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
 use crate::Error;
@@ -12,7 +13,7 @@ use crate::store::{Location, SharedFile, Store};
 pub(crate) fn list_zip(path: &Path) -> Result<Listing, Error> {
     let mut listing = Listing::new(path.display().to_string());
     let origin = listing.origin.clone();
-    let zip = ZipArchive::new(SharedFile::open(path)?).map_err(|error| sort_error(&origin, &error))?;
+    let zip = open(SharedFile::open(path)?).map_err(|error| sort_error(&origin, &error))?;
     for member in 0..zip.len() {
         let Some(name) = zip.name_for_index(member) else { continue };
         let name = name.map_err(|error| sort_error(&origin, &error))?;
@@ -24,6 +25,12 @@ pub(crate) fn list_zip(path: &Path) -> Result<Listing, Error> {
     }
     listing.store = Store::of_zip(zip);
     Ok(listing)
+}
+
+/// Reads the directory where the archive says that it is. A guess from its size goes wrong where zip64 records as long
+/// as its first entry lie behind it; and an archive behind other bytes, as one that unpacks itself, is not begun.
+fn open(file: SharedFile) -> Result<ZipArchive<SharedFile>, ZipError> {
+    ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
 }
 
 /// A zip's directory is at its end: where it cannot be found, the end is missing.

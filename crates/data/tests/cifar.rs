@@ -132,7 +132,7 @@ fn what_is_not_as_published_is_named() {
     assert!(error(missing).contains("4 training batches"));
     let mut cut = python();
     cut[0].1.truncate(5000);
-    assert!(error(cut).contains("data_batch_1: not as in CIFAR-10: pickle, byte "));
+    assert!(error(cut).contains("data_batch_1: not as in CIFAR-10: the pickle is truncated"));
     let mut other = python();
     other[5].1 = b"\x80\x02}q\x01.".to_vec();
     assert!(error(other).contains("test_batch: not as in CIFAR-10: there is no list `labels`"));
@@ -141,4 +141,49 @@ fn what_is_not_as_published_is_named() {
     let at = more[0].1.windows(2).position(|pair| pair == b"K\x03").unwrap();
     more[0].1.splice(at..at, *b"K\x01");
     assert!(error(more).contains("`data` is not [number of labels, 3072]"));
+}
+
+/// Changed at random, the same in every run: an error, or images.
+#[test]
+fn no_changed_pickle_is_more_than_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.tar");
+    let (mut opened, mut refused) = (0, 0);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end: usize| {
+        random ^= random >> 12;
+        random ^= random << 25;
+        random ^= random >> 27;
+        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
+    };
+    for number in 0..2000 {
+        let mut files = python();
+        let bytes = &mut files[[0, 6][number % 2]].1;
+        // Most of a batch is pixels: the first and the last bytes are the pickle's own.
+        let place = [below(bytes.len().min(300)), bytes.len() - 1 - below(60)][below(2)];
+        match below(4) {
+            0 => bytes[place] ^= 1 << below(8),
+            1 => bytes[place] = [0, 0x7f, 0xff, b'(', b'R', b'h', b'b', b'.'][below(8)],
+            2 => drop(bytes.drain(place..(place + 1 + below(9)).min(bytes.len() - 1))),
+            _ => {
+                let part = bytes[place..(place + 9).min(bytes.len())].repeat(1 << below(12));
+                drop(bytes.splice(place..place, part));
+            }
+        }
+        fs::write(&path, tar_bytes(&files)).unwrap();
+        match open(&path) {
+            Ok(data) => {
+                opened += 1;
+                for split in data.splits() {
+                    let set = data.split(split).unwrap();
+                    (0..set.len()).for_each(|image| drop(set.read(image)));
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().len() < 10_000, "{number}");
+            }
+        }
+    }
+    assert!(opened > 100 && refused > 100, "{opened} opened, {refused} refused");
 }
