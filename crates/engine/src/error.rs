@@ -17,6 +17,29 @@ pub enum EngineError {
     #[error(transparent)]
     Weights(#[from] residual_weights::Error),
 
+    /// Weights, maps and results do not fit into memory.
+    #[error("`{model}` for images of {height}x{width}: {cause}; help: smaller images, or fewer at a time")]
+    TooLittleMemory {
+        /// The network.
+        model: String,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// What is needed, and what there is.
+        cause: residual_files::Error,
+    },
+
+    /// The logits of an image are NaN or infinite.
+    #[error(
+        "the network's answer is not finite: its weights are finite, and numbers beyond 3e38 come of them; \
+         help: use another checkpoint, or look for the layer with `residual doctor`"
+    )]
+    NotFinite {
+        /// The image, counted from 0 in its batch.
+        image: usize,
+    },
+
     /// A kernel refused sizes that the specification allows.
     #[error("{layer}: {cause}")]
     Kernel {

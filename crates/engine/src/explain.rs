@@ -109,6 +109,7 @@ impl Plan {
             let wanted = Some(Wanted { map, take: &mut take });
             program.run(&self.cpu, &self.network, images, &mut scratch.memory, wanted, None)
         })?;
+        self.check_finite(&values, each)?;
         Ok(Features { shape, values })
     }
 }

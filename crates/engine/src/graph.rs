@@ -97,6 +97,11 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// The nodes that are convolutions.
+    pub(crate) fn convs(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. }))
+    }
+
     /// The node that computes `map`; `None` for the images.
     pub(crate) fn producer(&self, map: MapId) -> Option<usize> {
         self.nodes.iter().position(|node| node.output == map)

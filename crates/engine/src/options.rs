@@ -18,6 +18,9 @@ pub struct Options {
     pub size: Option<[usize; 2]>,
     /// Measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,
+    /// Computes with weights, and gives logits, that are not finite: for networks in training and in experiments,
+    /// which may have diverged. Otherwise both are errors.
+    pub allow_not_finite: bool,
 }
 
 /// Choosing algorithms by measurement.

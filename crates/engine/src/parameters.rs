@@ -3,17 +3,24 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use residual_arch::NetSpec;
 use residual_arch::names::names;
-use residual_arch::{Naming, NetSpec};
 use residual_kernels::Pool;
-use residual_weights::{Error, StateDict, Tensor, match_tensors};
+use residual_weights::{Error, StateDict, Tensor, check_values, match_tensors, scheme};
 
 /// PyTorch's, added to the variance.
 const EPSILON: f64 = 1e-5;
 
 /// The tensors of a checked network, whichever scheme names them in the file.
 pub(crate) struct Parameters<'a> {
-    by_path: HashMap<String, &'a Tensor>,
+    state: &'a StateDict,
+    by_path: HashMap<String, Parameter<'a>>,
+}
+
+/// A tensor, and its name in the file.
+struct Parameter<'a> {
+    name: String,
+    tensor: &'a Tensor,
 }
 
 /// A batch norm with running statistics: `y = scale x + shift`, by channel.
@@ -30,13 +37,28 @@ impl<'a> Parameters<'a> {
         let expected = names(spec, scheme(spec, state));
         let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
         match_tensors(&in_file, state)?;
-        let by_path = expected.into_iter().filter_map(|t| Some((t.path, state.get(&t.name)?))).collect();
-        Ok(Self { by_path })
+        let parameter = |name: String| Some(Parameter { tensor: state.get(&name)?, name });
+        let by_path = expected.into_iter().filter_map(|t| Some((t.path, parameter(t.name)?))).collect();
+        Ok(Self { state, by_path })
+    }
+
+    /// Checks the values of the tensors whose path `chosen` takes.
+    ///
+    /// # Errors
+    /// [`Error::Values`] with every tensor of the network that has bad ones.
+    pub(crate) fn check(&self, chosen: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let chosen = self.by_path.iter().filter(|(path, _)| chosen(path));
+        if check_values(chosen.map(|(_, parameter)| parameter.name.as_str()), self.state).is_ok() {
+            return Ok(());
+        }
+        let mut all: Vec<&str> = self.by_path.values().map(|parameter| parameter.name.as_str()).collect();
+        all.sort_unstable();
+        check_values(all, self.state)
     }
 
     /// The tensor at `path`. All that [`residual_arch::tensors`] lists are there.
     pub(crate) fn get(&self, path: &str) -> &'a [f32] {
-        self.by_path.get(path).map(|tensor| tensor.data()).unwrap_or_default()
+        self.by_path.get(path).map(|parameter| parameter.tensor.data()).unwrap_or_default()
     }
 
     /// `scale = gamma / sqrt(var + epsilon)`, `shift = beta - mean scale`, computed in float64.
@@ -58,8 +80,8 @@ impl<'a> Parameters<'a> {
 
     /// Gives the memory of the convolution's weights back, where they are a file's: they are packed.
     pub(crate) fn release(&self, conv: &str) {
-        if let Some(tensor) = self.by_path.get(&format!("{conv}.weight")) {
-            tensor.release();
+        if let Some(parameter) = self.by_path.get(&format!("{conv}.weight")) {
+            parameter.tensor.release();
         }
     }
 
@@ -92,17 +114,4 @@ impl<'a> Parameters<'a> {
         });
         (room, Some(shift))
     }
-}
-
-/// The scheme that names most of the tensors; the network's own where several do.
-fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
-    let named =
-        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
-    let others = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
-    let own = (named(spec.naming), spec.naming);
-    let better = |best: (usize, Naming), naming| {
-        let found = named(naming);
-        if found > best.0 { (found, naming) } else { best }
-    };
-    others.into_iter().fold(own, better).1
 }

@@ -1,9 +1,10 @@
 //! A network compiled: made once, run often.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 
 use residual_arch::{NetSpec, shape};
-use residual_kernels::{Buffer, Cpu, Isa};
+use residual_kernels::{Algorithm, Buffer, Cpu, Isa};
 use residual_weights::{Checkpoint, StateDict};
 
 use crate::error::{EngineError, InLayer};
@@ -14,6 +15,7 @@ use crate::options::Options;
 use crate::parameters::Parameters;
 use crate::program::{Network, Program};
 use crate::scratch::Scratch;
+use crate::segments::weight_bytes;
 use crate::step::Packed;
 use crate::tune::choose;
 
@@ -38,6 +40,7 @@ pub struct Plan {
     /// `[channels, height, width]` of an image.
     image: [usize; 3],
     max_batch: usize,
+    allow_not_finite: bool,
 }
 
 impl Plan {
@@ -46,7 +49,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`EngineError::Shape`] where the specification is not sound or does not take images of the size asked
-    /// for, [`EngineError::Weights`] with every tensor that is missing or wrong, [`EngineError::Option`] and [`EngineError::Machine`] for options
+    /// for, [`EngineError::Weights`] with every tensor that is missing or wrong or not finite,
+    /// [`EngineError::TooLittleMemory`] before any is taken, [`EngineError::Option`] and [`EngineError::Machine`] for options
     /// that no plan can have, [`EngineError::Cache`] for a tuning file that is something else.
     pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, EngineError> {
         let size = options.size.unwrap_or([spec.input[1], spec.input[2]]);
@@ -62,10 +66,18 @@ impl Plan {
         for batch in batches(part) {
             programs.push(Program::new(&cpu, &graph, &algorithms, batch)?);
         }
-        let packed = pack(&cpu, &graph, &parameters, &programs[0])?;
+        require_memory(spec, &graph, &algorithms, &programs, (size, max_batch))?;
+        if !options.allow_not_finite {
+            let convs: HashSet<&str> = graph.convs().map(|node| node.name.as_str()).collect();
+            // Those of convolutions are checked one by one as they are packed, while they are in the cache.
+            let is_conv = |path: &str| path.strip_suffix(".weight").is_some_and(|conv| convs.contains(conv));
+            parameters.check(|path| !is_conv(path))?;
+        }
+        let packed = pack(&cpu, &graph, &parameters, &programs[0], options.allow_not_finite)?;
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
         let network = Network { graph, packed, mean, std };
-        Ok(Self { cpu, network, programs, image, max_batch })
+        let allow_not_finite = options.allow_not_finite;
+        Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
     }
 
     /// Compiles a trained network.
@@ -96,7 +108,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`EngineError::Images`] for a length that is no whole number of images or none,
-    /// [`EngineError::Batch`] for too many, [`EngineError::Scratch`] for memory made for another plan.
+    /// [`EngineError::Batch`] for too many, [`EngineError::Scratch`] for memory made for another plan,
+    /// [`EngineError::NotFinite`] with the first image whose logits are not finite ([`Options::allow_not_finite`]).
     pub fn run<'i, 's>(
         &self,
         images: impl Into<Images<'i>>,
@@ -105,7 +118,21 @@ impl Plan {
         let images = images.into();
         let count = self.count(&images, scratch)?;
         self.run_timed(images, count, scratch, None)?;
-        Ok(&scratch.logits[..count * self.classes()])
+        let logits = &scratch.logits[..count * self.classes()];
+        self.check_finite(logits, self.classes())?;
+        Ok(logits)
+    }
+
+    /// Checks results of which each image has `each`.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFinite`], where that is asked for.
+    pub(crate) fn check_finite(&self, values: &[f32], each: usize) -> Result<(), EngineError> {
+        let bad = || values.iter().position(|value| !value.is_finite());
+        match if self.allow_not_finite { None } else { bad() } {
+            Some(at) => Err(EngineError::NotFinite { image: at / each.max(1) }),
+            None => Ok(()),
+        }
     }
 
     /// Runs `count` images part by part, and adds the seconds of every layer to `clock`.
@@ -233,18 +260,45 @@ fn batches(part: usize) -> impl Iterator<Item = usize> {
     std::iter::once(part).chain(powers.filter(move |&power| power < part))
 }
 
+/// Refuses a plan whose packed weights, maps and results need more memory than there is.
+fn require_memory(
+    spec: &NetSpec,
+    graph: &Graph,
+    algorithms: &[Option<Algorithm>],
+    programs: &[Program],
+    ([height, width], max_batch): ([usize; 2], usize),
+) -> Result<(), EngineError> {
+    let packed: usize =
+        graph.nodes.iter().zip(algorithms).map(|(node, algorithm)| weight_bytes(&node.op, *algorithm)).sum();
+    let unpacked = graph.convs().map(|node| weight_bytes(&node.op, None)).max().unwrap_or(0);
+    let maps = programs.iter().map(Program::memory).max().unwrap_or(0);
+    let results = max_batch.saturating_mul(graph.head.outs);
+    let values = maps.saturating_add(results).saturating_mul(size_of::<f32>());
+    let bytes = packed.saturating_add(unpacked).saturating_add(values);
+    residual_files::require_memory(bytes as u64).map_err(|cause| EngineError::TooLittleMemory {
+        model: spec.name.clone(),
+        height,
+        width,
+        cause,
+    })
+}
+
 /// Folds and packs the weights of all convolutions, one after the other.
 fn pack(
     cpu: &Cpu,
     graph: &Graph,
     parameters: &Parameters<'_>,
     program: &Program,
+    allow_not_finite: bool,
 ) -> Result<Vec<Option<Packed>>, EngineError> {
-    let convs = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. }));
-    let largest = convs.map(|node| parameters.weights(&node.name).len()).max().unwrap_or(0);
+    let largest = graph.convs().map(|node| parameters.weights(&node.name).len()).max().unwrap_or(0);
     let mut room = Buffer::zeroed(largest);
     let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {
         let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
+        if !allow_not_finite {
+            let weight = format!("{}.weight", node.name);
+            parameters.check(|path| path == weight)?;
+        }
         let (weights, bias) = parameters.folded(cpu.pool(), &node.name, norm.as_deref(), &mut room);
         let weights = conv.pack_on(cpu, weights).in_layer(&node.name)?;
         parameters.release(&node.name);

@@ -266,3 +266,59 @@ fn there_is_no_framework_in_the_tree() {
     assert!(tree.status.success() && text.contains("residual-kernels"), "{text}");
     assert!(!text.to_lowercase().contains("burn"), "{text}");
 }
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let spec = family("cifar_preact20").unwrap();
+    let sound = common::weights(&spec);
+    let allow = Options { allow_not_finite: true, ..Options::default() };
+    let names: Vec<String> = sound.names().map(str::to_owned).collect();
+    for name in &names {
+        let mut state = sound.clone();
+        let last = state.get(name).unwrap().data().len() - 1;
+        let bad = if name.ends_with("running_var") { -1e-9 } else { f32::NAN };
+        state.get_mut(name).unwrap().data_mut()[last] = bad;
+        let error = Plan::compile(&spec, &state, &Options::default()).unwrap_err().to_string();
+        assert!(error.contains(name.as_str()), "{name}: {error}");
+        Plan::compile(&spec, &state, &allow).unwrap();
+    }
+    // Several at once are all named, whichever is met first.
+    let mut state = sound.clone();
+    for name in [&names[0], &names[names.len() - 1]] {
+        state.get_mut(name).unwrap().data_mut()[0] = f32::INFINITY;
+    }
+    let error = Plan::compile(&spec, &state, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains(names[0].as_str()) && error.contains(names[names.len() - 1].as_str()), "{error}");
+}
+
+#[test]
+fn answers_that_are_not_finite_name_their_image() {
+    let spec = family("cifar_resnet8").unwrap();
+    let state = common::weights(&spec);
+    let options = Options { max_batch: 5, ..Options::default() };
+    let plan = Plan::compile(&spec, &state, &options).unwrap();
+    let mut images = vec![0.5_f32; 5 * 3 * 32 * 32];
+    images[3 * 3072 + 17] = f32::NAN;
+    let error = plan.run(&images, &mut plan.scratch()).unwrap_err();
+    assert!(matches!(error, EngineError::NotFinite { image: 3 }), "{error}");
+    let error = plan.features(&images, "stage2", &mut plan.scratch()).unwrap_err();
+    assert!(matches!(error, EngineError::NotFinite { image: 3 }), "{error}");
+    let any = Plan::compile(&spec, &state, &Options { allow_not_finite: true, ..options }).unwrap();
+    let mut scratch = any.scratch();
+    let logits = any.run(&images, &mut scratch).unwrap();
+    assert!(
+        logits[30..40].iter().any(|logit| !logit.is_finite()) && logits[..30].iter().all(|l| l.is_finite())
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
+    let spec = family("resnet18").unwrap();
+    let state = common::weights(&spec);
+    // Maps of terabytes.
+    let options = Options { size: Some([1 << 18, 1 << 18]), ..Options::default() };
+    let error = Plan::compile(&spec, &state, &options).unwrap_err();
+    assert!(matches!(error, EngineError::TooLittleMemory { .. }), "{error}");
+    assert!(error.to_string().contains("`resnet18` for images of 262144x262144: needs"), "{error}");
+}
