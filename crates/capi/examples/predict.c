@@ -12,10 +12,18 @@ static int fail(const char *doing, residual_status status) {
   return 2;
 }
 
+/* The number that a text is, from 1 to 65535; 0 for any other text. */
+static size_t parse_side(const char *text) {
+  char *end = NULL;
+  unsigned long side = strtoul(text, &end, 10);
+  return *text >= '0' && *text <= '9' && *end == '\0' && side <= 65535 ? (size_t)side : 0;
+}
+
+/* The bytes of a file that has exactly so many. */
 static uint8_t *read_bytes(const char *path, size_t length) {
   FILE *file = fopen(path, "rb");
-  uint8_t *bytes = file ? malloc(length ? length : 1) : NULL;
-  if (bytes && fread(bytes, 1, length, file) != length) {
+  uint8_t *bytes = file ? malloc(length) : NULL;
+  if (bytes && (fread(bytes, 1, length, file) != length || fgetc(file) != EOF)) {
     free(bytes);
     bytes = NULL;
   }
@@ -28,16 +36,21 @@ int main(int count, char **arguments) {
     fprintf(stderr, "usage: predict WEIGHTS WIDTH HEIGHT PIXELS [MODEL]\n");
     return 2;
   }
+  size_t width = parse_side(arguments[2]), height = parse_side(arguments[3]);
+  if (width == 0 || height == 0) {
+    fprintf(stderr, "width and height are numbers from 1 to 65535, not %s and %s\n", arguments[2], arguments[3]);
+    return 2;
+  }
   residual_network *network = NULL;
   residual_status status = residual_load(arguments[1], count == 6 ? arguments[5] : NULL, 0, &network);
   if (status != RESIDUAL_OK) return fail("load", status);
 
-  size_t width = strtoul(arguments[2], NULL, 10), height = strtoul(arguments[3], NULL, 10);
   size_t classes = residual_classes(network);
   uint8_t *pixels = read_bytes(arguments[4], width * height * 3);
   float *probabilities = malloc(classes * sizeof *probabilities);
   if (!pixels || !probabilities) {
-    fprintf(stderr, "cannot read %zu x %zu RGB pixels from %s\n", width, height, arguments[4]);
+    fprintf(stderr, "%s cannot be read, or is not %zu x %zu RGB pixels: %zu bytes, neither more nor fewer\n",
+            arguments[4], width, height, width * height * 3);
     return 2;
   }
   status = residual_predict(network, pixels, width, height, 3, probabilities, classes);

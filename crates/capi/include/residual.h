@@ -31,7 +31,7 @@ typedef enum residual_status {
 /* A loaded network. */
 typedef struct residual_network residual_network;
 
-/* Loads the network at path, UTF-8, and stores it in *network, which is NULL after a failure.
+/* Loads the network at path, UTF-8, a file of weights or the folder of a run (its best.safetensors), and stores it in *network, which is NULL after a failure.
  *
  * model is NULL for a file that says what it is (a trained checkpoint), and the network's name, such as
  * "resnet18", for bare weights. threads is how many threads work on a prediction; 0 for as many as the machine
@@ -49,7 +49,9 @@ const char *residual_class_name(const residual_network *network, size_t class_in
 
 /* Probabilities of all classes, which add up to 1, for an image of bytes: height rows of width pixels of
  * channels bytes, 1 (grey) or 3 (red, green, blue), without gaps. The image is resized, cropped and normalised
- * as the network was trained with. length is that of probabilities and must be residual_classes.
+ * as the network was trained with; where it was trained with images as they are, one of another size than its input
+ * is resized (shorter side) and its centre cut out, as `residual predict` does. An image whose answer is not finite
+ * is RESIDUAL_NETWORK. length is that of probabilities and must be residual_classes.
  */
 residual_status residual_predict(const residual_network *network, const uint8_t *pixels, size_t width,
                                  size_t height, size_t channels, float *probabilities, size_t length);

@@ -4,11 +4,10 @@ use std::ffi::{CStr, CString};
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use residual_arch::names::names;
 use residual_arch::{NetSpec, families::family};
-use residual_data::{Image, Preprocessor};
-use residual_engine::{Options, Plan, Scratch};
-use residual_weights::{Error, StateDict, Weights, recognise};
+use residual_data::{Fit, Image};
+use residual_engine::{EngineError, Options, Plan, Scratch};
+use residual_weights::{Error, StateDict, Weights, recognise, with_classes_of};
 
 use crate::error::{Failure, Status};
 
@@ -16,7 +15,7 @@ use crate::error::{Failure, Status};
 #[derive(Debug)]
 pub struct Network {
     plan: Plan,
-    preprocessor: Preprocessor,
+    fit: Fit,
     classes: Vec<CString>,
     /// Memory of callers that are through, for the next.
     scratches: Mutex<Vec<Scratch>>,
@@ -32,11 +31,11 @@ impl Network {
         let wrong = |error: &dyn Display| Failure::new(Status::Network, format_args!("{path}: {error}"));
         let options = Options { threads, ..Options::default() };
         let plan = Plan::compile(&spec, &state, &options).map_err(|error| wrong(&error))?;
-        let preprocessor = Preprocessor::new(&spec.preprocess).map_err(|error| wrong(&error))?;
+        let fit = Fit::new(&spec).map_err(|error| wrong(&error))?;
         // A zero byte in a name would end it in C.
         let name = |name: String| CString::new(name.replace('\0', "?")).unwrap_or_default();
         let classes = classes.into_iter().map(name).collect();
-        Ok(Self { plan, preprocessor, classes, scratches: Mutex::default() })
+        Ok(Self { plan, fit, classes, scratches: Mutex::default() })
     }
 
     pub(crate) fn classes(&self) -> usize {
@@ -59,7 +58,7 @@ impl Network {
                 "no image has {width}x{height} pixels of {channels} channels; use 1 or 3 channels"
             ))
         })?;
-        let image = self.preprocessor.fit(image, "the image").map_err(|error| wrong(&error))?;
+        let image = self.fit.fit(image, "the image").map_err(|error| wrong(&error))?;
         let [_, rows, columns] = self.plan.image();
         let (width, height) = (image.width(), image.height());
         if [height, width] != [rows, columns] {
@@ -69,7 +68,10 @@ impl Network {
         }
         let mut scratch = self.lock().pop().unwrap_or_else(|| self.plan.scratch());
         let logits = self.plan.run(image.pixels(), &mut scratch);
-        let found = logits.map(softmax).map_err(|error| Failure::new(Status::Internal, error));
+        let found = logits.map(softmax).map_err(|error| match error {
+            EngineError::NotFinite { .. } => Failure::new(Status::Network, error),
+            error => Failure::new(Status::Internal, error),
+        });
         self.lock().push(scratch);
         found
     }
@@ -86,12 +88,7 @@ fn named(path: &str, model: Option<&str>, state: &StateDict) -> Result<NetSpec, 
         let unnamed = Error::NoSpec { model: recognise(state).map(|found| found.model) };
         return Err(Failure::new(Status::File, format_args!("{path}: {unnamed}")));
     };
-    let spec = family(model).map_err(Failure::argument)?;
-    let bias = names(&spec, spec.naming).into_iter().find(|tensor| tensor.path == "head.linear.bias");
-    Ok(match bias.and_then(|bias| state.get(&bias.name)).map(|bias| bias.shape()) {
-        Some(&[classes]) if classes > 0 => spec.with_classes(classes),
-        _ => spec,
-    })
+    Ok(with_classes_of(family(model).map_err(Failure::argument)?, state))
 }
 
 /// `p[i] = exp(z[i] - max z) / sum over j of exp(z[j] - max z)`

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::ptr::{null, null_mut};
 
-use residual_arch::{families::family, names::names};
+use residual_arch::{Naming, families::family, names::names};
 use residual_c::{
     Network, Status, residual_class_name, residual_classes, residual_free, residual_load, residual_message,
     residual_predict,
@@ -92,7 +92,16 @@ fn the_example_in_c_predicts_and_says_what_is_wrong() {
         assert!(words.iter().all(|word| text.contains(word)), "{text}");
     };
     failed(run(&folder.path().join("absent.safetensors"), "32"), ["code 2", "absent.safetensors"]);
-    failed(run(&weights, "31"), ["code 4", "31x31"]);
+    // Longer or shorter than the dimensions say: never the image that was meant.
+    failed(run(&weights, "31"), ["31 x 31", "2883 bytes"]);
+    failed(run(&weights, "33"), ["33 x 33", "neither more nor fewer"]);
+    for side in ["0", "-32", "32x", "", "99999999999999999999"] {
+        failed(run(&weights, side), ["width and height", "1 to 65535"]);
+    }
+    // Without a resize in its preprocessing, the network takes an image of another size as `predict` does.
+    std::fs::write(&image, vec![9; 40 * 40 * 3]).unwrap();
+    let output = run(&weights, "40");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn message() -> String {
@@ -138,7 +147,6 @@ fn every_failure_has_a_code_and_a_message() {
     fails(predict(network, image.as_ptr(), [usize::MAX, 32, 3], 3).0, argument, "larger than any");
     fails(predict(network, image.as_ptr(), [32, 32, 2], 3).0, Status::Image, "2 channels");
     fails(predict(network, image.as_ptr(), [0, 32, 3], 3).0, Status::Image, "0x32");
-    fails(predict(network, image.as_ptr(), [16, 32, 3], 3).0, Status::Image, "16x32");
     // SAFETY: null or a network throughout, freed once.
     unsafe {
         assert_eq!((residual_classes(network), residual_classes(null())), (3, 0));
@@ -150,6 +158,123 @@ fn every_failure_has_a_code_and_a_message() {
         residual_free(network);
         residual_free(null_mut());
     }
+}
+
+/// Probabilities that the library gives for an image of bytes.
+fn probabilities(
+    network: *const Network,
+    pixels: &[u8],
+    size: [usize; 3],
+    classes: usize,
+) -> (Status, Vec<f32>) {
+    let mut room = vec![0.0; classes];
+    let [width, height, channels] = size;
+    assert_eq!(pixels.len(), width * height * channels);
+    // SAFETY: a network, pixels for the size, room for the classes.
+    let status = unsafe {
+        residual_predict(network, pixels.as_ptr(), width, height, channels, room.as_mut_ptr(), classes)
+    };
+    (status, room)
+}
+
+#[test]
+fn a_photograph_is_resized_for_weights_that_take_images_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let trained = trained();
+    trained.write(&path).unwrap();
+    let (status, network) = load(&path, None);
+    assert_eq!(status, Status::Ok, "{}", message());
+    let plan = Plan::from_checkpoint(&trained, &Options::default()).unwrap();
+    for size in [[400, 300, 3], [300, 400, 3], [31, 90, 3], [16, 16, 1], [33, 32, 3]] {
+        let [width, height, channels] = size;
+        let pixels: Vec<u8> = (0..width * height * channels).map(|i| (i * 91 % 251) as u8).collect();
+        let (status, found) = probabilities(network, &pixels, size, 3);
+        assert_eq!(status, Status::Ok, "{size:?}: {}", message());
+        let resized = residual_arch::Preprocess {
+            resize: Some(residual_arch::Resize::ShorterSide(32)),
+            crop: Some([32, 32]),
+            ..trained.spec.preprocess.clone()
+        };
+        let image = residual_data::Image::new(width, height, channels, pixels).unwrap();
+        let image = residual_data::Preprocessor::new(&resized).unwrap().fit(image, "x").unwrap();
+        let logits = plan.run(image.pixels(), &mut plan.scratch()).unwrap().to_vec();
+        let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
+        for (found, logit) in found.iter().zip(&logits) {
+            assert!((found - logit.exp() / sum).abs() < 1e-5, "{size:?}: {found}");
+        }
+    }
+    // SAFETY: a network, freed once.
+    unsafe { residual_free(network) };
+}
+
+#[test]
+fn bare_weights_have_the_classes_of_the_file_under_every_scheme() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bare.safetensors");
+    for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
+        let spec = family("cifar_resnet8").unwrap().with_classes(7);
+        let tensors = names(&spec, naming).into_iter().map(|tensor| {
+            let values = formula::tensor(&tensor.name, &tensor.shape);
+            (tensor.name, Tensor::new(tensor.shape, values).unwrap())
+        });
+        residual_weights::safetensors::write(&path, &StateDict::from_tensors(tensors).unwrap()).unwrap();
+        let (status, network) = load(&path, Some("cifar_resnet8"));
+        assert_eq!(status, Status::Ok, "{naming:?}: {}", message());
+        // SAFETY: a network, freed once.
+        unsafe {
+            assert_eq!(residual_classes(network), 7, "{naming:?}");
+            residual_free(network);
+        }
+    }
+}
+
+#[test]
+fn weights_and_answers_that_are_not_finite_are_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let spoilt = |part: &str, value: f32| {
+        let mut trained = trained();
+        let name = trained.tensors.names().find(|name| name.ends_with(part)).unwrap().to_owned();
+        trained.tensors.get_mut(&name).unwrap().data_mut()[0] = value;
+        trained.write(&path).unwrap();
+        name
+    };
+    for (part, value) in [
+        ("linear.bias", f32::NAN),
+        ("linear.weight", f32::INFINITY),
+        ("conv1.weight", f32::NAN),
+        ("bn1.running_var", -1.0),
+        ("bn1.running_mean", f32::NEG_INFINITY),
+    ] {
+        let name = spoilt(part, value);
+        let (status, network) = load(&path, None);
+        assert!(status == Status::Network && network.is_null(), "{part}");
+        assert!(message().contains(&name) && message().contains("net.safetensors"), "{}", message());
+    }
+    // Finite weights whose answer is not.
+    let mut overflowing = trained();
+    for part in ["linear.weight", "linear.bias"] {
+        let name = overflowing.tensors.names().find(|name| name.ends_with(part)).unwrap().to_owned();
+        overflowing.tensors.get_mut(&name).unwrap().data_mut().fill(f32::MAX);
+    }
+    overflowing.write(&path).unwrap();
+    let (status, network) = load(&path, None);
+    assert_eq!(status, Status::Ok, "{}", message());
+    let (status, _) = probabilities(network, &pixels(), [32, 32, 3], 3);
+    assert!(status == Status::Network && message().contains("not finite"), "{}", message());
+    // SAFETY: a network, freed once.
+    unsafe { residual_free(network) };
+}
+
+#[test]
+fn the_folder_of_a_run_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    trained().write(folder.path().join("best.safetensors")).unwrap();
+    let (status, network) = load(folder.path(), None);
+    assert_eq!(status, Status::Ok, "{}", message());
+    // SAFETY: a network, freed once.
+    unsafe { residual_free(network) };
 }
 
 #[test]
