@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+/// The most bytes of a file, of which numbers take up to 25 times as many in memory. The largest there is has 124 kB.
+const MAX_BYTES: u64 = 8 << 20;
+
 /// What PyTorch computes in float64 for one network or block.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Golden {
@@ -74,8 +77,28 @@ impl Golden {
     /// # Errors
     /// If the file cannot be read, or is not a golden reference.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        let text =
-            std::fs::read(path).map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
+        let text = residual_files::read(path, MAX_BYTES)
+            .map_err(|source| GoldenError::Read { path: path.to_owned(), source: source.into() })?;
         serde_json::from_slice(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_and_huge_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo.json");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let huge = folder.path().join("huge.json");
+        std::fs::File::create(&huge).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        for (path, reason) in
+            [(fifo, "a FIFO"), (huge, "is the most that is read"), ("/dev/zero".into(), "a device")]
+        {
+            let error = Golden::read(&path).unwrap_err().to_string();
+            assert!(error.contains("cannot read") && error.contains(reason), "{error}");
+        }
     }
 }
