@@ -10,7 +10,9 @@ use residual_data::{Batch, Dataset, ImageSet, Loader, LoaderOptions, Split, scor
 use residual_engine::{Images as Pixels, Options, Plan};
 use residual_nn::NamedTensor;
 use residual_train::{DataRecipe, from_state_dict};
-use residual_weights::{Error as WeightsError, StateDict, Tensor, Weights, recognise};
+use residual_weights::{
+    Error as WeightsError, StateDict, Tensor, Weights, check_values, recognise, with_classes_of,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -30,13 +32,14 @@ impl Subject {
         let (spec, classes, state) = match Weights::read(path)? {
             Weights::Trained(trained) => (trained.spec, Some(trained.classes), trained.tensors),
             Weights::Plain(state) => match model {
-                Some(model) => (family(model)?, None, state),
+                Some(model) => (with_classes_of(family(model)?, &state), None, state),
                 None => {
                     let model = recognise(&state).map(|found| found.model);
                     return Err(WeightsError::NoSpec { model }.into());
                 }
             },
         };
+        check_values(state.names(), &state)?;
         let network = from_state_dict(&spec, state, &burn::tensor::Device::flex())?;
         Ok(Self { tensors: network.state(), spec, classes })
     }
@@ -121,7 +124,13 @@ impl Held {
             return Err(residual_train::Error::NothingToEvaluate.into());
         };
         let [_, _, height, width] = first.shape;
-        let options = Options { max_batch: BATCH, size: Some([height, width]), ..Options::default() };
+        let options = Options {
+            max_batch: BATCH,
+            size: Some([height, width]),
+            // Of a network that was changed by hand, that is an answer.
+            allow_not_finite: true,
+            ..Options::default()
+        };
         let plan = Plan::compile(&subject.spec, &state, &options)?;
         let mut scratch = plan.scratch();
         for batch in self.batches.iter().filter(|batch| !batch.labels.is_empty()) {

@@ -64,6 +64,8 @@ impl InEvaluation<'_> {
                 threads: self.options.workers,
                 max_batch: self.options.batch_size,
                 size: Some([height, width]),
+                // Training says what is wrong where the loss is not finite.
+                allow_not_finite: true,
                 ..Options::default()
             };
             let plan = Plan::compile(self.network.spec(), &to_state_dict(self.network)?, &options)?;

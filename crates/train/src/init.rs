@@ -5,9 +5,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use residual_arch::{NetSpec, names::names};
 use residual_nn::{Init, ResNet, ResNetConfig};
-use residual_weights::StateDict;
+use residual_weights::{StateDict, check_values, scheme};
 
-use crate::transfer::{from_state_dict, scheme, to_state_dict};
+use crate::transfer::{from_state_dict, to_state_dict};
 use crate::{Error, Recipe};
 
 /// A head that was not taken over from `init`, because it tells other classes apart.
@@ -43,7 +43,9 @@ fn load(path: &Path, network: ResNet, device: &Device) -> Result<(ResNet, Option
     // A checkpoint of a run has the optimiser's tensors beside the network's.
     state.split_prefix("optimiser.")?;
     let replaced = replace_head(&network, &mut state)?;
-    let loaded = from_state_dict(&spec, state, device);
+    // After the head: one that is replaced may hold anything.
+    let finite = check_values(state.names(), &state).map_err(Error::from);
+    let loaded = finite.and_then(|()| from_state_dict(&spec, state, device));
     loaded.map(|network| (network, replaced)).map_err(|error| Error::Init {
         path: path.to_owned(),
         model: spec.name,

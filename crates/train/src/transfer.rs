@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 use residual_arch::names::{TensorName, names};
-use residual_arch::{Naming, NetSpec, tensors};
+use residual_arch::{NetSpec, tensors};
 use residual_nn::{NamedTensor, ResNet, ResNetConfig};
-use residual_weights::{StateDict, Tensor, match_tensors};
+use residual_weights::{StateDict, Tensor, match_tensors, scheme};
 
 use crate::Error;
 
@@ -35,20 +35,6 @@ pub fn to_state_dict(network: &ResNet) -> Result<StateDict, Error> {
 pub fn from_state_dict(spec: &NetSpec, state: StateDict, device: &Device) -> Result<ResNet, Error> {
     let tensors = canonical(spec, state)?;
     Ok(ResNetConfig::new(spec.clone()).init_with(tensors, device)?)
-}
-
-/// The scheme that names most of the tensors; the network's own where several do.
-pub fn scheme(spec: &NetSpec, state: &StateDict) -> Naming {
-    let named =
-        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
-    let schemes = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
-    schemes
-        .into_iter()
-        .fold((named(spec.naming), spec.naming), |best, naming| {
-            let found = named(naming);
-            if found > best.0 { (found, naming) } else { best }
-        })
-        .1
 }
 
 /// The tensors under their canonical paths, if they are exactly the network's.

@@ -61,14 +61,17 @@ impl From<Scheme> for Naming {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let (input, out) = (&arguments.input, &arguments.output);
+    let (input, out) = (&weights::file_of(&arguments.input)?, &arguments.output);
     check_extension(out)?;
     let weights = Weights::read(input)?;
     let target = arguments.names.map(Naming::from);
     let tensors = match weights {
         Weights::Plain(state) => {
             let state = match target {
-                None => state,
+                None => {
+                    check_floats(&state).map_err(|failure| failure.within(input.display()))?;
+                    state
+                }
                 Some(target) => {
                     let spec = spec_of(arguments, &state)?;
                     renamed(&spec, state, target).map_err(|failure| failure.within(input.display()))?
@@ -90,6 +93,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let names = target.map_or(String::new(), |target| format!(", {} names", weights::naming_text(target)));
     Output::new().line(format_args!("{}: {tensors} tensors{names}", out.display()))
+}
+
+/// All that is written is float32: integers of a quantised network would pass as weights from then on.
+fn check_floats(state: &StateDict) -> Outcome {
+    let all: Vec<_> = state.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect();
+    Ok(match_tensors(&all, state)?)
 }
 
 /// A safetensors file under a PyTorch name would only be puzzling.

@@ -14,8 +14,8 @@ use super::weights::{self, Loaded};
 /// Which network computes, and on what: the flags of every command that asks one about images.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArguments {
-    /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
-    #[arg(long, value_name = "FILE")]
+    /// A trained .safetensors, the folder of a run (its best), or bare weights (.safetensors, .pth, .th).
+    #[arg(long, value_name = "FILE|RUN")]
     pub(crate) weights: PathBuf,
     /// The network of bare weights: a family member or a SPEC.toml.
     #[arg(long, value_name = "MODEL|SPEC.toml")]

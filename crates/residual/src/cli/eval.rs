@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use residual::data::{
-    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, Judged, OpenOptions, Split, evaluate,
+    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, ImageSet, Judged, OpenOptions, Split, evaluate,
 };
 use residual::engine::{EngineError, Images};
 
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         skip_bad: arguments.skip_bad,
     };
     let network = Network::new(loaded, threads, arguments.batch_size);
-    let mut judge = Judge { network, bar: Bar::new(images.len()), skipped: 0 };
+    let mut judge = Judge { network, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
     let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
     judge.bar.clear();
     let Some(result) = result.filter(|result| result.total > 0) else {
@@ -130,6 +130,7 @@ fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> 
 /// The network that is judged, and what is shown meanwhile.
 struct Judge {
     network: Network,
+    images: ImageSet,
     bar: Bar,
     skipped: usize,
 }
@@ -152,7 +153,13 @@ impl Judged for Judge {
             )),
             other => other.into(),
         })?;
-        Ok(compiled.plan.run(Images::Planar(&batch.images), &mut compiled.scratch)?.to_vec())
+        match compiled.plan.run(Images::Planar(&batch.images), &mut compiled.scratch) {
+            Ok(logits) => Ok(logits.to_vec()),
+            Err(error @ EngineError::NotFinite { image }) => {
+                Err(Failure::from(error).within(self.images.file(batch.indices[image])))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn progress(&mut self, done: usize) {

@@ -1,10 +1,12 @@
 //! From a file of weights to a network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use residual::arch::names::names;
 use residual::arch::{Naming, NetSpec, tensors};
-use residual::weights::{Checkpoint, Error, StateDict, Weights, match_tensors, recognise};
+use residual::weights::{Checkpoint, Error, StateDict, Weights, match_tensors, recognise, weights_file};
+
+pub(crate) use residual::weights::{scheme as naming_of, with_classes_of};
 
 use super::failure::{Failure, Outcome};
 use super::network;
@@ -23,7 +25,10 @@ pub(crate) struct Loaded {
 /// Loads a trained checkpoint, or bare weights of the network that `model` names.
 ///
 /// Bare weights may have another number of classes than the family member: theirs counts.
+///
+/// Of the folder of a run, its best: which file that is, is said.
 pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
+    let path = &file_of(path)?;
     let (spec, classes, state) = match Weights::map(path)? {
         Weights::Trained(trained) => {
             let Checkpoint { spec, classes, tensors, .. } = *trained;
@@ -42,6 +47,15 @@ pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
     match_tensors(&expected.collect::<Vec<_>>(), &state)
         .map_err(|error| Failure::from(error).within(format_args!("{}, as {}", path.display(), spec.name)))?;
     Ok(Loaded { spec, tensors: state, classes, naming })
+}
+
+/// The file that a path stands for; of a folder it is said which was taken.
+pub(crate) fn file_of(path: &Path) -> Outcome<PathBuf> {
+    let file = weights_file(path)?;
+    if file != path {
+        eprintln!("weights: {}", residual_files::escaped(&file));
+    }
+    Ok(file)
 }
 
 /// The network that the user names for bare weights.
@@ -63,30 +77,6 @@ fn check_same(path: &Path, spec: &NetSpec, model: &str) -> Outcome {
     }
     let (path, found) = (path.display(), &spec.name);
     Err(Failure::new(format_args!("{path}: holds `{found}`, which is not `{model}`; leave --model out")))
-}
-
-/// The scheme that names most of the tensors; the network's own where several do.
-pub(crate) fn naming_of(spec: &NetSpec, state: &StateDict) -> Naming {
-    let named =
-        |naming| names(spec, naming).iter().filter(|tensor| state.get(&tensor.name).is_some()).count();
-    let mut best = (named(spec.naming), spec.naming);
-    for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
-        let found = named(naming);
-        if found > best.0 {
-            best = (found, naming);
-        }
-    }
-    best.1
-}
-
-/// The network with as many classes as the head in the file has.
-pub(crate) fn with_classes_of(spec: NetSpec, state: &StateDict) -> NetSpec {
-    let naming = naming_of(&spec, state);
-    let bias = names(&spec, naming).into_iter().find(|tensor| tensor.path == "head.linear.bias");
-    match bias.and_then(|bias| state.get(&bias.name)).map(|bias| bias.shape()) {
-        Some(&[classes]) if classes > 0 => spec.with_classes(classes),
-        _ => spec,
-    }
 }
 
 /// `torchvision`, `timm`, ...

@@ -12,3 +12,4 @@ mod study;
 mod toy;
 mod training;
 mod verify;
+mod weights;

@@ -124,6 +124,7 @@ type Loaded = (NetSpec, StateDict, Option<Vec<String>>, Vec<Finding>);
 
 /// A checkpoint is examined as it describes itself, and held against what was named beside it.
 fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded> {
+    let path = &weights::file_of(path)?;
     match Weights::read(path)? {
         Weights::Trained(trained) => {
             let mut findings = vec![];

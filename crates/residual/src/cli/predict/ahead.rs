@@ -5,8 +5,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
-use residual::arch::{NetSpec, Preprocess, Resize};
-use residual::data::{Image, MAX_FILE_BYTES, Preprocessor, decode};
+use residual::arch::NetSpec;
+use residual::data::{Fit, Image, MAX_FILE_BYTES, decode};
 
 use crate::cli::failure::{Failure, Outcome};
 
@@ -24,45 +24,17 @@ impl Ready {
 }
 
 /// Makes images of files.
-pub(super) struct Decoder {
-    input: [usize; 2],
-    own: Preprocessor,
-    /// For images that the network does not take as they are.
-    resizing: Preprocessor,
-}
+pub(super) struct Decoder(Fit);
 
 impl Decoder {
     pub(super) fn new(spec: &NetSpec) -> Outcome<Self> {
-        let [_, height, width] = spec.input;
-        let (own, resizing) =
-            (Preprocessor::new(&spec.preprocess)?, Preprocessor::new(&brought_to_size(spec))?);
-        Ok(Self { input: [height, width], own, resizing })
+        Ok(Self(Fit::new(spec)?))
     }
 
     fn decode(&self, file: &Path) -> Outcome<Ready> {
         let name = file.display().to_string();
-        let image = decode(&read(file)?, &name)?;
-        let fits = [image.height(), image.width()] == self.input;
-        let preprocessor = if fits { &self.own } else { &self.resizing };
-        let image = preprocessor.fit(image, &name)?;
+        let image = self.0.fit(decode(&read(file)?, &name)?, &name)?;
         Ok(Ready { name, image })
-    }
-}
-
-/// The network's preprocessing; where that takes images as they are, with a resize and a crop to the input.
-fn brought_to_size(spec: &NetSpec) -> Preprocess {
-    let own = spec.preprocess.clone();
-    let [_, height, width] = spec.input;
-    match own {
-        Preprocess { resize: None, crop: None, .. } => Preprocess {
-            resize: Some(match height == width {
-                true => Resize::ShorterSide(height),
-                false => Resize::Exact([height, width]),
-            }),
-            crop: Some([height, width]),
-            ..own
-        },
-        own => own,
     }
 }
 
@@ -157,16 +129,6 @@ mod tests {
     use residual::arch::families::family;
 
     use super::*;
-
-    #[test]
-    fn only_networks_without_a_size_are_given_one() {
-        let small = brought_to_size(&family("small").unwrap());
-        assert_eq!((small.resize, small.crop), (Some(Resize::ShorterSide(32)), Some([32, 32])));
-        let resnet = family("resnet18").unwrap();
-        assert_eq!(brought_to_size(&resnet), resnet.preprocess);
-        let wide = family("small").unwrap().with_input([3, 16, 24]);
-        assert_eq!(brought_to_size(&wide).resize, Some(Resize::Exact([16, 24])));
-    }
 
     #[test]
     fn results_come_in_the_order_of_the_files() {

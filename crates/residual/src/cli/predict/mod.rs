@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::arch::NetSpec;
+use residual::engine::EngineError;
 use serde::Serialize;
 
 use self::ahead::{Ahead, Decoder, Ready};
@@ -153,7 +154,15 @@ impl Predictor {
             }
         };
         let pixels: Vec<u8> = images.iter().flat_map(|ready| ready.image.pixels()).copied().collect();
-        let logits = compiled.plan.run(&pixels, &mut compiled.scratch)?;
+        let logits = match compiled.plan.run(&pixels, &mut compiled.scratch) {
+            Ok(logits) => logits,
+            Err(error @ EngineError::NotFinite { image }) => {
+                self.predict(&images[..image])?;
+                self.report(&Failure::from(error).within(&images[image].name));
+                return self.predict(&images[image + 1..]);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let ranked: Vec<Vec<(usize, f64)>> = logits.chunks(logits.len() / images.len()).map(ranked).collect();
         let maps = match self.explain {
             Some(_) => {
