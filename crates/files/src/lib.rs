@@ -12,6 +12,6 @@ mod system;
 
 pub use budget::{Budget, Charged};
 pub use error::Error;
-pub use name::{Escaped, escaped};
-pub use open::{open, read, read_text};
+pub use name::{Escaped, escaped, escaped_bytes, unambiguous};
+pub use open::{open, read, read_text, special_kind};
 pub use system::available_memory;
