@@ -1,6 +1,7 @@
 //! Images in, batches out: folders, archives, decoding, augmentation, all deterministic; and how well
 //! answers fit the labels.
 
+mod arrangement;
 mod augment;
 mod cifar;
 mod dataset;
@@ -8,11 +9,15 @@ mod decode;
 mod error;
 mod evaluate;
 mod folder;
+mod gzip;
 mod image;
 mod jpeg;
 mod layout;
+mod links;
 mod listing;
 mod loader;
+mod note;
+mod path;
 mod pickle;
 mod pipeline;
 mod preprocess;
@@ -21,7 +26,9 @@ mod resize;
 mod sample;
 mod scores;
 mod source;
+mod split_name;
 mod store;
+mod tar_walk;
 mod tarball;
 mod zipped;
 
@@ -31,7 +38,9 @@ pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode};
 pub use error::Error;
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate};
 pub use image::Image;
+pub use listing::{is_hidden_name, is_image_name};
 pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
+pub use note::{Note, classes_summary};
 pub use preprocess::Preprocessor;
 pub use scores::score;
 pub use source::DataSource;
