@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use residual_files::escaped;
+
 use crate::listing::{Listing, list};
+use crate::note::classes_summary;
 use crate::store::{Location, Store};
-use crate::{DataSource, Error, Image, cifar, decode, layout, sample};
+use crate::{DataSource, Error, Image, Note, cifar, decode, layout, sample};
 
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,14 +47,17 @@ pub struct OpenOptions {
     pub split_seed: u64,
     /// The part of each class of a single folder that is held out for validation, 0 to below 1.
     pub holdout: f64,
-    /// The most bytes of images that a compressed archive may unpack to in memory.
+    /// The most bytes that opening the data may take: names and, of a compressed archive, the images.
     pub memory_limit: u64,
+    /// Whether files and folders that cannot be read, such as a FIFO called `1.jpg`, are left out and
+    /// [noted](Dataset::notes), instead of being an error.
+    pub skip_bad: bool,
 }
 
 impl Default for OpenOptions {
-    /// Seed 0, a fifth held out, 4 GiB.
+    /// Seed 0, a fifth held out, 4 GiB, nothing left out.
     fn default() -> Self {
-        Self { split_seed: 0, holdout: 0.2, memory_limit: 4 << 30 }
+        Self { split_seed: 0, holdout: 0.2, memory_limit: 4 << 30, skip_bad: false }
     }
 }
 
@@ -60,15 +65,21 @@ impl Default for OpenOptions {
 ///
 /// What is understood, told apart by content:
 ///
-/// - a folder with `train/CLASS/IMAGE` and `val` (or `valid`, `validation`) or `test` beside it;
+/// - a folder with `train/CLASS/IMAGE` and `val` or `test` beside it, in the common spellings (`Training`,
+///   `validation`, `dev`, `testing`, ...), also with other words that all of them share: `seg_train` and
+///   `seg_test`, `train2017` and `val2017`;
 /// - a folder with `CLASS/IMAGE`: a seeded part of each class is held out as `val`;
 /// - either of these in a `.tar` or `.zip`, which is read in place, or in a `.tar.gz`, whose image
 ///   files are held in memory as they are;
 /// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
 ///
 /// All of it may be inside one more folder. Images may be in folders below their class. Classes are
-/// the folders' names, sorted; images are sorted by path: a data set is the same everywhere.
-/// Hidden files, and files that are not named as JPEG or PNG, are left out.
+/// the folders' names, sorted; images are sorted by path: a data set is the same everywhere. Names are
+/// bytes; where they are not plain text they are shown escaped, so that no two are the same.
+///
+/// Links are followed, in archives too as long as they lead to a member. Hidden files, what programs
+/// make for themselves (`__pycache__`, `@eaDir`), and the folders of training runs are left out, and
+/// so are files that are not named as JPEG or PNG: [`notes`](Self::notes) say what would be missed.
 ///
 /// ```
 /// use residual_data::{Dataset, Split};
@@ -86,6 +97,9 @@ pub struct Dataset {
     pub classes: Vec<String>,
     origin: String,
     splits: Vec<(Split, ImageSet)>,
+    notes: Vec<Note>,
+    /// Whether the data are a folder of classes, of which a part could be held out.
+    held_out: bool,
 }
 
 impl Dataset {
@@ -100,11 +114,13 @@ impl Dataset {
             return Err(Error::InvalidOption { option: "holdout", found, expected });
         }
         match source {
-            DataSource::Sample => Self::sample(),
-            DataSource::Path(path) => {
-                let root = path.is_dir().then(|| path.clone());
-                Self::of_listing(list(path, options)?, root, options)
+            DataSource::Sample => {
+                let mut sample = Self::sample()?;
+                let shadowed = std::path::Path::new("sample").exists();
+                sample.notes.extend(shadowed.then_some(Note::SampleShadowed));
+                Ok(sample)
             }
+            DataSource::Path(path) => Self::of_listing(list(path, options)?, options),
         }
     }
 
@@ -114,11 +130,13 @@ impl Dataset {
     /// # Errors
     /// None, unless the program itself is damaged.
     pub fn sample() -> Result<Self, Error> {
-        Self::of_listing(sample::list()?, None, &OpenOptions::default())
+        Self::of_listing(sample::list()?, &OpenOptions::default())
     }
 
-    fn of_listing(mut listing: Listing, root: Option<PathBuf>, options: &OpenOptions) -> Result<Self, Error> {
+    fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
         let origin = listing.origin.clone();
+        let mut notes = std::mem::take(&mut listing.notes);
+        let mut held_out = false;
         let batches = |parts: &Vec<String>| parts.last().is_some_and(|name| name.contains("_batch"));
         let is_cifar = listing.images.is_empty() && listing.cifar.keys().any(batches);
         let (classes, splits) = if is_cifar {
@@ -128,22 +146,33 @@ impl Dataset {
                 splits.into_iter().map(|(split, records)| (split, records.into_iter().map(entry).collect()));
             (classes, splits.collect::<Vec<(Split, Arc<[Entry]>)>>())
         } else {
-            let (classes, splits) = layout::arrange(&listing, options)?;
+            let arranged = layout::arrange(&listing, options)?;
+            notes.extend(arranged.notes);
+            held_out = arranged.held_out;
             let mut located = Vec::new();
-            for (split, images) in splits {
-                // Every path comes from the listing, so none is dropped here.
-                let entry = |(parts, label): (Vec<String>, usize)| {
-                    let location = listing.images.get(&parts)?.clone();
-                    Some(Entry { name: parts.join("/"), label, location })
+            for (split, images) in arranged.splits {
+                // Every path comes from the listing, and is in one split only.
+                let entry = |(path, label)| {
+                    let location = listing.images.remove(&path)?;
+                    Some(Entry { name: path.text(), label, location })
                 };
                 located.push((split, images.into_iter().filter_map(entry).collect()));
             }
-            (classes, located)
+            (arranged.classes, located)
         };
-        let shared =
-            Arc::new(Shared { origin: origin.clone(), root, store: listing.store, planes: is_cifar });
+        let shared = Arc::new(Shared { origin: origin.clone(), store: listing.store, planes: is_cifar });
         let set = |(split, entries)| (split, ImageSet { shared: shared.clone(), entries });
-        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect() })
+        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
+    }
+
+    /// What was noticed while the data were opened, which whoever uses them should hear of.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// How many classes there are, and the names of the first ten: `3 classes: cat, cow, dog`.
+    pub fn classes_summary(&self) -> String {
+        classes_summary(&self.classes)
     }
 
     /// The splits there are, in order.
@@ -164,7 +193,13 @@ impl Dataset {
         };
         let present = self.splits();
         let found = [wanted, other].into_iter().find(|split| present.contains(split));
-        found.ok_or_else(|| Error::MissingSplit { path: self.origin.clone(), wanted, present })
+        let missing = || Error::MissingSplit {
+            path: self.origin.clone(),
+            wanted,
+            present: present.clone(),
+            held_out: self.held_out,
+        };
+        found.ok_or_else(missing)
     }
 
     /// The images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
@@ -178,6 +213,7 @@ impl Dataset {
             path: self.origin.clone(),
             wanted,
             present: self.splits(),
+            held_out: self.held_out,
         })
     }
 
@@ -198,28 +234,25 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::UnknownClass`] for a class that is not in the list.
-    pub fn with_classes(self, classes: &[String]) -> Result<Self, Error> {
-        let place = |class: &String| {
-            classes.iter().position(|known| known == class).ok_or_else(|| Error::UnknownClass {
-                path: self.origin.clone(),
-                class: class.clone(),
-                known: classes.to_vec(),
-            })
-        };
-        let labels: Vec<usize> = self.classes.iter().map(place).collect::<Result<_, _>>()?;
+    pub fn with_classes(mut self, classes: &[String]) -> Result<Self, Error> {
+        let place = |class: &String| classes.iter().position(|known| known == class);
+        let unknown: Vec<String> =
+            self.classes.iter().filter(|class| place(class).is_none()).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(Error::UnknownClass { path: self.origin, unknown, known: classes.to_vec() });
+        }
+        let labels: Vec<usize> = self.classes.iter().filter_map(place).collect();
         let relabel = |entry: &Entry| Entry { label: labels[entry.label], ..entry.clone() };
-        let splits = self.splits.into_iter().map(|(split, set)| {
+        let splits = std::mem::take(&mut self.splits).into_iter().map(|(split, set)| {
             (split, ImageSet { shared: set.shared, entries: set.entries.iter().map(relabel).collect() })
         });
-        Ok(Self { classes: classes.to_vec(), origin: self.origin, splits: splits.collect() })
+        Ok(Self { classes: classes.to_vec(), splits: splits.collect(), ..self })
     }
 }
 
 #[derive(Debug)]
 struct Shared {
     origin: String,
-    /// The folder, where the data are one.
-    root: Option<PathBuf>,
     store: Store,
     /// CIFAR-10's planes, not image files.
     planes: bool,
@@ -272,9 +305,9 @@ impl ImageSet {
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn file(&self, index: usize) -> String {
-        match &self.shared.root {
-            Some(root) => root.join(self.name(index)).display().to_string(),
-            None => format!("{}: {}", self.shared.origin, self.name(index)),
+        match &self.entries[index].location {
+            Location::File(path) => escaped(path).to_string(),
+            _ => format!("{}: {}", self.shared.origin, self.name(index)),
         }
     }
 

@@ -3,30 +3,76 @@
 use std::io;
 use std::path::PathBuf;
 
+use residual_files::escaped;
+
 use crate::Split;
+use crate::note::listed;
 
 /// What is wrong, where, and the mend where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path leads nowhere.
-    #[error("{}: no such file or folder", path.display())]
+    #[error("{}: no such file or folder", escaped(path))]
     NotFound {
         /// As it was given.
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", escaped(path))]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
+    /// A FIFO, a socket or a device in the place of a file.
+    #[error(
+        "{}: {kind}, not a regular file; help: remove it, or copy what it gives into a file",
+        escaped(path)
+    )]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+        /// Its kind, such as `a FIFO`.
+        kind: &'static str,
+    },
+    /// A link that leads to no file or folder of the data.
+    #[error(
+        "{link}: a link to `{target}`, which cannot be followed: {reason}; help: put the file in its place"
+    )]
+    DeadLink {
+        /// The link.
+        link: String,
+        /// Its target, as the link has it.
+        target: String,
+        /// Why it cannot be followed.
+        reason: String,
+    },
+    /// Links that point at each other so often that there is no end of paths.
+    #[error("{path}: its links make more paths than can be right; help: leave out links between its folders")]
+    TooManyLinks {
+        /// The folder or archive.
+        path: String,
+    },
+    /// A member of an archive that is no file as others are.
+    #[error("{file}: {kind}, which is not read here; help: unpack the archive, and pack plain files")]
+    UnreadMember {
+        /// The archive and the member.
+        file: String,
+        /// What it is.
+        kind: String,
+    },
+    /// An archive with a password.
+    #[error("{file}: encrypted; help: unpack the archive with its password, and give the folder")]
+    Encrypted {
+        /// The archive and the member.
+        file: String,
+    },
     /// Neither a folder nor an archive of a kind that is read here.
     #[error(
         "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, or a CIFAR-10 archive",
-        path.display()
+        escaped(path)
     )]
     UnknownFormat {
         /// The file.
@@ -60,6 +106,65 @@ pub enum Error {
         /// [`OpenOptions::memory_limit`](crate::OpenOptions::memory_limit).
         limit: u64,
     },
+    /// Data whose names alone take more memory than they may.
+    #[error("{path}: listing it takes more than {limit} bytes of memory")]
+    OverMemory {
+        /// The folder or archive.
+        path: String,
+        /// [`OpenOptions::memory_limit`](crate::OpenOptions::memory_limit).
+        limit: u64,
+    },
+    /// Splits without class folders in them.
+    #[error(
+        "{path}: images lie directly in {}, which are called like splits; help: put the images of each class into a \
+         folder, as in {}/CLASS/IMAGE; if these are classes, call them otherwise", listed(folders), folders[0]
+    )]
+    FlatSplits {
+        /// The folder or archive.
+        path: String,
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// Folders that may or may not be splits.
+    #[error(
+        "{path}: it is not clear which of {} are splits; help: call the splits train, val and test, and keep other \
+         folders elsewhere",
+        listed(folders)
+    )]
+    UnclearSplits {
+        /// The folder or archive.
+        path: String,
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// Splits inside the classes.
+    #[error(
+        "{path}: the splits are inside the classes, as in {class}/{split}; help: arrange them as {split}/{class}/IMAGE"
+    )]
+    SplitsInClasses {
+        /// The folder or archive.
+        path: String,
+        /// A class.
+        class: String,
+        /// A split in it.
+        split: String,
+    },
+    /// A folder of classes beside folders with a picture or two.
+    #[error(
+        "{path}: `{folder}` holds {inside} folders of images, and beside it there is a single image in each of: {}; \
+         help: give {path}/{folder} as the data, or take it away",
+        listed(stray)
+    )]
+    StrayFolders {
+        /// The folder or archive.
+        path: String,
+        /// The folder that holds others.
+        folder: String,
+        /// How many.
+        inside: usize,
+        /// The folders with an image each.
+        stray: Vec<String>,
+    },
     /// No folder that could be a class.
     #[error(
         "{path}: no classes found ({found}); expected train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE, \
@@ -80,25 +185,31 @@ pub enum Error {
         class: String,
     },
     /// A class without images.
-    #[error("{path}: class folder `{class}` has no JPEG or PNG images; add some or remove the folder")]
+    #[error("{path}: class folder `{class}` has no JPEG or PNG images{found}; add some or remove the folder")]
     EmptyClass {
         /// The folder or archive.
         path: String,
         /// The class folder, with its split.
         class: String,
+        /// What is in it instead: empty, or `, but 3 .webp`.
+        found: String,
     },
-    /// A class of the evaluation images that the training images, or the network, do not have.
-    #[error("{path}: class `{class}` is not among the known classes: {}", known.join(", "))]
+    /// Classes of the evaluation images that the training images, or the network, do not have.
+    #[error(
+        "{path}: {} not among the known classes: {}; help: name its folders as those, or leave them out",
+        unknown_classes(unknown),
+        listed(known)
+    )]
     UnknownClass {
         /// The folder or archive.
         path: String,
-        /// The class.
-        class: String,
+        /// The classes.
+        unknown: Vec<String>,
         /// The classes of the training images, or of the network.
         known: Vec<String>,
     },
     /// A split that the data do not have.
-    #[error("{path}: no {wanted} images; the data have: {}", list(present))]
+    #[error("{path}: no {wanted} images; the data have: {}; help: {}", list(present), help_for(*wanted, *held_out))]
     MissingSplit {
         /// The folder or archive.
         path: String,
@@ -106,6 +217,8 @@ pub enum Error {
         wanted: Split,
         /// What there is.
         present: Vec<Split>,
+        /// Whether the data are a folder of classes, of which a part could be held out.
+        held_out: bool,
     },
     /// Something of CIFAR-10's archives is not as published.
     #[error("{path}: not as in CIFAR-10: {detail}")]
@@ -221,7 +334,36 @@ fn list(splits: &[Split]) -> String {
     splits.iter().map(Split::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// What to do about a missing split.
+fn help_for(wanted: Split, held_out: bool) -> &'static str {
+    match (wanted, held_out) {
+        (Split::Train, _) => "put the images to learn from into train/CLASS/IMAGE",
+        (_, true) => {
+            "hold out a part of each class (validation = 0.1), or add images: a class needs two for that"
+        }
+        (_, false) => {
+            "put such images into val/CLASS/IMAGE beside the others; or give the folder of the classes itself as the \
+             data, and a part of each class is held out"
+        }
+    }
+}
+
+fn unknown_classes(unknown: &[String]) -> String {
+    match unknown {
+        [one] => format!("class `{one}` is"),
+        several => format!("{} classes are ({})", several.len(), listed(several)),
+    }
+}
+
 impl Error {
+    /// Sorts an error of reading `path`.
+    pub(crate) fn file(path: impl Into<PathBuf>, error: residual_files::Error) -> Self {
+        match error {
+            residual_files::Error::NotRegular { kind } => Self::NotRegular { path: path.into(), kind },
+            error => Self::io(path, error.into()),
+        }
+    }
+
     /// Sorts an error of the operating system that came up at `path`.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();

@@ -2,75 +2,79 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::listing::{Listing, Parts};
+use residual_files::unambiguous;
+
+use crate::arrangement::{Child, Reading, children, reading};
+use crate::listing::Listing;
+use crate::path::InnerPath;
 use crate::random::{Random, Use};
-use crate::{Error, OpenOptions, Split};
+use crate::{Error, Note, OpenOptions, Split};
 
-/// A class's images, by path.
-type Class = Vec<Parts>;
-
-/// Classes in order, and each split's images with their labels, sorted by path.
-pub(crate) type Arranged = (Vec<String>, Vec<(Split, Vec<(Parts, usize)>)>);
-
-/// The split that a folder of this name holds.
-fn split_named(name: &str) -> Option<Split> {
-    let is = |known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
-    if is(&["train"]) {
-        Some(Split::Train)
-    } else if is(&["val", "valid", "validation"]) {
-        Some(Split::Val)
-    } else if is(&["test"]) {
-        Some(Split::Test)
-    } else {
-        None
-    }
+/// Classes in order, each split's images with their labels, sorted by path, and what was noticed.
+pub(crate) struct Arranged {
+    pub(crate) classes: Vec<String>,
+    pub(crate) splits: Vec<(Split, Vec<(InnerPath, usize)>)>,
+    pub(crate) notes: Vec<Note>,
+    /// Whether a part of each class is held out for validation.
+    pub(crate) held_out: bool,
 }
+
+/// Images by the names of their classes.
+type Classes = BTreeMap<Vec<u8>, Vec<InnerPath>>;
 
 /// Finds the classes and splits of a listing of image files.
 pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arranged, Error> {
     let top = common_top(listing);
-    let below = |parts: &Parts| parts.starts_with(&top) && parts.len() > top.len();
-    let images: Vec<&Parts> = listing.images.keys().filter(|parts| below(parts)).collect();
-    let folders: Vec<&[String]> =
-        listing.folders.iter().filter(|parts| below(parts)).map(|parts| &parts[top.len()..]).collect();
-    let has_splits = images.iter().any(|parts| {
-        let inside = &parts[top.len()..];
-        inside.len() >= 3 && split_named(&inside[0]).is_some()
-    });
-    let arranged = match has_splits {
-        true => by_split(listing, &images, &folders, top.len())?,
-        false => by_class(listing, &images, &folders, top.len(), options)?,
+    let found = children(listing, &top);
+    let arranged = match reading(&found, &listing.origin)? {
+        Reading::Splits(roots) => by_split(listing, &top, &found, &roots)?,
+        Reading::Classes => by_class(listing, &top, &found, options)?,
     };
-    if arranged.0.is_empty() {
+    if arranged.classes.is_empty() {
         return Err(no_classes(listing));
     }
     Ok(arranged)
 }
 
-/// The folders that everything is in and that are neither a split nor the only class.
-fn common_top(listing: &Listing) -> Parts {
-    let mut top = Parts::new();
+/// The folders that everything is in and that are neither a split nor the only class. An empty folder beside is
+/// passed by only where splits are inside: it may be a class that lacks its images.
+fn common_top(listing: &Listing) -> InnerPath {
+    let mut top = InnerPath::default();
     loop {
-        let depth = top.len();
-        let names: BTreeSet<&String> = listing
+        let found = children(listing, &top);
+        let loose = listing
             .images
-            .keys()
-            .map(|parts| parts.get(depth))
-            .chain(listing.folders.iter().filter(|parts| parts.len() > depth).map(|parts| parts.get(depth)))
-            .flatten()
-            .collect();
-        let deep = listing.images.keys().any(|parts| parts.len() >= depth + 3);
-        match names.first() {
-            Some(name) if names.len() == 1 && deep && split_named(name).is_none() => {
-                top.push((*name).clone());
-            }
-            _ => return top,
+            .range(&top..)
+            .any(|(path, _)| path.is_within(&top) && path.depth() == top.depth() + 1);
+        let mut full = found.iter().filter(|(_, child)| child.images() > 0);
+        let (Some((name, child)), None, false) = (full.next(), full.next(), loose) else { return top };
+        let is_split = child.split.as_ref().is_some_and(|split| split.decoration.is_empty());
+        let inside = top.clone().joined(name);
+        if is_split || child.deep == 0 || (found.len() > 1 && !leads_to_splits(listing, inside.clone())) {
+            return top;
+        }
+        top = inside;
+    }
+}
+
+/// Whether splits are in a folder, or in the only folder with images there, and so on.
+fn leads_to_splits(listing: &Listing, mut folder: InnerPath) -> bool {
+    loop {
+        let found = children(listing, &folder);
+        if matches!(reading(&found, ""), Ok(Reading::Splits(_))) {
+            return true;
+        }
+        let mut full = found.iter().filter(|(_, child)| child.images() > 0);
+        match (full.next(), full.next()) {
+            (Some((name, child)), None) if child.deep > 0 => folder = folder.joined(name),
+            _ => return false,
         }
     }
 }
 
 fn no_classes(listing: &Listing) -> Error {
     let found = match (listing.images.len(), listing.folders.len()) {
+        (0, _) if !listing.runs.is_empty() => "nothing but folders of training runs".into(),
         (0, 0) => "no JPEG or PNG files and no folders".into(),
         (0, folders) => format!("no JPEG or PNG files in {folders} folders"),
         (images, _) => format!("{images} images, none of them in a class folder"),
@@ -78,89 +82,183 @@ fn no_classes(listing: &Listing) -> Error {
     Error::NoClasses { path: listing.origin.clone(), found }
 }
 
-/// Images and folders one level down, sorted into named classes; an empty one is an error.
-fn classes<'a>(
-    listing: &Listing,
-    images: impl Iterator<Item = (&'a Parts, usize)>,
-    folders: impl Iterator<Item = &'a [String]>,
-) -> Result<BTreeMap<String, Class>, Error> {
-    let mut classes: BTreeMap<String, Class> = BTreeMap::new();
-    for (parts, depth) in images {
-        classes.entry(parts[depth].clone()).or_default().push(parts.clone());
+/// Images below `root`, by the class folder there; a folder without images is an error.
+fn classes_below(listing: &Listing, root: &InnerPath) -> Result<Classes, Error> {
+    let depth = root.depth();
+    let mut classes = Classes::new();
+    let inside = listing.images.range(root..).map(|(path, _)| path).take_while(|path| path.is_within(root));
+    for path in inside.filter(|path| path.depth() >= depth + 2) {
+        classes.entry(path.part(depth).unwrap_or_default().to_vec()).or_default().push(path.clone());
     }
     if classes.is_empty() {
         return Ok(classes);
     }
-    for folder in folders {
-        let name = folder.last().map_or("", String::as_str);
-        if !classes.contains_key(name) {
-            return Err(Error::EmptyClass { path: listing.origin.clone(), class: folder.join("/") });
+    let folders = listing.folders.range(root..).take_while(|path| path.is_within(root));
+    for folder in folders.filter(|path| path.depth() == depth + 1) {
+        if !classes.contains_key(folder.last()) {
+            let class = folder.text();
+            return Err(Error::EmptyClass {
+                path: listing.origin.clone(),
+                class,
+                found: instead(listing, folder),
+            });
         }
     }
     Ok(classes)
 }
 
-/// `SPLIT/CLASS/IMAGE`. Folders beside the splits are left out, and images outside a class too.
+/// What an empty class folder holds in place of images, to be put behind the error.
+fn instead(listing: &Listing, folder: &InnerPath) -> String {
+    let kinds = kinds_of_others(listing, |path| path.is_within(folder));
+    match kinds.first() {
+        Some((kind, count)) => format!(", but {count} {kind}"),
+        None => String::new(),
+    }
+}
+
+/// Files of other kinds in chosen folders: how many of each ending, the most frequent first.
+fn kinds_of_others(listing: &Listing, chosen: impl Fn(&InnerPath) -> bool) -> Vec<(String, usize)> {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((_, kind), count) in listing.others.iter().filter(|((folder, _), _)| chosen(folder)) {
+        *kinds.entry(kind).or_default() += count;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    kinds
+}
+
+/// `SPLIT/CLASS/IMAGE`.
 fn by_split(
     listing: &Listing,
-    images: &[&Parts],
-    folders: &[&[String]],
-    top: usize,
+    top: &InnerPath,
+    found: &BTreeMap<Vec<u8>, Child>,
+    roots: &[(Split, Vec<u8>)],
 ) -> Result<Arranged, Error> {
-    let mut found: Vec<(Split, BTreeMap<String, Class>)> = Vec::new();
-    for split in Split::ALL {
-        let own = |name: &String| split_named(name) == Some(split);
-        let images = images.iter().filter(|parts| parts.len() >= top + 3 && own(&parts[top]));
-        let folders = folders.iter().filter(|inside| inside.len() == 2 && own(&inside[0]));
-        let classes = classes(listing, images.map(|parts| (*parts, top + 1)), folders.copied())?;
-        if !classes.is_empty() {
-            found.push((split, classes));
+    let mut splits: BTreeMap<Split, Classes> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (split, name) in roots {
+        let root = split_root(listing, top.clone().joined(name));
+        for (class, images) in classes_below(listing, &root)? {
+            splits.entry(*split).or_default().entry(class).or_default().extend(images);
         }
+        places.push(root);
     }
     // The training images say which classes there are; without them, all that is there counts.
-    let known: BTreeSet<String> = match found.first() {
-        Some((Split::Train, classes)) => classes.keys().cloned().collect(),
-        _ => found.iter().flat_map(|(_, classes)| classes.keys().cloned()).collect(),
+    let known: BTreeSet<&Vec<u8>> = match splits.get(&Split::Train) {
+        Some(classes) => classes.keys().collect(),
+        None => splits.values().flat_map(BTreeMap::keys).collect(),
     };
-    let known: Vec<String> = known.into_iter().collect();
-    let mut splits = Vec::new();
-    for (split, classes) in found {
-        let mut entries = Vec::new();
-        for (class, images) in classes {
-            let label = known.binary_search(&class).map_err(|_| Error::UnknownClass {
-                path: listing.origin.clone(),
-                class: format!("{split}/{class}"),
-                known: known.clone(),
-            })?;
-            entries.extend(images.into_iter().map(|parts| (parts, label)));
-        }
-        splits.push((split, entries));
+    let known: Vec<Vec<u8>> = known.into_iter().cloned().collect();
+    let unknown = splits.iter().flat_map(|(split, classes)| classes.keys().map(move |class| (split, class)));
+    let unknown: Vec<String> = unknown
+        .filter(|(_, class)| known.binary_search(class).is_err())
+        .map(|(split, class)| format!("{split}/{}", unambiguous(class)))
+        .collect();
+    let classes: Vec<String> = known.iter().map(|class| unambiguous(class)).collect();
+    if !unknown.is_empty() {
+        return Err(Error::UnknownClass { path: listing.origin.clone(), unknown, known: classes });
     }
-    Ok((known, splits))
+    let is_flat_split = |child: &Child| child.split.is_some() && child.deep == 0 && child.direct > 0;
+    let is_root = |name: &[u8]| roots.iter().position(|(_, root)| root == name);
+    let beside = found.iter().filter(|(name, child)| is_root(name).is_none() && !is_flat_split(child));
+    let folders: Vec<_> = beside.map(|(name, child)| (unambiguous(name), child.images())).collect();
+    let single = splits.get(&Split::Train).and_then(|classes| single_images(classes, &known));
+    let mut notes = Vec::from_iter((!folders.is_empty()).then_some(Note::Beside { folders }));
+    notes.extend(loose(listing, |path| {
+        let Some(name) = path.part(top.depth()).filter(|_| path.depth() > top.depth() + 1) else {
+            return true;
+        };
+        match is_root(name).map(|place| &places[place]) {
+            Some(root) => !path.is_within(root) || path.depth() < root.depth() + 2,
+            None => found.get(name).is_some_and(is_flat_split),
+        }
+    }));
+    notes.extend(other_files(listing, |folder| {
+        places.iter().any(|root| folder.is_within(root) && folder.depth() > root.depth())
+    }));
+    notes.extend(single);
+    let label = |class: &Vec<u8>| known.binary_search(class).unwrap_or_default();
+    let labelled = |classes: Classes| {
+        let of_class = |(class, images): (Vec<u8>, Vec<InnerPath>)| {
+            let label = label(&class);
+            images.into_iter().map(move |path| (path, label))
+        };
+        let mut images: Vec<_> = classes.into_iter().flat_map(of_class).collect();
+        images.sort();
+        images
+    };
+    let splits = splits.into_iter().map(|(split, classes)| (split, labelled(classes))).collect();
+    Ok(Arranged { classes, splits, notes, held_out: false })
+}
+
+/// The folder whose folders are classes: some archives put a split into one more folder of its name.
+fn split_root(listing: &Listing, mut root: InnerPath) -> InnerPath {
+    let named = crate::split_name::split_name(root.last());
+    loop {
+        let inside = children(listing, &root);
+        let mut full = inside.iter().filter(|(_, child)| child.images() > 0);
+        let (Some((name, child)), None) = (full.next(), full.next()) else { return root };
+        let again = child.split.as_ref().zip(named.as_ref()).is_some_and(|(inner, outer)| {
+            inner.split == outer.split
+                && (inner.decoration.is_empty() || inner.decoration == outer.decoration)
+        });
+        if !again || child.deep == 0 {
+            return root;
+        }
+        root = root.joined(name);
+    }
 }
 
 /// `CLASS/IMAGE`: of each class, `holdout` of the images are for validation, drawn by `split_seed`.
 fn by_class(
     listing: &Listing,
-    images: &[&Parts],
-    folders: &[&[String]],
-    top: usize,
+    top: &InnerPath,
+    found: &BTreeMap<Vec<u8>, Child>,
     options: &OpenOptions,
 ) -> Result<Arranged, Error> {
-    let images = images.iter().filter(|parts| parts.len() >= top + 2);
-    let folders = folders.iter().filter(|inside| inside.len() == 1);
-    let classes = classes(listing, images.map(|parts| (*parts, top)), folders.copied())?;
+    let classes = classes_below(listing, top)?;
+    let known: Vec<Vec<u8>> = classes.keys().cloned().collect();
+    let mut notes = Vec::new();
+    if !classes.is_empty() {
+        notes.extend(loose(listing, |path| path.depth() < top.depth() + 2 || !path.is_within(top)));
+        notes.extend(other_files(listing, |folder| folder.is_within(top) && folder.depth() > top.depth()));
+        let nested = found.iter().filter(|(_, child)| child.direct == 0 && child.inner.len() > 1);
+        let nested: Vec<_> = nested.map(|(name, child)| (unambiguous(name), child.inner.len())).collect();
+        notes.extend((!nested.is_empty()).then_some(Note::Nested { classes: nested }));
+        notes.extend(single_images(&classes, &known));
+    }
     let (mut train, mut val) = (Vec::new(), Vec::new());
-    for (label, images) in classes.values().enumerate() {
+    for (label, images) in classes.into_values().enumerate() {
         let held_out = held_out(images.len(), label, options);
-        for (parts, held_out) in images.iter().zip(held_out) {
+        for (path, held_out) in images.into_iter().zip(held_out) {
             let split = if held_out { &mut val } else { &mut train };
-            split.push((parts.clone(), label));
+            split.push((path, label));
         }
     }
     let splits = [(Split::Train, train), (Split::Val, val)];
     let splits = splits.into_iter().filter(|(_, entries)| !entries.is_empty()).collect();
-    Ok((classes.into_keys().collect(), splits))
+    let classes = known.iter().map(|class| unambiguous(class)).collect();
+    Ok(Arranged { classes, splits, notes, held_out: true })
+}
+
+/// Images in no class folder.
+fn loose(listing: &Listing, is_loose: impl Fn(&InnerPath) -> bool) -> Option<Note> {
+    let mut loose = listing.images.keys().filter(|path| is_loose(path));
+    let first = loose.next()?.to_string();
+    Some(Note::Loose { count: 1 + loose.count(), first })
+}
+
+/// Files in class folders that are not named as images.
+fn other_files(listing: &Listing, is_class: impl Fn(&InnerPath) -> bool) -> Option<Note> {
+    let kinds = kinds_of_others(listing, is_class);
+    (!kinds.is_empty()).then_some(Note::OtherFiles { kinds })
+}
+
+/// Classes of one image, where others have more.
+fn single_images(classes: &Classes, known: &[Vec<u8>]) -> Option<Note> {
+    let single = known.iter().filter(|class| classes.get(*class).is_some_and(|images| images.len() == 1));
+    let single: Vec<String> = single.map(|class| unambiguous(class)).collect();
+    (!single.is_empty() && single.len() < known.len()).then_some(Note::SingleImages { classes: single })
 }
 
 /// Which of a class's images are held out: the nearest whole number to `holdout`, but at least one,

@@ -1,6 +1,7 @@
 //! Images in, batches out: folders, archives, decoding, augmentation, all deterministic; and how well
 //! answers fit the labels.
 
+mod arrangement;
 mod augment;
 mod cifar;
 mod dataset;
@@ -9,12 +10,16 @@ mod error;
 mod evaluate;
 mod fit;
 mod folder;
+mod gzip;
 mod image;
 mod jpeg;
 mod layout;
+mod links;
 mod listing;
 mod loader;
+mod note;
 mod numpy;
+mod path;
 mod pipeline;
 mod preprocess;
 pub mod random;
@@ -22,7 +27,9 @@ mod resize;
 mod sample;
 mod scores;
 mod source;
+mod split_name;
 mod store;
+mod tar_walk;
 mod tarball;
 mod zipped;
 
@@ -33,7 +40,9 @@ pub use error::Error;
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate};
 pub use fit::Fit;
 pub use image::Image;
+pub use listing::{is_hidden_name, is_image_name};
 pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
+pub use note::{Note, classes_summary};
 pub use preprocess::Preprocessor;
 pub use scores::score;
 pub use source::DataSource;

@@ -1,19 +1,25 @@
 //! What a folder or an archive holds, by name, whatever its kind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use residual_files::{Budget, escaped, escaped_bytes};
+
 use crate::folder::list_folder;
+use crate::path::{InnerPath, MAX_DEPTH, extension, is_cifar, is_hidden, is_image};
 use crate::store::{Location, Store};
 use crate::tarball::{self, list_tar, list_tar_gz};
 use crate::zipped::list_zip;
-use crate::{Error, OpenOptions};
+use crate::{Error, Note, OpenOptions};
 
-/// A path inside the data, from the top, without empty, `.` and `..` parts. Such a path is only
-/// ever a name: nothing is written, and nothing outside is read, whatever an archive says.
+/// The parts of the path of one of CIFAR-10's files.
 pub(crate) type Parts = Vec<String>;
+
+/// Bytes that are kept of an image beside its name, counted generously.
+const PER_IMAGE: u64 = 400;
+/// Bytes that are kept of any other file or folder beside its name.
+const PER_FOLDER: u64 = 150;
 
 /// The files that matter, sorted by path, so that the order is the same everywhere.
 #[derive(Debug)]
@@ -21,79 +27,208 @@ pub(crate) struct Listing {
     /// How errors call the whole.
     pub(crate) origin: String,
     /// Files whose name says JPEG or PNG.
-    pub(crate) images: BTreeMap<Parts, Location>,
+    pub(crate) images: BTreeMap<InnerPath, Location>,
     /// Files named as in CIFAR-10's archives.
     pub(crate) cifar: BTreeMap<Parts, Location>,
     /// Every folder, with or without images.
-    pub(crate) folders: BTreeSet<Parts>,
+    pub(crate) folders: BTreeSet<InnerPath>,
+    /// Files of no kind that is read, counted by folder and ending.
+    pub(crate) others: BTreeMap<(InnerPath, String), usize>,
+    /// Folders of training runs, which were taken out.
+    pub(crate) runs: Vec<InnerPath>,
+    /// What was noticed.
+    pub(crate) notes: Vec<Note>,
     /// What the locations refer to.
     pub(crate) store: Store,
+    /// Memory that the listing may still take.
+    pub(crate) budget: Budget,
+    /// Folders with files that a run has: a bit for its recipe, another for the rest.
+    run_files: BTreeMap<InnerPath, u8>,
+    skip_bad: bool,
+    left_out: Counted,
+    dead_links: Counted,
+    link_loops: Counted,
+    too_deep: Counted,
 }
 
-/// What a file's name makes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Image,
-    Cifar,
-    Other,
+/// How many there are, and the first.
+#[derive(Debug, Default)]
+struct Counted {
+    count: usize,
+    first: String,
 }
 
-/// Splits a path at its slashes. `None` for what is hidden (a part begins with a dot) or made by
-/// an archiver for itself.
-pub(crate) fn parts(path: &str) -> Option<Parts> {
-    let parts: Parts =
-        path.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | "..")).map(str::to_owned).collect();
-    (!parts.is_empty() && !parts.iter().any(|part| is_hidden(part))).then_some(parts)
-}
-
-/// Whether a file or folder of this name is left out.
-pub(crate) fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || name == "__MACOSX"
-}
-
-/// Sorts a file by its name.
-pub(crate) fn kind(parts: &[String]) -> Kind {
-    let name = parts.last().map_or("", String::as_str);
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
-    if ["jpg", "jpeg", "jpe", "jfif", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
-        return Kind::Image;
+impl Counted {
+    fn add(&mut self, text: impl ToString) {
+        if self.count == 0 {
+            self.first = text.to_string();
+        }
+        self.count += 1;
     }
-    let stem = name.strip_suffix(".bin").unwrap_or(name);
-    let batch = stem.strip_prefix("data_batch_").is_some_and(|number| number.parse::<u8>().is_ok());
-    if batch || matches!(stem, "test_batch" | "batches.meta" | "batches.meta.txt") {
-        return Kind::Cifar;
+
+    fn note(&self, note: impl FnOnce(usize, String) -> Note) -> Option<Note> {
+        (self.count > 0).then(|| note(self.count, self.first.clone()))
     }
-    Kind::Other
 }
 
 impl Listing {
-    pub(crate) fn new(origin: String) -> Self {
+    pub(crate) fn new(origin: String, options: &OpenOptions) -> Self {
         Self {
             origin,
             images: BTreeMap::new(),
             cifar: BTreeMap::new(),
             folders: BTreeSet::new(),
+            others: BTreeMap::new(),
+            runs: Vec::new(),
+            notes: Vec::new(),
             store: Store::default(),
+            budget: Budget::new(options.memory_limit),
+            run_files: BTreeMap::new(),
+            skip_bad: options.skip_bad,
+            left_out: Counted::default(),
+            dead_links: Counted::default(),
+            link_loops: Counted::default(),
+            too_deep: Counted::default(),
         }
+    }
+
+    /// Takes memory off the budget.
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Error> {
+        let charged = self.budget.charge(bytes);
+        charged.map_err(|_| Error::OverMemory { path: self.origin.clone(), limit: self.budget.limit() })
     }
 
     /// Notes a file. Of two files of one name the later counts, as when an archive is unpacked.
-    pub(crate) fn add_file(&mut self, parts: Parts, location: Location) {
-        self.add_folder(&parts[..parts.len() - 1]);
-        match kind(&parts) {
-            Kind::Image => self.images.insert(parts, location),
-            Kind::Cifar => self.cifar.insert(parts, location),
-            Kind::Other => None,
-        };
+    pub(crate) fn add_file(&mut self, path: InnerPath, location: Location) -> Result<(), Error> {
+        self.look_for_run(&path)?;
+        if path.depth() == 0 || path.is_hidden() || self.is_too_deep(&path) {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or_default();
+        if is_image(path.last()) {
+            self.charge(PER_IMAGE + 3 * path.bytes() as u64 + location.bytes())?;
+            self.images.insert(path, location);
+        } else if is_cifar(path.last()) {
+            self.charge(PER_IMAGE + 3 * path.bytes() as u64 + location.bytes())?;
+            self.cifar.insert(path.text().split('/').map(str::to_owned).collect(), location);
+        } else {
+            let key = (folder.clone(), ending(path.last()));
+            if !self.others.contains_key(&key) {
+                self.charge(PER_FOLDER + path.bytes() as u64)?;
+            }
+            *self.others.entry(key).or_default() += 1;
+        }
+        self.add_folder(folder)
     }
 
     /// Notes a folder and those above it.
-    pub(crate) fn add_folder(&mut self, parts: &[String]) {
-        for depth in (1..=parts.len()).rev() {
-            if !self.folders.insert(parts[..depth].to_vec()) {
-                break;
+    pub(crate) fn add_folder(&mut self, path: InnerPath) -> Result<(), Error> {
+        if path.is_hidden() || self.is_too_deep(&path) {
+            return Ok(());
+        }
+        let mut next = Some(path);
+        while let Some(folder) = next.filter(|folder| folder.depth() > 0 && !self.folders.contains(folder)) {
+            self.charge(PER_FOLDER + folder.bytes() as u64)?;
+            next = folder.parent();
+            self.folders.insert(folder);
+        }
+        Ok(())
+    }
+
+    fn is_too_deep(&mut self, path: &InnerPath) -> bool {
+        let deep = path.depth() > MAX_DEPTH;
+        if deep {
+            self.too_deep.add(path.up_to(MAX_DEPTH));
+        }
+        deep
+    }
+
+    /// Something that keeps one file or folder from being read: an error, unless such are left out.
+    pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
+        if !self.skip_bad {
+            return Err(error);
+        }
+        self.left_out.add(error);
+        Ok(())
+    }
+
+    /// Notes a link that cannot be followed: a fault where it may be an image or a folder of them.
+    pub(crate) fn dead_link(&mut self, path: &InnerPath, error: Error) -> Result<(), Error> {
+        let name = path.last();
+        if path.is_hidden() {
+            return Ok(());
+        }
+        if is_image(name) || extension(name).is_empty() {
+            return self.fault(error);
+        }
+        self.dead_links.add(error);
+        Ok(())
+    }
+
+    /// Notes a link to a folder that it is in.
+    pub(crate) fn link_loop(&mut self, path: &InnerPath) {
+        self.link_loops.add(path);
+    }
+
+    /// Remembers files that tell the folder of a run.
+    fn look_for_run(&mut self, path: &InnerPath) -> Result<(), Error> {
+        let bit = match path.last() {
+            b"recipe.toml" | b"study.toml" => 1,
+            b"metrics.jsonl" | b"last.safetensors" | b"best.safetensors" | b".lock" | b"results.jsonl" => 2,
+            _ => return Ok(()),
+        };
+        self.charge(PER_FOLDER + path.bytes() as u64)?;
+        *self.run_files.entry(path.parent().unwrap_or_default()).or_default() |= bit;
+        Ok(())
+    }
+
+    /// Takes out the folders of training runs, with those that hold nothing else, and collects the notes. What was
+    /// named as the data is never taken for a run.
+    pub(crate) fn finish(mut self) -> Self {
+        let found = std::mem::take(&mut self.run_files).into_iter();
+        self.runs =
+            found.filter(|(path, bits)| *bits == 3 && path.depth() > 0).map(|(path, _)| path).collect();
+        for run in self.runs.clone() {
+            self.remove(&run);
+            let mut above = run.parent();
+            while let Some(folder) = above.filter(|folder| folder.depth() > 0 && !self.has_images(folder)) {
+                self.remove(&folder);
+                above = folder.parent();
             }
         }
+        let notes = [
+            self.runs.first().map(|first| Note::Runs { count: self.runs.len(), first: first.to_string() }),
+            self.link_loops.note(|count, first| Note::LinkLoops { count, first }),
+            self.dead_links.note(|count, first| Note::DeadLinks { count, first }),
+            self.too_deep.note(|count, first| Note::TooDeep { count, first }),
+            self.left_out.note(|count, first| Note::LeftOut { count, first }),
+        ];
+        self.notes.extend(notes.into_iter().flatten());
+        self
+    }
+
+    fn has_images(&self, folder: &InnerPath) -> bool {
+        self.images.range(folder..).next().is_some_and(|(path, _)| path.is_within(folder))
+    }
+
+    /// Takes out all that is in a folder, and itself.
+    fn remove(&mut self, folder: &InnerPath) {
+        let parts: Parts = folder.text().split('/').map(str::to_owned).collect();
+        self.cifar.retain(|path, _| !path.starts_with(&parts));
+        self.others.retain(|(path, _), _| !path.is_within(folder));
+        let images = self.images.range(folder..).map(|(path, _)| path);
+        let images: Vec<_> = images.take_while(|path| path.is_within(folder)).cloned().collect();
+        images.iter().for_each(|path| drop(self.images.remove(path)));
+        self.folders.retain(|path| !path.is_within(folder));
+    }
+}
+
+/// A name's ending as notes give it: `.webp`; `without an ending` where there is none that says a kind.
+fn ending(name: &[u8]) -> String {
+    const LONGEST: usize = 12;
+    match extension(name) {
+        kind if kind.is_empty() || kind.len() > LONGEST => "without an ending".to_owned(),
+        kind => format!(".{}", escaped_bytes(&kind.to_ascii_lowercase())),
     }
 }
 
@@ -101,55 +236,40 @@ impl Listing {
 pub(crate) fn list(path: &Path, options: &OpenOptions) -> Result<Listing, Error> {
     let metadata = std::fs::metadata(path).map_err(|source| Error::io(path, source))?;
     if metadata.is_dir() {
-        return list_folder(path);
+        return list_folder(path, options).map(Listing::finish);
     }
     let unknown = |found: &str| Err(Error::UnknownFormat { path: path.into(), found: found.into() });
     if !metadata.is_file() {
         return unknown("neither a file nor a folder");
     }
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(tarball::BLOCK as u64).read_to_end(&mut start))
-        .map_err(|source| Error::io(path, source))?;
-    match start.as_slice() {
-        [] => unknown("an empty file"),
-        [0x1f, 0x8b, ..] => {
-            list_tar_gz(File::open(path).map_err(|source| Error::io(path, source))?, path, options)
-        }
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => list_zip(path),
-        [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', ..] => unknown("a single image"),
-        start if tarball::is_header(start) => list_tar(path),
-        _ => unknown("not an archive of a known kind"),
-    }
+    residual_files::open(path)
+        .and_then(|file| Ok(file.take(tarball::BLOCK as u64).read_to_end(&mut start)?))
+        .map_err(|error| Error::file(path, error))?;
+    let listing = match start.as_slice() {
+        [] => return unknown("an empty file"),
+        [0x1f, 0x8b, ..] => list_tar_gz(path, options),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => list_zip(path, options),
+        [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', ..] => return unknown("a single image"),
+        start if tarball::is_header(start) => list_tar(path, options),
+        _ => return unknown("not an archive of a known kind"),
+    };
+    listing.map(Listing::finish)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Name of a path for errors and origins.
+pub(crate) fn shown(path: &Path) -> String {
+    escaped(path).to_string()
+}
 
-    #[test]
-    fn paths_are_only_names() {
-        assert_eq!(parts("./a//b.png").unwrap(), ["a", "b.png"]);
-        assert_eq!(parts("/etc/../../a/b.png").unwrap(), ["etc", "a", "b.png"]);
-        assert_eq!(parts("a\\b.png").unwrap(), ["a", "b.png"]);
-        for hidden in ["", "..", "a/.DS_Store", ".git/a.png", "__MACOSX/a/b.png", "a/._b.png"] {
-            assert_eq!(parts(hidden), None, "{hidden}");
-        }
-    }
+/// Whether a file or folder of this name is left out of data and of `predict FOLDER` without a word: hidden, or
+/// made by a program for itself.
+pub fn is_hidden_name(name: &std::ffi::OsStr) -> bool {
+    is_hidden(name.as_encoded_bytes())
+}
 
-    #[test]
-    fn names_tell_what_a_file_is() {
-        let of = |name: &str| kind(&parts(name).unwrap());
-        for image in ["a/b.jpg", "a/b.JPEG", "a/b.PnG", "x.y.png"] {
-            assert_eq!(of(image), Kind::Image, "{image}");
-        }
-        for batch in
-            ["x/data_batch_1", "data_batch_5.bin", "test_batch", "test_batch.bin", "batches.meta.txt"]
-        {
-            assert_eq!(of(batch), Kind::Cifar, "{batch}");
-        }
-        for other in ["a/readme.txt", "a/png", "data_batch_x", "data_batch_", "a/b.jpg.txt"] {
-            assert_eq!(of(other), Kind::Other, "{other}");
-        }
-    }
+/// Whether a file of this name is taken for an image: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
+/// capital letters.
+pub fn is_image_name(name: &std::ffi::OsStr) -> bool {
+    is_image(name.as_encoded_bytes())
 }

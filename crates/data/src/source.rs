@@ -63,6 +63,8 @@ impl fmt::Display for DataSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sample => f.write_str("sample"),
+            // As it has to be written to be read as a path again.
+            Self::Path(path) if path.as_os_str() == "sample" => f.write_str("./sample"),
             Self::Path(path) => write!(f, "{}", path.display()),
         }
     }

@@ -7,9 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zip::ZipArchive;
-use zip::result::ZipError;
-
+use crate::zipped::Packed;
 use crate::{Error, MAX_FILE_BYTES};
 
 /// A file that is read at given offsets, by any number of threads.
@@ -23,7 +21,7 @@ pub(crate) struct SharedFile {
 
 impl SharedFile {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| Error::io(path, source))?;
+        let file = residual_files::open(path).map_err(|error| Error::file(path, error))?;
         let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
         Ok(Self { file: Arc::new(file), length, position: 0 })
     }
@@ -86,34 +84,45 @@ pub(crate) enum Location {
     File(PathBuf),
     /// `length` bytes of a blob.
     Span { blob: usize, offset: u64, length: u64 },
-    /// A member of the zip archive.
-    Zip(usize),
+    /// A member of the zip archive, which is blob 0.
+    Packed(Packed),
+    /// In a compressed archive, and not kept.
+    Skipped,
+}
+
+impl Location {
+    /// Bytes that it takes beside itself.
+    pub(crate) fn bytes(&self) -> u64 {
+        if let Self::File(path) = self { path.as_os_str().len() as u64 } else { 0 }
+    }
 }
 
 /// All that locations refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     blobs: Vec<Blob>,
-    zip: Option<ZipArchive<SharedFile>>,
+    /// Bytes that may still be unpacked to memory.
+    room: u64,
 }
 
 impl Store {
-    pub(crate) fn of_zip(zip: ZipArchive<SharedFile>) -> Self {
-        Self { blobs: Vec::new(), zip: Some(zip) }
-    }
-
-    pub(crate) fn of_blob(blob: Blob) -> Self {
-        Self { blobs: vec![blob], zip: None }
+    /// A store of these blobs, which may take `room` bytes more.
+    pub(crate) fn of_blobs(blobs: Vec<Blob>, room: u64) -> Self {
+        Self { blobs, room }
     }
 
     /// The bytes at `location`; `file` is named in errors.
     pub(crate) fn read(&self, location: &Location, file: &str) -> Result<Cow<'_, [u8]>, Error> {
+        let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "beyond the end");
         match location {
             Location::File(path) => read_file(path, file).map(Cow::Owned),
-            Location::Zip(member) => self.read_zip(*member, file).map(Cow::Owned),
+            Location::Skipped => Err(Error::io(file, gone())),
+            Location::Packed(packed) => match self.blobs.first() {
+                Some(Blob::File(shared)) => packed.read(shared.clone(), file).map(Cow::Owned),
+                _ => Err(Error::io(file, gone())),
+            },
             &Location::Span { blob, offset, length } => {
                 check_size(length, file)?;
-                let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "beyond the end");
                 let bytes = match self.blobs.get(blob) {
                     Some(Blob::Memory(bytes)) => {
                         let start = offset as usize;
@@ -130,28 +139,18 @@ impl Store {
         }
     }
 
-    fn read_zip(&self, member: usize, file: &str) -> Result<Vec<u8>, Error> {
-        let failed = |error: ZipError| match error {
-            ZipError::Io(source) => Error::CorruptImage { file: file.into(), detail: source.to_string() },
-            error => Error::CorruptImage { file: file.into(), detail: error.to_string() },
-        };
-        // A clone shares the directory and has a position of its own.
-        let mut zip = self.zip.clone().ok_or_else(|| failed(ZipError::FileNotFound))?;
-        let entry = zip.by_index(member).map_err(failed)?;
-        check_size(entry.size(), file)?;
-        // The size is the archive's claim: no memory is set aside for it, and more is not read.
-        let mut bytes = Vec::new();
-        entry.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|source| failed(source.into()))?;
-        check_size(bytes.len() as u64, file)?;
-        Ok(bytes)
-    }
-
     /// Makes `location` a span, of which parts can be named: `(blob, offset, length)`.
     pub(crate) fn pin(&mut self, location: &Location, file: &str) -> Result<(usize, u64, u64), Error> {
         let blob = match location {
             &Location::Span { blob, offset, length } => return Ok((blob, offset, length)),
             Location::File(path) => Blob::File(SharedFile::open(path)?),
-            Location::Zip(member) => Blob::Memory(self.read_zip(*member, file)?),
+            other => {
+                let bytes = self.read(other, file)?.into_owned();
+                let left = self.room.checked_sub(bytes.len() as u64);
+                let limit = self.room;
+                self.room = left.ok_or_else(|| Error::ArchiveTooLarge { path: file.into(), limit })?;
+                Blob::Memory(bytes)
+            }
         };
         let length = match &blob {
             Blob::Memory(bytes) => bytes.len() as u64,
@@ -162,7 +161,7 @@ impl Store {
     }
 }
 
-fn check_size(size: u64, file: &str) -> Result<(), Error> {
+pub(crate) fn check_size(size: u64, file: &str) -> Result<(), Error> {
     match size {
         0..=MAX_FILE_BYTES => Ok(()),
         _ => Err(Error::FileTooLarge { file: file.into(), size, limit: MAX_FILE_BYTES }),
@@ -170,13 +169,11 @@ fn check_size(size: u64, file: &str) -> Result<(), Error> {
 }
 
 /// The bytes of a file on disk, [`MAX_FILE_BYTES`] at most; `file` is named where it is larger.
-pub(crate) fn read_file(path: &Path, file: &str) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::io(path, source);
-    let handle = File::open(path).map_err(failed)?;
-    let size = handle.metadata().map_err(failed)?.len();
-    check_size(size, file)?;
-    let mut bytes = Vec::with_capacity(size as usize);
-    handle.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    check_size(bytes.len() as u64, file)?;
-    Ok(bytes)
+fn read_file(path: &Path, file: &str) -> Result<Vec<u8>, Error> {
+    residual_files::read(path, MAX_FILE_BYTES).map_err(|error| match error {
+        residual_files::Error::TooLarge { size, limit } => {
+            Error::FileTooLarge { file: file.into(), size, limit }
+        }
+        error => Error::file(path, error),
+    })
 }

@@ -64,7 +64,13 @@ fn an_empty_class() {
 #[test]
 fn a_class_that_training_does_not_know() {
     for error in errors_of_every_kind(&images(&["train/a/1.png", "train/b/1.png", "val/z/1.png"])) {
-        assert!(error.to_string().ends_with("class `val/z` is not among the known classes: a, b"), "{error}");
+        let text = "class `val/z` is not among the known classes: a, b; help: ";
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let paths = ["train/a/1.png", "train/b/1.png", "val/z/1.png", "test/b/1.png", "test/y/1.png"];
+    for error in errors_of_every_kind(&images(&paths)) {
+        let text = "2 classes are (val/z, test/y) not among the known classes: a, b";
+        assert!(error.to_string().contains(text), "{error}");
     }
 }
 
@@ -130,6 +136,57 @@ fn a_corrupt_archive() {
     gz[end] ^= 0xff;
     fs::write(&path, gz).unwrap();
     assert!(matches!(open(&path), Err(Error::CorruptArchive { .. })));
+}
+
+#[test]
+fn what_follows_a_gzip_stream() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("archive");
+    let whole = gz_bytes(&tar_bytes(&images(&["a/1.png", "b/1.png"])));
+    for (tail, opens) in [(vec![0; 10_000], true), (b"x".to_vec(), false), (b"\0\0more".to_vec(), false)] {
+        fs::write(&path, [whole.clone(), tail].concat()).unwrap();
+        match open(&path) {
+            Ok(data) => assert!(opens && data.classes == ["a", "b"]),
+            Err(error) => {
+                assert!(!opens && matches!(error, Error::CorruptArchive { .. }), "{error}");
+                assert!(
+                    error.to_string().contains("trailing data behind the end of the gzip stream"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn members_of_a_zip_that_are_not_read_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("archive");
+    let whole = zip_bytes(&images(&["a/1.png", "b/1.png"]));
+    let record = (0..whole.len()).find(|&at| whole[at..].starts_with(b"PK\x01\x02")).unwrap();
+    let changed = |at: usize, value: u8| {
+        let mut bytes = whole.clone();
+        bytes[record + at] = value;
+        fs::write(&path, bytes).unwrap();
+        open(&path).unwrap_err()
+    };
+    let error = changed(8, whole[record + 8] | 1);
+    assert!(matches!(&error, Error::Encrypted { file } if file.ends_with("archive: a/1.png")), "{error}");
+    let error = changed(10, 14);
+    assert!(error.to_string().contains("a/1.png: packed by LZMA, which is not read here; help: "), "{error}");
+}
+
+#[test]
+fn a_zip_of_more_members_than_16_bits_count() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("archive");
+    let mut files: support::Files = (0..65_600).map(|i| (format!("a/{i}.png"), vec![])).collect();
+    files.extend(images(&["b/1.png"]));
+    fs::write(&path, zip_bytes(&files)).unwrap();
+    let options = OpenOptions { holdout: 0.0, ..OpenOptions::default() };
+    let train = Dataset::open(&DataSource::Path(path), &options).unwrap().split(Split::Train).unwrap();
+    assert_eq!(train.len(), 65_601);
+    train.read(65_600).unwrap();
 }
 
 #[test]
@@ -216,6 +273,8 @@ fn an_unreadable_folder() {
     let mode = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
     mode(0o000);
     let result = open(place.path());
+    let options = OpenOptions { skip_bad: true, ..OpenOptions::default() };
+    let skipping = Dataset::open(&DataSource::Path(place.path().into()), &options);
     let readable = fs::read_dir(&closed).is_ok();
     mode(0o755);
     if readable {
@@ -223,6 +282,8 @@ fn an_unreadable_folder() {
         return;
     }
     assert!(matches!(result, Err(Error::Unreadable { path, .. }) if path == closed));
+    // Left out, it is a class without images.
+    assert!(matches!(skipping, Err(Error::EmptyClass { class, .. }) if class == "b"));
 }
 
 proptest::proptest! {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use residual_data::{DataSource, Dataset, Error, ImageSet, OpenOptions, Split};
@@ -165,7 +166,8 @@ fn nothing_is_held_out_where_nothing_is_wanted() {
     let dataset = Dataset::open(&source, &options(0.0)).unwrap();
     assert_eq!(dataset.splits(), [Split::Train]);
     let error = dataset.split(Split::Test).unwrap_err();
-    assert!(error.to_string().ends_with("no test images; the data have: train"), "{error}");
+    let text = "no test images; the data have: train; help: hold out a part of each class (validation = 0.1)";
+    assert!(error.to_string().contains(text), "{error}");
     // However much is held out, something is left to train on.
     assert_eq!(Dataset::open(&source, &options(0.99)).unwrap().split(Split::Train).unwrap().len(), 2);
     for holdout in [-0.1, 1.0, f64::NAN] {
@@ -194,7 +196,7 @@ fn test_images_alone_can_be_evaluated_but_not_trained_on() {
     let test = relabelled.split(Split::Test).unwrap();
     assert_eq!(names(&test), pairs(&[("test/b/1.png", 2), ("test/c/1.png", 0)]));
     let error = dataset.with_classes(&known[..2]).unwrap_err();
-    assert!(matches!(error, Error::UnknownClass { class, .. } if class == "b"));
+    assert!(matches!(error, Error::UnknownClass { unknown, .. } if unknown == ["b"]));
 }
 
 #[cfg(unix)]
@@ -206,10 +208,22 @@ fn links_are_followed_but_not_in_circles() {
     write_folder(place.path(), &images(&["elsewhere/1.png", "data/a/1.png", "data/a/2.png"]));
     symlink(place.path().join("elsewhere"), data.join("b")).unwrap();
     symlink(&data, data.join("a/circle")).unwrap();
-    symlink(place.path().join("nowhere"), data.join("a/3.png")).unwrap();
+    symlink("../b", data.join("a/cross")).unwrap();
+    symlink(data.join("a"), place.path().join("elsewhere/cross")).unwrap();
+    symlink("nowhere.txt", data.join("a/readme.txt")).unwrap();
     let dataset = open(&data).unwrap();
     assert_eq!(dataset.classes, ["a", "b"]);
-    assert_eq!(dataset.split(Split::Train).unwrap().len(), 2);
+    let all: BTreeSet<String> = dataset
+        .splits()
+        .into_iter()
+        .flat_map(|split| names(&dataset.split(split).unwrap()))
+        .map(|(name, _)| name)
+        .collect();
+    let expected = ["a/1.png", "a/2.png", "a/cross/1.png", "b/1.png", "b/cross/1.png", "b/cross/2.png"];
+    assert_eq!(all, expected.map(str::to_owned).into());
+    let notes: Vec<String> = dataset.notes().iter().map(ToString::to_string).collect();
+    assert!(notes[0].starts_with("left out 4 links to a folder around it"), "{notes:?}");
+    assert!(notes[1].contains("readme.txt: a link to `nowhere.txt`, which cannot be followed"), "{notes:?}");
 }
 
 #[test]

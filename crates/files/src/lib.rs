@@ -16,6 +16,6 @@ pub use budget::{Budget, Charged};
 pub use error::Error;
 pub use human::HumanBytes;
 pub use json::json_memory;
-pub use name::{Escaped, escaped};
-pub use open::{open, read, read_text};
+pub use name::{Escaped, escaped, escaped_bytes, unambiguous};
+pub use open::{open, read, read_text, special_kind};
 pub use system::{available_memory, require_memory};

@@ -60,13 +60,16 @@ fn check_regular(kind: FileType) -> Result<(), Error> {
     if kind.is_file() {
         return Ok(());
     }
-    Err(Error::NotRegular { kind: if kind.is_dir() { "a folder" } else { special(kind) } })
+    Err(Error::NotRegular { kind: special_kind(kind) })
 }
 
+/// Kind of a file that is not a regular one, such as `a FIFO`.
 #[cfg(unix)]
-fn special(kind: FileType) -> &'static str {
+pub fn special_kind(kind: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
-    if kind.is_fifo() {
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
         "a FIFO"
     } else if kind.is_socket() {
         "a socket"
@@ -75,9 +78,10 @@ fn special(kind: FileType) -> &'static str {
     }
 }
 
+/// Kind of a file that is not a regular one.
 #[cfg(not(unix))]
-fn special(_: FileType) -> &'static str {
-    "a special file"
+pub fn special_kind(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a folder" } else { "a special file" }
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ pub enum Error {
 
     /// The data are not those that the run began with.
     #[error(
-        "the data are not those that this run began with: {what} {found}, then {expected}; restore them, or start a new run with --init"
+        "the data are not those that this run began with: {what}: {expected} when it began, now {found}; restore them, or start a new run with --init"
     )]
     DataChanged {
         /// What differs.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use residual_arch::NetSpec;
-use residual_data::{DataSource, Dataset, ImageSet, OpenOptions, Split, steps_per_epoch};
+use residual_data::{
+    DataSource, Dataset, ImageSet, Note, OpenOptions, Split, classes_summary, steps_per_epoch,
+};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, StateDict, Tensor};
@@ -37,6 +39,7 @@ pub struct Trainer {
     pub(crate) folder: RunFolder,
     pub(crate) recipe: Recipe,
     pub(crate) classes: Vec<String>,
+    notes: Vec<Note>,
     pub(crate) train: ImageSet,
     pub(crate) evaluation: ImageSet,
     /// The split that `evaluation` is.
@@ -68,8 +71,12 @@ impl DataRecipe {
     /// # Errors
     /// [`Error::Data`].
     pub fn open(&self) -> Result<Dataset, Error> {
-        let options =
-            OpenOptions { split_seed: self.split_seed, holdout: self.validation, ..OpenOptions::default() };
+        let options = OpenOptions {
+            split_seed: self.split_seed,
+            holdout: self.validation,
+            skip_bad: self.skip_bad,
+            ..OpenOptions::default()
+        };
         Ok(Dataset::open(&self.source(), &options)?)
     }
 
@@ -152,6 +159,7 @@ impl Trainer {
         Ok(Self {
             folder,
             recipe,
+            notes: data.notes().to_vec(),
             classes: data.classes,
             train,
             evaluation,
@@ -184,6 +192,16 @@ impl Trainer {
     /// How many images it trains on.
     pub fn training_images(&self) -> usize {
         self.train.len()
+    }
+
+    /// How many classes the data have, and the names of the first ten.
+    pub fn classes_summary(&self) -> String {
+        classes_summary(&self.classes)
+    }
+
+    /// What was noticed while the data were opened.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// The split that it evaluates on, and how many images that has.

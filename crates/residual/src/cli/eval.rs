@@ -11,7 +11,7 @@ use residual::engine::{EngineError, Images};
 use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::progress::Bar;
+use super::progress::{Bar, note};
 use super::{threads, weights};
 
 const EXAMPLE: &str = "\
@@ -112,7 +112,9 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
     let holdout = arguments.validation.unwrap_or(VALIDATION);
-    let data = Dataset::open(&source, &OpenOptions { holdout, ..OpenOptions::default() })?;
+    let options = OpenOptions { holdout, skip_bad: arguments.skip_bad, ..OpenOptions::default() };
+    let data = Dataset::open(&source, &options)?;
+    data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     match classes {
         Some(classes) => Ok(data.with_classes(classes)?),
         None if data.classes.len() == outputs => Ok(data),

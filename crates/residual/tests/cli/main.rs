@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod doctor;
+mod found;
 mod help;
 mod interrupt;
 mod networks;

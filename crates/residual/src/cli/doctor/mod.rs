@@ -13,6 +13,7 @@ use residual::weights::{StateDict, Weights, recognise};
 
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::progress::note;
 use super::{network, threads, weights};
 
 const EXAMPLE: &str = "\
@@ -162,7 +163,10 @@ fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
 
 fn open(path: &Path) -> Outcome<Dataset> {
     let source = path.to_str().map_or_else(|| DataSource::from(path.to_owned()), DataSource::from);
-    Ok(Dataset::open(&source, &OpenOptions { holdout: 0.1, ..OpenOptions::default() })?)
+    let data = Dataset::open(&source, &OpenOptions { holdout: 0.1, ..OpenOptions::default() })?;
+    note(&format!("{}: {}", residual_files::escaped(path), data.classes_summary()));
+    data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
+    Ok(data)
 }
 
 /// What is known of the training: the recipe, and flags over it. `None` where neither is given.

@@ -1,10 +1,15 @@
 //! Which files are meant: images, folders of them, lists of either.
 
-use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use residual::data::{is_hidden_name, is_image_name};
+use residual_files::{escaped, special_kind};
+
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::progress::note;
 
 /// Stands for a list on standard input.
 const LIST: &str = "-";
@@ -52,45 +57,114 @@ fn from_bytes(line: Vec<u8>) -> Outcome<PathBuf> {
     Ok(name.into())
 }
 
-/// The file itself, or the images in a folder and the folders below it, sorted by path.
+/// The file itself, or the images in a folder and the folders below it, sorted by path. What cannot be read there
+/// does not keep the others from their turn.
 fn expanded(path: &Path) -> Vec<Outcome<PathBuf>> {
-    match found(path) {
-        Ok(files) => files.into_iter().map(Ok).collect(),
-        Err(failure) => vec![Err(failure)],
-    }
-}
-
-fn found(path: &Path) -> Outcome<Vec<PathBuf>> {
     if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        return vec![file(path.to_owned())];
     }
-    let mut found = Vec::new();
-    collect(path, &mut found)
-        .map_err(|error| Failure::from(error).within(format_args!("{}: cannot read", path.display())))?;
-    found.sort();
+    let (mut found, mut others) = (Vec::new(), BTreeMap::new());
+    collect(path, &mut found, &mut others);
+    if !others.is_empty() {
+        let kind = |(kind, count): (&String, &usize)| format!("{count} {kind}");
+        let kinds = others.iter().map(kind).collect::<Vec<_>>().join(", ");
+        note(&format!("{}: left out files not named as JPEG or PNG: {kinds}", escaped(path)));
+    }
+    found.sort_by(|(left, _), (right, _)| left.cmp(right));
     match found.is_empty() {
-        true => Err(Failure::new(format_args!("{}: no JPEG or PNG images there", path.display()))),
-        false => Ok(found),
+        true => vec![Err(Failure::new(format_args!("{}: no JPEG or PNG images there", escaped(path))))],
+        false => found.into_iter().map(|(_, found)| found).collect(),
     }
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        // A link to a folder is not followed: it may lead around in a circle.
-        if entry.file_type()?.is_dir() {
-            collect(&path, found)?;
-        } else if path.extension().is_some_and(is_image) {
-            found.push(path);
+/// Refuses what is no file of its own: reading a FIFO or a device may never end.
+fn file(path: PathBuf) -> Outcome<PathBuf> {
+    match fs::metadata(&path).map(|metadata| metadata.file_type()) {
+        // Where there is nothing, reading says so.
+        Err(_) => Ok(path),
+        Ok(kind) if kind.is_file() => Ok(path),
+        Ok(kind) => {
+            Err(Failure::new(format_args!("{}: {}, not a regular file", escaped(&path), special_kind(kind))))
         }
     }
-    Ok(())
 }
 
-fn is_image(extension: &OsStr) -> bool {
-    ["jpg", "jpeg", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+/// Images and failures, each with the path by which it is sorted.
+type Found = Vec<(PathBuf, Outcome<PathBuf>)>;
+
+/// How many files there are of each ending that is not an image's.
+type Others = BTreeMap<String, usize>;
+
+fn collect(folder: &Path, found: &mut Found, others: &mut Others) {
+    let failed =
+        |error: io::Error| Err(Failure::from(error).within(format_args!("{}: cannot read", escaped(folder))));
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            for entry in entries {
+                match entry {
+                    Ok(entry) => add(&entry, found, others),
+                    Err(error) => found.push((folder.to_owned(), failed(error))),
+                }
+            }
+        }
+        Err(error) => found.push((folder.to_owned(), failed(error))),
+    }
+}
+
+fn add(entry: &DirEntry, found: &mut Found, others: &mut Others) {
+    let (name, path) = (entry.file_name(), entry.path());
+    if is_hidden_name(&name) {
+        return;
+    }
+    // A link to a folder is not followed: it may lead around in a circle.
+    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        collect(&path, found, others);
+    } else if is_image_name(&name) {
+        found.push((path.clone(), file(path)));
+    } else {
+        let kind = path.extension().map(|kind| format!(".{}", escaped(&kind.to_ascii_lowercase())));
+        *others.entry(kind.unwrap_or_else(|| "without an ending".to_owned())).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |found: Outcome<PathBuf>| match found {
+            Ok(path) => path.strip_prefix(folder).unwrap().display().to_string(),
+            Err(failure) => failure.report(false).unwrap(),
+        };
+        expanded(folder).into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_folder_gives_what_training_would_take() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            ["b/2.jfif", "b/1.JPE", "a.png", "c.txt", ".d.png", "__pycache__/x.png", "b/z/3.jpeg", "e.webp"]
+        {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+        assert_eq!(names(folder.path()), ["a.png", "b/1.JPE", "b/2.jfif", "b/z/3.jpeg"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_special_file_is_a_failure_and_the_others_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("b.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("c.png")).unwrap();
+        fs::write(folder.path().join("a.jpg"), b"x").unwrap();
+        fs::write(folder.path().join("d.jpg"), b"x").unwrap();
+        let found = names(folder.path());
+        assert_eq!([&found[0], &found[3]], ["a.jpg", "d.jpg"]);
+        assert!(found[1].ends_with("b.jpg: a FIFO, not a regular file\n"), "{found:?}");
+        assert!(found[2].ends_with("c.png: a device, not a regular file\n"), "{found:?}");
+        assert!(expanded(&fifo)[0].is_err());
+    }
 }

@@ -94,12 +94,13 @@ fn describe(trainer: &Trainer) {
         0 => String::new(),
         frozen => format!(", {} more are frozen", thousands(frozen)),
     };
-    note(&format!("{}: {} parameters to train{frozen}", spec.name, thousands(count(false))));
-    let (data, classes) = (recipe.data.path.display(), spec.head.classes);
+    let data = residual_files::escaped(&recipe.data.path);
     let (folder, epochs, steps) = (trainer.folder().display(), recipe.epochs, trainer.total_steps());
     let (split, held_out) = trainer.evaluation_images();
     let images = format!("{} images, {} more ({split}) to evaluate on", trainer.training_images(), held_out);
-    note(&format!("{data}: {classes} classes, {images}"));
+    note(&format!("{data}: {}; {images}", trainer.classes_summary()));
+    trainer.notes().iter().for_each(|noticed| note(&noticed.to_string()));
+    note(&format!("{}: {} parameters to train{frozen}", spec.name, thousands(count(false))));
     note(&format!("{folder}: {epochs} epochs, {steps} steps of {} images", recipe.batch_size));
 }
 

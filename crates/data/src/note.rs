@@ -1,0 +1,188 @@
+//! Things that were noticed while data were opened.
+
+use std::fmt;
+
+/// Something about data that are read all the same, which whoever uses them should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The built-in sample was taken, though there is a file or folder of that name.
+    SampleShadowed,
+    /// Folders of training runs, which are not data.
+    Runs {
+        /// How many there are.
+        count: usize,
+        /// The first.
+        first: String,
+    },
+    /// Folders beside the splits.
+    Beside {
+        /// Each folder, and how many images are in it.
+        folders: Vec<(String, usize)>,
+    },
+    /// Images that are in no class folder.
+    Loose {
+        /// How many there are.
+        count: usize,
+        /// The first.
+        first: String,
+    },
+    /// Files in class folders whose names are not those of JPEG or PNG images.
+    OtherFiles {
+        /// Each ending, such as `.webp`, and how many files have it; the most frequent first.
+        kinds: Vec<(String, usize)>,
+    },
+    /// Training classes of one image, where others have more.
+    SingleImages {
+        /// The classes.
+        classes: Vec<String>,
+    },
+    /// Classes whose images are all in folders of their own.
+    Nested {
+        /// Each class, and how many folders it is made of.
+        classes: Vec<(String, usize)>,
+    },
+    /// Links to a folder that they are in.
+    LinkLoops {
+        /// How many there are.
+        count: usize,
+        /// The first.
+        first: String,
+    },
+    /// Links to nothing, not named as images.
+    DeadLinks {
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
+    /// Folders and files so deep that they are left out.
+    TooDeep {
+        /// How many there are.
+        count: usize,
+        /// The first.
+        first: String,
+    },
+    /// Files and folders that cannot be read, left out as [`OpenOptions::skip_bad`](crate::OpenOptions) says.
+    LeftOut {
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SampleShadowed => f.write_str(
+                "`sample` is the sample that is built in; what is called so in this folder is `./sample`",
+            ),
+            Self::Runs { count, first } => {
+                write!(
+                    f,
+                    "left out {}: not data ({first})",
+                    counted(*count, "folder of a training run", "folders of training runs")
+                )
+            }
+            Self::Beside { folders } => {
+                let folder = |(name, images): &(String, usize)| {
+                    format!("{name} ({})", counted(*images, "image", "images"))
+                };
+                write!(
+                    f,
+                    "left out, beside the splits: {}",
+                    listed(&folders.iter().map(folder).collect::<Vec<_>>())
+                )
+            }
+            Self::Loose { count, first } => {
+                write!(f, "left out {} in no class folder ({first})", counted(*count, "image", "images"))
+            }
+            Self::OtherFiles { kinds } => {
+                let kind = |(kind, count): &(String, usize)| format!("{count} {kind}");
+                let total: usize = kinds.iter().map(|(_, count)| count).sum();
+                write!(
+                    f,
+                    "left out {} in class folders that {} not named as JPEG or PNG: {}",
+                    counted(total, "file", "files"),
+                    if total == 1 { "is" } else { "are" },
+                    listed(&kinds.iter().map(kind).collect::<Vec<_>>())
+                )
+            }
+            Self::SingleImages { classes } => write!(
+                f,
+                "{} with a single image, of which nothing can be held out: {}",
+                counted(classes.len(), "class", "classes"),
+                listed(classes)
+            ),
+            Self::Nested { classes } => {
+                let class = |(name, folders): &(String, usize)| format!("{name} ({folders} folders)");
+                write!(
+                    f,
+                    "each of these is read as one class, though its images are in folders of their own: {}",
+                    listed(&classes.iter().map(class).collect::<Vec<_>>())
+                )
+            }
+            Self::LinkLoops { count, first } => {
+                write!(f, "left out {} to a folder around it ({first})", counted(*count, "link", "links"))
+            }
+            Self::DeadLinks { count, first } => {
+                write!(f, "left out {} to nothing: {first}", counted(*count, "link", "links"))
+            }
+            Self::TooDeep { count, first } => {
+                write!(f, "left out {} deeper than any class ({first})", counted(*count, "path", "paths"))
+            }
+            Self::LeftOut { count, first } => {
+                write!(
+                    f,
+                    "left out {} that cannot be read: {first}",
+                    counted(*count, "file or folder", "files or folders")
+                )
+            }
+        }
+    }
+}
+
+/// `1 image`, `2 images`.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The first ten, and how many more there are.
+pub(crate) fn listed(names: &[String]) -> String {
+    const MOST: usize = 10;
+    let more = names.len().saturating_sub(MOST);
+    let shown = names[..names.len() - more].join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// How many classes there are, and the names of the first ten: `3 classes: cat, cow, dog`.
+///
+/// ```
+/// let classes: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+/// let text = residual_data::classes_summary(&classes);
+/// assert_eq!(text, "12 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
+/// ```
+pub fn classes_summary(classes: &[String]) -> String {
+    format!("{}: {}", counted(classes.len(), "class", "classes"), listed(classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_count_and_name() {
+        let note = Note::OtherFiles { kinds: vec![(".webp".into(), 3), (".txt".into(), 1)] };
+        let text = "left out 4 files in class folders that are not named as JPEG or PNG: 3 .webp, 1 .txt";
+        assert_eq!(note.to_string(), text);
+        let note = Note::Beside { folders: vec![("extra".into(), 1), ("more".into(), 0)] };
+        assert_eq!(note.to_string(), "left out, beside the splits: extra (1 image), more (0 images)");
+        assert_eq!(classes_summary(&["a".into()]), "1 class: a");
+        let ten: Vec<String> = (0..10).map(|i| i.to_string()).collect();
+        assert!(classes_summary(&ten).ends_with("8, 9"));
+    }
+}
