@@ -71,6 +71,10 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
             let usable = |std: &f32| std.is_finite() && *std > 0.0;
             spec.preprocess.std.iter_mut().filter(|std| !usable(std)).for_each(|std| *std = 0.25);
         }
+        ShapeError::ImageSize { field, .. } => match *field {
+            "crop" => spec.preprocess.crop = None,
+            _ => spec.preprocess.resize = None,
+        },
         _ => return None,
     }
     Some(spec)
