@@ -15,5 +15,5 @@ pub use budget::{Budget, Charged};
 pub use error::Error;
 pub use human::HumanBytes;
 pub use name::{Escaped, escaped};
-pub use open::{open, read, read_text};
+pub use open::{MAX_TEXT, open, read, read_text};
 pub use system::{available_memory, require_memory};

@@ -16,6 +16,13 @@ pub fn escaped(name: &(impl AsRef<OsStr> + ?Sized)) -> Escaped<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(&'a OsStr);
 
+impl Escaped<'_> {
+    /// Whether the name is printed as it is.
+    pub fn is_plain(&self) -> bool {
+        self.0.to_str().is_some_and(|name| name.chars().all(is_plain))
+    }
+}
+
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.as_encoded_bytes().utf8_chunks() {
@@ -48,6 +55,7 @@ mod tests {
     fn what_is_not_plain_is_escaped() {
         assert_eq!(escaped("café 猫.jpg").to_string(), "café 猫.jpg");
         assert_eq!(escaped("a\nb\u{202e}c").to_string(), "a\\nb\\u{202e}c");
+        assert!(escaped("café 猫.jpg").is_plain() && !escaped("a\tb").is_plain());
     }
 
     #[cfg(unix)]

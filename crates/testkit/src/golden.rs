@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+/// The most bytes of a golden file, 64 MiB; those of this project have 124 KB at most.
+const MAX_FILE: u64 = 64 << 20;
+
 /// What PyTorch computes in float64 for one network or block.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Golden {
@@ -74,8 +77,8 @@ impl Golden {
     /// # Errors
     /// If the file cannot be read, or is not a golden reference.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        let text =
-            std::fs::read(path).map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
-        serde_json::from_slice(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
+        let text = residual_files::read_text(path, MAX_FILE)
+            .map_err(|cause| GoldenError::Read { path: path.to_owned(), source: cause.into() })?;
+        serde_json::from_str(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
     }
 }
