@@ -44,7 +44,12 @@ impl Preprocessor {
         let fits = |[height, width]: [usize; 2]| {
             height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= MAX_PIXELS)
         };
-        for (option, size) in preprocess.sizes() {
+        let size = match *resize {
+            Some(Resize::ShorterSide(side)) => [side, side],
+            Some(Resize::Exact(size)) => size,
+            None => [1, 1],
+        };
+        for (option, size) in [("resize", size), ("crop", crop.unwrap_or([1, 1]))] {
             if !fits(size) {
                 return invalid(option, format!("{size:?}"), "[height, width], at least 1 and at most 8192");
             }

@@ -3,7 +3,9 @@
 mod bad_input;
 mod bench;
 mod doctor;
+mod explain;
 mod help;
+mod hostile;
 mod interrupt;
 mod networks;
 mod pages;

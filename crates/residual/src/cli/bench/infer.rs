@@ -136,7 +136,8 @@ fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
         }
         (None, model) => {
             let spec = network::specification(model.as_deref().unwrap_or_default())?;
-            flow(&spec, spec.input)?;
+            // The weights, and the same packed.
+            network::require_memory(&spec, 2, arguments.batch as u64)?;
             let tensors = networks::weights(&spec, 0.7)?;
             (spec, tensors)
         }
