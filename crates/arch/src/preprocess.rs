@@ -33,6 +33,10 @@ pub enum Resize {
     Exact([usize; 2]),
 }
 
+/// The most pixels of an image, decoded or resized: 8192 x 8192. Networks are meant for no larger input, and
+/// preprocessing makes none.
+pub const MAX_PIXELS: usize = 1 << 26;
+
 /// Channel means of ImageNet's training images, the usual normalisation.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Channel standard deviations of ImageNet's training images.
@@ -49,6 +53,17 @@ impl Preprocess {
     pub fn imagenet(resize: usize, crop: usize) -> Self {
         Self { resize: Some(Resize::ShorterSide(resize)), crop: Some([crop, crop]), ..Self::normalise_only() }
     }
+
+    /// The sizes that images are brought to, with the names of the fields: the resize, then the crop. A shorter side
+    /// stands for a square of that side, the least image that it can give.
+    pub fn sizes(&self) -> impl Iterator<Item = (&'static str, [usize; 2])> {
+        let resize = self.resize.map(|resize| match resize {
+            Resize::ShorterSide(side) => [side, side],
+            Resize::Exact(size) => size,
+        });
+        [("resize", resize), ("crop", self.crop)].into_iter().filter_map(|(field, size)| Some((field, size?)))
+    }
+
     /// The same preprocessing for an input of another size, `[channels, height, width]`; see
     /// [`NetSpec::with_input`](crate::NetSpec::with_input).
     pub fn with_input(mut self, [channels, height, width]: [usize; 3]) -> Self {

@@ -15,7 +15,9 @@ use serde::{Serialize, Serializer};
 pub use error::{Disagreement, ShapeError};
 
 use crate::tensors::product;
-use crate::{BlockSpec, Convolution, HeadSpec, MaxPool, NetSpec, Shortcut, StemSpec, block_tensors};
+use crate::{
+    BlockSpec, Convolution, HeadSpec, MAX_PIXELS, MaxPool, NetSpec, Shortcut, StemSpec, block_tensors,
+};
 
 /// What a network does to shapes, row by row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -119,12 +121,25 @@ fn check_whole(spec: &NetSpec, input: [usize; 3]) -> Result<(), ShapeError> {
             return Err(ShapeError::Probability { what, value });
         }
     }
+    let outside = spec.preprocess.sizes().find(|&(_, size)| !is_image(size));
+    if let Some((field, [height, width])) = outside {
+        return Err(ShapeError::ImageSize { field, height, width });
+    }
     check_normalisation(&spec.preprocess.mean, &spec.preprocess.std, channels)
+}
+
+/// Whether an image may have this height and width.
+fn is_image([height, width]: [usize; 2]) -> bool {
+    height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= MAX_PIXELS)
 }
 
 fn check_input(input: [usize; 3]) -> Result<(), ShapeError> {
     if input.contains(&0) {
         return Err(ShapeError::EmptyInput { input });
+    }
+    let [_, height, width] = input;
+    if !is_image([height, width]) {
+        return Err(ShapeError::InputSize { input });
     }
     product(&input).map(|_| ()).ok_or(ShapeError::TooLarge { place: "input".into() })
 }

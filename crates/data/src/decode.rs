@@ -10,7 +10,7 @@ use crate::{Error, Image, jpeg};
 
 /// The most pixels that an image may have, 8192 x 8192: a header that claims more is taken for
 /// damage before anything is allocated.
-pub const MAX_PIXELS: usize = 1 << 26;
+pub const MAX_PIXELS: usize = residual_arch::MAX_PIXELS;
 
 /// The most bytes that an image file may have, 256 MiB.
 pub const MAX_FILE_BYTES: u64 = 1 << 28;

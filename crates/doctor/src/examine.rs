@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use residual_arch::NetSpec;
-use residual_data::{Batch, Dataset, Split};
+use residual_data::{Batch, Dataset, Preprocessor, Split};
 use residual_nn::{Init, ResNet, ResNetConfig};
 use residual_train::{Recipe, from_state_dict};
 use residual_weights::StateDict;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Finding, Kind, Severity, Training, labels, network, overlap, pixels, preprocess, shape, structure,
-    training, weights,
+    trainable, training, weights,
 };
 
 /// All that there is to look at.
@@ -84,6 +84,10 @@ pub fn examine(patient: &Patient) -> Result<Report, Error> {
     }
     let tensors = tensors(patient, sound, &mut report);
     let spec = as_trained(patient, sound);
+    if patient.data.is_some() && Preprocessor::new(&spec.preprocess).is_err() {
+        report.not_checked.push("the images: the network's preprocessing cannot make any".into());
+        return Ok(report);
+    }
     let batch = images(patient, &spec, &mut report)?;
     let Some(batch) = batch else { return Ok(report) };
     if !sound {
@@ -99,6 +103,12 @@ fn specification(patient: &Patient, report: &mut Report) -> bool {
     let (findings, mended) = shape::check(&patient.spec);
     let sound = findings.is_empty();
     report.add("specification", findings);
+    if sound {
+        report.findings.extend(trainable::check(&patient.spec));
+    }
+    if sound && patient.weights.is_none() {
+        report.findings.extend(trainable::memory(&patient.spec));
+    }
     match mended {
         Some(mended) => {
             report.findings.extend(structure::check(&mended));
@@ -172,6 +182,10 @@ fn run(
     let trained = patient.weights.is_some();
     if report.has(&[Kind::Tensors, Kind::NotFinite]) || (trained && tensors.is_none()) {
         report.not_checked.push("a batch through the network: its weights are not usable".into());
+        return Ok(());
+    }
+    if report.has(&[Kind::TooLarge, Kind::Refused]) {
+        report.not_checked.push("a batch through the network: it cannot be built here".into());
         return Ok(());
     }
     let device = Device::flex().autodiff();

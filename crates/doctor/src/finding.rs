@@ -89,6 +89,10 @@ macro_rules! kinds {
 kinds! {
     /// The network cannot be built, for a reason without a kind of its own.
     Impossible, Fault, "a network that cannot be built", "arithmetic of shapes";
+    /// Training refuses the network, for another reason than its shapes.
+    Refused, Fault, "a network that training refuses", "the checks of `residual train`";
+    /// Parameters, gradients and velocities are more than the memory that there is.
+    TooLarge, Fault, "a network too large for this machine", "4 bytes a number, three numbers a parameter";
     /// Branch and shortcut do not have the same shape.
     ShapesDiffer, Fault, "branch and shortcut cannot be added", "He et al. 2015, section 3.2, equation 2";
     /// The block has a stride, its shortcut has not.

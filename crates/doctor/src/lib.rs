@@ -40,6 +40,7 @@ mod preprocess;
 mod read;
 mod shape;
 mod structure;
+mod trainable;
 mod training;
 mod weights;
 

@@ -42,7 +42,8 @@ fn take_biases(table: &mut Table) -> Vec<Finding> {
         let mut first = 0;
         for block in blocks.into_iter().flatten() {
             take(format!("stage{}.block{first}", index + 1), block);
-            first += block.get("repeat").and_then(Value::as_integer).map_or(1, |repeat| repeat as usize);
+            let repeat = block.get("repeat").and_then(Value::as_integer).unwrap_or(1);
+            first = usize::saturating_add(first, usize::try_from(repeat).unwrap_or(1));
         }
     }
     findings
@@ -102,6 +103,15 @@ classes = 2
     #[test]
     fn other_errors_are_errors_still() {
         assert!(read_toml("name = ").is_err());
+        for repeat in ["9223372036854775807", "-9223372036854775808"] {
+            let text = SPEC.replace("repeat = 2", &format!("repeat = {repeat}"));
+            let blocks =
+                text.replace("channels = 4, bias", &format!("channels = 4, repeat = {repeat}, bias"));
+            assert!(
+                read_toml(&blocks.replace("]\n[head]", ", { kind = \"basic\", channels = 4 }]\n[head]"))
+                    .is_err()
+            );
+        }
         assert!(read_toml(&SPEC.replace("kernel", "kernal")).unwrap_err().to_string().contains("kernal"));
         assert!(read_toml(&SPEC.replace("bias = true", "bias = false")).unwrap().1.is_empty());
     }

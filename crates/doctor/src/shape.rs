@@ -5,6 +5,9 @@ use residual_arch::{BlockSpec, NetSpec, Shortcut};
 
 use crate::{Finding, Kind};
 
+/// The most errors that are looked for, each on a copy of the network: a file may hold 100,000 blocks, all wrong.
+const MOST: usize = 100;
+
 /// Every error of shape, and the network with all of them mended; `None` where one has no mend.
 pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
     let (mut findings, mut spec) = (Vec::new(), spec.clone());
@@ -19,6 +22,9 @@ pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
             return (findings, None);
         }
         findings.push(finding(&error));
+        if findings.len() == MOST {
+            return (findings, None);
+        }
         match mended(&spec, &error) {
             Some(mended) => spec = mended,
             None => return (findings, None),
@@ -71,6 +77,10 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
             let usable = |std: &f32| std.is_finite() && *std > 0.0;
             spec.preprocess.std.iter_mut().filter(|std| !usable(std)).for_each(|std| *std = 0.25);
         }
+        ShapeError::ImageSize { field, .. } => match *field {
+            "crop" => spec.preprocess.crop = None,
+            _ => spec.preprocess.resize = None,
+        },
         _ => return None,
     }
     Some(spec)

@@ -29,6 +29,9 @@ const CANDIDATES: [(&str, Algorithm); 7] = [
     ("strided4", Algorithm::Strided4),
 ];
 
+/// The most bytes of a file of measured choices: those of 100,000 layers.
+const MAX_CACHE: u64 = 16 << 20;
+
 /// Bytes of packed weights beyond which each of them comes from memory at every run: the level 3 cache of usual
 /// processors of today.
 const LEVEL3: usize = 32 << 20;
@@ -108,12 +111,14 @@ impl Cache {
     /// The file's content; nothing where there is no file yet.
     fn read(path: &Path) -> Result<Self, EngineError> {
         let wrong = |reason: String| EngineError::Cache { path: path.to_owned(), reason };
-        let text = match std::fs::read(path) {
+        let text = match residual_files::read_text(path, MAX_CACHE) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(residual_files::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(wrong(format!("cannot read: {error}"))),
         };
-        let entries = serde_json::from_slice(&text);
+        let entries = serde_json::from_str(&text);
         entries.map(Self).map_err(|error| wrong(format!("not a file of measured choices: {error}")))
     }
 
@@ -241,5 +246,8 @@ mod tests {
         assert!(matches!(Cache::read(&path), Err(EngineError::Cache { .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "milk, eggs");
         assert!(matches!(Cache::read(folder.path()), Err(EngineError::Cache { .. })));
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = Cache::read(&path).unwrap_err().to_string();
+        assert!(error.contains("16777216 is the most"), "{error}");
     }
 }

@@ -17,5 +17,5 @@ pub use error::Error;
 pub use human::HumanBytes;
 pub use json::json_memory;
 pub use name::{Escaped, escaped, escaped_bytes, unambiguous};
-pub use open::{open, read, read_text, special_kind};
+pub use open::{MAX_TEXT, open, read, read_text, special_kind};
 pub use system::{available_memory, require_memory};

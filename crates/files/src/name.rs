@@ -42,6 +42,13 @@ pub struct Escaped<'a> {
     backslashes: bool,
 }
 
+impl Escaped<'_> {
+    /// Whether the name is printed as it is.
+    pub fn is_plain(&self) -> bool {
+        self.0.to_str().is_some_and(|name| name.chars().all(is_plain))
+    }
+}
+
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.name.utf8_chunks() {
@@ -74,6 +81,7 @@ mod tests {
     fn what_is_not_plain_is_escaped() {
         assert_eq!(escaped("café 猫.jpg").to_string(), "café 猫.jpg");
         assert_eq!(escaped("a\nb\u{202e}c").to_string(), "a\\nb\\u{202e}c");
+        assert!(escaped("café 猫.jpg").is_plain() && !escaped("a\tb").is_plain());
     }
 
     #[cfg(unix)]

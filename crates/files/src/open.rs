@@ -6,6 +6,10 @@ use std::path::Path;
 
 use crate::Error;
 
+/// The most bytes of a text that people write, such as a specification or a recipe: 4 MiB. Readers of TOML take up
+/// to thirty times the text's size; the longest specification of a known network has 4 KB.
+pub const MAX_TEXT: u64 = 4 << 20;
+
 /// Opens a regular file, or a link to one, for reading. Never waits: a FIFO without a writer is refused at once.
 ///
 /// # Errors

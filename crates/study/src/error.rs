@@ -61,6 +61,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that holds something, and no study.
+    #[error("{}: holds files that are no study; give --out a new or an empty folder", path.display())]
+    NotAStudy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that another process works in.
     #[error("{}: another process is working in it; wait for it, or give another --out", .0.display())]
     Locked(PathBuf),

@@ -1,5 +1,6 @@
 //! The folder of a study.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use crate::{Error, Study};
 const CONFIG: &str = "study.toml";
 const RESULTS: &str = "results.jsonl";
 const LOCK: &str = ".lock";
+
+/// The most bytes of `results.jsonl`, 256 MiB.
+const MAX_RESULTS: u64 = 1 << 28;
 
 /// The folder of a study, held by this process alone.
 ///
@@ -34,11 +38,14 @@ impl Folder {
     /// killed process left without its end is cut off.
     ///
     /// # Errors
-    /// [`Error::OtherStudy`], [`Error::Locked`], [`Error::Io`].
+    /// [`Error::OtherStudy`], [`Error::NotAStudy`], [`Error::Locked`], [`Error::Io`].
     pub fn open(path: &Path, study: &Study) -> Result<Self, Error> {
         let config = path.join(CONFIG);
         if config.exists() && Study::read(&config)? != *study {
             return Err(Error::OtherStudy { path: path.to_owned() });
+        }
+        if !config.exists() && is_taken(path) {
+            return Err(Error::NotAStudy { path: path.to_owned() });
         }
         fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
@@ -57,7 +64,10 @@ impl Folder {
 
     fn cut_torn_line(&self) -> Result<(), Error> {
         let path = self.path.join(RESULTS);
-        let Ok(bytes) = fs::read(&path) else { return Ok(()) };
+        if !path.exists() {
+            return Ok(());
+        }
+        let bytes = residual_files::read(&path, MAX_RESULTS).map_err(unread(&path))?;
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         if whole < bytes.len() {
             let file = OpenOptions::new().write(true).open(&path).map_err(Error::io("open", &path))?;
@@ -75,7 +85,7 @@ impl Folder {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = residual_files::read_text(&path, MAX_RESULTS).map_err(unread(&path))?;
         let parse = |(index, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|cause| Error::Results {
                 path: path.clone(),
@@ -114,6 +124,18 @@ impl Folder {
         }
         Ok(write("report.html", page.html())?)
     }
+}
+
+fn unread(path: &Path) -> impl FnOnce(residual_files::Error) -> Error {
+    let error = Error::io("read", path);
+    move |cause| error(cause.into())
+}
+
+/// Whether the folder holds what somebody else put there; names with a dot first do not count.
+fn is_taken(path: &Path) -> bool {
+    let visible = |name: &OsStr| !name.as_encoded_bytes().starts_with(b".");
+    fs::read_dir(path)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|found| visible(&found.file_name()))))
 }
 
 fn lock(path: &Path) -> Result<File, Error> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use residual_files::{MAX_TEXT, read_text};
 use residual_report::{Page, Table};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ impl Study {
     /// # Errors
     /// [`Error::Io`], [`Error::Config`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_text(path, MAX_TEXT).map_err(|cause| Error::io("read", path)(cause.into()))?;
         toml::from_str(&text).map_err(|cause| Error::Config { path: path.to_owned(), cause: Box::new(cause) })
     }
 

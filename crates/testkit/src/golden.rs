@@ -77,9 +77,9 @@ impl Golden {
     /// # Errors
     /// If the file cannot be read, or is not a golden reference.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        let text = residual_files::read(path, MAX_BYTES)
-            .map_err(|source| GoldenError::Read { path: path.to_owned(), source: source.into() })?;
-        serde_json::from_slice(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
+        let text = residual_files::read_text(path, MAX_BYTES)
+            .map_err(|cause| GoldenError::Read { path: path.to_owned(), source: cause.into() })?;
+        serde_json::from_str(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
     }
 }
 

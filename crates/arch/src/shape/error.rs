@@ -76,6 +76,24 @@ pub enum ShapeError {
         /// The input.
         input: [usize; 3],
     },
+    /// An input of more pixels than images may have.
+    #[error("input: {} has more pixels than any image; give at most 8192x8192 of them", map(.input))]
+    InputSize {
+        /// The input.
+        input: [usize; 3],
+    },
+    /// A resize or a crop to nothing, or to more pixels than images may have.
+    #[error(
+        "preprocess: a {field} to {height}x{width}; give at least one pixel and at most 8192x8192 of them"
+    )]
+    ImageSize {
+        /// `resize` or `crop`.
+        field: &'static str,
+        /// Rows asked for.
+        height: usize,
+        /// Columns asked for.
+        width: usize,
+    },
     /// An input with other channels than the network is meant for.
     #[error("input: {found} channels where the network takes {expected}; give {expected}, or change `input`")]
     InputChannels {

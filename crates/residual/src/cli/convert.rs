@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 use residual::arch::names::{TensorName, names};
 use residual::arch::{Naming, NetSpec};
 use residual::weights::{Checkpoint, StateDict, Tensor, Weights, match_tensors, recognise, safetensors};
+use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::same_file::same_file;
 use super::{network, weights};
 
 const EXAMPLE: &str = "\
@@ -63,6 +65,11 @@ impl From<Scheme> for Naming {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let (input, out) = (&weights::file_of(&arguments.input)?, &arguments.output);
     check_extension(out)?;
+    if same_file(input, out) {
+        let out = escaped(out);
+        let message = format_args!("{out}: is the file to read as well; give the output another name");
+        return Err(Failure::new(message));
+    }
     let weights = Weights::read(input)?;
     let target = arguments.names.map(Naming::from);
     let tensors = match weights {

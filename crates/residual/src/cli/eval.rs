@@ -12,7 +12,7 @@ use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::{Bar, note};
-use super::{threads, weights};
+use super::{network, threads, weights};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -82,6 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         workers: threads::decoding(threads),
         skip_bad: arguments.skip_bad,
     };
+    // Every decoding thread has a batch in hand, and so has the network.
+    let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.workers + 1);
+    network::require_memory(&spec, 1, at_once as u64)?;
     let network = Network::new(loaded, threads, arguments.batch_size);
     let mut judge = Judge { network, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
     let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
@@ -90,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         return Err(Failure::new("no images to evaluate on"));
     };
     if judge.skipped > 0 {
-        eprintln!("left out {} images that cannot be decoded", judge.skipped);
+        note(&format!("left out {} images that cannot be decoded", judge.skipped));
     }
     let mut output = Output::new();
     if arguments.json {

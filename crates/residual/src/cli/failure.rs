@@ -4,6 +4,13 @@ use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
+use residual_files::escaped;
+
+use super::table::shorten;
+
+/// The longest line of a report, in characters: a message may quote a file's line of any length.
+const LONGEST: usize = 600;
+
 /// Why a command stops short.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -48,11 +55,11 @@ impl Failure {
     /// What to print on standard error: one line, with `verbose` the causes under it.
     pub(crate) fn report(&self, verbose: bool) -> Option<String> {
         let Self::Error { message, causes } = self else { return None };
-        let mut report = format!("error: {message}\n");
+        let mut report = format!("error: {}\n", line(message));
         if verbose {
             for cause in causes {
                 // Writing to a string does not fail.
-                let _ = writeln!(report, "  caused by: {cause}");
+                let _ = writeln!(report, "  caused by: {}", line(cause));
             }
         }
         Some(report)
@@ -89,6 +96,22 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
+/// A message on one line, without the control characters of names that it quotes, and of bearable length.
+fn line(message: &str) -> String {
+    shorten(&escaped(&without_snippet(message)).to_string(), LONGEST)
+}
+
+/// A message in which the TOML reader quotes the line that it stopped at: what is said of it is kept.
+fn without_snippet(message: &str) -> String {
+    if !message.contains("TOML parse error at line") {
+        return message.to_owned();
+    }
+    let is_snippet = |line: &&str| {
+        line.trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('|')
+    };
+    message.trim_end().lines().filter(|line| !is_snippet(line)).collect::<Vec<_>>().join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +138,23 @@ mod tests {
         let verbose = failure.report(true).unwrap();
         assert!(verbose.ends_with("  caused by: invalid digit found in string\n"), "{verbose}");
         assert_eq!(failure.within("run").report(false).unwrap(), "error: run: no number of epochs\n");
+    }
+
+    #[test]
+    fn a_report_is_one_short_line_whatever_it_quotes() {
+        let report = |message: &str| Failure::new(message).report(false).unwrap();
+        assert_eq!(report("a\n\u{1b}[2Jb.png: none"), "error: a\\n\\u{1b}[2Jb.png: none\n");
+        let long = report(&"x".repeat(100_000));
+        assert!(long.chars().count() < 700 && long.contains('…'), "{long}");
+        let text = format!("a = \"{}\"\nb = ", "x".repeat(100_000));
+        for text in [text.as_str(), "\n\n[head", "a = 1\na = 2", "é = [1, 2"] {
+            let Err(error) = residual::arch::NetSpec::from_toml(text) else { panic!("{text} is no network") };
+            let report = Failure::from(error).within("x.toml").report(false).unwrap();
+            assert!(report.starts_with("error: x.toml: ") && report.contains("at line"), "{report}");
+            assert!(
+                report.chars().count() < 300 && !report.contains(" | ") && !report.contains("\\n"),
+                "{report}"
+            );
+        }
     }
 }

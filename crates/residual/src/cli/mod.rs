@@ -18,6 +18,7 @@ mod network;
 mod output;
 mod predict;
 mod progress;
+mod same_file;
 #[cfg(feature = "train")]
 mod study;
 mod summary;

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use residual::arch::NetSpec;
 use residual::arch::families::family;
+use residual::arch::shape::flow;
 use residual::weights::Checkpoint;
+use residual_files::{MAX_TEXT, read_text};
 
 use super::failure::{Failure, Outcome};
+use super::table::thousands;
 
 /// The network that `model` names: a family member, `SPEC.toml`, `SPEC.json`, or a trained
 /// checkpoint.
@@ -27,9 +30,25 @@ pub(crate) fn written_out(model: &str) -> Outcome<Option<NetSpec>> {
         () if has_extension(model, &["json"]) => NetSpec::from_json,
         () => return Ok(None),
     };
-    let text = std::fs::read_to_string(model)
-        .map_err(|error| Failure::from(error).within(format!("{model}: cannot read")))?;
-    parse(&text).map(Some).map_err(|error| Failure::from(error).within(model))
+    parse(&text(model)?).map(Some).map_err(|error| Failure::from(error).within(model))
+}
+
+/// What a specification's file holds.
+pub(crate) fn text(file: &str) -> Outcome<String> {
+    read_text(file, MAX_TEXT)
+        .map_err(|error| Failure::from(error).within(format_args!("{file}: cannot read")))
+}
+
+/// Refuses a network, before it is built, of which `copies` of the parameters and `images` inputs are more than the
+/// memory that there is.
+pub(crate) fn require_memory(spec: &NetSpec, copies: u64, images: u64) -> Outcome {
+    let parameters = flow(spec, spec.input)?.parameters;
+    let image = spec.input.iter().fold(1, |product: u64, &side| product.saturating_mul(side as u64));
+    let floats = parameters.saturating_mul(copies).saturating_add(image.saturating_mul(images));
+    residual_files::require_memory(floats.saturating_mul(4)).map_err(|error| {
+        let what = format_args!("`{}` with {} parameters", spec.name, thousands(parameters));
+        Failure::from(error).within(what)
+    })
 }
 
 fn has_extension(name: &str, extensions: &[&str]) -> bool {

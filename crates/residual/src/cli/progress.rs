@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use residual_files::escaped;
+
 /// Whether standard error is a terminal that lines may be drawn on again and again.
 pub(crate) fn is_interactive() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -11,9 +13,11 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
 }
 
-/// Prints a line on standard error. Where that has been closed there is nobody to tell.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Prints lines on standard error, the control characters of names escaped. Where that has been closed there is
+/// nobody to tell.
+pub(crate) fn note(lines: &str) {
+    let lines: Vec<String> = lines.split('\n').map(|line| escaped(line).to_string()).collect();
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }
 
 /// Between two drawings.
@@ -59,7 +63,7 @@ impl Bar {
     /// Prints a line that stays, above the bar.
     pub(crate) fn line(&self, line: &str) {
         self.clear();
-        note(line);
+        note(&escaped(line).to_string());
         self.put(&self.text.borrow());
     }
 
@@ -76,7 +80,7 @@ impl Bar {
             self.drawn.set(Some(now));
             let columns = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
             // A line that is too long would wrap, and only its last part be erased.
-            let text: String = text().chars().take(columns.saturating_sub(1)).collect();
+            let text: String = escaped(&text()).to_string().chars().take(columns.saturating_sub(1)).collect();
             self.put(&text);
             self.text.replace(text);
         }

@@ -1,5 +1,7 @@
 //! Plain tables that fit 80 columns.
 
+use residual_files::escaped;
+
 /// Widest line, in characters.
 pub(crate) const WIDTH: usize = 80;
 
@@ -26,9 +28,10 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row, a cell for each column.
+    /// Adds a row, a cell for each column. Control characters are escaped, so that what is cut and aligned is what is
+    /// seen.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let mut cells: Vec<String> = cells.into_iter().collect();
+        let mut cells: Vec<String> = cells.into_iter().map(|cell| escaped(&cell).to_string()).collect();
         cells.resize(self.columns.len(), String::new());
         self.rows.push(cells);
     }
@@ -139,6 +142,17 @@ mod tests {
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
         assert!(lines[1].ends_with("123,456,789") && lines[1].contains('…'), "{lines:?}");
         assert_eq!(lines[1].chars().count(), WIDTH);
+    }
+
+    #[test]
+    fn control_characters_are_escaped_before_they_are_counted() {
+        let mut table = Table::new(&[("name", Align::Left), ("number", Align::Right)]);
+        table.row(["\u{1b}[2J".repeat(50), "1".to_owned()]);
+        table.row(["a\nb".to_owned(), "2".to_owned()]);
+        let lines = table.lines();
+        assert!(lines.iter().all(|line| !line.contains(['\u{1b}', '\n'])), "{lines:?}");
+        assert_eq!(lines[1].chars().count(), WIDTH);
+        assert!(lines[2].starts_with("a\\nb "), "{lines:?}");
     }
 
     #[test]

@@ -3,8 +3,10 @@
 mod bad_input;
 mod bench;
 mod doctor;
+mod explain;
 mod found;
 mod help;
+mod hostile;
 mod interrupt;
 mod networks;
 mod pages;

@@ -60,7 +60,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub(super) fn print(output: &mut Output, rows: &[Row]) -> Outcome {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     if !rows.is_empty() {
-        output.line(format_args!("\n{:width$}  {:>10}  {:>11}", "", "forward ms", "backward ms"))?;
+        output.line("")?;
+        output.line(format_args!("{:width$}  {:>10}  {:>11}", "", "forward ms", "backward ms"))?;
     }
     for Row { what, forward_ms, backward_ms } in rows {
         output.line(format_args!("{what:width$}  {forward_ms:10.2}  {backward_ms:11.2}"))?;

@@ -7,7 +7,6 @@ use clap::Args;
 use residual::arch::NetSpec;
 use residual::arch::shape::flow;
 use residual::engine::{EngineError, LayerProfile, Options, Plan, Scratch, Tune};
-use residual::weights::require_memory_for;
 use residual_testkit::networks;
 use serde::Serialize;
 
@@ -137,8 +136,8 @@ fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
         }
         (None, model) => {
             let spec = network::specification(model.as_deref().unwrap_or_default())?;
-            flow(&spec, spec.input)?;
-            require_memory_for(&spec, 1)?;
+            // The weights, and the same packed.
+            network::require_memory(&spec, 2, arguments.batch as u64)?;
             let tensors = networks::weights(&spec, 0.7)?;
             (spec, tensors)
         }

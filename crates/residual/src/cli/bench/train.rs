@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
     /// Steps that are counted.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     steps: u32,
     /// Through which operations.
     #[arg(long, value_enum, default_value_t)]
@@ -83,6 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if let Some(size) = arguments.size {
         spec = spec.clone().with_input([spec.input[0], size, size]);
     }
+    // Weights, gradients and velocities.
+    network::require_memory(&spec, 3, arguments.batch.into())?;
     let device = Device::flex().autodiff();
     let mut network = ResNetConfig::new(spec).init(Init::new(0, &device))?;
     network.set_compute(arguments.path.with(arguments.memory));

@@ -115,9 +115,8 @@ fn written(name: &str) -> Outcome<(Named, Vec<Finding>)> {
         let named = if is("json") || is("safetensors") { Named::Written(spec) } else { Named::Member(spec) };
         return Ok((named, vec![]));
     }
-    let text = std::fs::read_to_string(name)
-        .map_err(|error| Failure::from(error).within(format_args!("{name}: cannot read")))?;
-    let (spec, findings) = read_toml(&text).map_err(|error| Failure::from(error).within(name))?;
+    let (spec, findings) =
+        read_toml(&network::text(name)?).map_err(|error| Failure::from(error).within(name))?;
     Ok((Named::Written(spec), findings))
 }
 

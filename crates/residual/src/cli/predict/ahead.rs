@@ -7,11 +7,13 @@ use std::thread::Builder;
 
 use residual::arch::NetSpec;
 use residual::data::{Fit, Image, MAX_FILE_BYTES, decode};
+use residual_files::escaped;
 
 use crate::cli::failure::{Failure, Outcome};
 
 /// An image as the network takes it, but for the normalisation.
 pub(super) struct Ready {
+    pub(super) file: PathBuf,
     pub(super) name: String,
     pub(super) image: Image,
 }
@@ -32,20 +34,20 @@ impl Decoder {
     }
 
     fn decode(&self, file: &Path) -> Outcome<Ready> {
-        let name = file.display().to_string();
-        let image = self.0.fit(decode(&read(file)?, &name)?, &name)?;
-        Ok(Ready { name, image })
+        let name = named(file);
+        let image = self.0.fit(decode(&read(file, &name)?, &name)?, &name)?;
+        Ok(Ready { file: file.to_owned(), name, image })
     }
 }
 
-fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let cannot = |error| Failure::from(error).within(format_args!("{}: cannot read", file.display()));
-    let metadata = std::fs::metadata(file).map_err(cannot)?;
-    if metadata.len() > MAX_FILE_BYTES {
-        let message = format_args!("{}: larger than any image ({} bytes)", file.display(), metadata.len());
-        return Err(Failure::new(message));
-    }
-    std::fs::read(file).map_err(cannot)
+/// The name of a file in answers. Bytes that are no text are escaped: two files are never called the same.
+pub(super) fn named(file: &Path) -> String {
+    file.to_str().map_or_else(|| escaped(file).to_string(), str::to_owned)
+}
+
+fn read(file: &Path, name: &str) -> Outcome<Vec<u8>> {
+    residual_files::read(file, MAX_FILE_BYTES)
+        .map_err(|error| Failure::from(error).within(format_args!("{name}: cannot read")))
 }
 
 /// Where the result for one file will be.

@@ -1,12 +1,9 @@
 //! `--explain`: where in an image its class is seen.
 
-use std::path::{Component, Path, PathBuf};
-
 use residual::data::Image;
-use residual::weights::write_atomically;
 
-use super::ahead::Ready;
-use crate::cli::failure::{Failure, Outcome};
+use super::overlays::MARK;
+use crate::cli::failure::Outcome;
 
 /// Small images are enlarged by whole steps until their shorter side has this many pixels.
 const VISIBLE: usize = 224;
@@ -14,52 +11,9 @@ const VISIBLE: usize = 224;
 /// How much of the colour of the strongest place is the map's.
 const STRONGEST: f32 = 0.6;
 
-/// Where the overlays go.
-pub(super) enum Explain {
-    /// The one image's.
-    File(PathBuf),
-    /// A file for each image, named after it.
-    Folder(PathBuf),
-}
-
-impl Explain {
-    /// # Errors
-    /// Where `path` cannot be a PNG file or a folder of them.
-    pub(super) fn new(path: &Path, several: bool) -> Outcome<Self> {
-        if several {
-            std::fs::create_dir_all(path).map_err(|error| {
-                let path = path.display();
-                Failure::from(error).within(format_args!("{path}: cannot be the folder for several images"))
-            })?;
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-            true => Ok(Self::File(path.to_owned())),
-            false => Err(Failure::new(format_args!(
-                "{}: the overlay is a PNG image; name it so (.png)",
-                path.display()
-            ))),
-        }
-    }
-
-    /// Writes the overlay of a class activation map, `[height, width]` of the last stage.
-    pub(super) fn write(&self, of: &Ready, map: &[f32], size: [usize; 2]) -> Outcome {
-        let path = match self {
-            Self::File(path) => path.clone(),
-            Self::Folder(folder) => folder.join(file_name(&of.name)),
-        };
-        let png = encode(&overlay(&of.image, map, size))?;
-        Ok(write_atomically(&path, |file| file.write_all(&png))?)
-    }
-}
-
-/// `data/test/cat.jpg` as `data_test_cat.jpg.png`: images of several folders may share a name.
-fn file_name(image: &str) -> String {
-    let parts = Path::new(image).components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy()),
-        _ => None,
-    });
-    parts.collect::<Vec<_>>().join("_") + ".png"
+/// The overlay of a class activation map, `[height, width]` of the last stage, as the bytes of a PNG file.
+pub(super) fn drawn(image: &Image, map: &[f32], size: [usize; 2]) -> Outcome<Vec<u8>> {
+    encode(&overlay(image, map, size))
 }
 
 /// An RGB image.
@@ -98,6 +52,7 @@ fn encode(overlay: &Overlay) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
+    encoder.add_text_chunk(MARK.0.to_owned(), MARK.1.to_owned())?;
     let mut writer = encoder.write_header()?;
     writer.write_image_data(overlay.pixels.as_flattened())?;
     writer.finish()?;
@@ -140,11 +95,5 @@ mod tests {
         let map = [0.0, 4.0];
         let found = [0.0, 0.25, 0.5, 0.75, 1.0].map(|x| between(&map, [1, 2], [0.3, x]));
         assert_eq!(found, [0.0, 0.0, 2.0, 4.0, 4.0]);
-    }
-
-    #[test]
-    fn names_keep_their_folders() {
-        assert_eq!(file_name("../data/cat.jpg"), "data_cat.jpg.png");
-        assert_eq!(file_name("/a/cat.png"), "a_cat.png.png");
     }
 }

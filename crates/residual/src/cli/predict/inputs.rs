@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use residual::data::{is_hidden_name, is_image_name};
 use residual_files::{escaped, special_kind};
 
+use super::list;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::progress::note;
 
@@ -18,8 +19,8 @@ const LIST: &str = "-";
 pub(super) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<PathBuf>> + Send {
     arguments.into_iter().flat_map(|path| -> Box<dyn Iterator<Item = Outcome<PathBuf>> + Send> {
         if path.as_os_str() == LIST {
-            let lines = BufReader::new(std::io::stdin()).split(b'\n');
-            Box::new(lines.filter_map(path_of).flat_map(|path| match path {
+            let paths = list::paths(BufReader::new(std::io::stdin()));
+            Box::new(paths.flat_map(|path| match path {
                 Ok(path) => expanded(&path),
                 Err(failure) => vec![Err(failure)],
             }))
@@ -32,29 +33,6 @@ pub(super) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<Pat
 /// Whether there may be more than one image.
 pub(super) fn several(arguments: &[PathBuf]) -> bool {
     !matches!(arguments, [path] if path.as_os_str() != LIST && !path.is_dir())
-}
-
-/// The path on a line; `None` where that is empty.
-fn path_of(line: std::io::Result<Vec<u8>>) -> Option<Outcome<PathBuf>> {
-    let mut line = match line {
-        Ok(line) => line,
-        Err(error) => return Some(Err(Failure::from(error).within("cannot read standard input"))),
-    };
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    (!line.is_empty()).then(|| from_bytes(line))
-}
-
-#[cfg(unix)]
-fn from_bytes(line: Vec<u8>) -> Outcome<PathBuf> {
-    Ok(std::os::unix::ffi::OsStringExt::from_vec(line)).map(|name: std::ffi::OsString| name.into())
-}
-
-#[cfg(not(unix))]
-fn from_bytes(line: Vec<u8>) -> Outcome<PathBuf> {
-    let name = String::from_utf8(line).map_err(|error| Failure::from(error).within("standard input"))?;
-    Ok(name.into())
 }
 
 /// The file itself, or the images in a folder and the folders below it, sorted by path. What cannot be read there

@@ -3,16 +3,20 @@
 mod ahead;
 mod explain;
 mod inputs;
+mod list;
+mod overlays;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use residual::arch::NetSpec;
 use residual::engine::EngineError;
+use residual_files::escaped;
 use serde::Serialize;
 
 use self::ahead::{Ahead, Decoder, Ready};
-use self::explain::Explain;
+use self::explain::drawn;
+use self::overlays::Overlays;
 use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
@@ -21,6 +25,9 @@ use super::threads;
 
 /// The most images at a time: as many as run at once in networks for 224x224 images.
 const MOST: usize = 16;
+
+/// Bytes of the images that the network is given at a time. Twice as many are decoded ahead.
+const TOGETHER: usize = 1 << 28;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -32,7 +39,10 @@ Examples:
 A trained .safetensors says how its images are to be prepared. Where a network
 takes images as they are, one of another size than its input is resized (shorter
 side) and its centre cut out. Results are printed as they come, in the order of
-the images.";
+the images.
+
+--explain never replaces a file that is no overlay of an earlier call. In a folder,
+the overlay of a/b.jpg is a/b.jpg.png; the answer says where it lies.";
 
 /// Tell the classes of images.
 #[derive(Debug, Args)]
@@ -49,7 +59,7 @@ pub(crate) struct Arguments {
     /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
     #[arg(long, value_name = "OUT.png|DIR")]
     explain: Option<PathBuf>,
-    /// Print one JSON object a line: file, top[{class, probability}].
+    /// Print one JSON object a line: file, top[{class, probability}], explain (the overlay's path).
     #[arg(long)]
     json: bool,
 }
@@ -62,6 +72,8 @@ fn parse_top(text: &str) -> Result<usize, String> {
 struct Prediction<'a> {
     file: &'a str,
     top: Vec<Guess<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -73,19 +85,24 @@ struct Guess<'a> {
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     let threads = arguments.network.threads();
     let several = inputs::several(&arguments.images);
-    let explain = arguments.explain.as_deref().map(|path| Explain::new(path, several)).transpose()?;
+    let overlays = |path: &PathBuf| Overlays::new(path, &arguments.images, several);
+    let overlays = arguments.explain.as_ref().map(overlays).transpose()?;
     let loaded = arguments.network.load()?;
+    overlays.iter().try_for_each(Overlays::prepare)?;
+    let left_out = overlays.clone();
+    let is_overlay = move |file: &PathBuf| left_out.as_ref().is_some_and(|overlays| overlays.holds(file));
     let files = inputs::files(arguments.images.clone());
+    let files = files.filter(move |file| !file.as_ref().is_ok_and(&is_overlay));
     let decoder = Decoder::new(&loaded.spec)?;
-    let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * MOST)?;
-    let most = if several { MOST } else { 1 };
+    let most = if several { at_a_time(&loaded.spec) } else { 1 };
+    let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * most)?;
     let (spec, classes) = (loaded.spec.clone(), loaded.classes.clone());
     let numbers = || (0..spec.head.classes).map(|class| class.to_string()).collect();
     let mut predictor = Predictor {
         network: Network::new(loaded, threads, most),
         classes: classes.unwrap_or_else(numbers),
         output: Output::new(),
-        explain,
+        overlays,
         top: arguments.top,
         json: arguments.json,
         verbose,
@@ -108,11 +125,18 @@ fn usual_size(spec: &NetSpec) -> [usize; 2] {
     spec.preprocess.crop.unwrap_or([height, width])
 }
 
+/// Images at a time: fewer where they are so large that they alone would fill the memory.
+fn at_a_time(spec: &NetSpec) -> usize {
+    let [height, width] = usual_size(spec);
+    let bytes = spec.input[0].saturating_mul(height).saturating_mul(width);
+    (TOGETHER / bytes.max(1)).clamp(1, MOST)
+}
+
 struct Predictor {
     network: Network,
     classes: Vec<String>,
     output: Output,
-    explain: Option<Explain>,
+    overlays: Option<Overlays>,
     top: usize,
     json: bool,
     verbose: bool,
@@ -164,7 +188,7 @@ impl Predictor {
             Err(error) => return Err(error.into()),
         };
         let ranked: Vec<Vec<(usize, f64)>> = logits.chunks(logits.len() / images.len()).map(ranked).collect();
-        let maps = match self.explain {
+        let maps = match self.overlays {
             Some(_) => {
                 let classes: Vec<usize> = ranked.iter().map(|ranked| ranked[0].0).collect();
                 Some(compiled.plan.class_activation(&pixels, &classes, &mut compiled.scratch)?)
@@ -172,17 +196,33 @@ impl Predictor {
             None => None,
         };
         for (number, (ready, ranked)) in images.iter().zip(&ranked).enumerate() {
-            if let (Some(explain), Some(maps)) = (&self.explain, &maps) {
+            let explained = maps.as_ref().and_then(|maps| {
                 let [_, _, height, width] = maps.shape;
-                let map = &maps.values[number * height * width..][..height * width];
-                explain.write(ready, map, [height, width])?;
-            }
+                self.explain(
+                    ready,
+                    &maps.values[number * height * width..][..height * width],
+                    [height, width],
+                )
+            });
             let guess =
                 |&(class, probability): &(usize, f64)| Guess { class: &self.classes[class], probability };
             let top = ranked.iter().take(self.top).map(guess).collect();
-            print(&mut self.output, &Prediction { file: &ready.name, top }, self.json)?;
+            let prediction = Prediction { file: &ready.name, top, explain: explained };
+            print(&mut self.output, &prediction, self.json)?;
         }
         Ok(())
+    }
+
+    /// Writes the overlay of an image and says where; an overlay that cannot be written does not keep the answer.
+    fn explain(&mut self, ready: &Ready, map: &[f32], size: [usize; 2]) -> Option<String> {
+        let overlays = self.overlays.as_ref()?;
+        match drawn(&ready.image, map, size).and_then(|png| overlays.write(&ready.file, &png)) {
+            Ok(path) => Some(ahead::named(&path)),
+            Err(failure) => {
+                self.report(&failure.within(format_args!("{}: no overlay", ready.name)));
+                None
+            }
+        }
     }
 }
 
@@ -207,9 +247,13 @@ fn print(output: &mut Output, prediction: &Prediction<'_>, json: bool) -> Outcom
     }
     output.line(prediction.file)?;
     for Guess { class, probability } in &prediction.top {
-        output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(class, 68)))?;
+        let class = escaped(*class).to_string();
+        output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(&class, 68)))?;
     }
-    Ok(())
+    match &prediction.explain {
+        Some(path) => output.line(format_args!("  explained in {path}")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

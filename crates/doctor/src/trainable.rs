@@ -1,0 +1,35 @@
+//! What training refuses beyond shapes, asked of training itself: a network that passes here passes there.
+
+use residual_arch::NetSpec;
+use residual_arch::shape::flow;
+use residual_data::Preprocessor;
+use residual_files::require_memory;
+use residual_train::Recipe;
+
+use crate::{Finding, Kind};
+
+/// Bytes that training holds for a parameter: it, its gradient and its velocity, in float32.
+const BYTES: u64 = 3 * 4;
+
+/// The finding where training would not begin with this network, which shapes flow through.
+pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
+    // How many classes there are is for the data to say, and costs a name each.
+    let classes = ["one", "two"].map(str::to_owned);
+    let recipe = Recipe { network: Some(spec.clone().with_classes(classes.len())), ..Recipe::default() };
+    let refusal = match recipe.settle(&classes, usize::MAX) {
+        Ok((_, settled)) => Preprocessor::new(&settled.preprocess).err()?.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let (found, mend) = refusal.split_once("; ").unwrap_or((&refusal, "another value"));
+    let finding = Kind::Refused.at("network").found(found).expected("a network that training begins with");
+    Some(finding.mend(mend))
+}
+
+/// The finding where there is too little memory to train the network.
+pub(crate) fn memory(spec: &NetSpec) -> Option<Finding> {
+    let parameters = flow(spec, spec.input).ok()?.parameters;
+    let error = require_memory(parameters.saturating_mul(BYTES)).err()?;
+    let found = format!("{parameters} parameters: training {error}");
+    let finding = Kind::TooLarge.at("network").found(found).expected("a network that fits into memory");
+    Some(finding.mend("fewer channels, blocks or classes"))
+}
