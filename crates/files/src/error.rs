@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::HumanBytes;
+
 /// A file that cannot be read, without its name: the caller has it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,6 +36,14 @@ pub enum Error {
         /// The budget, in bytes.
         limit: u64,
     },
+    /// More memory than the system can still give.
+    #[error("needs {}, and {} are available", HumanBytes(*.needed), HumanBytes(*.available))]
+    TooLittleMemory {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes available.
+        available: u64,
+    },
 }
 
 impl From<Error> for io::Error {
@@ -48,7 +58,7 @@ impl From<Error> for io::Error {
             Error::NotRegular { .. } => io::ErrorKind::InvalidInput,
             Error::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             Error::NotText { .. } => io::ErrorKind::InvalidData,
-            Error::OverBudget { .. } => io::ErrorKind::OutOfMemory,
+            Error::OverBudget { .. } | Error::TooLittleMemory { .. } => io::ErrorKind::OutOfMemory,
         };
         Self::new(kind, error)
     }

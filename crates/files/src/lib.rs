@@ -6,12 +6,14 @@
 
 mod budget;
 mod error;
+mod human;
 mod name;
 mod open;
 mod system;
 
 pub use budget::{Budget, Charged};
 pub use error::Error;
+pub use human::HumanBytes;
 pub use name::{Escaped, escaped};
 pub use open::{open, read, read_text};
-pub use system::available_memory;
+pub use system::{available_memory, require_memory};

@@ -1,10 +1,32 @@
 //! What the machine has.
 
+use crate::Error;
+
 /// Bytes of memory that the system can still give, without swapping; `None` where it does not say (all but Linux).
 ///
 /// The least of what is available, what the control group leaves, and what the limit on the address space leaves.
 pub fn available_memory() -> Option<u64> {
     [meminfo(), control_group(), address_space()].into_iter().flatten().min()
+}
+
+/// Refusal of a task that needs more memory than [`available_memory`], before any of it is taken. Where the system
+/// does not say what is available, nothing is refused but what no address space holds.
+///
+/// ```
+/// residual_files::require_memory(1 << 20)?;
+/// let error = residual_files::require_memory(u64::MAX).unwrap_err();
+/// assert!(error.to_string().starts_with("needs 18.4 EB"));
+/// # Ok::<(), residual_files::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::TooLittleMemory`].
+pub fn require_memory(bytes: u64) -> Result<(), Error> {
+    let available = available_memory().unwrap_or(isize::MAX as u64);
+    if bytes > available {
+        return Err(Error::TooLittleMemory { needed: bytes, available });
+    }
+    Ok(())
 }
 
 /// `MemAvailable` of `/proc/meminfo`, which is in KiB.
