@@ -26,7 +26,7 @@ pub mod safetensors;
 mod state_dict;
 mod tensor;
 
-pub use atomic::write_atomically;
+pub use atomic::{remove_temporaries, write_atomically};
 pub use catalogue::{Recognised, recognise};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
