@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::listing::{Listing, list};
-use crate::store::{Location, Store};
+use crate::store::{Location, Stamp, Store};
 use crate::{DataSource, Error, Image, cifar, decode, layout, sample};
 
 /// A part of the data.
@@ -288,6 +288,18 @@ impl ImageSet {
             return Err(Error::NoSuchImage { path, index, len });
         };
         self.shared.store.read(&entry.location, &self.file(index))
+    }
+
+    /// Size, time and checksum of image `index`, without reading it: whether it is the one that it was.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`]; [`Error::NoSuchImage`].
+    pub fn stamp(&self, index: usize) -> Result<Stamp, Error> {
+        let Some(entry) = self.entries.get(index) else {
+            let (path, len) = (self.shared.origin.clone(), self.len());
+            return Err(Error::NoSuchImage { path, index, len });
+        };
+        self.shared.store.stamp(&entry.location, &self.file(index))
     }
 
     /// Reads and decodes image `index`.

@@ -35,3 +35,4 @@ pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
 pub use preprocess::Preprocessor;
 pub use scores::score;
 pub use source::DataSource;
+pub use store::Stamp;
