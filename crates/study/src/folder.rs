@@ -14,6 +14,9 @@ const CONFIG: &str = "study.toml";
 const RESULTS: &str = "results.jsonl";
 const LOCK: &str = ".lock";
 
+/// The longest `results.jsonl` that is read, in bytes.
+const LONGEST: u64 = 1 << 30;
+
 /// The folder of a study, held by this process alone.
 ///
 /// | file | what |
@@ -57,7 +60,7 @@ impl Folder {
 
     fn cut_torn_line(&self) -> Result<(), Error> {
         let path = self.path.join(RESULTS);
-        let Ok(bytes) = fs::read(&path) else { return Ok(()) };
+        let Ok(bytes) = residual_files::read(&path, LONGEST) else { return Ok(()) };
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         if whole < bytes.len() {
             let file = OpenOptions::new().write(true).open(&path).map_err(Error::io("open", &path))?;
@@ -75,7 +78,8 @@ impl Folder {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let read = residual_files::read_text(&path, LONGEST);
+        let text = read.map_err(|error| Error::io("read", &path)(error.into()))?;
         let parse = |(index, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|cause| Error::Results {
                 path: path.clone(),
@@ -123,6 +127,17 @@ fn lock(path: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::Locked(path.to_owned())),
         // Some network file systems have no locks. A study there is better than none.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+        Err(TryLockError::Error(_)) => Ok(file),
+        Ok(()) => {
+            // Nobody else writes here: what a killed process was writing.
+            let is_ours = |name: &str| {
+                [CONFIG, "report.html"].contains(&name)
+                    || name.ends_with(".svg")
+                    || name.ends_with(".safetensors")
+            };
+            residual_weights::remove_temporaries(path, is_ours);
+            residual_weights::remove_temporaries(path.join("networks"), is_ours);
+            Ok(file)
+        }
     }
 }

@@ -44,13 +44,17 @@ pub struct Summary {
     pub words: Vec<String>,
 }
 
+/// The longest `study.toml` that is read, in bytes.
+const LONGEST: u64 = 4 << 20;
+
 impl Study {
     /// Reads a `study.toml`.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Config`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let read = residual_files::read_text(path, LONGEST);
+        let text = read.map_err(|error| Error::io("read", path)(error.into()))?;
         toml::from_str(&text).map_err(|cause| Error::Config { path: path.to_owned(), cause: Box::new(cause) })
     }
 
