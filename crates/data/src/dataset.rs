@@ -10,7 +10,7 @@ use residual_files::escaped;
 
 use crate::listing::{Listing, list};
 use crate::note::classes_summary;
-use crate::store::{Location, Store};
+use crate::store::{Location, Stamp, Store};
 use crate::{DataSource, Error, Image, Note, cifar, decode, layout, sample};
 
 /// A part of the data.
@@ -321,6 +321,18 @@ impl ImageSet {
             return Err(Error::NoSuchImage { path, index, len });
         };
         self.shared.store.read(&entry.location, &self.file(index))
+    }
+
+    /// Size, time and checksum of image `index`, without reading it: whether it is the one that it was.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`]; [`Error::NoSuchImage`].
+    pub fn stamp(&self, index: usize) -> Result<Stamp, Error> {
+        let Some(entry) = self.entries.get(index) else {
+            let (path, len) = (self.shared.origin.clone(), self.len());
+            return Err(Error::NoSuchImage { path, index, len });
+        };
+        self.shared.store.stamp(&entry.location, &self.file(index))
     }
 
     /// Reads and decodes image `index`.

@@ -46,3 +46,4 @@ pub use note::{Note, classes_summary};
 pub use preprocess::Preprocessor;
 pub use scores::score;
 pub use source::DataSource;
+pub use store::Stamp;

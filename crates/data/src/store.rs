@@ -97,6 +97,23 @@ impl Location {
     }
 }
 
+/// What tells whether a stored image is the one that it was, without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    /// Time of the last change of the file, or of the archive, in nanoseconds since 1970; none for what is held in
+    /// memory.
+    pub modified: Option<i64>,
+    /// The checksum that a zip archive has of it.
+    pub crc: Option<u32>,
+}
+
+fn modified(found: &std::fs::Metadata) -> Option<i64> {
+    let since = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
 /// All that locations refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -137,6 +154,27 @@ impl Store {
                 bytes.map_err(|source| Error::io(file, source))
             }
         }
+    }
+
+    /// What tells whether the bytes at `location` are those that they were, as far as it is known without reading
+    /// them; `file` is named in errors.
+    pub(crate) fn stamp(&self, location: &Location, file: &str) -> Result<Stamp, Error> {
+        let failed = |source| Error::io(file, source);
+        Ok(match location {
+            Location::File(path) => {
+                let found = std::fs::metadata(path).map_err(failed)?;
+                Stamp { size: found.len(), modified: modified(&found), crc: None }
+            }
+            &Location::Span { blob, length, .. } => {
+                let modified = match self.blobs.get(blob) {
+                    Some(Blob::File(shared)) => modified(&shared.file.metadata().map_err(failed)?),
+                    Some(Blob::Memory(_)) | None => None,
+                };
+                Stamp { size: length, modified, crc: None }
+            }
+            Location::Packed(member) => member.stamp(),
+            Location::Skipped => Stamp::default(),
+        })
     }
 
     /// Makes `location` a span, of which parts can be named: `(blob, offset, length)`.

@@ -11,7 +11,7 @@ use flate2::bufread::DeflateDecoder;
 use crate::links::{Link, Member, Members};
 use crate::listing::{Listing, shown};
 use crate::path::{InnerPath, is_image};
-use crate::store::{Blob, Location, SharedFile, Store, check_size};
+use crate::store::{Blob, Location, SharedFile, Stamp, Store, check_size};
 use crate::{Error, MAX_FILE_BYTES, OpenOptions};
 
 /// The end of the directory's record, without its comment.
@@ -39,6 +39,11 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// What tells whether the member is the one that it was.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { size: self.size, modified: None, crc: Some(self.crc) }
+    }
+
     /// Unpacks the member; `file` is named in errors.
     pub(crate) fn read(&self, mut archive: SharedFile, file: &str) -> Result<Vec<u8>, Error> {
         check_size(self.size, file)?;

@@ -271,3 +271,18 @@ fn the_full_archive_opens() {
     assert_eq!(train.name(49_999), "train/truck/4999.jpg");
     assert_eq!(test.read(9_999).unwrap().width(), 32);
 }
+
+#[test]
+fn every_image_has_a_stamp_without_being_read() {
+    let place = tempfile::tempdir().unwrap();
+    let files = images(&["train/cat/1.png", "train/dog/1.png", "val/cat/2.png", "val/dog/2.png"]);
+    let stamps = every_kind(place.path(), &files).into_iter().map(|path| {
+        let set = open(&path).unwrap().split(Split::Train).unwrap();
+        assert!(set.stamp(set.len()).is_err());
+        let stamp = set.stamp(1).unwrap();
+        assert_eq!(stamp.size, set.bytes(1).unwrap().len() as u64, "{}", path.display());
+        (stamp.modified.is_some(), stamp.crc.is_some())
+    });
+    // A folder and a tar have times, a compressed tar is in memory, a zip has checksums.
+    assert_eq!(stamps.collect::<Vec<_>>(), [(true, false), (true, false), (false, false), (false, true)]);
+}

@@ -155,8 +155,10 @@ kinds! {
     Activations, Fault, "NaN or infinity inside the network", "IEEE 754";
     /// The loss of a new network is far from guessing.
     InitialLoss, Warning, "a loss at initialisation far from ln K", "softmax of equal logits is 1/K";
-    /// A trained network does worse than guessing.
+    /// A trained network does worse than guessing, though it tells the classes apart.
     WorseThanGuessing, Warning, "a trained network that does worse than guessing", "uniform guesses cost ln K";
+    /// A trained network that does worse than guessing and does not tell the classes apart.
+    Undertrained, Warning, "a network that does not tell the classes apart", "uniform guesses cost ln K";
     /// Running statistics give much worse answers than the batch's.
     StaleStatistics, Warning, "running statistics that do not fit the data", "Ioffe and Szegedy 2015, section 3.1";
     /// The gradient grows from block to block on its way back.

@@ -142,7 +142,8 @@ impl Depth {
     ) -> Result<Option<Cell>, Error> {
         let recipe = Recipe { seed, ..self.recipe.clone() };
         let (recipe, spec) = settled(&recipe, Model::Name(kind.cifar(depth)), images)?;
-        let epoch = steps_per_epoch(images.train.len(), recipe.batch_size, recipe.drop_last == Some(true));
+        let drop_last = recipe.drop_last == Some(true);
+        let epoch = steps_per_epoch(images.train.len(), recipe.images_per_step(), drop_last);
         let steps = self.steps.unwrap_or((epoch * recipe.epochs) as u64);
         let begin = Instant::now();
         let mut network = fresh(&spec, seed)?;

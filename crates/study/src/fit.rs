@@ -50,7 +50,7 @@ impl Fit<'_> {
     ) -> Result<End, Error> {
         let recipe = self.recipe;
         // The schedule over the steps that there are: one long epoch.
-        let rate = LearningRate::new(recipe.lr, recipe.schedule.clone(), recipe.warmup, 1, self.steps)?;
+        let rate = LearningRate::new(recipe.rate(), recipe.schedule.clone(), recipe.warmup, 1, self.steps)?;
         let mut sgd = Sgd::new(recipe.optimiser);
         let mut done = 0;
         for epoch in 0.. {
@@ -82,7 +82,7 @@ impl Fit<'_> {
     fn options(&self, epoch: u64, network: &ResNet) -> LoaderOptions {
         let recipe = self.recipe;
         LoaderOptions {
-            batch_size: recipe.batch_size,
+            batch_size: recipe.images_per_step(),
             workers: workers(recipe).div_ceil(2),
             shuffle: true,
             seed: recipe.seed,

@@ -145,6 +145,17 @@ fn lock(path: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::Locked(path.to_owned())),
         // Some network file systems have no locks. A study there is better than none.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+        Err(TryLockError::Error(_)) => Ok(file),
+        Ok(()) => {
+            // Nobody else writes here: what a killed process was writing.
+            let is_ours = |name: &str| {
+                [CONFIG, "report.html"].contains(&name)
+                    || name.ends_with(".svg")
+                    || name.ends_with(".safetensors")
+            };
+            residual_weights::remove_temporaries(path, is_ours);
+            residual_weights::remove_temporaries(path.join("networks"), is_ours);
+            Ok(file)
+        }
     }
 }

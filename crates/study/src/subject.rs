@@ -36,7 +36,10 @@ pub(crate) fn settled(recipe: &Recipe, model: Model, images: &Images) -> Result<
             Recipe { model: None, network: Some(spec), ..recipe.clone() }
         }
     };
-    Ok(recipe.settle(&images.classes, images.train.len())?)
+    let (recipe, spec) = recipe.settle(&images.classes, images.train.len())?;
+    let batch = recipe.images_per_step().min(images.train.len());
+    residual_train::require_memory_to_train(&spec, None, batch, &recipe)?;
+    Ok((recipe, spec))
 }
 
 /// A network by name or written out.
@@ -48,12 +51,14 @@ pub(crate) enum Model {
 
 /// A network with random weights, on the device where it can be trained.
 pub(crate) fn fresh(spec: &NetSpec, seed: u64) -> Result<ResNet, Error> {
+    residual_train::require_memory_of_network(spec)?;
     Ok(ResNetConfig::new(spec.clone()).init(Init::new(seed, &Device::flex().autodiff()))?)
 }
 
 /// One decoding thread a core, or as many as the recipe says.
 pub(crate) fn workers(recipe: &Recipe) -> usize {
-    recipe.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    recipe.threads.map_or(cores, |threads| threads.min(cores))
 }
 
 /// The name that a report calls a file by; where it lies is in `study.toml`.
@@ -64,7 +69,7 @@ pub(crate) fn file_name(path: &Path) -> String {
 /// How networks are judged.
 pub(crate) fn evaluation(recipe: &Recipe) -> EvaluateOptions {
     EvaluateOptions {
-        batch_size: recipe.eval_batch_size.unwrap_or(recipe.batch_size),
+        batch_size: recipe.eval_batch_size.unwrap_or(recipe.images_per_step()),
         workers: workers(recipe),
         skip_bad: recipe.data.skip_bad,
     }

@@ -11,6 +11,15 @@ pub enum Error {
     #[error("epochs: 0 trains nothing; give 1 or more")]
     ZeroEpochs,
 
+    /// More steps than can be counted.
+    #[error("epochs: {epochs} of {steps} steps are more than can be counted; give fewer")]
+    TooManySteps {
+        /// Epochs.
+        epochs: usize,
+        /// Steps of an epoch.
+        steps: u64,
+    },
+
     /// A learning rate that is zero, negative, infinite or not a number.
     #[error("lr: {found} is not a learning rate; give a finite number above zero, such as 0.05")]
     LearningRate {
@@ -175,30 +184,111 @@ pub enum Error {
         missing: &'static str,
     },
 
+    /// A run that has got on, and whose `last.safetensors` is gone.
+    #[error("{}: cannot be resumed: last.safetensors is missing; {help}", path.display())]
+    NoLast {
+        /// The folder.
+        path: PathBuf,
+        /// What can be done.
+        help: String,
+    },
+
+    /// A recipe that says something else than the one that the run began with, of what cannot change.
+    #[error(
+        "{}: `{field}` is {found}, and was {expected} when this run began; put it back to go on, or begin a new run \
+         with --recipe. {allowed} may change", path.display()
+    )]
+    RecipeChanged {
+        /// The recipe.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// Its value now.
+        found: String,
+        /// Its value then.
+        expected: String,
+        /// What may change.
+        allowed: &'static str,
+    },
+
+    /// The best network of a finished run, which cannot be made again.
+    #[error(
+        "{}: is missing, and the run is finished: the network after epoch {epoch} cannot be made again; {} has the one \
+         after the last epoch", path.display(), last.display()
+    )]
+    BestGone {
+        /// The file.
+        path: PathBuf,
+        /// The epoch after which the network was the best.
+        epoch: usize,
+        /// What there is.
+        last: PathBuf,
+    },
+
+    /// The images of a run are not where they were.
+    #[error("{}: the images of this run are not there any more; say where they are with --data", .0.display())]
+    DataGone(PathBuf),
+
     /// Another process trains in this folder.
     #[error("{}: another process is training in this folder", .0.display())]
     Locked(PathBuf),
 
     /// The run's checkpoint is damaged or of another training.
-    #[error("{}: cannot be resumed: {reason}", path.display())]
+    #[error("{}: cannot be resumed: {reason}; {help}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
+        /// What can be done.
+        help: String,
     },
 
     /// The data are not those that the run began with.
     #[error(
-        "the data are not those that this run began with: {what}: {expected} when it began, now {found}; restore them, or start a new run with --init"
+        "the data have {found} when this run began; restore them, or begin a new run with --init RUN/best.safetensors"
     )]
     DataChanged {
-        /// What differs.
-        what: &'static str,
-        /// Now.
+        /// How they differ.
         found: String,
-        /// When the run began.
-        expected: String,
+    },
+
+    /// An image is not the one that the run began with.
+    #[error("{file}: {how}; restore it, or begin a new run with --init RUN/best.safetensors")]
+    ImageChanged {
+        /// The image.
+        file: String,
+        /// How it differs.
+        how: String,
+    },
+
+    /// No images to evaluate on.
+    #[error(
+        "{}: there is nothing to evaluate on: the data have images of `train` alone; add a folder `val` or `test`, or \
+         give the folder `train` itself, of which a part of each class is held out", .0.display()
+    )]
+    NothingHeldOut(PathBuf),
+
+    /// A training that does not fit into memory.
+    #[error("{what}: {cause}; {help}")]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much is needed, and how much there is.
+        cause: residual_files::Error,
+        /// What can be done.
+        help: &'static str,
+    },
+
+    /// The last batch of an epoch is one for which a batch norm is not defined.
+    #[error(
+        "{cause}; set drop_last = true, or choose a batch size that does not leave {images} of the images"
+    )]
+    LastBatch {
+        /// Images in it.
+        images: usize,
+        /// The batch norm.
+        cause: Box<residual_nn::Error>,
     },
 
     /// The loss is infinite or not a number.
@@ -269,6 +359,17 @@ pub enum Error {
         model: String,
         /// What does not fit.
         cause: Box<Error>,
+    },
+
+    /// Weights to begin with that are no numbers, or a variance that is none.
+    #[error("{}: `{tensor}` holds {found}; a training cannot begin with it: look at it with `residual doctor --weights`", path.display())]
+    InitValue {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The value.
+        found: f32,
     },
 
     /// Images for an evaluation are missing.

@@ -28,6 +28,9 @@ pub fn evaluate(
     evaluate_until(network, images, options, observer, &never)?.ok_or(Error::NothingToEvaluate)
 }
 
+/// The most images that a plan of the engine takes at a time.
+const MOST: usize = 65_536;
+
 /// [`evaluate`], unless `stop` is raised meanwhile: then `None`.
 pub(crate) fn evaluate_until(
     network: &ResNet,
@@ -36,6 +39,10 @@ pub(crate) fn evaluate_until(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, Error> {
+    let options = &EvaluateOptions {
+        batch_size: options.batch_size.min(images.len()).clamp(1, MOST),
+        ..options.clone()
+    };
     let mut judged = InEvaluation { network, observer, stop, total: images.len(), options, plan: None };
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options)? {

@@ -9,6 +9,7 @@ use residual_data::{Batch, Loader, LoaderOptions, score};
 use residual_nn::{Mode, cross_entropy};
 
 use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
+use crate::plan::Plan;
 use crate::progress::{Pass, rate};
 use crate::{Best, Error, EvaluateOptions, Evaluation, Metrics, Observer, Outcome, StepReport, Trainer};
 
@@ -36,6 +37,10 @@ impl Trainer {
             let whole = match self.epoch(&mut session) {
                 // The image can be mended, or left out, and the training resumed from here.
                 Err(error @ Error::Data(_)) => {
+                    let said = error.to_string();
+                    if !self.progress.bad.contains(&said) {
+                        self.progress.bad.push(said);
+                    }
                     self.save(&mut session)?;
                     return Err(error);
                 }
@@ -46,6 +51,8 @@ impl Trainer {
                 return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
             }
         }
+        // What somebody has removed meanwhile is not announced.
+        self.restore_best()?;
         match self.progress.best {
             Some(best) => Ok(Outcome::Finished { best }),
             None => Err(Error::NothingToEvaluate),
@@ -54,7 +61,12 @@ impl Trainer {
 
     /// What is left of this epoch; false where `stop` came first.
     fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
-        Ok(self.train_epoch(session)? && self.evaluate_epoch(session)?)
+        if !self.train_epoch(session)? {
+            return Ok(false);
+        }
+        let whole = self.take_statistics(session.stop)?;
+        self.progress.seconds += session.tick();
+        Ok(whole && self.evaluate_epoch(session)?)
     }
 
     /// The batches of this epoch that are not done yet; false where `stop` came first.
@@ -78,18 +90,11 @@ impl Trainer {
     }
 
     fn loader_options(&self) -> LoaderOptions {
-        let recipe = &self.recipe;
         LoaderOptions {
-            batch_size: recipe.batch_size,
             workers: self.workers(),
-            shuffle: true,
-            seed: recipe.seed,
             epoch: self.progress.epoch as u64,
             first_batch: self.progress.batch,
-            drop_last: recipe.drop_last == Some(true),
-            augment: recipe.augment.clone().unwrap_or_default(),
-            preprocess: self.network.spec().preprocess.clone(),
-            skip_bad: recipe.data.skip_bad,
+            ..Plan::loader_options(&self.recipe, self.network.spec())
         }
     }
 
@@ -141,7 +146,7 @@ impl Trainer {
     /// `stop` came first.
     fn evaluate_epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
         let options = EvaluateOptions {
-            batch_size: self.recipe.eval_batch_size.unwrap_or(self.recipe.batch_size),
+            batch_size: self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step()),
             workers: self.workers(),
             skip_bad: self.recipe.data.skip_bad,
         };
@@ -206,9 +211,10 @@ impl Trainer {
         Ok(())
     }
 
-    fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        self.recipe.threads.unwrap_or_else(cores)
+    /// Decoding threads: more than there are cores decode no faster, and each holds batches.
+    pub(crate) fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        self.recipe.threads.map_or(cores, |threads| threads.min(cores))
     }
 
     fn report(&self, batch_loss: f64, lr: f64) -> StepReport {

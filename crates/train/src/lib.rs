@@ -9,24 +9,32 @@
 //! however often the training was interrupted and resumed. Everything random is keyed by seed, epoch or step,
 //! and sample; sums have a fixed order.
 
+mod batches;
+mod changes;
 mod error;
 mod evaluate;
 mod fit;
 mod init;
+mod inventory;
+mod memory;
 mod metrics;
 mod observer;
+mod plan;
 mod progress;
 mod recipe;
 mod run;
 mod schedule;
 mod settle;
 mod sgd;
+mod statistics;
 mod trainer;
 mod transfer;
 
+pub use changes::Changes;
 pub use error::Error;
 pub use evaluate::evaluate;
 pub use init::ReplacedHead;
+pub use memory::{require_memory_of_network, require_memory_to_train};
 pub use metrics::{Metrics, read_metrics};
 pub use observer::{Observer, Outcome, StepReport};
 pub use progress::Best;

@@ -30,13 +30,17 @@ pub struct Metrics {
     pub seconds: f64,
 }
 
+/// The longest `metrics.jsonl` that is read, in bytes: a million epochs.
+const LONGEST: u64 = 1 << 30;
+
 /// Reads a `metrics.jsonl`. A last line without its end, as a killed process may leave it, is passed over.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Metrics`] for a line that is not one, naming it.
 pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Metrics>, Error> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let read = residual_files::read(path, LONGEST);
+    let bytes = read.map_err(|error| Error::io("read", path)(error.into()))?;
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     let lines = bytes[..whole].split(|&byte| byte == b'\n').enumerate();
     lines

@@ -6,7 +6,7 @@ use residual_arch::NetSpec;
 use residual_weights::Checkpoint;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Metrics};
+use crate::{Error, Metrics, Recipe, RunFolder, read_metrics};
 
 /// Where a training stands. With the network's and the optimiser's tensors, all that an exact resume needs:
 /// randomness is keyed by seed, epoch, step and sample, so that it has no state of its own.
@@ -29,6 +29,12 @@ pub(crate) struct Progress {
     pub(crate) history: Vec<Metrics>,
     /// Of the data that the training began with.
     pub(crate) data: Fingerprint,
+    /// The settled recipe that it began with, and what was changed of it since; none in files of earlier releases.
+    #[serde(default)]
+    pub(crate) recipe: Option<Recipe>,
+    /// What was said of images at which the training stopped: they may be mended.
+    #[serde(default)]
+    pub(crate) bad: Vec<String>,
 }
 
 /// Sums over the images of a pass over the training split, in the order of the batches.
@@ -61,11 +67,14 @@ pub(crate) struct Fingerprint {
     pub(crate) evaluation: usize,
     /// Hash of the names and labels of all images, in order.
     pub(crate) files: String,
+    /// Hash of the list `images.jsonl`; none for the embedded images, and in files of earlier releases.
+    #[serde(default)]
+    pub(crate) inventory: Option<String>,
 }
 
 impl Progress {
     /// Before the first step.
-    pub(crate) fn new(data: Fingerprint) -> Self {
+    pub(crate) fn new(data: Fingerprint, recipe: Recipe) -> Self {
         Self {
             epoch: 0,
             batch: 0,
@@ -75,27 +84,59 @@ impl Progress {
             best: None,
             history: Vec::new(),
             data,
+            recipe: Some(recipe),
+            bad: Vec::new(),
         }
     }
 
     /// Takes the progress out of a run's `last.safetensors`, and checks that the checkpoint belongs to this
-    /// network and these data.
-    pub(crate) fn read(path: &Path, spec: &NetSpec, data: &Fingerprint) -> Result<(Checkpoint, Self), Error> {
-        let refuse = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
-        let mut checkpoint = Checkpoint::read(path)?;
+    /// network.
+    pub(crate) fn read(folder: &RunFolder) -> Result<(Checkpoint, Self), Error> {
+        let path = folder.last();
+        let damaged = |reason: String| {
+            let help = folder.help_without_last();
+            Error::Checkpoint { path: path.clone(), reason, help }
+        };
+        let mut checkpoint = Checkpoint::read(&path).map_err(|error| damaged(error.cause().to_string()))?;
         let state = checkpoint.state.take().ok_or_else(|| {
-            refuse("it holds a network for prediction, not the state of a training".to_owned())
+            damaged("it holds a network for prediction, not the state of a training".to_owned())
         })?;
-        let progress: Self = serde_json::from_value(state)
-            .map_err(|error| refuse(format!("the state of the training is damaged: {error}")))?;
-        if checkpoint.spec != *spec {
-            return Err(refuse(format!(
-                "it holds the network `{}`, which is not the one that the recipe describes (`{}`)",
-                checkpoint.spec.name, spec.name
-            )));
-        }
-        progress.data.compare(data)?;
+        let progress = serde_json::from_value(state)
+            .map_err(|error| damaged(format!("the state of the training is damaged: {error}")))?;
         Ok((checkpoint, progress))
+    }
+
+    /// Checks that `metrics.jsonl` has no more than the epoch in which a killed process could not save any more: what
+    /// was written since is lost when the training goes on from here.
+    pub(crate) fn check_metrics(&self, folder: &RunFolder) -> Result<(), Error> {
+        // Lines that cannot be read are none of this release's.
+        let written = read_metrics(folder.metrics()).unwrap_or_default();
+        let newest = written.iter().map(|line| line.epoch).max().unwrap_or(0);
+        if newest <= self.epoch + 1 {
+            return Ok(());
+        }
+        let reason = format!(
+            "it stands at epoch {}, and metrics.jsonl at epoch {newest}: it is an older one",
+            self.epoch
+        );
+        let help = format!(
+            "put back the newer one, or move metrics.jsonl away to train from epoch {} again",
+            self.epoch
+        );
+        Err(Error::Checkpoint { path: folder.last(), reason, help })
+    }
+
+    /// Checks that the network of the checkpoint is the recipe's.
+    pub(crate) fn check_network(path: &Path, found: &NetSpec, wanted: &NetSpec) -> Result<(), Error> {
+        if found == wanted {
+            return Ok(());
+        }
+        let reason = format!(
+            "it holds the network `{}`, which is not the one that the recipe describes (`{}`)",
+            found.name, wanted.name
+        );
+        let help = "put the recipe.toml back as it was, or begin a new run with --recipe".to_owned();
+        Err(Error::Checkpoint { path: path.to_owned(), reason, help })
     }
 }
 
@@ -122,20 +163,21 @@ pub(crate) fn rate(images: u64, seconds: f64) -> f64 {
 }
 
 impl Fingerprint {
-    fn compare(&self, now: &Self) -> Result<(), Error> {
-        let differ = |what, found: &dyn ToString, expected: &dyn ToString| {
-            Err(Error::DataChanged { what, found: found.to_string(), expected: expected.to_string() })
-        };
-        if self.train != now.train {
-            return differ("training images", &now.train, &self.train);
+    /// Whether the data have as many images of the same names and labels.
+    pub(crate) fn compare(&self, now: &Self) -> Result<(), Error> {
+        let counts = [
+            ("training images", now.train, self.train),
+            ("images for evaluation", now.evaluation, self.evaluation),
+        ];
+        if let Some((what, now, then)) = counts.into_iter().find(|(_, now, then)| now != then) {
+            return Err(Error::DataChanged { found: format!("{now} {what}, and had {then}") });
         }
-        if self.evaluation != now.evaluation {
-            return differ("images for evaluation", &now.evaluation, &self.evaluation);
+        match self.files == now.files {
+            true => Ok(()),
+            false => {
+                Err(Error::DataChanged { found: "images of other names or labels than they had".into() })
+            }
         }
-        if self.files != now.files {
-            return differ("hash of names and labels", &now.files, &self.files);
-        }
-        Ok(())
     }
 }
 
@@ -153,6 +195,22 @@ impl Fnv {
         }
     }
 
+    /// The same over words of eight bytes, and the length: faster, and another hash.
+    pub(crate) fn write_words(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            // The high half is folded in, since a product moves nothing downwards.
+            let mixed = (self.0 ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3);
+            self.0 = mixed ^ (mixed >> 32);
+        }
+        self.write(rest);
+        self.write(&(bytes.len() as u64).to_le_bytes());
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn finish(&self) -> String {
         format!("{:016x}", self.0)
     }
@@ -164,15 +222,37 @@ mod tests {
 
     #[test]
     fn changed_data_are_noticed() {
-        let then = Fingerprint { train: 10, evaluation: 4, files: "a".into() };
+        let then = Fingerprint { train: 200, evaluation: 4, files: "a".into(), inventory: None };
         assert!(then.compare(&then.clone()).is_ok());
-        for now in [
-            Fingerprint { train: 9, ..then.clone() },
-            Fingerprint { evaluation: 5, ..then.clone() },
-            Fingerprint { files: "b".into(), ..then.clone() },
+        for (now, words) in [
+            (Fingerprint { train: 199, ..then.clone() }, "have 199 training images, and had 200 when"),
+            (Fingerprint { evaluation: 5, ..then.clone() }, "have 5 images for evaluation, and had 4 when"),
+            (Fingerprint { files: "b".into(), ..then.clone() }, "names or labels"),
         ] {
-            assert!(matches!(then.compare(&now), Err(Error::DataChanged { .. })));
+            let error = then.compare(&now).unwrap_err();
+            assert!(
+                matches!(error, Error::DataChanged { .. }) && error.to_string().contains(words),
+                "{error}"
+            );
         }
+    }
+
+    #[test]
+    fn every_byte_of_the_hash_of_words_counts() {
+        let bytes: Vec<u8> = (0..29).collect();
+        let of = |bytes: &[u8]| {
+            let mut hash = Fnv::new();
+            hash.write_words(bytes);
+            hash.value()
+        };
+        for place in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut other = bytes.clone();
+                other[place] ^= 1 << bit;
+                assert_ne!(of(&other), of(&bytes), "byte {place}, bit {bit}");
+            }
+        }
+        assert_ne!(of(&[0; 8]), of(&[0; 16]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use residual_arch::{NetSpec, Preprocess};
 use residual_data::Augment;
 use serde::{Deserialize, Serialize};
 
+use crate::batches::{BATCH, default_rate};
 use crate::{Error, Schedule, SgdConfig, Warmup};
 
 /// A training as data, read from and written to TOML. Every field has a default; an unknown field is an
@@ -52,18 +53,22 @@ pub struct Recipe {
     pub freeze: Vec<String>,
     /// Passes over the training images. Default 20.
     pub epochs: usize,
-    /// Images in a step. Default 64.
-    pub batch_size: usize,
-    /// Images at a time in evaluation. Default `batch_size`.
+    /// Images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64. Fewer
+    /// steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+    /// Images at a time in evaluation. Default `batch_size`, at most 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
     /// Whether the images that do not fill a last batch are left out of an epoch (others in each, since the
-    /// order is drawn anew). Default true, except where there are fewer images than one batch has: a last
-    /// batch of few images has batch statistics that say little, of a single image on a 1x1 map none at all.
+    /// order is drawn anew). Default: where they are fewer than four and than half a batch, and where it is a
+    /// single one. Batch statistics of few images say little, of a single one on a 1x1 map nothing at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_last: Option<bool>,
-    /// Learning rate: the greatest of the schedule. Default 0.05.
-    pub lr: f64,
+    /// Learning rate: the greatest of the schedule. Default 0.05 for 64 images in a step or more, in proportion
+    /// for fewer (Goyal et al. 2017, section 2.1); a tenth of that with `init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
     /// How the rate moves. Default `one_cycle`.
     pub schedule: Schedule,
     /// Linear rise in front of the schedule. Default none.
@@ -84,7 +89,8 @@ pub struct Recipe {
     pub preprocess: Option<Preprocess>,
     /// Seed of everything random: weights, order, augmentation, stochastic depth, dropout. Default 0.
     pub seed: u64,
-    /// Threads for computing and as many for decoding. Default: one a core. Does not change the result.
+    /// Threads for computing and as many for decoding, at most [`Recipe::MOST_THREADS`]. Default: one a core.
+    /// Does not change the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
     /// Keep the blocks' inputs alone between the forward and the backward pass, and compute what is inside
@@ -128,10 +134,10 @@ impl Default for Recipe {
             init: None,
             freeze: Vec::new(),
             epochs: 20,
-            batch_size: 64,
+            batch_size: None,
             eval_batch_size: None,
             drop_last: None,
-            lr: 0.05,
+            lr: None,
             schedule: Schedule::one_cycle(),
             warmup: Warmup::Steps(0),
             optimiser: SgdConfig::default(),
@@ -146,16 +152,34 @@ impl Default for Recipe {
     }
 }
 
+/// The longest recipe that is read, in bytes: a written-out network of a thousand blocks has a twentieth of it.
+const LONGEST: u64 = 4 << 20;
+
 impl Recipe {
+    /// More threads than this are a slip of the finger.
+    pub const MOST_THREADS: usize = 1024;
+
     /// Reads a recipe.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Recipe`] for text that is not a recipe, with line and field.
+    /// [`Error::Io`] for what is no readable file of text; [`Error::Recipe`] for text that is not a recipe, with
+    /// line and field.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let read = residual_files::read_text(path, LONGEST);
+        let text = read.map_err(|error| Error::io("read", path)(error.into()))?;
         toml::from_str(&text)
             .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
+    }
+
+    /// Images in a step: as given or settled, and 64 where neither.
+    pub fn images_per_step(&self) -> usize {
+        self.batch_size.unwrap_or(BATCH)
+    }
+
+    /// The greatest learning rate: as given or settled, and else the default for the images in a step.
+    pub fn rate(&self) -> f64 {
+        self.lr.unwrap_or_else(|| default_rate(self.images_per_step(), self.init.is_some()))
     }
 
     /// The recipe as TOML.
@@ -176,14 +200,14 @@ impl Recipe {
         if self.epochs == 0 {
             return Err(Error::ZeroEpochs);
         }
-        if self.batch_size == 0 {
+        if self.batch_size == Some(0) {
             return Err(Error::ZeroBatch { field: "batch_size" });
         }
         if self.eval_batch_size == Some(0) {
             return Err(Error::ZeroBatch { field: "eval_batch_size" });
         }
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            return Err(Error::LearningRate { found: self.lr });
+        if let Some(found) = self.lr.filter(|lr| !(lr.is_finite() && *lr > 0.0)) {
+            return Err(Error::LearningRate { found });
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(Error::LabelSmoothing { found: self.label_smoothing });
@@ -209,8 +233,8 @@ impl Recipe {
         if !(validation > 0.0 && validation < 1.0) {
             return out("data.validation", validation, "between 0 and 1");
         }
-        if self.threads == Some(0) {
-            return out("threads", 0.0, "1 or more");
+        if let Some(threads) = self.threads.filter(|threads| !(1..=Self::MOST_THREADS).contains(threads)) {
+            return out("threads", threads as f64, "1 to 1024");
         }
         if self.checkpoint_every_steps == Some(0) {
             return out("checkpoint_every_steps", 0.0, "1 or more");
@@ -245,7 +269,7 @@ mod tests {
             init: Some("weights.safetensors".into()),
             freeze: vec!["stem".into(), "stage1.block0".into()],
             eval_batch_size: Some(100),
-            lr: 0.1 + 0.2,
+            lr: Some(0.1 + 0.2),
             schedule: Schedule::Step { milestones: vec![3, 5], gamma: 0.3 },
             warmup: Warmup::Epochs(0.5),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
@@ -294,11 +318,11 @@ mod tests {
     #[test]
     fn wrong_values_are_refused() {
         assert!(matches!(refused(|r| r.epochs = 0), Error::ZeroEpochs));
-        assert!(matches!(refused(|r| r.batch_size = 0), Error::ZeroBatch { field: "batch_size" }));
+        assert!(matches!(refused(|r| r.batch_size = Some(0)), Error::ZeroBatch { field: "batch_size" }));
         let error = refused(|r| r.eval_batch_size = Some(0));
         assert!(matches!(error, Error::ZeroBatch { field: "eval_batch_size" }));
         for lr in [0.0, -0.1, f64::NAN, f64::INFINITY] {
-            assert!(matches!(refused(|r| r.lr = lr), Error::LearningRate { .. }));
+            assert!(matches!(refused(|r| r.lr = Some(lr)), Error::LearningRate { .. }));
         }
         for smoothing in [-0.1, 1.0, f64::NAN] {
             assert!(matches!(refused(|r| r.label_smoothing = smoothing), Error::LabelSmoothing { .. }));
@@ -312,6 +336,8 @@ mod tests {
             (|r| r.data.validation = 0.0, "data.validation"),
             (|r| r.data.validation = 1.0, "data.validation"),
             (|r| r.threads = Some(0), "threads"),
+            (|r| r.threads = Some(1025), "threads"),
+            (|r| r.threads = Some(usize::MAX >> 1), "threads"),
             (|r| r.checkpoint_every_steps = Some(0), "checkpoint_every_steps"),
             (|r| r.warmup = Warmup::Epochs(-1.0), "warmup.epochs"),
             (|r| r.schedule = Schedule::Cosine { floor: -1.0 }, "schedule.floor"),

@@ -165,7 +165,7 @@ impl LearningRate {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for constants out of range, [`Error::LearningRate`], and
-    /// [`Error::WarmupTooLong`] where no step remains after the warm-up.
+    /// [`Error::WarmupTooLong`] where no step remains after the warm-up; [`Error::TooManySteps`].
     pub fn new(
         lr: f64,
         schedule: Schedule,
@@ -177,7 +177,10 @@ impl LearningRate {
             return Err(Error::LearningRate { found: lr });
         }
         schedule.validate()?;
-        let total_steps = epochs as u64 * steps_per_epoch;
+        let too_many = || Error::TooManySteps { epochs, steps: steps_per_epoch };
+        // The default milestones are three quarters of the way.
+        let total_steps = (epochs as u64).checked_mul(steps_per_epoch.max(4)).ok_or_else(too_many)?;
+        let total_steps = total_steps.min(epochs as u64 * steps_per_epoch);
         let warmup_steps = warmup.steps(steps_per_epoch)?;
         if warmup_steps > 0 && warmup_steps >= total_steps {
             return Err(Error::WarmupTooLong { warmup: warmup_steps, total: total_steps });
@@ -333,6 +336,10 @@ mod tests {
         for lr in [0.0, -0.1, f64::NAN, f64::INFINITY] {
             let error = new(lr, Schedule::Constant {}, Warmup::Steps(0)).unwrap_err();
             assert!(matches!(error, Error::LearningRate { .. }), "{error}");
+        }
+        for epochs in [usize::MAX, usize::MAX / 3 + 1] {
+            let error = LearningRate::new(0.1, Schedule::step(), Warmup::Steps(0), epochs, 3).unwrap_err();
+            assert!(matches!(error, Error::TooManySteps { .. }), "{error}");
         }
         let error = new(0.1, Schedule::cosine(), Warmup::Steps(6)).unwrap_err();
         assert!(matches!(error, Error::WarmupTooLong { warmup: 6, total: 6 }), "{error}");

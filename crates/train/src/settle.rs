@@ -3,10 +3,14 @@
 use residual_arch::{BlockPath, NetSpec, Preprocess, Resize, families, shape};
 use residual_data::Augment;
 
+use crate::batches::{default_batch, leaves_last_out};
 use crate::{Error, Recipe};
 
 /// Inputs up to this wide get the augmentation of CIFAR, wider ones that of ImageNet.
 const SMALL_INPUT: usize = 64;
+
+/// The most images at a time in an evaluation, where the recipe does not say: more do not make it faster.
+const MOST_AT_A_TIME: usize = 256;
 
 impl Recipe {
     /// Decides what the recipe leaves open: the network for data of these `classes`, its preprocessing, the
@@ -30,12 +34,19 @@ impl Recipe {
         recipe.preprocess = Some(spec.preprocess.clone());
         check_freeze(&recipe.freeze, &spec)?;
         recipe.augment.get_or_insert_with(|| default_augment(&spec));
-        recipe.eval_batch_size.get_or_insert(recipe.batch_size);
-        let drop_last = *recipe.drop_last.get_or_insert(training_images >= recipe.batch_size);
-        if drop_last && training_images < recipe.batch_size {
-            return Err(Error::NoFullBatch { images: training_images, batch_size: recipe.batch_size });
-        }
+        recipe.settle_batches(training_images)?;
         Ok((recipe, spec))
+    }
+
+    fn settle_batches(&mut self, images: usize) -> Result<(), Error> {
+        let batch_size = *self.batch_size.get_or_insert_with(|| default_batch(images));
+        self.lr = Some(self.rate());
+        self.eval_batch_size.get_or_insert(batch_size.min(MOST_AT_A_TIME));
+        let drop_last = *self.drop_last.get_or_insert_with(|| leaves_last_out(images, batch_size));
+        match drop_last && images < batch_size {
+            true => Err(Error::NoFullBatch { images, batch_size }),
+            false => Ok(()),
+        }
     }
 
     /// The network for data of these classes, with the preprocessing that its images will have.
@@ -68,7 +79,7 @@ impl Recipe {
 }
 
 /// The size of preprocessed images, where it is the same for all.
-fn size(preprocess: &Preprocess) -> Option<[usize; 2]> {
+pub(crate) fn size(preprocess: &Preprocess) -> Option<[usize; 2]> {
     match (preprocess.crop, preprocess.resize) {
         (Some(size), _) | (None, Some(Resize::Exact(size))) => Some(size),
         _ => None,
@@ -147,8 +158,9 @@ mod tests {
         assert_eq!((spec.name.as_str(), spec.head.classes), ("small", 3));
         assert_eq!(recipe.preprocess.as_ref(), Some(&spec.preprocess));
         assert_eq!(spec.preprocess.crop, Some([32, 32]));
-        assert_eq!(recipe.eval_batch_size, Some(64));
-        assert_eq!(recipe.drop_last, Some(true));
+        // 1000 images: 31 steps of 32, and 8 images are left, which make a batch.
+        assert_eq!((recipe.batch_size, recipe.lr), (Some(32), Some(0.025)));
+        assert_eq!((recipe.eval_batch_size, recipe.drop_last), (Some(32), Some(false)));
         let flip = Augment::HorizontalFlip { probability: 0.5 };
         assert_eq!(recipe.augment, Some(vec![Augment::PadCrop { padding: 4 }, flip]));
         assert_eq!(recipe.settle(&classes(3), 1000).unwrap(), (recipe, spec));
@@ -170,11 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_stays() {
+        let given = Recipe { batch_size: Some(70_000), lr: Some(1.0), ..Recipe::default() };
+        let (recipe, _) = given.settle(&classes(2), 300).unwrap();
+        assert_eq!((recipe.batch_size, recipe.lr, recipe.drop_last), (Some(70_000), Some(1.0), Some(false)));
+        assert_eq!(recipe.eval_batch_size, Some(256));
+        let tuned = Recipe { init: Some("weights".into()), ..Recipe::default() };
+        let (recipe, _) = tuned.settle(&classes(2), 5000).unwrap();
+        assert_eq!((recipe.batch_size, recipe.drop_last), (Some(64), Some(false)));
+        assert!((recipe.lr.unwrap() - 0.005).abs() < 1e-12);
+        assert_eq!(recipe.settle(&classes(2), 5000).unwrap().0, recipe);
+    }
+
+    #[test]
     fn small_sets_keep_their_only_batch() {
-        let (recipe, _) = Recipe::default().settle(&classes(2), 63).unwrap();
+        let sixty_four = Recipe { batch_size: Some(64), ..Recipe::default() };
+        let (recipe, _) = sixty_four.settle(&classes(2), 63).unwrap();
         assert_eq!(recipe.drop_last, Some(false));
-        let error =
-            Recipe { drop_last: Some(true), ..Recipe::default() }.settle(&classes(2), 63).unwrap_err();
+        let error = Recipe { drop_last: Some(true), ..sixty_four }.settle(&classes(2), 63).unwrap_err();
         assert!(matches!(error, Error::NoFullBatch { images: 63, batch_size: 64 }), "{error}");
     }
 

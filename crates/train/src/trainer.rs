@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use residual_arch::NetSpec;
-use residual_data::{
-    DataSource, Dataset, ImageSet, Note, OpenOptions, Split, classes_summary, steps_per_epoch,
-};
+use residual_data::{DataSource, Dataset, ImageSet, Note, OpenOptions, Split, classes_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, StateDict, Tensor};
 
+use crate::changes::{self, Changes};
 use crate::init::initial;
+use crate::inventory::{Compared, Inventory};
 use crate::metrics::MetricsFile;
-use crate::progress::{Fingerprint, Fnv, Progress};
+use crate::plan::Plan;
+use crate::progress::Progress;
 use crate::transfer::{from_state_dict, to_state_dict};
 use crate::{DataRecipe, Error, LearningRate, Recipe, ReplacedHead, RunFolder, Sgd};
 
@@ -51,18 +51,7 @@ pub struct Trainer {
     pub(crate) progress: Progress,
     pub(crate) metrics: MetricsFile,
     replaced_head: Option<ReplacedHead>,
-}
-
-/// What a recipe and its data come to, before anything is written.
-struct Plan {
-    recipe: Recipe,
-    rate: LearningRate,
-    steps_per_epoch: usize,
-    spec: NetSpec,
-    data: Dataset,
-    train: ImageSet,
-    evaluation: ImageSet,
-    split: Split,
+    remarks: Vec<String>,
 }
 
 impl DataRecipe {
@@ -80,7 +69,15 @@ impl DataRecipe {
         Ok(Dataset::open(&self.source(), &options)?)
     }
 
-    fn source(&self) -> DataSource {
+    /// Whether there is something where the images should be.
+    fn check_place(&self) -> Result<(), Error> {
+        match self.source() {
+            DataSource::Path(path) if !path.exists() => Err(Error::DataGone(path)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn source(&self) -> DataSource {
         match self.path.to_str() {
             Some(text) => DataSource::from(text),
             None => DataSource::from(self.path.clone()),
@@ -90,7 +87,7 @@ impl DataRecipe {
 
 impl Recipe {
     /// So that a run can be resumed, and its recipe repeated, from any folder.
-    fn make_paths_absolute(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_paths_absolute(&mut self) -> Result<(), Error> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
         if let DataSource::Path(path) = self.data.source() {
             self.data.path = absolute(&path)?;
@@ -105,18 +102,37 @@ impl Recipe {
 impl Trainer {
     /// Begins a training in a folder that has none. Before anything is written, the recipe and the data are
     /// checked and the network is built; then the recipe and a first checkpoint are written, so that a full
-    /// disk shows before the first step.
+    /// disk shows before the first step. Where it does not begin, no folder is left behind.
     ///
     /// # Errors
-    /// Those of [`Recipe::settle`], [`RunFolder::create`] and [`DataRecipe::open`]; [`Error::Init`] for
-    /// weights to begin with that are not the network's.
+    /// Those of [`Recipe::settle`], [`RunFolder::create`] and [`DataRecipe::open`]; [`Error::Init`] and
+    /// [`Error::InitValue`] for weights to begin with that are not the network's, or no numbers; [`Error::ImageSize`],
+    /// [`Error::LastBatch`] and [`Error::Memory`] for a step or an evaluation that is not possible.
     pub fn begin(recipe: &Recipe, out: impl Into<PathBuf>) -> Result<Self, Error> {
+        let out = out.into();
+        RunFolder::check_free(&out)?;
         let plan = Plan::of(recipe)?;
         let (network, replaced_head) = initial(&plan.recipe, &plan.spec, &device())?;
-        let folder = RunFolder::create(out, &plan.recipe)?;
-        let progress = Progress::new(plan.fingerprint());
-        let trainer =
-            Self { replaced_head, ..Self::assemble(plan, folder, network, StateDict::new(), progress)? };
+        plan.check_batches(&network)?;
+        let inventory = plan.inventory();
+        let folder = RunFolder::tentative(out, &plan.recipe)?;
+        let mut trainer = Self::first(plan, folder, network, inventory)?;
+        trainer.folder.keep();
+        Ok(Self { replaced_head, ..trainer })
+    }
+
+    /// A training before its first step, with everything written.
+    fn first(
+        plan: Plan,
+        folder: RunFolder,
+        network: ResNet,
+        inventory: Option<Inventory>,
+    ) -> Result<Self, Error> {
+        if let Some(inventory) = &inventory {
+            inventory.write(&folder.images())?;
+        }
+        let progress = Progress::new(plan.fingerprint(inventory.as_ref()), plan.recipe.clone());
+        let trainer = Self::assemble(plan, folder, network, StateDict::new(), progress)?;
         trainer.save_last()?;
         Ok(trainer)
     }
@@ -124,23 +140,86 @@ impl Trainer {
     /// Goes on with the training in a folder, from its last checkpoint.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::Locked`], [`Error::Checkpoint`]; [`Error::DataChanged`] where the images are
-    /// not those that the training began with; those of [`Trainer::begin`].
+    /// Those of [`Trainer::resume_with`].
     pub fn resume(out: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::resume_with(out, &Changes::default())
+    }
+
+    /// Goes on with the training in a folder, from its last checkpoint, with changes. A run that was only just begun,
+    /// which has its recipe and nothing else, begins.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::Locked`]; [`Error::NoLast`] and [`Error::Checkpoint`] for a checkpoint that is not
+    /// there or is damaged; [`Error::RecipeChanged`] for a recipe that makes another training;
+    /// [`Error::DataChanged`] and [`Error::ImageChanged`] where the images are not those that the training began with;
+    /// those of [`Trainer::begin`].
+    pub fn resume_with(out: impl Into<PathBuf>, changes: &Changes) -> Result<Self, Error> {
         let folder = RunFolder::open(out)?;
-        let plan = Plan::of(&folder.recipe()?)?;
+        let mut recipe = folder.recipe()?;
+        changes.apply(&mut recipe);
+        if folder.has_got_on() && !folder.last().exists() {
+            return Err(Error::NoLast { help: folder.help_without_last(), path: folder.path().to_owned() });
+        }
+        recipe.validate()?;
+        recipe.data.check_place()?;
+        let plan = Plan::of(&recipe)?;
         if !folder.last().exists() {
             // The process ended between the recipe and the first checkpoint.
             let (network, replaced_head) = initial(&plan.recipe, &plan.spec, &device())?;
-            let progress = Progress::new(plan.fingerprint());
-            let begun = Self::assemble(plan, folder, network, StateDict::new(), progress)?;
-            return Ok(Self { replaced_head, ..begun });
+            plan.check_batches(&network)?;
+            if !changes.is_empty() {
+                folder.write_recipe(&plan.recipe)?;
+            }
+            let inventory = plan.inventory();
+            let begun = Self::first(plan, folder, network, inventory)?;
+            let remarks = vec!["this run was only just begun: it begins with its first step".to_owned()];
+            return Ok(Self { replaced_head, remarks, ..begun });
         }
-        let (checkpoint, progress) = Progress::read(&folder.last(), &plan.spec, &plan.fingerprint())?;
-        let mut network = from_state_dict(&plan.spec, checkpoint.tensors, &device())
-            .map_err(|error| Error::Checkpoint { path: folder.last(), reason: error.to_string() })?;
+        Self::go_on(plan, folder, changes)
+    }
+
+    fn go_on(plan: Plan, folder: RunFolder, changes: &Changes) -> Result<Self, Error> {
+        let (checkpoint, mut progress) = Progress::read(&folder)?;
+        let recipe = folder.path().join("recipe.toml");
+        let mut remarks = changes::compare(&recipe, &plan.recipe, &progress)?;
+        Progress::check_network(&folder.last(), &checkpoint.spec, &plan.spec)?;
+        progress.check_metrics(&folder)?;
+        remarks.extend(check_data(&plan, &folder, &progress)?);
+        let mut network = from_state_dict(&plan.spec, checkpoint.tensors, &device()).map_err(|error| {
+            let help = folder.help_without_last();
+            Error::Checkpoint { path: folder.last(), reason: error.to_string(), help }
+        })?;
         network.freeze_layers(&plan.recipe.freeze)?;
-        Self::assemble(plan, folder, network, checkpoint.optimiser, progress)
+        plan.check_batches(&network)?;
+        progress.recipe = Some(plan.recipe.clone());
+        if !changes.is_empty() {
+            folder.write_recipe(&plan.recipe)?;
+        }
+        let mut trainer = Self::assemble(plan, folder, network, checkpoint.optimiser, progress)?;
+        remarks.extend(trainer.restore_best()?);
+        Ok(Self { remarks, ..trainer })
+    }
+
+    /// Sees to it that the best network is there if it is spoken of: written again where it is the network as it
+    /// stands, else forgotten while epochs follow; then the best of those will be kept. Gives what to tell of it.
+    ///
+    /// # Errors
+    /// [`Error::BestGone`] where no epoch follows.
+    pub(crate) fn restore_best(&mut self) -> Result<Option<String>, Error> {
+        let path = self.folder.best();
+        let Some(best) = self.progress.best.filter(|_| !path.is_file()) else { return Ok(None) };
+        if best.epoch == self.progress.epoch && self.progress.batch == 0 {
+            self.save_best()?;
+            return Ok(Some(format!("best.safetensors was missing: written again (epoch {})", best.epoch)));
+        }
+        if self.progress.epoch >= self.recipe.epochs {
+            return Err(Error::BestGone { path, epoch: best.epoch, last: self.folder.last() });
+        }
+        self.progress.best = None;
+        let epoch = best.epoch;
+        Ok(Some(format!(
+            "best.safetensors (epoch {epoch}) is missing: the best of the epochs from now on is kept"
+        )))
     }
 
     fn assemble(
@@ -171,6 +250,7 @@ impl Trainer {
             progress,
             metrics,
             replaced_head: None,
+            remarks: Vec::new(),
         })
     }
 
@@ -224,6 +304,21 @@ impl Trainer {
         self.replaced_head
     }
 
+    /// The names of the classes, in the order of the outputs.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// What is worth saying of a training that goes on: what was changed, what is missing.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// Images in a step: those of a batch, or all where they are fewer.
+    pub fn images_per_step(&self) -> usize {
+        self.recipe.images_per_step().min(self.train.len())
+    }
+
     /// Computes and decodes with so many threads from now on, whatever the recipe says. Does not change the
     /// result.
     pub fn set_threads(&mut self, threads: usize) {
@@ -247,8 +342,8 @@ impl Trainer {
     /// Writes `last.safetensors`.
     pub(crate) fn save_last(&self) -> Result<(), Error> {
         let path = self.folder.last();
-        let state = serde_json::to_value(&self.progress)
-            .map_err(|error| Error::Checkpoint { path: path.clone(), reason: error.to_string() })?;
+        let state =
+            serde_json::to_value(&self.progress).map_err(|error| Error::io("write", &path)(error.into()))?;
         let checkpoint =
             Checkpoint { optimiser: self.sgd.state()?, state: Some(state), ..self.for_prediction()? };
         self.check_finite(checkpoint.tensors.iter().chain(checkpoint.optimiser.iter()))?;
@@ -284,38 +379,28 @@ impl Trainer {
     }
 }
 
-impl Plan {
-    fn of(recipe: &Recipe) -> Result<Self, Error> {
-        // What is wrong with the recipe itself is said before the data are opened.
-        recipe.validate()?;
-        let data = recipe.data.open()?;
-        data.check_trainable()?;
-        let train = data.split(Split::Train)?;
-        let split = data.resolve(Split::Val)?;
-        let evaluation = data.split(split)?;
-        let (mut recipe, spec) = recipe.settle(&data.classes, train.len())?;
-        recipe.make_paths_absolute()?;
-        let steps_per_epoch = steps_per_epoch(train.len(), recipe.batch_size, recipe.drop_last == Some(true));
-        let rate = LearningRate::new(
-            recipe.lr,
-            recipe.schedule.clone(),
-            recipe.warmup,
-            recipe.epochs,
-            steps_per_epoch as u64,
-        )?;
-        Ok(Self { recipe, rate, steps_per_epoch, spec, data, train, evaluation, split })
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        let mut hash = Fnv::new();
-        for set in [&self.train, &self.evaluation] {
-            for index in 0..set.len() {
-                hash.write(set.name(index).as_bytes());
-                hash.write(&(set.label(index) as u64).to_le_bytes());
-            }
+/// Holds the images against those that the run began with; gives what to tell of them.
+fn check_data(plan: &Plan, folder: &RunFolder, progress: &Progress) -> Result<Option<String>, Error> {
+    let then = &progress.data;
+    let list = then.inventory.as_ref().and_then(|hash| {
+        let list = Inventory::read(&folder.images())?;
+        (list.hash() == *hash).then_some(list)
+    });
+    let compared = match &list {
+        Some(list) => list.compare(&plan.sets(), &progress.bad)?,
+        None => Compared::default(),
+    };
+    then.compare(&plan.fingerprint(None))?;
+    let missing = then.inventory.is_some() && list.is_none();
+    Ok(match compared.undecided {
+        _ if missing => {
+            Some("images.jsonl is missing or damaged: whether images have changed is not known".to_owned())
         }
-        Fingerprint { train: self.train.len(), evaluation: self.evaluation.len(), files: hash.finish() }
-    }
+        0 => None,
+        undecided => Some(format!(
+            "{undecided} images have the sizes that they had, and another time: they are taken to be the same"
+        )),
+    })
 }
 
 fn compute(low_memory: bool) -> Compute {

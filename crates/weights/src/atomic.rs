@@ -13,7 +13,8 @@ use crate::error::Error;
 ///
 /// `write` fills a temporary file in the same folder, `.NAME.PROCESS-COUNT.tmp`; it is flushed, synchronised
 /// with the disk and renamed to `path`. Where any of this fails the earlier file is untouched and the
-/// temporary removed. A process that is killed meanwhile leaves the temporary behind, which nothing reads.
+/// temporary removed. A process that is killed meanwhile leaves the temporary behind, which nothing reads, and
+/// [`remove_temporaries`] removes.
 /// A symbolic link is followed: the file that it points at is replaced.
 ///
 /// ```
@@ -54,6 +55,26 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     temporary.rename_to(&target).map_err(Error::io("write"))?;
     sync_folder(&target);
     Ok(())
+}
+
+/// Removes from a folder what killed processes were writing: the temporaries of [`write_atomically`] for those files
+/// that `is_ours` names. The caller knows that no process is writing there now. What cannot be removed stays.
+pub fn remove_temporaries(folder: impl AsRef<Path>, is_ours: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && name.to_str().and_then(target).is_some_and(&is_ours) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The name of the file that a temporary of this name was to become.
+fn target(temporary: &str) -> Option<&str> {
+    let (target, number) = temporary.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let (process, count) = number.split_once('-')?;
+    (process.parse::<u32>().is_ok() && count.parse::<u64>().is_ok()).then_some(target)
 }
 
 /// A file that is removed when dropped, unless it was renamed.
@@ -101,5 +122,33 @@ fn sync_folder(target: &Path) {
     let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporaries_are_told_by_their_names() {
+        assert_eq!(target(".a.b.12-3.tmp"), Some("a.b"));
+        for other in ["a.12-3.tmp", ".a.12-3", ".a.tmp", ".a.12.tmp", ".a.x-3.tmp", ".a.12-.tmp", ".12-3.tmp"]
+        {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let names = [".ours.5-0.tmp", ".theirs.5-0.tmp", ".ours.tmp", "ours"];
+        names.iter().for_each(|name| fs::write(path(name), "x").unwrap());
+        fs::create_dir(path(".ours.6-0.tmp")).unwrap();
+        remove_temporaries(folder.path(), |name| name == "ours");
+        let left = names.map(|name| path(name).exists());
+        assert_eq!(left, [false, true, true, true]);
+        assert!(path(".ours.6-0.tmp").is_dir());
+        remove_temporaries(path("nowhere"), |_| true);
     }
 }

@@ -15,6 +15,7 @@ use crate::folder::weights_file;
 use crate::read::{map, read};
 use crate::safetensors::{Content, JSON_MEMORY, charge_json};
 use crate::state_dict::StateDict;
+use crate::tensor::Tensor;
 
 /// Before the names of the optimiser's tensors in a file.
 const OPTIMISER: &str = "optimiser.";
@@ -23,6 +24,7 @@ const VERSION: &str = "residual.version";
 const SPEC: &str = "residual.spec";
 const CLASSES: &str = "residual.classes";
 const STATE: &str = "residual.state";
+const CHECKSUM: &str = "residual.checksum";
 
 /// The version of the metadata that this release writes and reads.
 const CURRENT: &str = "1";
@@ -36,6 +38,11 @@ const CURRENT: &str = "1";
 /// | `residual.spec` | the [`NetSpec`] as JSON, with the preprocessing |
 /// | `residual.classes` | the class names as a JSON array, in the order of the outputs |
 /// | `residual.state` | what else the trainer needs to go on, as JSON; may be absent |
+/// | `residual.checksum` | with `residual.state`: the checksum of all that is in the file |
+///
+/// The checksum is FNV-1a of 64 bits over words of 32: for each metadata key and tensor in the order of their names,
+/// the name, then the text or the elements' bits, each with its length in front. Changed bytes are an error;
+/// files without it are read as well.
 ///
 /// The optimiser's tensors are stored beside the network's, their names prefixed `optimiser.`.
 ///
@@ -94,6 +101,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::NoSpec`] and [`Error::Metadata`], as for [`Checkpoint::read`].
     pub fn from_state_dict(mut tensors: StateDict) -> Result<Self, Error> {
+        let is_whole = check_checksum(&mut tensors);
         let version = tensors.metadata.remove(VERSION);
         let Some(spec) = tensors.metadata.remove(SPEC) else {
             return Err(Error::NoSpec { model: recognise(&tensors).map(|found| found.model) });
@@ -117,6 +125,8 @@ impl Checkpoint {
             tensors,
         };
         checkpoint.check().map_err(|(key, reason)| Error::Metadata { key, reason })?;
+        // After what can be named.
+        is_whole?;
         Ok(checkpoint)
     }
 
@@ -148,6 +158,10 @@ impl Checkpoint {
         describe(CLASSES, to_json(CLASSES, &self.classes)?);
         if let Some(state) = &self.state {
             describe(STATE, to_json(STATE, state)?);
+            let metadata = content.metadata.iter().map(|(key, text)| (&**key, &**text));
+            let tensors = content.tensors.iter().map(|(name, tensor)| (&**name, *tensor));
+            let sum = checksum(metadata, tensors);
+            content.metadata.insert(Cow::Borrowed(CHECKSUM), Cow::Owned(sum));
         }
         Ok(content)
     }
@@ -162,6 +176,43 @@ impl Checkpoint {
         check_preprocess(&self.spec.preprocess, self.spec.input[0])
             .map_err(|reason| (SPEC, format!("preprocess: {reason}")))
     }
+}
+
+/// Takes the checksum off the metadata and holds what was read against it.
+fn check_checksum(read: &mut StateDict) -> Result<(), Error> {
+    let Some(written) = read.metadata.remove(CHECKSUM) else { return Ok(()) };
+    let metadata = read.metadata.iter().map(|(key, text)| (key.as_str(), text.as_str()));
+    let found = checksum(metadata, read.iter());
+    if found == written {
+        return Ok(());
+    }
+    let reason =
+        format!("the file is damaged: its content has the checksum {found}, and was written with {written}");
+    Err(Error::Metadata { key: CHECKSUM, reason })
+}
+
+/// The checksum of a file's content, both parts in the order of their names.
+fn checksum<'a>(
+    metadata: impl Iterator<Item = (&'a str, &'a str)>,
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    // Every step is a bijection of the hash: one changed word changes the result for certain.
+    let mut write = |word: u32| hash = (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3);
+    let text = |write: &mut dyn FnMut(u32), text: &str| {
+        write(text.len() as u32);
+        text.bytes().for_each(|byte| write(u32::from(byte)));
+    };
+    for (key, value) in metadata {
+        text(&mut write, key);
+        text(&mut write, value);
+    }
+    for (name, tensor) in tensors {
+        text(&mut write, name);
+        write(tensor.data().len() as u32);
+        tensor.data().iter().for_each(|element| write(element.to_bits()));
+    }
+    format!("{hash:016x}")
 }
 
 /// What a file of weights turned out to be.

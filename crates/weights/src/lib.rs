@@ -30,7 +30,7 @@ mod state_dict;
 mod tensor;
 mod values;
 
-pub use atomic::write_atomically;
+pub use atomic::{remove_temporaries, write_atomically};
 pub use catalogue::{Recognised, recognise, scheme, with_classes_of};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;

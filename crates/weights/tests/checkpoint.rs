@@ -66,7 +66,7 @@ fn it_is_a_safetensors_file() {
     assert_eq!(state.names().collect::<Vec<_>>(), ["fc.bias", "optimiser.momentum.fc.bias"]);
     assert_eq!(
         state.metadata.keys().collect::<Vec<_>>(),
-        ["residual.classes", "residual.spec", "residual.state", "residual.version"]
+        ["residual.checksum", "residual.classes", "residual.spec", "residual.state", "residual.version"]
     );
 }
 
@@ -143,4 +143,38 @@ fn what_does_not_fit_is_not_written() {
     let error = refused(|c| c.tensors.rename("fc.bias", "optimiser.fc").unwrap());
     assert!(matches!(error.cause(), Error::ReservedName { .. }));
     assert!(!path.exists());
+}
+
+#[test]
+fn a_changed_byte_of_a_training_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    trained().write(&path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    for place in header..good.len() {
+        let mut bent = good.clone();
+        bent[place] ^= 4;
+        std::fs::write(&path, bent).unwrap();
+        let error = Checkpoint::read(&path).unwrap_err();
+        let is_checksum = matches!(error.cause(), Error::Metadata { key: "residual.checksum", .. });
+        assert!(is_checksum && error.to_string().contains("last.safetensors"), "byte {place}: {error}");
+    }
+    // The state counts as well.
+    let text = std::str::from_utf8(&good[8..header]).unwrap().replace("order", "ordes");
+    std::fs::write(&path, [&good[..8], text.as_bytes(), &good[header..]].concat()).unwrap();
+    assert!(matches!(Checkpoint::read(&path).unwrap_err().cause(), Error::Metadata { .. }));
+}
+
+#[test]
+fn a_training_without_a_checksum_is_read_and_other_files_have_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.safetensors");
+    trained().write(&path).unwrap();
+    let mut state = read(&path).unwrap();
+    assert_eq!(state.metadata.remove("residual.checksum").map(|sum| sum.len()), Some(16));
+    safetensors::write(&path, &state).unwrap();
+    assert_eq!(Checkpoint::read(&path).unwrap(), trained());
+    Checkpoint { state: None, ..trained() }.write(&path).unwrap();
+    assert!(!read(&path).unwrap().metadata.contains_key("residual.checksum"));
 }

@@ -136,13 +136,22 @@ impl ResNet {
     /// He initialisation (He et al. 2015b) is made for exactly this case. Trains through the layers' stock
     /// operations.
     pub fn bypass_norms(&mut self) {
-        let bypass = |norm: &mut crate::BatchNorm| norm.bypassed = true;
-        self.stem.norms.iter_mut().for_each(bypass);
-        for block in self.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+        self.norms().for_each(|norm| norm.bypassed = true);
+    }
+
+    /// Sets the share of a batch in the new running statistics ([`BatchNorm::momentum`](crate::BatchNorm)) of every
+    /// batch norm. With `1 / i` at the `i`-th batch they become the mean over the batches, whatever they were.
+    pub fn set_norm_momentum(&mut self, momentum: f64) {
+        self.norms().for_each(|norm| norm.momentum = momentum);
+    }
+
+    /// Every batch norm, from the stem to the head.
+    fn norms(&mut self) -> impl Iterator<Item = &mut crate::BatchNorm> {
+        let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).flat_map(|block| {
             let residual = &mut block.residual;
-            residual.branch.norms.iter_mut().chain(&mut residual.shortcut.norm).for_each(bypass);
-        }
-        self.head.norm.iter_mut().for_each(bypass);
+            residual.branch.norms.iter_mut().chain(&mut residual.shortcut.norm)
+        });
+        self.stem.norms.iter_mut().chain(blocks).chain(&mut self.head.norm)
     }
 
     /// Whether [`bypass_norms`](Self::bypass_norms) was called.

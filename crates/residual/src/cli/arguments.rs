@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{bench, convert, eval, models, predict, summary, verify};
+use super::{bench, convert, eval, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{doctor, study, train};
 
@@ -65,6 +65,7 @@ impl Command {
 /// Runs the command that the process was started with, and gives its exit code.
 pub(crate) fn run() -> ExitCode {
     let Arguments { command, verbose } = Arguments::parse();
+    interrupt::let_writes_fail();
     let Err(failure) = command.run(verbose) else { return ExitCode::SUCCESS };
     failure.announce(verbose);
     ExitCode::from(failure.exit_code())

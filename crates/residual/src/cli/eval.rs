@@ -101,13 +101,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let naming = weights::naming_text(naming);
     output.line(format_args!("{} ({naming} names), {split} split, {} images", spec.name, result.total))?;
-    table(&result).iter().try_for_each(|line| output.line(line))
+    table(&result, spec.head.classes).iter().try_for_each(|line| output.line(line))
 }
 
-fn table(result: &Evaluation) -> [String; 3] {
+/// Of fewer than six classes every answer is among the first five.
+fn table(result: &Evaluation, classes: usize) -> Vec<String> {
     let percent = |correct: u64| 100.0 * correct as f64 / result.total.max(1) as f64;
     let top = |k, correct| format!("top-{k}  {:6.2}%  {correct} correct", percent(correct));
-    [top(1, result.top1_correct), top(5, result.top5_correct), format!("loss   {:7.4}", result.loss)]
+    let mut lines = vec![top(1, result.top1_correct)];
+    if classes > 5 {
+        lines.push(top(5, result.top5_correct));
+    }
+    lines.push(format!("loss   {:7.4}", result.loss));
+    lines
 }
 
 /// Opens the data, with the labels that the network's outputs have.

@@ -11,7 +11,6 @@ mod doctor;
 mod engine;
 mod eval;
 mod failure;
-#[cfg(feature = "train")]
 mod interrupt;
 mod models;
 mod network;

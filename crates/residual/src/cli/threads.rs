@@ -13,6 +13,9 @@ pub(crate) fn parse(text: &str) -> Result<usize, String> {
 }
 
 /// More threads than this are a slip of the finger.
+#[cfg(feature = "train")]
+const MOST: usize = residual::train::Recipe::MOST_THREADS;
+#[cfg(not(feature = "train"))]
 const MOST: usize = 1024;
 
 /// Lets this many threads of the framework compute, `None` for one a core. To be called once, before anything

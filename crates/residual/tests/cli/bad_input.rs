@@ -101,9 +101,55 @@ fn a_specification_that_does_not_fit() {
     bench.run("train --model toy.toml --data data --epochs 2 --batch-size 5 --out run").ok();
     let recipe = fs::read_to_string(bench.path("run/recipe.toml")).unwrap();
     fs::write(bench.path("run/recipe.toml"), recipe.replace("channels = 8", "channels = 6")).unwrap();
+    bench.run("train --resume run").refused(&["run/recipe.toml", "`network.stages`"]);
+}
+
+#[test]
+fn an_edited_recipe_is_not_resumed_silently() {
+    let bench = Bench::new().trained();
+    let path = bench.path("run/recipe.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("batch_size = 5", "batch_size = 3")).unwrap();
+    bench.run("train --resume run").refused(&["`batch_size` is 3, and was 5", "threads, low_memory"]);
+    fs::write(&path, good.clone() + "\n").unwrap();
+    bench.run("train --resume run --epochs 5").refused(&["`epochs` is 5, and was 1", "constant"]);
+    let run = bench.run("train --resume run --threads 1");
+    assert!(!run.stderr.contains("from now on"), "{run:?}");
+    run.ok();
+    fs::write(&path, good.replacen("seed = 0", "seed = 0\nthreads = 1", 1)).unwrap();
+    let run = bench.run("train --resume run");
+    assert!(run.stderr.contains("threads is 1 from now on; it was not set"), "{run:?}");
+    run.ok();
+    fs::write(&path, good.replacen("seed = 0", "seed = 0\nthreads = 9223372036854775807", 1)).unwrap();
+    bench.run("train --resume run").refused(&["threads", "1 to 1024"]);
+    bench.run("train --recipe run/recipe.toml --out other").refused(&["threads", "1 to 1024"]);
+    assert!(!bench.path("other").exists());
+}
+
+#[test]
+fn a_run_without_its_last_checkpoint_is_not_begun_anew() {
+    let bench = Bench::new().trained();
+    fs::remove_file(bench.path("run/last.safetensors")).unwrap();
+    let before = fs::read(bench.path("run/best.safetensors")).unwrap();
+    let metrics = fs::read(bench.path("run/metrics.jsonl")).unwrap();
+    let run = bench.run("train --resume run");
+    run.refused(&["last.safetensors is missing", "--init run/best.safetensors"]);
+    assert_eq!(fs::read(bench.path("run/best.safetensors")).unwrap(), before);
+    assert_eq!(fs::read(bench.path("run/metrics.jsonl")).unwrap(), metrics);
+    // What it offers works.
+    bench.run("train --recipe run/recipe.toml --init run/best.safetensors --out again").ok();
+}
+
+#[test]
+fn a_failed_start_leaves_no_folder() {
+    let bench = Bench::new();
+    fs::write(bench.path("one.toml"), "input = [3, 8, 8]\nname = \"one\"\nstem = { convs = [{ channels = 4, kernel = 3 }] }\nhead = { classes = 2 }\n[preprocess]\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\nresize = { shorter_side = 0 }\n").unwrap();
+    bench.run("train --model one.toml --data data --out a/b/run").refused(&["resize"]);
     bench
-        .run("train --resume run")
-        .refused(&["run/last.safetensors", "not the one that the recipe describes"]);
+        .run("train --model toy.toml --data data --init nowhere.pth --out a/b/run")
+        .refused(&["nowhere.pth"]);
+    assert!(!bench.path("a").exists());
+    bench.run("train --model toy.toml --data data --epochs 1 --batch-size 70000 --out large").ok();
 }
 
 #[test]
@@ -121,29 +167,32 @@ fn folders_that_cannot_be_written() {
 #[test]
 fn a_run_has_its_recipe_already() {
     let bench = Bench::new().trained();
-    let run = bench.run("train --resume run --epochs 5");
+    let run = bench.run("train --resume run --seed 5");
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("--epochs") && run.stderr.contains("--resume"), "{run:?}");
+    assert!(run.stderr.contains("--seed") && run.stderr.contains("--resume"), "{run:?}");
 }
 
-/// A limit on the size of files fails a write in its middle, as a full disk does.
+/// A limit on the size of files fails a write in its middle, as a full disk does; the signal that comes with it ends no
+/// process.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_loses_no_checkpoint() {
     let bench = Bench::new().trained();
     let limited = |arguments: &str| {
         // Blocks of 512 bytes: recipe and metrics fit, a checkpoint does not.
-        let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        let script = "ulimit -f 8; exec \"$0\" \"$@\"";
         let mut shell = Command::new("sh");
         shell.args(["-c", script, env!("CARGO_BIN_EXE_residual")]).args(arguments.split_whitespace());
         Run::of(shell.current_dir(bench.path("")).output().unwrap())
     };
-    let begun = limited("train --model toy.toml --data data --epochs 1 --batch-size 5 --out full");
+    let begun = limited("train --model toy.toml --data data --epochs 1 --batch-size 5 --out full/run");
     begun.refused(&["last.safetensors", "cannot write"]);
+    assert!(!bench.path("full").exists(), "a run that did not begin left a folder");
     let before = hashes(&bench.path("run/best.safetensors"));
     limited("convert run/last.safetensors run/best.safetensors")
         .refused(&["best.safetensors", "cannot write"]);
     assert_eq!(hashes(&bench.path("run/best.safetensors")), before);
-    // With room again, the run that could not begin goes on.
-    bench.run("train --resume full").ok();
+    let left = fs::read_dir(bench.path("run")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp")));
+    bench.run("train --resume run").ok();
 }

@@ -53,6 +53,30 @@ fn weights_are_held_against_data_and_specification() {
 }
 
 #[test]
+fn another_order_of_the_classes_is_told_from_too_little_training() {
+    let bench = Bench::new();
+    bench.run("train --model toy.toml --data data --epochs 12 --batch-size 5 --lr 0.1 --out run").ok();
+    let trained = residual::weights::Checkpoint::read(bench.path("run/best.safetensors")).unwrap();
+    let mut turned = trained.clone();
+    for name in ["fc.weight", "fc.bias"] {
+        let values = turned.tensors.get_mut(name).unwrap().data_mut();
+        let half = values.len() / 2;
+        values.rotate_left(half);
+    }
+    turned.write(bench.path("turned.safetensors")).unwrap();
+    let found = kinds(bench.run("doctor --weights run/best.safetensors --data data --json"), 0);
+    assert!(!found.iter().any(|kind| kind == "worse_than_guessing" || kind == "undertrained"), "{found:?}");
+    let report = bench.run("doctor --weights turned.safetensors --data data").ok();
+    assert!(report.contains("order of the classes"), "{report}");
+    // Always the same answer, and sure of it.
+    let mut sure = trained;
+    sure.tensors.get_mut("fc.bias").unwrap().data_mut().copy_from_slice(&[50.0, -50.0]);
+    sure.write(bench.path("sure.safetensors")).unwrap();
+    let found = kinds(bench.run("doctor --weights sure.safetensors --data data --json"), 0);
+    assert!(found.iter().any(|kind| kind == "undertrained"), "{found:?}");
+}
+
+#[test]
 fn a_training_is_looked_at_by_its_flags_or_recipe() {
     let bench = Bench::new().trained();
     assert_eq!(kinds(bench.run("doctor toy.toml --batch-size 2 --lr 0.001 --json"), 0), ["small_batch"]);

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::toy::{Bench, Run, file_hash, hashes};
@@ -52,6 +52,36 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     }
     bench.run(&call).ok();
     same(&bench, "stopped");
+}
+
+#[test]
+fn a_terminal_that_closes_saves_the_run() {
+    let bench = Bench::new();
+    let child = bench.command(&format!("{TRAIN} --out hung")).spawn().unwrap();
+    wait_for_passes(&bench.path("hung"), 3);
+    // A shell and the kernel each send one.
+    signal(&child, "HUP");
+    signal(&child, "HUP");
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("residual train --resume hung"), "{run:?}");
+    let resumed = bench.run("train --resume hung");
+    assert!(!resumed.stderr.contains("after step 0 "), "{resumed:?}");
+    resumed.ok();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let bench = Bench::new();
+    let mut shell = Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" \"$@\"";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_residual")]).args(TRAIN.split_whitespace());
+    shell.args(["--out", "kept"]).current_dir(bench.path(""));
+    let child = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_passes(&bench.path("kept"), 3);
+    signal(&child, "HUP");
+    assert!(child.wait_with_output().unwrap().status.success());
 }
 
 #[test]

@@ -27,6 +27,57 @@ fn a_training_tells_where_its_best_network_is() {
 }
 
 #[test]
+fn the_first_lines_say_what_was_chosen() {
+    let bench = Bench::new();
+    let run = bench.run("train --model toy.toml --data data --epochs 1");
+    // Twenty images, and no more was said: eight a step, the last four a batch of their own.
+    for part in [
+        "2 classes: azure, brick",
+        "data: 20 images, 8 more (test)",
+        "runs/toy-1: 1 epochs, 3 steps of 8 images",
+    ] {
+        assert!(run.stderr.contains(part), "`{part}` is not in {run:?}");
+    }
+    assert!(run.stderr.contains("learning rate 0.0063") && !run.stderr.contains("leaves out"), "{run:?}");
+    run.ok();
+    let recipe = std::fs::read_to_string(bench.path("runs/toy-1/recipe.toml")).unwrap();
+    for line in ["batch_size = 8", "drop_last = false", "lr = 0.00625"] {
+        assert!(recipe.contains(line), "`{line}` is not in {recipe}");
+    }
+    let run = bench.run("train --model toy.toml --data data --epochs 1 --batch-size 19");
+    assert!(run.stderr.contains("leaves out another 1 of the images"), "{run:?}");
+}
+
+#[test]
+fn a_run_inside_its_data_is_said_to_be_there() {
+    let bench = Bench::new();
+    let inside = "inside the data";
+    let run = bench.run("train --model toy.toml --data data --epochs 1 --out data/runs/a");
+    assert!(run.stderr.contains(inside), "{run:?}");
+    let run = bench.run("train --model toy.toml --data data --epochs 1 --out beside");
+    assert!(!run.stderr.contains(inside), "{run:?}");
+}
+
+#[test]
+fn data_that_moved_are_named_on_resume() {
+    let bench = Bench::new();
+    bench.run(&format!("{TRAIN} --out run")).ok();
+    std::fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    bench.run("train --resume run").refused(&["data", "--data"]);
+    let run = bench.run("train --resume run --data moved");
+    assert!(run.stderr.contains("data.path is"), "{run:?}");
+    run.ok();
+    bench.run("train --resume run").ok();
+}
+
+#[test]
+fn of_two_classes_no_five_are_told() {
+    let bench = Bench::new().trained();
+    let table = bench.run("eval --weights run/best.safetensors --data data").ok();
+    assert!(table.contains("top-1") && table.contains("loss") && !table.contains("top-5"), "{table}");
+}
+
+#[test]
 fn folders_are_numbered_by_default() {
     let bench = Bench::new();
     for folder in ["runs/toy-1", "runs/toy-2"] {

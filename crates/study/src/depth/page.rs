@@ -67,7 +67,7 @@ pub(super) fn page(study: &Depth, cells: &[Cell]) -> Page {
          error is that of the augmented images since the point before, each before its step; test error that of \
          all test images.",
         cells.len(),
-        study.recipe.batch_size,
+        study.recipe.images_per_step(),
         file_name(&study.recipe.data.path),
     );
     Page::new("Error against depth")

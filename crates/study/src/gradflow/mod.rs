@@ -237,7 +237,7 @@ fn probe(network: &ResNet, recipe: &Recipe, images: &Images) -> Result<NetworkPr
         seed: recipe.seed,
         workers: workers(recipe),
         skip_bad: recipe.data.skip_bad,
-        ..LoaderOptions::evaluation(recipe.batch_size, network.spec().preprocess.clone())
+        ..LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone())
     };
     let batch = Loader::new(Arc::new(images.train.clone()), options)?.next();
     let batch = batch.ok_or(residual_train::Error::NothingToTrainOn)??;

@@ -35,7 +35,7 @@ pub(super) fn page(study: &GradientFlow, flows: &[Flow]) -> Page {
          sum, behind the activation's gate, the identity path's share is S'(x) transposed times g (g itself for an \
          identity shortcut) and the branch's share F'(x) transposed times g; their sum is dL/dx. All norms are \
          Euclidean over the batch.",
-        study.recipe.batch_size,
+        study.recipe.images_per_step(),
         file_name(&study.recipe.data.path),
         study.recipe.seed
     );

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use residual_arch::families;
-use residual_train::{Error, Observer, Recipe, Schedule, StepReport, Trainer, Warmup};
+use residual_train::{Changes, Error, Observer, Recipe, Schedule, StepReport, Trainer, Warmup};
 
 use crate::toy;
 
@@ -26,11 +26,14 @@ fn a_recipe_is_checked_before_anything_is_written() {
     let data = toy::data();
     let refused = |change: fn(&mut Recipe)| refused(data.path(), change);
     assert!(matches!(refused(|r| r.epochs = 0), Error::ZeroEpochs));
-    assert!(matches!(refused(|r| r.lr = -0.1), Error::LearningRate { .. }));
-    assert!(matches!(refused(|r| r.batch_size = 0), Error::ZeroBatch { .. }));
+    assert!(matches!(refused(|r| r.lr = Some(-0.1)), Error::LearningRate { .. }));
+    assert!(matches!(refused(|r| r.batch_size = Some(0)), Error::ZeroBatch { .. }));
     assert!(matches!(refused(|r| r.network = Some(toy::network(4))), Error::ClassesDiffer { .. }));
     assert!(matches!(refused(|r| r.freeze = vec!["layer1".into()]), Error::UnknownLayer { .. }));
-    assert!(matches!(refused(|r| (r.batch_size, r.drop_last) = (50, Some(true))), Error::NoFullBatch { .. }));
+    assert!(matches!(
+        refused(|r| (r.batch_size, r.drop_last) = (Some(50), Some(true))),
+        Error::NoFullBatch { .. }
+    ));
     assert!(matches!(refused(|r| r.warmup = Warmup::Epochs(3.0)), Error::WarmupTooLong { .. }));
     let error = refused(|r| {
         let mut spec = toy::network(3);
@@ -111,25 +114,313 @@ fn a_run_that_was_tampered_with_is_not_resumed() {
     let settled = fs::read_to_string(run.join("recipe.toml")).unwrap();
     fs::write(run.join("recipe.toml"), other.to_toml().unwrap()).unwrap();
     let error = resume();
-    assert!(matches!(error, Error::Checkpoint { .. }) && error.to_string().contains("toy"), "{error}");
+    assert!(matches!(&error, Error::RecipeChanged { field, .. } if field.starts_with("network")), "{error}");
     fs::write(run.join("recipe.toml"), settled).unwrap();
 
-    // Half a checkpoint, and weights that are for prediction alone.
-    fs::write(&last, &good[..good.len() / 2]).unwrap();
-    let error = resume();
-    assert!(matches!(error, Error::Weights(_)) && error.to_string().contains("last.safetensors"), "{error}");
-    fs::copy(run.join("best.safetensors"), &last).unwrap();
-    let error = resume();
-    assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    // Half a checkpoint, one changed bit anywhere behind the header, weights that are for prediction alone: each says
+    // what can be done.
+    let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    let mut cases =
+        vec![good[..good.len() / 2].to_vec(), fs::read(run.join("best.safetensors")).unwrap(), vec![]];
+    for place in [header, (header + good.len()) / 2, good.len() - 1] {
+        let mut bent = good.clone();
+        bent[place] ^= 1;
+        cases.push(bent);
+    }
+    for bytes in cases {
+        fs::write(&last, bytes).unwrap();
+        let error = resume();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("last.safetensors: cannot") && text.contains("--init"), "{text}");
+        assert!(text.contains("run/best.safetensors"), "{text}");
+    }
     fs::write(&last, &good).unwrap();
-
-    // Other images.
-    let image = data.path().join("train/brick/03.png");
-    fs::rename(&image, data.path().join("moved.png")).unwrap();
-    let error = resume();
-    assert!(matches!(error, Error::DataChanged { what: "training images", .. }), "{error}");
-    fs::rename(data.path().join("moved.png"), &image).unwrap();
     toy::finish(Trainer::resume(&run).unwrap());
+}
+
+/// An interrupted run of toy data in `run`, and what it is made of.
+fn interrupted(data: &Path, run: &Path) -> Recipe {
+    let recipe = toy::recipe(data);
+    toy::interrupt(Trainer::begin(&recipe, run).unwrap(), 5);
+    recipe
+}
+
+fn refused_resume(run: &Path) -> Error {
+    Trainer::resume(run).map(drop).unwrap_err()
+}
+
+#[test]
+fn a_run_without_its_checkpoint_is_left_alone() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let run = runs.path().join("run");
+    interrupted(data.path(), &run);
+    fs::remove_file(run.join("last.safetensors")).unwrap();
+    let files = || {
+        let files = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.map(|path| (fs::read(&path).unwrap(), path)).collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let error = refused_resume(&run);
+    assert!(matches!(error, Error::NoLast { .. }), "{error}");
+    assert!(
+        error.to_string().contains("--init") && error.to_string().contains("best.safetensors"),
+        "{error}"
+    );
+    assert_eq!(files(), before);
+    // Metrics alone, or the best network alone, are a run that has got on as well.
+    for gone in ["metrics.jsonl", "best.safetensors"] {
+        let path = run.join(gone);
+        let content = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(refused_resume(&run), Error::NoLast { .. }), "{gone}");
+        fs::write(&path, content).unwrap();
+    }
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_run_that_has_only_its_recipe_begins() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let (whole, run) = (runs.path().join("whole"), runs.path().join("run"));
+    let recipe = toy::recipe(data.path());
+    toy::train(&recipe, &whole);
+    drop(Trainer::begin(&recipe, &run).unwrap());
+    fs::remove_file(run.join("last.safetensors")).unwrap();
+    let trainer = Trainer::resume(&run).unwrap();
+    assert!(trainer.remarks()[0].contains("only just begun"), "{:?}", trainer.remarks());
+    toy::finish(trainer);
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+}
+
+#[test]
+fn a_best_network_that_is_not_there_is_never_announced() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let run = runs.path().join("run");
+    let best = run.join("best.safetensors");
+    let recipe = toy::recipe(data.path());
+    // The best is the last network: it is written again, to the same bytes.
+    let one = Recipe { epochs: 1, ..recipe.clone() };
+    toy::train(&one, &run);
+    let bytes = fs::read(&best).unwrap();
+    fs::remove_file(&best).unwrap();
+    let trainer = Trainer::resume(&run).unwrap();
+    assert!(trainer.remarks()[0].contains("written again"), "{:?}", trainer.remarks());
+    toy::finish(trainer);
+    assert_eq!(fs::read(&best).unwrap(), bytes);
+
+    // It is another one, and epochs follow: the best of those is kept, and is there in the end.
+    let run = runs.path().join("longer");
+    let best = run.join("best.safetensors");
+    toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), 5);
+    fs::remove_file(&best).unwrap();
+    let trainer = Trainer::resume(&run).unwrap();
+    assert!(trainer.remarks()[0].contains("from now on"), "{:?}", trainer.remarks());
+    toy::finish(trainer);
+    assert!(best.is_file());
+
+    // The run is finished, and its best network was an earlier one.
+    let lines = residual_train::read_metrics(run.join("metrics.jsonl")).unwrap();
+    let judged: Vec<f64> = lines.iter().filter(|line| line.split == "val").map(|line| line.top1).collect();
+    fs::remove_file(&best).unwrap();
+    let first =
+        judged[1..].iter().position(|top1| *top1 >= judged[1..].iter().copied().fold(0.0, f64::max)).unwrap();
+    match Trainer::resume(&run) {
+        Ok(_) => assert!(first + 2 == judged.len() && best.is_file()),
+        Err(error) => assert!(matches!(error, Error::BestGone { .. }), "{error}"),
+    }
+}
+
+#[test]
+fn an_older_checkpoint_does_not_undo_newer_epochs() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let run = runs.path().join("run");
+    interrupted(data.path(), &run);
+    let older = fs::read(run.join("last.safetensors")).unwrap();
+    toy::finish(Trainer::resume(&run).unwrap());
+    let metrics = fs::read(run.join("metrics.jsonl")).unwrap();
+    fs::write(run.join("last.safetensors"), older).unwrap();
+    let error = refused_resume(&run);
+    assert!(matches!(error, Error::Checkpoint { .. }) && error.to_string().contains("epoch 3"), "{error}");
+    assert_eq!(fs::read(run.join("metrics.jsonl")).unwrap(), metrics);
+}
+
+#[test]
+fn images_that_have_changed_are_named() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let run = runs.path().join("run");
+    interrupted(data.path(), &run);
+    let image = data.path().join("train/brick/03.png");
+    let away = data.path().join("moved.png");
+    fs::rename(&image, &away).unwrap();
+    let error = refused_resume(&run);
+    let text = error.to_string();
+    assert!(text.contains("train/brick/03.png: is missing"), "{text}");
+    assert!(text.contains("have 32 train images, and had 33"), "{text}");
+    // Other content of another size, and of the same one.
+    let good = fs::read(&away).unwrap();
+    let mut bent = good.clone();
+    *bent.last_mut().unwrap() ^= 1;
+    for (content, words) in [(&good[..60], "has 60 bytes"), (&bent[..], "other content")] {
+        fs::write(&image, content).unwrap();
+        let error = refused_resume(&run);
+        assert!(matches!(error, Error::ImageChanged { .. }), "{error}");
+        assert!(
+            error.to_string().contains("train/brick/03.png") && error.to_string().contains(words),
+            "{error}"
+        );
+    }
+    fs::rename(&away, &image).unwrap();
+    let new = data.path().join("val/clay/99.png");
+    fs::copy(&image, &new).unwrap();
+    let error = refused_resume(&run);
+    assert!(error.to_string().contains("val/clay/99.png: is new"), "{error}");
+    fs::remove_file(new).unwrap();
+    // The same content with another time is the same.
+    fs::write(&image, &good).unwrap();
+    let trainer = Trainer::resume(&run).unwrap();
+    assert!(trainer.remarks().is_empty(), "{:?}", trainer.remarks());
+}
+
+#[test]
+fn data_that_moved_are_found_where_they_are_said_to_be() {
+    let (root, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (old, new) = (root.path().join("old"), root.path().join("new"));
+    toy::images(&old, 3, 11, 4, 8);
+    let (whole, run) = (runs.path().join("whole"), runs.path().join("run"));
+    let recipe = interrupted(&old, &run);
+    toy::train(&recipe, &whole);
+    // A copy has other times.
+    toy::images(&new, 3, 11, 4, 8);
+    fs::remove_dir_all(&old).unwrap();
+    let error = refused_resume(&run);
+    assert!(matches!(error, Error::DataGone(_)) && error.to_string().contains("--data"), "{error}");
+    let moved = Changes { data: Some(new.clone()), ..Changes::default() };
+    let trainer = Trainer::resume_with(&run, &moved).unwrap();
+    assert!(trainer.remarks()[0].contains("data.path"), "{:?}", trainer.remarks());
+    toy::interrupt(trainer, 7);
+    // The place was written down.
+    let trainer = Trainer::resume(&run).unwrap();
+    assert!(trainer.remarks().is_empty(), "{:?}", trainer.remarks());
+    toy::finish(trainer);
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+}
+
+#[test]
+fn an_edited_recipe_is_refused_by_its_field() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let run = runs.path().join("run");
+    interrupted(data.path(), &run);
+    let path = run.join("recipe.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    for (from, to, field) in [
+        ("batch_size = 10", "batch_size = 30", "batch_size"),
+        ("seed = 11", "seed = 12", "seed"),
+        ("epochs = 3", "epochs = 4", "epochs"),
+        ("momentum = 0.9", "momentum = 0.8", "optimiser.momentum"),
+    ] {
+        assert!(good.contains(from), "{good}");
+        fs::write(&path, good.replacen(from, to, 1)).unwrap();
+        let error = refused_resume(&run);
+        assert!(matches!(&error, Error::RecipeChanged { field: found, .. } if found == field), "{error}");
+    }
+    fs::write(&path, good.replace("threads = 2", "threads = 1")).unwrap();
+    let trainer = Trainer::resume(&run).unwrap();
+    assert_eq!(trainer.remarks(), ["threads is 1 from now on; it was 2"]);
+    fs::write(&path, good.replace("threads = 2", "threads = 9223372036854775807")).unwrap();
+    drop(trainer);
+    assert!(matches!(refused_resume(&run), Error::OutOfRange { field: "threads", .. }));
+}
+
+#[test]
+fn a_run_of_constant_rate_goes_on_for_longer() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let (long, run) = (runs.path().join("long"), runs.path().join("run"));
+    let constant = |epochs| Recipe { schedule: Schedule::Constant {}, epochs, ..toy::recipe(data.path()) };
+    toy::train(&constant(3), &long);
+    toy::train(&constant(2), &run);
+    let longer = Changes { epochs: Some(3), ..Changes::default() };
+    toy::finish(Trainer::resume_with(&run, &longer).unwrap());
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&long));
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_not_begun_with() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let first = runs.path().join("first");
+    toy::train(&Recipe { epochs: 1, ..toy::recipe(data.path()) }, &first);
+    let good = residual_weights::Checkpoint::read(first.join("best.safetensors")).unwrap();
+    let names: Vec<String> = good.tensors.iter().map(|(name, _)| name.to_owned()).collect();
+    let ends = |end: &str| names.iter().find(|name| name.ends_with(end)).unwrap().clone();
+    let cases = [(ends("weight"), f32::NAN), (ends("bias"), f32::INFINITY), (ends("running_var"), -1.0)];
+    for (name, value) in cases {
+        let mut bad = good.clone();
+        bad.tensors.get_mut(&name).unwrap().data_mut()[0] = value;
+        let path = runs.path().join("bad.safetensors");
+        bad.write(&path).unwrap();
+        let error = refused(data.path(), |r| r.init = Some(path));
+        assert!(matches!(&error, Error::InitValue { tensor, .. } if *tensor == name), "{error}");
+    }
+}
+
+#[test]
+fn what_can_be_known_is_said_before_there_is_a_folder() {
+    let data = toy::data();
+    let alone = tempfile::tempdir().unwrap();
+    toy::images(alone.path(), 3, 4, 2, 8);
+    fs::remove_dir_all(alone.path().join("val")).unwrap();
+    let error = refused(alone.path(), |_| ());
+    assert!(matches!(error, Error::NothingHeldOut(_)) && error.to_string().contains("held out"), "{error}");
+
+    let refused = |change: fn(&mut Recipe)| refused(data.path(), change);
+    let wide = |r: &mut Recipe| {
+        let mut spec = toy::network(3);
+        spec.stages[1].blocks[0] = residual_arch::BlockSpec::projection(1 << 20, 2);
+        r.network = Some(spec);
+    };
+    let error = refused(wide);
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+    let huge = |r: &mut Recipe| {
+        let mut spec = toy::network(3);
+        spec.stem = residual_arch::StemSpec::cifar(1 << 14);
+        spec.stages.truncate(1);
+        spec.stages[0].blocks[0] = residual_arch::BlockSpec::projection(4, 2);
+        r.network = Some(spec);
+        r.preprocess = Some(residual_arch::Preprocess::imagenet(8192, 8192));
+        r.augment = Some(vec![]);
+    };
+    let error = refused(huge);
+    assert!(matches!(error, Error::Memory { .. }) && error.to_string().contains("--batch-size"), "{error}");
+    let error = refused(|r| r.preprocess = Some(residual_arch::Preprocess::imagenet(0, 8)));
+    assert!(!error.to_string().is_empty());
+    let error = refused(|r| r.epochs = usize::MAX >> 1);
+    assert!(matches!(error, Error::TooManySteps { .. }), "{error}");
+}
+
+#[test]
+fn a_batch_for_more_images_than_there_are_trains_and_evaluates() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let recipe = Recipe {
+        batch_size: Some(70_000),
+        eval_batch_size: Some(70_000),
+        epochs: 2,
+        warmup: Warmup::Steps(0),
+        ..toy::recipe(data.path())
+    };
+    toy::train(&recipe, runs.path());
+}
+
+#[test]
+fn a_run_that_cannot_be_written_leaves_nothing() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let file = runs.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let error = Trainer::begin(&toy::recipe(data.path()), file.join("a/b")).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    let left: Vec<_> = fs::read_dir(runs.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["file"]);
 }
 
 #[test]
@@ -138,7 +429,7 @@ fn a_training_that_diverges_stops_and_keeps_what_was_good() {
     let diverge = |lr| {
         let runs = tempfile::tempdir().unwrap();
         let recipe = Recipe {
-            lr,
+            lr: Some(lr),
             schedule: Schedule::Constant {},
             warmup: Warmup::Steps(0),
             checkpoint_every_steps: Some(1),
@@ -267,25 +558,40 @@ fn a_corrupt_image_stops_the_training_or_is_left_out() {
 
 #[test]
 fn a_single_image_on_a_single_pixel_is_refused_in_words() {
-    let (data, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = tempfile::tempdir().unwrap();
     toy::images(data.path(), 3, 3, 1, 2);
-    let recipe = Recipe { batch_size: 8, augment: Some(vec![]), ..toy::recipe(data.path()) };
-    let preprocess = residual_arch::Preprocess::normalise_only();
-    let recipe = Recipe { preprocess: Some(preprocess), ..recipe };
-    let error =
-        Trainer::begin(&recipe, runs.path()).unwrap().run(&mut (), &AtomicBool::new(false)).unwrap_err();
+    let single = |r: &mut Recipe| {
+        (r.batch_size, r.augment) = (Some(8), Some(vec![]));
+        r.preprocess = Some(residual_arch::Preprocess::normalise_only());
+    };
+    // Nine images: a batch of eight, and one.
+    let error = refused(data.path(), single);
+    assert!(
+        matches!(error, Error::LastBatch { images: 1, .. }) && error.to_string().contains("drop_last"),
+        "{error}"
+    );
+    let error = refused(data.path(), |r| {
+        single(r);
+        r.batch_size = Some(1);
+    });
     assert!(matches!(error, Error::Nn(_)) && error.to_string().contains("use a larger batch"), "{error}");
+    // Left to itself, the recipe leaves the one out.
+    let runs = tempfile::tempdir().unwrap();
+    let mut open = toy::recipe(data.path());
+    single(&mut open);
+    let trainer = Trainer::begin(&Recipe { drop_last: None, ..open }, runs.path()).unwrap();
+    assert_eq!((trainer.recipe().drop_last, trainer.total_steps()), (Some(true), 3));
 }
 
 #[test]
 fn images_too_small_for_the_network_are_refused_in_words() {
-    let (data, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = tempfile::tempdir().unwrap();
     toy::images(data.path(), 3, 3, 1, 2);
-    let mut network = toy::network(3);
-    network.stem.convs[0].padding = 0;
-    let preprocess = Some(residual_arch::Preprocess::normalise_only());
-    let recipe = Recipe { network: Some(network), preprocess, ..toy::recipe(data.path()) };
-    let error =
-        Trainer::begin(&recipe, runs.path()).unwrap().run(&mut (), &AtomicBool::new(false)).unwrap_err();
+    let error = refused(data.path(), |r| {
+        let mut network = toy::network(3);
+        network.stem.convs[0].padding = 0;
+        r.network = Some(network);
+        r.preprocess = Some(residual_arch::Preprocess::normalise_only());
+    });
     assert!(matches!(error, Error::ImageSize { input: [3, 2, 2], .. }), "{error}");
 }

@@ -131,6 +131,33 @@ fn the_written_recipe_repeats_the_training() {
     assert_ne!(toy::Result::of(&first).last, toy::Result::of(&other).last);
 }
 
+/// While updates are few, an evaluation uses the statistics of the weights as they are, not averages that still hold
+/// what the network began with.
+#[test]
+fn statistics_that_are_taken_anew_are_the_same_after_an_interruption() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    // Weights that stay where they are: their statistics are the batches', however often they moved.
+    let recipe = Recipe { epochs: 2, lr: Some(1e-30), ..toy::recipe(data.path()) };
+    let (whole, run) = (runs.path().join("whole"), runs.path().join("interrupted"));
+    toy::train(&recipe, &whole);
+    toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), 4);
+    let mean = |run: &Path| residual_weights::Checkpoint::read(run.join("last.safetensors")).unwrap().tensors;
+    let before = mean(&run);
+    let name =
+        before.iter().map(|(name, _)| name).find(|name| name.ends_with("running_var")).unwrap().to_owned();
+    // After four updates the variance is still two thirds of what it began with.
+    let moved = before.get(&name).unwrap().data().to_owned();
+    toy::finish(Trainer::resume(&run).unwrap());
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+    let after = mean(&run).get(&name).unwrap().data().to_owned();
+    for (moved, after) in moved.iter().zip(&after) {
+        // (1 - 0.1)^4 = 0.656: v_4 = 0.656 + 0.344 v for the variance v of the batches.
+        let predicted = (moved - 0.656) / 0.344;
+        assert!((after - predicted).abs() < 0.25 * predicted.abs() + 0.05, "{after} instead of {predicted}");
+        assert!((after - moved).abs() > 0.1 * (1.0 - after).abs(), "{after} is where four updates lead");
+    }
+}
+
 /// Wide enough for the backend to share its work out among threads.
 fn wide(classes: usize) -> NetSpec {
     let stage = |block| StageSpec { blocks: vec![block] };
@@ -150,7 +177,7 @@ fn the_number_of_threads_changes_no_bit() {
     for threads in [1, 2, 5] {
         let recipe = Recipe {
             network: Some(wide(3)),
-            batch_size: 16,
+            batch_size: Some(16),
             epochs: 1,
             threads: Some(threads),
             ..toy::recipe(data.path())

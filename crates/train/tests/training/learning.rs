@@ -65,7 +65,7 @@ fn every_epoch_draws_its_order_and_its_changes_anew() {
     (network.head.dropout, network.stochastic_depth) = (0.0, 0.0);
     let still = Recipe {
         network: Some(network),
-        lr: 1e-30,
+        lr: Some(1e-30),
         schedule: Schedule::Constant {},
         ..toy::recipe(data.path())
     };
@@ -76,7 +76,7 @@ fn every_epoch_draws_its_order_and_its_changes_anew() {
         lines.iter().filter(|line| line.split == "train").map(|line| line.loss).collect::<Vec<_>>()
     };
     // One batch of all images: its order is no matter, up to rounding.
-    let one = Recipe { batch_size: 33, ..still.clone() };
+    let one = Recipe { batch_size: Some(33), ..still.clone() };
     let fixed = losses(&Recipe { augment: Some(vec![]), ..one.clone() });
     assert!(fixed.iter().all(|loss| (loss - fixed[0]).abs() < 1e-5), "{fixed:?}");
     for recipe in [one, Recipe { augment: Some(vec![]), ..still }] {

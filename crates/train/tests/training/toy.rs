@@ -66,7 +66,8 @@ pub(crate) fn recipe(data: &Path) -> Recipe {
     let mut recipe = Recipe {
         network: Some(network(3)),
         epochs: 3,
-        batch_size: 10,
+        batch_size: Some(10),
+        lr: Some(0.05),
         drop_last: Some(false),
         warmup: Warmup::Steps(2),
         label_smoothing: 0.1,

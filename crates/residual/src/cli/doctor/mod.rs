@@ -174,8 +174,8 @@ fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
         return Ok(None);
     }
     let recipe = arguments.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
-    let batch_size = arguments.batch_size.unwrap_or(recipe.batch_size);
-    let lr = arguments.lr.unwrap_or(recipe.lr);
+    let batch_size = arguments.batch_size.unwrap_or(recipe.images_per_step());
+    let lr = arguments.lr.unwrap_or(Recipe { batch_size: Some(batch_size), ..recipe.clone() }.rate());
     if batch_size == 0 || !(lr.is_finite() && lr > 0.0) {
         return Err(Failure::new("--batch-size and --lr must be above zero"));
     }

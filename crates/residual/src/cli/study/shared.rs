@@ -66,12 +66,12 @@ impl Training {
     pub(super) fn recipe(&self) -> Outcome<Recipe> {
         let mut recipe = match &self.recipe {
             Some(path) => Recipe::read(path)?,
-            None => Recipe { batch_size: BATCH, lr: RATE, ..Recipe::default() },
+            None => Recipe { batch_size: Some(BATCH), lr: Some(RATE), ..Recipe::default() },
         };
         (recipe.model, recipe.network) = (None, None);
         recipe.data.path = place(&self.data)?;
-        recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
-        recipe.lr = self.lr.unwrap_or(recipe.lr);
+        recipe.batch_size = self.batch_size.or(recipe.batch_size);
+        recipe.lr = self.lr.or(recipe.lr);
         recipe.low_memory = self.memory == Memory::Low;
         if let Some(name) = &self.schedule {
             recipe.schedule = name.parse::<Schedule>()?;

@@ -31,14 +31,15 @@ pub(crate) struct Arguments {
     model: Option<String>,
     /// `sample` (the embedded images), or a folder or archive of images. [default: sample]
     #[arg(long, value_name = "sample|PATH")]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
     /// A recipe, such as another run's recipe.toml; flags take precedence over it.
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
     /// The run's folder; must not hold a run yet. [default: runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Go on with the interrupted run in this folder, to the same bits as if it had never stopped.
+    /// Go on with the interrupted run in this folder, to the same bits as if it had never stopped. --data says where
+    /// its images are now, --epochs makes it longer where the schedule is constant or has milestones.
     #[arg(long, value_name = "DIR", conflicts_with_all = NOT_WITH_RESUME)]
     pub(super) resume: Option<PathBuf>,
     /// Weights to begin with, in place of random ones.
@@ -49,11 +50,12 @@ pub(crate) struct Arguments {
     freeze: Option<Vec<String>>,
     /// Passes over the training images. [default: 20]
     #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images in a step. [default: 64]
+    pub(super) epochs: Option<usize>,
+    /// Images in a step. [default: 64, 32, 16 or 8, so that an epoch has twenty steps]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Learning rate: the greatest of the schedule. [default: 0.05]
+    /// Learning rate: the greatest of the schedule. [default: 0.05 for 64 images in a step, in proportion for
+    /// fewer; a tenth of it with --init]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
     /// How the rate moves: constant, cosine, step or one-cycle. [default: one-cycle]
@@ -102,14 +104,12 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 20] = [
+const NOT_WITH_RESUME: [&str; 18] = [
     "model",
-    "data",
     "recipe",
     "out",
     "init",
     "freeze",
-    "epochs",
     "batch_size",
     "lr",
     "schedule",
@@ -164,8 +164,8 @@ impl Arguments {
 
     fn put_training(&self, recipe: &mut Recipe) -> Outcome {
         set(&mut recipe.epochs, self.epochs);
-        set(&mut recipe.batch_size, self.batch_size);
-        set(&mut recipe.lr, self.lr);
+        recipe.batch_size = self.batch_size.or(recipe.batch_size);
+        recipe.lr = self.lr.or(recipe.lr);
         set(&mut recipe.warmup, self.warmup.map(Warmup::Epochs));
         set(&mut recipe.label_smoothing, self.label_smoothing);
         set(&mut recipe.seed, self.seed);

@@ -5,7 +5,8 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-use residual::train::{Outcome as End, Recipe, Trainer};
+use residual::train::{Changes, Outcome as End, Recipe, Trainer};
+use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
@@ -18,13 +19,14 @@ use super::table::thousands;
 use super::threads;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    // Before there is a folder that a failure would leave behind.
+    let stop = interrupt::listen()?;
     let trainer = match &arguments.resume {
         Some(folder) => resume(arguments, folder)?,
         None => begin(arguments)?,
     };
-    describe(&trainer);
+    describe(&trainer, arguments.resume.is_none());
     let folder = trainer.folder().to_owned();
-    let stop = interrupt::listen()?;
     let mut watch = Watch::new(&trainer);
     let end = trainer.run(&mut watch, &stop);
     watch.finish();
@@ -53,10 +55,12 @@ fn begin(arguments: &Arguments) -> Outcome<Trainer> {
 }
 
 fn resume(arguments: &Arguments, folder: &Path) -> Outcome<Trainer> {
-    // Where there is no recipe to read, resuming says so.
-    let threads = arguments.threads.or_else(|| Recipe::read(folder.join("recipe.toml")).ok()?.threads);
+    // Where there is no recipe to read, or one that cannot be, resuming says so.
+    let written = || Recipe::read(folder.join("recipe.toml")).ok().filter(|recipe| recipe.validate().is_ok());
+    let threads = arguments.threads.or_else(|| written()?.threads);
     threads::limit(threads)?;
-    let mut trainer = Trainer::resume(folder)?;
+    let changes = Changes { data: arguments.data.clone(), epochs: arguments.epochs };
+    let mut trainer = Trainer::resume_with(folder, &changes)?;
     trainer.set_threads(threads::count(threads));
     if let Some(memory) = arguments.memory {
         trainer.set_low_memory(memory == Memory::Low);
@@ -64,6 +68,7 @@ fn resume(arguments: &Arguments, folder: &Path) -> Outcome<Trainer> {
     if arguments.skip_bad {
         trainer.set_skip_bad(true);
     }
+    trainer.remarks().iter().for_each(|remark| note(remark));
     note(&format!("resuming after step {} of {}", trainer.steps_done(), trainer.total_steps()));
     Ok(trainer)
 }
@@ -82,9 +87,10 @@ fn free_folder(recipe: &Recipe) -> PathBuf {
     numbered.into_iter().find(|folder| !folder.exists()).unwrap_or_default()
 }
 
-/// What is about to be trained.
-fn describe(trainer: &Trainer) {
+/// What is about to be trained, and what was chosen for a new run.
+fn describe(trainer: &Trainer, is_new: bool) {
     let (recipe, spec) = (trainer.recipe(), trainer.network().spec());
+    note(&trainer.classes_summary());
     let parameters = trainer.network().parameters();
     let count = |frozen: bool| -> u64 {
         let chosen = parameters.iter().filter(|parameter| parameter.frozen == frozen);
@@ -94,14 +100,32 @@ fn describe(trainer: &Trainer) {
         0 => String::new(),
         frozen => format!(", {} more are frozen", thousands(frozen)),
     };
-    let data = residual_files::escaped(&recipe.data.path);
-    let (folder, epochs, steps) = (trainer.folder().display(), recipe.epochs, trainer.total_steps());
-    let (split, held_out) = trainer.evaluation_images();
-    let images = format!("{} images, {} more ({split}) to evaluate on", trainer.training_images(), held_out);
-    note(&format!("{data}: {}; {images}", trainer.classes_summary()));
     trainer.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     note(&format!("{}: {} parameters to train{frozen}", spec.name, thousands(count(false))));
-    note(&format!("{folder}: {epochs} epochs, {steps} steps of {} images", recipe.batch_size));
+    let data = escaped(&recipe.data.path);
+    let (split, held_out) = trainer.evaluation_images();
+    note(&format!("{data}: {} images, {held_out} more ({split}) to evaluate on", trainer.training_images()));
+    let (folder, epochs, steps) = (escaped(trainer.folder()), recipe.epochs, trainer.total_steps());
+    let rate = format!("learning rate {}", watch::rate(recipe.rate()));
+    note(&format!(
+        "{folder}: {epochs} epochs, {steps} steps of {} images, {rate}",
+        trainer.images_per_step()
+    ));
+    let left_out = trainer.training_images() % trainer.images_per_step();
+    if is_new && recipe.drop_last == Some(true) && left_out > 0 {
+        note(&format!(
+            "each epoch leaves out another {left_out} of the images, which do not fill a batch (drop_last)"
+        ));
+    }
+    if is_new && is_inside(trainer.folder(), &recipe.data.path) {
+        note("the run's folder is inside the data; it is known by its recipe.toml and not read as a class");
+    }
+}
+
+/// Whether a folder lies in another one.
+fn is_inside(folder: &Path, data: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    real(folder).zip(real(data)).is_some_and(|(folder, data)| folder.starts_with(data))
 }
 
 fn finished(folder: &Path, epoch: usize, top1: f64) -> Outcome {

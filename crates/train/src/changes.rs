@@ -1,0 +1,208 @@
+//! What may change of a recipe between the parts of a run.
+
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use crate::progress::Progress;
+use crate::{Error, Recipe, Schedule};
+
+/// Changes to a run with which it is resumed ([`Trainer::resume_with`](crate::Trainer::resume_with)). They are
+/// written into its `recipe.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Where the images are now: the same ones, as far as sizes, times and hashes tell.
+    pub data: Option<PathBuf>,
+    /// Epochs of the whole run.
+    pub epochs: Option<usize>,
+}
+
+/// The fields that change no weight, and the epochs.
+const MAY_CHANGE: [&str; 7] = [
+    "threads",
+    "low_memory",
+    "checkpoint_every_steps",
+    "eval_batch_size",
+    "data.path",
+    "data.skip_bad",
+    "epochs",
+];
+
+/// The same for people.
+const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.skip_bad, and \
+                       epochs where the schedule is constant or has milestones";
+
+impl Changes {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn apply(&self, recipe: &mut Recipe) {
+        if let Some(path) = &self.data {
+            recipe.data.path.clone_from(path);
+        }
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+    }
+}
+
+/// The changes of a settled recipe, a line each, against the one that a run began with.
+///
+/// # Errors
+/// [`Error::RecipeChanged`] for the first that would make it another training.
+pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<Vec<String>, Error> {
+    let Some(then) = &progress.recipe else { return Ok(Vec::new()) };
+    let differing = differences(&as_value(now)?, &as_value(then)?);
+    let mut lines = Vec::new();
+    for Difference { field, found, expected } in differing {
+        let may = MAY_CHANGE.contains(&field.as_str())
+            && (field != "epochs" || (is_independent_of_epochs(&then.schedule) && reaches(now, progress)));
+        if !may {
+            let path = path.to_owned();
+            return Err(Error::RecipeChanged { path, field, found, expected, allowed: ALLOWED });
+        }
+        lines.push(format!("{field} is {found} from now on; it was {expected}"));
+    }
+    Ok(lines)
+}
+
+/// Whether the rate of a step is the same however many epochs follow.
+fn is_independent_of_epochs(schedule: &Schedule) -> bool {
+    match schedule {
+        Schedule::Constant {} => true,
+        Schedule::Step { milestones, .. } => !milestones.is_empty(),
+        Schedule::Cosine { .. } | Schedule::OneCycle { .. } => false,
+    }
+}
+
+/// Whether the run is not longer yet than the recipe says.
+fn reaches(now: &Recipe, progress: &Progress) -> bool {
+    now.epochs >= progress.epoch + usize::from(progress.batch > 0)
+}
+
+fn as_value(recipe: &Recipe) -> Result<Value, Error> {
+    Ok(Value::try_from(recipe)?)
+}
+
+/// A field with two values.
+struct Difference {
+    field: String,
+    found: String,
+    expected: String,
+}
+
+/// The fields in which two tables differ, by their paths; a list counts as one value.
+fn differences(now: &Value, then: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    collect(String::new(), Some(now), Some(then), &mut found);
+    found
+}
+
+fn collect(field: String, now: Option<&Value>, then: Option<&Value>, found: &mut Vec<Difference>) {
+    if now == then {
+        return;
+    }
+    if let (Some(Value::Table(a)), Some(Value::Table(b))) = (now, then) {
+        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        for name in names {
+            let field = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
+            collect(field, a.get(name), b.get(name), found);
+        }
+        return;
+    }
+    found.push(Difference { field, found: shown(now), expected: shown(then) });
+}
+
+/// At most so many characters of a value are shown.
+const SHOWN: usize = 60;
+
+fn shown(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "not set".to_owned() };
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Fingerprint;
+
+    fn progress(recipe: &Recipe, epoch: usize) -> Progress {
+        let data = Fingerprint { train: 1, evaluation: 1, files: String::new(), inventory: None };
+        Progress { epoch, ..Progress::new(data, recipe.clone()) }
+    }
+
+    fn changed(then: &Recipe, change: impl FnOnce(&mut Recipe)) -> Result<Vec<String>, Error> {
+        let mut now = then.clone();
+        change(&mut now);
+        compare(Path::new("run/recipe.toml"), &now, &progress(then, 2))
+    }
+
+    #[test]
+    fn what_changes_no_weight_may_change_and_is_said() {
+        let then = Recipe { batch_size: Some(8), ..Recipe::default() };
+        assert_eq!(changed(&then, |_| ()).unwrap(), [""; 0]);
+        let lines = changed(&then, |now| {
+            now.threads = Some(3);
+            now.low_memory = true;
+            now.checkpoint_every_steps = Some(5);
+            now.eval_batch_size = Some(7);
+            now.data.path = "moved".into();
+            now.data.skip_bad = true;
+        })
+        .unwrap();
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert_eq!(lines[1], "data.path is \"moved\" from now on; it was \"sample\"");
+        assert_eq!(lines[5], "threads is 3 from now on; it was not set");
+    }
+
+    #[test]
+    fn what_makes_another_training_is_refused_by_name() {
+        let then = Recipe {
+            batch_size: Some(8),
+            network: Some(residual_arch::families::family("small").unwrap()),
+            ..Recipe::default()
+        };
+        let cases: [(fn(&mut Recipe), &str); 9] = [
+            (|r| r.batch_size = Some(30), "batch_size"),
+            (|r| r.lr = Some(0.1), "lr"),
+            (|r| r.seed = 5, "seed"),
+            (|r| r.schedule = Schedule::cosine(), "schedule"),
+            (|r| r.optimiser.momentum = 0.5, "optimiser.momentum"),
+            (|r| r.data.validation = 0.5, "data.validation"),
+            (|r| r.freeze = vec!["stem".into()], "freeze"),
+            (|r| r.augment = Some(vec![]), "augment"),
+            (|r| r.network.as_mut().unwrap().head.dropout = 0.5, "network.head.dropout"),
+        ];
+        for (change, name) in cases {
+            let error = changed(&then, change).unwrap_err();
+            assert!(
+                matches!(&error, Error::RecipeChanged { field, .. } if field.starts_with(name)),
+                "{name}: {error}"
+            );
+            assert!(
+                error.to_string().contains("run/recipe.toml") && error.to_string().contains("threads"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn epochs_change_where_the_rates_that_were_stay() {
+        let with = |schedule| Recipe { schedule, ..Recipe::default() };
+        for schedule in [Schedule::Constant {}, Schedule::Step { milestones: vec![3], gamma: 0.1 }] {
+            let lines = changed(&with(schedule.clone()), |now| now.epochs = 99).unwrap();
+            assert_eq!(lines, ["epochs is 99 from now on; it was 20"]);
+            // Two are done.
+            assert!(changed(&with(schedule.clone()), |now| now.epochs = 2).is_ok());
+            assert!(changed(&with(schedule), |now| now.epochs = 1).is_err());
+        }
+        for schedule in [Schedule::one_cycle(), Schedule::cosine(), Schedule::step()] {
+            let error = changed(&with(schedule), |now| now.epochs = 99).unwrap_err();
+            assert!(matches!(&error, Error::RecipeChanged { field, .. } if field == "epochs"), "{error}");
+        }
+    }
+}
