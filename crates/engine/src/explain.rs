@@ -20,9 +20,24 @@ pub struct Features {
     pub values: Vec<f32>,
 }
 
+/// The names that [`Plan::features`] takes: each stage before its blocks.
+fn available<'a>(named: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in named {
+        let stage = name.rsplit_once(".block").map(|(stage, _)| stage);
+        names.extend(stage.filter(|stage| !names.contains(stage)));
+        names.push(name);
+    }
+    names.join(", ")
+}
+
 impl Plan {
     /// The maps after `path`: `stem`, `stage2` (its last block) or `stage2.block1`. Layers behind it do not
     /// run.
+    ///
+    /// A block of a pre-activation network gives a sum that nothing has normalised or rectified: its head's norm and
+    /// ReLU come after the last one. The mean of `features("stage3")` is therefore not what such a network's linear
+    /// layer reads; [`Plan::embed`] is, for every network.
     ///
     /// # Errors
     /// [`EngineError::NoFeatures`] for another path, and for the stem of a pre-activation network whose last
@@ -38,11 +53,39 @@ impl Plan {
         let is_last_of = |name: &str| name.rsplit_once(".block").is_some_and(|(stage, _)| stage == path);
         let found = named.iter().rev().find(|(name, _)| name == path || is_last_of(name));
         let Some(&(_, map)) = found else {
-            let available: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-            let available = available.join(", ");
+            let available = available(named.iter().map(|(name, _)| name.as_str()));
             return Err(EngineError::NoFeatures { path: path.to_owned(), available });
         };
         self.map(images.into(), map, scratch)
+    }
+
+    /// The embeddings of a batch, `[batch][width]`: what the head's linear layer reads. The last block's maps, through
+    /// the head's norm and ReLU where it has them (pre-activation networks), averaged over their pixels. The width is
+    /// the channels of the last block.
+    ///
+    /// The logits of [`Plan::run`] are the linear layer of exactly these numbers.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    pub fn embed<'i>(
+        &self,
+        images: impl Into<Images<'i>>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f32>, EngineError> {
+        let images = images.into();
+        let count = self.count(&images, scratch)?;
+        let (width, classes) = (self.network.graph.head.ins, self.classes());
+        let Scratch { memory, pooled, logits } = scratch;
+        let mut embeddings = Vec::with_capacity(count * width);
+        self.each_part(images, count, |program, images, _| {
+            let batch = program.batch;
+            program.run(&self.cpu, &self.network, images, memory, None, None)?;
+            let out = (&mut pooled[..batch * width], &mut logits[..batch * classes]);
+            program.head(&self.cpu, &self.network, memory, out, None)?;
+            embeddings.extend_from_slice(&pooled[..batch * width]);
+            Ok(())
+        })?;
+        Ok(embeddings)
     }
 
     /// The class activation maps of a batch, one for each image: how much each place of the last block's

@@ -7,9 +7,11 @@ use residual_kernels::Isa;
 /// What a plan is compiled for. The default is one image at a time on all threads of the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Threads that work on one call of [`Plan::run`](crate::Plan::run); 0 for as many as the machine has.
+    /// Threads that work on one call of [`Plan::run`](crate::Plan::run); 0 for as many as the machine runs at once,
+    /// which is also the most: others would only be waited for. The logits are the same for any number.
     pub threads: usize,
-    /// The instruction set; `None` for the fastest there is.
+    /// The instruction set; `None` for the fastest there is. With one of one's own, for tests and measurements, there
+    /// are exactly [`threads`](Self::threads), however many that is.
     pub isa: Option<Isa>,
     /// The most images in one call; 0 stands for 1. Algorithms are chosen for the largest part of a batch
     /// that runs at once, so a plan for single images and a plan for batches may differ.

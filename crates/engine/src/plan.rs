@@ -245,8 +245,11 @@ fn cpu(options: &Options) -> Result<Cpu, EngineError> {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let isa = options.isa.map_or_else(Isa::detect, Ok).map_err(EngineError::Machine)?;
-    Cpu::with_isa(isa, threads).map_err(EngineError::Machine)
+    let cpu = match options.isa {
+        Some(isa) => Cpu::with_isa(isa, threads),
+        None => Cpu::new(threads),
+    };
+    cpu.map_err(EngineError::Machine)
 }
 
 /// The most images that run at once.

@@ -2,7 +2,7 @@
 
 use residual_kernels::eltwise::zero_pad;
 use residual_kernels::linear::Linear;
-use residual_kernels::norm::apply;
+use residual_kernels::norm::{apply, apply_workspace};
 use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Algorithm, Conv, ConvShape, ConvWeights, Cpu, Epilogue, KernelError, Layout};
 
@@ -103,9 +103,9 @@ impl Step {
     pub(crate) fn workspace(&self, cpu: &Cpu, op: &Op) -> usize {
         match (&self.work, op) {
             (Work::Conv(conv), _) => conv.workspace(cpu),
-            (Work::Normalise, _) => self.to.vectors(),
+            (Work::Normalise, _) => apply_workspace(&self.to),
             (Work::Excite([_, to], _), Op::Excite { reduce, .. }) => {
-                self.from.batch() * (2 * self.from.channels() + reduce.outs) + to.vectors()
+                self.from.batch() * (2 * self.from.channels() + reduce.outs) + apply_workspace(to)
             }
             _ => 0,
         }

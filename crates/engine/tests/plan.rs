@@ -72,7 +72,10 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
     let each = x.len() / 7;
     let mut wanted = None;
     for threads in [1, 2, 3, 5] {
-        let plan = compiled(&spec, &Options { threads, max_batch: 7, ..Options::default() });
+        // On fewer cores as well.
+        let isa = Some(Isa::detect().unwrap());
+        let plan = compiled(&spec, &Options { threads, isa, max_batch: 7, ..Options::default() });
+        assert_eq!(plan.threads(), threads);
         let mut scratch = plan.scratch();
         let together = bits(plan.run(&x, &mut scratch).unwrap());
         let alone: Vec<u32> =
@@ -140,6 +143,45 @@ fn measured_choices_compute_the_same_and_are_kept() {
     let tune = Some(Tune { cache: Some(cache) });
     let error = Plan::compile(&spec, &common::weights(&spec), &Options { tune, ..Options::default() });
     assert!(matches!(error.unwrap_err(), EngineError::Cache { .. }));
+}
+
+#[test]
+fn embeddings_are_what_the_linear_layer_reads() {
+    for (name, normed) in [("cifar_resnet8", false), ("cifar_preact8", true), ("cifar_preact11", true)] {
+        let spec = family(name).unwrap().with_input([3, 18, 11]);
+        assert_eq!(spec.head.norm, normed, "{name}");
+        let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
+        let mut scratch = plan.scratch();
+        let x = images(&spec, 3);
+        let logits = plan.run(&x, &mut scratch).unwrap().to_vec();
+        let embeddings = plan.embed(&x, &mut scratch).unwrap();
+        assert_eq!(plan.run(&x, &mut scratch).unwrap(), logits, "{name}");
+
+        let state = common::weights(&spec);
+        let [weights, bias] = ["linear.weight", "linear.bias"].map(|name| state.get(name).unwrap().data());
+        let width = embeddings.len() / 3;
+        let dot = |row: &[f32], class: usize| {
+            let products =
+                row.iter().zip(&weights[class * width..]).map(|(&a, &b)| f64::from(a) * f64::from(b));
+            products.sum::<f64>() + f64::from(bias[class])
+        };
+        let rows = embeddings.chunks_exact(width);
+        let wanted: Vec<f64> = rows.flat_map(|row| (0..10).map(move |class| dot(row, class))).collect();
+        assert!(relative_error(&logits, &wanted) < 1e-5, "{name}");
+        // Image by image, to the bit.
+        let alone = x.chunks(x.len() / 3).flat_map(|image| plan.embed(image, &mut scratch).unwrap());
+        assert_eq!(bits(&alone.collect::<Vec<_>>()), bits(&embeddings), "{name}");
+
+        // The mean of the last maps is that only where no norm comes after them.
+        let last = plan.features(&x, "stage3", &mut scratch).unwrap();
+        let pixels = last.shape[2] * last.shape[3];
+        let means: Vec<f64> = last
+            .values
+            .chunks_exact(pixels)
+            .map(|map| map.iter().map(|&value| f64::from(value)).sum::<f64>() / pixels as f64)
+            .collect();
+        assert_eq!(relative_error(&embeddings, &means) < 1e-5, !normed, "{name}");
+    }
 }
 
 #[test]
@@ -231,6 +273,8 @@ fn wrong_images_are_errors() {
     let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
     let mut scratch = plan.scratch();
     let each = 3 * 32 * 32;
+    assert!(matches!(plan.embed(&vec![0_u8; 3 * each], &mut scratch), Err(EngineError::Batch { .. })));
+    assert!(matches!(plan.embed(&vec![0_u8; each + 1], &mut scratch), Err(EngineError::Images { .. })));
     assert!(matches!(plan.run(&vec![0_u8; each - 1], &mut scratch), Err(EngineError::Images { .. })));
     assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(EngineError::Images { found: 0, .. })));
     let error = plan.run(&vec![0_u8; 3 * each], &mut scratch).unwrap_err();
@@ -239,7 +283,14 @@ fn wrong_images_are_errors() {
     let error = plan.run(&vec![0_u8; each], &mut other.scratch()).unwrap_err();
     assert!(matches!(error, EngineError::Scratch));
     let error = plan.features(&vec![0_u8; each], "stage9", &mut scratch).unwrap_err();
-    assert!(error.to_string().contains("stage3.block0"), "{error}");
+    // Every name that is taken, stages too.
+    let message = error.to_string();
+    let (_, names) = message.split_once("there are ").unwrap();
+    assert!(names.starts_with("stem, stage1, stage1.block0"), "{names}");
+    assert!(names.ends_with("stage3, stage3.block0"), "{names}");
+    for name in names.split(", ") {
+        assert!(plan.features(&vec![0_u8; each], name, &mut scratch).is_ok(), "{name}");
+    }
     let error = plan.class_activation(&vec![0_u8; each], &[10], &mut scratch).unwrap_err();
     assert!(matches!(error, EngineError::Class { class: 10, classes: 10 }));
     let error = plan.class_activation(&vec![0_u8; each], &[], &mut scratch).unwrap_err();

@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "the peak is for convolutions")]
 mod harness;
 
-use residual_kernels::norm::apply;
+use residual_kernels::norm::{apply, apply_workspace};
 use residual_kernels::{Algorithm, Buffer, Conv, ConvBackwardData, ConvShape, Cpu, Epilogue, Layout};
 
 /// In- and output channels, kernel and stride: layers of ResNet-18 and 50, and the stem.
@@ -32,7 +32,7 @@ const SOUND: &str = "the layers are possible";
 fn copy(cpu: &Cpu, len: usize) -> f64 {
     let maps = Layout::blocked(1, 16, len.div_ceil(1024), 64).expect(SOUND);
     let (x, mut y, mut workspace) =
-        (Buffer::zeroed(maps.len()), Buffer::zeroed(maps.len()), Buffer::zeroed(maps.vectors()));
+        (Buffer::zeroed(maps.len()), Buffer::zeroed(maps.len()), Buffer::zeroed(apply_workspace(&maps)));
     let epilogue = Epilogue::default();
     harness::measure(cpu, || apply(cpu, (&x, maps), &epilogue, (&mut y, maps), &mut workspace).expect(SOUND))
         .seconds

@@ -9,7 +9,7 @@
 #[expect(dead_code, reason = "the peak is for convolutions")]
 mod harness;
 
-use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics};
+use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
 use residual_kernels::optim::Sgd;
 use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Buffer, Cpu, Epilogue, Layout, convert, normalise};
@@ -26,7 +26,7 @@ fn filled(len: usize) -> Buffer {
 /// Copies `x` to `y` on all threads.
 fn copy(cpu: &Cpu, x: &[f32], y: &mut [f32], maps: Layout) {
     let epilogue = Epilogue::default();
-    let mut workspace = vec![0.0; maps.vectors()];
+    let mut workspace = vec![0.0; apply_workspace(&maps)];
     apply(cpu, (x, maps), &epilogue, (y, maps), &mut workspace).expect("the maps are the same");
 }
 

@@ -8,6 +8,7 @@ use crate::{Isa, KernelError, Pool};
 /// use residual_kernels::Cpu;
 ///
 /// let cpu = Cpu::new(2)?;
+/// assert!(cpu.pool().threads() <= 2);
 /// println!("{} on {} threads", cpu.isa(), cpu.pool().threads());
 /// # Ok::<(), residual_kernels::KernelError>(())
 /// ```
@@ -20,15 +21,15 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// `threads` threads of this machine, with [`Isa::detect`].
+    /// Those of `threads` threads that help on this machine ([`Pool::helpful_threads`]), with [`Isa::detect`].
     ///
     /// # Errors
     /// Those of [`Isa::detect`] and [`Pool::new`].
     pub fn new(threads: usize) -> Result<Self, KernelError> {
-        Self::with_isa(Isa::detect()?, threads)
+        Self::with_isa(Isa::detect()?, Pool::helpful_threads(threads))
     }
 
-    /// `threads` threads that keep to `isa`.
+    /// Exactly `threads` threads that keep to `isa`, even where fewer would be faster.
     ///
     /// # Errors
     /// Those of [`Pool::new`].
@@ -114,5 +115,13 @@ mod tests {
             assert_eq!((cpu.isa(), cpu.pool().threads()), (isa, 2));
             assert!(cpu.level2_bytes() > 0);
         }
+    }
+
+    #[test]
+    fn threads_beyond_the_cores_are_not_started() {
+        let cores = Pool::helpful_threads(usize::MAX);
+        assert_eq!(Cpu::new(usize::MAX).unwrap().pool().threads(), cores);
+        assert_eq!(Cpu::new(1).unwrap().pool().threads(), 1);
+        assert_eq!(Cpu::new(0).unwrap_err(), KernelError::NoThreads);
     }
 }

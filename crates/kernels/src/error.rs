@@ -15,8 +15,14 @@ pub enum KernelError {
     /// A pool of no threads was asked for.
     #[error("a pool needs at least one thread")]
     NoThreads,
+    /// A pool of more threads than any machine has was asked for.
+    #[error("{threads} threads; a pool has at most {}", crate::Pool::MOST_THREADS)]
+    ManyThreads {
+        /// How many were asked for.
+        threads: usize,
+    },
     /// The system would not start a thread.
-    #[error("cannot start thread {index}: {reason}")]
+    #[error("cannot start thread {index}: {reason}; help: ask for fewer threads")]
     Spawn {
         /// Which of the pool's threads.
         index: usize,

@@ -9,6 +9,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -94,13 +95,26 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Pool {
+    /// Threads of the largest pool.
+    pub const MOST_THREADS: usize = 1024;
+
+    /// Threads of `threads` that help: as many as this machine runs at once, at most. More would wait for each other
+    /// in every loop: on two cores, 1,000 threads compute a network a hundred times more slowly than two. Results
+    /// have the same bits for any number.
+    pub fn helpful_threads(threads: usize) -> usize {
+        threads.min(std::thread::available_parallelism().map_or(1, NonZero::get))
+    }
+
     /// A pool of `threads`, the calling thread included.
     ///
     /// # Errors
-    /// [`KernelError::NoThreads`] for zero, [`KernelError::Spawn`] where the system refuses a thread.
+    /// [`KernelError::NoThreads`] for zero, [`KernelError::ManyThreads`] for more than [`Pool::MOST_THREADS`],
+    /// [`KernelError::Spawn`] where the system refuses a thread.
     pub fn new(threads: usize) -> Result<Self, KernelError> {
-        if threads == 0 {
-            return Err(KernelError::NoThreads);
+        match threads {
+            0 => return Err(KernelError::NoThreads),
+            1..=Self::MOST_THREADS => {}
+            _ => return Err(KernelError::ManyThreads { threads }),
         }
         let mut pool = Self {
             shared: Arc::new(Shared::new(threads)),
@@ -375,5 +389,20 @@ mod tests {
     #[test]
     fn no_threads_is_an_error() {
         assert_eq!(Pool::new(0).unwrap_err(), KernelError::NoThreads);
+    }
+
+    #[test]
+    fn too_many_threads_are_an_error() {
+        for threads in [Pool::MOST_THREADS + 1, usize::MAX] {
+            assert_eq!(Pool::new(threads).unwrap_err(), KernelError::ManyThreads { threads });
+        }
+    }
+
+    #[test]
+    fn as_many_threads_help_as_run_at_once() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        for (threads, helpful) in [(0, 0), (1, 1), (cores, cores), (cores + 1, cores), (usize::MAX, cores)] {
+            assert_eq!(Pool::helpful_threads(threads), helpful);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Batch normalisation against its definition in float64, on every instruction set that the machine has.
 
-use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics};
+use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
 use residual_kernels::{Cpu, Epilogue, Isa, KernelError, Layout, Sums, convert};
 use residual_testkit::naive::{noise, relative_error};
 
@@ -119,7 +119,8 @@ impl Case {
         let [from, to, back] = borders.map(|border| self.layout(border));
         let x = laid(&self.x, from);
         let mut batch = BatchStatistics::zeroed(&from);
-        let mut workspace = vec![f32::NAN; Backward::workspace(&from).max(BatchStatistics::workspace(&from))];
+        // Exactly what each asks for.
+        let mut workspace = vec![f32::NAN; BatchStatistics::workspace(&from)];
         statistics(&cpu, &x, from, &mut batch, &mut workspace).unwrap();
         let vector = || vec![f32::NAN; self.size[1]];
         let (mut scale, mut shift) = (vector(), vector());
@@ -132,7 +133,7 @@ impl Case {
             relu: self.relu,
         };
         let mut y = vec![f32::NAN; to.len()];
-        let mut vectors = vec![f32::NAN; to.vectors()];
+        let mut vectors = vec![f32::NAN; apply_workspace(&to)];
         apply(&cpu, (&x, from), &epilogue, (&mut y, to), &mut vectors).unwrap();
         let dy = laid(&self.dy, to);
         let mask = match (self.relu, recompute) {
@@ -144,7 +145,7 @@ impl Case {
             Backward { x: (&x, from), dy: (&dy, to), mask, statistics: &batch, gamma: &self.gamma, eps: EPS };
         let (mut dgamma, mut dbeta) = (vector(), vector());
         let (mut dx, mut g) = (vec![f32::NAN; back.len()], vec![f32::NAN; back.len()]);
-        workspace.fill(f32::NAN);
+        let mut workspace = vec![f32::NAN; Backward::workspace(&back)];
         backward.run(&cpu, [&mut dgamma, &mut dbeta], (&mut dx, back), Some(&mut g), &mut workspace).unwrap();
         let found = vec![
             batch.mean.clone(),
@@ -264,7 +265,7 @@ fn both_sides_of_a_relu_round_alike() {
     let (x, dy) = (vec![value; 64], vec![1.0; 64]);
     for isa in Isa::available() {
         let cpu = Cpu::with_isa(isa, 1).unwrap();
-        let mut workspace = vec![f32::NAN; Backward::workspace(&maps).max(maps.vectors())];
+        let mut workspace = vec![f32::NAN; Backward::workspace(&maps).max(apply_workspace(&maps))];
         let (mut y, mut g) = (vec![f32::NAN; 64], vec![f32::NAN; 64]);
         let relu = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
         apply(&cpu, (&x, maps), &relu, (&mut y, maps), &mut workspace).unwrap();

@@ -189,6 +189,9 @@ fn impossible_poolings_are_errors() {
     }
     assert!(Pooling::adaptive([4, 4], [0, 1]).is_err());
     let cpu = Cpu::new(1).unwrap();
+    let most = usize::MAX;
+    assert!(Pooling::windows([4, 4], [most; 2], [1; 2], [most / 2; 2]).is_err());
+    assert_eq!(Pooling::windows([4, 4], [most / 4; 2], [1; 2], [most / 8; 2]).unwrap().output(), [4, 4]);
     let pooling = Pooling::windows([4, 4], [2; 2], [2; 2], [0; 2]).unwrap();
     let (x, y) = (Layout::blocked(1, 1, 4, 4).unwrap(), Layout::blocked(1, 1, 2, 2).unwrap());
     let (a, mut b) = (vec![0.0; x.len()], vec![0.0; y.len()]);

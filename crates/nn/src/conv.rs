@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
 use residual_arch::Convolution;
 
+use crate::error::assert_channels;
 use crate::{Fill, Init, Mode};
 
 /// A square two-dimensional convolution.
@@ -45,9 +46,18 @@ impl Conv2d {
         Self { bias: Some(bias), ..Self::new(&projection(inputs, outputs, 1), init) }
     }
 
+    /// Channels that it takes.
+    pub fn in_channels(&self) -> usize {
+        self.weight.dims()[1] * self.groups
+    }
+
     /// # Shapes
     /// `[batch, in, h, w]` to `[batch, out, (h + 2 padding - k) / stride + 1, ...]`.
+    ///
+    /// # Panics
+    /// If the input has other channels, or is smaller than the kernel.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        assert_channels("convolution", x.dims()[1], self.in_channels());
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
         conv2d(x, mode.value(&self.weight), self.bias.as_ref().map(|bias| mode.value(bias)), options)
     }

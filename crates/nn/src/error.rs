@@ -2,6 +2,7 @@
 
 use residual_arch::shape::{ShapeError, block_flow, flow};
 use residual_arch::{BlockSpec, NetSpec, families::UnknownModel};
+use residual_kernels::KernelError;
 use thiserror::Error as ThisError;
 
 /// Why a network cannot be built, filled, or run.
@@ -13,6 +14,27 @@ pub enum Error {
     /// A specification that is not sound, or an input that does not fit it.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// A layer that was given maps of other channels than it takes.
+    #[error("{layer}: {found} channels where it takes {expected}; help: give it maps of {expected} channels")]
+    Channels {
+        /// The layer.
+        layer: String,
+        /// Channels that it takes.
+        expected: usize,
+        /// Channels that it was given.
+        found: usize,
+    },
+    /// Sizes that the specification allows and the kernels do not.
+    #[error("{layer}: {cause}")]
+    Kernel {
+        /// The layer.
+        layer: String,
+        /// What the kernel says.
+        cause: KernelError,
+    },
+    /// Threads or an instruction set that the machine does not give.
+    #[error("cannot compute on this machine: {0}")]
+    Machine(KernelError),
     /// A batch without samples.
     #[error("the batch has no samples")]
     EmptyBatch,
@@ -101,6 +123,11 @@ fn mismatch_text(
         .map(|(what, list)| format!("{} {what}: {}", list.len(), list.join(", ")))
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+/// Panics unless a layer gets the channels that it takes: what a `forward` can do that is not asked beforehand.
+pub(crate) fn assert_channels(layer: &str, found: usize, expected: usize) {
+    assert!(found == expected, "{}", Error::Channels { layer: layer.to_owned(), expected, found });
 }
 
 /// Checks a block on its own, for every size of map: branch and shortcut round alike.

@@ -4,6 +4,7 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData, activation::relu};
 use residual_arch::HeadSpec;
 
+use crate::error::assert_channels;
 use crate::fused::{self, Path};
 use crate::squeeze::global_average;
 use crate::{BatchNorm, BatchNormConfig, Compute, Init, Linear, Maps, Mode};
@@ -37,6 +38,9 @@ impl Head {
 
     /// # Shapes
     /// `[batch, channels, h, w]` to `[batch, classes]`.
+    ///
+    /// # Panics
+    /// If the input has other channels.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         self.forward_maps(x.into(), mode)
     }
@@ -58,6 +62,7 @@ impl Head {
 
     /// The features before the linear layer, `[batch, channels]`.
     pub(crate) fn pool(&self, x: Maps, mode: Mode) -> Tensor<2> {
+        assert_channels("head", x.dims()[1], self.linear.weight.dims()[1]);
         let bypassed = self.norm.as_ref().is_some_and(|norm| norm.bypassed);
         if mode.is_training() && self.compute.path == Path::Fused && !bypassed && x.are_ours() {
             let x = x.blocked(0);

@@ -26,10 +26,14 @@ impl Linear {
 
     /// # Shapes
     /// `[..., inputs]` to `[..., outputs]`.
+    ///
+    /// # Panics
+    /// If the last axis is another.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: Mode) -> Tensor<D> {
         let weight = mode.value(&self.weight);
         let [outputs, inputs] = weight.dims();
         let mut shape = x.dims();
+        crate::error::assert_channels("linear layer", shape[D - 1], inputs);
         let rows = shape.iter().product::<usize>() / inputs;
         shape[D - 1] = outputs;
         let y = x.reshape([rows, inputs]).matmul(weight.transpose());

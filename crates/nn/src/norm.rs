@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::batch_norm_train};
 
+use crate::error::assert_channels;
 use crate::{Fill, Init, Mode, Running};
 
 /// Configuration of a [`BatchNorm`].
@@ -76,9 +77,10 @@ impl BatchNorm {
     /// `[batch, channels, height, width]`, in and out.
     ///
     /// # Panics
-    /// In training, if there is one value per channel (batch, height and width all 1): its variance does
+    /// If the input has other channels. In training, if there is one value per channel (batch, height and width all 1): its variance does
     /// not exist. [`ResNet::check_input`](crate::ResNet::check_input) finds that beforehand.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+        assert_channels("batch norm", x.dims()[1], self.weight.dims()[0]);
         match mode {
             _ if self.bypassed => x,
             Mode::Train(_) => self.forward_train(x),
@@ -88,12 +90,8 @@ impl BatchNorm {
 
     fn forward_train(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
+        assert_several(channels, batch * height * width);
         let n = (batch * height * width) as f64;
-        assert!(
-            n > 1.0,
-            "batch norm of {channels} channels needs more than one value per channel in training, the input \
-             is {batch}x{channels}x{height}x{width}; use a larger batch or a larger image"
-        );
         let normalised = batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
         let blend = |running: Tensor<1>, batch: Tensor<1>| {
             running * (1.0 - self.momentum) + batch.inner() * self.momentum
@@ -109,4 +107,13 @@ impl BatchNorm {
         let shift = self.bias.val().inner() - self.running_mean.value() * scale.clone();
         x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
     }
+}
+
+/// Panics where a batch gives a norm of `channels` one value for each: its variance does not exist.
+pub(crate) fn assert_several(channels: usize, values: usize) {
+    assert!(
+        values > 1,
+        "batch norm of {channels} channels needs more than one value per channel in training; use a larger batch or a \
+         larger image"
+    );
 }

@@ -53,6 +53,11 @@ impl Clone for Running {
 }
 
 impl Module for Running {
+    /// None: statistics are saved and moved with a module's parameters, and are not trained.
+    fn num_params(&self) -> usize {
+        0
+    }
+
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         visitor.visit_float(&Param::initialized(self.id, self.value()));
     }

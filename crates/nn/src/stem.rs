@@ -6,6 +6,7 @@ use residual_arch::{Convolution, MaxPool, StemSpec};
 
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
+use crate::error::assert_channels;
 use crate::fused::{self, Path, Unit};
 use crate::{BatchNorm, BatchNormConfig, Compute, Conv2d, Init, Maps, Mode};
 
@@ -48,6 +49,9 @@ impl Stem {
 
     /// # Shapes
     /// `[batch, in, h, w]` to the shape that [`residual_arch`]'s shape flow gives.
+    ///
+    /// # Panics
+    /// If the input has other channels or does not fit.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         self.forward_to(x.into(), mode, 0).into_tensor()
     }
@@ -59,6 +63,9 @@ impl Stem {
 
     /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
+        if let Some(first) = self.convs.first() {
+            assert_channels("stem.conv0", x.dims()[1], first.in_channels());
+        }
         let mode = mode.within(&self.training);
         let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
         // A frozen stem that has to hand a gradient on runs layer by layer.

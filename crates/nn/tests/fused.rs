@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
 use residual_arch::{BlockSpec, NetSpec, Shortcut, families::family};
-use residual_nn::fused::{Memory, Path, conversions, set_threads};
+use residual_kernels::{Cpu, Isa};
+use residual_nn::fused::{Memory, Path, conversions, set_cpu, set_threads};
 use residual_nn::{
     BasicBlockConfig, Block, BlockConfig, Compute, Conv2d, Init, Maps, Mode, NamedTensor, ResNet,
     ResNetConfig, cross_entropy,
@@ -152,9 +153,17 @@ fn the_same_bits_for_any_number_of_threads() {
     let spec = family("small").unwrap().with_input([3, 16, 16]);
     let mut wanted = None;
     for threads in [1, 2, 5] {
-        set_threads(threads);
+        // On fewer cores as well.
+        set_cpu(Cpu::with_isa(Isa::detect().unwrap(), threads).unwrap());
         let found = net_step(&spec, [5, 3, 16, 16], FUSED);
         assert_eq!(wanted.get_or_insert_with(|| found.clone()), &found, "{threads} threads");
+    }
+}
+
+#[test]
+fn no_number_of_threads_panics() {
+    for threads in [0, 1, 1000, usize::MAX] {
+        set_threads(threads);
     }
 }
 

@@ -81,7 +81,10 @@ fn tensors_of_every_kind_of_network_are_those_of_the_specification() {
         let found: Vec<_> = state.iter().map(|t| (t.path.as_str(), t.shape.as_slice())).collect();
         let wanted: Vec<_> = wanted.iter().map(|t| (t.path.as_str(), t.shape.as_slice())).collect();
         assert_eq!(found, wanted, "{name}");
-        assert_eq!(net.num_params(), state.iter().map(|t| t.values.len()).sum::<usize>(), "{name}");
+        // Running statistics are part of the state and are no parameters.
+        let counted = residual_arch::shape::flow(&spec, spec.input).unwrap().parameters;
+        assert_eq!(net.num_params() as u64, counted, "{name}");
+        assert!(state.iter().map(|t| t.values.len() as u64).sum::<u64>() > counted, "{name}");
 
         let logits = net.forward(input([2, 3, 32, 32], &autodiff()), Mode::train(0, 0));
         assert_eq!(logits.dims(), [2, 3], "{name}");
@@ -342,6 +345,110 @@ fn inputs_are_checked_before_they_run() {
     frozen.freeze_layers(&["stage2"]).unwrap();
     assert_eq!(frozen.check_input([1, 3, 2, 2], train), Ok(()));
     assert_eq!(frozen.forward(Tensor::ones([1, 3, 2, 2], &Device::flex()), train).dims(), [1, 4]);
+}
+
+/// What a panic says.
+fn panic_of(body: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_err();
+    *panic.downcast::<String>().unwrap()
+}
+
+#[test]
+fn other_channels_are_an_error_that_names_the_layer() {
+    for device in [Device::flex(), autodiff()] {
+        let net = build(family("small").unwrap(), &device);
+        for mode in [Mode::Eval, Mode::train(0, 0)] {
+            let grey = || input([2, 1, 32, 32], &device);
+            let error = net.try_forward(grey(), mode).unwrap_err().to_string();
+            assert!(error.contains("1 channels where the network takes 3"), "{error}");
+            for said in [
+                panic_of(|| drop(net.forward(grey(), mode))),
+                panic_of(|| drop(net.forward_features(grey(), mode))),
+                panic_of(|| drop(net.stem.forward(grey(), mode))),
+            ] {
+                assert!(said.starts_with("stem.conv0: 1 channels where it takes 3; help: "), "{said}");
+            }
+            let block = &net.stages[1].blocks[0];
+            let said = panic_of(|| drop(block.forward(grey(), mode)));
+            assert!(said.starts_with("block: 1 channels where it takes 32"), "{said}");
+            let expected = Error::Channels { layer: "block".into(), expected: 32, found: 1 };
+            assert_eq!(block.check_input([2, 1, 32, 32], mode), Err(expected));
+            let said = panic_of(|| drop(net.head.forward(grey(), mode)));
+            assert!(said.starts_with("head: 1 channels where it takes 128"), "{said}");
+            let conv = &net.stem.convs[0];
+            let said = panic_of(|| drop(conv.forward(grey(), mode)));
+            assert!(said.starts_with("convolution: 1 channels where it takes 3"), "{said}");
+            let said = panic_of(|| drop(net.stem.norms[0].forward(grey(), mode)));
+            assert!(said.starts_with("batch norm: 1 channels where it takes 32"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn blocks_are_checked_on_their_own() {
+    let block = residual_nn::BlockConfig::new(BlockSpec::projection(16, 2), 8).init(&autodiff()).unwrap();
+    let train = Mode::train(0, 0);
+    assert_eq!(block.check_input([2, 8, 1, 1], train), Ok(()));
+    assert_eq!(block.check_input([1, 8, 2, 2], Mode::Eval), Ok(()));
+    assert_eq!(block.check_input([0, 8, 4, 4], train), Err(Error::EmptyBatch));
+    assert!(matches!(block.check_input([1, 8, 0, 4], train), Err(Error::Shape(_))));
+    let single = Error::SingleValue { layer: "block".into(), batch: 1, height: 1, width: 1 };
+    assert_eq!(block.check_input([1, 8, 2, 2], train), Err(single));
+    let said = panic_of(|| drop(block.forward(input([1, 8, 1, 1], &autodiff()), train)));
+    assert!(said.contains("more than one value per channel"), "{said}");
+}
+
+/// Sizes that the specification allows and that no kernel takes.
+#[test]
+fn enormous_sizes_are_errors_before_they_run() {
+    let huge = (1 << 24) + 1;
+    type Change = fn(&mut NetSpec, usize);
+    let changes: [(&str, Change); 6] = [
+        ("stem.pool: pooling: ", |spec, _| {
+            let (kernel, padding) = (usize::MAX, usize::MAX / 2);
+            spec.stem.pool = Some(residual_arch::MaxPool { kernel, stride: 1, padding });
+        }),
+        ("stem.conv0: convolution: ", |spec, huge| spec.stem.convs[0].stride = huge),
+        ("stem.conv0: a feature map: ", |spec, _| {
+            (spec.stem.convs[0].stride, spec.stem.convs[0].padding) = (usize::MAX / 8, usize::MAX / 8);
+        }),
+        ("stage1.block0.conv1: convolution: ", |spec, huge| {
+            spec.stages[0].blocks[0] = BlockSpec::projection(8, huge)
+        }),
+        ("stage1.block0.shortcut: convolution: ", |spec, huge| {
+            spec.stages[0].blocks[0] = BlockSpec {
+                shortcut: Shortcut::Projection { channels: 4, stride: huge, average_pool: false },
+                ..BlockSpec::projection(4, 8)
+            };
+        }),
+        ("stage1.block0.conv2: convolution: ", |spec, huge| {
+            spec.stages[0].blocks[0] = BlockSpec {
+                shortcut: Shortcut::Projection { channels: 8, stride: huge, average_pool: true },
+                ..BlockSpec::bottleneck(4, 4, 8, huge)
+            };
+        }),
+    ];
+    for (start, change) in changes {
+        let mut spec = tiny();
+        spec.stages.truncate(1);
+        spec.stages[0].blocks.truncate(1);
+        spec.stem.convs[0].channels = 4;
+        change(&mut spec, huge);
+        let net = match ResNetConfig::new(spec).init(&Device::flex()) {
+            Ok(net) => net,
+            // Sizes that are no network's are said when it is built.
+            Err(Error::Shape(_)) => continue,
+            Err(error) => panic!("{start}: {error}"),
+        };
+        for mode in [Mode::Eval, Mode::train(0, 0)] {
+            let error = net.check_input([2, 3, 8, 8], mode).unwrap_err();
+            assert!(error.to_string().starts_with(start), "{start}: {error}");
+            assert!(matches!(error, Error::Kernel { .. }), "{error:?}");
+        }
+    }
+    let net = build(tiny(), &Device::flex());
+    assert!(matches!(net.check_input([huge, 3, 8, 8], Mode::Eval), Err(Error::Kernel { .. })));
+    assert!(matches!(net.check_input([usize::MAX / 2, 3, 8, 8], Mode::Eval), Err(Error::Kernel { .. })));
 }
 
 #[test]

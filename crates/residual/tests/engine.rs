@@ -45,8 +45,16 @@ fn every_kind_gives_the_same_logits() {
             Plan::compile(&spec, &weights, &Options { max_batch: batch, ..Options::default() }).unwrap();
         let found = plan.run(&input, &mut plan.scratch()).unwrap().to_vec();
 
+        let embeddings = plan.embed(&input, &mut plan.scratch()).unwrap();
+
         let network = from_state_dict(&spec, weights, &device).unwrap();
-        let logits = network.forward(Tensor::from_data(TensorData::new(input, shape), &device), Mode::Eval);
+        let x = Tensor::from_data(TensorData::new(input, shape), &device);
+        // What the head's linear layer reads, its norm applied.
+        let pooled =
+            NamedTensor::read("pooled", network.forward_features(x.clone(), Mode::Eval).pooled).values;
+        let pooled: Vec<f64> = pooled.iter().map(|&value| f64::from(value)).collect();
+        assert!(relative_error(&embeddings, &pooled) < 2e-4, "{name}");
+        let logits = network.forward(x, Mode::Eval);
         let wanted: Vec<f64> =
             NamedTensor::read("logits", logits).values.iter().map(|&v| f64::from(v)).collect();
         let error = relative_error(&found, &wanted);

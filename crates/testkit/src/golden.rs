@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use residual_files::escaped;
 use serde::Deserialize;
-
-/// The most bytes of a file, of which numbers take up to 25 times as many in memory. The largest there is has 124 kB.
-const MAX_BYTES: u64 = 8 << 20;
 
 /// What PyTorch computes in float64 for one network or block.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,7 +30,14 @@ pub struct Golden {
     pub grads: BTreeMap<String, Reference>,
     /// Running statistics after one training forward pass.
     pub running: BTreeMap<String, Reference>,
+    /// PyTorch's own float32 errors, in the newer files.
+    #[serde(default)]
+    pub float32: Float32,
 }
+
+/// PyTorch's own float32 errors: for each group (`eval_output`, `grads`, ...) and part of a tensor (`l2`, `head`,
+/// ...) the largest over the tensors of the group, relative as in [`compare`](crate::compare).
+pub type Float32 = BTreeMap<String, BTreeMap<String, f64>>;
 
 /// A tensor given by its shape and some numbers that pin it down.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,32 +59,53 @@ pub struct Reference {
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     /// The file could not be read.
-    #[error("{}: cannot read: {source}", path.display())]
+    #[error("{}: cannot read: {source}", escaped(path))]
     Read {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        source: residual_files::Error,
     },
     /// The file is not a golden reference.
-    #[error("{}: not a golden reference: {source}", path.display())]
+    #[error("{}: not a golden reference: {source}", escaped(path))]
     Parse {
         /// The file.
         path: PathBuf,
         /// The cause.
         source: serde_json::Error,
     },
+    /// The input has more elements than a reference is made for.
+    #[error("{}: an input of {shape:?} elements; expected at most {MOST_ELEMENTS} in all", escaped(path))]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// Shape of the input.
+        shape: [usize; 4],
+    },
 }
+
+/// Bytes of the largest file that is read.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Elements of the largest input: 400 images of ImageNet's size.
+const MOST_ELEMENTS: usize = 1 << 26;
 
 impl Golden {
     /// Reads one file.
     ///
     /// # Errors
-    /// If the file cannot be read, or is not a golden reference.
+    /// If the file cannot be read, is not a golden reference, or has an input larger than any reference's.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        let text = residual_files::read_text(path, MAX_BYTES)
-            .map_err(|cause| GoldenError::Read { path: path.to_owned(), source: cause.into() })?;
-        serde_json::from_str(&text).map_err(|source| GoldenError::Parse { path: path.to_owned(), source })
+        let text = residual_files::read_text(path, MOST_BYTES)
+            .map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
+        let golden: Self = serde_json::from_str(&text)
+            .map_err(|source| GoldenError::Parse { path: path.to_owned(), source })?;
+        let shape = golden.input_shape;
+        let elements = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
+        match elements {
+            Some(..=MOST_ELEMENTS) => Ok(golden),
+            _ => Err(GoldenError::Input { path: path.to_owned(), shape }),
+        }
     }
 }
 
@@ -93,7 +119,7 @@ mod tests {
         let fifo = folder.path().join("fifo.json");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let huge = folder.path().join("huge.json");
-        std::fs::File::create(&huge).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        std::fs::File::create(&huge).unwrap().set_len(MOST_BYTES + 1).unwrap();
         for (path, reason) in
             [(fifo, "a FIFO"), (huge, "is the most that is read"), ("/dev/zero".into(), "a device")]
         {

@@ -10,7 +10,7 @@ use super::step::BackWeights;
 use super::tape::Tape;
 use super::task::{Above, Below, Beside, Given, Joined, Task, relu};
 use crate::eltwise::{Join, gated_sums};
-use crate::norm::{Mask, Parameters, Spread, apply, gate, pass_workspace, sum};
+use crate::norm::{Mask, Parameters, Spread, apply, apply_workspace, gate, pass_workspace, sum};
 use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
 
 /// A block's output, and the gradient by it.
@@ -185,7 +185,7 @@ impl Block {
             let y = rectified.then_some((y, lies));
             gated_sums(run.cpu, z, (dy, lies), y, behind, [&mut e, &mut total])?;
             if rectified {
-                run.with(lies.vectors(), |cpu, workspace| {
+                run.with(apply_workspace(&lies), |cpu, workspace| {
                     apply(cpu, (&g, lies), &Epilogue::default(), (&mut *dy, lies), workspace)
                 })?;
             }

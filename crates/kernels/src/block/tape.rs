@@ -4,7 +4,7 @@ use super::parameters::LinkParameters;
 use super::plan::Block;
 use super::run::{Map, MapMut, Run};
 use super::shape::{Order, wrong};
-use crate::norm::{BatchStatistics, apply};
+use crate::norm::{BatchStatistics, apply, apply_workspace};
 use crate::{Buffer, Epilogue, KernelError, Layout, Sums};
 
 /// What the forward pass leaves for the backward pass.
@@ -71,7 +71,7 @@ impl Norm {
         y: MapMut<'_>,
     ) -> Result<(), KernelError> {
         let epilogue = Epilogue { scale: Some(&self.scale), shift: Some(&self.shift), residual, relu };
-        let floats = y.1.vectors();
+        let floats = apply_workspace(&y.1);
         run.with(floats, |cpu, workspace| apply(cpu, x, &epilogue, y, workspace))
     }
 }

@@ -8,7 +8,7 @@ use super::pack::pack_panels;
 use super::select::{Algorithm, Choice, Weights, select_forward, strided_applies, winograd_applies};
 use super::winograd::{Form, Winograd, WinogradWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
-use crate::layout::check_length;
+use crate::layout::{check_length, workspace as floats};
 use crate::simd::BLOCK;
 use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
 
@@ -292,9 +292,7 @@ impl Conv {
             check_length("the sums", self.shape.out_channels, sums.sum.len())?;
             check_length("the sums of squares", self.shape.out_channels, sums.squares.len())?;
         }
-        if workspace.len() < self.workspace(cpu) {
-            check_length("the workspace", self.workspace(cpu), workspace.len())?;
-        }
+        let workspace = floats(self.workspace(cpu), workspace)?;
         let blocks = self.output.blocks();
         let (vectors, workspace) = workspace.split_at_mut(Finish::scratch(blocks));
         let (partial, scratch) = workspace.split_at_mut(Finish::sums(self.bands(), blocks));

@@ -64,8 +64,10 @@ impl ConvShape {
             return Err(wrong(format!("a size is zero in {self:?}")));
         }
         // Bounds that no real network comes near, so that no later sum or product of two can overflow.
-        if numbers.iter().chain(pairs.as_flattened()).chain(&self.padding).any(|&number| number > 1 << 24) {
-            return Err(wrong(format!("a size is above 2^24 in {self:?}")));
+        let most = 1 << 24;
+        let mut all = numbers.iter().chain(pairs.as_flattened()).chain(&self.padding);
+        if let Some(number) = all.find(|&&number| number > most) {
+            return Err(wrong(format!("a size, stride or padding is {number}; give at most {most}")));
         }
         if [self.in_channels, self.out_channels].iter().any(|channels| !channels.is_multiple_of(self.groups))
         {
@@ -172,8 +174,9 @@ mod tests {
             (ConvShape { groups: 0, ..good }, "zero"),
             (ConvShape { groups: 4, ..good }, "4 groups"),
             (ConvShape { kernel: [11, 3], ..good }, "spans 11"),
-            (ConvShape { padding: [usize::MAX, 0], ..good }, "above"),
-            (ConvShape { dilation: [1, usize::MAX], ..good }, "above"),
+            (ConvShape { padding: [usize::MAX, 0], ..good }, "at most 16777216"),
+            (ConvShape { dilation: [1, usize::MAX], ..good }, "at most 16777216"),
+            (ConvShape { stride: [16_777_217; 2], ..good }, "is 16777217"),
         ];
         for (shape, word) in bad {
             let error = shape.output().unwrap_err().to_string();

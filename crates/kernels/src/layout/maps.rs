@@ -207,9 +207,8 @@ impl Layout {
         }
     }
 
-    /// Floats of two vectors with a value for every channel, in whole blocks: the workspace of
-    /// [`norm::apply`](crate::norm::apply).
-    pub fn vectors(&self) -> usize {
+    /// Floats of two vectors with a value for every channel, in whole blocks.
+    pub(crate) fn vectors(&self) -> usize {
         2 * self.blocks() * BLOCK
     }
 
@@ -232,6 +231,15 @@ impl Layout {
 /// [`KernelError::Length`], naming it `what`, where the two differ.
 pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
     if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
+}
+
+/// The first `needed` floats of a workspace, which may be larger.
+///
+/// # Errors
+/// [`KernelError::Length`] where it is smaller.
+pub(crate) fn workspace(needed: usize, found: &mut [f32]) -> Result<&mut [f32], KernelError> {
+    let len = found.len();
+    found.get_mut(..needed).ok_or(KernelError::Length { what: "the workspace", expected: needed, found: len })
 }
 
 #[cfg(test)]

@@ -6,5 +6,5 @@ mod normalise;
 
 pub use convert::convert;
 pub use maps::Layout;
-pub(crate) use maps::{Steps, check_length};
+pub(crate) use maps::{Steps, check_length, workspace};
 pub use normalise::normalise;

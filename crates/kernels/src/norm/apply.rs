@@ -2,7 +2,7 @@
 
 use super::{Bands, Place, TILE, same_blocked};
 use crate::gemm::{Epilogue, Finish, Place as At};
-use crate::layout::check_length;
+use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, KernelError, Layout};
@@ -11,7 +11,7 @@ use crate::{Cpu, KernelError, Layout};
 /// the last channel become 0. With the vectors of [`BatchStatistics::fold`](super::BatchStatistics::fold)
 /// it is a batch normalisation, with neither it is a residual block's sum and ReLU.
 ///
-/// The workspace holds at least [`Layout::vectors`] floats.
+/// The workspace holds at least [`apply_workspace`] floats.
 ///
 /// # Errors
 /// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
@@ -26,10 +26,8 @@ pub fn apply(
     same_blocked("a normalisation", &from, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;
-    if workspace.len() < to.vectors() {
-        check_length("the workspace", to.vectors(), workspace.len())?;
-    }
-    let finish = epilogue.prepare(&to, &mut workspace[..to.vectors()], None)?;
+    let workspace = floats(apply_workspace(&to), workspace)?;
+    let finish = epilogue.prepare(&to, workspace, None)?;
     let (bands, y) = (Bands::new(&to), Parts::new(y));
     cpu.pool().for_each(bands.count(), |band, _| {
         let place = bands.place(band);
@@ -40,6 +38,11 @@ pub fn apply(
         }
     });
     Ok(())
+}
+
+/// Floats of workspace that [`apply`] needs for an output that lies as `to` says.
+pub fn apply_workspace(to: &Layout) -> usize {
+    to.vectors()
 }
 
 /// A band of rows.

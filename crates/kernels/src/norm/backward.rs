@@ -3,7 +3,7 @@
 use super::gated::{Maps, Upstream};
 use super::spread::Target;
 use super::{BatchStatistics, reduce, spread};
-use crate::layout::check_length;
+use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
 use crate::{Cpu, KernelError, Layout};
 
@@ -73,9 +73,7 @@ impl Backward<'_> {
         g: Option<&mut [f32]>,
         workspace: &mut [f32],
     ) -> Result<(), KernelError> {
-        if workspace.len() < Self::workspace(&to) {
-            check_length("the workspace", Self::workspace(&to), workspace.len())?;
-        }
+        let workspace = floats(Self::workspace(&to), workspace)?;
         let (vectors, workspace) = workspace.split_at_mut(5 * to.channels());
         let (sums, factors) = vectors.split_at_mut(2 * to.channels());
         sum(self.x, (self.dy.0, self.dy.1), self.mask, &self.statistics.mean, sums).run(cpu, workspace)?;

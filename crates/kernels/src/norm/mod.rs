@@ -20,7 +20,7 @@ mod reduce;
 mod spread;
 mod statistics;
 
-pub use apply::apply;
+pub use apply::{apply, apply_workspace};
 pub use backward::{Backward, Mask};
 pub(crate) use backward::{Parameters, Spread, gate, pass_workspace, sum};
 pub use statistics::{BatchStatistics, statistics};

@@ -1,7 +1,7 @@
 //! Mean and variance of a batch, and their running values.
 
 use super::{Bands, TILE, total};
-use crate::layout::check_length;
+use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, KernelError, Layout, Sums};
@@ -106,11 +106,7 @@ pub fn statistics(
     maps.check("the input", x.len())?;
     check_length("the statistics", maps.channels(), into.mean.len())?;
     let bands = Bands::new(&maps);
-    let needed = 3 * BLOCK * bands.count();
-    if workspace.len() < needed {
-        check_length("the workspace", needed, workspace.len())?;
-    }
-    let workspace = &mut workspace[..needed];
+    let workspace = floats(BatchStatistics::workspace(&maps), workspace)?;
     let target = Parts::new(workspace);
     cpu.pool().for_each(bands.count(), |band, _| {
         // SAFETY: every band has a part of its own.

@@ -1,7 +1,7 @@
 //! The gradients of the maximum and of the mean of every window.
 
 use super::windows::{Bin, Pooling};
-use crate::layout::check_length;
+use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, KernelError, Layout};
@@ -22,10 +22,7 @@ pub fn maximum_backward(
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
     pooling.check([(&maps, x.len()), (&from, dy.len())])?;
-    let needed = maximum_backward_workspace(cpu, &maps);
-    if workspace.len() < needed {
-        check_length("the workspace", needed, workspace.len())?;
-    }
+    let workspace = floats(maximum_backward_workspace(cpu, &maps), workspace)?;
     let (planes, copies) = (Parts::new(x), Parts::new(workspace));
     cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, worker| {
         // SAFETY: every plane is one task's.

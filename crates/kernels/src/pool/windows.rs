@@ -51,15 +51,16 @@ impl Pooling {
         let mut bins = [Vec::new(), Vec::new()];
         for (axis, bins) in bins.iter_mut().enumerate() {
             let (size, kernel, stride, padding) = (size[axis], kernel[axis], stride[axis], padding[axis]);
-            let positive = size > 0 && kernel > 0 && stride > 0;
-            if !positive || padding > kernel / 2 || kernel > size + 2 * padding {
+            let positive = size > 0 && kernel > 0 && stride > 0 && padding <= kernel / 2;
+            let padded = padding.checked_mul(2).and_then(|both| both.checked_add(size));
+            let Some(room) = padded.filter(|_| positive).and_then(|padded| padded.checked_sub(kernel)) else {
                 return Err(wrong(format!(
                     "windows of {kernel} at stride {stride} on {size} pixels padded by {padding}"
                 )));
-            }
-            let count = (size + 2 * padding - kernel) / stride + 1;
-            bins.extend((0..count).map(|pixel| {
+            };
+            bins.extend((0..room / stride + 1).map(|pixel| {
                 let start = pixel * stride;
+                // No start is beyond `room`, so that no sum is beyond the padded size.
                 let range = start.saturating_sub(padding)..(start + kernel - padding).min(size);
                 Bin { range, count: kernel }
             }));

@@ -29,6 +29,7 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
 use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
 
+use crate::error::assert_channels;
 use crate::{Activation, Compute, Error, Init, Maps, Mode, Residual, Shortcut};
 
 /// Configuration of any [`Block`].
@@ -108,6 +109,9 @@ impl Block {
 
     /// # Shapes
     /// `[batch, in, h, w]` to `[batch, channels, ceil(h / stride), ceil(w / stride)]`.
+    ///
+    /// # Panics
+    /// If the input does not fit: [`check_input`](Self::check_input) finds that beforehand.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         self.forward_maps(x.into(), mode).into_tensor()
     }
@@ -119,6 +123,7 @@ impl Block {
 
     /// The same for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
+        assert_channels("block", x.dims()[1], self.in_channels);
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
             Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),

@@ -2,7 +2,7 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, statistics};
+use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
 use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Epilogue, Layout};
 
@@ -96,10 +96,12 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     let mut batch = BatchStatistics::zeroed(&layout);
     let [mut scale, mut shift] = [0, 1].map(|_| vec![0.0; layout.channels()]);
     let mut y = runtime.maps.take(layout.len());
-    runtime.with_workspace(Backward::workspace(&layout).max(layout.vectors()), |workspace| {
+    runtime.with_workspace(BatchStatistics::workspace(&layout), |workspace| {
         sound(statistics(&runtime.cpu, x, layout, &mut batch, workspace));
-        sound(batch.fold([gamma, beta], eps, [&mut scale, &mut shift]));
-        let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
+    });
+    sound(batch.fold([gamma, beta], eps, [&mut scale, &mut shift]));
+    let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
+    runtime.with_workspace(apply_workspace(&layout), |workspace| {
         sound(apply(&runtime.cpu, (x, layout), &epilogue, (&mut y, layout), workspace));
     });
     norm.observe(&batch);

@@ -26,12 +26,13 @@ mod unit;
 
 pub use maps::{Maps, conversions};
 pub use profile::{Timed, timed};
-pub use runtime::{set_cpu, set_threads, with_cpu};
+pub use runtime::{set_cpu, set_threads, try_set_threads, with_cpu};
 
 pub(crate) use conv::conv;
 pub(crate) use graph::is_ours;
 pub(crate) use head::{cross_entropy, linear};
 pub(crate) use layers::{global_average, max_pool, norm_relu};
+pub(crate) use runtime::ready;
 pub(crate) use unit::Unit;
 
 use burn::tensor::Tensor;
@@ -88,7 +89,8 @@ pub(crate) fn with_last_values<const D: usize>(tensor: Tensor<D>, body: impl FnO
     runtime::runtime().maps.give(tensor);
 }
 
-/// What a kernel's refusal means here: the shapes were checked before, so it is a defect.
+/// What a kernel's refusal means here: [`ResNet::check_input`](crate::ResNet::check_input) finds beforehand what a
+/// user can ask for, so it is a defect, or an input that was not checked.
 pub(crate) fn sound<T>(result: Result<T, residual_kernels::KernelError>) -> T {
     result.unwrap_or_else(|error| panic!("a fused layer: {error}"))
 }

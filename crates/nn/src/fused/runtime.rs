@@ -1,23 +1,51 @@
 //! What all fused layers of a process share: threads, plans, memory.
 
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use residual_kernels::block::{Block, BlockShape, Policy, Tape};
-use residual_kernels::{Cpu, Layout, Scratch};
+use residual_kernels::{Cpu, KernelError, Layout, Pool, Scratch};
 
 use super::buffers::Buffers;
 use super::sound;
 
 static RUNTIME: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
 
-/// Lets so many threads compute the fused layers of this process, at least one, from the next operation on.
-/// Without it there is one for every core. The results have the same bits for any number.
-///
-/// # Panics
-/// If the system gives no threads.
+/// Lets so many threads compute the fused layers of this process, at least one, from the next operation on: no more
+/// than this machine runs at once, and where the system gives fewer, as many as it gives. Without it there is one for
+/// every core. The results have the same bits for any number.
 pub fn set_threads(threads: usize) {
-    set_cpu(sound(Cpu::new(threads.max(1))));
+    // An instruction set that is asked for and not there is found by whoever computes.
+    if let Ok(cpu) = as_many_as_there_are(threads) {
+        set_cpu(cpu);
+    }
+}
+
+/// [`set_threads`], as an error where it cannot be had.
+///
+/// # Errors
+/// Those of [`Cpu::new`]: the system refuses a thread, or `RESIDUAL_ISA` is none of this machine's.
+pub fn try_set_threads(threads: usize) -> Result<(), KernelError> {
+    set_cpu(Cpu::new(threads.max(1))?);
+    Ok(())
+}
+
+/// Half of the threads, and so on, until the system gives them.
+fn as_many_as_there_are(threads: usize) -> Result<Cpu, KernelError> {
+    let mut threads = Pool::helpful_threads(threads).max(1);
+    loop {
+        match Cpu::new(threads) {
+            Err(KernelError::Spawn { .. }) if threads > 1 => threads /= 2,
+            cpu => return cpu,
+        }
+    }
+}
+
+/// Whether there is something to compute the fused layers on.
+///
+/// # Errors
+/// Those of [`Cpu::new`].
+pub(crate) fn ready() -> Result<(), KernelError> {
+    started().map(|_| ())
 }
 
 /// The same for the threads, the instruction set and the choices of `cpu`.
@@ -33,12 +61,20 @@ pub fn with_cpu<T>(body: impl FnOnce(&Cpu) -> T) -> T {
 
 /// The process's.
 pub(super) fn runtime() -> Arc<Runtime> {
+    sound(started())
+}
+
+/// The process's, started where it is not yet.
+fn started() -> Result<Arc<Runtime>, KernelError> {
     if let Some(runtime) = &*RUNTIME.read().unwrap_or_else(PoisonError::into_inner) {
-        return runtime.clone();
+        return Ok(runtime.clone());
     }
     let mut slot = RUNTIME.write().unwrap_or_else(PoisonError::into_inner);
-    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-    slot.get_or_insert_with(|| Arc::new(Runtime::new(sound(Cpu::new(cores()))))).clone()
+    if let Some(runtime) = &*slot {
+        return Ok(runtime.clone());
+    }
+    let runtime = Arc::new(Runtime::new(as_many_as_there_are(usize::MAX)?));
+    Ok(slot.insert(runtime).clone())
 }
 
 /// Threads, plans and memory.

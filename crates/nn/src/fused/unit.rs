@@ -88,8 +88,9 @@ impl Unit<'_> {
 }
 
 impl BatchNorm {
-    /// Moves the running values by a batch's, PyTorch's rule.
+    /// Moves the running values by a batch's, PyTorch's rule; panics where the batch has one value a channel.
     pub(crate) fn observe(&self, batch: &BatchStatistics) {
+        crate::norm::assert_several(batch.mean.len(), batch.count);
         let blend = |running: Tensor<1>, batch: Vec<f32>| {
             let device = running.device();
             let shape = [batch.len()];

@@ -10,9 +10,11 @@ use crate::{Mode, ResNet};
 pub struct Features {
     /// After the stem.
     pub stem: Tensor<4>,
-    /// After every block, in order.
+    /// After every block, in order. Those of a pre-activation network are sums that its head normalises and rectifies
+    /// before it averages them: the mean of the last one is not [`pooled`](Self::pooled).
     pub blocks: Vec<(BlockPath, Tensor<4>)>,
-    /// What the linear layer reads, before dropout: `[batch, channels]`.
+    /// What the linear layer reads, before dropout: `[batch, channels]`, the average after the head's norm and ReLU
+    /// where it has them.
     pub pooled: Tensor<2>,
 }
 

@@ -105,13 +105,33 @@ impl ResNet {
     /// `[batch, channels, h, w]` to logits `[batch, classes]`.
     ///
     /// # Panics
-    /// If the input does not fit the network: [`check_input`](Self::check_input) finds that beforehand.
+    /// If the input does not fit the network: [`check_input`](Self::check_input) finds that beforehand, and
+    /// [`try_forward`](Self::try_forward) makes an error of it.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<2> {
         let mut borders = self.stages.iter().map(Stage::border).chain([0]);
         let mut border = || borders.next().unwrap_or(0);
         let h = self.stem.forward_to(x.into(), mode, border());
         let h = self.stages.iter().fold(h, |h, stage| stage.forward_to(h, mode, border()));
         self.head.forward_maps(h, mode)
+    }
+
+    /// [`forward`](Self::forward) of an input that may not fit.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use residual_nn::{Mode, SmallResNetConfig};
+    /// let small = SmallResNetConfig::new(10).init(&Device::flex())?;
+    /// let grey = Tensor::zeros([1, 1, 32, 32], &Device::flex());
+    /// let error = small.net.try_forward(grey, Mode::Eval).unwrap_err();
+    /// assert!(error.to_string().contains("1 channels where the network takes 3"));
+    /// # Ok::<(), residual_nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`check_input`](Self::check_input).
+    pub fn try_forward(&self, x: Tensor<4>, mode: Mode) -> Result<Tensor<2>, Error> {
+        self.check_input(x.dims(), mode)?;
+        Ok(self.forward(x, mode))
     }
 
     /// Trains as `compute` says from now on. A network that is built trains fused and keeps what its backward

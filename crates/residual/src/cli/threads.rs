@@ -18,20 +18,20 @@ const MOST: usize = residual::train::Recipe::MOST_THREADS;
 #[cfg(not(feature = "train"))]
 const MOST: usize = 1024;
 
-/// Lets this many threads of the framework compute, `None` for one a core. To be called once, before anything
-/// is computed.
+/// Starts the threads of the framework, `None` for one a core. To be called once, before anything is computed.
+///
+/// Also without a number: where the system refuses a thread, the framework would panic at its first operation.
 #[cfg(feature = "train")]
 pub(crate) fn limit(threads: Option<usize>) -> Outcome {
-    if let Some(threads) = threads {
-        residual::nn::fused::set_threads(threads);
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
+    let threads = count(threads);
+    residual::nn::fused::try_set_threads(threads)?;
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     Ok(())
 }
 
-/// How many threads there will be.
+/// How many threads there will be: no more than help.
 pub(crate) fn count(threads: Option<usize>) -> usize {
-    threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    residual::kernels::Pool::helpful_threads(threads.unwrap_or(usize::MAX))
 }
 
 /// How many of `threads` decode ahead of a network that works on all of them: half, since decoding is the lesser

@@ -93,6 +93,46 @@ fn what_cannot_be_checked_is_an_error_and_the_rest_goes_on() {
     bench.run("verify changed.json").refused(&["changed.json", "did you mean `small`"]);
     changed(&bench, "small_resnet.json", |file| file["input_shape"] = serde_json::json!([4, 3, 0, 32]));
     bench.run("verify changed.json").refused(&["changed.json", "at least one"]);
+    changed(&bench, "small_resnet.json", |file| {
+        file["input_shape"] = serde_json::json!([4, 3, 1_u64 << 40, 32])
+    });
+    bench.run("verify changed.json").refused(&["changed.json", "expected at most"]);
     std::fs::create_dir(bench.path("empty")).unwrap();
     bench.run("verify empty").refused(&["empty", "no golden files"]);
+}
+
+#[test]
+fn networks_that_are_not_known_are_skipped_in_a_folder() {
+    let bench = Bench::new();
+    let folder = bench.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    changed(&bench, "small_resnet.json", |file| file["model"] = "timm_resnet9000".into());
+    std::fs::rename(bench.path("changed.json"), folder.join("later.json")).unwrap();
+    bench.run("verify folder").refused(&["later.json", "timm_resnet9000", "nothing was checked"]);
+    std::fs::copy(golden("basic_block_32.json"), folder.join("block.json")).unwrap();
+    for path in ["engine", "fused"] {
+        let run = bench.run(&format!("verify folder --path {path}"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(run.stdout.contains("1 of 1 hold, 1 skipped"), "{run:?}");
+        assert!(run.stderr.contains("skipped") && run.stderr.contains("later.json"), "{run:?}");
+    }
+}
+
+/// PyTorch's own float32 error, where a file states it, widens the tolerance of that part of that group.
+#[test]
+fn a_stated_float32_error_is_allowed_ten_times() {
+    let bench = Bench::new();
+    let code = |stated: Value| {
+        changed(&bench, "basic_block_32.json", |file| {
+            let sum = file["grad_input"]["l2"].as_f64().unwrap();
+            let head = &mut file["grad_input"]["head"][0];
+            *head = (head.as_f64().unwrap() + 0.02 * sum / 64.0).into();
+            file["float32"] = stated;
+        });
+        ["stock", "fused"].map(|path| bench.run(&format!("verify changed.json --path {path}")).code)
+    };
+    assert_eq!(code(serde_json::json!({})), [Some(1); 2]);
+    assert_eq!(code(serde_json::json!({ "grad_input": { "head": 0.05 } })), [Some(0); 2]);
+    assert_eq!(code(serde_json::json!({ "grad_input": { "l2": 0.05 } })), [Some(1); 2]);
+    assert_eq!(code(serde_json::json!({ "grads": { "head": 0.05 } })), [Some(1); 2]);
 }

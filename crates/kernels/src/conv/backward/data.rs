@@ -5,7 +5,7 @@ use crate::conv::lent::PackedWeights;
 use crate::conv::select::{Choice, Pass, Weights, select, select_for};
 use crate::conv::{Algorithm, Conv, ConvShape, ConvWeights};
 use crate::gemm::{Epilogue, Finish, Panels};
-use crate::layout::check_length;
+use crate::layout::{check_length, workspace as floats};
 use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
 
 /// `dx[n, i, a] = sum over o, u with a = p s - padding + u d of w[o, i, u] dy[n, o, p]`, with its layouts
@@ -223,9 +223,7 @@ impl ConvBackwardData {
         self.check(cpu, weights)?;
         self.dy.check("the gradient by the output", dy.len())?;
         self.dx.check("the gradient by the input", dx.len())?;
-        if workspace.len() < self.workspace(cpu) {
-            check_length("the workspace", self.workspace(cpu), workspace.len())?;
-        }
+        let workspace = floats(self.workspace(cpu), workspace)?;
         match (&self.way, &weights.packed) {
             (Way::Conv(conv), Packed::Conv(weights)) => {
                 conv.forward(cpu, dy, weights, epilogue, None, dx, workspace)

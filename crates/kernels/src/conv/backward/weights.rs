@@ -6,7 +6,7 @@ use super::planar::PlanarGradient;
 use crate::conv::select::{Choice, Pass, select, winograd_applies};
 use crate::conv::winograd::WinogradGradient;
 use crate::conv::{Algorithm, ConvShape};
-use crate::layout::check_length;
+use crate::layout::{check_length, workspace as floats};
 use crate::simd::BLOCK;
 use crate::{Cpu, Isa, KernelError, Layout, convert};
 
@@ -170,9 +170,7 @@ impl ConvBackwardWeights {
         self.x.check("the input", x.len())?;
         self.dy.check("the gradient by the output", dy.len())?;
         check_length("the gradient by the weights", self.shape.weights(), dw.len())?;
-        if workspace.len() < self.workspace(cpu) {
-            check_length("the workspace", self.workspace(cpu), workspace.len())?;
-        }
+        let workspace = floats(self.workspace(cpu), workspace)?;
         let (partial, workspace) = workspace.split_at_mut(self.bands.workspace());
         let (copy, scratch) = workspace.split_at_mut(self.copy());
         let x = if copy.is_empty() {

@@ -2,10 +2,9 @@
 
 use residual::arch::shape::{block_flow, flow};
 use residual::engine::{Features, Options, Plan};
-use residual_testkit::{formula, networks};
+use residual_testkit::report::{Computed, Results};
+use residual_testkit::{Subject, formula, networks};
 
-use super::report::{Computed, Results};
-use super::subject::Subject;
 use crate::cli::failure::Outcome;
 
 /// Compiles the subject with the formula's weights and runs it on the formula's input. A plan does not train.

@@ -3,22 +3,18 @@
 mod engine;
 #[cfg(feature = "train")]
 mod modules;
-mod report;
-#[cfg(feature = "train")]
-mod rounding;
-mod subject;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use residual_testkit::compare::Tolerances;
+use residual::arch::families::UnknownModel;
+use residual_files::escaped;
 use residual_testkit::golden::Golden;
+use residual_testkit::report::Report;
+use residual_testkit::{Convolutions, Subject, hold};
 use serde::Serialize;
 
-use self::report::Report;
-#[cfg(feature = "train")]
-use self::rounding::Rounding;
-use self::subject::Subject;
 #[cfg(feature = "train")]
 use super::compute;
 use super::failure::{Failure, Outcome};
@@ -34,8 +30,10 @@ Examples:
 
 A file holds what PyTorch computes in float64 for one network or block, which is
 rebuilt from the file's `model` alone. Shapes, parameters and MACs must be equal;
-outputs, gradients and running statistics within a tolerance. The line names the
-tensor that comes closest to its own. Exit code 1 where a file does not hold.
+outputs, gradients and running statistics within a tolerance, or within ten times
+PyTorch's own float32 error where the file states it. The line names the tensor that
+comes closest to its own. Exit code 1 where a file does not hold. In a folder, files
+of networks that this version does not know are skipped with a notice.
 
 A ReLU's derivative jumps at zero, and so do a network's gradients where rounding
 decides over a value next to it. Where gradients alone are beyond their tolerance,
@@ -89,36 +87,81 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     threads::limit(arguments.threads)?;
     let files = arguments.paths.iter().map(|path| files(path)).collect::<Outcome<Vec<_>>>()?.concat();
     let mut output = Output::new();
-    let (mut failed, mut unread) = (0, 0);
-    for file in &files {
+    let mut count = Count::default();
+    for (file, named) in &files {
         match verify(file, arguments) {
             Ok(report) => {
-                failed += usize::from(!report.ok);
+                count.held += usize::from(report.ok);
+                count.failed += usize::from(!report.ok);
                 print(&mut output, file, &report, arguments.json)?;
             }
+            Err(Unchecked::Unknown(error)) if !named => {
+                count.skipped += 1;
+                eprintln!("skipped {}: {error}", escaped(file));
+            }
             // A file that cannot be checked does not keep the others from it.
-            Err(failure) => {
+            Err(unchecked) => {
+                count.unread += 1;
+                let failure = match unchecked {
+                    Unchecked::Unknown(error) => Failure::from(error).within(escaped(file)),
+                    Unchecked::Failed(failure) => failure,
+                };
                 failure.announce(verbose);
-                unread += 1;
             }
         }
     }
     if !arguments.json {
-        output.line(format_args!("{} of {} hold", files.len() - failed - unread, files.len()))?;
+        output.line(count.to_string())?;
     }
-    match (failed, unread) {
-        (0, 0) => Ok(()),
-        (_, 0) => Err(Failure::Check),
-        _ => Err(Failure::Reported),
+    count.outcome()
+}
+
+/// How the files fared.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    held: usize,
+    failed: usize,
+    unread: usize,
+    /// Of networks that this version does not know.
+    skipped: usize,
+}
+
+impl Count {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self { unread: 1.., .. } => Err(Failure::Reported),
+            Self { failed: 1.., .. } => Err(Failure::Check),
+            Self { held: 0, .. } => {
+                Err(Failure::new("nothing was checked: this version knows none of the networks"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// The file itself, or the `.json` files of a folder, sorted.
-fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} hold", self.held, self.held + self.failed + self.unread)?;
+        match self.skipped {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
+    }
+}
+
+/// Why there is no report of a file.
+enum Unchecked {
+    /// Its network is none of this version's.
+    Unknown(UnknownModel),
+    Failed(Failure),
+}
+
+/// The file itself, or the `.json` files of a folder, sorted; and whether it was named on the command line.
+fn files(path: &Path) -> Outcome<Vec<(PathBuf, bool)>> {
     let within =
         |error: std::io::Error| Failure::from(error).within(format!("{}: cannot read", path.display()));
     if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        return Ok(vec![(path.to_owned(), true)]);
     }
     let entries = std::fs::read_dir(path).map_err(within)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
@@ -127,44 +170,35 @@ fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
     files.sort();
     match files.is_empty() {
         true => Err(Failure::new(format_args!("{}: no golden files (*.json) there", path.display()))),
-        false => Ok(files),
+        false => Ok(files.into_iter().map(|file| (file, false)).collect()),
     }
 }
 
-fn verify(file: &Path, arguments: &Arguments) -> Outcome<Report> {
-    let golden = Golden::read(file)?;
-    let named = |failure: Failure| failure.within(file.display());
-    let subject = Subject::from_name(&golden.model).map_err(named)?;
-    let threads = threads::count(arguments.threads);
-    let report = match arguments.path {
-        #[cfg(feature = "train")]
-        ComputePath::Fused => trained(&golden, &subject, compute::Path::Fused, threads),
-        #[cfg(feature = "train")]
-        ComputePath::Stock => trained(&golden, &subject, compute::Path::Stock, threads),
-        ComputePath::Engine => engine::results(&subject, golden.input_shape, threads)
-            .map(|results| Report::new(&golden, &results, Tolerances::for_layers(subject.layers()))),
+fn verify(file: &Path, arguments: &Arguments) -> Result<Report, Unchecked> {
+    let golden = Golden::read(file).map_err(|error| Unchecked::Failed(error.into()))?;
+    let subject = Subject::from_name(&golden.model).map_err(Unchecked::Unknown)?;
+    held(&golden, &subject, arguments).map_err(|failure| Unchecked::Failed(failure.within(escaped(file))))
+}
+
+/// Holds what the path computes against a file.
+fn held(golden: &Golden, subject: &Subject, arguments: &Arguments) -> Outcome<Report> {
+    let (shape, threads) = (golden.input_shape, threads::count(arguments.threads));
+    #[cfg(feature = "train")]
+    let trained = |path, convolutions| {
+        hold(golden, subject, convolutions, |rounding| {
+            modules::results(subject, shape, path, (rounding, threads))
+        })
     };
-    report.map_err(named)
-}
-
-/// Holds what is trained; its gradients, where need be, at a rounding that has the reference's side of every ReLU.
-#[cfg(feature = "train")]
-fn trained(golden: &Golden, subject: &Subject, path: compute::Path, threads: usize) -> Outcome<Report> {
-    let tolerances = Tolerances::for_layers(subject.layers());
-    let results = |rounding| modules::results(subject, golden.input_shape, path, rounding);
-    let usual = Rounding::usual(threads);
-    let found = results(usual)?;
-    let report = Report::new(golden, &found, tolerances);
-    if report.ok || !Report::new(golden, &found, tolerances.with_flips()).ok {
-        return Ok(report);
-    }
-    for rounding in usual.others(path) {
-        let other = Report::new(golden, &results(rounding)?, tolerances);
-        if other.ok {
-            return Ok(Report { flipped: Some(report.worst), ..other });
+    match arguments.path {
+        #[cfg(feature = "train")]
+        ComputePath::Fused => trained(compute::Path::Fused, Convolutions::Chosen),
+        #[cfg(feature = "train")]
+        ComputePath::Stock => trained(compute::Path::Stock, Convolutions::Plain),
+        // A plan has no gradients, so that nothing is computed again.
+        ComputePath::Engine => {
+            hold(golden, subject, Convolutions::Plain, |_| engine::results(subject, shape, threads))
         }
     }
-    Ok(report)
 }
 
 fn print(output: &mut Output, file: &Path, report: &Report, json: bool) -> Outcome {

@@ -1,22 +1,30 @@
 //! What a golden file is about: a network or a single block, rebuilt from its name alone.
 
-use residual::arch::families::family;
-use residual::arch::{BlockSpec, NetSpec, blocks};
-
-use crate::cli::failure::Outcome;
+use residual_arch::families::{UnknownModel, family};
+use residual_arch::{BlockSpec, NetSpec, blocks};
 
 /// A network, or a block and its number of input channels.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Subject {
+pub enum Subject {
+    /// A network.
     Network(Box<NetSpec>),
-    Block { block: BlockSpec, in_channels: usize },
+    /// A block.
+    Block {
+        /// What it is.
+        block: BlockSpec,
+        /// Channels of its input.
+        in_channels: usize,
+    },
 }
 
 impl Subject {
     /// The network or block called `name`.
     ///
-    /// Blocks are those of [`blocks`], networks those of [`families`](residual::arch::families).
-    pub(crate) fn from_name(name: &str) -> Outcome<Self> {
+    /// Blocks are those of [`blocks`], networks those of [`families`](residual_arch::families).
+    ///
+    /// # Errors
+    /// If neither has one of that name.
+    pub fn from_name(name: &str) -> Result<Self, UnknownModel> {
         match blocks::from_name(name) {
             Ok((block, in_channels)) => Ok(Self::Block { block, in_channels }),
             Err(_) => Ok(Self::Network(Box::new(family(name)?))),
@@ -25,7 +33,7 @@ impl Subject {
 
     /// Weighted layers on the longest path: the convolutions of the stem and of every branch, which no
     /// shortcut outnumbers, and the linear one.
-    pub(crate) fn layers(&self) -> usize {
+    pub fn layers(&self) -> usize {
         match self {
             Self::Block { block, in_channels } => block.convolutions(*in_channels).len(),
             Self::Network(spec) => {
@@ -46,7 +54,7 @@ mod tests {
         assert_eq!(Subject::from_name("projection_block_16_48_s3").unwrap(), block);
         assert!(matches!(Subject::from_name("small_resnet"), Ok(Subject::Network(_))));
         let failure = Subject::from_name("resnet19").unwrap_err();
-        assert!(failure.report(false).unwrap().contains("resnet18"));
+        assert!(failure.to_string().contains("resnet18"));
     }
 
     #[test]

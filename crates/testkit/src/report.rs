@@ -3,60 +3,82 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use residual_testkit::compare::{Deviation, Quantity, Tolerances, relative};
-use residual_testkit::golden::{Golden, Reference};
 use serde::Serialize;
+
+use crate::compare::{Deviation, Group, NOTHING, Tolerances, relative};
+use crate::golden::{Golden, Reference};
 
 /// A tensor that was computed: its shape and elements, row-major.
 #[derive(Clone, Debug)]
-pub(crate) struct Computed {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Vec<f32>,
+pub struct Computed {
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Elements.
+    pub values: Vec<f32>,
+}
+
+impl Computed {
+    /// `sum(self * weights)`, added in f64: the reference is, and the sum of many terms of either sign is close to
+    /// zero.
+    pub fn weighted_sum(&self, weights: &[f32]) -> f64 {
+        self.values.iter().zip(weights).map(|(&y, &w)| f64::from(y) * f64::from(w)).sum()
+    }
 }
 
 /// What was computed of that which a golden file has a reference for.
 #[derive(Clone, Debug)]
-pub(crate) struct Results {
-    pub(crate) parameters: u64,
-    pub(crate) macs: u64,
-    pub(crate) eval_output: Computed,
+pub struct Results {
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates for one image.
+    pub macs: u64,
+    /// Output with running statistics.
+    pub eval_output: Computed,
     /// Only of what can be trained.
-    pub(crate) training: Option<Training>,
+    pub training: Option<Training>,
 }
 
 /// A step of training; tensors by their names in the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Training {
-    pub(crate) output: Computed,
-    pub(crate) loss: f64,
-    pub(crate) grad_input: Computed,
-    pub(crate) grads: BTreeMap<String, Computed>,
-    pub(crate) running: BTreeMap<String, Computed>,
+pub struct Training {
+    /// Output with batch statistics.
+    pub output: Computed,
+    /// Loss of that output.
+    pub loss: f64,
+    /// Gradient of the loss with respect to the input.
+    pub grad_input: Computed,
+    /// Gradient of the loss with respect to every parameter.
+    pub grads: BTreeMap<String, Computed>,
+    /// Running statistics after the step.
+    pub running: BTreeMap<String, Computed>,
 }
 
 /// How one file was met.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Report {
-    pub(crate) model: String,
-    pub(crate) ok: bool,
+pub struct Report {
+    /// The network or block.
+    pub model: String,
+    /// Whether everything holds.
+    pub ok: bool,
     /// The tensor that comes closest to its tolerance, or exceeds it most.
-    pub(crate) worst: Worst,
+    pub worst: Worst,
     /// The gradient that was beyond its tolerance at first, where that is due to a ReLU next to zero.
-    pub(crate) flipped: Option<Worst>,
+    pub flipped: Option<Worst>,
     /// What is wrong beyond tolerances: counts that differ, tensors missing or unexpected.
-    pub(crate) problems: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 /// The largest error in units of its tolerance.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Worst {
+pub struct Worst {
     /// `eval_output`, `train_output`, `train_loss`, `grad_input`, `grads.NAME` or `running.NAME`.
-    pub(crate) tensor: String,
+    pub tensor: String,
     /// `shape`, `l2`, `sum`, `head` or `values`.
-    pub(crate) part: &'static str,
+    pub part: &'static str,
     /// Relative error; infinite (`null` in JSON) for a wrong shape or a NaN.
-    pub(crate) error: f64,
-    pub(crate) tolerance: f64,
+    pub error: f64,
+    /// Largest relative error allowed.
+    pub tolerance: f64,
 }
 
 impl Worst {
@@ -72,55 +94,52 @@ impl fmt::Display for Worst {
 }
 
 impl Report {
-    /// Compares everything.
-    pub(crate) fn new(golden: &Golden, found: &Results, tolerances: Tolerances) -> Self {
+    /// Compares everything with its reference.
+    pub fn new(golden: &Golden, found: &Results, tolerances: &Tolerances) -> Self {
         let mut check = Check { tolerances, worst: None, problems: Vec::new() };
         check.count("parameters", found.parameters, golden.parameters);
         check.count("MACs per image", found.macs, golden.macs_per_image);
-        check.tensor("eval_output", Quantity::EvalOutput, &golden.eval_output, &found.eval_output);
+        check.tensor("eval_output", Group::EvalOutput, &golden.eval_output, &found.eval_output);
         if let Some(training) = &found.training {
             check.training(golden, training);
         }
         let Check { worst, problems, .. } = check;
         // The outputs were compared, so that there is a worst one.
-        let worst = worst.unwrap_or_else(|| Worst::of("eval_output", NOTHING, f64::MIN_POSITIVE));
+        let worst = worst.unwrap_or_else(|| Worst::of("eval_output", NOTHING));
         let ok = problems.is_empty() && worst.error <= worst.tolerance;
         Self { model: golden.model.clone(), ok, worst, flipped: None, problems }
     }
 }
 
-const NOTHING: Deviation = Deviation { part: "shape", error: f64::INFINITY };
-
 impl Worst {
-    fn of(tensor: impl Into<String>, Deviation { part, error }: Deviation, tolerance: f64) -> Self {
-        Self { tensor: tensor.into(), part, error, tolerance }
+    fn of(tensor: impl Into<String>, Deviation { part, error, allowed }: Deviation) -> Self {
+        Self { tensor: tensor.into(), part, error, tolerance: allowed }
     }
 }
 
-struct Check {
-    tolerances: Tolerances,
+struct Check<'a> {
+    tolerances: &'a Tolerances,
     worst: Option<Worst>,
     problems: Vec<String>,
 }
 
-impl Check {
+impl Check<'_> {
     fn count(&mut self, what: &str, found: u64, expected: u64) {
         if found != expected {
             self.problems.push(format!("{what}: {found} instead of {expected}"));
         }
     }
 
-    fn tensor(&mut self, name: &str, quantity: Quantity, reference: &Reference, found: &Computed) {
-        let deviation = self.tolerances.error(quantity, reference, &found.shape, &found.values);
-        self.note(Worst::of(name, deviation, self.tolerances.of(quantity)));
+    fn tensor(&mut self, name: &str, group: Group, reference: &Reference, found: &Computed) {
+        self.note(Worst::of(name, self.tolerances.worst(group, reference, &found.shape, &found.values)));
     }
 
     fn training(&mut self, golden: &Golden, found: &Training) {
-        self.tensor("train_output", Quantity::Training, &golden.train_output, &found.output);
+        self.tensor("train_output", Group::TrainOutput, &golden.train_output, &found.output);
         self.loss(golden, found.loss);
-        self.tensor("grad_input", Quantity::Gradient, &golden.grad_input, &found.grad_input);
-        self.tensors("grads", Quantity::Gradient, &golden.grads, &found.grads);
-        self.tensors("running", Quantity::Training, &golden.running, &found.running);
+        self.tensor("grad_input", Group::GradInput, &golden.grad_input, &found.grad_input);
+        self.tensors(Group::Grads, &golden.grads, &found.grads);
+        self.tensors(Group::Running, &golden.running, &found.running);
     }
 
     /// The loss is a sum over the outputs, so that its error is relative to their size where it is itself
@@ -129,25 +148,25 @@ impl Check {
         let of_block = golden.train_output.shape.len() != 2;
         let size = if of_block { golden.train_output.l2 } else { 1.0 };
         let error = relative(found, golden.train_loss, golden.train_loss.abs().max(size));
-        let tolerance = self.tolerances.of(Quantity::Training);
-        self.note(Worst::of("train_loss", Deviation { part: "value", error }, tolerance));
+        let allowed = self.tolerances.allowed_in_loss();
+        self.note(Worst::of("train_loss", Deviation { part: "value", error, allowed }));
     }
 
     fn tensors(
         &mut self,
-        group: &str,
-        quantity: Quantity,
+        group: Group,
         references: &BTreeMap<String, Reference>,
         found: &BTreeMap<String, Computed>,
     ) {
+        let field = group.name();
         for (name, reference) in references {
             match found.get(name) {
-                Some(found) => self.tensor(&format!("{group}.{name}"), quantity, reference, found),
-                None => self.problems.push(format!("{group}.{name}: the network has no such tensor")),
+                Some(found) => self.tensor(&format!("{field}.{name}"), group, reference, found),
+                None => self.problems.push(format!("{field}.{name}: the network has no such tensor")),
             }
         }
         for name in found.keys().filter(|name| !references.contains_key(*name)) {
-            self.problems.push(format!("{group}.{name}: the file has no such tensor"));
+            self.problems.push(format!("{field}.{name}: the file has no such tensor"));
         }
     }
 
@@ -159,7 +178,7 @@ impl Check {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn reference(values: &[f64]) -> Reference {
@@ -176,7 +195,7 @@ mod tests {
         Computed { shape: vec![1, values.len()], values: values.to_vec() }
     }
 
-    fn golden() -> Golden {
+    pub(crate) fn golden() -> Golden {
         let tensor = reference(&[1.0, -2.0]);
         Golden {
             model: "made_up".into(),
@@ -189,10 +208,11 @@ mod tests {
             grad_input: tensor.clone(),
             grads: BTreeMap::from([("fc.weight".to_owned(), tensor.clone())]),
             running: BTreeMap::from([("bn.running_mean".to_owned(), tensor)]),
+            float32: BTreeMap::new(),
         }
     }
 
-    fn results() -> Results {
+    pub(crate) fn results() -> Results {
         let tensor = computed(&[1.0, -2.0]);
         Results {
             parameters: 2,
@@ -210,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_agrees_is_ok() {
-        let report = Report::new(&golden(), &results(), Tolerances::for_layers(2));
+        let report = Report::new(&golden(), &results(), &Tolerances::of(&golden(), 2));
         assert!(report.ok, "{report:?}");
         assert!(report.worst.error < 1e-9);
     }
@@ -228,13 +248,13 @@ mod tests {
         for (tensor, break_it) in breaks {
             let mut found = results();
             found.training.as_mut().map(break_it);
-            let report = Report::new(&golden(), &found, Tolerances::for_layers(2));
+            let report = Report::new(&golden(), &found, &Tolerances::of(&golden(), 2));
             assert!(!report.ok && report.worst.tensor == tensor, "{tensor}: {report:?}");
         }
         let mut found = Results { training: None, ..results() };
-        assert!(Report::new(&golden(), &found, Tolerances::for_layers(2)).ok);
+        assert!(Report::new(&golden(), &found, &Tolerances::of(&golden(), 2)).ok);
         found.eval_output.values[0] += 1e-3;
-        assert_eq!(Report::new(&golden(), &found, Tolerances::for_layers(2)).worst.tensor, "eval_output");
+        assert_eq!(Report::new(&golden(), &found, &Tolerances::of(&golden(), 2)).worst.tensor, "eval_output");
     }
 
     #[test]
@@ -244,7 +264,7 @@ mod tests {
         let training = found.training.as_mut().unwrap();
         training.grads.insert("extra".into(), computed(&[0.0, 0.0]));
         training.running.clear();
-        let report = Report::new(&golden(), &found, Tolerances::for_layers(2));
+        let report = Report::new(&golden(), &found, &Tolerances::of(&golden(), 2));
         assert!(!report.ok);
         let problems = report.problems.join("\n");
         for part in [
