@@ -4,6 +4,7 @@
 use super::fault::Fault;
 
 /// The bits between two markers. Behind the last one there are zeros, and [`Bits::check`] tells.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The next byte to load.
@@ -30,7 +31,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn load(&mut self) {
         if let Some(&bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>())
             && self.count >= 0
@@ -45,11 +46,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.load_by_bytes();
+        *self = self.loaded_by_bytes();
     }
 
+    /// By value, as all that is called seldom: so the bits stay in registers elsewhere.
     #[cold]
-    fn load_by_bytes(&mut self) {
+    fn loaded_by_bytes(mut self) -> Self {
         while !self.ended && self.count <= 56 {
             match self.data.get(self.at) {
                 Some(0xff) if self.data.get(self.at + 1) == Some(&0) => self.push(0xff, 2),
@@ -57,6 +59,7 @@ impl<'a> Bits<'a> {
                 Some(&byte) => self.push(byte, 1),
             }
         }
+        self
     }
 
     fn push(&mut self, byte: u8, length: usize) {

@@ -107,13 +107,13 @@ fn ycbcr_run(y: &[u8; RUN], cb: &[u8; RUN], cr: &[u8; RUN], target: &mut [[u8; 3
     for i in 0..RUN {
         let y = i16::from(y[i]);
         let (b, r) = (i16::from(cb[i]) - 128, i16::from(cr[i]) - 128);
-        let (wide_b, wide_r) = (i32::from(b), i32::from(r));
-        let for_red = (wide_r * (fix(1.402) - ONE) + HALF) >> 16;
-        let for_blue = (wide_b * (fix(1.772) - 2 * ONE) + HALF) >> 16;
-        let for_green = (wide_b * -fix(0.34414) + wide_r * (ONE - fix(0.71414)) + HALF) >> 16;
-        red[i] = (y + r + for_red as i16).clamp(0, 255) as u8;
+        // Twice the number, of which half is rounded up: the high halves of 16-bit products, as vectors have them.
+        let for_red = ((i32::from(2 * r) * (fix(1.402) - ONE)) >> 16) as i16;
+        let for_blue = ((i32::from(2 * b) * (fix(1.772) - 2 * ONE)) >> 16) as i16;
+        let for_green = (i32::from(b) * -fix(0.34414) + i32::from(r) * (ONE - fix(0.71414)) + HALF) >> 16;
+        red[i] = (y + r + ((for_red + 1) >> 1)).clamp(0, 255) as u8;
         green[i] = (y - r + for_green as i16).clamp(0, 255) as u8;
-        blue[i] = (y + 2 * b + for_blue as i16).clamp(0, 255) as u8;
+        blue[i] = (y + 2 * b + ((for_blue + 1) >> 1)).clamp(0, 255) as u8;
     }
     for (pixel, i) in target.iter_mut().zip(0..RUN) {
         *pixel = [red[i], green[i], blue[i]];

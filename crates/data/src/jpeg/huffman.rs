@@ -84,21 +84,24 @@ impl Codes {
     pub(super) fn symbol(&self, bits: &mut Bits) -> Result<u8, Fault> {
         let entry = self.look[bits.peek(LOOK)];
         if entry == 0 {
-            return self.long_symbol(bits);
+            let (symbol, length) = self.long_symbol(bits.peek(16) as u32)?;
+            bits.skip(length);
+            return Ok(symbol);
         }
         bits.skip(u32::from(entry >> 8));
         Ok(entry as u8)
     }
 
-    #[cold]
-    fn long_symbol(&self, bits: &mut Bits) -> Result<u8, Fault> {
-        let next = bits.peek(16) as u32;
+    /// The symbol at the start of 16 bits, and the length of its code.
+    #[inline(never)]
+    fn long_symbol(&self, next: u32) -> Result<(u8, u32), Fault> {
         let length = (1..17).find(|&length| next < self.limits[length]);
         let length = length.ok_or(Fault::Corrupt("a code that is in no Huffman table"))?;
-        bits.skip(length as u32);
         let place = (next >> (16 - length)) as i32 + self.offsets[length];
         // In range by construction of the limits.
-        self.symbols.get(place as usize).copied().ok_or(Fault::Corrupt("a code that is in no Huffman table"))
+        let symbol =
+            self.symbols.get(place as usize).ok_or(Fault::Corrupt("a code that is in no Huffman table"))?;
+        Ok((*symbol, length as u32))
     }
 }
 
@@ -144,17 +147,12 @@ impl Steps {
     pub(super) fn step(&self, bits: &mut Bits) -> Result<Step, Fault> {
         let entry = self.look[bits.peek(LOOK_VALUE)];
         if entry as u8 == 0 {
-            return self.long_step(bits);
+            let (run, size) = run_and_size(self.codes.symbol(bits)?);
+            let value = if size == 0 { 0 } else { bits.signed(size) as i16 };
+            return Ok(Step { run, value });
         }
         bits.skip(entry & 0xff);
         Ok(Step { run: (entry >> 8) as u8 as usize, value: (entry >> 16) as i16 })
-    }
-
-    #[inline(never)]
-    fn long_step(&self, bits: &mut Bits) -> Result<Step, Fault> {
-        let (run, size) = run_and_size(self.codes.symbol(bits)?);
-        let value = if size == 0 { 0 } else { bits.signed(size) as i16 };
-        Ok(Step { run, value })
     }
 }
 

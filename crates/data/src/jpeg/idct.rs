@@ -28,61 +28,75 @@ const C2_562: i32 = fix(2.562915447);
 const C3_072: i32 = fix(3.072711026);
 
 /// One pass along the first index, for all 8 of the second. The results have `SHIFT` bits less.
-#[inline(always)]
-fn pass<const SHIFT: u32>(v: &[[i16; 8]; 8]) -> [[i16; 8]; 8] {
-    let mut out = [[0; 8]; 8];
+#[inline(never)]
+fn pass<const SHIFT: u32>(v: &Block) -> Block {
+    let mut out = [0; 64];
     for i in 0..8 {
         let wide = |value: i16| i32::from(value);
-        let (v2, v6) = (wide(v[2][i]), wide(v[6][i]));
+        let (v2, v6) = (wide(v[2 * 8 + i]), wide(v[6 * 8 + i]));
         let even2 = v2 * C0_541 + v6 * (C0_541 - C1_847);
         let even3 = v2 * (C0_541 + C0_765) + v6 * C0_541;
-        let even0 = wide(v[0][i].wrapping_add(v[4][i])) << 13;
-        let even1 = wide(v[0][i].wrapping_sub(v[4][i])) << 13;
+        let even0 = wide(v[i].wrapping_add(v[4 * 8 + i])) << 13;
+        let even1 = wide(v[i].wrapping_sub(v[4 * 8 + i])) << 13;
         let half = 1 << (SHIFT - 1);
         let (a0, a3) = (even0 + even3 + half, even0 - even3 + half);
         let (a1, a2) = (even1 + even2 + half, even1 - even2 + half);
 
-        let z3 = wide(v[7][i].wrapping_add(v[3][i]));
-        let z4 = wide(v[5][i].wrapping_add(v[1][i]));
+        let z3 = wide(v[7 * 8 + i].wrapping_add(v[3 * 8 + i]));
+        let z4 = wide(v[5 * 8 + i].wrapping_add(v[8 + i]));
         let y3 = z3 * (C1_175 - C1_961) + z4 * C1_175;
         let y4 = z3 * C1_175 + z4 * (C1_175 - C0_390);
-        let (v1, v3, v5, v7) = (wide(v[1][i]), wide(v[3][i]), wide(v[5][i]), wide(v[7][i]));
+        let (v1, v3, v5, v7) = (wide(v[8 + i]), wide(v[3 * 8 + i]), wide(v[5 * 8 + i]), wide(v[7 * 8 + i]));
         let b0 = v7 * (C0_298 - C0_899) + v1 * -C0_899 + y3;
         let b1 = v5 * (C2_053 - C2_562) + v3 * -C2_562 + y4;
         let b2 = v3 * (C3_072 - C2_562) + v5 * -C2_562 + y3;
         let b3 = v1 * (C1_501 - C0_899) + v7 * -C0_899 + y4;
 
         let narrow = |value: i32| (value >> SHIFT).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        out[0][i] = narrow(a0.wrapping_add(b3));
-        out[7][i] = narrow(a0.wrapping_sub(b3));
-        out[1][i] = narrow(a1.wrapping_add(b2));
-        out[6][i] = narrow(a1.wrapping_sub(b2));
-        out[2][i] = narrow(a2.wrapping_add(b1));
-        out[5][i] = narrow(a2.wrapping_sub(b1));
-        out[3][i] = narrow(a3.wrapping_add(b0));
-        out[4][i] = narrow(a3.wrapping_sub(b0));
+        out[i] = narrow(a0.wrapping_add(b3));
+        out[7 * 8 + i] = narrow(a0.wrapping_sub(b3));
+        out[8 + i] = narrow(a1.wrapping_add(b2));
+        out[6 * 8 + i] = narrow(a1.wrapping_sub(b2));
+        out[2 * 8 + i] = narrow(a2.wrapping_add(b1));
+        out[5 * 8 + i] = narrow(a2.wrapping_sub(b1));
+        out[3 * 8 + i] = narrow(a3.wrapping_add(b0));
+        out[4 * 8 + i] = narrow(a3.wrapping_sub(b0));
     }
     out
 }
 
+/// Rows and columns exchanged: three times the second half between the first, as cards are shuffled, since the six
+/// bits of a place are turned by three.
 #[inline(always)]
-fn transpose(v: &[[i16; 8]; 8]) -> [[i16; 8]; 8] {
-    std::array::from_fn(|i| std::array::from_fn(|j| v[j][i]))
+fn transpose(v: &Block) -> Block {
+    shuffle(&shuffle(&shuffle(v)))
+}
+
+#[inline(never)]
+fn shuffle(v: &Block) -> Block {
+    let mut out = [0; 64];
+    for i in 0..32 {
+        out[2 * i] = v[i];
+        out[2 * i + 1] = v[32 + i];
+    }
+    out
 }
 
 /// Samples of a block: 8 rows of 8 at the start of every `stride` of `target`.
 pub(super) fn inverse(block: &Block, factors: &Block, target: &mut [u8], stride: usize) {
-    let rows = block.as_chunks().0.iter().zip(factors.as_chunks().0);
-    let mut v = [[0; 8]; 8];
-    for (v, (row, factors)) in v.iter_mut().zip(rows) {
-        let (row, factors): (&[i16; 8], &[i16; 8]) = (row, factors);
-        *v = std::array::from_fn(|i| row[i].wrapping_mul(factors[i]));
+    let mut v = [0; 64];
+    for i in 0..64 {
+        v[i] = block[i].wrapping_mul(factors[i]);
     }
-    let columns = pass::<11>(&v);
-    let rows = transpose(&pass::<18>(&transpose(&columns)));
-    for (row, target) in rows.iter().zip(target.chunks_mut(stride)) {
-        let Some(target) = target.first_chunk_mut::<8>() else { continue };
-        *target = row.map(|value| (value.clamp(-128, 127) + 128) as u8);
+    let rows = transpose(&pass::<18>(&transpose(&pass::<11>(&v))));
+    let mut samples = [0; 64];
+    for i in 0..64 {
+        samples[i] = (rows[i].clamp(-128, 127) + 128) as u8;
+    }
+    for (row, target) in samples.as_chunks::<8>().0.iter().zip(target.chunks_mut(stride)) {
+        if let Some(target) = target.first_chunk_mut() {
+            *target = *row;
+        }
     }
 }
 

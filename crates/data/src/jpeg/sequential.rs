@@ -18,6 +18,20 @@ pub(super) fn difference(bits: &mut Bits, codes: &Codes) -> Result<i16, Fault> {
 #[inline]
 pub(super) fn block(
     bits: &mut Bits,
+    tables: (&Codes, &Steps),
+    predicted: &mut i16,
+    block: &mut Block,
+) -> Result<bool, Fault> {
+    // A copy stays in registers.
+    let mut own = *bits;
+    let result = coefficients(&mut own, tables, predicted, block);
+    *bits = own;
+    result
+}
+
+#[inline(always)]
+fn coefficients(
+    bits: &mut Bits,
     (dc, ac): (&Codes, &Steps),
     predicted: &mut i16,
     block: &mut Block,
@@ -31,12 +45,12 @@ pub(super) fn block(
         k += step.run;
         let Some(&place) = ZIGZAG.get(k) else {
             if step.run == END {
-                break;
+                return Ok(k > 1 + END);
             }
             return Err(Fault::Corrupt("a block has more than 64 coefficients"));
         };
         block[usize::from(place & 63)] = step.value;
         k += 1;
     }
-    Ok(k > 1 && block[1..].iter().any(|&value| value != 0))
+    Ok(true)
 }
