@@ -96,7 +96,7 @@ fn ycbcr(y: &[u8], cb: &[u8], cr: &[u8], target: &mut [u8]) {
 /// R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb, with Cb and Cr less 128. The fractions are
 /// rounded to 16 bits, and the products to whole numbers: half up in R and B, after their sum in G. Whole parts are
 /// taken out of the factors, so that these fit in 16 bits.
-#[inline]
+#[allow(clippy::needless_range_loop, reason = "the plain loop becomes vectors")]
 fn ycbcr_run(y: &[u8; RUN], cb: &[u8; RUN], cr: &[u8; RUN], target: &mut [[u8; 3]; RUN]) {
     const fn fix(value: f64) -> i32 {
         (value * 65536.0 + 0.5) as i32
