@@ -235,12 +235,22 @@ pub enum Error {
         file: String,
     },
     /// A file that is neither JPEG nor PNG, whatever its name says.
-    #[error("{file}: neither a JPEG nor a PNG image (it begins with {start})")]
+    #[error("{file}: {found}")]
     UnknownImage {
         /// The file.
         file: String,
-        /// Its first bytes, in hexadecimal.
-        start: String,
+        /// What it is instead, as far as its content tells, and what can be done.
+        found: String,
+    },
+    /// An image of a kind that few programs write, and that is not decoded here.
+    #[error(
+        "{file}: {kind}, which is not read; help: save it as an ordinary JPEG (baseline, 8 bits) or a PNG"
+    )]
+    UnsupportedImage {
+        /// The file.
+        file: String,
+        /// Its kind, with an article.
+        kind: &'static str,
     },
     /// An image that stops too early.
     #[error("{file}: the image is truncated")]
@@ -266,6 +276,16 @@ pub enum Error {
         /// Height in pixels.
         height: u64,
         /// [`MAX_PIXELS`](crate::MAX_PIXELS).
+        limit: u64,
+    },
+    /// An image with longer rows than can be right.
+    #[error("{file}: rows of {width} pixels are longer than the {limit} that an image may have")]
+    ImageTooWide {
+        /// The file.
+        file: String,
+        /// Width in pixels.
+        width: u64,
+        /// The most that is read.
         limit: u64,
     },
     /// An image file larger than can be right.
@@ -379,9 +399,11 @@ impl Error {
             self,
             Self::EmptyImage { .. }
                 | Self::UnknownImage { .. }
+                | Self::UnsupportedImage { .. }
                 | Self::TruncatedImage { .. }
                 | Self::CorruptImage { .. }
                 | Self::ImageTooLarge { .. }
+                | Self::ImageTooWide { .. }
                 | Self::FileTooLarge { .. }
         )
     }

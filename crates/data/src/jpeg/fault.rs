@@ -1,0 +1,28 @@
+//! What may be wrong inside a JPEG file, before the file has a name.
+
+use crate::Error;
+
+/// A fault of a file; [`Fault::of`] names the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The bytes end too early.
+    Truncated,
+    /// The bytes contradict the standard.
+    Corrupt(&'static str),
+    /// A kind of JPEG that is not decoded here.
+    Unsupported(&'static str),
+    /// More pixels than an image may have.
+    TooLarge { width: usize, height: usize },
+}
+
+impl Fault {
+    /// The error that names the file.
+    pub(super) fn of(self, file: &str) -> Error {
+        match self {
+            Self::Truncated => Error::TruncatedImage { file: file.into() },
+            Self::Corrupt(detail) => Error::CorruptImage { file: file.into(), detail: detail.into() },
+            Self::Unsupported(kind) => Error::UnsupportedImage { file: file.into(), kind },
+            Self::TooLarge { width, height } => crate::decode::too_large(width, height, file),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Blocks of sequential scans (ITU-T T.81, F.2).
+
+use super::bits::Bits;
+use super::fault::Fault;
+use super::huffman::{Codes, END, Steps};
+use super::idct::Block;
+use super::tables::ZIGZAG;
+
+/// Takes a difference of DC coefficients off the bits.
+#[inline(always)]
+pub(super) fn difference(bits: &mut Bits, codes: &Codes) -> Result<i16, Fault> {
+    bits.fill();
+    let size = u32::from(codes.symbol(bits)?);
+    Ok(if size == 0 { 0 } else { bits.signed(size) as i16 })
+}
+
+/// Decodes the coefficients of a block of zeros; whether there is any but the first.
+#[inline]
+pub(super) fn block(
+    bits: &mut Bits,
+    tables: (&Codes, &Steps),
+    predicted: &mut i16,
+    block: &mut Block,
+) -> Result<bool, Fault> {
+    // A copy stays in registers.
+    let mut own = *bits;
+    let result = coefficients(&mut own, tables, predicted, block);
+    *bits = own;
+    result
+}
+
+#[inline(always)]
+fn coefficients(
+    bits: &mut Bits,
+    (dc, ac): (&Codes, &Steps),
+    predicted: &mut i16,
+    block: &mut Block,
+) -> Result<bool, Fault> {
+    *predicted = predicted.wrapping_add(difference(bits, dc)?);
+    block[0] = *predicted;
+    let mut k = 1;
+    while k < 64 {
+        bits.fill();
+        let step = ac.step(bits)?;
+        k += step.run;
+        let Some(&place) = ZIGZAG.get(k) else {
+            if step.run == END {
+                return Ok(k > 1 + END);
+            }
+            return Err(Fault::Corrupt("a block has more than 64 coefficients"));
+        };
+        block[usize::from(place & 63)] = step.value;
+        k += 1;
+    }
+    Ok(true)
+}
