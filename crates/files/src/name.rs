@@ -27,7 +27,7 @@ pub fn escaped_bytes(name: &[u8]) -> Escaped<'_> {
 /// assert_eq!(unambiguous(br"caf\xe9"), r"caf\\xe9");
 /// ```
 pub fn unambiguous(name: &[u8]) -> String {
-    let is_itself = std::str::from_utf8(name).is_ok_and(|text| text.chars().all(is_plain));
+    let is_itself = escaped_bytes(name).is_plain();
     let reads_escaped = name
         .windows(2)
         .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'\\' | b'n' | b'r' | b't' | b'u' | b'x'));
@@ -45,7 +45,7 @@ pub struct Escaped<'a> {
 impl Escaped<'_> {
     /// Whether the name is printed as it is.
     pub fn is_plain(&self) -> bool {
-        self.0.to_str().is_some_and(|name| name.chars().all(is_plain))
+        std::str::from_utf8(self.name).is_ok_and(|name| name.chars().all(is_plain))
     }
 }
 

@@ -361,17 +361,6 @@ pub enum Error {
         cause: Box<Error>,
     },
 
-    /// Weights to begin with that are no numbers, or a variance that is none.
-    #[error("{}: `{tensor}` holds {found}; a training cannot begin with it: look at it with `residual doctor --weights`", path.display())]
-    InitValue {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-        /// The value.
-        found: f32,
-    },
-
     /// Images for an evaluation are missing.
     #[error("no images to evaluate on")]
     NothingToEvaluate,

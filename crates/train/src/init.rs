@@ -42,7 +42,6 @@ fn load(path: &Path, network: ResNet, device: &Device) -> Result<(ResNet, Option
     let mut state = residual_weights::read(path)?;
     // A checkpoint of a run has the optimiser's tensors beside the network's.
     state.split_prefix("optimiser.")?;
-    check_values(path, &state)?;
     let replaced = replace_head(&network, &mut state)?;
     // After the head: one that is replaced may hold anything.
     let finite = check_values(state.names(), &state).map_err(Error::from);
@@ -52,18 +51,6 @@ fn load(path: &Path, network: ResNet, device: &Device) -> Result<(ResNet, Option
         model: spec.name,
         cause: Box::new(error),
     })
-}
-
-/// Refuses weights that are not finite, and variances below zero: the first loss would be NaN, and blamed on the rate.
-fn check_values(path: &Path, state: &StateDict) -> Result<(), Error> {
-    for (name, tensor) in state.iter() {
-        let is_variance = name.ends_with("running_var");
-        let wrong = |value: &&f32| !value.is_finite() || (is_variance && **value < 0.0);
-        if let Some(&found) = tensor.data().iter().find(wrong) {
-            return Err(Error::InitValue { path: path.to_owned(), tensor: name.to_owned(), found });
-        }
-    }
-    Ok(())
 }
 
 /// Puts the network's own head into `state` where that has one for another number of classes.

@@ -105,8 +105,8 @@ impl Trainer {
     /// disk shows before the first step. Where it does not begin, no folder is left behind.
     ///
     /// # Errors
-    /// Those of [`Recipe::settle`], [`RunFolder::create`] and [`DataRecipe::open`]; [`Error::Init`] and
-    /// [`Error::InitValue`] for weights to begin with that are not the network's, or no numbers; [`Error::ImageSize`],
+    /// Those of [`Recipe::settle`], [`RunFolder::create`] and [`DataRecipe::open`]; [`Error::Init`]
+    /// for weights to begin with that are not the network's, or no numbers; [`Error::ImageSize`],
     /// [`Error::LastBatch`] and [`Error::Memory`] for a step or an evaluation that is not possible.
     pub fn begin(recipe: &Recipe, out: impl Into<PathBuf>) -> Result<Self, Error> {
         let out = out.into();
