@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Error, Recipe};
 
@@ -101,7 +102,7 @@ impl RunFolder {
         let name = path.join(LOCK);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&name);
         let file = file.map_err(Error::io("write", &name))?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {
                 // Nobody else writes here.
                 residual_weights::remove_temporaries(&path, |name| FILES.contains(&name));
@@ -178,6 +179,18 @@ impl Drop for RunFolder {
         }
         remove_folders(made);
     }
+}
+
+/// Tries for a fifth of a second: a process that another thread of this one is just starting holds a copy of a lock that
+/// was given back, until it runs its own program.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 /// Whether there is something of this name, a link into nowhere included.

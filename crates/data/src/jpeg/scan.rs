@@ -182,8 +182,8 @@ fn places(component: &Component) -> impl Iterator<Item = (usize, usize)> {
 
 /// What a scan says of a block.
 enum Decoder<'a> {
-    Sequential(Coder),
-    FirstDc { codes: Codes, predicted: i16, low: u8 },
+    Sequential(Box<Coder>),
+    FirstDc { codes: Box<Codes>, predicted: i16, low: u8 },
     RefinedDc { low: u8 },
     Ac(Bands<'a>),
 }
@@ -191,7 +191,8 @@ enum Decoder<'a> {
 impl Decoder<'_> {
     fn start_anew(&mut self) {
         match self {
-            Self::Sequential(Coder { predicted, .. }) | Self::FirstDc { predicted, .. } => *predicted = 0,
+            Self::Sequential(coder) => coder.predicted = 0,
+            Self::FirstDc { predicted, .. } => *predicted = 0,
             Self::Ac(bands) => bands.empty = 0,
             Self::RefinedDc { .. } => {}
         }
@@ -227,14 +228,20 @@ pub(super) fn coefficients(
     let codes;
     let mut decoders = Vec::with_capacity(scan.parts.len());
     if !frame.progressive {
-        decoders.extend(coders(scan, frame, settings)?.into_iter().map(Decoder::Sequential));
+        decoders.extend(
+            coders(scan, frame, settings)?.into_iter().map(|coder| Decoder::Sequential(Box::new(coder))),
+        );
     } else if scan.first > 0 {
         codes = Codes::new(&settings.huffman(true, scan.parts[0].ac)?);
         decoders.push(Decoder::Ac(Bands { scan, codes: &codes, empty: 0 }));
     } else {
         for part in &scan.parts {
             decoders.push(match scan.high {
-                0 => Decoder::FirstDc { codes: settings.codes(part.dc)?, predicted: 0, low: scan.low },
+                0 => Decoder::FirstDc {
+                    codes: Box::new(settings.codes(part.dc)?),
+                    predicted: 0,
+                    low: scan.low,
+                },
                 _ => Decoder::RefinedDc { low: scan.low },
             });
         }
