@@ -23,7 +23,7 @@ mod tensors;
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
 pub use error::ArchError;
 pub use head::HeadSpec;
-pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, Preprocess, Resize};
+pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 pub use shortcut::Shortcut;
 pub use spec::{BlockPath, Naming, NetSpec, StageSpec};
 pub use stem::{MaxPool, StemConv, StemSpec};

@@ -33,9 +33,12 @@ pub enum Resize {
     Exact([usize; 2]),
 }
 
-/// The most pixels of an image, decoded or resized: 8192 x 8192. Networks are meant for no larger input, and
-/// preprocessing makes none.
+/// The most pixels of a decoded image and of a network's input, 8192 x 8192.
 pub const MAX_PIXELS: usize = 1 << 26;
+
+/// The most pixels that a resize or a crop makes for a network, 2048 x 2048: a map of 64 channels of that size takes
+/// a gigabyte. What is published goes up to 800 x 800.
+pub const MAX_PREPROCESSED_PIXELS: usize = 1 << 22;
 
 /// Channel means of ImageNet's training images, the usual normalisation.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];

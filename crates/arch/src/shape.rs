@@ -16,7 +16,7 @@ pub use error::{Disagreement, ShapeError};
 
 use crate::tensors::product;
 use crate::{
-    BlockSpec, Convolution, HeadSpec, MAX_PIXELS, MaxPool, NetSpec, Shortcut, StemSpec, block_tensors,
+    BlockSpec, Convolution, HeadSpec, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, MaxPool, NetSpec, Shortcut, StemSpec, block_tensors,
 };
 
 /// What a network does to shapes, row by row.
@@ -121,16 +121,16 @@ fn check_whole(spec: &NetSpec, input: [usize; 3]) -> Result<(), ShapeError> {
             return Err(ShapeError::Probability { what, value });
         }
     }
-    let outside = spec.preprocess.sizes().find(|&(_, size)| !is_image(size));
+    let outside = spec.preprocess.sizes().find(|&(_, size)| !is_within(size, MAX_PREPROCESSED_PIXELS));
     if let Some((field, [height, width])) = outside {
         return Err(ShapeError::ImageSize { field, height, width });
     }
     check_normalisation(&spec.preprocess.mean, &spec.preprocess.std, channels)
 }
 
-/// Whether an image may have this height and width.
-fn is_image([height, width]: [usize; 2]) -> bool {
-    height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= MAX_PIXELS)
+/// Whether there is a pixel, and no more than `most`.
+fn is_within([height, width]: [usize; 2], most: usize) -> bool {
+    height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= most)
 }
 
 fn check_input(input: [usize; 3]) -> Result<(), ShapeError> {
@@ -138,7 +138,7 @@ fn check_input(input: [usize; 3]) -> Result<(), ShapeError> {
         return Err(ShapeError::EmptyInput { input });
     }
     let [_, height, width] = input;
-    if !is_image([height, width]) {
+    if !is_within([height, width], MAX_PIXELS) {
         return Err(ShapeError::InputSize { input });
     }
     product(&input).map(|_| ()).ok_or(ShapeError::TooLarge { place: "input".into() })

@@ -196,7 +196,7 @@ pub enum Error {
     },
     /// Classes of the evaluation images that the training images, or the network, do not have.
     #[error(
-        "{path}: {} not among the known classes: {}; help: name its folders as those, or leave them out",
+        "{path}: {} not among the known classes ({}); help: name its folders as those, or leave them out",
         unknown_classes(unknown),
         listed(known)
     )]
@@ -371,7 +371,7 @@ fn help_for(wanted: Split, held_out: bool) -> &'static str {
 fn unknown_classes(unknown: &[String]) -> String {
     match unknown {
         [one] => format!("class `{one}` is"),
-        several => format!("{} classes are ({})", several.len(), listed(several)),
+        several => format!("{} classes ({}) are", several.len(), listed(several)),
     }
 }
 

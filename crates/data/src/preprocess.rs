@@ -1,13 +1,9 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{Preprocess, Resize};
+use residual_arch::{MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 
 use crate::resize::{resize, shorter_side};
 use crate::{Error, Image};
-
-/// The most pixels that a resize or a crop makes for a network, 2048 x 2048: a map of 64 channels of that size takes
-/// a gigabyte. What is published goes up to 800 x 800.
-const MAX_NETWORK_PIXELS: usize = 1 << 22;
 
 /// A checked [`Preprocess`], ready to be applied.
 ///
@@ -47,7 +43,7 @@ impl Preprocessor {
         }
         let fits = |[height, width]: [usize; 2]| {
             let pixels = height.checked_mul(width);
-            height > 0 && width > 0 && pixels.is_some_and(|pixels| pixels <= MAX_NETWORK_PIXELS)
+            height > 0 && width > 0 && pixels.is_some_and(|pixels| pixels <= MAX_PREPROCESSED_PIXELS)
         };
         let size = match *resize {
             Some(Resize::ShorterSide(side)) => [side, side],
@@ -59,7 +55,7 @@ impl Preprocessor {
                 return invalid(
                     option,
                     format!("{size:?}"),
-                    "[height, width], at least 1 and no more pixels than 2048 x 2048",
+                    "[height, width], at least 1 and at most 2048x2048 pixels",
                 );
             }
         }

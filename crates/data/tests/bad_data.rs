@@ -64,12 +64,12 @@ fn an_empty_class() {
 #[test]
 fn a_class_that_training_does_not_know() {
     for error in errors_of_every_kind(&images(&["train/a/1.png", "train/b/1.png", "val/z/1.png"])) {
-        let text = "class `val/z` is not among the known classes: a, b; help: ";
+        let text = "class `val/z` is not among the known classes (a, b); help: ";
         assert!(error.to_string().contains(text), "{error}");
     }
     let paths = ["train/a/1.png", "train/b/1.png", "val/z/1.png", "test/b/1.png", "test/y/1.png"];
     for error in errors_of_every_kind(&images(&paths)) {
-        let text = "2 classes are (val/z, test/y) not among the known classes: a, b";
+        let text = "2 classes (val/z, test/y) are not among the known classes (a, b)";
         assert!(error.to_string().contains(text), "{error}");
     }
 }

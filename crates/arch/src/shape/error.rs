@@ -82,9 +82,9 @@ pub enum ShapeError {
         /// The input.
         input: [usize; 3],
     },
-    /// A resize or a crop to nothing, or to more pixels than images may have.
+    /// A resize or a crop to nothing, or to more than [`MAX_PREPROCESSED_PIXELS`](crate::MAX_PREPROCESSED_PIXELS).
     #[error(
-        "preprocess: a {field} to {height}x{width}; give at least one pixel and at most 8192x8192 of them"
+        "preprocess: a {field} to {height}x{width}; give at least one pixel and at most 2048x2048 of them"
     )]
     ImageSize {
         /// `resize` or `crop`.

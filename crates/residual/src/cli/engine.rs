@@ -6,8 +6,9 @@ use clap::Args;
 use residual::arch::NetSpec;
 use residual::engine::{EngineError, Options, Plan, Scratch};
 use residual::weights::StateDict;
+use residual_files::escaped;
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::threads;
 use super::weights::{self, Loaded};
 
@@ -40,6 +41,8 @@ const KEPT: usize = 4;
 
 /// A network for images of any size that it takes.
 pub(crate) struct Network {
+    /// Where its weights are from.
+    file: PathBuf,
     spec: NetSpec,
     tensors: StateDict,
     options: Options,
@@ -57,14 +60,22 @@ pub(crate) struct Compiled {
 impl Network {
     /// A network that computes on `threads` threads, up to `max_batch` images at a time.
     pub(crate) fn new(loaded: Loaded, threads: usize, max_batch: usize) -> Self {
-        let Loaded { spec, tensors, .. } = loaded;
+        let Loaded { file, spec, tensors, .. } = loaded;
         let options = Options { threads, max_batch, ..Options::default() };
-        Self { spec, tensors, options, compiled: Vec::new() }
+        Self { file, spec, tensors, options, compiled: Vec::new() }
     }
 
     /// What it is.
     pub(crate) fn spec(&self) -> &NetSpec {
         &self.spec
+    }
+
+    /// A refusal to compile it: what is wrong with the weights is said of their file.
+    pub(crate) fn refused(&self, error: EngineError) -> Failure {
+        match error {
+            EngineError::Weights(_) => Failure::from(error).within(escaped(&self.file)),
+            error => error.into(),
+        }
     }
 
     /// The plan for images of `[height, width]`, compiled where there is none yet.

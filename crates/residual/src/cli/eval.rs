@@ -157,13 +157,16 @@ impl Judged for Judge {
             )));
         }
         let [_, channels, height, width] = batch.shape;
-        let compiled = self.network.of_size([height, width]).map_err(|error| match error {
-            EngineError::Shape(cause) => Failure::new(format_args!(
-                "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
-                [channels, height, width]
-            )),
-            other => other.into(),
-        })?;
+        if let Err(error) = self.network.of_size([height, width]) {
+            return Err(match error {
+                EngineError::Shape(cause) => Failure::new(format_args!(
+                    "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
+                    [channels, height, width]
+                )),
+                other => self.network.refused(other),
+            });
+        }
+        let compiled = self.network.of_size([height, width])?;
         match compiled.plan.run(Images::Planar(&batch.images), &mut compiled.scratch) {
             Ok(logits) => Ok(logits.to_vec()),
             Err(error @ EngineError::NotFinite { image }) => {

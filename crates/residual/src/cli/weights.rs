@@ -13,6 +13,8 @@ use super::network;
 
 /// A network with its weights.
 pub(crate) struct Loaded {
+    /// The file.
+    pub(crate) file: PathBuf,
     pub(crate) spec: NetSpec,
     /// Its tensors, as the file names them: all of them, and no others.
     pub(crate) tensors: StateDict,
@@ -46,7 +48,7 @@ pub(crate) fn load(path: &Path, model: Option<&str>) -> Outcome<Loaded> {
     let expected = names(&spec, naming).into_iter().map(|tensor| (tensor.name, tensor.shape));
     match_tensors(&expected.collect::<Vec<_>>(), &state)
         .map_err(|error| Failure::from(error).within(format_args!("{}, as {}", path.display(), spec.name)))?;
-    Ok(Loaded { spec, tensors: state, classes, naming })
+    Ok(Loaded { file: path.to_owned(), spec, tensors: state, classes, naming })
 }
 
 /// The file that a path stands for; of a folder it is said which was taken.

@@ -17,10 +17,8 @@ fn a_training_begins_with_the_names_of_its_classes() {
     picture(0, 1, 8).save(bench.path("data/extra/1.png")).unwrap();
     let run = bench.run(&format!("{TRAIN} --data data --out run"));
     let lines: Vec<&str> = run.stderr.lines().collect();
-    assert!(
-        lines[0].ends_with("data: 2 classes: azure, brick; 20 images, 8 more (test) to evaluate on"),
-        "{run:?}"
-    );
+    assert_eq!(lines[0], "2 classes: azure, brick");
+    assert!(run.stderr.contains("/data: 20 images, 8 more (test) to evaluate on\n"), "{run:?}");
     assert_eq!(lines[1], "left out, beside the splits: extra (1 image)");
     assert_eq!(lines[2], "left out 1 file in class folders that is not named as JPEG or PNG: 1 .webp");
     run.ok();
@@ -40,7 +38,7 @@ fn a_run_inside_the_data_is_no_class() {
     let train = |out: &str| bench.run(&format!("{TRAIN} --data photos --out {out}"));
     train("photos/runs/1").ok();
     let again = train("photos/runs/2");
-    assert!(again.stderr.contains("2 classes: azure, brick;"), "{again:?}");
+    assert!(again.stderr.starts_with("2 classes: azure, brick\n"), "{again:?}");
     assert!(again.stderr.contains("left out 1 folder of a training run: not data (runs/1)"), "{again:?}");
     again.ok();
     bench.run("train --resume photos/runs/1").ok();

@@ -388,7 +388,7 @@ fn what_can_be_known_is_said_before_there_is_a_folder() {
         spec.stages.truncate(1);
         spec.stages[0].blocks[0] = residual_arch::BlockSpec::projection(4, 2);
         r.network = Some(spec);
-        r.preprocess = Some(residual_arch::Preprocess::imagenet(8192, 8192));
+        r.preprocess = Some(residual_arch::Preprocess::imagenet(2048, 2048));
         r.augment = Some(vec![]);
     };
     let error = refused(huge);

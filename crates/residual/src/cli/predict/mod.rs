@@ -108,8 +108,11 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
         verbose,
         failed: false,
     };
-    // While the first image is decoded. What is wrong with its size is said of it.
-    let _ = predictor.network.of_size(usual_size(&spec));
+    // While the first image is decoded. What is wrong with its size is said of it, and what is wrong with the weights
+    // at once.
+    if let Err(error @ EngineError::Weights(_)) = predictor.network.of_size(usual_size(&spec)) {
+        return Err(predictor.network.refused(error));
+    }
     loop {
         let taken = ahead.take(most);
         if taken.is_empty() {
