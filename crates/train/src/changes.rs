@@ -166,7 +166,8 @@ mod tests {
             network: Some(residual_arch::families::family("small").unwrap()),
             ..Recipe::default()
         };
-        let cases: [(fn(&mut Recipe), &str); 9] = [
+        type Change = fn(&mut Recipe);
+        let cases: [(Change, &str); 9] = [
             (|r| r.batch_size = Some(30), "batch_size"),
             (|r| r.lr = Some(0.1), "lr"),
             (|r| r.seed = 5, "seed"),
