@@ -84,6 +84,10 @@ fn tensors_of_every_kind_of_network_are_those_of_the_specification() {
         // Running statistics are part of the state and are no parameters.
         let counted = residual_arch::shape::flow(&spec, spec.input).unwrap().parameters;
         assert_eq!(net.num_params() as u64, counted, "{name}");
+        let of_blocks = net.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.num_params());
+        let flow = residual_arch::shape::flow(&spec, spec.input).unwrap();
+        let rows = flow.rows.iter().filter(|row| row.path.starts_with("stage"));
+        assert!(of_blocks.map(|number| number as u64).eq(rows.map(|row| row.parameters)), "{name}");
         assert!(state.iter().map(|t| t.values.len() as u64).sum::<u64>() > counted, "{name}");
 
         let logits = net.forward(input([2, 3, 32, 32], &autodiff()), Mode::train(0, 0));

@@ -55,6 +55,14 @@ impl ResNet {
             .collect()
     }
 
+    /// Number of parameters, without the running statistics.
+    ///
+    /// Of an optional module, Burn's own count (`Module::num_params`, where it is asked of a module as a `Module`) takes
+    /// every tensor that is saved for a parameter.
+    pub fn num_params(&self) -> usize {
+        self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+    }
+
     /// The gradient of every parameter that has one: frozen layers have none.
     pub fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
         in_order(&residual_arch::tensors(&self.spec), tensors::gradients(self, gradients))
@@ -137,6 +145,12 @@ impl Block {
     /// Every tensor, in the order of [`residual_arch::block_tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
         in_order(&self.tensor_specs(), tensors::state(self))
+    }
+
+    /// Number of parameters, as [`ResNet::num_params`] counts them.
+    pub fn num_params(&self) -> usize {
+        let parameters = self.tensor_specs().into_iter().filter(|tensor| tensor.role.is_parameter());
+        parameters.map(|tensor| tensor.shape.iter().product::<usize>()).sum()
     }
 
     /// The gradient of every parameter.
