@@ -368,7 +368,7 @@ fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
     let spec = family("resnet18").unwrap();
     let state = common::weights(&spec);
     // Maps of terabytes.
-    let options = Options { size: Some([2048, 2048]), max_batch: 1 << 20, ..Options::default() };
+    let options = Options { size: Some([2048, 2048]), max_batch: 1 << 16, ..Options::default() };
     let error = Plan::compile(&spec, &state, &options).unwrap_err();
     assert!(matches!(error, EngineError::TooLittleMemory { .. }), "{error}");
     assert!(error.to_string().contains("`resnet18` for images of 2048x2048: needs"), "{error}");
