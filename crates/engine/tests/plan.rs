@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, families::family};
+use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
 use residual_engine::{EngineError, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
@@ -365,11 +365,13 @@ fn answers_that_are_not_finite_name_their_image() {
 #[cfg(target_os = "linux")]
 #[test]
 fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
-    let spec = family("resnet18").unwrap();
+    let mut spec = family("small").unwrap();
+    spec.stem = StemSpec::cifar(1 << 16);
+    spec.stages.clear();
     let state = common::weights(&spec);
-    // Maps of terabytes.
-    let options = Options { size: Some([2048, 2048]), max_batch: 1 << 16, ..Options::default() };
+    // A map of 17 terabytes.
+    let options = Options { size: Some([8192, 8192]), ..Options::default() };
     let error = Plan::compile(&spec, &state, &options).unwrap_err();
     assert!(matches!(error, EngineError::TooLittleMemory { .. }), "{error}");
-    assert!(error.to_string().contains("`resnet18` for images of 2048x2048: needs"), "{error}");
+    assert!(error.to_string().contains("`small` for images of 8192x8192: needs"), "{error}");
 }
