@@ -62,7 +62,7 @@ fn special_files_are_refused_at_once() {
         }
         bench.run(&format!("verify {file}.json")).refused(&[file, kind]);
         let run = bench.run(&format!("predict --json --weights run/best.safetensors {file}.png data/test"));
-        run.refused(&[&format!("{file}.png: {kind}")]);
+        run.refused(&[&format!("{file}.png: {kind}, not a regular file")]);
         assert_eq!(run.json().len(), 8);
         fs::create_dir(bench.path(&format!("study-{file}"))).unwrap();
         std::os::unix::fs::symlink(
@@ -160,6 +160,7 @@ fn the_doctor_refuses_what_training_refuses() {
         (preprocess("resize = { shorter_side = 0 }"), "impossible"),
         (preprocess("resize = { shorter_side = 1000000000000 }"), "impossible"),
         (preprocess("resize = { exact = [0, 8] }"), "impossible"),
+        (preprocess("resize = { shorter_side = 4096 }"), "refused"),
         (preprocess("resize = { exact = [8, 9223372036854775807] }"), "impossible"),
         (preprocess("crop = [0, 0]"), "impossible"),
         (preprocess("crop = [1000000, 1000000]"), "impossible"),
