@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::UnknownPath;
 use crate::blocks::UnknownBlock;
 use crate::families::UnknownModel;
 use crate::shape::ShapeError;
@@ -15,6 +16,9 @@ pub enum ArchError {
     /// A name that is no block's.
     #[error(transparent)]
     UnknownBlock(#[from] UnknownBlock),
+    /// A text that is no path of a layer, a tensor or a part of a network.
+    #[error(transparent)]
+    UnknownPath(#[from] UnknownPath),
     /// A network that cannot be built, or cannot take an input.
     #[error(transparent)]
     Shape(#[from] ShapeError),

@@ -1,9 +1,9 @@
 //! Residual networks as data: specifications, families, shape checks, tensor names. No tensors, no
 //! framework.
 //!
-//! A network is written once, as a [`NetSpec`]. Training, inference, the names of tensors in files,
-//! the summary table, the counts of parameters and operations, and the shape checks are all read off
-//! that one value.
+//! A network is written once, as a [`NetSpec`]. What it means is worked out once: [`NetSpec::check`] gives a
+//! [`Network`], the ordered list of its layers with their shapes. The summary table, the counts of parameters
+//! and operations, the lists of tensors and their names in files are folds over that list.
 
 mod block;
 pub mod blocks;
@@ -12,10 +12,10 @@ pub mod families;
 mod file;
 mod head;
 pub mod names;
+mod network;
 mod preprocess;
 pub mod shape;
 mod shortcut;
-mod site;
 mod spec;
 mod stem;
 mod tensors;
@@ -23,8 +23,13 @@ mod tensors;
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
 pub use error::ArchError;
 pub use head::HeadSpec;
+pub use network::{
+    Activation, BlockPart, BlockPath, CheckedBlock, Field, HeadPart, Layer, LayerId, LayerOp, LayerPath,
+    LayerTensor, Network, Norm, Place, Reads, ShortcutPart, Source, SqueezeExcite, StemPart, TensorPath,
+    UnknownPath, ZeroPad,
+};
 pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 pub use shortcut::Shortcut;
-pub use spec::{BlockPath, Naming, NetSpec, StageSpec};
+pub use spec::{Naming, NetSpec, StageSpec};
 pub use stem::{MaxPool, StemConv, StemSpec};
 pub use tensors::{Role, TensorSpec, block_tensors, tensors};

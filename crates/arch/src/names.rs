@@ -22,9 +22,11 @@
 
 use std::collections::HashMap;
 
-use crate::site::{self, Part, Site, Tensor};
-use crate::tensors::{part_path, site_path};
-use crate::{BlockKind, BlockPath, BlockSpec, Naming, NetSpec, Order, Shortcut};
+use crate::network::{Draft, Section, block, sections};
+use crate::{
+    BlockPart, BlockPath, BlockSpec, Field, HeadPart, LayerOp, LayerPath, Naming, NetSpec, Network, Role,
+    ShortcutPart, StemPart, TensorPath,
+};
 
 /// A tensor's name in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +37,17 @@ pub struct TensorName {
     pub name: String,
     /// Shape in the file. It differs from the tensor's own only in timm's pre-activation networks,
     /// whose linear layer is stored as a 1x1 convolution, `[classes, channels, 1, 1]`.
+    pub shape: Vec<usize>,
+}
+
+/// A tensor's name in a file, with its path as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileName {
+    /// Canonical path.
+    pub path: TensorPath,
+    /// Name in the file.
+    pub name: String,
+    /// Shape in the file, as that of [`TensorName`].
     pub shape: Vec<usize>,
 }
 
@@ -49,26 +62,26 @@ pub struct TensorName {
 /// # Ok::<(), residual_arch::families::UnknownModel>(())
 /// ```
 pub fn names(spec: &NetSpec, naming: Naming) -> Vec<TensorName> {
+    file_names(spec, naming).map(TensorName::from).collect()
+}
+
+impl Network {
+    /// Every tensor's name in a scheme, in the order of [`Network::tensors`].
+    pub fn file_names(&self, naming: Naming) -> Vec<FileName> {
+        file_names(self.spec(), naming).collect()
+    }
+}
+
+fn file_names(spec: &NetSpec, naming: Naming) -> impl Iterator<Item = FileName> {
     let scheme = Scheme::of(spec, naming);
-    let name = |Tensor { site, field, mut shape, .. }: Tensor<Site>| {
-        if scheme == Scheme::TimmV2 && site == Site::HeadLinear && shape.len() == 2 {
-            shape.extend([1, 1]);
-        }
-        let path = format!("{}.{field}", site_path(site));
-        TensorName { path, name: format!("{}.{field}", scheme.site(spec, site)), shape }
-    };
-    site::of_network(spec).into_iter().map(name).collect()
+    sections(spec).flat_map(move |section| in_section(scheme, &section))
 }
 
 /// The names of a block that stands alone, as `nn.Sequential` numbers them: `residual.0.weight`,
 /// `shortcut.1.bias`.
-pub fn block_names(block: &BlockSpec, in_channels: usize) -> Vec<TensorName> {
-    let name = |Tensor { site: part, field, shape, .. }: Tensor<Part>| TensorName {
-        path: format!("{}.{field}", part_path(part)),
-        name: format!("{}.{field}", sequential_part(block, part)),
-        shape,
-    };
-    site::of_block(block, in_channels).into_iter().map(name).collect()
+pub fn block_names(spec: &BlockSpec, in_channels: usize) -> Vec<TensorName> {
+    let names = in_section(Scheme::Sequential, &block(spec, in_channels));
+    names.into_iter().map(TensorName::from).collect()
 }
 
 /// Name in the file by canonical path.
@@ -79,6 +92,67 @@ pub fn to_file(spec: &NetSpec, naming: Naming) -> HashMap<String, String> {
 /// Canonical path by name in the file.
 pub fn from_file(spec: &NetSpec, naming: Naming) -> HashMap<String, String> {
     names(spec, naming).into_iter().map(|tensor| (tensor.name, tensor.path)).collect()
+}
+
+impl From<FileName> for TensorName {
+    fn from(FileName { path, name, shape }: FileName) -> Self {
+        Self { path: path.to_string(), name, shape }
+    }
+}
+
+/// The names of a section's tensors.
+fn in_section(scheme: Scheme, section: &Section<'_>) -> Vec<FileName> {
+    let stem_convs = section.drafts.iter().filter(|draft| is_stem_conv(draft)).count();
+    let (mut counts, mut names) = ([0; 2], Vec::new());
+    for draft in &section.drafts {
+        let place = counts.get_mut(sequence(draft.path));
+        let position = place.as_deref().copied().unwrap_or(0);
+        if let Some(count) = place {
+            *count += modules(&draft.op);
+        }
+        let layer = At { path: draft.path, position, stem_convs };
+        names.extend(draft.op.tensors().into_iter().map(|mut tensor| {
+            if scheme == Scheme::TimmV2 && tensor.role == Role::LinearWeight {
+                tensor.shape.extend([1, 1]);
+            }
+            let name = scheme.tensor(&layer, tensor.field);
+            FileName { path: draft.path.tensor(tensor.field), name, shape: tensor.shape }
+        }));
+    }
+    names
+}
+
+/// The module sequence that a layer is numbered in: 0 for the stem, the branch and the head, 1 for the shortcut;
+/// beyond them for layers outside both.
+fn sequence(path: LayerPath) -> usize {
+    match path.block_part() {
+        Some(BlockPart::Shortcut(_)) => 1,
+        Some(BlockPart::Depth | BlockPart::Add | BlockPart::OutputAct) => 2,
+        _ => 0,
+    }
+}
+
+/// Modules that an operation is in a sequence. Behind the average pool stands a flattening; dropout has no
+/// place.
+fn modules(op: &LayerOp) -> usize {
+    match op {
+        LayerOp::Dropout { .. } => 0,
+        LayerOp::GlobalAverage => 2,
+        _ => 1,
+    }
+}
+
+fn is_stem_conv(draft: &Draft) -> bool {
+    matches!(draft.path, LayerPath::Stem(StemPart::Conv(_)))
+}
+
+/// A layer that is to be named.
+struct At {
+    path: LayerPath,
+    /// Number of modules before it in its sequence.
+    position: usize,
+    /// Number of convolutions of its stem.
+    stem_convs: usize,
 }
 
 /// A scheme as a network has it.
@@ -96,12 +170,8 @@ enum Scheme {
 
 impl Scheme {
     fn of(spec: &NetSpec, naming: Naming) -> Self {
-        let preactivation = || {
-            let block = |block: &BlockSpec| block.order == Order::PreActivation;
-            spec.stem.bare || spec.head.norm || spec.blocks().any(|(_, spec)| block(spec))
-        };
         match naming {
-            Naming::Timm if preactivation() => Self::TimmV2,
+            Naming::Timm if sections(spec).any(|section| is_preactivation(&section.drafts)) => Self::TimmV2,
             Naming::Timm | Naming::Torchvision => {
                 Self::Layers { shortcut: "downsample", head_norm: "norm", linear: "fc" }
             }
@@ -110,18 +180,23 @@ impl Scheme {
         }
     }
 
-    /// The name of a layer of `spec`.
-    fn site(self, spec: &NetSpec, site: Site) -> String {
-        let stem_convs = spec.stem.convs.len();
-        match site {
-            Site::StemConv(index) => self.stem_conv(index, stem_convs),
-            Site::StemNorm(index) => self.stem_norm(index, stem_convs),
-            Site::Block(path, part) => {
-                let block = &spec.stages[path.stage - 1].blocks[path.block];
-                format!("{}.{}", self.block(path), self.part(block, part))
-            }
-            Site::HeadNorm => self.head_norm(),
-            Site::HeadLinear => self.head_linear(spec.head.norm),
+    fn tensor(self, layer: &At, field: Field) -> String {
+        let field = match field {
+            Field::ReduceWeight => "fc1.weight",
+            Field::ReduceBias => "fc1.bias",
+            Field::ExpandWeight => "fc2.weight",
+            Field::ExpandBias => "fc2.bias",
+            field => field.name(),
+        };
+        format!("{}.{field}", self.layer(layer))
+    }
+
+    fn layer(self, layer: &At) -> String {
+        match layer.path {
+            LayerPath::Stem(part) => self.stem(part, layer),
+            LayerPath::Block(path, part) => format!("{}.{}", self.block(path), self.part(part, layer)),
+            LayerPath::Alone(part) => self.part(part, layer),
+            LayerPath::Head(part) => self.head(part, layer),
         }
     }
 
@@ -133,86 +208,48 @@ impl Scheme {
         }
     }
 
-    fn stem_conv(self, index: usize, count: usize) -> String {
-        match self {
-            Self::Layers { .. } if count == 1 => "conv1".into(),
-            Self::Layers { .. } => format!("conv1.{}", 3 * index),
-            Self::TimmV2 if count == 1 => "stem.conv".into(),
-            Self::TimmV2 => format!("stem.conv{}", index + 1),
-            Self::Sequential => format!("stem.{}", 3 * index),
-        }
-    }
-
-    fn stem_norm(self, index: usize, count: usize) -> String {
-        match self {
-            Self::Layers { .. } if index + 1 == count => "bn1".into(),
-            Self::Layers { .. } => format!("conv1.{}", 3 * index + 1),
-            Self::TimmV2 if count == 1 => "stem.norm".into(),
-            Self::TimmV2 => format!("stem.norm{}", index + 1),
-            Self::Sequential => format!("stem.{}", 3 * index + 1),
-        }
-    }
-
-    fn part(self, block: &BlockSpec, part: Part) -> String {
+    fn stem(self, part: StemPart, &At { position, stem_convs, .. }: &At) -> String {
         match (self, part) {
-            (Self::Sequential, _) => sequential_part(block, part),
-            (_, Part::Conv(number)) => format!("conv{number}"),
-            (Self::Layers { .. }, Part::Norm(number)) => format!("bn{number}"),
-            (Self::TimmV2, Part::Norm(number)) => format!("norm{number}"),
-            (_, Part::Reduce) => "se.fc1".into(),
-            (_, Part::Expand) => "se.fc2".into(),
-            (Self::TimmV2, Part::ShortcutConv) => "downsample.conv".into(),
-            (Self::TimmV2, Part::ShortcutNorm) => "downsample.norm".into(),
-            (Self::Layers { shortcut, .. }, Part::ShortcutConv) => {
-                format!("{shortcut}.{}", shortcut_offset(block))
-            }
-            (Self::Layers { shortcut, .. }, Part::ShortcutNorm) => {
-                format!("{shortcut}.{}", shortcut_offset(block) + 1)
-            }
+            (Self::Layers { .. }, StemPart::Conv(_)) if stem_convs == 1 => "conv1".into(),
+            (Self::Layers { .. }, StemPart::Norm(index)) if index + 1 == stem_convs => "bn1".into(),
+            (Self::Layers { .. }, _) => format!("conv1.{position}"),
+            (Self::TimmV2, StemPart::Conv(index)) if stem_convs > 1 => format!("stem.conv{}", index + 1),
+            (Self::TimmV2, StemPart::Norm(index)) if stem_convs > 1 => format!("stem.norm{}", index + 1),
+            (Self::TimmV2, StemPart::Norm(_)) => "stem.norm".into(),
+            (Self::TimmV2, _) => "stem.conv".into(),
+            (Self::Sequential, _) => format!("stem.{position}"),
         }
     }
 
-    fn head_norm(self) -> String {
-        match self {
-            Self::Layers { head_norm, .. } => head_norm.into(),
-            Self::TimmV2 => "norm".into(),
-            Self::Sequential => "head.0".into(),
+    fn part(self, part: BlockPart, &At { position, .. }: &At) -> String {
+        match (self, part) {
+            (Self::Layers { shortcut, .. }, BlockPart::Shortcut(_)) => format!("{shortcut}.{position}"),
+            (Self::Layers { .. }, BlockPart::Norm(number)) => format!("bn{number}"),
+            (Self::TimmV2, BlockPart::Shortcut(ShortcutPart::Norm)) => "downsample.norm".into(),
+            (Self::TimmV2, BlockPart::Shortcut(_)) => "downsample.conv".into(),
+            (Self::Sequential, BlockPart::Shortcut(_)) => format!("shortcut.{position}"),
+            (Self::Sequential, _) => format!("residual.{position}"),
+            (_, part) => part.to_string(),
         }
     }
 
-    /// As a sequence: (BN, ReLU,) pool, flatten, linear.
-    fn head_linear(self, after_norm: bool) -> String {
-        match self {
-            Self::Layers { linear, .. } => linear.into(),
-            Self::TimmV2 => "head.fc".into(),
-            Self::Sequential if after_norm => "head.4".into(),
-            Self::Sequential => "head.2".into(),
+    fn head(self, part: HeadPart, &At { position, .. }: &At) -> String {
+        match (self, part) {
+            (Self::Sequential, _) => format!("head.{position}"),
+            (Self::Layers { head_norm, .. }, HeadPart::Norm) => head_norm.into(),
+            (Self::Layers { linear, .. }, _) => linear.into(),
+            (Self::TimmV2, HeadPart::Norm) => "norm".into(),
+            (Self::TimmV2, _) => "head.fc".into(),
         }
     }
 }
 
-/// Place of the convolution in the shortcut's sequence: (pool,) convolution, BN.
-fn shortcut_offset(block: &BlockSpec) -> usize {
-    usize::from(matches!(block.shortcut, Shortcut::Projection { average_pool: true, .. }))
-}
-
-/// A part's place in the sequences `residual` and `shortcut`.
-fn sequential_part(block: &BlockSpec, part: Part) -> String {
-    let convolutions = match block.kind {
-        BlockKind::Basic => 2,
-        BlockKind::Bottleneck => 3,
-    };
-    // Post-activation ends without a ReLU: that one stands after the addition.
-    let (conv, norm, end) = match block.order {
-        Order::PostActivation => (0, 1, 3 * convolutions - 1),
-        Order::PreActivation => (2, 0, 3 * convolutions),
-    };
-    match part {
-        Part::Conv(number) => format!("residual.{}", 3 * (number - 1) + conv),
-        Part::Norm(number) => format!("residual.{}", 3 * (number - 1) + norm),
-        Part::Reduce => format!("residual.{end}.fc1"),
-        Part::Expand => format!("residual.{end}.fc2"),
-        Part::ShortcutConv => format!("shortcut.{}", shortcut_offset(block)),
-        Part::ShortcutNorm => format!("shortcut.{}", shortcut_offset(block) + 1),
-    }
+/// Mark of a pre-activation network in one of its sections: a stem that ends in a convolution
+/// without a norm, a block or a head that begins with a norm.
+fn is_preactivation(drafts: &[Draft]) -> bool {
+    let begins_with_norm = |draft: &Draft| matches!(draft.op, LayerOp::Norm(_));
+    let convolutions = drafts.iter().filter(|draft| is_stem_conv(draft)).count();
+    let norms =
+        drafts.iter().filter(|draft| matches!(draft.path, LayerPath::Stem(StemPart::Norm(_)))).count();
+    norms < convolutions || drafts.first().is_some_and(begins_with_norm)
 }

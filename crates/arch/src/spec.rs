@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile};
+use crate::{BlockPath, BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile};
 
 /// A residual network: stem, stages of blocks, head, and what its images go through first.
 ///
@@ -86,20 +86,5 @@ impl NetSpec {
     /// Number of blocks.
     pub fn depth_in_blocks(&self) -> usize {
         self.stages.iter().map(|stage| stage.blocks.len()).sum()
-    }
-}
-
-/// Where a block stands. Displays as `stage3.block0`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BlockPath {
-    /// Stage, counted from 1.
-    pub stage: usize,
-    /// Block in the stage, counted from 0.
-    pub block: usize,
-}
-
-impl std::fmt::Display for BlockPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "stage{}.block{}", self.stage, self.block)
     }
 }

@@ -15,8 +15,8 @@
 //! The convolutions and norms of a branch are numbered from 1 in the order in which they act, so that
 //! `norm1` stands after `conv1` in a post-activation block and before it in a pre-activation one.
 
-use crate::site::{self, Part, Site, Tensor};
-use crate::{BlockSpec, NetSpec};
+use crate::network::{Draft, block, sections};
+use crate::{BlockSpec, LayerTensor, NetSpec, TensorPath};
 
 /// One parameter or buffer of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,20 +86,37 @@ impl TensorSpec {
 /// # Ok::<(), residual_arch::families::UnknownModel>(())
 /// ```
 pub fn tensors(spec: &NetSpec) -> Vec<TensorSpec> {
-    let tensor = |Tensor { site, field, shape, role }: Tensor<Site>| {
-        let path = format!("{}.{field}", site_path(site));
-        TensorSpec { path, shape, role }
-    };
-    site::of_network(spec).into_iter().map(tensor).collect()
+    spec.tensors().map(TensorSpec::from).collect()
 }
 
 /// The tensors of a single block, with paths from the block: `conv1.weight`, `shortcut.norm.bias`.
-pub fn block_tensors(block: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
-    let tensor = |Tensor { site, field, shape, role }: Tensor<Part>| {
-        let path = format!("{}.{field}", part_path(site));
-        TensorSpec { path, shape, role }
-    };
-    site::of_block(block, in_channels).into_iter().map(tensor).collect()
+pub fn block_tensors(spec: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
+    spec.tensors(in_channels).map(TensorSpec::from).collect()
+}
+
+impl NetSpec {
+    /// Every tensor that the specification stands for, sound or not, in PyTorch's order;
+    /// [`Network::tensors`](crate::Network::tensors) lists those of a checked network.
+    pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
+        sections(self).flat_map(|section| section.drafts).flat_map(tensors_of)
+    }
+}
+
+impl BlockSpec {
+    /// Every tensor of the block on an input of `in_channels`, sound or not, in PyTorch's order.
+    pub fn tensors(&self, in_channels: usize) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
+        block(self, in_channels).drafts.into_iter().flat_map(tensors_of)
+    }
+}
+
+impl From<(TensorPath, LayerTensor)> for TensorSpec {
+    fn from((path, LayerTensor { shape, role, .. }): (TensorPath, LayerTensor)) -> Self {
+        Self { path: path.to_string(), shape, role }
+    }
+}
+
+fn tensors_of(draft: Draft) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
+    draft.op.tensors().into_iter().map(move |tensor| (draft.path.tensor(tensor.field), tensor))
 }
 
 /// The product of all factors, `None` where 64 bits do not hold it. Zero only if a factor is zero.
@@ -108,27 +125,4 @@ pub(crate) fn product(factors: &[usize]) -> Option<u64> {
         return Some(0);
     }
     factors.iter().try_fold(1u64, |product, &factor| product.checked_mul(factor as u64))
-}
-
-/// The canonical path of a layer.
-pub(crate) fn site_path(site: Site) -> String {
-    match site {
-        Site::StemConv(index) => format!("stem.conv{index}"),
-        Site::StemNorm(index) => format!("stem.norm{index}"),
-        Site::Block(path, part) => format!("{path}.{}", part_path(part)),
-        Site::HeadNorm => "head.norm".into(),
-        Site::HeadLinear => "head.linear".into(),
-    }
-}
-
-/// The canonical path of a layer from its block.
-pub(crate) fn part_path(part: Part) -> String {
-    match part {
-        Part::Conv(number) => format!("conv{number}"),
-        Part::Norm(number) => format!("norm{number}"),
-        Part::Reduce => "se.reduce".into(),
-        Part::Expand => "se.expand".into(),
-        Part::ShortcutConv => "shortcut.conv".into(),
-        Part::ShortcutNorm => "shortcut.norm".into(),
-    }
 }

@@ -1,5 +1,5 @@
 //! Random specifications, sound and unsound: nothing panics, nothing is lost in a file, and what the
-//! shape check counts is what the list of tensors holds.
+//! shape check counts is what the list of layers and the list of tensors hold.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Resize, Shortcut, StageSpec,
-    StemConv, StemSpec, block_tensors, tensors,
+    BlockKind, BlockSpec, HeadSpec, Layer, LayerOp, LayerPath, MaxPool, Naming, NetSpec, Network, Order,
+    Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec, TensorPath, block_tensors,
+    tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -19,7 +20,7 @@ fn size() -> impl Strategy<Value = usize> {
         8 => 1usize..9,
         4 => (0u32..8).prop_map(|power| 1 << power),
         1 => Just(0),
-        1 => prop_oneof![Just(usize::MAX), Just(1 << 32), any::<usize>()],
+        1 => prop_oneof![Just(usize::MAX), Just(1 << 32), Just(16_777_217), any::<usize>()],
     ]
 }
 
@@ -158,9 +159,16 @@ fn check(spec: &NetSpec) -> Result<(), TestCaseError> {
         .iter()
         .filter(|tensor| tensor.role.is_parameter())
         .try_fold(0u64, |sum, tensor| sum.checked_add(tensor.elements()));
-    if let Ok(flow) = flow(spec, spec.input) {
+    if let Ok(network) = spec.check(spec.input) {
+        let flow = flow(spec, spec.input).unwrap();
+        prop_assert_eq!(&flow, &network.flow());
         prop_assert_eq!(Some(flow.parameters), sum);
+        prop_assert_eq!(flow.macs, flow.rows.iter().map(|row| row.macs).sum::<u64>());
+        prop_assert_eq!((network.parameters(), network.macs()), (flow.parameters, flow.macs));
         prop_assert_eq!(flow.rows.len(), spec.depth_in_blocks() + 2);
+        let paths: Vec<_> = network.tensors().map(|(path, _)| path.to_string()).collect();
+        prop_assert!(paths.iter().eq(listed.iter().map(|tensor| &tensor.path)));
+        check_network(&network)?;
     }
     for naming in [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential] {
         let named = names(spec, naming);
@@ -174,13 +182,68 @@ fn check(spec: &NetSpec) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Holds for every checked network: its parts are its layers, and each layer is found at its path.
+fn check_network(network: &Network) -> Result<(), TestCaseError> {
+    check_layers(network.layers(), network.input())?;
+    let spec = network.spec();
+    let finest = spec.places().into_iter().filter(|place| !matches!(place, Place::Stage(_)));
+    let parts: Vec<_> = finest.flat_map(|place| network.layers_of(place)).cloned().collect();
+    prop_assert_eq!(&parts[..], network.layers());
+    for place in spec.places() {
+        prop_assert_eq!(place.to_string().parse(), Ok(place));
+        let inside: Vec<_> =
+            network.layers().iter().filter(|layer| place.contains(layer.path())).cloned().collect();
+        prop_assert_eq!(&inside[..], network.layers_of(place));
+    }
+    for layer in network.layers() {
+        prop_assert_eq!(network.find(layer.path()), Some(layer));
+    }
+    let blocks = network.blocks().map(|(path, block, layers)| (path, *block, layers[0].path().place()));
+    let expected = spec.blocks().map(|(path, block)| (path, *block, Some(Place::Block(path))));
+    prop_assert!(blocks.eq(expected));
+    Ok(())
+}
+
+/// Holds for every list of layers: each reads what stands before it, shapes chain, paths are texts and back,
+/// and no path stands for two layers.
+fn check_layers(layers: &[Layer], input: [usize; 3]) -> Result<(), TestCaseError> {
+    let mut paths = HashSet::new();
+    let mut read = vec![false; layers.len()];
+    for (index, layer) in layers.iter().enumerate() {
+        for source in layer.reads().sources() {
+            let shape = match source {
+                Source::Input => input,
+                Source::Layer(id) => {
+                    prop_assert!(id.index() < index, "{} reads what comes later", layer.path());
+                    read[id.index()] = true;
+                    layers[id.index()].output()
+                }
+            };
+            prop_assert_eq!(shape, layer.input(), "{}", layer.path());
+        }
+        prop_assert_eq!(layer.reads().second().is_some(), *layer.op() == LayerOp::Add);
+        prop_assert!(!layer.output().contains(&0));
+        prop_assert!(paths.insert(layer.path()));
+        prop_assert_eq!(layer.path().to_string().parse::<LayerPath>(), Ok(layer.path()));
+        for tensor in layer.tensors() {
+            let path = layer.path().tensor(tensor.field);
+            prop_assert_eq!(path.to_string().parse::<TensorPath>(), Ok(path));
+        }
+    }
+    // Every map is read, but for the last, which is the output.
+    prop_assert!(read.iter().rev().skip(1).all(|&read| read));
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_network(spec in network(), input in [size(), size(), size()]) {
         check(&spec)?;
-        let _ = flow(&spec, input);
+        if let Ok(network) = spec.check(input) {
+            check_network(&network)?;
+        }
         spec.with_input(input);
     }
 
@@ -197,6 +260,9 @@ proptest! {
             let parameters = block_tensors(&block, input[0]).into_iter().filter(|t| t.role.is_parameter());
             prop_assert_eq!(row.parameters, parameters.map(|t| t.elements()).sum::<u64>());
             prop_assert_eq!(row.output[0], block.channels);
+            let checked = block.check(input).unwrap();
+            prop_assert_eq!(checked.output(), row.output);
+            check_layers(checked.layers(), input)?;
         }
     }
 }

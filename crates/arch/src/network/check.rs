@@ -1,0 +1,211 @@
+//! Shapes through the layers of a specification, and every error that they can have.
+
+use super::expand::{Part, Section};
+use super::{CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Source, block, sections};
+use crate::shape::{Disagreement, ShapeError, check_input, check_whole};
+use crate::tensors::product;
+use crate::{BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
+
+impl NetSpec {
+    /// Checks that the network can be built and takes an input of `[channels, height, width]`, and lists its
+    /// layers.
+    ///
+    /// # Errors
+    /// The first [`ShapeError`] found.
+    ///
+    /// ```
+    /// use residual_arch::families::family;
+    /// let network = family("resnet18")?.check([3, 224, 224])?;
+    /// let first = &network.layers()[0];
+    /// assert_eq!((first.path().to_string().as_str(), first.output()), ("stem.conv0", [64, 112, 112]));
+    /// assert_eq!((network.parameters(), network.output()), (11_689_512, [1000, 1, 1]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check(&self, input: [usize; 3]) -> Result<Network, ShapeError> {
+        check_whole(self, input)?;
+        let (mut walk, mut starts) = (Walk::new(input), Vec::with_capacity(self.depth_in_blocks() + 3));
+        for section in sections(self) {
+            starts.push(walk.layers.len());
+            walk.section(section)?;
+        }
+        starts.push(walk.layers.len());
+        Ok(Network { spec: self.clone(), input, layers: walk.layers, starts })
+    }
+}
+
+impl BlockSpec {
+    /// Checks that the block can be built alone and takes an input of `[channels, height, width]`, and lists its
+    /// layers.
+    ///
+    /// # Errors
+    /// The first [`ShapeError`] found.
+    pub fn check(&self, input: [usize; 3]) -> Result<CheckedBlock, ShapeError> {
+        check_input(input)?;
+        let mut walk = Walk::new(input);
+        walk.section(block(self, input[0]))?;
+        Ok(CheckedBlock { spec: *self, input, layers: walk.layers })
+    }
+}
+
+/// The layers so far, and what was counted.
+struct Walk {
+    input: [usize; 3],
+    layers: Vec<Layer>,
+    parameters: u64,
+    macs: u64,
+}
+
+impl Walk {
+    fn new(input: [usize; 3]) -> Self {
+        Self { input, layers: Vec::new(), parameters: 0, macs: 0 }
+    }
+
+    /// Shapes first and counts after them, so that what can be put right is said before what is too large.
+    fn section(&mut self, Section { part, drafts }: Section<'_>) -> Result<(), ShapeError> {
+        let first = self.layers.len();
+        let entry = drafts.first().map_or(self.input, |draft| self.shape(draft.reads.first()));
+        if let Part::Block(path, block) = part {
+            check_nothing_is_zero(&place_of(path), block)?;
+        }
+        for draft in drafts {
+            let input = self.shape(draft.reads.first());
+            if let (Some(second), Part::Block(path, block)) = (draft.reads.second(), part) {
+                let join = Join { entry, branch: input, given: self.shape(second) };
+                check_join(&place_of(path), block, &join)?;
+            }
+            let output = output(&draft, input)?;
+            let Draft { path, op, reads } = draft;
+            self.layers.push(Layer { path, op, reads, input, output });
+        }
+        self.count(first)
+    }
+
+    /// Counts the layers from `first` on.
+    fn count(&mut self, first: usize) -> Result<(), ShapeError> {
+        for layer in &self.layers[first..] {
+            let count = || {
+                product(&layer.output)?;
+                let parameters = self.parameters.checked_add(layer.op.parameters()?)?;
+                Some((parameters, self.macs.checked_add(layer.op.macs(layer.output)?)?))
+            };
+            let place = || place(layer.path);
+            (self.parameters, self.macs) = count().ok_or_else(|| ShapeError::TooLarge { place: place() })?;
+        }
+        Ok(())
+    }
+
+    fn shape(&self, source: Source) -> [usize; 3] {
+        match source {
+            Source::Input => self.input,
+            Source::Layer(id) => self.layers[id.index()].output,
+        }
+    }
+}
+
+/// A layer's place in an error: its path, in a block that stands alone behind `block`.
+fn place(path: LayerPath) -> String {
+    match path {
+        LayerPath::Alone(part) => format!("block.{part}"),
+        path => path.to_string(),
+    }
+}
+
+/// A block's place in an error.
+fn place_of(path: Option<super::BlockPath>) -> String {
+    path.map_or_else(|| "block".into(), |path| path.to_string())
+}
+
+/// The output of a layer whose own numbers are sound.
+fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
+    let layer = || place(draft.path);
+    let (kernel, padding) = match &draft.op {
+        LayerOp::Conv(conv) => check_conv(layer, conv)?,
+        LayerOp::MaxPool(pool) => check_pool(layer, pool)?,
+        _ => (1, 0),
+    };
+    let [_, height, width] = input;
+    draft.op.output(input).ok_or_else(|| ShapeError::Vanishes {
+        layer: layer(),
+        kernel,
+        padding,
+        height,
+        width,
+    })
+}
+
+/// Kernel and padding of a convolution that is sound by itself.
+fn check_conv(layer: impl Fn() -> String, conv: &Convolution) -> Result<(usize, usize), ShapeError> {
+    let properties = [("channels", conv.out_channels), ("kernel", conv.kernel), ("stride", conv.stride)];
+    if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
+        return Err(ShapeError::Zero { place: layer(), what });
+    }
+    let misfit = |channels: &usize| channels.checked_rem(conv.groups) != Some(0);
+    if let Some(channels) = [conv.in_channels, conv.out_channels].into_iter().find(misfit) {
+        return Err(ShapeError::Groups { layer: layer(), groups: conv.groups, channels });
+    }
+    Ok((conv.kernel, conv.padding))
+}
+
+/// Kernel and padding of a max pool that is sound by itself.
+fn check_pool(layer: impl Fn() -> String, pool: &MaxPool) -> Result<(usize, usize), ShapeError> {
+    let &MaxPool { kernel, stride, padding } = pool;
+    let properties = [("kernel", kernel), ("stride", stride)];
+    if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
+        return Err(ShapeError::Zero { place: layer(), what });
+    }
+    if padding > kernel / 2 {
+        return Err(ShapeError::PoolPadding { layer: layer(), kernel, padding });
+    }
+    Ok((kernel, padding))
+}
+
+fn check_nothing_is_zero(place: &str, block: &BlockSpec) -> Result<(), ShapeError> {
+    let (channels, stride) = match block.shortcut {
+        Shortcut::None | Shortcut::Identity => (1, 1),
+        Shortcut::Projection { channels, stride, .. } | Shortcut::ZeroPad { channels, stride } => {
+            (channels, stride)
+        }
+    };
+    let properties = [
+        ("channels", block.channels),
+        ("width", block.width),
+        ("stride", block.stride),
+        ("groups", block.groups),
+        ("squeeze_excite", block.squeeze_excite.unwrap_or(1)),
+        ("the shortcut's channels", channels),
+        ("the shortcut's stride", stride),
+    ];
+    match properties.into_iter().find(|&(_, value)| value == 0) {
+        Some((what, _)) => Err(ShapeError::Zero { place: place.into(), what }),
+        None => Ok(()),
+    }
+}
+
+/// Shapes at an addition: of the block's input, and of the two terms.
+struct Join {
+    entry: [usize; 3],
+    branch: [usize; 3],
+    given: [usize; 3],
+}
+
+/// Check of an addition: branch and shortcut have one shape.
+fn check_join(place: &str, block: &BlockSpec, join: &Join) -> Result<(), ShapeError> {
+    let &BlockSpec { shortcut, stride, .. } = block;
+    let &Join { entry, branch, given } = join;
+    let disagreement = || Disagreement { block: place.into(), stride, shortcut, branch, given };
+    if stride != 1 && shortcut.stride() == Some(1) {
+        return Err(ShapeError::ForgottenStride(disagreement()));
+    }
+    if branch[0] != given[0] {
+        return Err(ShapeError::Channels(disagreement()));
+    }
+    if branch[1..] != given[1..] {
+        return Err(ShapeError::Size(disagreement()));
+    }
+    match shortcut {
+        Shortcut::ZeroPad { channels, .. } if channels < entry[0] => {
+            Err(ShapeError::ZeroPadShrinks { block: place.into(), from: entry[0], to: channels })
+        }
+        _ => Ok(()),
+    }
+}
