@@ -1,7 +1,9 @@
 //! The errors of this crate.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
+use residual_arch::LayerPath;
 use residual_arch::shape::ShapeError;
 use residual_kernels::KernelError;
 
@@ -38,6 +40,15 @@ pub enum EngineError {
     NotFinite {
         /// The image, counted from 0 in its batch.
         image: usize,
+    },
+
+    /// A layer that the engine has no operation for, or not where it stands.
+    #[error("{layer}: the engine cannot run {op} here; run the network through its modules")]
+    Unsupported {
+        /// The layer's path.
+        layer: LayerPath,
+        /// Its operation.
+        op: String,
     },
 
     /// A kernel refused sizes that the specification allows.
@@ -120,11 +131,11 @@ pub enum EngineError {
 
 /// Says in which layer a kernel refused.
 pub(crate) trait InLayer<T> {
-    fn in_layer(self, layer: &str) -> Result<T, EngineError>;
+    fn in_layer(self, layer: impl Display) -> Result<T, EngineError>;
 }
 
 impl<T> InLayer<T> for Result<T, KernelError> {
-    fn in_layer(self, layer: &str) -> Result<T, EngineError> {
-        self.map_err(|cause| EngineError::Kernel { layer: layer.to_owned(), cause })
+    fn in_layer(self, layer: impl Display) -> Result<T, EngineError> {
+        self.map_err(|cause| EngineError::Kernel { layer: layer.to_string(), cause })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use residual_arch::Place;
 use residual_kernels::{Layout, convert};
 
 use crate::error::EngineError;
@@ -21,14 +22,14 @@ pub struct Features {
 }
 
 /// The names that [`Plan::features`] takes: each stage before its blocks.
-fn available<'a>(named: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for name in named {
-        let stage = name.rsplit_once(".block").map(|(stage, _)| stage);
-        names.extend(stage.filter(|stage| !names.contains(stage)));
-        names.push(name);
+fn available(named: impl Iterator<Item = Place>) -> String {
+    let mut places: Vec<Place> = Vec::new();
+    for place in named {
+        let stage = place.outermost();
+        places.extend((!places.contains(&stage)).then_some(stage));
+        places.extend((stage != place).then_some(place));
     }
-    names.join(", ")
+    places.iter().map(Place::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl Plan {
@@ -50,10 +51,10 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<Features, EngineError> {
         let named = &self.network.graph.named;
-        let is_last_of = |name: &str| name.rsplit_once(".block").is_some_and(|(stage, _)| stage == path);
-        let found = named.iter().rev().find(|(name, _)| name == path || is_last_of(name));
+        let place = path.parse::<Place>().ok();
+        let found = named.iter().rev().find(|(name, _)| place.is_some_and(|place| place.includes(*name)));
         let Some(&(_, map)) = found else {
-            let available = available(named.iter().map(|(name, _)| name.as_str()));
+            let available = available(named.iter().map(|&(place, _)| place));
             return Err(EngineError::NoFeatures { path: path.to_owned(), available });
         };
         self.map(images.into(), map, scratch)

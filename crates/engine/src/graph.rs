@@ -1,6 +1,6 @@
 //! A network as a list of operations on feature maps, in the order in which they run.
 
-use residual_arch::{Convolution, MaxPool};
+use residual_arch::{Convolution, LayerPath, MaxPool, Place};
 
 use crate::parameters::Affine;
 
@@ -36,8 +36,8 @@ pub(crate) struct Join {
 /// What a node computes.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A convolution with the batch norm called `norm` folded in, and a join.
-    Conv { conv: Convolution, norm: Option<String>, join: Join },
+    /// A convolution with the batch norm at `norm` folded in, and a join.
+    Conv { conv: Convolution, norm: Option<LayerPath>, join: Join },
     /// `y = relu(scale x + shift)`: the batch norm of a pre-activation block where it cannot be folded.
     Normalise(Affine),
     /// The stem's pooling.
@@ -68,8 +68,8 @@ impl Op {
 /// An operation between maps.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// The canonical path of its layer.
-    pub(crate) name: String,
+    /// Its first layer.
+    pub(crate) path: LayerPath,
     pub(crate) op: Op,
     pub(crate) input: MapId,
     pub(crate) output: MapId,
@@ -88,8 +88,8 @@ pub(crate) struct Graph {
     /// The images first.
     pub(crate) maps: Vec<Map>,
     pub(crate) nodes: Vec<Node>,
-    /// Maps that have a name: `stem`, `stage2.block1`.
-    pub(crate) named: Vec<(String, MapId)>,
+    /// Maps that can be asked for: the stem's and every block's, in order.
+    pub(crate) named: Vec<(Place, MapId)>,
     /// The map that is averaged for the head.
     pub(crate) last: MapId,
     /// The head's linear layer.

@@ -1,168 +1,268 @@
-//! From a specification to a graph: which layers become one operation.
+//! From a checked network to a graph: which layers become one operation.
+//!
+//! A layer is folded into the one before it where it is the only reader of its result: the norm behind a
+//! convolution, the addition whose first term is the end of a branch, the activation behind any of them. What
+//! a block gives is never folded away, since it can be asked for; what a stem gives is, where a pre-activation
+//! block's norm is all that reads it. (A max pool between them is not a convolution, and nothing is folded into
+//! it: a negative scale would turn it into a minimum.)
 
-use residual_arch::{BlockPath, BlockSpec, Convolution, NetSpec, Order, Shortcut};
+use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source};
 
+use crate::error::EngineError;
 use crate::graph::{Dense, Graph, INPUT, Join, Map, MapId, Node, Op};
 use crate::parameters::Parameters;
 
-/// The graph of a checked specification on images of `size`.
-pub(crate) fn lower(spec: &NetSpec, size: [usize; 2], parameters: &Parameters<'_>) -> Graph {
-    let images = Map { channels: spec.input[0], size };
-    let mut build = Build { parameters, maps: vec![images], nodes: Vec::new(), named: Vec::new() };
-    let (mut x, mut entered) = build.stem(spec);
-    for (path, block) in spec.blocks() {
-        x = build.block(path, block, x, std::mem::take(&mut entered));
-        build.named.push((path.to_string(), x));
+/// The graph of a checked network.
+///
+/// # Errors
+/// [`EngineError::Unsupported`] for a layer that no operation computes.
+pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Graph, EngineError> {
+    let wiring = Wiring::of(network);
+    let mut fusion = Fusion { wiring: &wiring, parameters, absorbed: vec![false; wiring.layers.len()] };
+    let (mut drafts, mut head) = (Vec::new(), None);
+    for index in 0..wiring.layers.len() {
+        let layer = &wiring.layers[index];
+        match layer.op() {
+            _ if fusion.absorbed[index] || layer.op().is_identity_in_evaluation() => {}
+            LayerOp::GlobalAverage => {}
+            &LayerOp::Linear { inputs, outputs } => {
+                let pooled = wiring.source(index).ok_or_else(|| unsupported(layer))?;
+                let fields = [Field::Weight, Field::Bias];
+                head = Some((pooled, fusion.dense(layer.path(), fields, [inputs, outputs])));
+            }
+            _ => drafts.push(fusion.draft(index)?),
+        }
     }
-    if spec.head.norm {
-        x = build.normalise("head.norm", x);
+    let (pooled, head) = head.ok_or_else(|| unsupported(&wiring.layers[wiring.layers.len() - 1]))?;
+    if *wiring.layers[pooled].op() != LayerOp::GlobalAverage {
+        return Err(unsupported(&wiring.layers[pooled]));
     }
-    let channels = build.maps[x].channels;
-    let head = build.dense("head.linear", channels, spec.head.classes);
-    Graph { maps: build.maps, nodes: build.nodes, named: build.named, last: x, head }
+    Ok(Schedule::of(network, &wiring, drafts).graph(wiring.source(pooled), head))
 }
 
-struct Build<'a> {
+fn unsupported(layer: &Layer) -> EngineError {
+    EngineError::Unsupported { layer: layer.path(), op: format!("{:?}", layer.op()) }
+}
+
+/// Readers and sources of each layer, without those that evaluation leaves out. A layer is its place in the list.
+struct Wiring<'a> {
+    layers: &'a [Layer],
+    /// The layers that read each.
+    readers: Vec<Vec<usize>>,
+    /// Layers whose result has to exist.
+    kept: Vec<bool>,
+}
+
+impl<'a> Wiring<'a> {
+    fn of(network: &'a Network) -> Self {
+        let layers = network.layers();
+        let none = vec![Vec::new(); layers.len()];
+        let mut wiring = Self { layers, readers: none, kept: vec![false; layers.len()] };
+        for (index, layer) in layers.iter().enumerate() {
+            let reads = layer.reads().sources().filter(|_| !layer.op().is_identity_in_evaluation());
+            for read in reads.filter_map(|source| wiring.resolve(source)).collect::<Vec<_>>() {
+                wiring.readers[read].push(index);
+            }
+        }
+        let mut end = network.layers_of(Place::Stem).len();
+        for (_, _, layers) in network.blocks() {
+            end += layers.len();
+            if let Some(last) = wiring.real(end - 1) {
+                wiring.kept[last] = true;
+            }
+        }
+        wiring
+    }
+
+    /// The layer that computes what `source` is; `None` for the images.
+    fn resolve(&self, source: Source) -> Option<usize> {
+        match source {
+            Source::Input => None,
+            Source::Layer(id) => self.real(id.index()),
+        }
+    }
+
+    /// The layer itself, or the one whose result it hands on.
+    fn real(&self, mut index: usize) -> Option<usize> {
+        while self.layers[index].op().is_identity_in_evaluation() {
+            match self.layers[index].reads().first() {
+                Source::Input => return None,
+                Source::Layer(id) => index = id.index(),
+            }
+        }
+        Some(index)
+    }
+
+    /// Source of a layer, of an addition the first term.
+    fn source(&self, index: usize) -> Option<usize> {
+        self.resolve(self.layers[index].reads().first())
+    }
+
+    /// The layer that alone reads `index`, where nobody else can ask for its result.
+    fn only_reader(&self, index: usize) -> Option<usize> {
+        match self.readers[index][..] {
+            [reader] if !self.kept[index] => Some(reader),
+            _ => None,
+        }
+    }
+}
+
+/// A node before its maps have numbers: maps are named by the layers that compute them.
+struct Draft {
+    path: LayerPath,
+    op: Op,
+    input: Option<usize>,
+    /// Map that is added: nothing, or the images or a layer.
+    residual: Option<Option<usize>>,
+    /// The last layer that it computes.
+    output: usize,
+}
+
+/// Layers taken together.
+struct Fusion<'a> {
+    wiring: &'a Wiring<'a>,
     parameters: &'a Parameters<'a>,
+    absorbed: Vec<bool>,
+}
+
+impl Fusion<'_> {
+    /// The node that begins with layer `index`.
+    fn draft(&mut self, index: usize) -> Result<Draft, EngineError> {
+        let (layer, mut end, mut residual) = (&self.wiring.layers[index], index, None);
+        let path = layer.path();
+        let op = match *layer.op() {
+            LayerOp::Conv(conv) => {
+                let norm = self.absorb(&mut end, |op| matches!(op, LayerOp::Norm(Norm::Batch { .. })));
+                let norm = norm.map(|norm| self.wiring.layers[norm].path());
+                let join = self.join(&mut end, &mut residual);
+                Op::Conv { conv, norm, join }
+            }
+            LayerOp::SqueezeExcite(squeeze) => {
+                let (channels, reduced) = (squeeze.channels, squeeze.reduced);
+                let fields = [Field::ReduceWeight, Field::ReduceBias];
+                let reduce = self.dense(path, fields, [channels, reduced]);
+                let expand = self.dense(path, [Field::ExpandWeight, Field::ExpandBias], [reduced, channels]);
+                let join = self.join(&mut end, &mut residual);
+                Op::Excite { reduce, expand, join }
+            }
+            LayerOp::Norm(Norm::Batch { .. }) if self.absorb(&mut end, is_relu).is_some() => {
+                Op::Normalise(self.parameters.norm(path))
+            }
+            LayerOp::MaxPool(pool) => Op::MaxPool(pool),
+            LayerOp::AveragePool { stride } => Op::AveragePool { stride },
+            LayerOp::ZeroPad(pad) => Op::ZeroPad { stride: pad.stride, before: pad.before() },
+            _ => return Err(unsupported(layer)),
+        };
+        Ok(Draft { path, op, input: self.wiring.source(index), residual, output: end })
+    }
+
+    /// Takes the layer behind `end` with it, where that is the only reader and an operation that is wanted.
+    fn absorb(&mut self, end: &mut usize, wanted: impl Fn(&LayerOp) -> bool) -> Option<usize> {
+        let reader = self.wiring.only_reader(*end).filter(|&r| wanted(self.wiring.layers[r].op()))?;
+        self.absorbed[reader] = true;
+        *end = reader;
+        Some(reader)
+    }
+
+    /// Takes the addition whose first term `end` is and the activation behind it, or the activation alone.
+    fn join(&mut self, end: &mut usize, residual: &mut Option<Option<usize>>) -> Join {
+        let reader = self.wiring.only_reader(*end);
+        if reader.is_some_and(|reader| self.wiring.source(reader) == Some(*end))
+            && let Some(add) = self.absorb(end, |op| *op == LayerOp::Add)
+        {
+            *residual = self.wiring.layers[add].reads().second().map(|second| self.wiring.resolve(second));
+        }
+        let relu = self.absorb(end, is_relu).is_some();
+        // The schedule knows the map's number.
+        Join { residual: None, relu }
+    }
+
+    fn dense(&self, path: LayerPath, fields: [Field; 2], [ins, outs]: [usize; 2]) -> Dense {
+        let [weights, bias] = fields.map(|field| self.parameters.get(path.tensor(field)).to_vec());
+        Dense { ins, outs, weights, bias }
+    }
+}
+
+fn is_relu(op: &LayerOp) -> bool {
+    *op == LayerOp::Activation(Activation::Relu)
+}
+
+/// The nodes in the order in which they run. A shortcut runs before its branch: the last convolution of the
+/// branch adds what it gave.
+struct Schedule<'a> {
+    network: &'a Network,
+    drafts: Vec<Option<Draft>>,
+    /// The draft that computes each layer's result, where one does.
+    by_layer: Vec<Option<usize>>,
+    /// The map of each layer's result, once its node is in the list.
+    map_of: Vec<Option<MapId>>,
     maps: Vec<Map>,
     nodes: Vec<Node>,
-    named: Vec<(String, MapId)>,
 }
 
-impl Build<'_> {
-    /// The stem, and whether its result has already gone through the first block's BN and ReLU.
-    ///
-    /// The last convolution of a bare stem is followed by the first block's norm. Where that is the only
-    /// reader it is folded like any other; where the block's shortcut reads the map too, or a max pool
-    /// stands between (which a negative scale would turn into a minimum), it is not.
-    fn stem(&mut self, spec: &NetSpec) -> (MapId, bool) {
-        let first = spec.blocks().next().map(|(_, block)| block);
-        let only_reader = first
-            .is_some_and(|block| block.order == Order::PreActivation && block.shortcut != Shortcut::Identity);
-        let (mut x, mut entered) = (INPUT, false);
-        for (index, conv) in spec.stem.convs.iter().enumerate() {
-            let conv = Convolution {
-                in_channels: self.maps[x].channels,
-                out_channels: conv.channels,
-                kernel: conv.kernel,
-                stride: conv.stride,
-                padding: conv.padding,
-                groups: 1,
-            };
-            let norm = if spec.stem.has_norm(index) {
-                Some(format!("stem.norm{index}"))
-            } else {
-                entered = only_reader && spec.stem.pool.is_none();
-                entered.then(|| format!("{}.norm1", BlockPath { stage: 1, block: 0 }))
-            };
-            let join = Join { residual: None, relu: norm.is_some() };
-            x = self.conv(format!("stem.conv{index}"), conv, norm, join, x);
-        }
-        if let Some(pool) = spec.stem.pool {
-            let Map { channels, size } = self.maps[x];
-            let size = size.map(|side| pool.output_side(side).unwrap_or(0));
-            x = self.push("stem.pool".into(), Op::MaxPool(pool), x, Map { channels, size });
-        }
-        if !entered {
-            self.named.push(("stem".into(), x));
-        }
-        (x, entered)
-    }
-
-    /// `y = act(F(x) + S(x))`. `entered` says that `x` has gone through the first BN and ReLU.
-    fn block(&mut self, path: BlockPath, block: &BlockSpec, x: MapId, entered: bool) -> MapId {
-        let preactivation = block.order == Order::PreActivation;
-        let h = if preactivation && !entered { self.normalise(&format!("{path}.norm1"), x) } else { x };
-        let residual = self.shortcut(path, block, x, h);
-        let join = Join { residual, relu: !preactivation };
-        let convs = block.convolutions(self.maps[x].channels);
-        let mut y = h;
-        for (index, conv) in convs.iter().enumerate() {
-            let last = index + 1 == convs.len();
-            // The norm behind a convolution: its own in post-activation order, else the next one's.
-            let norm = match (preactivation, last) {
-                (false, _) => Some(format!("{path}.norm{}", index + 1)),
-                (true, false) => Some(format!("{path}.norm{}", index + 2)),
-                (true, true) => None,
-            };
-            let join = match (last, block.squeeze_excite) {
-                (false, _) => Join { residual: None, relu: true },
-                (true, Some(_)) => Join::default(),
-                (true, None) => join,
-            };
-            y = self.conv(format!("{path}.conv{}", index + 1), *conv, norm, join, y);
-        }
-        match block.squeeze_excite {
-            Some(reduced) => {
-                let reduce = self.dense(&format!("{path}.se.reduce"), block.channels, reduced);
-                let expand = self.dense(&format!("{path}.se.expand"), reduced, block.channels);
-                let map = self.maps[y];
-                self.push(format!("{path}.se"), Op::Excite { reduce, expand, join }, y, map)
-            }
-            None => y,
+impl<'a> Schedule<'a> {
+    fn of(network: &'a Network, wiring: &Wiring<'_>, drafts: Vec<Draft>) -> Self {
+        let mut by_layer = vec![None; wiring.layers.len()];
+        drafts.iter().enumerate().for_each(|(number, draft)| by_layer[draft.output] = Some(number));
+        Self {
+            network,
+            drafts: drafts.into_iter().map(Some).collect(),
+            map_of: vec![None; by_layer.len()],
+            by_layer,
+            maps: vec![map(network.input())],
+            nodes: Vec::new(),
         }
     }
 
-    /// `S(x)`; `h` is what a shortcut that changes the shape reads: `x`, or in pre-activation order what the
-    /// first BN and ReLU make of it.
-    fn shortcut(&mut self, path: BlockPath, block: &BlockSpec, x: MapId, h: MapId) -> Option<MapId> {
-        match block.shortcut {
-            Shortcut::None => None,
-            Shortcut::Identity => Some(x),
-            Shortcut::Projection { channels, stride, average_pool } => {
-                let (from, stride) = match average_pool && stride > 1 {
-                    true => (self.average_pool(format!("{path}.shortcut.pool"), stride, h), 1),
-                    false => (h, if average_pool { 1 } else { stride }),
-                };
-                let conv = Convolution {
-                    in_channels: self.maps[h].channels,
-                    out_channels: channels,
-                    kernel: 1,
-                    stride,
-                    padding: 0,
-                    groups: 1,
-                };
-                let post = block.order == Order::PostActivation;
-                let norm = post.then(|| format!("{path}.shortcut.norm"));
-                Some(self.conv(format!("{path}.shortcut.conv"), conv, norm, Join::default(), from))
-            }
-            Shortcut::ZeroPad { channels, stride } => {
-                let from = self.maps[h];
-                // The odd channel of zeros comes last.
-                let before = channels.saturating_sub(from.channels) / 2;
-                let map = Map { channels, size: from.size.map(|side| side.div_ceil(stride)) };
-                Some(self.push(format!("{path}.shortcut.pad"), Op::ZeroPad { stride, before }, h, map))
+    /// The graph whose head reads the result of layer `last`.
+    fn graph(mut self, last: Option<usize>, head: Dense) -> Graph {
+        let last = last.map_or(INPUT, |last| self.demand(last));
+        let mut named = Vec::new();
+        let mut end = self.network.layers_of(Place::Stem).len();
+        named.extend(self.map_of[end - 1].map(|map| (Place::Stem, map)));
+        for (path, _, layers) in self.network.blocks() {
+            end += layers.len();
+            named.extend(self.map_of[end - 1].map(|map| (Place::Block(path), map)));
+        }
+        Graph { maps: self.maps, nodes: self.nodes, named, last, head }
+    }
+
+    /// Puts the nodes that lead to the result of `layer` in the list, and gives its map.
+    fn demand(&mut self, layer: usize) -> MapId {
+        let mut waiting: Vec<usize> = self.by_layer[layer].into_iter().collect();
+        while let Some(&next) = waiting.last() {
+            let needs = self.drafts[next].iter().flat_map(|draft| [draft.residual.flatten(), draft.input]);
+            let missing = needs.flatten().find(|&layer| self.map_of[layer].is_none());
+            match missing.and_then(|layer| self.by_layer[layer]) {
+                Some(first) => waiting.push(first),
+                None => {
+                    waiting.pop();
+                    self.emit(next);
+                }
             }
         }
+        self.map(Some(layer))
     }
 
-    fn average_pool(&mut self, name: String, stride: usize, x: MapId) -> MapId {
-        let Map { channels, size } = self.maps[x];
-        let size = size.map(|side| side.div_ceil(stride));
-        self.push(name, Op::AveragePool { stride }, x, Map { channels, size })
+    /// Puts a node in the list, whose maps are there.
+    fn emit(&mut self, number: usize) {
+        let Some(Draft { path, mut op, input, residual, output }) = self.drafts[number].take() else {
+            return;
+        };
+        if let Op::Conv { join, .. } | Op::Excite { join, .. } = &mut op {
+            join.residual = residual.map(|residual| self.map(residual));
+        }
+        let input = self.map(input);
+        self.map_of[output] = Some(self.maps.len());
+        self.nodes.push(Node { path, op, input, output: self.maps.len() });
+        self.maps.push(map(self.network.layers()[output].output()));
     }
 
-    fn normalise(&mut self, norm: &str, x: MapId) -> MapId {
-        let affine = self.parameters.norm(norm);
-        let map = self.maps[x];
-        self.push(norm.to_owned(), Op::Normalise(affine), x, map)
+    fn map(&self, layer: Option<usize>) -> MapId {
+        layer.and_then(|layer| self.map_of[layer]).unwrap_or(INPUT)
     }
+}
 
-    fn conv(&mut self, name: String, conv: Convolution, norm: Option<String>, join: Join, x: MapId) -> MapId {
-        let size = self.maps[x].size.map(|side| conv.output_side(side).unwrap_or(0));
-        let map = Map { channels: conv.out_channels, size };
-        self.push(name, Op::Conv { conv, norm, join }, x, map)
-    }
-
-    fn dense(&self, path: &str, ins: usize, outs: usize) -> Dense {
-        let of = |field| self.parameters.get(&format!("{path}.{field}")).to_vec();
-        Dense { ins, outs, weights: of("weight"), bias: of("bias") }
-    }
-
-    fn push(&mut self, name: String, op: Op, input: MapId, map: Map) -> MapId {
-        let output = self.maps.len();
-        self.maps.push(map);
-        self.nodes.push(Node { name, op, input, output });
-        output
-    }
+fn map([channels, height, width]: [usize; 3]) -> Map {
+    Map { channels, size: [height, width] }
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use residual_arch::NetSpec;
-use residual_arch::names::names;
+use residual_arch::{Field, LayerPath, Network, TensorPath};
 use residual_kernels::Pool;
 use residual_weights::{Error, StateDict, Tensor, check_values, match_tensors, scheme};
 
@@ -14,7 +13,7 @@ const EPSILON: f64 = 1e-5;
 /// The tensors of a checked network, whichever scheme names them in the file.
 pub(crate) struct Parameters<'a> {
     state: &'a StateDict,
-    by_path: HashMap<String, Parameter<'a>>,
+    by_path: HashMap<TensorPath, Parameter<'a>>,
 }
 
 /// A tensor, and its name in the file.
@@ -33,8 +32,8 @@ pub(crate) struct Affine {
 impl<'a> Parameters<'a> {
     /// # Errors
     /// [`Error::Mismatch`] with all that is missing, unexpected or misshapen.
-    pub(crate) fn of(spec: &NetSpec, state: &'a StateDict) -> Result<Self, Error> {
-        let expected = names(spec, scheme(spec, state));
+    pub(crate) fn of(network: &Network, state: &'a StateDict) -> Result<Self, Error> {
+        let expected = network.file_names(scheme(network.spec(), state));
         let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
         match_tensors(&in_file, state)?;
         let parameter = |name: String| Some(Parameter { tensor: state.get(&name)?, name });
@@ -46,8 +45,8 @@ impl<'a> Parameters<'a> {
     ///
     /// # Errors
     /// [`Error::Values`] with every tensor of the network that has bad ones.
-    pub(crate) fn check(&self, chosen: impl Fn(&str) -> bool) -> Result<(), Error> {
-        let chosen = self.by_path.iter().filter(|(path, _)| chosen(path));
+    pub(crate) fn check(&self, chosen: impl Fn(TensorPath) -> bool) -> Result<(), Error> {
+        let chosen = self.by_path.iter().filter(|(path, _)| chosen(**path));
         if check_values(chosen.map(|(_, parameter)| parameter.name.as_str()), self.state).is_ok() {
             return Ok(());
         }
@@ -56,15 +55,15 @@ impl<'a> Parameters<'a> {
         check_values(all, self.state)
     }
 
-    /// The tensor at `path`. All that [`residual_arch::tensors`] lists are there.
-    pub(crate) fn get(&self, path: &str) -> &'a [f32] {
-        self.by_path.get(path).map(|parameter| parameter.tensor.data()).unwrap_or_default()
+    /// The tensor at `path`. All that [`Network::tensors`] lists are there.
+    pub(crate) fn get(&self, path: TensorPath) -> &'a [f32] {
+        self.by_path.get(&path).map(|parameter| parameter.tensor.data()).unwrap_or_default()
     }
 
     /// `scale = gamma / sqrt(var + epsilon)`, `shift = beta - mean scale`, computed in float64.
-    pub(crate) fn norm(&self, path: &str) -> Affine {
-        let [gamma, beta, mean, var] = ["weight", "bias", "running_mean", "running_var"]
-            .map(|field| self.get(&format!("{path}.{field}")));
+    pub(crate) fn norm(&self, path: LayerPath) -> Affine {
+        let fields = [Field::Weight, Field::Bias, Field::RunningMean, Field::RunningVar];
+        let [gamma, beta, mean, var] = fields.map(|field| self.get(path.tensor(field)));
         let of = |c: usize| {
             let scale = f64::from(gamma[c]) / (f64::from(var[c]) + EPSILON).sqrt();
             (scale as f32, (f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32)
@@ -74,13 +73,13 @@ impl<'a> Parameters<'a> {
     }
 
     /// The weights of the convolution at `conv`.
-    pub(crate) fn weights(&self, conv: &str) -> &'a [f32] {
-        self.get(&format!("{conv}.weight"))
+    pub(crate) fn weights(&self, conv: LayerPath) -> &'a [f32] {
+        self.get(conv.tensor(Field::Weight))
     }
 
     /// Gives the memory of the convolution's weights back, where they are a file's: they are packed.
-    pub(crate) fn release(&self, conv: &str) {
-        if let Some(parameter) = self.by_path.get(&format!("{conv}.weight")) {
+    pub(crate) fn release(&self, conv: LayerPath) {
+        if let Some(parameter) = self.by_path.get(&conv.tensor(Field::Weight)) {
             parameter.tensor.release();
         }
     }
@@ -92,8 +91,8 @@ impl<'a> Parameters<'a> {
     pub(crate) fn folded<'r>(
         &self,
         pool: &Pool,
-        conv: &str,
-        norm: Option<&str>,
+        conv: LayerPath,
+        norm: Option<LayerPath>,
         room: &'r mut [f32],
     ) -> (&'r [f32], Option<Vec<f32>>)
     where

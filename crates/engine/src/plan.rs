@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::num::NonZero;
 
-use residual_arch::{NetSpec, shape};
+use residual_arch::{Field, LayerPath, NetSpec};
 use residual_kernels::{Algorithm, Buffer, Cpu, Isa};
 use residual_weights::{Checkpoint, StateDict};
 
@@ -55,11 +55,11 @@ impl Plan {
     pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, EngineError> {
         let size = options.size.unwrap_or([spec.input[1], spec.input[2]]);
         let image = [spec.input[0], size[0], size[1]];
-        shape::flow(spec, image)?;
+        let checked = spec.check(image)?;
         let max_batch = max_batch(options)?;
         let cpu = cpu(options)?;
-        let parameters = Parameters::of(spec, weights)?;
-        let graph = lower(spec, size, &parameters);
+        let parameters = Parameters::of(&checked, weights)?;
+        let graph = lower(&checked, &parameters)?;
         let part = part(&graph, max_batch);
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let mut programs = Vec::new();
@@ -68,10 +68,9 @@ impl Plan {
         }
         require_memory(spec, &graph, &algorithms, &programs, (size, max_batch))?;
         if !options.allow_not_finite {
-            let convs: HashSet<&str> = graph.convs().map(|node| node.name.as_str()).collect();
+            let convs: HashSet<LayerPath> = graph.convs().map(|node| node.path).collect();
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
-            let is_conv = |path: &str| path.strip_suffix(".weight").is_some_and(|conv| convs.contains(conv));
-            parameters.check(|path| !is_conv(path))?;
+            parameters.check(|path| !convs.contains(&path.layer))?;
         }
         let packed = pack(&cpu, &graph, &parameters, &programs[0], options.allow_not_finite)?;
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
@@ -294,17 +293,17 @@ fn pack(
     program: &Program,
     allow_not_finite: bool,
 ) -> Result<Vec<Option<Packed>>, EngineError> {
-    let largest = graph.convs().map(|node| parameters.weights(&node.name).len()).max().unwrap_or(0);
+    let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
     let mut room = Buffer::zeroed(largest);
     let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {
         let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
         if !allow_not_finite {
-            let weight = format!("{}.weight", node.name);
+            let weight = node.path.tensor(Field::Weight);
             parameters.check(|path| path == weight)?;
         }
-        let (weights, bias) = parameters.folded(cpu.pool(), &node.name, norm.as_deref(), &mut room);
-        let weights = conv.pack_on(cpu, weights).in_layer(&node.name)?;
-        parameters.release(&node.name);
+        let (weights, bias) = parameters.folded(cpu.pool(), node.path, *norm, &mut room);
+        let weights = conv.pack_on(cpu, weights).in_layer(node.path)?;
+        parameters.release(node.path);
         Ok(Some(Packed { weights, bias }))
     };
     graph.nodes.iter().zip(&program.steps).map(pack).collect()

@@ -63,7 +63,7 @@ impl Plan {
             Some(node) if node < network.graph.nodes.len() => {
                 let step = &program.steps[node];
                 let operations = step.operations() / step.batch() as f64;
-                (network.graph.nodes[node].name.clone(), self.kernel(node), operations)
+                (network.graph.nodes[node].path.to_string(), self.kernel(node), operations)
             }
             Some(_) => {
                 let head = &network.graph.head;

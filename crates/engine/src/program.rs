@@ -94,7 +94,7 @@ impl Program {
             for index in segment.nodes.clone() {
                 let node = &graph.nodes[index];
                 let lies = |map: MapId| layout(graph, map, segment.batch, borders[map]);
-                steps.push(Step::new(cpu, node, algorithms[index], lies).in_layer(&node.name)?);
+                steps.push(Step::new(cpu, node, algorithms[index], lies).in_layer(node.path)?);
             }
         }
         let local = local_to(graph, &segments);
@@ -138,7 +138,7 @@ impl Program {
                 }
                 for index in segment.nodes.start..segment.nodes.end.min(nodes) {
                     let step = || self.step(cpu, network, index, now.clone(), memory);
-                    timed(&mut clock, index + 1, step).in_layer(&graph.nodes[index].name)?;
+                    timed(&mut clock, index + 1, step).in_layer(graph.nodes[index].path)?;
                 }
                 if let Some(Wanted { map, take }) = &mut wanted
                     && segment.nodes.contains(&(nodes - 1))
@@ -271,7 +271,7 @@ fn timed<T>(clock: &mut Clock<'_>, index: usize, body: impl FnOnce() -> T) -> T 
 mod tests {
     use super::*;
     use crate::graph::{Dense, Join, Map, Node};
-    use residual_arch::Convolution;
+    use residual_arch::{BlockPart, Convolution, LayerPath};
 
     /// Four 3x3 convolutions in a row, the last with the first one's output as its residual.
     fn chain() -> Graph {
@@ -280,7 +280,7 @@ mod tests {
         let node = |index: usize| {
             let residual = (index == 3).then_some(1);
             let op = Op::Conv { conv, norm: None, join: Join { residual, relu: true } };
-            Node { name: format!("conv{index}"), op, input: index, output: index + 1 }
+            Node { path: LayerPath::Alone(BlockPart::Conv(index + 1)), op, input: index, output: index + 1 }
         };
         let head = Dense { ins: 16, outs: 1, weights: vec![0.0; 16], bias: vec![0.0] };
         Graph {

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use residual_arch::Place;
 use residual_kernels::Algorithm;
 
 use crate::graph::{Graph, INPUT, MapId, Node, Op};
@@ -43,9 +44,9 @@ pub(crate) fn segments(graph: &Graph, algorithms: &[Option<Algorithm>], batch: u
     segments
 }
 
-/// `stage2` of `stage2.block0.conv1`
-fn part_of(node: &Node) -> &str {
-    node.name.split('.').next().unwrap_or_default()
+/// The stage, the stem or the head that the node is in.
+fn part_of(node: &Node) -> Option<Place> {
+    node.path.place().map(Place::outermost)
 }
 
 /// As many images as have their maps in the cache, but so many that a group moves [`WORTH`] times as many bytes of
@@ -105,7 +106,7 @@ pub(crate) fn local_to(graph: &Graph, segments: &[Segment]) -> Vec<Option<usize>
 mod tests {
     use super::*;
     use crate::graph::{Dense, Join, Map};
-    use residual_arch::Convolution;
+    use residual_arch::{BlockPart, BlockPath, Convolution, LayerPath};
 
     /// Two 3x3 convolutions in each of two stages, with 16 channels; the third adds the first one's output.
     fn graph(sizes: [usize; 5]) -> Graph {
@@ -114,7 +115,9 @@ mod tests {
         let node = |index: usize| {
             let residual = (index == 2).then_some(1);
             let op = Op::Conv { conv, norm: None, join: Join { residual, relu: true } };
-            Node { name: format!("stage{}.conv{index}", index / 2), op, input: index, output: index + 1 }
+            let block = BlockPath { stage: index / 2 + 1, block: 0 };
+            let path = LayerPath::Block(block, BlockPart::Conv(index % 2 + 1));
+            Node { path, op, input: index, output: index + 1 }
         };
         let map = |index: usize| Map { channels: 16, size: [sizes[index]; 2] };
         Graph {

@@ -54,8 +54,8 @@ pub(crate) fn choose(
     for (node, algorithm) in graph.nodes.iter().zip(&mut algorithms) {
         let Some((shape, input)) = convolution(graph, node, batch)? else { continue };
         let layer = Layer { shape, input, from_memory };
-        if node.input != INPUT && layer.plans(cpu).in_layer(&node.name)?.len() > 1 {
-            *algorithm = Some(cache.fastest(cpu, &layer).in_layer(&node.name)?);
+        if node.input != INPUT && layer.plans(cpu).in_layer(node.path)?.len() > 1 {
+            *algorithm = Some(cache.fastest(cpu, &layer).in_layer(node.path)?);
         }
     }
     if let Some(path) = &tune.cache
@@ -70,7 +70,7 @@ pub(crate) fn choose(
 fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, EngineError> {
     let estimate = |node: &Node| {
         let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
-        let choice = select_for(Pass::Forward, &shape, &input, weights).in_layer(&node.name)?;
+        let choice = select_for(Pass::Forward, &shape, &input, weights).in_layer(node.path)?;
         Ok(Some(choice.algorithm))
     };
     graph.nodes.iter().map(estimate).collect()
@@ -79,7 +79,7 @@ fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option
 /// The shape of a node that is a convolution, and how its input lies.
 fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvShape, Layout)>, EngineError> {
     let Op::Conv { conv, .. } = &node.op else { return Ok(None) };
-    let input = layout(graph, node.input, batch, conv.padding).in_layer(&node.name)?;
+    let input = layout(graph, node.input, batch, conv.padding).in_layer(node.path)?;
     Ok(Some((conv_shape(conv, &graph.maps[node.input], batch), input)))
 }
 
