@@ -419,7 +419,7 @@ fn enormous_sizes_are_errors_before_they_run() {
         ("stage1.block0.conv1: convolution: ", |spec, huge| {
             spec.stages[0].blocks[0] = BlockSpec::projection(8, huge)
         }),
-        ("stage1.block0.shortcut: convolution: ", |spec, huge| {
+        ("stage1.block0.shortcut.conv: convolution: ", |spec, huge| {
             spec.stages[0].blocks[0] = BlockSpec {
                 shortcut: Shortcut::Projection { channels: 4, stride: huge, average_pool: false },
                 ..BlockSpec::projection(4, 8)

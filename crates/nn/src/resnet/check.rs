@@ -1,7 +1,6 @@
 //! Whether an input fits, before it runs.
 
-use residual_arch::shape::{Flow, block_flow, flow};
-use residual_arch::{BlockSpec, Convolution, MaxPool, Shortcut};
+use residual_arch::{Layer, LayerOp, LayerPath};
 use residual_kernels::pool::Pooling;
 use residual_kernels::{ConvShape, KernelError, Layout};
 
@@ -20,56 +19,19 @@ impl ResNet {
         if batch == 0 {
             return Err(Error::EmptyBatch);
         }
-        let flow = flow(self.spec(), [channels, height, width])?;
-        self.check_kernels(input)?;
+        let network = self.spec().check([channels, height, width])?;
+        check_kernels(network.layers(), batch)?;
         if self.compute().path == Path::Fused && fused::is_ours(&self.head.linear.weight.val()) {
             fused::ready().map_err(Error::Machine)?;
         }
         if batch > 1 || !mode.is_training() {
             return Ok(());
         }
-        match self.single_value(&flow) {
-            Some(layer) => Err(Error::SingleValue { layer, batch, height: 1, width: 1 }),
+        let mut single = single_pixel_norms(network.layers()).filter_map(|path| path.place());
+        match single.find(|&part| !self.is_frozen(part)) {
+            Some(part) => Err(Error::SingleValue { layer: part.to_string(), batch, height: 1, width: 1 }),
             None => Ok(()),
         }
-    }
-
-    /// Whether the kernels take the sizes of every layer.
-    fn check_kernels(&self, [batch, channels, height, width]: [usize; 4]) -> Result<(), Error> {
-        let (spec, mut map) = (self.spec(), Map { batch, channels, size: [height, width] });
-        for (index, conv) in spec.stem.convs.iter().enumerate() {
-            let conv = Convolution {
-                in_channels: map.channels,
-                out_channels: conv.channels,
-                kernel: conv.kernel,
-                stride: conv.stride,
-                padding: conv.padding,
-                groups: 1,
-            };
-            map = map.through(&conv).map_err(|cause| in_layer(&format!("stem.conv{index}"), cause))?;
-        }
-        if let Some(pool) = spec.stem.pool {
-            map = map.through_pool(pool).map_err(|cause| in_layer("stem.pool", cause))?;
-        }
-        for (path, block) in spec.blocks() {
-            map = map.through_block(&path.to_string(), block)?;
-        }
-        Ok(())
-    }
-
-    /// The first layer that is not frozen and has a batch norm on a 1x1 map. A block's smallest norm
-    /// stands on the size of its output; a stem's before the pool; a head's on the last map.
-    fn single_value(&self, flow: &Flow) -> Option<String> {
-        let spec = self.spec();
-        let last = flow.rows.len().checked_sub(2)?;
-        let norms = flow.rows.iter().enumerate().filter_map(|(index, row)| match row.path.as_str() {
-            "stem" => (spec.stem.pool.is_none() && !self.stem.norms.is_empty()).then_some((row, row)),
-            "head" => spec.head.norm.then_some((row, &flow.rows[last])),
-            _ => Some((row, &flow.rows[index])),
-        });
-        let mut single =
-            norms.filter(|(layer, map)| map.output[1..] == [1, 1] && !self.is_frozen(&layer.path));
-        single.next().map(|(layer, _)| layer.path.clone())
     }
 }
 
@@ -96,69 +58,73 @@ impl Block {
             let layer = "block".to_owned();
             return Err(Error::Channels { layer, expected: self.in_channels(), found: channels });
         }
-        let row = block_flow(self.spec(), [channels, height, width])?;
-        Map { batch, channels, size: [height, width] }.through_block("block", self.spec())?;
-        let [_, height, width] = row.output;
-        if mode.within(&self.training).is_training() && batch * height * width == 1 {
-            return Err(Error::SingleValue { layer: row.path, batch, height, width });
+        let block = self.spec().check([channels, height, width])?;
+        check_kernels(block.layers(), batch)?;
+        let training = mode.within(&self.training).is_training();
+        if training && batch == 1 && single_pixel_norms(block.layers()).next().is_some() {
+            return Err(Error::SingleValue { layer: "block".into(), batch, height: 1, width: 1 });
         }
         Ok(())
     }
 }
 
-fn in_layer(layer: &str, cause: KernelError) -> Error {
-    Error::Kernel { layer: layer.to_owned(), cause }
+/// The norms of maps of one pixel.
+fn single_pixel_norms(layers: &[Layer]) -> impl Iterator<Item = LayerPath> {
+    let norms = layers.iter().filter(|layer| matches!(layer.op(), LayerOp::Norm(_)));
+    norms.filter(|layer| layer.input()[1..] == [1, 1]).map(Layer::path)
 }
 
-/// Maps on their way through a network.
-#[derive(Clone, Copy)]
-struct Map {
-    batch: usize,
-    channels: usize,
-    size: [usize; 2],
+/// Check that the kernels take the sizes of every layer for a batch of so many images.
+fn check_kernels(layers: &[Layer], batch: usize) -> Result<(), Error> {
+    for layer in layers {
+        check_layer(layer, batch).map_err(|cause| Error::Kernel { layer: place(layer.path()), cause })?;
+    }
+    Ok(())
 }
 
-impl Map {
-    fn layout(&self, border: usize) -> Result<Layout, KernelError> {
-        Layout::blocked(self.batch, self.channels, self.size[0], self.size[1])?.with_border(border)
+/// A layer's path, in a block that stands alone behind `block`.
+fn place(path: LayerPath) -> String {
+    match path {
+        LayerPath::Alone(part) => format!("block.{part}"),
+        path => path.to_string(),
     }
+}
 
-    /// Behind a convolution, whose padding is the border of what it reads.
-    fn through(&self, conv: &Convolution) -> Result<Self, KernelError> {
-        self.layout(conv.padding)?;
-        let shape = ConvShape {
-            batch: self.batch,
-            in_channels: conv.in_channels,
-            out_channels: conv.out_channels,
-            size: self.size,
-            kernel: [conv.kernel; 2],
-            stride: [conv.stride; 2],
-            padding: [conv.padding; 2],
-            dilation: [1; 2],
-            groups: conv.groups,
-        };
-        let behind = Self { channels: conv.out_channels, size: shape.output()?, ..*self };
-        behind.layout(0)?;
-        Ok(behind)
-    }
-
-    fn through_pool(&self, pool: MaxPool) -> Result<Self, KernelError> {
-        let behind = Self { size: self.size.map(|side| pool.output_side(side).unwrap_or(0)), ..*self };
-        behind.layout(0)?;
-        Pooling::windows(self.size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2])?;
-        Ok(behind)
-    }
-
-    fn through_block(&self, path: &str, block: &BlockSpec) -> Result<Self, Error> {
-        let mut map = *self;
-        for (index, conv) in block.convolutions(self.channels).iter().enumerate() {
-            let layer = || format!("{path}.conv{}", index + 1);
-            map = map.through(conv).map_err(|cause| in_layer(&layer(), cause))?;
+fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
+    let [_, height, width] = layer.input();
+    let size = [height, width];
+    match *layer.op() {
+        LayerOp::Conv(conv) => {
+            // The padding is the border of what it reads.
+            check_map(layer.input(), batch, conv.padding)?;
+            let shape = ConvShape {
+                batch,
+                in_channels: conv.in_channels,
+                out_channels: conv.out_channels,
+                size,
+                kernel: [conv.kernel; 2],
+                stride: [conv.stride; 2],
+                padding: [conv.padding; 2],
+                dilation: [1; 2],
+                groups: conv.groups,
+            };
+            shape.output()?;
+            check_map(layer.output(), batch, 0)
         }
-        if let Shortcut::Projection { channels, stride, .. } = block.shortcut {
-            let conv = crate::conv::projection(self.channels, channels, stride);
-            self.through(&conv).map_err(|cause| in_layer(&format!("{path}.shortcut"), cause))?;
+        // The maps first: a pooling holds a window for each of their pixels.
+        LayerOp::MaxPool(pool) => {
+            check_map(layer.output(), batch, 0)?;
+            Pooling::windows(size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2]).map(|_| ())
         }
-        Ok(map)
+        LayerOp::AveragePool { stride } => {
+            check_map(layer.output(), batch, 0)?;
+            Pooling::overhanging(size, [2; 2], [stride; 2]).map(|_| ())
+        }
+        _ => Ok(()),
     }
+}
+
+/// Check that there are layouts for such maps.
+fn check_map([channels, height, width]: [usize; 3], batch: usize, border: usize) -> Result<(), KernelError> {
+    Layout::blocked(batch, channels, height, width)?.with_border(border).map(|_| ())
 }

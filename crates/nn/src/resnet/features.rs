@@ -1,7 +1,7 @@
 //! What every block gives.
 
 use burn::tensor::Tensor;
-use residual_arch::BlockPath;
+use residual_arch::{BlockPath, Place};
 
 use crate::{Mode, ResNet};
 
@@ -21,11 +21,13 @@ pub struct Features {
 impl Features {
     /// The map after the layer called `path`: `stem`, `stage2` (its last block), or `stage2.block1`.
     pub fn get(&self, path: &str) -> Option<&Tensor<4>> {
-        if path == "stem" {
-            return Some(&self.stem);
+        match path.parse().ok()? {
+            Place::Stem => Some(&self.stem),
+            place => {
+                let named = |at: &BlockPath| place.includes(Place::Block(*at));
+                self.blocks.iter().rev().find(|(at, _)| named(at)).map(|(_, map)| map)
+            }
         }
-        let named = |at: &BlockPath| at.to_string() == path || format!("stage{}", at.stage) == path;
-        self.blocks.iter().rev().find(|(at, _)| named(at)).map(|(_, map)| map)
     }
 }
 

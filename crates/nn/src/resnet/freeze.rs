@@ -1,6 +1,9 @@
 //! Freezing layers.
 
+use std::iter::once;
+
 use burn::module::{Flag, Param};
+use residual_arch::{BlockPath, Place};
 
 use crate::{Error, ResNet};
 
@@ -36,51 +39,49 @@ impl ResNet {
 
     /// The names that [`freeze_layers`](Self::freeze_layers) takes: the stem, every stage, every block, the head.
     pub fn layers(&self) -> Vec<String> {
-        let mut names = vec!["stem".to_owned()];
-        for (s, stage) in self.stages.iter().enumerate() {
-            names.push(format!("stage{}", s + 1));
-            names.extend((0..stage.blocks.len()).map(|b| format!("stage{}.block{b}", s + 1)));
-        }
-        names.push("head".to_owned());
-        names
+        self.spec().places().iter().map(Place::to_string).collect()
     }
 
-    /// Whether the layer that holds the tensor at `path` is frozen.
-    pub(crate) fn is_frozen(&self, path: &str) -> bool {
-        let mut parts = path.split('.');
-        let number = |part: Option<&str>, prefix| part?.strip_prefix(prefix)?.parse::<usize>().ok();
-        match parts.next() {
-            Some("stem") => !self.stem.training.is_enabled(),
-            Some("head") => !self.head.training.is_enabled(),
-            stage => {
-                let stage = number(stage, "stage").and_then(|s| self.stages.get(s.checked_sub(1)?));
-                let block = stage.zip(number(parts.next(), "block")).and_then(|(s, b)| s.blocks.get(b));
-                block.is_some_and(|block| !block.training.is_enabled())
+    /// True where all of a part of the network is frozen; a part that it does not have is not.
+    pub(crate) fn is_frozen(&self, part: Place) -> bool {
+        let frozen = |flag: &Param<Flag>| !flag.is_enabled();
+        let stage = |number: usize| self.stages.get(number.checked_sub(1)?);
+        match part {
+            Place::Stem => frozen(&self.stem.training),
+            Place::Stage(number) => {
+                stage(number).is_some_and(|stage| stage.blocks.iter().all(|block| frozen(&block.training)))
             }
+            Place::Block(path) => {
+                let block = stage(path.stage).and_then(|stage| stage.blocks.get(path.block));
+                block.is_some_and(|block| frozen(&block.training))
+            }
+            Place::Head => frozen(&self.head.training),
         }
     }
 
     fn set_training(&mut self, layers: &[impl AsRef<str>], training: bool) -> Result<(), Error> {
-        let known = self.layers();
-        if let Some(name) = layers.iter().map(AsRef::as_ref).find(|&name| known.iter().all(|k| k != name)) {
-            return Err(Error::UnknownLayer { name: name.to_owned(), known });
-        }
-        let set = |flag: &mut Param<Flag>| *flag = flag.clone().with_value(training);
-        let named = |name: &str| layers.iter().any(|layer| layer.as_ref() == name);
-        if named("stem") {
-            set(&mut self.stem.training);
-        }
-        if named("head") {
-            set(&mut self.head.training);
-        }
-        for (s, stage) in self.stages.iter_mut().enumerate() {
-            let stage_name = format!("stage{}", s + 1);
-            for (b, block) in stage.blocks.iter_mut().enumerate() {
-                if named(&stage_name) || named(&format!("{stage_name}.block{b}")) {
-                    set(&mut block.training);
-                }
+        let known = self.spec().places();
+        let mut parts = Vec::with_capacity(layers.len());
+        for name in layers.iter().map(AsRef::as_ref) {
+            match name.parse::<Place>().ok().filter(|place| known.contains(place)) {
+                Some(place) => parts.push(place),
+                None => return Err(Error::UnknownLayer { name: name.to_owned(), known: self.layers() }),
             }
         }
+        let named = |place| parts.iter().any(|part: &Place| part.includes(place));
+        for (_, flag) in self.training_flags_mut().filter(|(place, _)| named(*place)) {
+            *flag = flag.clone().with_value(training);
+        }
         Ok(())
+    }
+
+    /// The flags of the stem, every block and the head, in order.
+    fn training_flags_mut(&mut self) -> impl Iterator<Item = (Place, &mut Param<Flag>)> {
+        let blocks = self.stages.iter_mut().enumerate().flat_map(|(s, stage)| {
+            let path = move |block| Place::Block(BlockPath { stage: s + 1, block });
+            stage.blocks.iter_mut().enumerate().map(move |(b, block)| (path(b), &mut block.training))
+        });
+        let (stem, head) = ((Place::Stem, &mut self.stem.training), (Place::Head, &mut self.head.training));
+        once(stem).chain(blocks).chain(once(head))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Gradients, Tensor};
-use residual_arch::{BlockSpec, NetSpec, Role, TensorSpec, block_tensors};
+use residual_arch::{LayerTensor, NetSpec, Role, TensorPath, TensorSpec, block_tensors};
 
 use super::paths::canonical;
 use crate::{Block, BlockConfig, Error, Init, NamedTensor, ResNet, ResNetConfig, tensors};
@@ -24,7 +24,7 @@ pub struct Parameter {
 impl ResNet {
     /// Every tensor, parameters and running statistics, in the order of [`residual_arch::tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
-        in_order(&residual_arch::tensors(&self.spec), tensors::state(self))
+        in_order(self.spec.tensors(), tensors::state(self))
     }
 
     /// Replaces every tensor: exactly those of [`residual_arch::tensors`], in any order. Frozen layers
@@ -46,13 +46,15 @@ impl ResNet {
 
     /// Every trainable parameter, in the order of [`residual_arch::tensors`].
     pub fn parameters(&self) -> Vec<Parameter> {
-        let parameters = residual_arch::tensors(&self.spec).into_iter().filter(|t| t.role.is_parameter());
-        parameters
-            .map(|TensorSpec { path, shape, role }| {
-                let frozen = self.is_frozen(&path);
-                Parameter { path, shape, role, frozen }
-            })
-            .collect()
+        self.parameters_by_path().map(|(_, parameter)| parameter).collect()
+    }
+
+    fn parameters_by_path(&self) -> impl Iterator<Item = (TensorPath, Parameter)> {
+        let parameters = self.spec.tensors().filter(|(_, tensor)| tensor.role.is_parameter());
+        parameters.map(|(path, LayerTensor { shape, role, .. })| {
+            let frozen = path.layer.place().is_some_and(|part| self.is_frozen(part));
+            (path, Parameter { path: path.to_string(), shape, role, frozen })
+        })
     }
 
     /// Number of parameters, without the running statistics.
@@ -65,7 +67,7 @@ impl ResNet {
 
     /// The gradient of every parameter that has one: frozen layers have none.
     pub fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
-        in_order(&residual_arch::tensors(&self.spec), tensors::gradients(self, gradients))
+        in_order(self.spec.tensors(), tensors::gradients(self, gradients))
     }
 
     /// Replaces every parameter that has a gradient by `f(parameter, value, gradient)`, values and
@@ -91,10 +93,12 @@ impl ResNet {
         gradients: &Gradients,
         mut f: impl FnMut(&Parameter, Tensor<1>, Tensor<1>) -> Tensor<1>,
     ) -> Self {
-        let parameters: HashMap<_, _> = self.parameters().into_iter().map(|p| (p.path.clone(), p)).collect();
-        tensors::update(self, gradients, |path, value, gradient| match parameters.get(&canonical(path)) {
-            Some(parameter) => f(parameter, value, gradient),
-            None => value,
+        let parameters: HashMap<_, _> = self.parameters_by_path().collect();
+        tensors::update(self, gradients, |path, value, gradient| {
+            match canonical(path).and_then(|path| parameters.get(&path)) {
+                Some(parameter) => f(parameter, value, gradient),
+                None => value,
+            }
         })
     }
 
@@ -104,12 +108,12 @@ impl ResNet {
         gradients: Gradients,
         mut f: impl FnMut(&Parameter, &mut [f32], &[f32]),
     ) {
-        let parameters: HashMap<_, _> = self.parameters().into_iter().map(|p| (p.path.clone(), p)).collect();
+        let parameters: HashMap<_, _> = self.parameters_by_path().collect();
         // The blocks change hands: parameters that two networks share would have to be copied.
         let stages = std::mem::take(&mut self.stages);
         let network = Self { stages, ..self.clone() };
         *self = tensors::update_in_place(network, gradients, |path, values, gradient| {
-            if let Some(parameter) = parameters.get(&canonical(path)) {
+            if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
                 f(parameter, values, gradient);
             }
         });
@@ -144,7 +148,7 @@ impl BlockConfig {
 impl Block {
     /// Every tensor, in the order of [`residual_arch::block_tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
-        in_order(&self.tensor_specs(), tensors::state(self))
+        in_order(self.spec().tensors(self.in_channels()), tensors::state(self))
     }
 
     /// Number of parameters, as [`ResNet::num_params`] counts them.
@@ -155,21 +159,19 @@ impl Block {
 
     /// The gradient of every parameter.
     pub fn gradients(&self, gradients: &Gradients) -> Vec<NamedTensor> {
-        in_order(&self.tensor_specs(), tensors::gradients(self, gradients))
-    }
-
-    fn tensor_specs(&self) -> Vec<TensorSpec> {
-        let spec: &BlockSpec = self.spec();
-        block_tensors(spec, self.in_channels())
+        in_order(self.spec().tensors(self.in_channels()), tensors::gradients(self, gradients))
     }
 }
 
 /// The tensors under their canonical paths, in the specification's order.
-fn in_order(specs: &[TensorSpec], found: Vec<NamedTensor>) -> Vec<NamedTensor> {
-    let mut found: HashMap<String, NamedTensor> =
-        found.into_iter().map(|tensor| (canonical(&tensor.path), tensor)).collect();
-    let named = |path: &String, tensor| NamedTensor { path: path.clone(), ..tensor };
-    specs.iter().filter_map(|spec| found.remove(&spec.path).map(|tensor| named(&spec.path, tensor))).collect()
+fn in_order(
+    specs: impl Iterator<Item = (TensorPath, LayerTensor)>,
+    found: Vec<NamedTensor>,
+) -> Vec<NamedTensor> {
+    let by_path = |tensor: NamedTensor| Some((canonical(&tensor.path)?, tensor));
+    let mut found: HashMap<TensorPath, NamedTensor> = found.into_iter().filter_map(by_path).collect();
+    let named = |path: TensorPath, tensor| NamedTensor { path: path.to_string(), ..tensor };
+    specs.filter_map(|(path, _)| found.remove(&path).map(|tensor| named(path, tensor))).collect()
 }
 
 /// The tensors by path, if they are exactly those of the network.
