@@ -1,7 +1,7 @@
 //! What `arch` refuses, several at once: each error is mended on a copy, and the copy checked again.
 
 use residual_arch::shape::{Disagreement, ShapeError, flow};
-use residual_arch::{BlockSpec, NetSpec, Shortcut};
+use residual_arch::{BlockPath, BlockSpec, LayerPath, NetSpec, Place, Shortcut};
 
 use crate::{Finding, Kind};
 
@@ -57,13 +57,16 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
     let mut spec = spec.clone();
     match error {
         ShapeError::ForgottenStride(at) | ShapeError::Channels(at) | ShapeError::Size(at) => {
-            block(&mut spec, &at.block)?.shortcut = fitting(at);
+            block(&mut spec, at.block.parse().ok()?)?.shortcut = fitting(at);
         }
         ShapeError::ZeroPadShrinks { block: path, to, .. } => {
-            let block = block(&mut spec, path)?;
+            let block = block(&mut spec, path.parse().ok()?)?;
             block.shortcut = Shortcut::projection(*to, block.stride);
         }
-        ShapeError::Groups { layer, .. } => block(&mut spec, layer.rsplit_once('.')?.0)?.groups = 1,
+        ShapeError::Groups { layer, .. } => {
+            let Some(Place::Block(path)) = layer.parse::<LayerPath>().ok()?.place() else { return None };
+            block(&mut spec, path)?.groups = 1;
+        }
         ShapeError::NoClasses => spec.head.classes = 1,
         ShapeError::Probability { what, .. } => match *what {
             "dropout" => spec.head.dropout = 0.0,
@@ -96,7 +99,6 @@ fn fitting(at: &Disagreement) -> Shortcut {
     }
 }
 
-fn block<'a>(spec: &'a mut NetSpec, path: &str) -> Option<&'a mut BlockSpec> {
-    let at = spec.blocks().map(|(at, _)| at).find(|at| at.to_string() == path)?;
-    spec.stages.get_mut(at.stage - 1)?.blocks.get_mut(at.block)
+fn block(spec: &mut NetSpec, path: BlockPath) -> Option<&mut BlockSpec> {
+    spec.stages.get_mut(path.stage.checked_sub(1)?)?.blocks.get_mut(path.block)
 }

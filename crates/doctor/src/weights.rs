@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use residual_arch::names::{TensorName, names};
-use residual_arch::{NetSpec, Order, Role, TensorSpec, tensors};
+use residual_arch::{Activation, Field, Layer, LayerOp, NetSpec, Role, TensorSpec, tensors};
 use residual_train::scheme;
 use residual_weights::{Error, Mismatch, StateDict, match_tensors};
 
@@ -23,7 +23,7 @@ pub(crate) const DEAD_FRACTION: f64 = 0.5;
 /// Every check of this file, and the tensors without what does not belong there.
 pub(crate) fn check(spec: &NetSpec, mut state: StateDict) -> (Vec<Finding>, StateDict) {
     let expected = names(spec, scheme(spec, &state));
-    let mut findings = biases(&expected, &mut state);
+    let mut findings = biases(spec, &expected, &mut state);
     let in_file: Vec<_> = expected.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
     if let Err(Error::Mismatch(mismatch)) = match_tensors(&in_file, &state) {
         findings.extend(mismatches(&mismatch));
@@ -36,32 +36,28 @@ pub(crate) fn check(spec: &NetSpec, mut state: StateDict) -> (Vec<Finding>, Stat
     findings
         .extend(specs.iter().filter_map(|tensor| check_tensor(tensor, values.get(tensor.path.as_str())?)));
     findings.extend(untouched_statistics(&specs, &values));
-    findings.extend(dead_norms(spec, &specs, &values));
+    findings.extend(dead_norms(spec, &values));
     (findings, state)
 }
 
 /// Biases of convolutions that a norm follows, taken out of the tensors. The norm takes the mean away, and
 /// the bias with it.
-fn biases(expected: &[TensorName], state: &mut StateDict) -> Vec<Finding> {
+fn biases(spec: &NetSpec, expected: &[TensorName], state: &mut StateDict) -> Vec<Finding> {
     let mut findings = vec![];
-    for TensorName { path, name, .. } in expected {
-        let conv = path.strip_suffix(".weight").filter(|path| path.rsplit('.').next().is_some_and(is_conv));
-        let Some((conv, name)) = conv.zip(name.strip_suffix(".weight")) else { continue };
+    let convs = spec.tensors().zip(expected).filter(|((_, tensor), _)| tensor.role == Role::ConvWeight);
+    for ((path, _), TensorName { name, .. }) in convs {
+        let Some(name) = name.strip_suffix(".weight") else { continue };
         let bias = format!("{name}.bias");
         if expected.iter().any(|tensor| tensor.name == bias) || state.remove(&bias).is_none() {
             continue;
         }
-        let finding = Kind::ConvBias.at(conv).found(format!("a tensor `{bias}`"));
+        let finding = Kind::ConvBias.at(path.layer.to_string()).found(format!("a tensor `{bias}`"));
         let mend = format!(
             "train with `bias=False`; for these weights subtract `{bias}` from the norm's running mean"
         );
         findings.push(finding.expected("no bias: the norm has one").mend(mend));
     }
     findings
-}
-
-fn is_conv(layer: &str) -> bool {
-    layer.starts_with("conv")
 }
 
 fn mismatches(mismatch: &Mismatch) -> Vec<Finding> {
@@ -163,31 +159,27 @@ fn untouched_statistics(specs: &[TensorSpec], values: &HashMap<&str, &[f32]>) ->
 }
 
 /// Norms before a ReLU, most of whose channels the ReLU never lets through.
-fn dead_norms(spec: &NetSpec, specs: &[TensorSpec], values: &HashMap<&str, &[f32]>) -> Vec<Finding> {
-    let scales = specs.iter().filter(|tensor| tensor.role == Role::NormWeight);
-    scales
-        .filter_map(|tensor| {
-            let norm = tensor.path.strip_suffix(".weight").filter(|norm| before_relu(spec, norm))?;
-            let (scale, shift) =
-                (values.get(tensor.path.as_str())?, values.get(format!("{norm}.bias").as_str())?);
+fn dead_norms(spec: &NetSpec, values: &HashMap<&str, &[f32]>) -> Vec<Finding> {
+    let Ok(network) = spec.check(spec.input) else { return Vec::new() };
+    let before_relu = network.layers().windows(2).filter(|pair| is_norm(&pair[0]) && is_relu(&pair[1]));
+    before_relu
+        .filter_map(|pair| {
+            let norm = pair[0].path();
+            let of = |field| values.get(norm.tensor(field).to_string().as_str());
+            let (scale, shift) = (of(Field::Weight)?, of(Field::Bias)?);
             let dead = |(scale, shift): (&f32, &f32)| shift + DEVIATIONS * scale.abs() <= 0.0;
             let dead = scale.iter().zip(*shift).filter(|&pair| dead(pair)).count();
-            dead_finding(norm, dead, scale.len())
+            dead_finding(&norm.to_string(), dead, scale.len())
         })
         .collect()
 }
 
-/// Whether a ReLU follows the norm at once.
-fn before_relu(spec: &NetSpec, norm: &str) -> bool {
-    let Some((block, layer)) = norm.rsplit_once('.') else { return false };
-    let Some((_, found)) = spec.blocks().find(|(path, _)| path.to_string() == block) else {
-        return block == "stem" || block == "head";
-    };
-    let last = match found.kind {
-        residual_arch::BlockKind::Basic => "norm2",
-        residual_arch::BlockKind::Bottleneck => "norm3",
-    };
-    found.order == Order::PreActivation || layer != last
+fn is_norm(layer: &Layer) -> bool {
+    matches!(layer.op(), LayerOp::Norm(_))
+}
+
+fn is_relu(layer: &Layer) -> bool {
+    *layer.op() == LayerOp::Activation(Activation::Relu)
 }
 
 /// A finding where too many channels of a layer are dead.
