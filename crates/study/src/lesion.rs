@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use residual_arch::{BlockKind, BlockPath, BlockSpec, NetSpec, Order};
+use residual_arch::{BlockPart, BlockPath, BlockSpec, LayerPath, NetSpec, TensorPath};
 use residual_data::Split;
 use residual_nn::Randomness;
 use residual_report::{Axis, BarChart, Page, Table};
@@ -186,18 +186,16 @@ fn changed(subject: &Subject, change: &Change) -> Subject {
     subject
 }
 
-/// The tensors that make a branch zero where they are: those of its last layer.
+/// The tensors that make a branch zero where they are: those of its last convolution or norm.
 fn last_layer(block: &str, spec: &BlockSpec) -> Vec<String> {
-    let last = match spec.kind {
-        BlockKind::Basic => 2,
-        BlockKind::Bottleneck => 3,
-    };
-    match spec.order {
-        Order::PostActivation => {
-            vec![format!("{block}.norm{last}.weight"), format!("{block}.norm{last}.bias")]
-        }
-        Order::PreActivation => vec![format!("{block}.conv{last}.weight")],
-    }
+    let in_branch =
+        |path: &TensorPath| matches!(path.layer, LayerPath::Alone(BlockPart::Conv(_) | BlockPart::Norm(_)));
+    // The number of input channels changes shapes alone.
+    let parameters = spec.tensors(1).filter(|(_, tensor)| tensor.role.is_parameter()).map(|(path, _)| path);
+    let parameters: Vec<_> = parameters.filter(in_branch).collect();
+    let last = parameters.last().map(|path| path.layer);
+    let of_last = parameters.iter().filter(|path| Some(path.layer) == last);
+    of_last.map(|path| format!("{block}.{path}")).collect()
 }
 
 /// `stage2.block10` as `2.10`.
