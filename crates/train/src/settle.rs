@@ -1,6 +1,6 @@
 //! What a recipe leaves open, decided by the network and the data.
 
-use residual_arch::{BlockPath, NetSpec, Preprocess, Resize, families, shape};
+use residual_arch::{NetSpec, Place, Preprocess, Resize, families};
 use residual_data::Augment;
 
 use crate::batches::{default_batch, leaves_last_out};
@@ -73,7 +73,7 @@ impl Recipe {
         if let Some([height, width]) = size(&spec.preprocess) {
             spec.input = [spec.input[0], height, width];
         }
-        shape::flow(&spec, spec.input)?;
+        spec.check(spec.input)?;
         Ok(spec)
     }
 }
@@ -118,23 +118,21 @@ fn default_augment(spec: &NetSpec) -> Vec<Augment> {
     vec![crop, flip]
 }
 
-/// The names of the layers that can be frozen: the stem, each stage, each block, the head.
-fn layers(spec: &NetSpec) -> Vec<String> {
-    let mut names = vec!["stem".to_owned()];
-    names.extend((1..=spec.stages.len()).map(|stage| format!("stage{stage}")));
-    names.extend(spec.blocks().map(|(path, _)| path.to_string()));
-    names.push("head".to_owned());
-    names
-}
-
 fn check_freeze(freeze: &[String], spec: &NetSpec) -> Result<(), Error> {
-    let known = layers(spec);
-    if let Some(unknown) = freeze.iter().find(|layer| !known.contains(layer)) {
-        return Err(Error::UnknownLayer { found: unknown.clone(), known });
+    let places = spec.places();
+    let mut frozen = Vec::with_capacity(freeze.len());
+    for name in freeze {
+        match name.parse::<Place>().ok().filter(|place| places.contains(place)) {
+            Some(place) => frozen.push(place),
+            None => {
+                let known = places.iter().map(Place::to_string).collect();
+                return Err(Error::UnknownLayer { found: name.clone(), known });
+            }
+        }
     }
-    let frozen = |layer: &str| freeze.iter().any(|frozen| frozen == layer);
-    let block = |path: BlockPath| frozen(&path.to_string()) || frozen(&format!("stage{}", path.stage));
-    match frozen("stem") && frozen("head") && spec.blocks().all(|(path, _)| block(path)) {
+    // A stage without blocks has nothing to train.
+    let mut trained = places.iter().filter(|place| !matches!(place, Place::Stage(_)));
+    match trained.all(|&place| frozen.iter().any(|frozen| frozen.includes(place))) {
         true => Err(Error::AllFrozen),
         false => Ok(()),
     }
