@@ -45,16 +45,16 @@ pub(crate) type Clock<'a> = Option<&'a mut [f64]>;
 
 /// The border that the readers of each map make use of.
 ///
-/// A direct convolution reads its padding there, and copies its input where there is none. Winograd's
-/// transforms check the edges of the map themselves; a border spares them that, but a pointwise convolution
-/// writes maps without one in longer strips, and that is worth more.
+/// A direct convolution reads its padding there, and copies its input where there is none. An algorithm that
+/// does not [want a border](Algorithm::wants_border) goes without where the writer of its input has
+/// [long strips](Algorithm::long_strips) to gain.
 pub(crate) fn borders(graph: &Graph, algorithms: &[Option<Algorithm>]) -> Vec<usize> {
     let mut borders = vec![0; graph.maps.len()];
     for (node, algorithm) in graph.nodes.iter().zip(algorithms) {
         let Op::Conv { conv, .. } = &node.op else { continue };
         let producer = graph.producer(node.input).and_then(|index| algorithms[index]);
         let wanted = match (algorithm, producer) {
-            (Some(Algorithm::Winograd2 | Algorithm::Winograd4), Some(Algorithm::Pointwise)) => 0,
+            (Some(reader), Some(writer)) if !reader.wants_border() && writer.long_strips() => 0,
             _ => conv.padding,
         };
         borders[node.input] = wanted.max(borders[node.input]);
@@ -297,7 +297,7 @@ mod tests {
         let graph = chain();
         assert_eq!(graph.last_reads(), [0, 3, 2, 3, 4]);
         let one = layout(&graph, 1, 1, 0).unwrap().len();
-        let segments = segments(&graph, &[Some(Algorithm::Direct); 4], 1);
+        let segments = segments(&graph, &[Algorithm::named("direct"); 4], 1);
         let local = local_to(&graph, &segments);
         let (places, end) = places(&graph, &segments, &local, &[one; 5]);
         // The images and one map, then at most three at a time (residual, input, output), and the head's.
@@ -328,13 +328,15 @@ mod tests {
     #[test]
     fn borders_serve_those_who_read_them() {
         let mut graph = chain();
-        let all = |algorithm| vec![Some(algorithm); 4];
-        assert_eq!(borders(&graph, &all(Algorithm::Direct)), [1, 1, 1, 1, 0]);
-        assert_eq!(borders(&graph, &all(Algorithm::Winograd4)), [1, 1, 1, 1, 0]);
+        let all = |key| vec![Algorithm::named(key); 4];
+        assert_eq!(borders(&graph, &all("direct")), [1, 1, 1, 1, 0]);
+        assert_eq!(borders(&graph, &all("winograd4")), [1, 1, 1, 1, 0]);
         let Op::Conv { conv, .. } = &mut graph.nodes[0].op else { unreachable!() };
         (conv.kernel, conv.padding) = (1, 0);
-        let mut algorithms = all(Algorithm::Winograd4);
-        algorithms[0] = Some(Algorithm::Pointwise);
+        let mut algorithms = all("winograd4");
+        algorithms[0] = Algorithm::named("pointwise");
         assert_eq!(borders(&graph, &algorithms), [0, 0, 1, 1, 0]);
+        algorithms[1] = Algorithm::named("direct");
+        assert_eq!(borders(&graph, &algorithms), [0, 1, 1, 1, 0]);
     }
 }

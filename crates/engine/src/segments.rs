@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn large_maps_run_a_few_at_a_time_and_small_ones_together() {
-        let of = |sizes, batch| segments(&graph(sizes), &[Some(Algorithm::Direct); 4], batch);
+        let of = |sizes, batch| segments(&graph(sizes), &[Algorithm::named("direct"); 4], batch);
         // 64x64 with 16 channels is a quarter of a MiB. The first convolution has two such maps: 5 images have 2.5
         // MiB, and 4 divides 16. The third reads one: 9 images, and 8 divides 16.
         let large = [64, 64, 8, 8, 8];

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, Weights, select_for,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, Weights, select, select_for,
 };
 
 use crate::error::{EngineError, InLayer};
@@ -17,17 +17,6 @@ use crate::step::conv_shape;
 
 /// Runs of a candidate of which the fastest counts, after one that warms up.
 const RUNS: usize = 5;
-
-/// The candidates by their names in the cache, for whatever shape they compute.
-const CANDIDATES: [(&str, Algorithm); 7] = [
-    ("direct", Algorithm::Direct),
-    ("winograd2", Algorithm::Winograd2),
-    ("winograd4", Algorithm::Winograd4),
-    ("expanded2", Algorithm::Expanded2),
-    ("expanded4", Algorithm::Expanded4),
-    ("strided2", Algorithm::Strided2),
-    ("strided4", Algorithm::Strided4),
-];
 
 /// The most bytes of a file of measured choices: those of 100,000 layers.
 const MAX_CACHE: u64 = 16 << 20;
@@ -92,18 +81,16 @@ struct Layer {
 }
 
 impl Layer {
-    /// The candidates that compute this layer: more than one where one of Winograd's forms applies.
-    fn plans(&self, cpu: &Cpu) -> Result<Vec<(&'static str, Conv)>, KernelError> {
+    /// The candidates that compute this layer; more than one where there is a choice.
+    fn plans(&self, cpu: &Cpu) -> Result<Vec<Conv>, KernelError> {
         let Self { shape, input, .. } = *self;
         let output = output(&shape)?;
-        let plan = |(name, algorithm)| {
-            Some((name, Conv::with_algorithm(cpu, shape, input, output, algorithm).ok()?))
-        };
-        Ok(CANDIDATES.into_iter().filter_map(plan).collect())
+        let candidates = Algorithm::candidates(&shape, &input).into_iter();
+        candidates.map(|algorithm| Conv::with_algorithm(cpu, shape, input, output, algorithm)).collect()
     }
 }
 
-/// What was measured: the name of the fastest by machine and shape.
+/// What was measured: the key of the fastest by machine and shape.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Cache(BTreeMap<String, String>);
 
@@ -134,19 +121,20 @@ impl Cache {
         let key = key(cpu, layer);
         let plans = layer.plans(cpu)?;
         let known = self.0.get(&key);
-        if let Some((_, plan)) = plans.iter().find(|(name, _)| known.is_some_and(|known| known == name)) {
+        if let Some(plan) =
+            plans.iter().find(|plan| known.is_some_and(|known| known == plan.algorithm().key()))
+        {
             return Ok(plan.algorithm());
         }
-        let mut best = (f64::INFINITY, CANDIDATES[0]);
-        for (name, plan) in plans {
+        let mut best = (f64::INFINITY, select(Pass::Forward, &layer.shape, &layer.input)?.algorithm);
+        for plan in plans {
             let seconds = measure(cpu, layer, &plan)?;
             if seconds < best.0 {
-                best = (seconds, (name, plan.algorithm()));
+                best = (seconds, plan.algorithm());
             }
         }
-        let (name, algorithm) = best.1;
-        self.0.insert(key, name.to_owned());
-        Ok(algorithm)
+        self.0.insert(key, best.1.key().to_owned());
+        Ok(best.1)
     }
 }
 
@@ -209,26 +197,27 @@ mod tests {
         let mut cache = Cache::read(&path).unwrap();
         let layer = Layer { shape, input, from_memory: false };
         let measured = cache.fastest(&cpu, &layer).unwrap();
-        assert!(CANDIDATES.iter().any(|(_, algorithm)| *algorithm == measured));
+        assert!(Algorithm::candidates(&shape, &input).contains(&measured));
         cache.write(&path).unwrap();
         assert_eq!(Cache::read(&path).unwrap(), cache);
 
         // Whatever the file says is taken, so nothing was measured.
-        for (name, plan) in layer.plans(&cpu).unwrap() {
-            let algorithm = plan.algorithm();
-            cache.0.insert(key(&cpu, &layer), name.to_owned());
+        for algorithm in Algorithm::candidates(&shape, &input) {
+            cache.0.insert(key(&cpu, &layer), algorithm.key().to_owned());
             assert_eq!(cache.fastest(&cpu, &layer).unwrap(), algorithm);
         }
         cache.0.insert(key(&cpu, &layer), "another release's".to_owned());
         cache.fastest(&cpu, &layer).unwrap();
-        assert!(CANDIDATES.iter().any(|(name, _)| cache.0[&key(&cpu, &layer)] == *name));
+        assert!(Algorithm::named(&cache.0[&key(&cpu, &layer)]).is_some());
 
         // At stride 2 it is another layer, with other candidates.
         let known = cache.0.len();
         let shape = ConvShape { stride: [2, 2], ..shape };
         let strided = Layer { shape, ..layer };
-        let names: Vec<_> = strided.plans(&cpu).unwrap().iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["direct", "strided2", "strided4"]);
+        let mut keys: Vec<_> =
+            strided.plans(&cpu).unwrap().iter().map(|plan| plan.algorithm().key()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["direct", "strided2", "strided4"]);
         cache.fastest(&cpu, &strided).unwrap();
         assert_eq!(cache.0.len(), known + 1);
 

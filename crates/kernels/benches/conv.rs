@@ -181,7 +181,8 @@ fn main() {
             continue;
         }
         if all_algorithms {
-            for algorithm in Algorithm::ALL.into_iter().filter(|&a| a != Algorithm::Pointwise) {
+            let Some(Operands { input, .. }) = Operands::new(&layer.shape) else { continue };
+            for algorithm in Algorithm::candidates(&layer.shape, &input) {
                 run(&cpu, &name, pass, layer, Some(algorithm));
             }
         } else if let Some(ratio) = run(&cpu, &name, pass, layer, None) {

@@ -6,15 +6,6 @@ use residual_kernels::{
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
-/// Bounds of the relative error of float32 sums in the Euclidean norm, by algorithm.
-fn bound(algorithm: Algorithm) -> f64 {
-    match algorithm {
-        Algorithm::Winograd4 | Algorithm::Expanded4 => 5e-6,
-        Algorithm::Winograd2 | Algorithm::Expanded2 | Algorithm::Strided4 => 2e-6,
-        _ => 1e-6,
-    }
-}
-
 /// How a case is laid out.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
@@ -107,11 +98,14 @@ impl Case {
     fn check(&self, setting: Setting) {
         let mut ran = 0;
         for isa in Isa::available() {
-            for algorithm in Algorithm::ALL {
+            for algorithm in Algorithm::all() {
                 let Some(y) = self.run(isa, algorithm, setting) else { continue };
                 let error = relative_error(&y, &self.wanted);
                 let shape = self.shape;
-                assert!(error <= bound(algorithm), "{isa} {algorithm} {shape:?} {setting:?}: {error:e}");
+                assert!(
+                    error <= algorithm.error_bound(),
+                    "{isa} {algorithm} {shape:?} {setting:?}: {error:e}"
+                );
                 ran += 1;
             }
         }
@@ -214,11 +208,11 @@ fn the_epilogue_scales_shifts_adds_and_rectifies() {
             })
             .collect();
         for isa in Isa::available() {
-            for algorithm in Algorithm::ALL {
+            for algorithm in Algorithm::all() {
                 let setting = Setting { output_border: 1, ..SETTING };
                 let Some((y, output)) = case.raw(isa, algorithm, setting, &epilogue, None) else { continue };
                 let error = relative_error(&case.to_planar(&y, output), &wanted);
-                assert!(error <= bound(algorithm), "{isa} {algorithm}: {error:e}");
+                assert!(error <= algorithm.error_bound(), "{isa} {algorithm}: {error:e}");
             }
         }
     }
@@ -236,16 +230,16 @@ fn the_sums_are_those_of_the_results_before_the_epilogue() {
         };
         let epilogue = Epilogue { relu: true, ..Epilogue::default() };
         for isa in Isa::available() {
-            for algorithm in Algorithm::ALL {
+            for algorithm in Algorithm::all() {
                 let (mut sum, mut squares) = (vec![f32::NAN; 35], vec![f32::NAN; 35]);
                 let sums = Sums { sum: &mut sum, squares: &mut squares };
                 if case.raw(isa, algorithm, SETTING, &epilogue, Some(sums)).is_some() {
                     // A sum of both signs loses what cancels, so its error is against the squares' root.
                     let scale = of(2).iter().sum::<f64>().sqrt() * ((batch * h * w) as f64).sqrt();
                     let error = sum.iter().zip(of(1)).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>();
-                    assert!(error.sqrt() <= bound(algorithm) * scale, "{isa} {algorithm}: {error:e}");
+                    assert!(error.sqrt() <= algorithm.error_bound() * scale, "{isa} {algorithm}: {error:e}");
                     let error = relative_error(&squares, &of(2));
-                    assert!(error <= 2.0 * bound(algorithm), "{isa} {algorithm}: {error:e}");
+                    assert!(error <= 2.0 * algorithm.error_bound(), "{isa} {algorithm}: {error:e}");
                 }
             }
         }
@@ -259,7 +253,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     {
         let case = Case::new(ConvShape::square(batch, channels, size, kernel, stride));
         for isa in Isa::available() {
-            for algorithm in Algorithm::ALL {
+            for algorithm in Algorithm::all() {
                 let run = |threads: usize| {
                     let (mut sum, mut squares) = (vec![0.0; channels.1], vec![0.0; channels.1]);
                     let sums = Sums { sum: &mut sum, squares: &mut squares };
@@ -285,7 +279,7 @@ fn nan_and_infinity_reach_every_output_that_depends_on_them() {
             case.x[16 * 64 + 4 * 8 + 4] = bad;
             let wanted = naive(&case.shape).forward(&case.x, &case.weights);
             for isa in Isa::available() {
-                for algorithm in Algorithm::ALL {
+                for algorithm in Algorithm::all() {
                     let epilogue = Epilogue { relu: bad.is_nan(), ..Epilogue::default() };
                     let Some((y, output)) = case.raw(isa, algorithm, SETTING, &epilogue, None) else {
                         continue;
@@ -345,6 +339,35 @@ fn what_does_not_fit_is_an_error_and_writes_nothing() {
     assert_eq!(y, vec![7.0; output.len()]);
 }
 
+/// Two methods may have as many packed weights, in another order.
+#[test]
+fn weights_packed_by_another_method_are_refused() {
+    let cpu = Cpu::new(1).unwrap();
+    for (kernel, stride) in [(3, 1), (3, 2), (1, 1)] {
+        let shape = ConvShape::square(1, (20, 24), 6, kernel, stride);
+        let [h, w] = shape.output().unwrap();
+        let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, h, w).unwrap());
+        let by = |algorithm| Conv::with_algorithm(&cpu, shape, input, output, algorithm).ok();
+        let all: Vec<_> = Algorithm::all().filter_map(by).collect();
+        assert!(all.len() > 1);
+        let x = vec![0.5; input.len()];
+        for (conv, other) in all.iter().flat_map(|conv| all.iter().map(move |other| (conv, other))) {
+            let mut weights = other.pack(&vec![0.1; shape.weights()]).unwrap();
+            let (mut y, mut workspace) = (vec![7.0; output.len()], vec![0.0; conv.workspace(&cpu)]);
+            let plain = Epilogue::default();
+            let ran = conv.forward(&cpu, &x, &weights, &plain, None, &mut y, &mut workspace);
+            let packed = conv.pack_into(&cpu, &vec![0.2; shape.weights()], &mut weights);
+            if conv.algorithm() == other.algorithm() {
+                assert!(ran.is_ok() && packed.is_ok());
+            } else {
+                assert!(matches!(ran, Err(KernelError::Shape { .. })), "{ran:?}");
+                assert!(matches!(packed, Err(KernelError::Shape { .. })), "{packed:?}");
+                assert_eq!(y, vec![7.0; output.len()]);
+            }
+        }
+    }
+}
+
 #[test]
 fn layouts_that_a_convolution_cannot_use_are_errors() {
     let cpu = Cpu::new(1).unwrap();
@@ -354,7 +377,7 @@ fn layouts_that_a_convolution_cannot_use_are_errors() {
     for (input, output) in [(nhwc, output), (input, nchw), (output, output), (input, input)] {
         assert!(matches!(Conv::new(&cpu, shape, input, output), Err(KernelError::Shape { .. })));
     }
-    for algorithm in [Algorithm::Pointwise, Algorithm::Winograd4] {
+    for algorithm in ["pointwise", "winograd4"].map(|key| Algorithm::named(key).unwrap()) {
         let strided = ConvShape { stride: [2, 2], ..shape };
         let output = Layout::blocked(1, 24, 3, 3).unwrap();
         assert!(Conv::with_algorithm(&cpu, strided, input, output, algorithm).is_err());

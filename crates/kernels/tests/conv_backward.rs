@@ -8,15 +8,6 @@ use residual_kernels::{
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
-/// Bounds of the relative error of float32 sums in the Euclidean norm, by algorithm.
-fn bound(algorithm: Algorithm) -> f64 {
-    match algorithm {
-        Algorithm::Winograd4 | Algorithm::Expanded4 => 5e-6,
-        Algorithm::Winograd2 | Algorithm::Expanded2 | Algorithm::Strided4 => 2e-6,
-        _ => 1e-6,
-    }
-}
-
 /// How a case is laid out: the borders of the input's side and the output's.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
@@ -113,13 +104,14 @@ impl Case {
         let by_weights = naive(&self.shape).backward_weights(&self.x, &self.dy);
         let [dx, _] = self.layouts(setting);
         let (mut data, mut weights) = (0, 0);
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        for (isa, algorithm) in
+            Isa::available().into_iter().flat_map(|isa| Algorithm::all().map(move |a| (isa, a)))
         {
             let shape = self.shape;
             let hold = |pass: &str, found: &[f32], wanted: &[f64]| {
                 let error = relative_error(found, wanted);
                 assert!(
-                    error <= bound(algorithm),
+                    error <= algorithm.error_bound(),
                     "{pass} {isa} {algorithm} {shape:?} {setting:?}: {error:e}"
                 );
             };
@@ -205,11 +197,12 @@ fn another_gradient_is_added() {
         let other = noise(9, planar_of(&dx).len());
         let mut wanted = naive(&case.shape).backward_data(&case.dy, &case.weights);
         wanted.iter_mut().zip(&other).for_each(|(w, &o)| *w += f64::from(o));
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        for (isa, algorithm) in
+            Isa::available().into_iter().flat_map(|isa| Algorithm::all().map(move |a| (isa, a)))
         {
             let Some(found) = case.data(isa, algorithm, SETTING, Some(&laid(&other, dx))) else { continue };
             let error = relative_error(&plain(&found, dx), &wanted);
-            assert!(error <= bound(algorithm), "{isa} {algorithm} {kernel}/{stride}: {error:e}");
+            assert!(error <= algorithm.error_bound(), "{isa} {algorithm} {kernel}/{stride}: {error:e}");
         }
     }
 }
@@ -224,7 +217,8 @@ fn the_same_bits_for_any_number_of_threads() {
         ConvShape::square(3, (16, 32), 28, 3, 1),
     ];
     for case in shapes.map(Case::new) {
-        for (isa, algorithm) in Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+        for (isa, algorithm) in
+            Isa::available().into_iter().flat_map(|isa| Algorithm::all().map(move |a| (isa, a)))
         {
             let of = |threads| {
                 let setting = Setting { threads, ..SETTING };
@@ -262,7 +256,7 @@ fn not_a_number_and_infinity_propagate() {
             let middle = case.dy.len() / 2;
             case.dy[middle] = bad;
             for (isa, algorithm) in
-                Isa::available().into_iter().flat_map(|isa| Algorithm::ALL.map(|a| (isa, a)))
+                Isa::available().into_iter().flat_map(|isa| Algorithm::all().map(move |a| (isa, a)))
             {
                 let hit = |found: Option<Vec<f32>>| found.is_none_or(|v| v.iter().any(|v| !v.is_finite()));
                 assert!(hit(case.data(isa, algorithm, SETTING, None)), "data {isa} {algorithm}");
@@ -281,7 +275,8 @@ fn what_does_not_fit_is_an_error() {
     is_shape(ConvBackwardData::new(&cpu, shape, x, dy).err());
     is_shape(ConvBackwardWeights::new(&cpu, shape, dy, x).err());
     is_shape(ConvBackwardWeights::new(&cpu, shape, x, Layout::planar(1, 32, 8, 8).unwrap()).err());
-    is_shape(ConvBackwardWeights::with_algorithm(&cpu, shape, x, dy, Algorithm::Winograd2).err());
+    let winograd2 = Algorithm::named("winograd2").unwrap();
+    is_shape(ConvBackwardWeights::with_algorithm(&cpu, shape, x, dy, winograd2).err());
     let data = ConvBackwardData::new(&cpu, shape, dy, x).unwrap();
     let weights = data.pack(&vec![0.0; shape.weights()]).unwrap();
     assert!(matches!(data.pack(&[0.0; 3]), Err(KernelError::Length { .. })));
@@ -305,6 +300,39 @@ fn what_does_not_fit_is_an_error() {
     assert!(by_weights.run(&cpu, &x, &gradient, &mut dw[1..], &mut workspace).is_err());
     assert!(by_weights.run(&cpu, &x, &gradient, &mut dw, &mut workspace[1..]).is_err());
     assert!(by_weights.run(&cpu, &x, &gradient, &mut dw, &mut workspace).is_ok());
+}
+
+/// At stride 2 the order of the weights follows from stride, padding and dilation; elsewhere it does not.
+#[test]
+fn packed_weights_serve_where_their_order_is_the_same() {
+    let cpu = Cpu::new(1).unwrap();
+    let plan = |shape: ConvShape| {
+        let [h, w] = shape.output().unwrap();
+        let dx = Layout::blocked(1, 16, shape.size[0], shape.size[1]).unwrap();
+        let direct = Algorithm::named("direct").unwrap();
+        ConvBackwardData::with_algorithm(&cpu, shape, Layout::blocked(1, 32, h, w).unwrap(), dx, direct)
+            .unwrap()
+    };
+    let serves = |packed_for: ConvShape, used_for: ConvShape| {
+        let weights = plan(packed_for).pack(&vec![0.1; packed_for.weights()]).unwrap();
+        let user = plan(used_for);
+        let (dy, mut dx) = (vec![1.0; user.dy().len()], vec![0.0; user.dx().len()]);
+        let mut workspace = vec![0.0; user.workspace(&cpu)];
+        user.run(&cpu, &dy, &weights, &Epilogue::default(), &mut dx, &mut workspace).is_ok()
+    };
+    let plain = ConvShape::square(1, (16, 32), 9, 3, 1);
+    let strided = ConvShape { stride: [2, 2], ..plain };
+    assert!(serves(plain, ConvShape { size: [5, 7], padding: [0, 2], ..plain }));
+    assert!(serves(strided, ConvShape { size: [5, 7], ..strided }));
+    for other in [
+        plain,
+        ConvShape { stride: [2, 1], ..strided },
+        ConvShape { dilation: [2, 2], padding: [2, 2], ..strided },
+        ConvShape { kernel: [1, 1], padding: [0, 0], ..strided },
+    ] {
+        assert!(!serves(strided, other), "{other:?}");
+        assert!(!serves(other, strided), "{other:?}");
+    }
 }
 
 proptest! {

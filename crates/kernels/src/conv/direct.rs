@@ -1,10 +1,13 @@
 //! The convolution as it is defined, as a matrix product that needs no rearranged input.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ConvShape;
-use super::kernel::inputs_of;
-
+use super::backward::{Phases, by_pixels};
+use super::kernel::{KernelView, inputs_of};
+use super::method::{Convolution, Method, Operands, Plan, Workers};
+use super::pack::pack_panels;
 use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
@@ -24,6 +27,23 @@ const BAND: usize = 256;
 /// computed must not depend on them.
 const TASKS: usize = 32;
 
+/// Anything.
+pub(super) const DIRECT: Method = Method {
+    key: "direct",
+    name: "direct",
+    weights: 9,
+    error: 1e-6,
+    plain: true,
+    wants_border: true,
+    long_strips: false,
+    settles: None,
+    applies: |_, _| Ok(()),
+    work: |load| Some(load.tiled(1, load.shape.taps()).at_points(0)),
+    forward: Direct::prepare,
+    by_input: Some(Phases::prepare),
+    by_weights: Some(by_pixels),
+};
+
 /// A direct convolution, ready to run.
 #[derive(Clone, Debug)]
 pub(super) struct Direct {
@@ -31,6 +51,7 @@ pub(super) struct Direct {
     input: Layout,
     output: Layout,
     source: Source,
+    panels: Panels,
     /// Where each (input block, tap) lies from a pixel.
     offsets: Vec<usize>,
     rows: usize,
@@ -38,7 +59,8 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    pub(super) fn new(shape: ConvShape, input: Layout, output: Layout) -> Result<Self, KernelError> {
+    pub(super) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+        let Convolution { shape, input, output } = *of;
         let source = Source::new(&shape, input)?;
         let from = source.layout;
         let mut offsets = Vec::with_capacity(from.blocks() * shape.taps());
@@ -48,54 +70,17 @@ impl Direct {
                 offsets.push(block * from.plane() + y * from.row() + x * from.block());
             }
         }
+        // A panel reads the input blocks in which the groups of its channels lie, so a grouped convolution
+        // is a dense one on few blocks; its weights are zero where a block holds another group's channels.
+        // Two blocks of different groups share no input: together each would multiply the other's zeros.
+        let width = if shape.groups > 1 { 1 } else { cpu.isa().panel_blocks() };
+        let depth = from.block();
+        let panels = Panels::new([output.blocks(), width], depth, shape.taps(), |block, blocks| {
+            inputs_of(&shape, block..block + blocks, depth)
+        });
         let rows = (BAND / output.width()).clamp(1, output.height());
         let bands = output.height().div_ceil(rows);
-        Ok(Self { shape, input, output, source, offsets, rows, bands })
-    }
-
-    /// Room for the weights, in panels of `width` blocks.
-    ///
-    /// A panel reads the input blocks in which the groups of its channels lie, so a grouped convolution
-    /// is a dense one on few blocks; its weights are zero where a block holds another group's channels.
-    pub(super) fn panels(&self, width: usize) -> Panels {
-        let shape = &self.shape;
-        let depth = self.source.layout.block();
-        // Two blocks of different groups share no input: together each would multiply the other's zeros.
-        let width = if shape.groups > 1 { 1 } else { width };
-        Panels::zeroed([self.output.blocks(), width], depth, shape.taps(), |block, blocks| {
-            inputs_of(shape, block..block + blocks, depth)
-        })
-    }
-
-    /// Floats of workspace.
-    pub(super) fn scratch(&self) -> usize {
-        self.source.scratch()
-    }
-
-    /// Bands of rows, each of which has its own sums.
-    pub(super) fn bands(&self) -> usize {
-        self.shape.batch * self.bands
-    }
-
-    /// Computes `y`; lengths have been checked.
-    pub(super) fn run(
-        &self,
-        cpu: &Cpu,
-        x: &[f32],
-        panels: &Panels,
-        finish: &Finish<'_>,
-        y: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let x = self.source.read(cpu, x, self.input, &mut scratch[..self.source.scratch()]);
-        let output = Parts::new(y);
-        let groups = TASKS.div_ceil(self.bands()).min(panels.list.len());
-        cpu.pool().for_each(self.bands() * groups, |task, _| {
-            let (band, group) = (task / groups, task % groups);
-            let share = |i: usize| i * panels.list.len() / groups;
-            let panels_of = share(group)..share(group + 1);
-            cpu.isa().run(Band { conv: self, x, panels, panels_of, finish, output, band });
-        });
+        Ok(Arc::new(Self { shape, input, output, source, panels, offsets, rows, bands }))
     }
 
     /// Whether a pixel that follows another in the output does so at the same distance in the source
@@ -107,11 +92,44 @@ impl Direct {
     }
 }
 
+impl Plan for Direct {
+    fn weights(&self) -> usize {
+        self.panels.floats
+    }
+
+    fn pack(&self, workers: Workers<'_>, kernels: KernelView<'_>, packed: &mut [f32]) {
+        pack_panels(workers, kernels, &self.panels, packed);
+    }
+
+    /// Bands of rows.
+    fn bands(&self) -> usize {
+        self.shape.batch * self.bands
+    }
+
+    fn scratch(&self, _: usize) -> usize {
+        self.source.scratch()
+    }
+
+    fn run(&self, cpu: &Cpu, operands: Operands<'_>) {
+        let Operands { x, weights, finish, y, scratch } = operands;
+        let x = self.source.read(cpu, x, self.input, &mut scratch[..self.source.scratch()]);
+        let output = Parts::new(y);
+        let panels = self.panels.list.len();
+        let groups = TASKS.div_ceil(self.bands()).min(panels);
+        cpu.pool().for_each(self.bands() * groups, |task, _| {
+            let (band, group) = (task / groups, task % groups);
+            let share = |i: usize| i * panels / groups;
+            let panels_of = share(group)..share(group + 1);
+            cpu.isa().run(Band { conv: self, x, weights, panels_of, finish, output, band });
+        });
+    }
+}
+
 /// A band of rows of one image, for a range of panels.
 struct Band<'a> {
     conv: &'a Direct,
     x: &'a [f32],
-    panels: &'a Panels,
+    weights: &'a [f32],
     panels_of: Range<usize>,
     finish: &'a Finish<'a>,
     output: Parts<'a>,
@@ -131,9 +149,9 @@ impl Kernel for Band<'_> {
         } else {
             (conv.output.width(), rows.clone())
         };
-        let panels = &self.panels.list[self.panels_of.clone()];
+        let panels = &conv.panels.list[self.panels_of.clone()];
         let longest = panels.iter().map(|panel| panel.entries).max().unwrap_or(0);
-        let chunks = (longest * self.panels.depth).div_ceil(CHUNK);
+        let chunks = (longest * conv.panels.depth).div_ceil(CHUNK);
         for chunk in 0..chunks {
             for panel in panels {
                 let entries = chunk * panel.entries / chunks..(chunk + 1) * panel.entries / chunks;
@@ -148,8 +166,8 @@ impl Kernel for Band<'_> {
                         rows: width,
                         offsets,
                         reach: conv.offsets[conv.offsets.len() - 1],
-                        depth: self.panels.depth,
-                        weights: self.panels.of(panel, entries.clone()),
+                        depth: conv.panels.depth,
+                        weights: conv.panels.of(self.weights, panel, entries.clone()),
                         output: self.output,
                         at: conv.output.index(n, panel.block, y, 0),
                         block_stride: conv.output.plane(),

@@ -5,7 +5,7 @@ use crate::{Buffer, Scratch};
 /// Weights packed for a kernel.
 pub(crate) trait PackedWeights: Clone {
     /// The memory that they lie in.
-    fn memory(&mut self) -> Vec<&mut Buffer>;
+    fn memory(&mut self) -> &mut Buffer;
 }
 
 /// Packed weights without memory of their own.
@@ -15,24 +15,22 @@ pub(crate) trait PackedWeights: Clone {
 #[derive(Clone, Debug)]
 pub(crate) struct Lent<W> {
     empty: W,
-    floats: Vec<usize>,
+    floats: usize,
 }
 
 impl<W: PackedWeights> Lent<W> {
     /// What `weights` are, without their memory.
     pub(crate) fn new(mut weights: W) -> Self {
-        let floats = weights.memory().into_iter().map(|buffer| std::mem::take(buffer).len()).collect();
+        let floats = std::mem::take(weights.memory()).len();
         Self { empty: weights, floats }
     }
 
     /// Calls `body` with weights in memory of `scratch`: `body` packs them first.
     pub(crate) fn with<T>(&self, scratch: &mut Scratch, body: impl FnOnce(&mut W, &mut Scratch) -> T) -> T {
         let mut weights = self.empty.clone();
-        for (buffer, &floats) in weights.memory().into_iter().zip(&self.floats) {
-            *buffer = scratch.take(floats);
-        }
+        *weights.memory() = scratch.take(self.floats);
         let value = body(&mut weights, scratch);
-        weights.memory().into_iter().for_each(|buffer| scratch.give(std::mem::take(buffer)));
+        scratch.give(std::mem::take(weights.memory()));
         value
     }
 }

@@ -2,20 +2,29 @@
 //! and its gradients).
 
 mod backward;
+mod cost;
 mod direct;
 mod kernel;
 mod lent;
+mod method;
 mod pack;
 mod plan;
+mod pointwise;
+mod prepared;
 mod select;
 mod shape;
 mod source;
+mod sums;
+mod table;
 mod winograd;
 
 pub(crate) use lent::Lent;
 
 pub use backward::{ConvBackwardData, ConvBackwardWeights, DataWeights};
-pub use plan::{Conv, ConvWeights, Sums};
+pub use cost::Weights;
+pub use plan::{Conv, ConvWeights};
 pub(crate) use select::select_forward;
-pub use select::{Algorithm, Choice, Pass, Weights, select, select_for};
+pub use select::{Choice, Pass, select, select_for};
 pub use shape::ConvShape;
+pub use sums::Sums;
+pub use table::Algorithm;

@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::kernel::KernelView;
-use crate::gemm::{Panel, Panels};
+use super::method::Workers;
+use crate::gemm::Panels;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Isa, Pool};
 
-/// Tasks that the packing of a panel is cut into.
+/// Tasks that the packing of a panel is cut into, for several threads to share it. Not measured.
 const SHARES: usize = 4;
 
-/// Tasks that the packing of all panels together is cut into.
+/// Tasks that the packing of all panels together is cut into. Not measured.
 const ACROSS: usize = 16;
 
 /// Where a tap of the kernel is packed.
@@ -25,37 +25,33 @@ pub(super) struct Slot {
 
 /// Panels that are being filled.
 struct Class<'a> {
-    list: &'a [Panel],
-    depth: usize,
-    taps: usize,
+    panels: &'a Panels,
     values: Parts<'a>,
 }
 
-/// Packs `kernels` into `panels`, all of their taps.
-pub(super) fn pack_panels(pool: &Pool, isa: Isa, kernels: KernelView<'_>, panels: &mut Panels) {
+/// Packs `kernels` into `values`, in the order of `panels`, all of their taps.
+pub(super) fn pack_panels(
+    workers: Workers<'_>,
+    kernels: KernelView<'_>,
+    panels: &Panels,
+    values: &mut [f32],
+) {
     let slot = |tap| Slot { class: 0, tap: kernels.tap(tap) };
-    pack(pool, isa, kernels, std::slice::from_mut(panels), slot);
+    pack(workers, kernels, vec![(panels, values)], slot);
 }
 
 /// Packs `kernels` into the panels of all classes, which have their blocks in common and differ in their taps:
 /// tap `t` of the values belongs to `slot(t)`.
 pub(super) fn pack(
-    pool: &Pool,
-    isa: Isa,
+    workers: Workers<'_>,
     kernels: KernelView<'_>,
-    classes: &mut [Panels],
+    classes: Vec<(&Panels, &mut [f32])>,
     slot: impl Fn(usize) -> Slot + Sync,
 ) {
-    let classes: Vec<_> = classes
-        .iter_mut()
-        .map(|Panels { list, depth, taps, values }| Class {
-            list,
-            depth: *depth,
-            taps: *taps,
-            values: Parts::new(values),
-        })
-        .collect();
-    let Some(first) = classes.first() else { return };
+    let Workers { pool, isa } = workers;
+    let classes: Vec<_> =
+        classes.into_iter().map(|(panels, values)| Class { panels, values: Parts::new(values) }).collect();
+    let Some(Class { panels: first, .. }) = classes.first() else { return };
     let panels = first.list.len();
     // What is read lies along the input channels, or, exchanged, across the panels: all read the same inputs.
     let across =
@@ -87,7 +83,7 @@ impl<F: Fn(usize) -> Slot> Kernel for Share<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let list = self.classes[0].list;
+        let list = &self.classes[0].panels.list;
         // Along the input channels of 16 rows at a time, or along the rows.
         let (inside, outside) =
             if self.panels.len() == 1 { (self.inputs.clone(), 0..1) } else { (0..1, self.inputs.clone()) };
@@ -107,14 +103,14 @@ impl<F: Fn(usize) -> Slot> Share<'_, F> {
     /// Packs what the channels of block `block` of panel `panel` read of the panel's input block `input`.
     #[inline(always)]
     fn block<S: Simd>(&self, s: S, panel: usize, block: usize, input: usize) {
-        let (depth, of) = (self.classes[0].depth, self.classes[0].list[panel]);
+        let (depth, of) = (self.classes[0].panels.depth, self.classes[0].panels.list[panel]);
         let width = of.blocks * BLOCK;
         let channels = (of.input + input) * depth..(of.input + input + 1) * depth;
         let target = |tap: usize| {
             let slot = (self.slot)(tap);
             let class = &self.classes[slot.class];
-            let row = (input * class.taps + slot.tap) * depth;
-            let at = class.list[panel].at + row * width + block * BLOCK;
+            let row = (input * class.panels.taps + slot.tap) * depth;
+            let at = class.panels.list[panel].at + row * width + block * BLOCK;
             assert!(at + (depth - 1) * width + BLOCK <= class.values.len());
             class.values.pointer(at)
         };

@@ -1,8 +1,7 @@
-//! Weights packed for the micro-kernel.
+//! Weights packed for the micro-kernel: where each of them lies.
 
 use std::ops::Range;
 
-use crate::memory::Buffer;
 use crate::simd::BLOCK;
 
 /// Output channels that the micro-kernel computes together, and what they read.
@@ -24,7 +23,7 @@ pub(crate) struct Panel {
     pub(crate) at: usize,
 }
 
-/// Weights as `[panel][entry][depth][blocks * 16]`.
+/// The order of weights that lie as `[panel][entry][depth][blocks * 16]`.
 ///
 /// An entry is one (input block, tap) with `depth` channels, in this order. A panel of a grouped convolution has the
 /// entries of its own groups only, with zeros where a group ends inside a block.
@@ -33,13 +32,14 @@ pub(crate) struct Panels {
     pub(crate) list: Vec<Panel>,
     pub(crate) depth: usize,
     pub(crate) taps: usize,
-    pub(crate) values: Buffer,
+    /// Floats of all panels.
+    pub(crate) floats: usize,
 }
 
 impl Panels {
-    /// Zeros for `blocks` channel blocks in panels of `width` blocks, of which those from block `b` on
+    /// The order for `blocks` channel blocks in panels of `width` blocks, of which those from block `b` on
     /// read `taps` taps of the input blocks `reads(b, blocks of the panel)`.
-    pub(crate) fn zeroed(
+    pub(crate) fn new(
         [blocks, width]: [usize; 2],
         depth: usize,
         taps: usize,
@@ -54,12 +54,13 @@ impl Panels {
             list.push(Panel { block, blocks, first, entries, input: read.start, inputs: read.len(), at });
             at += entries * depth * blocks * BLOCK;
         }
-        Self { list, depth, taps, values: Buffer::zeroed(at) }
+        Self { list, depth, taps, floats: at }
     }
 
-    /// The weights of entries `range`, counted from the panel's first.
-    pub(crate) fn of(&self, panel: &Panel, range: Range<usize>) -> &[f32] {
+    /// Of the weights `values`, those of the entries `range` of `panel`, counted from its first.
+    #[inline(always)]
+    pub(crate) fn of<'a>(&self, values: &'a [f32], panel: &Panel, range: Range<usize>) -> &'a [f32] {
         let entry = self.depth * panel.blocks * BLOCK;
-        &self.values[panel.at + range.start * entry..panel.at + range.end * entry]
+        &values[panel.at + range.start * entry..panel.at + range.end * entry]
     }
 }

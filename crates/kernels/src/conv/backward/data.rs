@@ -1,12 +1,13 @@
 //! The gradient of a convolution by its input.
 
-use super::phases::Phases;
+use crate::conv::cost::Weights;
 use crate::conv::lent::PackedWeights;
-use crate::conv::select::{Choice, Pass, Weights, select, select_for};
-use crate::conv::{Algorithm, Conv, ConvShape, ConvWeights};
-use crate::gemm::{Epilogue, Finish, Panels};
-use crate::layout::{check_length, workspace as floats};
-use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
+use crate::conv::method::Convolution;
+use crate::conv::prepared::{Arguments, Packed, Prepared};
+use crate::conv::select::{Choice, Pass, select, select_for};
+use crate::conv::{Algorithm, ConvShape};
+use crate::gemm::Epilogue;
+use crate::{Buffer, Cpu, KernelError, Layout, Pool};
 
 /// `dx[n, i, a] = sum over o, u with a = p s - padding + u d of w[o, i, u] dy[n, o, p]`, with its layouts
 /// and its algorithm.
@@ -35,38 +36,17 @@ pub struct ConvBackwardData {
     shape: ConvShape,
     dy: Layout,
     dx: Layout,
-    isa: Isa,
     choice: Choice,
-    way: Way,
-}
-
-#[derive(Clone, Debug)]
-enum Way {
-    /// As a convolution of `dy`.
-    Conv(Box<Conv>),
-    Phases(Box<Phases>),
+    prepared: Prepared,
 }
 
 /// Weights packed for one [`ConvBackwardData`].
 #[derive(Clone, Debug)]
-pub struct DataWeights {
-    shape: ConvShape,
-    isa: Isa,
-    packed: Packed,
-}
-
-#[derive(Clone, Debug)]
-enum Packed {
-    Conv(ConvWeights),
-    Phases(Vec<Panels>),
-}
+pub struct DataWeights(Packed);
 
 impl PackedWeights for DataWeights {
-    fn memory(&mut self) -> Vec<&mut Buffer> {
-        match &mut self.packed {
-            Packed::Conv(weights) => weights.memory(),
-            Packed::Phases(panels) => panels.iter_mut().map(|panels| &mut panels.values).collect(),
-        }
+    fn memory(&mut self) -> &mut Buffer {
+        self.0.memory()
     }
 }
 
@@ -113,18 +93,8 @@ impl ConvBackwardData {
         choice: Choice,
     ) -> Result<Self, KernelError> {
         shape.check(&dx, &dy)?;
-        let turned = shape.turned();
-        let way = match turned {
-            Some(turned) => Way::Conv(Box::new(Conv::with_algorithm(cpu, turned, dy, dx, choice.algorithm)?)),
-            None if choice.algorithm == Algorithm::Direct => {
-                Way::Phases(Box::new(Phases::new(shape, dy, dx)?))
-            }
-            None => {
-                let reason = "by the input, it needs stride 1 and a padding below the kernel's reach".into();
-                return Err(KernelError::Shape { what: choice.algorithm.to_string(), reason });
-            }
-        };
-        Ok(Self { shape, dy, dx, isa: cpu.isa(), choice, way })
+        let prepared = Prepared::by_input(cpu, &Convolution { shape, input: dy, output: dx }, &choice)?;
+        Ok(Self { shape, dy, dx, choice, prepared })
     }
 
     /// How it is computed.
@@ -158,17 +128,13 @@ impl ConvBackwardData {
     /// [`KernelError::Length`] where they are not that many.
     pub fn pack(&self, weights: &[f32]) -> Result<DataWeights, KernelError> {
         let mut packed = self.zeroed_weights();
-        self.pack_on(&Pool::new(1)?, weights, &mut packed)?;
+        self.prepared.pack(&Pool::new(1)?, weights, &mut packed.0)?;
         Ok(packed)
     }
 
     /// Room for the weights of this convolution.
     pub(crate) fn zeroed_weights(&self) -> DataWeights {
-        let packed = match &self.way {
-            Way::Conv(conv) => Packed::Conv(conv.zeroed_weights()),
-            Way::Phases(phases) => Packed::Phases(phases.panels(self.isa.panel_blocks())),
-        };
-        DataWeights { shape: self.shape, isa: self.isa, packed }
+        DataWeights(self.prepared.zeroed_weights())
     }
 
     /// Packs `weights` again, on the threads of `cpu` and in place. `packed` comes from
@@ -178,28 +144,13 @@ impl ConvBackwardData {
     /// [`KernelError::Length`] where the weights are not [`ConvShape::weights`], [`KernelError::Shape`]
     /// where `packed` is another convolution's.
     pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut DataWeights) -> Result<(), KernelError> {
-        self.check(cpu, packed)?;
-        self.pack_on(cpu.pool(), weights, packed)
-    }
-
-    fn pack_on(&self, pool: &Pool, weights: &[f32], packed: &mut DataWeights) -> Result<(), KernelError> {
-        check_length("the weights", self.shape.weights(), weights.len())?;
-        match (&self.way, &mut packed.packed) {
-            (Way::Conv(conv), Packed::Conv(packed)) => conv.pack_view(pool, weights, true, packed),
-            (Way::Phases(phases), Packed::Phases(panels)) => {
-                phases.pack(pool, self.isa, weights, panels);
-                Ok(())
-            }
-            _ => Err(self.foreign(packed)),
-        }
+        self.prepared.check(cpu, &packed.0)?;
+        self.prepared.pack(cpu.pool(), weights, &mut packed.0)
     }
 
     /// Floats of workspace that [`ConvBackwardData::run`] needs on `cpu`.
     pub fn workspace(&self, cpu: &Cpu) -> usize {
-        match &self.way {
-            Way::Conv(conv) => conv.workspace(cpu),
-            Way::Phases(phases) => Finish::scratch(self.dx.blocks()) + phases.scratch(),
-        }
+        self.prepared.workspace(cpu)
     }
 
     /// Computes `dx`, all of it: its border and the lanes past the last channel become 0. The `epilogue`
@@ -220,48 +171,7 @@ impl ConvBackwardData {
         dx: &mut [f32],
         workspace: &mut [f32],
     ) -> Result<(), KernelError> {
-        self.check(cpu, weights)?;
-        self.dy.check("the gradient by the output", dy.len())?;
-        self.dx.check("the gradient by the input", dx.len())?;
-        let workspace = floats(self.workspace(cpu), workspace)?;
-        match (&self.way, &weights.packed) {
-            (Way::Conv(conv), Packed::Conv(weights)) => {
-                conv.forward(cpu, dy, weights, epilogue, None, dx, workspace)
-            }
-            (Way::Phases(phases), Packed::Phases(panels)) => {
-                let (vectors, scratch) = workspace.split_at_mut(Finish::scratch(self.dx.blocks()));
-                let finish = epilogue.prepare(&self.dx, vectors, None)?;
-                phases.run(cpu, dy, panels, &finish, dx, scratch);
-                Ok(())
-            }
-            _ => Err(self.foreign(weights)),
-        }
-    }
-
-    fn check(&self, cpu: &Cpu, weights: &DataWeights) -> Result<(), KernelError> {
-        if cpu.isa() != self.isa {
-            let reason = format!("made for {}, asked to run on {}", self.isa, cpu.isa());
-            return Err(KernelError::Shape { what: "the gradient by the input".into(), reason });
-        }
-        let kernel = |s: &ConvShape| (s.in_channels, s.out_channels, s.kernel, s.groups);
-        let same = kernel(&weights.shape) == kernel(&self.shape) && weights.isa == self.isa;
-        let reach = |s: &ConvShape| (s.stride, s.padding, s.dilation);
-        match (&self.way, &weights.packed) {
-            (Way::Conv(conv), Packed::Conv(weights)) if same => conv.check(cpu, weights),
-            (Way::Phases(_), Packed::Phases(_)) if same && reach(&weights.shape) == reach(&self.shape) => {
-                Ok(())
-            }
-            _ => Err(self.foreign(weights)),
-        }
-    }
-
-    fn foreign(&self, weights: &DataWeights) -> KernelError {
-        KernelError::Shape {
-            what: "the gradient by the input".into(),
-            reason: format!(
-                "weights packed for {:?} on {}; this is {:?}",
-                weights.shape, weights.isa, self.shape
-            ),
-        }
+        let weights = &weights.0;
+        self.prepared.run(cpu, Arguments { x: dy, weights, epilogue, sums: None, y: dx, workspace })
     }
 }

@@ -21,6 +21,8 @@ mod weights;
 pub use data::{ConvBackwardData, DataWeights};
 pub use weights::ConvBackwardWeights;
 
-pub(super) use bands::Target;
+pub(super) use bands::{Bands, Target};
+pub(super) use direct::by_pixels;
 pub(super) use outer::{Operand, Outer, Place, Rows, run_outer};
+pub(super) use phases::Phases;
 pub(super) use tasks::Task;

@@ -7,14 +7,16 @@
 //! convolution at stride 1 whose outputs lie `stride` pixels apart.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::conv::ConvShape;
 use crate::conv::kernel::{KernelView, inputs_of};
+use crate::conv::method::{Convolution, Operands, Plan, Workers};
 use crate::conv::pack::{Slot, pack};
-use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
+use crate::gemm::{Finish, Panel, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Isa, KernelError, Layout, Pool, convert};
+use crate::{Cpu, KernelError, Layout, convert};
 
 /// Products that a micro-kernel adds up in registers at a time, see `CHUNK` in `direct`.
 const CHUNK: usize = 16;
@@ -27,7 +29,7 @@ const TASKS: usize = 32;
 
 /// All classes of a convolution's input pixels.
 #[derive(Clone, Debug)]
-pub(super) struct Phases {
+pub(in crate::conv) struct Phases {
     shape: ConvShape,
     dy: Layout,
     dx: Layout,
@@ -49,6 +51,7 @@ struct Class {
     lead: [usize; 2],
     /// Rows of `m` in a band.
     rows: usize,
+    panels: Panels,
 }
 
 /// What an axis contributes to a class.
@@ -70,7 +73,8 @@ impl Axis {
 }
 
 impl Phases {
-    pub(super) fn new(shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
+    pub(in crate::conv) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+        let Convolution { shape, input: dy, output: dx } = *of;
         if [&dy, &dx].iter().any(|layout| layout.block() != BLOCK) {
             let reason = format!("reads and writes blocked maps, not {dy:?} and {dx:?}");
             return Err(KernelError::Shape { what: "the gradient by the input".into(), reason });
@@ -91,52 +95,62 @@ impl Phases {
         let border = beyond.max().unwrap_or(0);
         let source = if dy.border() >= border { dy } else { dy.with_border(border)? };
         let rests = (0..shape.stride[0]).flat_map(|y| (0..shape.stride[1]).map(move |x| [y, x]));
-        let classes = rests
-            .map(|rest| Class::new(&shape, &source, rest, [&axes[0][rest[0]], &axes[1][rest[1]]]))
-            .collect();
-        Ok(Self { shape, dy, dx, source, classes })
-    }
-
-    /// Room for the weights of every class, in panels of `width` blocks.
-    pub(super) fn panels(&self, width: usize) -> Vec<Panels> {
-        let (blocks, shape) = (self.dx.blocks(), self.shape.exchanged());
-        let width = if shape.groups > 1 { 1 } else { width };
-        let panels = |class: &Class| {
-            Panels::zeroed([blocks, width], BLOCK, class.taps.len(), |block, blocks| {
-                inputs_of(&shape, block..block + blocks, BLOCK)
+        let width = if shape.groups > 1 { 1 } else { cpu.isa().panel_blocks() };
+        let panels = |taps: usize| {
+            Panels::new([dx.blocks(), width], BLOCK, taps, |block, blocks| {
+                inputs_of(&shape.exchanged(), block..block + blocks, BLOCK)
             })
         };
-        self.classes.iter().map(panels).collect()
+        let classes = rests
+            .map(|rest| Class::new(&shape, &source, rest, [&axes[0][rest[0]], &axes[1][rest[1]]], panels))
+            .collect();
+        Ok(Arc::new(Self { shape, dy, dx, source, classes }))
     }
 
-    /// Packs `weights`, as many as the shape says.
-    pub(super) fn pack(&self, pool: &Pool, isa: Isa, weights: &[f32], panels: &mut [Panels]) {
-        let kernels = KernelView::new(&self.shape.exchanged(), weights, true);
+    /// Floats of the copy of `dy` with a border.
+    fn copy(&self) -> usize {
+        if self.source == self.dy { 0 } else { self.source.len() }
+    }
+}
+
+impl Plan for Phases {
+    /// Class by class.
+    fn weights(&self) -> usize {
+        self.classes.iter().map(|class| class.panels.floats).sum()
+    }
+
+    fn packs_for_reach(&self) -> bool {
+        true
+    }
+
+    fn pack(&self, workers: Workers<'_>, kernels: KernelView<'_>, mut packed: &mut [f32]) {
+        let mut classes = Vec::with_capacity(self.classes.len());
+        for class in &self.classes {
+            let (values, rest) = packed.split_at_mut(class.panels.floats);
+            classes.push((&class.panels, values));
+            packed = rest;
+        }
         let slot = |tap| {
             let of = |(class, of): (usize, &Class)| {
                 of.taps.iter().position(|&own| own == tap).map(|tap| Slot { class, tap })
             };
             self.classes.iter().enumerate().find_map(of).expect("every tap reaches a class")
         };
-        pack(pool, isa, kernels, panels, slot);
+        pack(workers, kernels, classes, slot);
     }
 
-    /// Floats of the copy of `dy` with a border.
-    pub(super) fn scratch(&self) -> usize {
-        if self.source == self.dy { 0 } else { self.source.len() }
+    /// None: no batch normalisation reads a gradient's sums.
+    fn bands(&self) -> usize {
+        0
     }
 
-    /// Computes `dx`; lengths have been checked.
-    pub(super) fn run(
-        &self,
-        cpu: &Cpu,
-        dy: &[f32],
-        panels: &[Panels],
-        finish: &Finish<'_>,
-        dx: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let copy = &mut scratch[..self.scratch()];
+    fn scratch(&self, _: usize) -> usize {
+        self.copy()
+    }
+
+    fn run(&self, cpu: &Cpu, operands: Operands<'_>) {
+        let Operands { x: dy, weights, finish, y: dx, scratch } = operands;
+        let copy = &mut scratch[..self.copy()];
         let dy = if copy.is_empty() {
             dy
         } else {
@@ -144,18 +158,21 @@ impl Phases {
             copied.expect("the maps are the same and the lengths were checked");
             copy
         };
-        let output = Parts::new(dx);
-        for (class, panels) in self.classes.iter().zip(panels) {
+        let (output, mut rest) = (Parts::new(dx), weights);
+        for class in &self.classes {
+            let (weights, behind) = rest.split_at(class.panels.floats);
+            rest = behind;
             let bands = self.shape.batch * class.range[0].len().div_ceil(class.rows);
             if bands == 0 || class.range[1].is_empty() {
                 continue;
             }
-            let groups = TASKS.div_ceil(bands).min(panels.list.len());
+            let panels = class.panels.list.len();
+            let groups = TASKS.div_ceil(bands).min(panels);
             cpu.pool().for_each(bands * groups, |task, _| {
                 let (band, group) = (task / groups, task % groups);
-                let share = |i: usize| i * panels.list.len() / groups;
+                let share = |i: usize| i * panels / groups;
                 let panels_of = share(group)..share(group + 1);
-                cpu.isa().run(Band { phases: self, class, dy, panels, panels_of, finish, output, band });
+                cpu.isa().run(Band { phases: self, class, dy, weights, panels_of, finish, output, band });
             });
         }
         cpu.pool().for_each(self.dx.batch() * self.dx.blocks(), |plane, _| {
@@ -167,7 +184,13 @@ impl Phases {
 }
 
 impl Class {
-    fn new(shape: &ConvShape, source: &Layout, rest: [usize; 2], axes: [&Axis; 2]) -> Self {
+    fn new(
+        shape: &ConvShape,
+        source: &Layout,
+        rest: [usize; 2],
+        axes: [&Axis; 2],
+        panels: impl Fn(usize) -> Panels,
+    ) -> Self {
         let lead = axes.map(|axis| axis.taps.iter().map(|&(_, before)| before).max().unwrap_or(0));
         let reads: Vec<_> =
             axes[0].taps.iter().flat_map(|&y| axes[1].taps.iter().map(move |&x| (y, x))).collect();
@@ -182,6 +205,7 @@ impl Class {
             offsets: (0..source.blocks()).flat_map(per_block).collect(),
             lead,
             rows: (BAND / axes[1].range.len().max(1)).max(1),
+            panels: panels(reads.len()),
         }
     }
 }
@@ -191,7 +215,7 @@ struct Band<'a> {
     phases: &'a Phases,
     class: &'a Class,
     dy: &'a [f32],
-    panels: &'a Panels,
+    weights: &'a [f32],
     panels_of: Range<usize>,
     finish: &'a Finish<'a>,
     output: Parts<'a>,
@@ -207,7 +231,7 @@ impl Kernel for Band<'_> {
         let bands = class.range[0].len().div_ceil(class.rows);
         let (n, first) = (self.band / bands, class.range[0].start + self.band % bands * class.rows);
         let rows = first..(first + class.rows).min(class.range[0].end);
-        let panels = &self.panels.list[self.panels_of.clone()];
+        let panels = &class.panels.list[self.panels_of.clone()];
         let longest = panels.iter().map(|panel| panel.entries).max().unwrap_or(0);
         let chunks = longest.div_ceil(CHUNK).max(1);
         for chunk in 0..chunks {
@@ -228,7 +252,7 @@ impl Band<'_> {
         &self,
         n: usize,
         m: usize,
-        panel: &crate::gemm::Panel,
+        panel: &Panel,
         entries: Range<usize>,
         chunk: usize,
         chunks: usize,
@@ -254,7 +278,7 @@ impl Band<'_> {
             offsets,
             reach: offsets.iter().copied().max().unwrap_or(0),
             depth: BLOCK,
-            weights: self.panels.of(panel, entries),
+            weights: class.panels.of(self.weights, panel, entries),
             output: self.output,
             at: dx.index(n, panel.block, y, x),
             block_stride: dx.plane(),

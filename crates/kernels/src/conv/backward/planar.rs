@@ -6,6 +6,7 @@ use super::bands::{Bands, Target};
 use super::chunks::{Chunk, Chunks};
 use super::outer::{Operand, Outer, Place, Rows, run_outer};
 use crate::conv::ConvShape;
+use crate::conv::method::GradientPlan;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
@@ -16,6 +17,7 @@ use crate::{Cpu, Layout};
 /// the vectors.
 #[derive(Clone, Debug)]
 pub(super) struct PlanarGradient {
+    x: Layout,
     dy: Layout,
     chunks: Chunks,
     panels: Vec<Panel>,
@@ -30,7 +32,7 @@ struct Panel {
 
 impl PlanarGradient {
     /// `x` has a border as wide as the padding.
-    pub(super) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout, bands: &mut Bands) -> Self {
+    pub(super) fn new(cpu: &Cpu, shape: ConvShape, [x, dy]: [Layout; 2], bands: &mut Bands) -> Self {
         let chunks = Chunks::new(shape, x, dy);
         let width = if shape.groups > 1 { 1 } else { cpu.isa().panel_blocks() };
         let offsets = |channel: usize| {
@@ -43,21 +45,25 @@ impl PlanarGradient {
         };
         let panels: Vec<_> = (0..dy.blocks()).step_by(width).map(panel).collect();
         bands.cut(panels.len(), chunks.len(), chunks.pixels());
-        Self { dy, chunks, panels }
+        Self { x, dy, chunks, panels }
     }
 
     /// Floats of the sums of a task.
     fn sums(&self) -> usize {
         self.panels.iter().map(|panel| panel.offsets.len() * panel.blocks.len() * BLOCK).max().unwrap_or(0)
     }
+}
 
-    /// Floats of workspace for `threads` threads.
-    pub(super) fn scratch(&self, threads: usize) -> usize {
+impl GradientPlan for PlanarGradient {
+    fn source(&self) -> Layout {
+        self.x
+    }
+
+    fn scratch(&self, threads: usize) -> usize {
         self.sums() * threads
     }
 
-    /// Computes the bands; lengths have been checked.
-    pub(super) fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
+    fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
         let (scratch, len) = (Parts::new(scratch), self.sums());
         cpu.pool().for_each(target.bands.count() * self.panels.len(), |task, worker| {
             let (band, panel) = (task / self.panels.len(), &self.panels[task % self.panels.len()]);

@@ -1,10 +1,10 @@
 //! The gradient of a convolution by its weights.
 
+use std::sync::Arc;
+
 use super::bands::Bands;
-use super::direct::DirectGradient;
-use super::planar::PlanarGradient;
-use crate::conv::select::{Choice, Pass, select, winograd_applies};
-use crate::conv::winograd::WinogradGradient;
+use crate::conv::method::{Convolution, GradientPlan};
+use crate::conv::select::{Choice, Pass, select};
 use crate::conv::{Algorithm, ConvShape};
 use crate::layout::{check_length, workspace as floats};
 use crate::simd::BLOCK;
@@ -36,19 +36,12 @@ pub struct ConvBackwardWeights {
     shape: ConvShape,
     x: Layout,
     dy: Layout,
-    /// `x` as it is read: but for Winograd's forms, with a border as wide as the padding.
+    /// `x` as it is read.
     source: Layout,
     isa: Isa,
     choice: Choice,
     bands: Bands,
-    way: Way,
-}
-
-#[derive(Clone, Debug)]
-enum Way {
-    Direct(DirectGradient),
-    Planar(PlanarGradient),
-    Winograd(WinogradGradient),
+    plan: Arc<dyn GradientPlan>,
 }
 
 impl ConvBackwardWeights {
@@ -62,7 +55,7 @@ impl ConvBackwardWeights {
         Self::with_choice(cpu, shape, x, dy, select(Pass::BackwardWeights, &shape, &x)?)
     }
 
-    /// The same by a given algorithm: direct, pointwise or F(4x4, 3x3).
+    /// The same by a given algorithm, one that computes gradients by the weights.
     ///
     /// # Errors
     /// Those of [`ConvBackwardWeights::new`], and [`KernelError::Shape`] where the algorithm cannot
@@ -90,32 +83,14 @@ impl ConvBackwardWeights {
         if ![1, BLOCK].contains(&x.block()) || dy.block() != BLOCK {
             return Err(wrong(format!("reads blocked or planar and blocked maps, not {x:?} and {dy:?}")));
         }
-        let padding = shape.padding.into_iter().max().unwrap_or(0);
-        let bordered = if x.border() >= padding { x } else { x.with_border(padding)? };
-        let mut bands = Bands::new(shape, &x, &dy);
-        let (source, way) = match choice.algorithm {
-            Algorithm::Winograd4 => {
-                winograd_applies(&shape, &x).map_err(wrong)?;
-                (x, Way::Winograd(WinogradGradient::new(cpu, shape, x, dy)))
-            }
-            Algorithm::Pointwise if shape.taps() != 1 => {
-                return Err(wrong("the kernel has many taps".into()));
-            }
-            Algorithm::Pointwise | Algorithm::Direct if x.block() == 1 => {
-                (bordered, Way::Planar(PlanarGradient::new(cpu, shape, bordered, dy, &mut bands)))
-            }
-            Algorithm::Pointwise | Algorithm::Direct => {
-                (bordered, Way::Direct(DirectGradient::new(cpu, shape, bordered, dy, &mut bands)))
-            }
-            Algorithm::Winograd2
-            | Algorithm::Expanded2
-            | Algorithm::Expanded4
-            | Algorithm::Strided2
-            | Algorithm::Strided4 => {
-                return Err(wrong("weight gradients have F(4x4) only".into()));
-            }
+        let method = choice.algorithm.method();
+        let Some(prepare) = method.by_weights else {
+            return Err(wrong("it computes no gradient by the weights".into()));
         };
-        Ok(Self { shape, x, dy, source, isa: cpu.isa(), choice, bands, way })
+        (method.applies)(&shape, &x).map_err(|why| wrong(why.into()))?;
+        let mut bands = Bands::new(shape, &x, &dy);
+        let plan = prepare(cpu, &Convolution { shape, input: x, output: dy }, &mut bands)?;
+        Ok(Self { shape, x, dy, source: plan.source(), isa: cpu.isa(), choice, bands, plan })
     }
 
     /// How it is computed.
@@ -135,13 +110,7 @@ impl ConvBackwardWeights {
 
     /// Floats of workspace that [`ConvBackwardWeights::run`] needs on `cpu`.
     pub fn workspace(&self, cpu: &Cpu) -> usize {
-        let threads = cpu.pool().threads();
-        let scratch = match &self.way {
-            Way::Direct(direct) => direct.scratch(threads),
-            Way::Planar(planar) => planar.scratch(threads),
-            Way::Winograd(winograd) => winograd.scratch(threads),
-        };
-        self.bands.workspace() + self.copy() + scratch
+        self.bands.workspace() + self.copy() + self.plan.scratch(cpu.pool().threads())
     }
 
     /// Floats of the copy of `x` with a border.
@@ -180,11 +149,7 @@ impl ConvBackwardWeights {
             copy
         };
         let target = self.bands.target(dw, partial);
-        match &self.way {
-            Way::Direct(direct) => direct.run(cpu, x, dy, target, scratch),
-            Way::Planar(planar) => planar.run(cpu, x, dy, target, scratch),
-            Way::Winograd(winograd) => winograd.run(cpu, x, dy, target, scratch),
-        }
+        self.plan.run(cpu, x, dy, target, scratch);
         target.gather(cpu);
         Ok(())
     }

@@ -6,16 +6,14 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::Points;
-use super::stages::Transformed;
+use super::points::{Points, TAPS};
+use super::tiles::Transformed;
 use crate::gemm::{Panel, Panels, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
 /// Input channel blocks whose kernels are at the points together.
 const CHUNK: usize = 4;
-
-const TAPS: usize = 9;
 
 /// Floats from a position of the expanded kernels to the next, for a panel `width` channels wide. Off the powers of
 /// two, as in [`Transformed::new`].
@@ -37,6 +35,8 @@ pub(super) struct ExpandStage<'a, P, const M: usize, const N: usize> {
     pub(super) offsets: &'a [usize],
     pub(super) panels: &'a Panels,
     pub(super) panel: &'a Panel,
+    /// The weights as they are, in the order of `panels`.
+    pub(super) values: &'a [f32],
     pub(super) tiles: Range<usize>,
     /// Room for the kernels at the points.
     pub(super) weights: &'a mut [f32],
@@ -68,7 +68,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> ExpandStage<'_, P, M, N> {
     )]
     fn expand<S: Simd>(&mut self, s: S, range: Range<usize>) {
         let width = self.panel.blocks * BLOCK;
-        let kernels = self.panels.of(self.panel, range.start * TAPS..range.end * TAPS);
+        let kernels = self.panels.of(self.values, self.panel, range.start * TAPS..range.end * TAPS);
         let stride = stride(width);
         assert!(kernels.len() == range.len() * TAPS * BLOCK * width);
         assert!(self.weights.len() >= N * N * stride && range.len() <= CHUNK);
@@ -102,7 +102,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> ExpandStage<'_, P, M, N> {
         let width = self.panel.blocks * BLOCK;
         let offsets = &self.offsets[range.clone()];
         // The next kernels lie behind these.
-        let kernels = self.panels.of(self.panel, range.start * TAPS..range.end * TAPS);
+        let kernels = self.panels.of(self.values, self.panel, range.start * TAPS..range.end * TAPS);
         let next = kernels.as_ptr_range().end;
         for position in 0..N * N {
             let lines = |position: usize| position * (kernels.len() / BLOCK) / (N * N);

@@ -2,30 +2,32 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::maps::Maps;
 use super::pairs::{Filled, Pairs};
 use super::points::F4;
-use super::stages::{GradientStage, Grid, InputStage, Transformed};
-use super::taps::{self, finish};
-use super::{M, N};
-use crate::conv::ConvShape;
-use crate::conv::backward::{Operand, Outer, Place, Rows, Target, Task, run_outer};
+use super::taps::{self, M, N, finish};
+use super::tiles::{Grid, Part, Transformed};
+use super::transforms::{Gradients, Inputs, TransformStage};
+use crate::conv::backward::{Bands, Outer, Place, Target, Task, run_outer};
+use crate::conv::method::{Convolution, GradientPlan};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Layout};
+use crate::{Cpu, KernelError, Layout};
 
 /// The most tiles of a group: those of a panel and an output block at a position, 24 KiB, stay in the level
 /// 1 cache. On a Zen 5 (128 channels on 8x8, batch 128, share of the peak): 2.85 at 128 tiles, 2.6 at 192
 /// and 256.
 const TOGETHER: usize = 128;
 
-/// The most tiles that go through the pairs as one group.
+/// The most tiles that go through the pairs as one group. Other values were not measured.
 const AT_ONCE: usize = 256;
 
-/// Bytes of a group's transformed maps: they stay in the last level cache.
+/// Bytes of a group's transformed maps: they stay in the last level cache. Not measured.
 const MAPS_AT_HAND: usize = 8 << 20;
 
-/// Tasks that the transforms are cut into.
+/// Tasks that the transforms are cut into, at least: many for few threads, and no function of theirs. Not measured.
 const SHARES: usize = 32;
 
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
@@ -34,8 +36,8 @@ const SHARES: usize = 32;
 /// are several groups, and the sums: four times the weights, or 38 KiB a thread in [`Order::Pairs`]. For 512
 /// channels on 7x7, batch 16, that is 9.5 MB with two threads.
 #[derive(Clone, Debug)]
-pub(in crate::conv) struct WinogradGradient {
-    shape: ConvShape,
+pub(super) struct WinogradGradient {
+    padding: [usize; 2],
     x: Layout,
     dy: Layout,
     grid: Grid,
@@ -60,8 +62,17 @@ enum Order {
 
 impl WinogradGradient {
     /// The Winograd forms apply.
-    pub(in crate::conv) fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout) -> Self {
-        let grid = Grid { down: dy.height().div_ceil(M), across: dy.width().div_ceil(M) };
+    pub(super) fn prepare(
+        cpu: &Cpu,
+        of: &Convolution,
+        _: &mut Bands,
+    ) -> Result<Arc<dyn GradientPlan>, KernelError> {
+        Ok(Arc::new(Self::new(cpu, of)))
+    }
+
+    fn new(cpu: &Cpu, of: &Convolution) -> Self {
+        let Convolution { shape, input: x, output: dy } = *of;
+        let (padding, grid) = (shape.padding, Grid::of(&dy, M));
         let tiles = shape.batch * grid.down * grid.across;
         let width = cpu.isa().panel_blocks();
         let (ins, outs) = (x.blocks(), dy.blocks());
@@ -69,12 +80,12 @@ impl WinogradGradient {
         let (sums, maps) = (ins * outs * BLOCK, tiles * (ins + outs));
         if tiles <= AT_ONCE && sums > maps {
             let tasks = Task::all([outs, ins], width, [4, 1]);
-            return Self { shape, x, dy, grid, tiles, groups: 1, order: Order::Pairs, tasks };
+            return Self { padding, x, dy, grid, tiles, groups: 1, order: Order::Pairs, tasks };
         }
         let fit = MAPS_AT_HAND / (N * N * (ins + outs) * BLOCK * size_of::<f32>());
         let groups = tiles.div_ceil(fit.clamp(1, TOGETHER));
         let tasks = Task::all([outs, ins], width, [outs, ins]);
-        Self { shape, x, dy, grid, tiles, groups, order: Order::Groups, tasks }
+        Self { padding, x, dy, grid, tiles, groups, order: Order::Groups, tasks }
     }
 
     /// Transformed inputs and gradients of a group, and floats of sums at the points: of all pairs of
@@ -87,23 +98,20 @@ impl WinogradGradient {
         };
         (of(self.x.blocks()), of(self.dy.blocks()), sums)
     }
+}
 
-    /// Floats of workspace for `threads` threads.
-    pub(in crate::conv) fn scratch(&self, threads: usize) -> usize {
+impl GradientPlan for WinogradGradient {
+    fn source(&self) -> Layout {
+        self.x
+    }
+
+    fn scratch(&self, threads: usize) -> usize {
         let (inputs, gradients, sums) = self.sizes();
         let sums = if self.order == Order::Pairs { sums * threads } else { sums };
         N * N * (inputs.position + gradients.position) + sums
     }
 
-    /// Computes the gradient; lengths have been checked.
-    pub(in crate::conv) fn run(
-        &self,
-        cpu: &Cpu,
-        x: &[f32],
-        dy: &[f32],
-        target: Target<'_>,
-        scratch: &mut [f32],
-    ) {
+    fn run(&self, cpu: &Cpu, x: &[f32], dy: &[f32], target: Target<'_>, scratch: &mut [f32]) {
         let (from, to, _) = self.sizes();
         let (inputs, rest) = scratch.split_at_mut(N * N * from.position);
         let (gradients, points) = rest.split_at_mut(N * N * to.position);
@@ -136,39 +144,31 @@ struct Run<'a> {
 impl Run<'_> {
     /// Transforms the tiles `tiles` of both maps.
     fn transform(&self, tiles: Range<usize>, inputs: &mut [f32], gradients: &mut [f32]) {
-        let WinogradGradient { shape: ConvShape { padding, .. }, x, dy, grid, .. } = *self.plan;
+        let WinogradGradient { padding, x, dy, grid, .. } = *self.plan;
         let (ins, outs) = (x.blocks(), dy.blocks());
         let shares = SHARES.div_ceil(ins + outs).min(tiles.len());
         let [inputs, gradients] = [inputs, gradients].map(Parts::new);
-        let points = PhantomData;
+        let (isa, points) = (self.cpu.isa(), PhantomData);
         self.cpu.pool().for_each(shares * (ins + outs), |task, _| {
             let (block, share) = (task / shares, task % shares);
             let cut = |share: usize| tiles.start + share * tiles.len() / shares;
-            let (first, tiles) = ((tiles.start, 0), cut(share)..cut(share + 1));
+            let part = |block: usize, data: Transformed| Part {
+                tiles: cut(share)..cut(share + 1),
+                blocks: block..block + 1,
+                data,
+                first: (tiles.start, 0),
+            };
             match block.checked_sub(ins) {
-                None => self.cpu.isa().run(InputStage::<F4, M, N> {
-                    points,
-                    x: self.x,
-                    layout: x,
-                    padding,
-                    grid,
-                    tiles,
-                    blocks: block..block + 1,
-                    target: inputs,
-                    shape: self.from,
-                    first,
-                }),
-                Some(block) => self.cpu.isa().run(GradientStage::<F4, M, N> {
-                    points,
-                    dy: self.dy,
-                    layout: dy,
-                    grid,
-                    tiles,
-                    blocks: block..block + 1,
-                    target: gradients,
-                    shape: self.to,
-                    first,
-                }),
+                None => {
+                    let maps = Inputs::<F4, M, N> { points, x: self.x, layout: x, padding };
+                    let part = part(block, self.from);
+                    isa.run(TransformStage { maps, grid, part, target: inputs });
+                }
+                Some(block) => {
+                    let maps = Gradients::<F4, M, N> { points, dy: self.dy, layout: dy };
+                    let part = part(block, self.to);
+                    isa.run(TransformStage { maps, grid, part, target: gradients });
+                }
             }
         });
     }
@@ -199,47 +199,6 @@ impl Run<'_> {
             let points = unsafe { points.part(worker * len..(worker + 1) * len) };
             self.cpu.isa().run(Pairs { maps, task: &tasks[task], points, target, filled });
         });
-    }
-}
-
-/// The transformed maps of a group of tiles.
-#[derive(Clone, Copy)]
-pub(super) struct Maps<'a> {
-    inputs: &'a [f32],
-    gradients: &'a [f32],
-    pub(super) from: Transformed,
-    pub(super) to: Transformed,
-    pub(super) tiles: usize,
-}
-
-impl<'a> Maps<'a> {
-    #[inline(always)]
-    pub(super) fn input(&self, position: usize, block: usize) -> Operand<'a> {
-        let at = position * self.from.position + block * self.from.block();
-        Operand { values: self.inputs, at, line: 0, step: BLOCK }
-    }
-
-    #[inline(always)]
-    pub(super) fn gradient(&self, position: usize, block: usize) -> Operand<'a> {
-        let at = position * self.to.position + block * self.to.block();
-        Operand { values: self.gradients, at, line: 0, step: BLOCK }
-    }
-
-    /// The products at position `position` of an output block and a panel.
-    #[inline(always)]
-    fn outer(&self, position: usize, out: usize, panel: &Range<usize>, to: Place<'a>) -> Outer<'a> {
-        Outer {
-            left: self.gradient(position, out),
-            rows: Rows::Block(BLOCK),
-            right: self.input(position, panel.start),
-            right_block: self.from.block(),
-            blocks: panel.len(),
-            lines: 1,
-            pixels: self.tiles,
-            from: None,
-            to,
-            ahead: [None; 2],
-        }
     }
 }
 

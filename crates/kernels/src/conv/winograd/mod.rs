@@ -10,21 +10,20 @@
 //! where `*` is element by element. Summed over input channels, the products at each of the n^2
 //! positions are a matrix product of tiles by channels, on the micro-kernel of all convolutions.
 
+mod at_points;
 mod expand;
+mod expanded;
 mod gradient;
+mod maps;
 mod output;
 mod pairs;
 mod points;
+mod products;
 mod run;
-mod stages;
 mod taps;
+mod tiles;
+mod transforms;
 mod weights;
 
-/// Outputs and points of a gradient's tile on an axis, and the taps of a kernel.
-const M: usize = 4;
-const N: usize = 6;
-const TAPS: usize = 9;
-
-pub(super) use gradient::WinogradGradient;
-pub(super) use run::{Form, Winograd};
-pub(super) use weights::WinogradWeights;
+pub(super) use at_points::{STRIDED2, STRIDED4, WINOGRAD2, WINOGRAD4};
+pub(super) use expanded::{EXPANDED2, EXPANDED4};

@@ -1,25 +1,20 @@
 //! The last stage: products at the points back to outputs.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use super::points::Points;
-use super::stages::{Grid, Transformed};
+use super::tiles::{Grid, Part};
 use crate::Layout;
 use crate::gemm::{Finish, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
-/// Transforms the products of the tiles `tiles` and channel blocks `blocks` to outputs.
+/// Transforms products to outputs.
 pub(super) struct OutputStage<'a, P, const M: usize, const N: usize> {
     pub(super) points: PhantomData<P>,
     pub(super) products: &'a [f32],
-    pub(super) shape: Transformed,
+    pub(super) part: Part,
     pub(super) grid: Grid,
-    pub(super) tiles: Range<usize>,
-    pub(super) blocks: Range<usize>,
-    /// The tile and the channel block with which `products` starts.
-    pub(super) first: (usize, usize),
     pub(super) finish: &'a Finish<'a>,
     pub(super) band: usize,
     pub(super) y: Parts<'a>,
@@ -31,18 +26,16 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_,
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { grid, layout, .. } = self;
-        let blocks = self.blocks.end - self.first.1;
-        assert!((N * N - 1) * self.shape.position + blocks * self.shape.block() <= self.products.len());
-        assert!(self.tiles.end - self.first.0 <= self.shape.tiles);
+        let Self { ref part, grid, layout, .. } = self;
+        part.check(N * N, self.products.len());
         // Every tile has a pixel in the maps, and all that is written of it lies there.
-        assert!(grid == Grid::of(&layout, M) && self.tiles.end <= layout.batch() * grid.down * grid.across);
-        assert!(self.blocks.end <= layout.blocks() && self.y.len() == layout.len());
+        assert!(grid == Grid::of(&layout, M) && part.tiles.end <= layout.batch() * grid.down * grid.across);
+        assert!(part.blocks.end <= layout.blocks() && self.y.len() == layout.len());
         self.finish.check_maps(&layout, self.band);
         let (steps, residual) = (layout.steps(), self.finish.residual_steps());
-        for block in self.blocks.clone() {
-            for spot in grid.walk(self.tiles.clone()) {
-                let from = (block - self.first.1) * self.shape.block() + (spot.tile - self.first.0) * BLOCK;
+        for block in part.blocks.clone() {
+            for spot in grid.walk(part.tiles.clone()) {
+                let from = part.at(block, spot.tile);
                 let (y, x) = (spot.y * M, spot.x * M);
                 let to = Outputs {
                     rows: layout.height() - y,
@@ -104,7 +97,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
     )]
     unsafe fn transform<S: Simd>(&self, s: S, at: usize) -> [[[S::V; 1]; M]; M] {
         // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
-        let position = std::hint::black_box(self.shape.position);
+        let position = std::hint::black_box(self.part.data.position);
         let mut half = [[s.zero(); N]; M];
         for j in 0..N {
             let mut column = [s.zero(); N];

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use super::gradient::Maps;
-use super::stages::Grid;
-use super::taps::{Sums, finish};
-use super::{M, N};
+use super::maps::Maps;
+use super::taps::{M, N, Sums, finish};
+use super::tiles::Grid;
 use crate::Layout;
 use crate::conv::backward::{Target, Task};
 use crate::simd::{BLOCK, Kernel, Simd};

@@ -1,11 +1,15 @@
 //! The one-dimensional transforms; two-dimensional ones apply them to columns, then to rows.
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use crate::simd::Simd;
 
+/// Taps of a kernel.
+pub(super) const TAPS: usize = 9;
+
 /// A choice of n points for m outputs of a kernel of three taps, from n inputs: n = m + 2 at stride 1.
-pub(super) trait Points<const M: usize, const N: usize> {
+pub(super) trait Points<const M: usize, const N: usize>: Debug + Send + Sync + 'static {
     /// Inputs from an output to the next.
     const STRIDE: usize = 1;
 
@@ -33,6 +37,7 @@ pub(super) trait Points<const M: usize, const N: usize> {
 }
 
 /// F(2x2, 3x3) at the points 0, 1, -1 and infinity.
+#[derive(Debug)]
 pub(super) struct F2;
 
 impl Points<2, 4> for F2 {
@@ -65,6 +70,7 @@ impl Points<2, 4> for F2 {
 ///
 /// These points keep the matrices' entries near 1 (the usual 0, ±1, ±2 reach 8), which makes the error
 /// about twice that of the direct computation instead of ten times.
+#[derive(Debug)]
 pub(super) struct F4;
 
 const A: f64 = std::f64::consts::FRAC_1_SQRT_2;
@@ -159,6 +165,7 @@ impl Points<4, 6> for F4 {
 ///
 /// The even inputs meet two taps, `g[0]` and `g[2]`, the odd ones `g[1]`. The first is F(m, 2) at the
 /// points of `P` without infinity, m + 1 products; the second has m products of its own.
+#[derive(Debug)]
 pub(super) struct Strided<P>(PhantomData<P>);
 
 macro_rules! strided {

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use super::points::{F4, Points};
-use super::{M, N, TAPS};
+use super::points::{F4, Points, TAPS};
 use crate::conv::backward::Target;
 use crate::simd::Simd;
+
+/// Outputs and points of a tile on an axis.
+pub(super) const M: usize = 4;
+pub(super) const N: usize = 6;
 
 /// Sums at the points: position `p`, row `i`, channel `j` lies at `p position + i row + j`.
 #[derive(Clone, Copy)]

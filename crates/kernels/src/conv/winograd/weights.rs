@@ -3,35 +3,30 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::Points;
+use super::points::{Points, TAPS};
 use crate::conv::kernel::KernelView;
+use crate::conv::method::Workers;
 use crate::gemm::{Panel, Panels};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Isa, Pool};
 
-/// Taps of the kernel.
-const TAPS: usize = 9;
-
-/// The transformed weights, `[position][panel][input channel][channel of the panel]`.
+/// The order of transformed weights, `[position][panel][input channel][channel of the panel]`.
 #[derive(Clone, Debug)]
-pub(in crate::conv) struct WinogradWeights {
-    /// Those of the first position; the others follow.
+pub(super) struct PointWeights {
+    /// That of the first position; the others follow.
     panels: Panels,
-    /// Floats from a position to the next.
-    position: usize,
+    positions: usize,
 }
 
-impl WinogradWeights {
-    pub(super) fn zeroed(positions: usize, ins: usize, outs: usize, width: usize) -> Self {
-        let mut panels = Panels::zeroed([outs, width], BLOCK, 1, |_, _| 0..ins);
-        let position = panels.values.len();
-        panels.values = crate::Buffer::zeroed(positions * position);
-        Self { panels, position }
+impl PointWeights {
+    /// For `ins` and `outs` channel blocks, in panels of `width` blocks.
+    pub(super) fn new(positions: usize, ins: usize, outs: usize, width: usize) -> Self {
+        Self { panels: Panels::new([outs, width], BLOCK, 1, |_, _| 0..ins), positions }
     }
 
-    pub(in crate::conv) fn memory(&mut self) -> &mut crate::Buffer {
-        &mut self.panels.values
+    /// Floats of all positions.
+    pub(super) fn floats(&self) -> usize {
+        self.positions * self.panels.floats
     }
 
     /// The panels of every position.
@@ -39,28 +34,33 @@ impl WinogradWeights {
         &self.panels.list
     }
 
-    /// The weights of the input channel blocks `range` at `position`.
-    pub(super) fn of(&self, position: usize, panel: &Panel, range: Range<usize>) -> &[f32] {
-        let block = BLOCK * panel.blocks * BLOCK;
-        let start = position * self.position + panel.at;
-        &self.panels.values[start + range.start * block..start + range.end * block]
+    /// Of the weights `values`, those of the input channel blocks `range` at `position`.
+    #[inline(always)]
+    pub(super) fn of<'a>(
+        &self,
+        values: &'a [f32],
+        position: usize,
+        panel: &Panel,
+        range: Range<usize>,
+    ) -> &'a [f32] {
+        self.panels.of(&values[position * self.panels.floats..], panel, range)
     }
 
-    /// Transforms `kernels`, which have `channels` (in, out).
+    /// Transforms `kernels`, which have `ins` input channels, to `values`.
     pub(super) fn fill<P: Points<M, N>, const M: usize, const N: usize>(
-        &mut self,
-        pool: &Pool,
-        isa: Isa,
+        &self,
+        workers: Workers<'_>,
         kernels: KernelView<'_>,
-        channels: [usize; 2],
+        ins: usize,
+        values: &mut [f32],
     ) {
-        let target = Parts::new(&mut self.panels.values);
-        let (list, position) = (&self.panels.list, self.position);
-        let entries = channels[0].div_ceil(BLOCK);
-        pool.for_each(list.len() * entries, |task, _| {
+        let target = Parts::new(values);
+        let (list, position) = (&self.panels.list, self.panels.floats);
+        let entries = ins.div_ceil(BLOCK);
+        workers.pool.for_each(list.len() * entries, |task, _| {
             let (panel, entry) = (&list[task / entries], task % entries);
             let points = PhantomData::<P>;
-            isa.run(TransformBlock { points, kernels, panel, entry, target, position });
+            workers.isa.run(TransformBlock { points, kernels, panel, entry, target, position });
         });
     }
 }
