@@ -153,7 +153,8 @@ impl Block {
 
     /// Number of parameters, as [`ResNet::num_params`] counts them.
     pub fn num_params(&self) -> usize {
-        let parameters = self.tensor_specs().into_iter().filter(|tensor| tensor.role.is_parameter());
+        let tensors = self.spec().tensors(self.in_channels()).map(|(_, tensor)| tensor);
+        let parameters = tensors.filter(|tensor| tensor.role.is_parameter());
         parameters.map(|tensor| tensor.shape.iter().product::<usize>()).sum()
     }
 

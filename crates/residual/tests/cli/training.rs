@@ -156,5 +156,7 @@ fn bare_weights_need_the_networks_name() {
     bench
         .run("eval --weights bare.safetensors --model toy.toml --data three")
         .refused(&["3 classes", "a network for 2"]);
-    bench.run("eval --weights run/best.safetensors --data three").refused(&["3 classes (a, b, c) are not among", "azure, brick"]);
+    bench
+        .run("eval --weights run/best.safetensors --data three")
+        .refused(&["3 classes (a, b, c) are not among", "azure, brick"]);
 }
