@@ -46,6 +46,11 @@ pub struct SmallResNet {
 }
 
 impl SmallResNet {
+    /// Number of parameters, as [`ResNet::num_params`] counts them.
+    pub fn num_params(&self) -> usize {
+        self.net.num_params()
+    }
+
     /// # Shapes
     /// `[batch, 3, h, w]` to logits `[batch, classes]`.
     ///

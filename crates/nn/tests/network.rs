@@ -388,6 +388,30 @@ fn other_channels_are_an_error_that_names_the_layer() {
     }
 }
 
+/// A norm on a map of one pixel, before layers that make it larger again or that have none.
+#[test]
+fn norms_of_a_single_value_are_found_wherever_they_are() {
+    let train = Mode::train(0, 0);
+    let conv = |kernel, padding, stride| residual_arch::StemConv { channels: 4, kernel, stride, padding };
+    let pool = |kernel, padding| Some(residual_arch::MaxPool { kernel, stride: 1, padding });
+    let stems = [
+        StemSpec { convs: vec![conv(3, 1, 9), conv(2, 2, 1)], bare: false, pool: None },
+        StemSpec { convs: vec![conv(3, 1, 9), conv(1, 1, 1)], bare: true, pool: None },
+        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(1, 0) },
+        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(2, 1) },
+    ];
+    for stem in stems {
+        let mut net = build(NetSpec { stem: stem.clone(), ..tiny() }, &autodiff());
+        let single = Error::SingleValue { layer: "stem".into(), batch: 1, height: 1, width: 1 };
+        assert_eq!(net.check_input([1, 3, 8, 8], train), Err(single), "{stem:?}");
+        assert_eq!(net.check_input([1, 3, 8, 8], Mode::Eval), Ok(()), "{stem:?}");
+        assert_eq!(net.check_input([2, 3, 8, 8], train), Ok(()), "{stem:?}");
+        net.freeze_layers(&["stem"]).unwrap();
+        let found = net.check_input([1, 3, 8, 8], train);
+        assert!(!format!("{found:?}").contains("stem"), "{found:?}");
+    }
+}
+
 #[test]
 fn blocks_are_checked_on_their_own() {
     let block = residual_nn::BlockConfig::new(BlockSpec::projection(16, 2), 8).init(&autodiff()).unwrap();
