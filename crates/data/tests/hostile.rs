@@ -115,7 +115,7 @@ fn large_members_are_charged_to_the_budget() {
         let path = packed(place.path(), |tar| {
             for i in 0..(64 << 20) / size + 1 {
                 tar.write_all(&header(b'0', &format!("a/{i}.jpg"), size)).unwrap();
-                for _ in 0..size.next_multiple_of(512) / 512 {
+                for _ in 0..size.div_ceil(512) {
                     tar.write_all(&[7; 512]).unwrap();
                 }
             }
