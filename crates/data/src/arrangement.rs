@@ -9,7 +9,7 @@ use crate::path::InnerPath;
 use crate::split_name::{SplitName, split_name};
 use crate::{Error, Split};
 
-/// What is in one of the folders side by side.
+/// Content of one of the folders side by side.
 #[derive(Debug, Default)]
 pub(crate) struct Child {
     /// Images in the folder itself.
@@ -18,7 +18,7 @@ pub(crate) struct Child {
     pub(crate) deep: usize,
     /// Its folders with images.
     pub(crate) inner: BTreeSet<Vec<u8>>,
-    /// What its name says, where that is a split's.
+    /// Split that its name says, where it says one.
     pub(crate) split: Option<SplitName>,
 }
 
@@ -31,7 +31,7 @@ impl Child {
 /// Folders side by side, by name.
 type Children = BTreeMap<Vec<u8>, Child>;
 
-/// How folders side by side are to be read.
+/// Reading of folders side by side: splits or classes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// These are splits, which hold classes.
@@ -119,13 +119,13 @@ fn unclear<'a>(origin: &str, folders: impl Iterator<Item = &'a Named<'a>>) -> Er
     Error::UnclearSplits { path: origin.to_owned(), folders }
 }
 
-/// Whether a class folder's name is found in two of the folders.
+/// Test for a class folder whose name is found in two of the folders.
 fn share_classes(group: &[Named]) -> bool {
     let mut seen = BTreeSet::new();
     group.iter().flat_map(|(_, child, _)| &child.inner).any(|name| !seen.insert(name))
 }
 
-/// Where some folders are called just `train` or the like.
+/// Arrangement where some folders are called just `train` or the like.
 fn plain_splits(found: &Children, plain: &[Named], origin: &str) -> Result<Reading, Error> {
     let splits = splits_of(plain);
     // `test_v2` beside `train` may be its test images, or not.
@@ -152,7 +152,7 @@ fn plain_splits(found: &Children, plain: &[Named], origin: &str) -> Result<Readi
     Ok(as_splits(plain))
 }
 
-/// Where the folders are classes, unless they look like something else.
+/// Arrangement where the folders are classes, unless they look like something else.
 fn classes(found: &Children, origin: &str) -> Result<Reading, Error> {
     let full: Vec<(&Vec<u8>, &Child)> = found.iter().filter(|(_, child)| child.images() > 0).collect();
     let path = || origin.to_owned();
