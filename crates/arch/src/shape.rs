@@ -142,7 +142,7 @@ pub(crate) fn check_whole(spec: &NetSpec, input: [usize; 3]) -> Result<(), Shape
     check_normalisation(&spec.preprocess.mean, &spec.preprocess.std, channels)
 }
 
-/// Whether there is a pixel, and no more than `most`.
+/// Test for a size of at least one pixel and at most `most`.
 fn is_within([height, width]: [usize; 2], most: usize) -> bool {
     height > 0 && width > 0 && height.checked_mul(width).is_some_and(|pixels| pixels <= most)
 }

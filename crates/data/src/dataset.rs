@@ -49,7 +49,7 @@ pub struct OpenOptions {
     pub holdout: f64,
     /// The most bytes that opening the data may take: names and, of a compressed archive, the images.
     pub memory_limit: u64,
-    /// Whether files and folders that cannot be read, such as a FIFO called `1.jpg`, are left out and
+    /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
     /// [noted](Dataset::notes), instead of being an error.
     pub skip_bad: bool,
 }
@@ -98,7 +98,7 @@ pub struct Dataset {
     origin: String,
     splits: Vec<(Split, ImageSet)>,
     notes: Vec<Note>,
-    /// Whether the data are a folder of classes, of which a part could be held out.
+    /// True for a folder of classes, of which a part could be held out.
     held_out: bool,
 }
 
@@ -165,12 +165,12 @@ impl Dataset {
         Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
     }
 
-    /// What was noticed while the data were opened, which whoever uses them should hear of.
+    /// Notes of what was noticed while the data were opened, for whoever uses them.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// How many classes there are, and the names of the first ten: `3 classes: cat, cow, dog`.
+    /// Number of classes, and the names of the first ten: `3 classes: cat, cow, dog`.
     pub fn classes_summary(&self) -> String {
         classes_summary(&self.classes)
     }

@@ -60,7 +60,7 @@ pub enum Error {
     UnreadMember {
         /// The archive and the member.
         file: String,
-        /// What it is.
+        /// Kind of the member.
         kind: String,
     },
     /// An archive with a password.
@@ -160,7 +160,7 @@ pub enum Error {
         path: String,
         /// The folder that holds others.
         folder: String,
-        /// How many.
+        /// Number of folders in it.
         inside: usize,
         /// The folders with an image each.
         stray: Vec<String>,
@@ -191,7 +191,7 @@ pub enum Error {
         path: String,
         /// The class folder, with its split.
         class: String,
-        /// What is in it instead: empty, or `, but 3 .webp`.
+        /// Other content of it: empty, or `, but 3 .webp`.
         found: String,
     },
     /// Classes of the evaluation images that the training images, or the network, do not have.
@@ -217,7 +217,7 @@ pub enum Error {
         wanted: Split,
         /// What there is.
         present: Vec<Split>,
-        /// Whether the data are a folder of classes, of which a part could be held out.
+        /// True for a folder of classes, of which a part could be held out.
         held_out: bool,
     },
     /// Something of CIFAR-10's archives is not as published.

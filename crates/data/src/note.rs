@@ -159,7 +159,7 @@ pub(crate) fn listed(names: &[String]) -> String {
     }
 }
 
-/// How many classes there are, and the names of the first ten: `3 classes: cat, cow, dog`.
+/// Number of classes, and the names of the first ten: `3 classes: cat, cow, dog`.
 ///
 /// ```
 /// let classes: Vec<String> = (0..12).map(|number| number.to_string()).collect();

@@ -3,13 +3,9 @@
 use residual_arch::NetSpec;
 use residual_arch::shape::flow;
 use residual_data::Preprocessor;
-use residual_files::require_memory;
-use residual_train::Recipe;
+use residual_train::{Error, Recipe, require_memory_of_network};
 
 use crate::{Finding, Kind};
-
-/// Bytes that training holds for a parameter: it, its gradient and its velocity, in float32.
-const BYTES: u64 = 3 * 4;
 
 /// The finding where training would not begin with this network, which shapes flow through.
 pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
@@ -27,9 +23,9 @@ pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
 
 /// The finding where there is too little memory to train the network.
 pub(crate) fn memory(spec: &NetSpec) -> Option<Finding> {
+    let Err(Error::Memory { cause, .. }) = require_memory_of_network(spec) else { return None };
     let parameters = flow(spec, spec.input).ok()?.parameters;
-    let error = require_memory(parameters.saturating_mul(BYTES)).err()?;
-    let found = format!("{parameters} parameters: training {error}");
+    let found = format!("{parameters} parameters: training {cause}");
     let finding = Kind::TooLarge.at("network").found(found).expected("a network that fits into memory");
     Some(finding.mend("fewer channels, blocks or classes"))
 }

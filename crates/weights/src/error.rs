@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use residual_files::{HumanBytes, escaped};
+use residual_files::escaped;
 
 use crate::folder::help_for_truncated;
 use crate::matching::Mismatch;
@@ -42,20 +42,6 @@ pub enum Error {
     /// The file's tensors do not fit into memory.
     #[error("{0}")]
     TooLittleMemory(residual_files::Error),
-
-    /// The network's tensors do not fit into memory.
-    #[error(
-        "`{}` has parameters of {}: {cause}; help: fewer classes or channels",
-        escaped(.model), HumanBytes(*.parameters)
-    )]
-    NetworkTooLarge {
-        /// The network.
-        model: String,
-        /// Bytes of its tensors.
-        parameters: u64,
-        /// What is needed, and what there is.
-        cause: residual_files::Error,
-    },
 
     /// Weights that are not finite, or variances that are negative.
     #[error(

@@ -5,7 +5,7 @@
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
 //! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
 //! - [`recognise`] names the family member that bare tensors belong to, [`scheme`] the scheme of their names;
-//! - [`check_values`] refuses weights that are not finite, [`require_memory_for`] networks that do not fit;
+//! - [`check_values`] refuses weights that are not finite;
 //! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
 //!   [`Weights`] reads either that or bare tensors;
 //! - [`write_atomically`] replaces a file as a whole or not at all.
@@ -22,7 +22,6 @@ mod error;
 mod folder;
 mod mapping;
 mod matching;
-mod memory;
 mod pickle;
 mod read;
 pub mod safetensors;
@@ -36,7 +35,6 @@ pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
 pub use folder::weights_file;
 pub use matching::{Mismatch, Misshapen, match_tensors};
-pub use memory::{parameter_bytes, require_memory_for};
 pub use read::{map, read, read_bytes};
 pub use state_dict::StateDict;
 pub use tensor::Tensor;
