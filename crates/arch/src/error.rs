@@ -1,15 +1,13 @@
 //! The errors of this crate.
 
-use thiserror::Error;
-
 use crate::UnknownPath;
 use crate::blocks::UnknownBlock;
 use crate::families::UnknownModel;
 use crate::shape::ShapeError;
 
 /// Any error of this crate.
-#[derive(Debug, Error)]
-pub enum ArchError {
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
     /// A name that is no network's.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),

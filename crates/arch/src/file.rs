@@ -7,41 +7,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
 use crate::{
-    ArchError, BlockKind, BlockSpec, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
-    StageSpec, StemConv, StemSpec,
+    BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec,
+    StemConv, StemSpec,
 };
 
 impl NetSpec {
     /// Reads a specification from TOML.
     ///
     /// # Errors
-    /// [`ArchError::ReadToml`], with line and column. Whether the network can be built is for
+    /// [`Error::ReadToml`], with line and column. Whether the network can be built is for
     /// [`crate::shape::flow`] to say.
-    pub fn from_toml(text: &str) -> Result<Self, ArchError> {
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
         Ok(toml::from_str(text)?)
     }
 
     /// Writes the specification as TOML, in its shortest form.
     ///
     /// # Errors
-    /// [`ArchError::WriteToml`]; no specification is known to cause it.
-    pub fn to_toml(&self) -> Result<String, ArchError> {
+    /// [`Error::WriteToml`]; no specification is known to cause it.
+    pub fn to_toml(&self) -> Result<String, Error> {
         Ok(toml::to_string(self)?)
     }
 
     /// Reads a specification from JSON.
     ///
     /// # Errors
-    /// [`ArchError::Json`], with line and column.
-    pub fn from_json(text: &str) -> Result<Self, ArchError> {
+    /// [`Error::Json`], with line and column.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
         Ok(serde_json::from_str(text)?)
     }
 
     /// Writes the specification as JSON on one line, in its shortest form.
     ///
     /// # Errors
-    /// [`ArchError::Json`]; no specification is known to cause it.
-    pub fn to_json(&self) -> Result<String, ArchError> {
+    /// [`Error::Json`]; no specification is known to cause it.
+    pub fn to_json(&self) -> Result<String, Error> {
         Ok(serde_json::to_string(self)?)
     }
 }

@@ -21,7 +21,7 @@ mod stem;
 mod tensors;
 
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
-pub use error::ArchError;
+pub use error::Error;
 pub use head::HeadSpec;
 pub use network::{
     Activation, BlockPart, BlockPath, CheckedBlock, Field, HeadPart, Layer, LayerId, LayerOp, LayerPath,

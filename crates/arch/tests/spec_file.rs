@@ -2,7 +2,7 @@
 
 use residual_arch::families::{all, family};
 use residual_arch::shape::flow;
-use residual_arch::{ArchError, Naming, NetSpec, Order, Shortcut};
+use residual_arch::{Error, Naming, NetSpec, Order, Shortcut};
 
 const DOCUMENT: &str = include_str!("../../../docs/spec.md");
 
@@ -55,7 +55,7 @@ fn equal_neighbours_are_written_once() {
 }
 
 /// The documented file with one piece of text replaced.
-fn broken(from: &str, to: &str) -> ArchError {
+fn broken(from: &str, to: &str) -> Error {
     let text = documented("toml");
     assert!(text.contains(from), "{from}");
     NetSpec::from_toml(&text.replacen(from, to, 1)).unwrap_err()
@@ -82,9 +82,9 @@ fn wrong_files_are_errors_that_say_where() {
         let message = broken(from, to).to_string();
         assert!(message.contains(part), "{to}: {message}");
     }
-    assert!(matches!(NetSpec::from_toml(""), Err(ArchError::ReadToml(_))));
-    assert!(matches!(NetSpec::from_json("{\"name\": "), Err(ArchError::Json(_))));
-    assert!(matches!(NetSpec::from_json("[]"), Err(ArchError::Json(_))));
+    assert!(matches!(NetSpec::from_toml(""), Err(Error::ReadToml(_))));
+    assert!(matches!(NetSpec::from_json("{\"name\": "), Err(Error::Json(_))));
+    assert!(matches!(NetSpec::from_json("[]"), Err(Error::Json(_))));
 }
 
 #[test]
@@ -102,10 +102,10 @@ fn the_largest_numbers_are_kept() {
 
 #[test]
 fn every_error_of_the_crate_fits_one_type() {
-    fn summary(name: &str) -> Result<u64, ArchError> {
+    fn summary(name: &str) -> Result<u64, Error> {
         let spec = family(name)?.with_classes(0);
         Ok(flow(&spec, spec.input)?.parameters)
     }
-    assert!(matches!(summary("resnet"), Err(ArchError::UnknownModel(_))));
-    assert!(matches!(summary("resnet18"), Err(ArchError::Shape(_))));
+    assert!(matches!(summary("resnet"), Err(Error::UnknownModel(_))));
+    assert!(matches!(summary("resnet18"), Err(Error::Shape(_))));
 }

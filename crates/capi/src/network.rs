@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use residual_arch::{NetSpec, families::family};
 use residual_data::{Fit, Image};
-use residual_engine::{EngineError, Options, Plan, Scratch};
+use residual_engine::{Error as EngineError, Options, Plan, Scratch};
 use residual_weights::{Error, StateDict, Weights, recognise, with_classes_of};
 
 use crate::error::{Failure, Status};

@@ -8,7 +8,7 @@ use residual_files::escaped;
 use crate::Split;
 use crate::note::listed;
 
-/// What is wrong, where, and the mend where there is one.
+/// What is wrong, where, and the help where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

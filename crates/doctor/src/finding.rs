@@ -14,7 +14,7 @@ pub enum Severity {
     Fault,
 }
 
-/// One thing found: what, where, and how to mend it.
+/// One thing found: what, where, and how to help it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What it is.
@@ -28,7 +28,7 @@ pub struct Finding {
     /// What was expected in its place.
     pub expected: String,
     /// What to do about it.
-    pub mend: String,
+    pub help: String,
     /// Paper and section, or the rule that it rests on.
     pub source: &'static str,
 }
@@ -44,9 +44,9 @@ impl Finding {
         Self { expected: expected.into(), ..self }
     }
 
-    /// The same with the mend.
-    pub(crate) fn mend(self, mend: impl Into<String>) -> Self {
-        Self { mend: mend.into(), ..self }
+    /// The same with the help.
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: help.into(), ..self }
     }
 
     /// The same, as bad as `severity`.
@@ -171,7 +171,7 @@ impl Kind {
     /// A finding of this kind.
     pub(crate) fn at(self, place: impl Into<String>) -> Finding {
         let (severity, source) = (self.severity(), self.source());
-        let (found, expected, mend) = Default::default();
-        Finding { kind: self, severity, place: place.into(), found, expected, mend, source }
+        let (found, expected, help) = Default::default();
+        Finding { kind: self, severity, place: place.into(), found, expected, help, source }
     }
 }

@@ -33,17 +33,17 @@ fn range(classes: &[String], outputs: usize, names: Option<&[String]>) -> Vec<Fi
     if let Some((class, names)) = unknown.zip(names) {
         let finding = Kind::LabelRange.at(format!("class {class}")).found("no output of that name");
         let finding = finding.expected(format!("one of: {}", names.join(", ")));
-        return vec![finding.mend("rename the class folder, or train a new head on these classes (--init)")];
+        return vec![finding.help("rename the class folder, or train a new head on these classes (--init)")];
     }
     let found = format!("{} classes in the data", classes.len());
-    let mend = format!("set `classes = {}` in `head`", classes.len());
+    let help = format!("set `classes = {}` in `head`", classes.len());
     if classes.len() > outputs {
         let finding = Kind::LabelRange.at("head").found(found);
-        return vec![finding.expected(format!("{outputs} at the most, one an output")).mend(mend)];
+        return vec![finding.expected(format!("{outputs} at the most, one an output")).help(help)];
     }
     if classes.len() < outputs && names.is_none() {
         let finding = Kind::UnusedOutputs.at("head").found(found);
-        return vec![finding.expected(format!("{outputs}, one an output")).mend(mend)];
+        return vec![finding.expected(format!("{outputs}, one an output")).help(help)];
     }
     vec![]
 }
@@ -53,7 +53,7 @@ fn empty(split: Split, counts: &[usize], classes: &[String]) -> Vec<Finding> {
     let empty = counts.iter().zip(classes).filter(|&(&count, _)| count == 0);
     let finding = |(_, class): (&usize, &String)| {
         let finding = Kind::EmptyClass.at(format!("{split}/{class}")).found("no images").severity(severity);
-        finding.expected("at least one").mend("add images, or leave the class out of every split")
+        finding.expected("at least one").help("add images, or leave the class out of every split")
     };
     empty.map(finding).collect()
 }
@@ -71,5 +71,5 @@ fn imbalance(split: Split, counts: &[usize], classes: &[String]) -> Option<Findi
     let found = format!("{most} images of {common}, {least} of {rare}");
     let finding = Kind::Imbalance.at(format!("{split}/{rare}")).found(found);
     let finding = finding.expected(format!("less than {IMBALANCE} to 1"));
-    Some(finding.mend("gather more, or repeat images of rare classes; judge by accuracy per class"))
+    Some(finding.help("gather more, or repeat images of rare classes; judge by accuracy per class"))
 }

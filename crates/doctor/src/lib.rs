@@ -1,5 +1,5 @@
 //! Looks for the common errors in residual networks, their weights, their data and their training, and says
-//! the mend.
+//! how to mend each.
 //!
 //! [`examine`] takes what there is, a [`Patient`], and gives a [`Report`]: [`Finding`]s as data. Each check is
 //! a small function of its own:
@@ -24,7 +24,7 @@
 //! spec.stages[1].blocks[0].shortcut = Shortcut::projection(64, 1);
 //! let report = examine(&Patient::new(spec))?;
 //! assert_eq!(report.findings[0].kind, Kind::ForgottenStride);
-//! assert_eq!(report.findings[0].mend, "give the projection stride 2");
+//! assert_eq!(report.findings[0].help, "give the projection stride 2");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![recursion_limit = "256"]

@@ -59,7 +59,7 @@ fn two_labels(train: &ImageSet, known: &Places) -> Option<Finding> {
     let &(first, other) = pairs.first()?;
     let finding = Kind::TwoLabels.at(train.name(first));
     let finding = finding.found(format!("the same as {}; {} such images", train.name(other), pairs.len()));
-    Some(finding.expected("one class an image").mend("remove it from the class where it does not belong"))
+    Some(finding.expected("one class an image").help("remove it from the class where it does not belong"))
 }
 
 fn shared(split: Split, set: &ImageSet, train: &ImageSet, known: &Places) -> Option<Finding> {
@@ -73,5 +73,5 @@ fn shared(split: Split, set: &ImageSet, train: &ImageSet, known: &Places) -> Opt
     let severity = if fraction >= FAULT_FRACTION { Severity::Fault } else { Severity::Warning };
     let found = format!("the same as {}; {} of {} {split} images", train.name(other), twins.len(), set.len());
     let finding = Kind::Overlap.at(set.name(first)).severity(severity).found(found);
-    Some(finding.expected("images that were not trained on").mend("remove them from the training images"))
+    Some(finding.expected("images that were not trained on").help("remove them from the training images"))
 }

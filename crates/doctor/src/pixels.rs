@@ -68,14 +68,14 @@ fn first_only(findings: &mut Vec<Finding>) {
 fn bad_image(reason: &str) -> Finding {
     let (file, found) = reason.rsplit_once(": ").unwrap_or(("image", reason));
     let finding = Kind::BadImage.at(file).found(found).expected("a whole JPEG or PNG");
-    finding.mend("copy or export the image again, or leave it out with --skip-bad")
+    finding.help("copy or export the image again, or leave it out with --skip-bad")
 }
 
 fn mixed_sizes(file: &str, found: [usize; 2], first: &str, expected: [usize; 2]) -> Finding {
     let size = |[height, width]: [usize; 2]| format!("{height}x{width}");
     let finding = Kind::MixedSizes.at(file).found(size(found));
     let finding = finding.expected(format!("{}, as {first}", size(expected)));
-    finding.mend("give the preprocessing a resize and a crop")
+    finding.help("give the preprocessing a resize and a crop")
 }
 
 /// Sums of a channel's values and their squares.
@@ -115,7 +115,7 @@ fn normalisation(moments: &Moments) -> Option<Finding> {
     let off = |&&[mean, std]: &&[f64; 2]| mean.abs() > GREATEST_MEAN || outside(std, STD);
     let place = channels.iter().position(|moments| off(&moments))?;
     let [mean, std] = channels[place];
-    let (severity, mend) = match std {
+    let (severity, help) = match std {
         std if std < FAULT_STD[0] => {
             (Severity::Fault, "the images are scaled twice: divide mean and std by 255")
         }
@@ -127,5 +127,5 @@ fn normalisation(moments: &Moments) -> Option<Finding> {
     let finding = Kind::Normalisation.at(format!("channel {place}")).severity(severity);
     let finding = finding.found(format!("mean {mean:.3}, deviation {std:.3} after preprocessing"));
     let expected = format!("mean within {GREATEST_MEAN} of 0, deviation from {} to {}", STD[0], STD[1]);
-    Some(finding.expected(expected).mend(mend))
+    Some(finding.expected(expected).help(help))
 }

@@ -22,7 +22,7 @@ fn scale(spec: &NetSpec) -> Vec<Finding> {
     let std = beyond(&spec.preprocess.std, GREATEST_STD).map(|value| ("std", value));
     let Some((what, value)) = mean.or(std) else { return vec![] };
     let finding = Kind::NormalisationScale.at(format!("preprocess.{what}")).found(format!("{value}"));
-    vec![finding.expected("values on the scale 0 to 1, as pixels are").mend("divide mean and std by 255")]
+    vec![finding.expected("values on the scale 0 to 1, as pixels are").help("divide mean and std by 255")]
 }
 
 fn size(spec: &NetSpec) -> Vec<Finding> {
@@ -36,7 +36,7 @@ fn size(spec: &NetSpec) -> Vec<Finding> {
     let [height, width] = given;
     let finding = Kind::PreprocessSize.at("preprocess").found(format!("images of {height}x{width}"));
     let expected = format!("{}x{}, the network's input", spec.input[1], spec.input[2]);
-    vec![finding.expected(expected).mend("make `input` and the crop (or the exact resize) the same")]
+    vec![finding.expected(expected).help("make `input` and the crop (or the exact resize) the same")]
 }
 
 /// A crop larger than what is left of the resize is filled up with black.
@@ -52,5 +52,5 @@ fn crop(spec: &NetSpec) -> Vec<Finding> {
     }
     let found = format!("a crop of {height}x{width} from images of {h}x{w}, filled up with black");
     let finding = Kind::PreprocessSize.at("preprocess.crop").found(found);
-    vec![finding.expected("a crop inside the resized image").mend("resize to the crop's size or above")]
+    vec![finding.expected("a crop inside the resized image").help("resize to the crop's size or above")]
 }

@@ -1,6 +1,6 @@
 //! Specifications as people write them, and beside those of checkpoints.
 
-use residual_arch::{ArchError, NetSpec, Preprocess, tensors};
+use residual_arch::{NetSpec, Preprocess, tensors};
 use toml::{Table, Value};
 
 use crate::{Finding, Kind};
@@ -10,7 +10,7 @@ use crate::{Finding, Kind};
 ///
 /// # Errors
 /// Those of [`NetSpec::from_toml`].
-pub fn read_toml(text: &str) -> Result<(NetSpec, Vec<Finding>), ArchError> {
+pub fn read_toml(text: &str) -> Result<(NetSpec, Vec<Finding>), residual_arch::Error> {
     let Ok(mut table) = text.parse::<Table>() else { return Ok((NetSpec::from_toml(text)?, vec![])) };
     let written = table.clone();
     let findings = take_biases(&mut table);
@@ -29,7 +29,7 @@ fn take_biases(table: &mut Table) -> Vec<Finding> {
         if bias.is_some_and(|bias| bias.as_bool() != Some(false)) {
             let finding =
                 Kind::ConvBias.at(place).found("`bias = true`").expected("no bias: the norm has one");
-            findings.push(finding.mend("leave `bias` out"));
+            findings.push(finding.help("leave `bias` out"));
         }
     };
     let stem = table.get_mut("stem").and_then(|stem| stem.get_mut("convs")).and_then(Value::as_array_mut);
@@ -59,12 +59,12 @@ pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
         let finding = Kind::NetworkDiffers.at(place.map_or("network", |tensor| &tensor.path));
         let found = format!("the checkpoint holds `{}` of {} tensors", trained.name, theirs.len());
         let finding = finding.found(found).expected(format!("`{}` of {}", written.name, ours.len()));
-        findings.push(finding.mend("leave the specification out: the checkpoint has its own"));
+        findings.push(finding.help("leave the specification out: the checkpoint has its own"));
     }
     if written.preprocess != trained.preprocess {
         let finding = Kind::PreprocessDiffers.at("preprocess").found(describe(&written.preprocess));
         let finding = finding.expected(format!("{}, as in training", describe(&trained.preprocess)));
-        findings.push(finding.mend("copy the checkpoint's preprocessing into the specification"));
+        findings.push(finding.help("copy the checkpoint's preprocessing into the specification"));
     }
     findings
 }

@@ -8,7 +8,7 @@ use crate::{Finding, Kind};
 /// The most errors that are looked for, each on a copy of the network: a file may hold 100,000 blocks, all wrong.
 const MOST: usize = 100;
 
-/// Every error of shape, and the network with all of them mended; `None` where one has no mend.
+/// Every error of shape, and the network with all of them mended; `None` where one has no help.
 pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
     let (mut findings, mut spec) = (Vec::new(), spec.clone());
     let mut last = None;
@@ -17,7 +17,7 @@ pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
             Ok(_) => return (findings, Some(spec)),
             Err(error) => error,
         };
-        // A mend that did not help must not be tried for ever.
+        // A help that did not help must not be tried for ever.
         if last.as_ref() == Some(&error) {
             return (findings, None);
         }
@@ -37,14 +37,14 @@ pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
 fn finding(error: &ShapeError) -> Finding {
     let text = error.to_string();
     let (place, rest) = text.split_once(": ").unwrap_or(("network", &text));
-    let (found, mend) = rest.rsplit_once("; ").unwrap_or((rest, ""));
+    let (found, help) = rest.rsplit_once("; ").unwrap_or((rest, ""));
     let (kind, expected) = match error {
         ShapeError::ForgottenStride(at) => (Kind::ForgottenStride, branch_shape(at)),
         ShapeError::Channels(at) | ShapeError::Size(at) => (Kind::ShapesDiffer, branch_shape(at)),
         ShapeError::ZeroPadShrinks { .. } => (Kind::ShapesDiffer, "at least as many channels".into()),
         _ => (Kind::Impossible, "a network that shapes flow through".into()),
     };
-    kind.at(place).found(found).expected(expected).mend(mend)
+    kind.at(place).found(found).expected(expected).help(help)
 }
 
 fn branch_shape(at: &Disagreement) -> String {

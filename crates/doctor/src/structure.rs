@@ -33,7 +33,7 @@ fn zero_init(spec: &NetSpec) -> Vec<Finding> {
     let without: Vec<_> = residual.iter().filter(|(_, block)| !block.zero_init).collect();
     let Some((first, _)) = without.first() else { return vec![] };
     let (all, missing) = (residual.len(), without.len());
-    let finding = Kind::ZeroInit.at(first.to_string()).mend("set `zero_init = true` in every block");
+    let finding = Kind::ZeroInit.at(first.to_string()).help("set `zero_init = true` in every block");
     if missing < all {
         let found = format!("{missing} of {all} blocks without zero initialisation, this the first");
         return vec![finding.found(found).expected("all blocks alike")];
@@ -55,12 +55,12 @@ fn shortcuts(spec: &NetSpec) -> Vec<Finding> {
         }
         let found = format!("{blocks} blocks, none with a shortcut");
         let finding = Kind::DeepPlain.at("network").found(found).expected("shortcuts at this depth");
-        return vec![finding.mend("leave `shortcut` out of the blocks: the fitting one is taken")];
+        return vec![finding.help("leave `shortcut` out of the blocks: the fitting one is taken")];
     }
     let finding = |path: &residual_arch::BlockPath| {
         let finding = Kind::MissingShortcut.at(path.to_string());
         let finding = finding.found("no shortcut").expected("one, as the other blocks have");
-        finding.mend("leave `shortcut` out of the block: the fitting one is taken")
+        finding.help("leave `shortcut` out of the block: the fitting one is taken")
     };
     plain.iter().map(finding).collect()
 }
@@ -72,13 +72,13 @@ fn norms(spec: &NetSpec) -> Vec<Finding> {
     if order(spec.blocks().last()) == Some(Order::PreActivation) && !spec.head.norm {
         let finding = Kind::MissingNorm.at("head").found("pre-activation blocks and no norm after them");
         findings.push(
-            finding.expected("BN and ReLU before the average pool").mend("set `norm = true` in `head`"),
+            finding.expected("BN and ReLU before the average pool").help("set `norm = true` in `head`"),
         );
     }
     if order(spec.blocks().next()) == Some(Order::PostActivation) && spec.stem.bare {
         let finding = Kind::MissingNorm.at("stem").found("a bare stem before post-activation blocks");
         findings
-            .push(finding.expected("BN and ReLU after its convolution").mend("set `bare = false` in `stem`"));
+            .push(finding.expected("BN and ReLU after its convolution").help("set `bare = false` in `stem`"));
     }
     findings
 }
@@ -95,7 +95,7 @@ pub(crate) fn last_map(spec: &NetSpec, input: [usize; 3]) -> Vec<Finding> {
     let found = format!("images of {h}x{w} through a stride of {stride} end as {height}x{width}");
     let finding = Kind::SmallMap.at(row.path.clone()).found(found);
     let severity = if height.min(width) == 1 { Severity::Warning } else { Severity::Note };
-    let mend =
+    let help =
         "take a network for small images (cifar_*, small), a smaller stride in the stem, or larger images";
-    vec![finding.severity(severity).expected(format!("{SMALLEST_MAP}x{SMALLEST_MAP} or more")).mend(mend)]
+    vec![finding.severity(severity).expected(format!("{SMALLEST_MAP}x{SMALLEST_MAP} or more")).help(help)]
 }

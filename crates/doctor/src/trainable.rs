@@ -16,9 +16,9 @@ pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
         Ok((_, settled)) => Preprocessor::new(&settled.preprocess).err()?.to_string(),
         Err(error) => error.to_string(),
     };
-    let (found, mend) = refusal.split_once("; ").unwrap_or((&refusal, "another value"));
+    let (found, help) = refusal.split_once("; ").unwrap_or((&refusal, "another value"));
     let finding = Kind::Refused.at("network").found(found).expected("a network that training begins with");
-    Some(finding.mend(mend))
+    Some(finding.help(help))
 }
 
 /// The finding where there is too little memory to train the network.
@@ -27,5 +27,5 @@ pub(crate) fn memory(spec: &NetSpec) -> Option<Finding> {
     let parameters = flow(spec, spec.input).ok()?.parameters;
     let found = format!("{parameters} parameters: training {cause}");
     let finding = Kind::TooLarge.at("network").found(found).expected("a network that fits into memory");
-    Some(finding.mend("fewer channels, blocks or classes"))
+    Some(finding.help("fewer channels, blocks or classes"))
 }

@@ -38,7 +38,7 @@ fn batch(training: &Training) -> Vec<Finding> {
     }
     let finding = Kind::SmallBatch.at("batch_size").found(format!("{batch_size} images in a step"));
     let finding = finding.expected(format!("{SMALL_BATCH} or more, better 16"));
-    vec![finding.mend("a larger batch (`--memory low` makes room), or freeze the batch norms' layers")]
+    vec![finding.help("a larger batch (`--memory low` makes room), or freeze the batch norms' layers")]
 }
 
 fn rate(training: &Training) -> Vec<Finding> {
@@ -50,7 +50,7 @@ fn rate(training: &Training) -> Vec<Finding> {
     let usual = RATE_PER_IMAGE * batch_size as f64;
     let finding = Kind::LearningRate.at("lr").found(format!("{lr} for batches of {batch_size}"));
     let finding = finding.expected(format!("about {usual:.3}; {greatest:.3} is the most published"));
-    vec![finding.mend(format!("--lr {usual:.3}"))]
+    vec![finding.help(format!("--lr {usual:.3}"))]
 }
 
 /// Deep post-activation networks do not begin at 0.1 without help (He et al. 2015, section 4.2).
@@ -64,5 +64,5 @@ fn warmup(spec: &NetSpec, training: &Training) -> Vec<Finding> {
     }
     let found = format!("{} from the first step of a network of {blocks} blocks", training.lr);
     let finding = Kind::LearningRate.at("lr").found(found).expected("a warm-up, or zero initialisation");
-    vec![finding.mend("--warmup 1, or `zero_init = true` in every block")]
+    vec![finding.help("--warmup 1, or `zero_init = true` in every block")]
 }

@@ -52,10 +52,10 @@ fn biases(spec: &NetSpec, expected: &[TensorName], state: &mut StateDict) -> Vec
             continue;
         }
         let finding = Kind::ConvBias.at(path.layer.to_string()).found(format!("a tensor `{bias}`"));
-        let mend = format!(
+        let help = format!(
             "train with `bias=False`; for these weights subtract `{bias}` from the norm's running mean"
         );
-        findings.push(finding.expected("no bias: the norm has one").mend(mend));
+        findings.push(finding.expected("no bias: the norm has one").help(help));
     }
     findings
 }
@@ -67,23 +67,23 @@ fn mismatches(mismatch: &Mismatch) -> Vec<Finding> {
         [] => String::new(),
     };
     let mut findings = vec![];
-    let mend = match &mismatch.looks_like {
+    let help = match &mismatch.looks_like {
         Some(model) => format!("these look like the weights of {model}: name that network"),
         None => "name the network that the weights were made with".to_owned(),
     };
     if let Some(first) = mismatch.missing.first() {
         let found = format!("not in the file: {}", list(&mismatch.missing));
         findings
-            .push(Kind::Tensors.at(first).found(found).expected("every tensor of the network").mend(&mend));
+            .push(Kind::Tensors.at(first).found(found).expected("every tensor of the network").help(&help));
     }
     if let Some(first) = mismatch.unexpected.first() {
         let found = format!("in the file and not in the network: {}", list(&mismatch.unexpected));
         findings
-            .push(Kind::Tensors.at(first).found(found).expected("the network's tensors alone").mend(&mend));
+            .push(Kind::Tensors.at(first).found(found).expected("the network's tensors alone").help(&help));
     }
     findings.extend(mismatch.misshapen.iter().map(|tensor| {
         let finding = Kind::Tensors.at(&tensor.name).found(format!("shape {:?}", tensor.found));
-        finding.expected(format!("shape {:?}", tensor.expected)).mend(&mend)
+        finding.expected(format!("shape {:?}", tensor.expected)).help(&help)
     }));
     findings
 }
@@ -92,7 +92,7 @@ fn check_tensor(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     if bad > 0 {
         let finding = Kind::NotFinite.at(&tensor.path).found(format!("{bad} of {} values", values.len()));
-        return Some(finding.expected("finite numbers").mend(
+        return Some(finding.expected("finite numbers").help(
             "go back to a checkpoint from before the divergence, and resume with a smaller learning rate",
         ));
     }
@@ -114,7 +114,7 @@ fn constant(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
     Some(
         finding
             .expected("filters drawn at random")
-            .mend("initialise by He et al. 2015 (Delving Deep), as Residual does"),
+            .help("initialise by He et al. 2015 (Delving Deep), as Residual does"),
     )
 }
 
@@ -125,12 +125,12 @@ fn variance(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
     let finding = Kind::RunningVariance.at(&tensor.path);
     if least < 0.0 {
         let finding = finding.found(format!("a variance of {least}")).expected("none below 0");
-        return Some(finding.mend("the file is damaged or misnamed: make it again"));
+        return Some(finding.help("the file is damaged or misnamed: make it again"));
     }
     if zeros * 2 > values.len() {
         let found = format!("{zeros} of {} variances are 0", values.len());
         let finding = finding.severity(Severity::Warning).found(found).expected("channels that vary");
-        return Some(finding.mend(
+        return Some(finding.help(
             "run some training batches to take the statistics anew; the layer before gives constants",
         ));
     }
@@ -139,7 +139,7 @@ fn variance(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
     }
     let finding = finding.severity(Severity::Warning).found(format!("a variance of {greatest:.3e}"));
     let finding = finding.expected(format!("{GREATEST_VARIANCE:e} at the most"));
-    Some(finding.mend("look for a divergence, or for images that are not normalised"))
+    Some(finding.help("look for a divergence, or for images that are not normalised"))
 }
 
 /// Scales that have moved beside statistics that are still 0 and 1: trained with frozen statistics, or with
@@ -155,7 +155,7 @@ fn untouched_statistics(specs: &[TensorSpec], values: &HashMap<&str, &[f32]>) ->
     }
     let finding = Kind::UntouchedStatistics.at("batch norms").found("every mean is 0 and every variance 1");
     let finding = finding.expected("statistics of the training images");
-    Some(finding.mend("run training batches through it in training mode, and save buffers beside parameters"))
+    Some(finding.help("run training batches through it in training mode, and save buffers beside parameters"))
 }
 
 /// Norms before a ReLU, most of whose channels the ReLU never lets through.
@@ -190,5 +190,5 @@ pub(crate) fn dead_finding(place: &str, dead: usize, channels: usize) -> Option<
     let finding =
         Kind::DeadChannels.at(place).found(format!("{dead} of {channels} channels are always zero"));
     let finding = finding.expected(format!("fewer than {:.0}%", 100.0 * DEAD_FRACTION));
-    Some(finding.mend("a smaller learning rate or a warm-up, and begin again: dead channels get no gradient"))
+    Some(finding.help("a smaller learning rate or a warm-up, and begin again: dead channels get no gradient"))
 }

@@ -74,7 +74,7 @@ fn labels_without_outputs_and_outputs_without_labels() {
     save(&folder.path().join("train"), "c", 0..20, 2000);
     save(&folder.path().join("test"), "c", 0..5, 2500);
     let finding = only(&of(&folder, spec()), Kind::LabelRange, "head");
-    assert_eq!(finding.mend, "set `classes = 3` in `head`");
+    assert_eq!(finding.help, "set `classes = 3` in `head`");
     let folder = images();
     only(&of(&folder, spec().with_classes(5)), Kind::UnusedOutputs, "head");
 }
@@ -135,7 +135,7 @@ fn normalisation_of_other_images() {
     let twice = with(127.0, 74.0);
     let kinds: Vec<_> = twice.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds[..2], [Kind::NormalisationScale, Kind::Normalisation]);
-    assert!(twice[1].mend.contains("twice"), "{twice:?}");
+    assert!(twice[1].help.contains("twice"), "{twice:?}");
     let never = with(0.002, 0.001);
     assert_eq!((never[0].kind, never[0].severity), (Kind::Normalisation, Severity::Fault), "{never:?}");
     only(&with(0.0, 0.29), Kind::Normalisation, "channel 0");
@@ -198,7 +198,7 @@ fn a_head_that_always_gives_one_answer() {
     };
     let findings = with_weights(&images(), sure);
     let found = findings.iter().find(|finding| finding.kind == Kind::Undertrained);
-    assert!(found.is_some_and(|finding| finding.mend.contains("longer")), "{findings:?}");
+    assert!(found.is_some_and(|finding| finding.help.contains("longer")), "{findings:?}");
 }
 
 #[test]

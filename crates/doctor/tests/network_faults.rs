@@ -22,7 +22,7 @@ fn only(findings: &[Finding], kind: Kind, place: &str) -> Finding {
     let [finding] = findings else { panic!("one finding was expected: {findings:#?}") };
     assert_eq!((finding.kind, finding.place.as_str()), (kind, place), "{finding:#?}");
     assert!(
-        [&finding.found, &finding.expected, &finding.mend].iter().all(|text| !text.is_empty()),
+        [&finding.found, &finding.expected, &finding.help].iter().all(|text| !text.is_empty()),
         "{finding:?}"
     );
     finding.clone()
@@ -37,7 +37,7 @@ fn a_forgotten_stride_and_a_wrong_width_are_found_at_once() {
     let findings = of_spec(spec);
     only(&findings[..1], Kind::ForgottenStride, "stage2.block0");
     let second = only(&findings[1..], Kind::ShapesDiffer, "stage3.block0");
-    assert_eq!(second.mend, "give the projection 128 channels");
+    assert_eq!(second.help, "give the projection 128 channels");
     assert_eq!(second.severity, Severity::Fault);
 }
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use residual_arch::LayerPath;
 use residual_arch::shape::ShapeError;
-use residual_kernels::KernelError;
+use residual_kernels::Error as KernelError;
 
 /// Why a plan could not be compiled or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EngineError {
+pub enum Error {
     /// The specification is not sound, or cannot take the input asked for.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -131,11 +131,11 @@ pub enum EngineError {
 
 /// Says in which layer a kernel refused.
 pub(crate) trait InLayer<T> {
-    fn in_layer(self, layer: impl Display) -> Result<T, EngineError>;
+    fn in_layer(self, layer: impl Display) -> Result<T, Error>;
 }
 
 impl<T> InLayer<T> for Result<T, KernelError> {
-    fn in_layer(self, layer: impl Display) -> Result<T, EngineError> {
-        self.map_err(|cause| EngineError::Kernel { layer: layer.to_string(), cause })
+    fn in_layer(self, layer: impl Display) -> Result<T, Error> {
+        self.map_err(|cause| Error::Kernel { layer: layer.to_string(), cause })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use residual_arch::Place;
 use residual_kernels::{Layout, convert};
 
-use crate::error::EngineError;
+use crate::error::Error;
 use crate::graph::MapId;
 use crate::images::Images;
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ impl Plan {
     /// layer reads; [`Plan::embed`] is, for every network.
     ///
     /// # Errors
-    /// [`EngineError::NoFeatures`] for another path, and for the stem of a pre-activation network whose last
+    /// [`Error::NoFeatures`] for another path, and for the stem of a pre-activation network whose last
     /// convolution has the first block's batch norm folded in: its own result never exists. Else those of
     /// [`Plan::run`].
     pub fn features<'i>(
@@ -49,13 +49,13 @@ impl Plan {
         images: impl Into<Images<'i>>,
         path: &str,
         scratch: &mut Scratch,
-    ) -> Result<Features, EngineError> {
+    ) -> Result<Features, Error> {
         let named = &self.network.graph.named;
         let place = path.parse::<Place>().ok();
         let found = named.iter().rev().find(|(name, _)| place.is_some_and(|place| place.includes(*name)));
         let Some(&(_, map)) = found else {
             let available = available(named.iter().map(|&(place, _)| place));
-            return Err(EngineError::NoFeatures { path: path.to_owned(), available });
+            return Err(Error::NoFeatures { path: path.to_owned(), available });
         };
         self.map(images.into(), map, scratch)
     }
@@ -68,11 +68,7 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Plan::run`].
-    pub fn embed<'i>(
-        &self,
-        images: impl Into<Images<'i>>,
-        scratch: &mut Scratch,
-    ) -> Result<Vec<f32>, EngineError> {
+    pub fn embed<'i>(&self, images: impl Into<Images<'i>>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
         let images = images.into();
         let count = self.count(&images, scratch)?;
         let (width, classes) = (self.network.graph.head.ins, self.classes());
@@ -100,26 +96,22 @@ impl Plan {
     /// `[batch, 1, height, width]` of the last stage.
     ///
     /// # Errors
-    /// [`EngineError::Class`] for a class that the network does not have, [`EngineError::Option`] where there
+    /// [`Error::Class`] for a class that the network does not have, [`Error::Option`] where there
     /// is not one class for every image. Else those of [`Plan::run`].
     pub fn class_activation<'i>(
         &self,
         images: impl Into<Images<'i>>,
         classes: &[usize],
         scratch: &mut Scratch,
-    ) -> Result<Features, EngineError> {
+    ) -> Result<Features, Error> {
         let images = images.into();
         let count = self.count(&images, scratch)?;
         if classes.len() != count {
             let found = format!("{} for {count} images", classes.len());
-            return Err(EngineError::Option {
-                option: "classes",
-                found,
-                expected: "one class for each image",
-            });
+            return Err(Error::Option { option: "classes", found, expected: "one class for each image" });
         }
         if let Some(&class) = classes.iter().find(|&&class| class >= self.classes()) {
-            return Err(EngineError::Class { class, classes: self.classes() });
+            return Err(Error::Class { class, classes: self.classes() });
         }
         let head = &self.network.graph.head;
         let Features { shape: [batch, channels, height, width], values } =
@@ -137,7 +129,7 @@ impl Plan {
     }
 
     /// One of the maps of a batch.
-    fn map(&self, images: Images<'_>, map: MapId, scratch: &mut Scratch) -> Result<Features, EngineError> {
+    fn map(&self, images: Images<'_>, map: MapId, scratch: &mut Scratch) -> Result<Features, Error> {
         let count = self.count(&images, scratch)?;
         let graph = &self.network.graph;
         let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);

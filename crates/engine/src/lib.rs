@@ -49,7 +49,7 @@ mod segments;
 mod step;
 mod tune;
 
-pub use error::EngineError;
+pub use error::Error;
 pub use explain::Features;
 pub use images::Images;
 pub use options::{Options, Tune};

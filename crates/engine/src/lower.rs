@@ -8,15 +8,15 @@
 
 use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source};
 
-use crate::error::EngineError;
+use crate::error::Error;
 use crate::graph::{Dense, Graph, INPUT, Join, Map, MapId, Node, Op};
 use crate::parameters::Parameters;
 
 /// The graph of a checked network.
 ///
 /// # Errors
-/// [`EngineError::Unsupported`] for a layer that no operation computes.
-pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Graph, EngineError> {
+/// [`Error::Unsupported`] for a layer that no operation computes.
+pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Graph, Error> {
     let wiring = Wiring::of(network);
     let mut fusion = Fusion { wiring: &wiring, parameters, absorbed: vec![false; wiring.layers.len()] };
     let (mut drafts, mut head) = (Vec::new(), None);
@@ -40,8 +40,8 @@ pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Gr
     Ok(Schedule::of(network, &wiring, drafts).graph(wiring.source(pooled), head))
 }
 
-fn unsupported(layer: &Layer) -> EngineError {
-    EngineError::Unsupported { layer: layer.path(), op: format!("{:?}", layer.op()) }
+fn unsupported(layer: &Layer) -> Error {
+    Error::Unsupported { layer: layer.path(), op: format!("{:?}", layer.op()) }
 }
 
 /// Readers and sources of each layer, without those that evaluation leaves out. A layer is its place in the list.
@@ -127,7 +127,7 @@ struct Fusion<'a> {
 
 impl Fusion<'_> {
     /// The node that begins with layer `index`.
-    fn draft(&mut self, index: usize) -> Result<Draft, EngineError> {
+    fn draft(&mut self, index: usize) -> Result<Draft, Error> {
         let (layer, mut end, mut residual) = (&self.wiring.layers[index], index, None);
         let path = layer.path();
         let op = match *layer.op() {

@@ -7,7 +7,7 @@ use residual_arch::{Field, LayerPath, NetSpec};
 use residual_kernels::{Algorithm, Buffer, Cpu, Isa};
 use residual_weights::{Checkpoint, StateDict};
 
-use crate::error::{EngineError, InLayer};
+use crate::error::{Error, InLayer};
 use crate::graph::{Graph, Op};
 use crate::images::Images;
 use crate::lower::lower;
@@ -48,11 +48,11 @@ impl Plan {
     /// [`residual_arch::names`].
     ///
     /// # Errors
-    /// [`EngineError::Shape`] where the specification is not sound or does not take images of the size asked
-    /// for, [`EngineError::Weights`] with every tensor that is missing or wrong or not finite,
-    /// [`EngineError::TooLittleMemory`] before any is taken, [`EngineError::Option`] and [`EngineError::Machine`] for options
-    /// that no plan can have, [`EngineError::Cache`] for a tuning file that is something else.
-    pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, EngineError> {
+    /// [`Error::Shape`] where the specification is not sound or does not take images of the size asked
+    /// for, [`Error::Weights`] with every tensor that is missing or wrong or not finite,
+    /// [`Error::TooLittleMemory`] before any is taken, [`Error::Option`] and [`Error::Machine`] for options
+    /// that no plan can have, [`Error::Cache`] for a tuning file that is something else.
+    pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, Error> {
         let size = options.size.unwrap_or([spec.input[1], spec.input[2]]);
         let image = [spec.input[0], size[0], size[1]];
         let checked = spec.check(image)?;
@@ -83,7 +83,7 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Plan::compile`].
-    pub fn from_checkpoint(trained: &Checkpoint, options: &Options) -> Result<Self, EngineError> {
+    pub fn from_checkpoint(trained: &Checkpoint, options: &Options) -> Result<Self, Error> {
         Self::compile(&trained.spec, &trained.tensors, options)
     }
 
@@ -106,14 +106,14 @@ impl Plan {
     /// `[batch][channels][height][width]`, normalised as well. See [`Images`].
     ///
     /// # Errors
-    /// [`EngineError::Images`] for a length that is no whole number of images or none,
-    /// [`EngineError::Batch`] for too many, [`EngineError::Scratch`] for memory made for another plan,
-    /// [`EngineError::NotFinite`] with the first image whose logits are not finite ([`Options::allow_not_finite`]).
+    /// [`Error::Images`] for a length that is no whole number of images or none,
+    /// [`Error::Batch`] for too many, [`Error::Scratch`] for memory made for another plan,
+    /// [`Error::NotFinite`] with the first image whose logits are not finite ([`Options::allow_not_finite`]).
     pub fn run<'i, 's>(
         &self,
         images: impl Into<Images<'i>>,
         scratch: &'s mut Scratch,
-    ) -> Result<&'s [f32], EngineError> {
+    ) -> Result<&'s [f32], Error> {
         let images = images.into();
         let count = self.count(&images, scratch)?;
         self.run_timed(images, count, scratch, None)?;
@@ -125,11 +125,11 @@ impl Plan {
     /// Checks results of which each image has `each`.
     ///
     /// # Errors
-    /// [`EngineError::NotFinite`], where that is asked for.
-    pub(crate) fn check_finite(&self, values: &[f32], each: usize) -> Result<(), EngineError> {
+    /// [`Error::NotFinite`], where that is asked for.
+    pub(crate) fn check_finite(&self, values: &[f32], each: usize) -> Result<(), Error> {
         let bad = || values.iter().position(|value| !value.is_finite());
         match if self.allow_not_finite { None } else { bad() } {
-            Some(at) => Err(EngineError::NotFinite { image: at / each.max(1) }),
+            Some(at) => Err(Error::NotFinite { image: at / each.max(1) }),
             None => Ok(()),
         }
     }
@@ -141,7 +141,7 @@ impl Plan {
         count: usize,
         scratch: &mut Scratch,
         mut clock: Option<&mut [f64]>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Error> {
         let (classes, features) = (self.classes(), self.network.graph.head.ins);
         let Scratch { memory, pooled, logits } = scratch;
         self.each_part(images, count, |program, images, first| {
@@ -158,8 +158,8 @@ impl Plan {
         &self,
         images: Images<'_>,
         count: usize,
-        mut body: impl FnMut(&Program, Images<'_>, usize) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+        mut body: impl FnMut(&Program, Images<'_>, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut first = 0;
         for program in &self.programs {
             while count - first >= program.batch {
@@ -174,19 +174,19 @@ impl Plan {
     ///
     /// # Errors
     /// Where they or the scratch memory do not fit the plan.
-    pub(crate) fn count(&self, images: &Images<'_>, scratch: &Scratch) -> Result<usize, EngineError> {
+    pub(crate) fn count(&self, images: &Images<'_>, scratch: &Scratch) -> Result<usize, Error> {
         let ([channels, height, width], found, max_batch) = (self.image, images.len(), self.max_batch);
         if found == 0 || found % self.elements() != 0 {
-            return Err(EngineError::Images { found, height, width, channels });
+            return Err(Error::Images { found, height, width, channels });
         }
         let count = found / self.elements();
         if count > max_batch {
-            return Err(EngineError::Batch { found: count, max_batch });
+            return Err(Error::Batch { found: count, max_batch });
         }
         let lengths = |s: &Scratch| [s.memory.len(), s.pooled.len(), s.logits.len()];
         let features = self.part() * self.network.graph.head.ins;
         if lengths(scratch) != [self.memory(), features, max_batch * self.classes()] {
-            return Err(EngineError::Scratch);
+            return Err(Error::Scratch);
         }
         Ok(count)
     }
@@ -231,15 +231,15 @@ impl Plan {
     }
 }
 
-fn max_batch(options: &Options) -> Result<usize, EngineError> {
+fn max_batch(options: &Options) -> Result<usize, Error> {
     if options.max_batch <= MOST_IMAGES {
         return Ok(options.max_batch.max(1));
     }
     let found = options.max_batch.to_string();
-    Err(EngineError::Option { option: "max_batch", found, expected: "at most 65536" })
+    Err(Error::Option { option: "max_batch", found, expected: "at most 65536" })
 }
 
-fn cpu(options: &Options) -> Result<Cpu, EngineError> {
+fn cpu(options: &Options) -> Result<Cpu, Error> {
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
@@ -248,7 +248,7 @@ fn cpu(options: &Options) -> Result<Cpu, EngineError> {
         Some(isa) => Cpu::with_isa(isa, threads),
         None => Cpu::new(threads),
     };
-    cpu.map_err(EngineError::Machine)
+    cpu.map_err(Error::Machine)
 }
 
 /// The most images that run at once.
@@ -269,7 +269,7 @@ fn require_memory(
     algorithms: &[Option<Algorithm>],
     programs: &[Program],
     ([height, width], max_batch): ([usize; 2], usize),
-) -> Result<(), EngineError> {
+) -> Result<(), Error> {
     let packed: usize =
         graph.nodes.iter().zip(algorithms).map(|(node, algorithm)| weight_bytes(&node.op, *algorithm)).sum();
     let unpacked = graph.convs().map(|node| weight_bytes(&node.op, None)).max().unwrap_or(0);
@@ -277,7 +277,7 @@ fn require_memory(
     let results = max_batch.saturating_mul(graph.head.outs);
     let values = maps.saturating_add(results).saturating_mul(size_of::<f32>());
     let bytes = packed.saturating_add(unpacked).saturating_add(values);
-    residual_files::require_memory(bytes as u64).map_err(|cause| EngineError::TooLittleMemory {
+    residual_files::require_memory(bytes as u64).map_err(|cause| Error::TooLittleMemory {
         model: spec.name.clone(),
         height,
         width,
@@ -292,7 +292,7 @@ fn pack(
     parameters: &Parameters<'_>,
     program: &Program,
     allow_not_finite: bool,
-) -> Result<Vec<Option<Packed>>, EngineError> {
+) -> Result<Vec<Option<Packed>>, Error> {
     let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
     let mut room = Buffer::zeroed(largest);
     let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {

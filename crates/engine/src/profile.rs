@@ -1,6 +1,6 @@
 //! Where the time of a run goes.
 
-use crate::error::EngineError;
+use crate::error::Error;
 use crate::images::Images;
 use crate::plan::Plan;
 use crate::scratch::Scratch;
@@ -40,7 +40,7 @@ impl Plan {
         images: impl Into<Images<'i>>,
         runs: usize,
         scratch: &mut Scratch,
-    ) -> Result<Profile, EngineError> {
+    ) -> Result<Profile, Error> {
         let images = images.into();
         let count = self.count(&images, scratch)?;
         let parts = self.network.graph.nodes.len() + 2;

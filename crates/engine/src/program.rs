@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use residual_kernels::{Algorithm, Cpu, KernelError, Layout, convert, normalise, pool};
+use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout, convert, normalise, pool};
 
 use crate::arena::Arena;
-use crate::error::{EngineError, InLayer};
+use crate::error::{Error, InLayer};
 use crate::graph::{Graph, INPUT, MapId, Op};
 use crate::images::Images;
 use crate::segments::{Segment, local_to, segments};
@@ -84,7 +84,7 @@ impl Program {
         graph: &Graph,
         algorithms: &[Option<Algorithm>],
         batch: usize,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, Error> {
         let borders = borders(graph, algorithms);
         let each = |(map, &border): (MapId, &usize)| Ok(layout(graph, map, 1, border)?.len());
         let each = borders.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().in_layer("maps")?;
@@ -121,7 +121,7 @@ impl Program {
         memory: &mut [f32],
         mut wanted: Option<Wanted<'_>>,
         mut clock: Clock<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Error> {
         let (graph, elements) = (&network.graph, images.len() / self.batch);
         let last = wanted.as_ref().and_then(|wanted| graph.producer(wanted.map));
         let nodes = last.map_or(self.steps.len(), |last| last + 1);
@@ -160,7 +160,7 @@ impl Program {
         memory: &[f32],
         (pooled, logits): (&mut [f32], &mut [f32]),
         mut clock: Clock<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Error> {
         let graph = &network.graph;
         let head = || {
             let layout = self.layout(graph, graph.last, self.batch)?;

@@ -4,7 +4,9 @@ use residual_kernels::eltwise::zero_pad;
 use residual_kernels::linear::Linear;
 use residual_kernels::norm::{apply, apply_workspace};
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Algorithm, Conv, ConvShape, ConvWeights, Cpu, Epilogue, KernelError, Layout};
+use residual_kernels::{
+    Algorithm, Conv, ConvShape, ConvWeights, Cpu, Epilogue, Error as KernelError, Layout,
+};
 
 use crate::graph::{Dense, Map, Node, Op};
 

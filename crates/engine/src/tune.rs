@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, KernelError, Layout, Pass, Weights, select, select_for,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, Error as KernelError, Layout, Pass, Weights, select,
+    select_for,
 };
 
-use crate::error::{EngineError, InLayer};
+use crate::error::{Error, InLayer};
 use crate::graph::{Graph, INPUT, Node, Op};
 use crate::options::Tune;
 use crate::program::layout;
@@ -31,7 +32,7 @@ pub(crate) fn choose(
     graph: &Graph,
     batch: usize,
     tune: Option<&Tune>,
-) -> Result<Vec<Option<Algorithm>>, EngineError> {
+) -> Result<Vec<Option<Algorithm>>, Error> {
     let near = estimates(graph, batch, Weights::AtHand)?;
     let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&node.op, near));
     let from_memory = weights.sum::<usize>() > LEVEL3;
@@ -56,7 +57,7 @@ pub(crate) fn choose(
 }
 
 /// What `select` chooses for every convolution.
-fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, EngineError> {
+fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, Error> {
     let estimate = |node: &Node| {
         let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
         let choice = select_for(Pass::Forward, &shape, &input, weights).in_layer(node.path)?;
@@ -66,7 +67,7 @@ fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option
 }
 
 /// The shape of a node that is a convolution, and how its input lies.
-fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvShape, Layout)>, EngineError> {
+fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvShape, Layout)>, Error> {
     let Op::Conv { conv, .. } = &node.op else { return Ok(None) };
     let input = layout(graph, node.input, batch, conv.padding).in_layer(node.path)?;
     Ok(Some((conv_shape(conv, &graph.maps[node.input], batch), input)))
@@ -96,8 +97,8 @@ struct Cache(BTreeMap<String, String>);
 
 impl Cache {
     /// The file's content; nothing where there is no file yet.
-    fn read(path: &Path) -> Result<Self, EngineError> {
-        let wrong = |reason: String| EngineError::Cache { path: path.to_owned(), reason };
+    fn read(path: &Path) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Cache { path: path.to_owned(), reason };
         let text = match residual_files::read_text(path, MAX_CACHE) {
             Ok(text) => text,
             Err(residual_files::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -109,8 +110,8 @@ impl Cache {
         entries.map(Self).map_err(|error| wrong(format!("not a file of measured choices: {error}")))
     }
 
-    fn write(&self, path: &Path) -> Result<(), EngineError> {
-        let wrong = |reason: String| EngineError::Cache { path: path.to_owned(), reason };
+    fn write(&self, path: &Path) -> Result<(), Error> {
+        let wrong = |reason: String| Error::Cache { path: path.to_owned(), reason };
         let mut text = serde_json::to_vec_pretty(&self.0).map_err(|error| wrong(error.to_string()))?;
         text.push(b'\n');
         Ok(residual_weights::write_atomically(path, |file| file.write_all(&text))?)
@@ -232,9 +233,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "milk, eggs").unwrap();
-        assert!(matches!(Cache::read(&path), Err(EngineError::Cache { .. })));
+        assert!(matches!(Cache::read(&path), Err(Error::Cache { .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "milk, eggs");
-        assert!(matches!(Cache::read(folder.path()), Err(EngineError::Cache { .. })));
+        assert!(matches!(Cache::read(folder.path()), Err(Error::Cache { .. })));
         std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = Cache::read(&path).unwrap_err().to_string();
         assert!(error.contains("16777216 is the most"), "{error}");

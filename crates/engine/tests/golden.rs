@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use residual_arch::shape::{block_flow, flow};
-use residual_engine::{EngineError, Features, Options, Plan};
+use residual_engine::{Error, Features, Options, Plan};
 use residual_kernels::Isa;
 use residual_testkit::golden::Golden;
 use residual_testkit::report::{Computed, Results};
@@ -29,7 +29,7 @@ fn held(golden: &Golden, isa: Option<Isa>) -> Option<String> {
     Some(report.worst.to_string())
 }
 
-fn results(subject: &Subject, golden: &Golden, isa: Option<Isa>) -> Result<Results, EngineError> {
+fn results(subject: &Subject, golden: &Golden, isa: Option<Isa>) -> Result<Results, Error> {
     let input = formula::input(&golden.input_shape);
     let [batch, channels, height, width] = golden.input_shape;
     let image = [channels, height, width];

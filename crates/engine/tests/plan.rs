@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
-use residual_engine::{EngineError, Images, Options, Plan, Tune};
+use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
 use residual_testkit::naive::relative_error;
@@ -142,7 +142,7 @@ fn measured_choices_compute_the_same_and_are_kept() {
     std::fs::write(&cache, "[]").unwrap();
     let tune = Some(Tune { cache: Some(cache) });
     let error = Plan::compile(&spec, &common::weights(&spec), &Options { tune, ..Options::default() });
-    assert!(matches!(error.unwrap_err(), EngineError::Cache { .. }));
+    assert!(matches!(error.unwrap_err(), Error::Cache { .. }));
 }
 
 #[test]
@@ -253,18 +253,18 @@ fn what_cannot_run_says_why() {
     let plain = Options::default();
     let mut broken = spec.clone();
     broken.stages[1].blocks[0].shortcut = Shortcut::Identity;
-    assert!(matches!(compile(&broken, &weights, &plain), EngineError::Shape(_)));
-    assert!(matches!(compile(&spec, &StateDict::new(), &plain), EngineError::Weights(_)));
+    assert!(matches!(compile(&broken, &weights, &plain), Error::Shape(_)));
+    assert!(matches!(compile(&spec, &StateDict::new(), &plain), Error::Weights(_)));
     let more = spec.clone().with_classes(11);
     let error = compile(&more, &weights, &plain);
     assert!(error.to_string().contains("expected [11], found [10]"), "{error}");
     let mut grey = spec.clone();
     grey.preprocess.mean = vec![0.5];
-    assert!(matches!(compile(&grey, &weights, &plain), EngineError::Shape(_)));
+    assert!(matches!(compile(&grey, &weights, &plain), Error::Shape(_)));
     let many = Options { max_batch: usize::MAX, ..Options::default() };
-    assert!(matches!(compile(&spec, &weights, &many), EngineError::Option { option: "max_batch", .. }));
+    assert!(matches!(compile(&spec, &weights, &many), Error::Option { option: "max_batch", .. }));
     let empty = Options { size: Some([0, 32]), ..Options::default() };
-    assert!(matches!(compile(&spec, &weights, &empty), EngineError::Shape(_)));
+    assert!(matches!(compile(&spec, &weights, &empty), Error::Shape(_)));
 }
 
 #[test]
@@ -273,15 +273,15 @@ fn wrong_images_are_errors() {
     let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
     let mut scratch = plan.scratch();
     let each = 3 * 32 * 32;
-    assert!(matches!(plan.embed(&vec![0_u8; 3 * each], &mut scratch), Err(EngineError::Batch { .. })));
-    assert!(matches!(plan.embed(&vec![0_u8; each + 1], &mut scratch), Err(EngineError::Images { .. })));
-    assert!(matches!(plan.run(&vec![0_u8; each - 1], &mut scratch), Err(EngineError::Images { .. })));
-    assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(EngineError::Images { found: 0, .. })));
+    assert!(matches!(plan.embed(&vec![0_u8; 3 * each], &mut scratch), Err(Error::Batch { .. })));
+    assert!(matches!(plan.embed(&vec![0_u8; each + 1], &mut scratch), Err(Error::Images { .. })));
+    assert!(matches!(plan.run(&vec![0_u8; each - 1], &mut scratch), Err(Error::Images { .. })));
+    assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(Error::Images { found: 0, .. })));
     let error = plan.run(&vec![0_u8; 3 * each], &mut scratch).unwrap_err();
-    assert!(matches!(error, EngineError::Batch { found: 3, max_batch: 2 }), "{error}");
+    assert!(matches!(error, Error::Batch { found: 3, max_batch: 2 }), "{error}");
     let other = compiled(&family("cifar_resnet14").unwrap(), &Options { max_batch: 3, ..Options::default() });
     let error = plan.run(&vec![0_u8; each], &mut other.scratch()).unwrap_err();
-    assert!(matches!(error, EngineError::Scratch));
+    assert!(matches!(error, Error::Scratch));
     let error = plan.features(&vec![0_u8; each], "stage9", &mut scratch).unwrap_err();
     // Every name that is taken, stages too.
     let message = error.to_string();
@@ -292,9 +292,9 @@ fn wrong_images_are_errors() {
         assert!(plan.features(&vec![0_u8; each], name, &mut scratch).is_ok(), "{name}");
     }
     let error = plan.class_activation(&vec![0_u8; each], &[10], &mut scratch).unwrap_err();
-    assert!(matches!(error, EngineError::Class { class: 10, classes: 10 }));
+    assert!(matches!(error, Error::Class { class: 10, classes: 10 }));
     let error = plan.class_activation(&vec![0_u8; each], &[], &mut scratch).unwrap_err();
-    assert!(matches!(error, EngineError::Option { option: "classes", .. }));
+    assert!(matches!(error, Error::Option { option: "classes", .. }));
 }
 
 #[test]
@@ -351,9 +351,9 @@ fn answers_that_are_not_finite_name_their_image() {
     let mut images = vec![0.5_f32; 5 * 3 * 32 * 32];
     images[3 * 3072 + 17] = f32::NAN;
     let error = plan.run(&images, &mut plan.scratch()).unwrap_err();
-    assert!(matches!(error, EngineError::NotFinite { image: 3 }), "{error}");
+    assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
     let error = plan.features(&images, "stage2", &mut plan.scratch()).unwrap_err();
-    assert!(matches!(error, EngineError::NotFinite { image: 3 }), "{error}");
+    assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
     let any = Plan::compile(&spec, &state, &Options { allow_not_finite: true, ..options }).unwrap();
     let mut scratch = any.scratch();
     let logits = any.run(&images, &mut scratch).unwrap();
@@ -372,6 +372,6 @@ fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
     // A map of 17 terabytes.
     let options = Options { size: Some([8192, 8192]), ..Options::default() };
     let error = Plan::compile(&spec, &state, &options).unwrap_err();
-    assert!(matches!(error, EngineError::TooLittleMemory { .. }), "{error}");
+    assert!(matches!(error, Error::TooLittleMemory { .. }), "{error}");
     assert!(error.to_string().contains("`small` for images of 8192x8192: needs"), "{error}");
 }

@@ -8,8 +8,8 @@
 mod harness;
 
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, KernelError,
-    Layout, Pass, select,
+    Algorithm, Buffer, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Error, Layout,
+    Pass, select,
 };
 
 /// A layer: its group in the summary, and its shape.
@@ -102,7 +102,7 @@ impl Operands {
         pass: Pass,
         shape: ConvShape,
         algorithm: Option<Algorithm>,
-    ) -> Result<(Algorithm, harness::Outcome), KernelError> {
+    ) -> Result<(Algorithm, harness::Outcome), Error> {
         let (input, output) = (self.input, self.output);
         let algorithm = match algorithm {
             Some(algorithm) => algorithm,

@@ -5,7 +5,7 @@
 //! two operations: what a kernel cannot exceed. `docs/decisions/011-low-precision.md` says what follows.
 
 #[cfg(target_arch = "x86_64")]
-fn main() -> Result<(), residual_kernels::KernelError> {
+fn main() -> Result<(), residual_kernels::Error> {
     avx512::main()
 }
 
@@ -19,7 +19,7 @@ mod avx512 {
     use std::arch::asm;
     use std::time::Instant;
 
-    use residual_kernels::{Cpu, KernelError};
+    use residual_kernels::{Cpu, Error};
 
     /// Accumulators: enough to hide the latency of two instructions a cycle.
     const ACCUMULATORS: usize = 16;
@@ -113,7 +113,7 @@ mod avx512 {
         samples[samples.len() / 2]
     }
 
-    pub(super) fn main() -> Result<(), KernelError> {
+    pub(super) fn main() -> Result<(), Error> {
         let threads = std::env::var("RESIDUAL_THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or(2);
         let cpu = Cpu::new(threads)?;
         let (found, missing): (Vec<_>, Vec<_>) = instructions().into_iter().partition(|i| i.found);

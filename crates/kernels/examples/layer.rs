@@ -15,11 +15,11 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use residual_kernels::{
-    Buffer, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, KernelError, Layout,
+    Buffer, Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Error, Layout,
 };
 
 type Failure = Box<dyn std::error::Error>;
-type Run = Box<dyn FnMut(&Cpu) -> Result<(), KernelError>>;
+type Run = Box<dyn FnMut(&Cpu) -> Result<(), Error>>;
 
 /// A pass of a layer, ready to run.
 struct Prepared {
@@ -35,7 +35,7 @@ struct Maps {
 }
 
 impl Maps {
-    fn new(shape: &ConvShape) -> Result<Self, KernelError> {
+    fn new(shape: &ConvShape) -> Result<Self, Error> {
         let [h, w] = shape.output()?;
         let input = if shape.in_channels < 16 { Layout::planar } else { Layout::blocked };
         let input = input(shape.batch, shape.in_channels, shape.size[0], shape.size[1])?;
@@ -54,7 +54,7 @@ fn filled(layout: &Layout) -> Buffer {
     buffer
 }
 
-fn forward(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
+fn forward(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, Error> {
     let Maps { input, output, weights } = Maps::new(&shape)?;
     let conv = Conv::new(cpu, shape, input, output)?;
     let (weights, shift) = (conv.pack(&weights)?, vec![0.1; shape.out_channels]);
@@ -68,7 +68,7 @@ fn forward(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
     Ok(Prepared { algorithm, run: Box::new(run) })
 }
 
-fn by_input(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
+fn by_input(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, Error> {
     let Maps { input, output, weights } = Maps::new(&shape)?;
     let dy = output.with_border(shape.padding[0])?;
     let backward = ConvBackwardData::packed_anew(cpu, shape, dy, input)?;
@@ -83,7 +83,7 @@ fn by_input(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
     Ok(Prepared { algorithm, run: Box::new(run) })
 }
 
-fn by_weights(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, KernelError> {
+fn by_weights(cpu: &Cpu, shape: ConvShape) -> Result<Prepared, Error> {
     let Maps { input, output, weights: mut dw } = Maps::new(&shape)?;
     let dy = output.with_border(shape.padding[0])?;
     let backward = ConvBackwardWeights::new(cpu, shape, input, dy)?;

@@ -1,6 +1,6 @@
 //! What the kernels run on.
 
-use crate::{Isa, KernelError, Pool};
+use crate::{Error, Isa, Pool};
 
 /// An instruction set, a pool of threads and the sizes of the caches: what every kernel is handed.
 ///
@@ -10,7 +10,7 @@ use crate::{Isa, KernelError, Pool};
 /// let cpu = Cpu::new(2)?;
 /// assert!(cpu.pool().threads() <= 2);
 /// println!("{} on {} threads", cpu.isa(), cpu.pool().threads());
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Cpu {
@@ -25,7 +25,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Those of [`Isa::detect`] and [`Pool::new`].
-    pub fn new(threads: usize) -> Result<Self, KernelError> {
+    pub fn new(threads: usize) -> Result<Self, Error> {
         Self::with_isa(Isa::detect()?, Pool::helpful_threads(threads))
     }
 
@@ -33,7 +33,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Those of [`Pool::new`].
-    pub fn with_isa(isa: Isa, threads: usize) -> Result<Self, KernelError> {
+    pub fn with_isa(isa: Isa, threads: usize) -> Result<Self, Error> {
         Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes(), plain_forward: false })
     }
 
@@ -41,7 +41,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Those of [`Pool::new`].
-    pub(crate) fn alone(&self) -> Result<Self, KernelError> {
+    pub(crate) fn alone(&self) -> Result<Self, Error> {
         let Self { isa, level2, plain_forward, .. } = *self;
         Ok(Self { isa, pool: Pool::new(1)?, level2, plain_forward })
     }
@@ -122,6 +122,6 @@ mod tests {
         let cores = Pool::helpful_threads(usize::MAX);
         assert_eq!(Cpu::new(usize::MAX).unwrap().pool().threads(), cores);
         assert_eq!(Cpu::new(1).unwrap().pool().threads(), 1);
-        assert_eq!(Cpu::new(0).unwrap_err(), KernelError::NoThreads);
+        assert_eq!(Cpu::new(0).unwrap_err(), Error::NoThreads);
     }
 }

@@ -3,7 +3,7 @@
 /// Why a kernel refused to run. Everything is checked before the first element is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum KernelError {
+pub enum Error {
     /// An instruction set that this machine does not have was asked for.
     #[error("no instruction set `{name}` on this machine; it has {available}")]
     Isa {

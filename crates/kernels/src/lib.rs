@@ -2,7 +2,7 @@
 //!
 //! Shapes and layouts are explicit, scratch memory and threads are the caller's. Every kernel is
 //! written once and runs on every instruction set ([`Isa`]); none of them panics on bad lengths, they
-//! return a [`KernelError`]. Results have the same bits for any number of threads.
+//! return a [`Error`]. Results have the same bits for any number of threads.
 
 pub mod block;
 mod conv;
@@ -27,7 +27,7 @@ pub use conv::{
     Pass, Sums, Weights, select, select_for,
 };
 pub use cpu::Cpu;
-pub use error::KernelError;
+pub use error::Error;
 pub use gemm::Epilogue;
 pub use layout::{Layout, convert, normalise};
 pub use memory::Buffer;

@@ -3,7 +3,7 @@
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Rows and vectors of a tile of results.
 const ROWS: usize = 4;
@@ -17,7 +17,7 @@ const ROWS: usize = 4;
 /// let mut y = [0.0; 3];
 /// layer.forward(&Cpu::new(1)?, &[1., 2.], &[1., 0., 0., 1., 1., 1.], &[0., 0., 0.5], &mut y)?;
 /// assert_eq!(y, [1., 2., 3.5]);
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
@@ -36,7 +36,7 @@ impl Linear {
     /// `x` is `[batch, ins]`, `weights` `[outs, ins]`, `bias` `[outs]`, `y` `[batch, outs]`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is not that long.
+    /// [`Error::Length`] where a slice is not that long.
     pub fn forward(
         &self,
         cpu: &Cpu,
@@ -44,7 +44,7 @@ impl Linear {
         weights: &[f32],
         bias: &[f32],
         y: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.check([
             ("the input", self.batch * self.ins, x.len()),
             ("the output", self.batch * self.outs, y.len()),
@@ -64,7 +64,7 @@ impl Linear {
     /// The gradients, each where it is asked for: `dx = dy W`, `dW = dy^T x`, `db = sum over n of dy`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is not as long as the shapes of [`Linear::forward`] say.
+    /// [`Error::Length`] where a slice is not as long as the shapes of [`Linear::forward`] say.
     pub fn backward(
         &self,
         cpu: &Cpu,
@@ -72,7 +72,7 @@ impl Linear {
         dx: Option<&mut [f32]>,
         dw: &mut [f32],
         db: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let Self { batch, ins, outs } = *self;
         self.check([
             ("the input", batch * ins, x.len()),
@@ -94,7 +94,7 @@ impl Linear {
         Ok(())
     }
 
-    fn check(&self, lengths: [(&'static str, usize, usize); 2]) -> Result<(), KernelError> {
+    fn check(&self, lengths: [(&'static str, usize, usize); 2]) -> Result<(), Error> {
         lengths.into_iter().try_for_each(|(what, expected, found)| check_length(what, expected, found))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::layout::check_length;
 use crate::memory::Parts;
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// What a row of logits should say.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +30,11 @@ impl Targets<'_> {
         }
     }
 
-    fn check(&self, batch: usize, classes: usize) -> Result<(), KernelError> {
+    fn check(&self, batch: usize, classes: usize) -> Result<(), Error> {
         match self {
             Self::Classes { classes: wanted, smoothing } => {
                 check_length("the classes", batch, wanted.len())?;
-                let wrong = |reason: String| Err(KernelError::Shape { what: "the loss".into(), reason });
+                let wrong = |reason: String| Err(Error::Shape { what: "the loss".into(), reason });
                 if !(0.0..=1.0).contains(smoothing) {
                     return wrong(format!("a label smoothing of {smoothing} is not between 0 and 1"));
                 }
@@ -55,7 +55,7 @@ impl Targets<'_> {
 /// `logits` and `gradient` are `[batch, classes]`; `rows` holds the loss of each row, `[batch]`.
 ///
 /// # Errors
-/// [`KernelError::Length`] where a slice is not that long, [`KernelError::Shape`] where a class is none of
+/// [`Error::Length`] where a slice is not that long, [`Error::Shape`] where a class is none of
 /// the classes, the smoothing is not between 0 and 1, or there are no rows or classes.
 ///
 /// ```
@@ -65,7 +65,7 @@ impl Targets<'_> {
 /// let targets = Targets::Classes { classes: &[1], smoothing: 0.0 };
 /// let loss = cross_entropy(&Cpu::new(1)?, &[0.0, 0.0], 2, targets, &mut rows, &mut gradient)?;
 /// assert!((loss - 2_f32.ln()).abs() < 1e-6 && gradient == [0.5, -0.5]);
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 pub fn cross_entropy(
     cpu: &Cpu,
@@ -74,11 +74,11 @@ pub fn cross_entropy(
     targets: Targets<'_>,
     rows: &mut [f32],
     gradient: &mut [f32],
-) -> Result<f32, KernelError> {
+) -> Result<f32, Error> {
     let batch = rows.len();
     if batch == 0 || classes == 0 {
         let reason = format!("{batch} rows of {classes} classes");
-        return Err(KernelError::Shape { what: "the loss".into(), reason });
+        return Err(Error::Shape { what: "the loss".into(), reason });
     }
     check_length("the logits", batch * classes, logits.len())?;
     check_length("the gradient", batch * classes, gradient.len())?;

@@ -3,7 +3,7 @@
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Elements of a task.
 const CHUNK: usize = 16 << 10;
@@ -31,14 +31,14 @@ impl Sgd {
     /// One step; `velocity` starts as zeros. Without momentum it may be empty: there is none to keep.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the slices are not equally long.
+    /// [`Error::Length`] where the slices are not equally long.
     pub fn step(
         &self,
         cpu: &Cpu,
         parameter: &mut [f32],
         gradient: &[f32],
         velocity: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         check_length("the gradient", parameter.len(), gradient.len())?;
         let kept = self.momentum != 0.0 || !velocity.is_empty();
         if kept {
@@ -104,7 +104,7 @@ impl AdamW {
     /// Step `step`, counted from 1; both moments start as zeros.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the slices are not equally long, [`KernelError::Shape`] for step 0.
+    /// [`Error::Length`] where the slices are not equally long, [`Error::Shape`] for step 0.
     pub fn step(
         &self,
         cpu: &Cpu,
@@ -112,12 +112,9 @@ impl AdamW {
         parameter: &mut [f32],
         gradient: &[f32],
         [first, second]: [&mut [f32]; 2],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         if step == 0 {
-            return Err(KernelError::Shape {
-                what: "AdamW".into(),
-                reason: "steps are counted from 1".into(),
-            });
+            return Err(Error::Shape { what: "AdamW".into(), reason: "steps are counted from 1".into() });
         }
         check_length("the gradient", parameter.len(), gradient.len())?;
         check_length("the first moment", parameter.len(), first.len())?;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::KernelError;
+use crate::Error;
 
 /// How long an idle worker looks for work before it sleeps: longer than the gaps between the layers of
 /// a network, shorter than what a user would notice in the processor's load.
@@ -43,7 +43,7 @@ const EPOCH: u64 = 1 << 32;
 ///     sum.fetch_add(index, Ordering::Relaxed);
 /// });
 /// assert_eq!(sum.into_inner(), 45);
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Pool {
@@ -108,13 +108,13 @@ impl Pool {
     /// A pool of `threads`, the calling thread included.
     ///
     /// # Errors
-    /// [`KernelError::NoThreads`] for zero, [`KernelError::ManyThreads`] for more than [`Pool::MOST_THREADS`],
-    /// [`KernelError::Spawn`] where the system refuses a thread.
-    pub fn new(threads: usize) -> Result<Self, KernelError> {
+    /// [`Error::NoThreads`] for zero, [`Error::ManyThreads`] for more than [`Pool::MOST_THREADS`],
+    /// [`Error::Spawn`] where the system refuses a thread.
+    pub fn new(threads: usize) -> Result<Self, Error> {
         match threads {
-            0 => return Err(KernelError::NoThreads),
+            0 => return Err(Error::NoThreads),
             1..=Self::MOST_THREADS => {}
-            _ => return Err(KernelError::ManyThreads { threads }),
+            _ => return Err(Error::ManyThreads { threads }),
         }
         let mut pool = Self {
             shared: Arc::new(Shared::new(threads)),
@@ -127,7 +127,7 @@ impl Pool {
             // Dropping the pool on an error ends the workers that have started.
             let worker = builder
                 .spawn(move || shared.work(index))
-                .map_err(|error| KernelError::Spawn { index, reason: error.to_string() })?;
+                .map_err(|error| Error::Spawn { index, reason: error.to_string() })?;
             pool.workers.push(worker);
         }
         Ok(pool)
@@ -388,13 +388,13 @@ mod tests {
 
     #[test]
     fn no_threads_is_an_error() {
-        assert_eq!(Pool::new(0).unwrap_err(), KernelError::NoThreads);
+        assert_eq!(Pool::new(0).unwrap_err(), Error::NoThreads);
     }
 
     #[test]
     fn too_many_threads_are_an_error() {
         for threads in [Pool::MOST_THREADS + 1, usize::MAX] {
-            assert_eq!(Pool::new(threads).unwrap_err(), KernelError::ManyThreads { threads });
+            assert_eq!(Pool::new(threads).unwrap_err(), Error::ManyThreads { threads });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, Isa, KernelError, Layout, Sums, convert,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, Error, Isa, Layout, Sums, convert,
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
@@ -303,7 +303,7 @@ fn what_does_not_fit_is_an_error_and_writes_nothing() {
     let shape = ConvShape::square(1, (20, 24), 6, 3, 1);
     let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, 6, 6).unwrap());
     let conv = Conv::new(&cpu, shape, input, output).unwrap();
-    assert!(matches!(conv.pack(&[0.0; 5]), Err(KernelError::Length { found: 5, .. })));
+    assert!(matches!(conv.pack(&[0.0; 5]), Err(Error::Length { found: 5, .. })));
     let weights = conv.pack(&vec![0.1; shape.weights()]).unwrap();
     let other = Conv::new(
         &cpu,
@@ -360,8 +360,8 @@ fn weights_packed_by_another_method_are_refused() {
             if conv.algorithm() == other.algorithm() {
                 assert!(ran.is_ok() && packed.is_ok());
             } else {
-                assert!(matches!(ran, Err(KernelError::Shape { .. })), "{ran:?}");
-                assert!(matches!(packed, Err(KernelError::Shape { .. })), "{packed:?}");
+                assert!(matches!(ran, Err(Error::Shape { .. })), "{ran:?}");
+                assert!(matches!(packed, Err(Error::Shape { .. })), "{packed:?}");
                 assert_eq!(y, vec![7.0; output.len()]);
             }
         }
@@ -375,7 +375,7 @@ fn layouts_that_a_convolution_cannot_use_are_errors() {
     let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, 6, 6).unwrap());
     let (nhwc, nchw) = (Layout::interleaved(1, 20, 6, 6).unwrap(), Layout::planar(1, 24, 6, 6).unwrap());
     for (input, output) in [(nhwc, output), (input, nchw), (output, output), (input, input)] {
-        assert!(matches!(Conv::new(&cpu, shape, input, output), Err(KernelError::Shape { .. })));
+        assert!(matches!(Conv::new(&cpu, shape, input, output), Err(Error::Shape { .. })));
     }
     for algorithm in ["pointwise", "winograd4"].map(|key| Algorithm::named(key).unwrap()) {
         let strided = ConvShape { stride: [2, 2], ..shape };

@@ -3,8 +3,7 @@
 
 use proptest::prelude::*;
 use residual_kernels::{
-    Algorithm, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Isa, KernelError, Layout,
-    convert,
+    Algorithm, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Error, Isa, Layout, convert,
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
@@ -271,7 +270,7 @@ fn what_does_not_fit_is_an_error() {
     let cpu = Cpu::new(1).unwrap();
     let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
     let (x, dy) = (Layout::blocked(1, 16, 8, 8).unwrap(), Layout::blocked(1, 32, 8, 8).unwrap());
-    let is_shape = |error: Option<KernelError>| assert!(matches!(error, Some(KernelError::Shape { .. })));
+    let is_shape = |error: Option<Error>| assert!(matches!(error, Some(Error::Shape { .. })));
     is_shape(ConvBackwardData::new(&cpu, shape, x, dy).err());
     is_shape(ConvBackwardWeights::new(&cpu, shape, dy, x).err());
     is_shape(ConvBackwardWeights::new(&cpu, shape, x, Layout::planar(1, 32, 8, 8).unwrap()).err());
@@ -279,15 +278,15 @@ fn what_does_not_fit_is_an_error() {
     is_shape(ConvBackwardWeights::with_algorithm(&cpu, shape, x, dy, winograd2).err());
     let data = ConvBackwardData::new(&cpu, shape, dy, x).unwrap();
     let weights = data.pack(&vec![0.0; shape.weights()]).unwrap();
-    assert!(matches!(data.pack(&[0.0; 3]), Err(KernelError::Length { .. })));
+    assert!(matches!(data.pack(&[0.0; 3]), Err(Error::Length { .. })));
     let (mut dx, mut workspace) = (vec![0.0; x.len()], vec![0.0; data.workspace(&cpu)]);
     let gradient = vec![0.0; dy.len()];
     let mut run = |dy: &[f32], weights: &_, dx: &mut [f32]| {
         data.run(&cpu, dy, weights, &Epilogue::default(), dx, &mut workspace)
     };
     assert!(run(&gradient, &weights, &mut dx).is_ok());
-    assert!(matches!(run(&gradient[1..], &weights, &mut dx), Err(KernelError::Length { .. })));
-    assert!(matches!(run(&gradient, &weights, &mut dx[1..]), Err(KernelError::Length { .. })));
+    assert!(matches!(run(&gradient[1..], &weights, &mut dx), Err(Error::Length { .. })));
+    assert!(matches!(run(&gradient, &weights, &mut dx[1..]), Err(Error::Length { .. })));
     let strided = ConvShape::square(1, (16, 32), 16, 3, 2);
     let wide = Layout::blocked(1, 16, 16, 16).unwrap();
     let other = ConvBackwardData::new(&cpu, strided, dy, wide).unwrap();

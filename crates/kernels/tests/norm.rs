@@ -1,7 +1,7 @@
 //! Batch normalisation against its definition in float64, on every instruction set that the machine has.
 
 use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
-use residual_kernels::{Cpu, Epilogue, Isa, KernelError, Layout, Sums, convert};
+use residual_kernels::{Cpu, Epilogue, Error, Isa, Layout, Sums, convert};
 use residual_testkit::naive::{noise, relative_error};
 
 const EPS: f32 = 1e-5;
@@ -233,7 +233,7 @@ fn statistics_from_sums_and_running_values() {
         "{mean:?} {variance:?}"
     );
     let wrong = batch.set_from_sums(&Sums { sum: &mut [0.0], squares: &mut [0.0] });
-    assert!(matches!(wrong, Err(KernelError::Length { .. })));
+    assert!(matches!(wrong, Err(Error::Length { .. })));
 }
 
 #[test]

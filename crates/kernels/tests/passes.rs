@@ -6,7 +6,7 @@ use residual_kernels::linear::Linear;
 use residual_kernels::loss::{Targets, cross_entropy};
 use residual_kernels::optim::{AdamW, Sgd};
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Cpu, Isa, KernelError, Layout, convert};
+use residual_kernels::{Cpu, Error, Isa, Layout, convert};
 use residual_testkit::naive::{noise, relative_error};
 
 /// Bound of the relative error, in the Euclidean norm.
@@ -42,7 +42,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn pooling(self, size: [usize; 2]) -> Result<Pooling, KernelError> {
+    fn pooling(self, size: [usize; 2]) -> Result<Pooling, Error> {
         match self {
             Self::Windows { kernel, stride, padding, count_padding } => {
                 let windows = Pooling::windows(size, [kernel; 2], [stride; 2], [padding; 2])?;

@@ -2,7 +2,7 @@
 
 use residual_arch::shape::{ShapeError, block_flow, flow};
 use residual_arch::{BlockSpec, NetSpec, families::UnknownModel};
-use residual_kernels::KernelError;
+use residual_kernels::Error as KernelError;
 use thiserror::Error as ThisError;
 
 /// Why a network cannot be built, filled, or run.

@@ -21,7 +21,7 @@ pub enum Error {
     Nn(#[from] residual_nn::Error),
     /// A plan.
     #[error(transparent)]
-    Engine(#[from] residual_engine::EngineError),
+    Engine(#[from] residual_engine::Error),
     /// A name that is no network's.
     #[error(transparent)]
     UnknownModel(#[from] residual_arch::families::UnknownModel),

@@ -57,7 +57,7 @@ pub struct Reference {
 
 /// Why a golden file could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum GoldenError {
+pub enum Error {
     /// The file could not be read.
     #[error("{}: cannot read: {source}", escaped(path))]
     Read {
@@ -96,16 +96,16 @@ impl Golden {
     ///
     /// # Errors
     /// If the file cannot be read, is not a golden reference, or has an input larger than any reference's.
-    pub fn read(path: &Path) -> Result<Self, GoldenError> {
+    pub fn read(path: &Path) -> Result<Self, Error> {
         let text = residual_files::read_text(path, MOST_BYTES)
-            .map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
-        let golden: Self = serde_json::from_str(&text)
-            .map_err(|source| GoldenError::Parse { path: path.to_owned(), source })?;
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let golden: Self =
+            serde_json::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source })?;
         let shape = golden.input_shape;
         let elements = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
         match elements {
             Some(..=MOST_ELEMENTS) => Ok(golden),
-            _ => Err(GoldenError::Input { path: path.to_owned(), shape }),
+            _ => Err(Error::Input { path: path.to_owned(), shape }),
         }
     }
 }

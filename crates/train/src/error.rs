@@ -386,7 +386,7 @@ pub enum Error {
 
     /// The engine that evaluates.
     #[error(transparent)]
-    Engine(#[from] residual_engine::EngineError),
+    Engine(#[from] residual_engine::Error),
 
     /// The network's modules.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::Shortcut;
 
-/// Why a network cannot be built, or cannot take an input: where, what was found, and the mend.
+/// Why a network cannot be built, or cannot take an input: where, what was found, and the help.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum ShapeError {
     /// Branch and shortcut end in different numbers of channels.
@@ -174,13 +174,13 @@ impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { block, branch, given, .. } = self;
         write!(f, "{block}: branch gives {}, shortcut gives {}; ", map(branch), map(given))?;
-        self.mend(f)
+        self.help(f)
     }
 }
 
 impl Disagreement {
     /// Says what the shortcut should be.
-    fn mend(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn help(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, channels, stride) = match self.shortcut {
             Shortcut::None | Shortcut::Identity => {
                 return write!(f, "use a projection shortcut with stride {}", self.stride);

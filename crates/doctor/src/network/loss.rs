@@ -83,7 +83,7 @@ pub(super) fn check(spec: &NetSpec, training: f64, evaluated: Option<Evaluated>)
         let finding = Kind::InitialLoss.at("head").found(format!("{training:.3}"));
         let finding = finding.expected(format!("ln {classes} = {guessing:.3}, at most {factor:.1} times it"));
         return Some(
-            finding.mend(
+            finding.help(
                 "smaller weights in the head, `zero_init = true`, or a norm after pre-activation blocks",
             ),
         );
@@ -92,14 +92,14 @@ pub(super) fn check(spec: &NetSpec, training: f64, evaluated: Option<Evaluated>)
     if loss > training * STALE_FACTOR + STALE_OFFSET {
         let found = format!("a loss of {loss:.3} with running statistics, {training:.3} with the batch's");
         let finding = Kind::StaleStatistics.at("batch norms").found(found).expected("about the same");
-        return Some(finding.mend(
+        return Some(finding.help(
             "take the statistics anew on these images, or give the preprocessing that they were taken with",
         ));
     }
     if loss <= guessing {
         return None;
     }
-    let (kind, mend) = match separation {
+    let (kind, help) = match separation {
         Some(separation) if separation < APART => (
             Kind::Undertrained,
             "train it longer; where the loss does not fall, with a lower rate or more steps an epoch (a smaller batch)",
@@ -111,7 +111,7 @@ pub(super) fn check(spec: &NetSpec, training: f64, evaluated: Option<Evaluated>)
         _ => (Kind::WorseThanGuessing, "look at the order of the classes and at the preprocessing"),
     };
     let found = format!("a loss of {loss:.3}, {:.0}% told right", 100.0 * top1);
-    Some(kind.at("head").found(found).expected(format!("less than ln {classes} = {guessing:.3}")).mend(mend))
+    Some(kind.at("head").found(found).expected(format!("less than ln {classes} = {guessing:.3}")).help(help))
 }
 
 #[cfg(test)]
@@ -144,10 +144,10 @@ mod tests {
         assert_eq!(found(0.1, Some(0.05)).kind, Kind::Undertrained);
         for separation in [Some(0.9), None] {
             let finding = found(0.0, separation);
-            assert!(finding.kind == Kind::WorseThanGuessing && finding.mend.contains("order"), "{finding:?}");
+            assert!(finding.kind == Kind::WorseThanGuessing && finding.help.contains("order"), "{finding:?}");
         }
         let finding = found(0.8, Some(0.6));
-        assert!(finding.kind == Kind::WorseThanGuessing && !finding.mend.contains("order"), "{finding:?}");
+        assert!(finding.kind == Kind::WorseThanGuessing && !finding.help.contains("order"), "{finding:?}");
     }
 
     #[test]

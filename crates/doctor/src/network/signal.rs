@@ -23,8 +23,8 @@ pub(super) fn check(signals: &Signals) -> Vec<Finding> {
     if let Some(block) = signals.blocks.iter().find(|block| !block.finite) {
         let finding =
             Kind::Activations.at(&block.path).found("values that are not finite").expected("numbers");
-        let mend = "look at the weights of this block and at the normalisation of the images";
-        return vec![finding.mend(mend)];
+        let help = "look at the weights of this block and at the normalisation of the images";
+        return vec![finding.help(help)];
     }
     let dead =
         signals.blocks.iter().filter_map(|block| dead_finding(&block.path, block.dead?, block.channels));
@@ -36,8 +36,8 @@ fn flow(blocks: &[BlockSignal]) -> Option<Finding> {
     let (first, last) = (blocks.first()?.gradient, blocks.last()?.gradient);
     if last == 0.0 {
         let finding = Kind::VanishingGradient.at(&blocks.last()?.path).found("no gradient at all");
-        let mend = "look at the head: its weights are zero, or its input is";
-        return Some(finding.severity(Severity::Fault).expected("a gradient").mend(mend));
+        let help = "look at the head: its weights are zero, or its input is";
+        return Some(finding.severity(Severity::Fault).expected("a gradient").help(help));
     }
     let ratio = first / last;
     let size = ratio.ln().abs();
@@ -59,7 +59,7 @@ fn flow(blocks: &[BlockSignal]) -> Option<Finding> {
     let finding = finding.severity(if ratio < PRECISION { Severity::Fault } else { Severity::Warning });
     let finding =
         finding.expected(format!("a ratio from 1/{RATIO:.0} to {RATIO:.0}, or below {RATE} a block"));
-    Some(finding.mend(
+    Some(finding.help(
         "shortcuts in every block, and `zero_init = true`; for weights from a file, a smaller learning rate",
     ))
 }

@@ -11,7 +11,7 @@ use super::tape::Tape;
 use super::task::{Above, Below, Beside, Given, Joined, Task, relu};
 use crate::eltwise::{Join, gated_sums};
 use crate::norm::{Mask, Parameters, Spread, apply, apply_workspace, gate, pass_workspace, sum};
-use crate::{Buffer, Cpu, Epilogue, KernelError, Scratch};
+use crate::{Buffer, Cpu, Epilogue, Error, Scratch};
 
 /// A block's output, and the gradient by it.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Block {
     /// are filled again.
     ///
     /// # Errors
-    /// As for [`Block::forward`]; [`KernelError::Shape`] where `dx` is to lie over a `dy` that lies otherwise.
+    /// As for [`Block::forward`]; [`Error::Shape`] where `dx` is to lie over a `dy` that lies otherwise.
     #[expect(clippy::too_many_arguments, reason = "the forward's, and the gradients that go")]
     pub fn backward(
         &self,
@@ -51,7 +51,7 @@ impl Block {
         gradients: &mut BlockGradients<'_>,
         dx: InputGradient<'_>,
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         if self.policy == Policy::Recompute {
             self.forward(cpu, input, tape, outputs.y, scratch)?;
         }
@@ -73,7 +73,7 @@ impl Block {
         gradients: &mut BlockGradients<'_>,
         dx: InputGradient<'_>,
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let unread = y.is_empty() && !self.reads_output(input);
         self.check_input(input, if unread { self.y.len() } else { y.len() })?;
         self.check_gradients(input.parameters, gradients)?;
@@ -92,7 +92,7 @@ impl Block {
         (y, dy): (&[f32], &mut [f32]),
         gradients: &mut BlockGradients<'_>,
         dx: InputGradient<'_>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (mut up, mut factors) = self.join_backward(run, given, (y, dy), gradients)?;
         let beside = self.projected_backward(run, given, dy, gradients)?;
         // A post-activation block's first convolution reads `x` itself.
@@ -123,7 +123,7 @@ impl Block {
         joined && self.order == Order::PostActivation
     }
 
-    pub(super) fn check_input_gradient(&self, dx: &InputGradient<'_>) -> Result<(), KernelError> {
+    pub(super) fn check_input_gradient(&self, dx: &InputGradient<'_>) -> Result<(), Error> {
         match dx {
             InputGradient::Unwanted => Ok(()),
             _ if self.x.block() == 1 => Err(wrong("planar maps have no gradient".into())),
@@ -144,7 +144,7 @@ impl Block {
         given: Given<'_>,
         (y, dy): (&[f32], &mut [f32]),
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<(Option<Buffer>, Option<Buffer>), KernelError> {
+    ) -> Result<(Option<Buffer>, Option<Buffer>), Error> {
         let last = self.links.len() - 1;
         let gated = self.is_gated(given.input);
         let df = gated.then(|| self.gate_backward(run, given, (y, &mut *dy), gradients)).transpose()?;
@@ -174,7 +174,7 @@ impl Block {
         given: Given<'_>,
         (y, dy): (&[f32], &mut [f32]),
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<Buffer, KernelError> {
+    ) -> Result<Buffer, Error> {
         let (lies, last) = (self.y, self.links.len() - 1);
         let rectified = self.order == Order::PostActivation;
         let [mut e, mut total] = [0, 1].map(|_| run.scratch.take(lies.batch() * lies.channels()));
@@ -209,7 +209,7 @@ impl Block {
         given: Given<'_>,
         g: &[f32],
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<Option<Buffer>, KernelError> {
+    ) -> Result<Option<Buffer>, Error> {
         let index = self.links.len();
         let (Some(projection), Some(norm)) = (&self.projection, given.tape.norms.get(index)) else {
             return Ok(None);
@@ -229,7 +229,7 @@ impl Block {
         given: Given<'_>,
         (index, sums): (usize, Buffer),
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<Buffer, KernelError> {
+    ) -> Result<Buffer, Error> {
         let (norm, parameters) = (&given.tape.norms[index], given.input.parameters);
         let mut factors = run.scratch.take(3 * norm.scale.len());
         if given.frozen {
@@ -278,7 +278,7 @@ impl Block {
         (index, above): (usize, &Above<'_>),
         (g, beside): (&[f32], Option<&[f32]>),
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<(Buffer, Buffer), KernelError> {
+    ) -> Result<(Buffer, Buffer), Error> {
         let (norm, step) = (self.norm_before(index).unwrap_or(0), &self.links[index]);
         let (of_group, sums_of_group) = (step.dx.len(), 2 * step.dx.channels());
         let mut da = run.scratch.take(self.groups.count * of_group);
@@ -301,7 +301,7 @@ impl Block {
         above: &Above<'_>,
         (dy, beside): (&mut [f32], Option<&[f32]>),
         (gradients, dx): (&mut BlockGradients<'_>, InputGradient<'_>),
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (g, below) = match dx {
             InputGradient::Unwanted => (Joined::Read(dy), Below::Nothing),
             InputGradient::To(dx) => (Joined::Read(dy), Below::Input(Shares::of(dx, self.x_of_group.len()))),
@@ -319,7 +319,7 @@ impl Block {
         (g, beside): (&Joined<'_>, Option<&[f32]>),
         below: &Below<'_>,
         gradients: &mut BlockGradients<'_>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (step, wanted) = (&self.links[index], !matches!(below, Below::Nothing));
         let (weights, count) = (given.input.parameters.links[index].weights, self.groups.count);
         let (by_links, by_projection) = gradients.links.split_at_mut(self.links.len());
@@ -344,8 +344,8 @@ impl Block {
         run: &mut Run<'_>,
         given: Given<'_>,
         wanted: bool,
-        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, KernelError>,
-    ) -> Result<T, KernelError> {
+        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let Some(projection) = self.projection.as_ref().filter(|_| wanted) else { return body(run, None) };
         let weights = given.input.parameters.link(self.links.len()).weights;
         projection.step.with_back_weights(run, weights, (true, self.groups.count), body)
@@ -358,7 +358,7 @@ impl Block {
         given: Given<'_>,
         (dh, factors): (&[f32], &[f32]),
         (dy, dx): (&mut [f32], InputGradient<'_>),
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (lies, from) = (self.x_of_group, self.links[0].dx);
         let leave = |run: &mut Run<'_>, group: usize, g: &[f32], dx: &mut [f32]| {
             let residual = (self.shortcut == Shortcut::Identity).then_some((g, self.y_of_group));

@@ -8,7 +8,7 @@ use super::shortcut::Side;
 use super::tape::{Gate, Norm};
 use crate::eltwise::zero_pad;
 use crate::layout::check_length;
-use crate::{Cpu, Epilogue, KernelError, Layout, Scratch};
+use crate::{Cpu, Epilogue, Error, Layout, Scratch};
 
 /// The running statistics of a normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct Running<'a> {
 
 impl Running<'_> {
     /// A normalisation with these statistics in place of a batch's.
-    fn norm(&self, maps: &Layout) -> Result<Norm, KernelError> {
+    fn norm(&self, maps: &Layout) -> Result<Norm, Error> {
         check_length("a running mean", maps.channels(), self.mean.len())?;
         check_length("a running variance", maps.channels(), self.variance.len())?;
         let mut norm = Norm::zeroed(maps);
@@ -44,7 +44,7 @@ impl Block {
         running: &[Running<'_>],
         y: &mut [f32],
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         let norms = self.folded(input, running)?;
         let run = &mut Run { cpu, scratch };
@@ -62,11 +62,7 @@ impl Block {
     }
 
     /// The normalisations with these statistics.
-    pub(super) fn folded(
-        &self,
-        input: &Input<'_>,
-        running: &[Running<'_>],
-    ) -> Result<Vec<Norm>, KernelError> {
+    pub(super) fn folded(&self, input: &Input<'_>, running: &[Running<'_>]) -> Result<Vec<Norm>, Error> {
         check_length("the running statistics", self.normalised.len(), running.len())?;
         let folded = |(index, (running, maps)): (usize, (&Running<'_>, &Layout))| {
             let mut norm = running.norm(maps)?;
@@ -82,7 +78,7 @@ impl Block {
         run: &mut Run<'_>,
         (h, input): (&[f32], &Input<'a>),
         norm: Option<&Norm>,
-    ) -> Result<Option<Side<'a>>, KernelError> {
+    ) -> Result<Option<Side<'a>>, Error> {
         let side = |maps, layout| Some(Side { maps, layout, norm: None });
         let read = self.whole(self.links[0].input)?;
         if let (Some(projection), Some(ahead)) = (&self.projection, &self.straight_projection) {
@@ -109,7 +105,7 @@ impl Block {
         h: Held<'a>,
         input: &Input<'_>,
         norms: &[Norm],
-    ) -> Result<Held<'a>, KernelError> {
+    ) -> Result<Held<'a>, Error> {
         let mut a = h;
         for (index, pair) in self.links.windows(2).enumerate() {
             // What the next convolution reads, border and all.
@@ -131,7 +127,7 @@ impl Block {
         norms: &[Norm],
         side: Option<&Side<'_>>,
         y: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (last, weights) = (self.links.len() - 1, input.parameters.link(self.links.len() - 1).weights);
         let norm = self.norm_after(last).map(|after| &norms[after]);
         if !self.is_gated(input) {

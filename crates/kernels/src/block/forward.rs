@@ -11,7 +11,7 @@ use super::tape::{Norm, Tape};
 use crate::eltwise::{Beside, Join};
 use crate::layout::check_length;
 use crate::norm::{BatchStatistics, statistics};
-use crate::{Buffer, Cpu, Epilogue, KernelError, Layout, Scratch, Sums};
+use crate::{Buffer, Cpu, Epilogue, Error, Layout, Scratch, Sums};
 
 /// What a block is computed from.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl Block {
     /// Computes `y` with the batch's own statistics, and leaves on the tape what the backward pass reads.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where parameters
+    /// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where parameters
     /// or tape are another block's.
     pub fn forward(
         &self,
@@ -55,7 +55,7 @@ impl Block {
         tape: &mut Tape,
         y: &mut [f32],
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
         self.forward_with(&mut Run { cpu, scratch }, input, (tape, Statistics::Batch), y)
@@ -68,7 +68,7 @@ impl Block {
         input: &Input<'_>,
         (tape, statistics): (&mut Tape, Statistics),
         y: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let Tape { written, projected, norms, gate } = tape;
         let (norms, beside) = norms.split_at_mut(self.links.len());
         if (self.order, statistics) == (Order::PreActivation, Statistics::Batch) {
@@ -91,7 +91,7 @@ impl Block {
         Ok(())
     }
 
-    pub(super) fn check_input(&self, input: &Input<'_>, y: usize) -> Result<(), KernelError> {
+    pub(super) fn check_input(&self, input: &Input<'_>, y: usize) -> Result<(), Error> {
         self.check_parameters(input.parameters)?;
         self.x.check("the block's input", input.x.len())?;
         self.y.check("the block's output", y)?;
@@ -99,7 +99,7 @@ impl Block {
     }
 
     /// The statistics of `x` in pre-activation, where the branch begins with `h = R(N(x))`.
-    fn enter(&self, run: &mut Run<'_>, input: &Input<'_>, norms: &mut [Norm]) -> Result<(), KernelError> {
+    fn enter(&self, run: &mut Run<'_>, input: &Input<'_>, norms: &mut [Norm]) -> Result<(), Error> {
         let norm = &mut norms[0];
         run.with(BatchStatistics::workspace(&self.x), |cpu, workspace| {
             statistics(cpu, input.x, self.x, &mut norm.statistics, workspace)
@@ -114,7 +114,7 @@ impl Block {
         norm: &Norm,
         x: Map<'_>,
         to: Layout,
-    ) -> Result<Held<'a>, KernelError> {
+    ) -> Result<Held<'a>, Error> {
         let mut a = run.scratch.take(to.len());
         norm.apply(run, x, None, true, (&mut a, to))?;
         Ok(Held::Own(a))
@@ -127,7 +127,7 @@ impl Block {
         index: usize,
         group: usize,
         from: Source<'a>,
-    ) -> Result<Held<'a>, KernelError> {
+    ) -> Result<Held<'a>, Error> {
         let x = match index.checked_sub(1) {
             Some(below) => part(&from.written[below], self.links[below].output, group),
             None => part(from.x, self.x_of_group, group),
@@ -144,10 +144,10 @@ impl Block {
         &self,
         run: &mut Run<'_>,
         (ahead, weights): (&Ahead, &[f32]),
-        read: impl Fn(&mut Run<'_>, usize) -> Result<Held<'a>, KernelError> + Sync,
+        read: impl Fn(&mut Run<'_>, usize) -> Result<Held<'a>, Error> + Sync,
         residual: Option<Map<'_>>,
         (z, norm): (&mut [f32], Option<&mut Norm>),
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let channels = ahead.conv.shape().out_channels;
         let summed = norm.is_some();
         let mut sums = run.scratch.take(if summed { 2 * channels * self.groups.count } else { 0 });
@@ -182,7 +182,7 @@ impl Block {
         input: &Input<'_>,
         (norms, statistics): (&mut [Norm], Statistics),
         written: &mut [Buffer],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         for (index, step) in self.links.iter().enumerate().filter(|&(index, _)| self.writes(index)) {
             let (before, after) = norms.split_at_mut(self.norm_after(index).unwrap_or(norms.len()));
             let (below, z) = written.split_at_mut(index);
@@ -215,7 +215,7 @@ impl Block {
         factors: Option<&[f32]>,
         side: Option<&Side<'_>>,
         y: MapMut<'_>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let channels = self.y.channels();
         let [mut scale, mut shift] = [0, 1].map(|_| run.scratch.take(self.y.batch() * channels));
         for (at, (scale, shift)) in scale.iter_mut().zip(&mut *shift).enumerate() {

@@ -8,7 +8,7 @@ use super::plan::Block;
 use super::run::Run;
 use super::tape::Tape;
 use super::task::Given;
-use crate::{Cpu, KernelError, Scratch};
+use crate::{Cpu, Error, Scratch};
 
 impl Block {
     /// Computes what [`Block::evaluate`] does, and leaves on the tape what [`Block::backward_frozen`] reads.
@@ -23,7 +23,7 @@ impl Block {
         tape: &mut Tape,
         y: &mut [f32],
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
         tape.norms = self.folded(input, running)?;
@@ -43,7 +43,7 @@ impl Block {
         tape: &Tape,
         dx: InputGradient<'_>,
         scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
         self.y.check("the gradient by the block's output", dy.len())?;

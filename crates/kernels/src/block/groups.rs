@@ -12,7 +12,7 @@ use super::run::{Map, Run};
 use super::shape::{BlockShape, wrong};
 use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, Scratch};
+use crate::{Cpu, Error, Layout, Scratch};
 
 /// The widest map of a group takes one part of so many of a core's level 2 cache. On two cores of a Zen 5 with
 /// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 1% and 5%
@@ -35,7 +35,7 @@ pub(super) struct Groups {
 
 impl Groups {
     /// For a block on maps that lie as `x` says.
-    pub(super) fn new(cpu: &Cpu, shape: &BlockShape, x: &Layout) -> Result<Self, KernelError> {
+    pub(super) fn new(cpu: &Cpu, shape: &BlockShape, x: &Layout) -> Result<Self, Error> {
         let convs = shape.branch(x)?;
         let (mut widest, mut weights) = (x.image(), 0);
         for conv in &convs {
@@ -57,7 +57,7 @@ impl Groups {
     }
 
     /// Groups of so many images.
-    pub(super) fn of_images(images: usize, batch: usize) -> Result<Self, KernelError> {
+    pub(super) fn of_images(images: usize, batch: usize) -> Result<Self, Error> {
         if images == 0 || !batch.is_multiple_of(images) {
             return Err(wrong(format!("{images} images at a time do not divide a batch of {batch}")));
         }
@@ -69,8 +69,8 @@ impl Groups {
     pub(super) fn each(
         &self,
         run: &mut Run<'_>,
-        body: impl Fn(&mut Run<'_>, usize) -> Result<(), KernelError> + Sync,
-    ) -> Result<(), KernelError> {
+        body: impl Fn(&mut Run<'_>, usize) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
         let threads = run.cpu.pool().threads();
         if !self.count.is_multiple_of(threads) && self.count < 4 * threads {
             return (0..self.count).try_for_each(|group| body(run, group));
@@ -162,8 +162,8 @@ pub(super) fn summed<T>(
     run: &mut Run<'_>,
     groups: &Groups,
     gradient: &mut [f32],
-    body: impl FnOnce(&mut Run<'_>, &Shares<'_>) -> Result<T, KernelError>,
-) -> Result<T, KernelError> {
+    body: impl FnOnce(&mut Run<'_>, &Shares<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let len = gradient.len();
     if groups.count == 1 || len == 0 {
         return body(run, &Shares::of(gradient, len));

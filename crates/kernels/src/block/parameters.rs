@@ -3,7 +3,7 @@
 use super::plan::Block;
 use super::shape::wrong;
 use crate::layout::check_length;
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// The parameters of a convolution and of the normalisation that goes with it: after the convolution in
 /// post-activation, before it in pre-activation.
@@ -82,7 +82,7 @@ pub struct BlockGradients<'a> {
 
 impl Block {
     /// Checks the parameters against the block.
-    pub(super) fn check_parameters(&self, parameters: &BlockParameters<'_>) -> Result<(), KernelError> {
+    pub(super) fn check_parameters(&self, parameters: &BlockParameters<'_>) -> Result<(), Error> {
         let parts = |links: usize, projection: bool, squeeze: bool| {
             format!("{links} convolutions, a projection: {projection}, a squeeze: {squeeze}")
         };
@@ -116,7 +116,7 @@ impl Block {
         &self,
         parameters: &BlockParameters<'_>,
         gradients: &BlockGradients<'_>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         check_length("the gradients' convolutions", self.steps().count(), gradients.links.len())?;
         for (found, wanted) in gradients.links.iter().zip(parameters.all_links()) {
             check_length("the gradient by the weights", wanted.weights.len(), found.weights.len())?;

@@ -5,7 +5,7 @@ use super::shape::{BlockShape, Order, Policy, Shortcut, wrong};
 use super::step::{Ahead, Step};
 use crate::pool::Pooling;
 use crate::simd::BLOCK;
-use crate::{ConvShape, Cpu, KernelError, Layout};
+use crate::{ConvShape, Cpu, Error, Layout};
 
 /// A residual block with its layouts: see the [module](super).
 ///
@@ -27,7 +27,7 @@ use crate::{ConvShape, Cpu, KernelError, Layout};
 /// let (x, mut y) = (vec![0.0; maps.len()], vec![0.0; maps.len()]);
 /// let input = Input { x: &x, parameters: &parameters, depth: None };
 /// block.forward(&cpu, &input, &mut block.tape(), &mut y, &mut Scratch::default())?;
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Block {
@@ -61,12 +61,12 @@ pub(super) struct Projection {
 }
 
 /// A border as wide as a 3x3 kernel needs, where the kernel is one.
-fn bordered(maps: Layout, kernel: usize) -> Result<Layout, KernelError> {
+fn bordered(maps: Layout, kernel: usize) -> Result<Layout, Error> {
     maps.with_border(kernel / 2)
 }
 
 /// Blocked maps that `conv` reads.
-fn read(conv: &ConvShape) -> Result<Layout, KernelError> {
+fn read(conv: &ConvShape) -> Result<Layout, Error> {
     Layout::blocked(conv.batch, conv.in_channels, conv.size[0], conv.size[1])
 }
 
@@ -76,14 +76,8 @@ impl Block {
     /// plain post-activation one: then they have no gradient.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where branch and shortcut do not fit each other or the layouts.
-    pub fn new(
-        cpu: &Cpu,
-        shape: &BlockShape,
-        x: Layout,
-        y: Layout,
-        policy: Policy,
-    ) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where branch and shortcut do not fit each other or the layouts.
+    pub fn new(cpu: &Cpu, shape: &BlockShape, x: Layout, y: Layout, policy: Policy) -> Result<Self, Error> {
         let images = Groups::new(cpu, shape, &x)?.images;
         Self::with_images_at_once(cpu, shape, [x, y], policy, images)
     }
@@ -92,14 +86,14 @@ impl Block {
     /// are equal to rounding.
     ///
     /// # Errors
-    /// As for [`Block::new`], and [`KernelError::Shape`] where the images do not divide the batch.
+    /// As for [`Block::new`], and [`Error::Shape`] where the images do not divide the batch.
     pub fn with_images_at_once(
         cpu: &Cpu,
         shape: &BlockShape,
         [x, y]: [Layout; 2],
         policy: Policy,
         images: usize,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let output = shape.output(&x)?;
         let (order, shortcut) = (shape.order, shape.shortcut);
         let is_images = (shortcut, order) == (Shortcut::None, Order::PostActivation) && x.block() == 1;
@@ -122,7 +116,7 @@ impl Block {
             .iter()
             .zip(outputs)
             .map(|(step, output)| step.ahead.for_maps(cpu, whole(step.input)?, whole(output)?))
-            .collect::<Result<_, KernelError>>()?;
+            .collect::<Result<_, Error>>()?;
         let straight_projection = projection
             .as_ref()
             .map(|Projection { step, .. }| step.ahead.for_maps(cpu, whole(step.input)?, whole(step.output)?));
@@ -145,7 +139,7 @@ impl Block {
     }
 
     /// How the maps of all images lie where those of a group lie as `maps` says.
-    pub(super) fn whole(&self, maps: Layout) -> Result<Layout, KernelError> {
+    pub(super) fn whole(&self, maps: Layout) -> Result<Layout, Error> {
         maps.with_batch(self.x.batch())
     }
 
@@ -155,7 +149,7 @@ impl Block {
         (shape, batch): (&BlockShape, usize),
         x: Layout,
         y: Layout,
-    ) -> Result<Vec<Step>, KernelError> {
+    ) -> Result<Vec<Step>, Error> {
         let convs = shape.branch(&x)?;
         let pre = shape.order == Order::PreActivation;
         let step = |(index, &conv): (usize, &ConvShape)| {
@@ -176,7 +170,7 @@ impl Block {
         cpu: &Cpu,
         (shape, batch): (&BlockShape, usize),
         [x, h, y]: [Layout; 3],
-    ) -> Result<Option<Projection>, KernelError> {
+    ) -> Result<Option<Projection>, Error> {
         let Some(conv) = shape.projection(&x)? else { return Ok(None) };
         let (pooling, output) = (shape.pooling(&x)?, shape.output(&x)?);
         let (from, dy) = if shape.order == Order::PreActivation { (h, y) } else { (x, output) };

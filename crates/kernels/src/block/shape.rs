@@ -1,7 +1,7 @@
 //! What a block is.
 
 use crate::pool::Pooling;
-use crate::{ConvShape, KernelError, Layout};
+use crate::{ConvShape, Error, Layout};
 
 /// A convolution of the branch; padded by half its kernel, no dilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub struct BlockShape {
     pub squeeze: Option<usize>,
 }
 
-pub(super) fn wrong(reason: String) -> KernelError {
-    KernelError::Shape { what: "a residual block".into(), reason }
+pub(super) fn wrong(reason: String) -> Error {
+    Error::Shape { what: "a residual block".into(), reason }
 }
 
 impl BlockShape {
@@ -109,7 +109,7 @@ impl BlockShape {
     }
 
     /// The convolutions of the branch on an input that lies as `x` says.
-    pub(super) fn branch(&self, x: &Layout) -> Result<Vec<ConvShape>, KernelError> {
+    pub(super) fn branch(&self, x: &Layout) -> Result<Vec<ConvShape>, Error> {
         if self.links.is_empty() {
             return Err(wrong("its branch is empty".into()));
         }
@@ -134,13 +134,13 @@ impl BlockShape {
     }
 
     /// The pooling before the projection, where it has one.
-    pub(super) fn pooling(&self, x: &Layout) -> Result<Option<Pooling>, KernelError> {
+    pub(super) fn pooling(&self, x: &Layout) -> Result<Option<Pooling>, Error> {
         let Shortcut::PooledProjection { stride } = self.shortcut else { return Ok(None) };
         Pooling::overhanging([x.height(), x.width()], [2; 2], [stride; 2]).map(Some)
     }
 
     /// The projection on an input that lies as `x` says.
-    pub(super) fn projection(&self, x: &Layout) -> Result<Option<ConvShape>, KernelError> {
+    pub(super) fn projection(&self, x: &Layout) -> Result<Option<ConvShape>, Error> {
         let (size, stride) = match (self.shortcut, self.pooling(x)?) {
             (Shortcut::Projection { stride }, _) => ([x.height(), x.width()], stride),
             (_, Some(pooling)) => (pooling.output(), 1),
@@ -163,10 +163,10 @@ impl BlockShape {
     /// Blocked maps of the block's output, without a border.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the branch is impossible on `x`, or the shortcut gives other maps: the
+    /// [`Error::Shape`] where the branch is impossible on `x`, or the shortcut gives other maps: the
     /// message says both.
-    pub fn output(&self, x: &Layout) -> Result<Layout, KernelError> {
-        let maps = |conv: &ConvShape| -> Result<[usize; 3], KernelError> {
+    pub fn output(&self, x: &Layout) -> Result<Layout, Error> {
+        let maps = |conv: &ConvShape| -> Result<[usize; 3], Error> {
             let [h, w] = conv.output()?;
             Ok([conv.out_channels, h, w])
         };

@@ -9,7 +9,7 @@ use super::step::BackWeights;
 use super::tape::Norm;
 use crate::eltwise::{zero_pad, zero_pad_backward};
 use crate::pool;
-use crate::{Buffer, KernelError, Layout};
+use crate::{Buffer, Error, Layout};
 
 /// What the shortcut adds to the branch.
 pub(super) struct Side<'a> {
@@ -28,7 +28,7 @@ impl Block {
         from: Source<'_>,
         input: &Input<'a>,
         (projected, norm, statistics): (&'a mut Buffer, Option<&'a mut Norm>, Statistics),
-    ) -> Result<Option<Side<'a>>, KernelError> {
+    ) -> Result<Option<Side<'a>>, Error> {
         let plain = |maps, layout| Some(Side { maps, layout, norm: None });
         if let Some(projection) = &self.projection {
             let link = input.parameters.link(self.links.len());
@@ -58,7 +58,7 @@ impl Block {
     }
 
     /// The zero-padded shortcut's maps, where it is one.
-    fn padded(&self, run: &mut Run<'_>, from: Source<'_>) -> Result<Option<Buffer>, KernelError> {
+    fn padded(&self, run: &mut Run<'_>, from: Source<'_>) -> Result<Option<Buffer>, Error> {
         let Some((stride, before)) = self.zero_pad() else { return Ok(None) };
         let to = self.y_of_group.with_border(0)?;
         let mut s = run.scratch.take(to.len() * self.groups.count);
@@ -84,7 +84,7 @@ impl Block {
         &self,
         run: &mut Run<'_>,
         g: Map<'a>,
-    ) -> Result<Option<(Held<'a>, Layout)>, KernelError> {
+    ) -> Result<Option<(Held<'a>, Layout)>, Error> {
         if let Some((stride, before)) = self.zero_pad() {
             let to = self.links[0].dx;
             let mut back = run.scratch.take(to.len());
@@ -98,12 +98,7 @@ impl Block {
 
 impl Projection {
     /// What the convolution reads: `h`, or the mean of its pixels.
-    pub(super) fn read<'a>(
-        &self,
-        run: &mut Run<'_>,
-        h: Held<'a>,
-        lies: Layout,
-    ) -> Result<Held<'a>, KernelError> {
+    pub(super) fn read<'a>(&self, run: &mut Run<'_>, h: Held<'a>, lies: Layout) -> Result<Held<'a>, Error> {
         let Some(pooling) = &self.pooling else { return Ok(h) };
         let to = self.step.input.with_batch(lies.batch())?;
         let mut pooled = run.scratch.take(to.len());
@@ -119,7 +114,7 @@ impl Projection {
         h: Map<'_>,
         dz: &[f32],
         dw: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let read = self.read(run, Held::Lent(h.0), h.1)?;
         self.step.by_weights(run, &read, dz, dw)?;
         read.release(run.scratch);
@@ -132,7 +127,7 @@ impl Projection {
         run: &mut Run<'_>,
         lies: Layout,
         weights: (&[f32], BackWeights<'_>),
-    ) -> Result<(Buffer, Layout), KernelError> {
+    ) -> Result<(Buffer, Layout), Error> {
         let (step, to) = (&self.step, lies.with_border(0)?);
         let mut back = run.scratch.take(step.dx.len());
         step.by_input(run, weights, None, &mut back)?;

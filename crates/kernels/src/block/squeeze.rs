@@ -7,7 +7,7 @@ use super::run::{Map, Run};
 use super::tape::{Gate, Norm};
 use crate::linear::Linear;
 use crate::pool::global_average;
-use crate::{Buffer, KernelError};
+use crate::{Buffer, Error};
 
 use super::shortcut::Side;
 
@@ -31,7 +31,7 @@ impl Block {
         input: &Input<'_>,
         (z, norm): (Map<'_>, Option<&Norm>),
         gate: &mut Gate,
-    ) -> Result<Option<Buffer>, KernelError> {
+    ) -> Result<Option<Buffer>, Error> {
         if !self.is_gated(input) {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl Block {
         gate: &mut Gate,
         side: Option<&Side<'_>>,
         y: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (step, last) = (self.last(), self.links.len() - 1);
         let conv = (&step.ahead, input.parameters.link(last).weights);
         let read = |run: &mut Run<'_>, group: usize| self.reads(run, last, group, from);
@@ -107,7 +107,7 @@ impl Block {
         (gate, norm): (&Gate, Option<&Norm>),
         sums: [&mut [f32]; 2],
         by: Option<&mut SqueezeGradients<'_>>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let [e, total] = sums;
         let (Some(middle), Some(parameters), Some(by)) = (self.squeeze, &input.parameters.squeeze, by) else {
             e.fill(0.0);

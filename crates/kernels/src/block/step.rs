@@ -4,8 +4,8 @@ use super::run::{Map, Run};
 use super::shape::wrong;
 use crate::conv::{Lent, select_forward};
 use crate::{
-    Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, Cpu, DataWeights, Epilogue,
-    KernelError, Layout, Pass, Sums, Weights, select_for,
+    Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, ConvWeights, Cpu, DataWeights, Epilogue, Error,
+    Layout, Pass, Sums, Weights, select_for,
 };
 
 /// A convolution forward, its weights packed as it runs.
@@ -23,7 +23,7 @@ impl Ahead {
         (shape, batch): (ConvShape, usize),
         input: Layout,
         output: Layout,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let whole = ConvShape { batch, ..shape };
         let choice = select_forward(cpu, &whole, &input.with_batch(batch)?, Weights::PackedAnew)?;
         let conv = Conv::with_algorithm(cpu, shape, input, output, choice.algorithm)?;
@@ -32,7 +32,7 @@ impl Ahead {
     }
 
     /// The same convolution between maps of another number of images.
-    pub(super) fn for_maps(&self, cpu: &Cpu, input: Layout, output: Layout) -> Result<Self, KernelError> {
+    pub(super) fn for_maps(&self, cpu: &Cpu, input: Layout, output: Layout) -> Result<Self, Error> {
         let batch = input.batch();
         Self::new(cpu, (ConvShape { batch, ..*self.conv.shape() }, batch), input, output)
     }
@@ -42,8 +42,8 @@ impl Ahead {
         &self,
         run: &mut Run<'_>,
         weights: &[f32],
-        body: impl FnOnce(&mut Run<'_>, &ConvWeights) -> Result<T, KernelError>,
-    ) -> Result<T, KernelError> {
+        body: impl FnOnce(&mut Run<'_>, &ConvWeights) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let cpu = run.cpu;
         self.packed.with(run.scratch, |packed, scratch| {
             self.conv.pack_into(cpu, weights, packed)?;
@@ -59,7 +59,7 @@ impl Ahead {
         epilogue: &Epilogue<'_>,
         sums: Option<Sums<'_>>,
         z: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         run.with(self.conv.workspace(run.cpu), |cpu, workspace| {
             self.conv.forward(cpu, x, weights, epilogue, sums, z, workspace)
         })
@@ -72,7 +72,7 @@ impl Ahead {
         (x, weights): (&[f32], &[f32]),
         epilogue: &Epilogue<'_>,
         z: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         self.packed(run, weights, |run, packed| self.run(run, (x, packed), epilogue, None, z))
     }
 }
@@ -109,10 +109,10 @@ impl Step {
         cpu: &Cpu,
         (shape, batch): (ConvShape, usize),
         maps: [Layout; 4],
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let [input, output, dy, dx] = maps;
         let ahead = Ahead::new(cpu, (shape, batch), input, output)?;
-        let data = || -> Result<_, KernelError> {
+        let data = || -> Result<_, Error> {
             let whole = ConvShape { batch, ..shape };
             let choice = select_for(Pass::BackwardData, &whole, &dy.with_batch(batch)?, Weights::PackedAnew)?;
             let data = ConvBackwardData::with_algorithm(cpu, shape, dy, dx, choice.algorithm)?;
@@ -131,8 +131,8 @@ impl Step {
         run: &mut Run<'_>,
         weights: &[f32],
         (wanted, groups): (bool, usize),
-        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, KernelError>,
-    ) -> Result<T, KernelError> {
+        body: impl FnOnce(&mut Run<'_>, Option<BackWeights<'_>>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match &self.data {
             Some((data, packed)) if wanted && groups > 1 => {
                 let cpu = run.cpu;
@@ -153,7 +153,7 @@ impl Step {
         (dz, weights): (&[f32], BackWeights<'_>),
         other: Option<Map<'_>>,
         dx: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let Some((data, lent)) = &self.data else {
             return Err(wrong("planar maps have no gradient".into()));
         };
@@ -180,7 +180,7 @@ impl Step {
         x: &[f32],
         dz: &[f32],
         dw: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         run.with(self.weights.workspace(run.cpu), |cpu, workspace| {
             self.weights.run(cpu, x, dz, dw, workspace)
         })

@@ -5,7 +5,7 @@ use super::plan::Block;
 use super::run::{Map, MapMut, Run};
 use super::shape::{Order, wrong};
 use crate::norm::{BatchStatistics, apply, apply_workspace};
-use crate::{Buffer, Epilogue, KernelError, Layout, Sums};
+use crate::{Buffer, Epilogue, Error, Layout, Sums};
 
 /// What the forward pass leaves for the backward pass.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Norm {
 
     /// The statistics of what the convolution before gave, from the sums of each group of images, `[group][sum,
     /// squares][channels]`, added up in their order.
-    pub(super) fn set_from_sums(&mut self, groups: &[f32]) -> Result<(), KernelError> {
+    pub(super) fn set_from_sums(&mut self, groups: &[f32]) -> Result<(), Error> {
         let channels = self.scale.len();
         let total =
             |at: usize| groups.chunks_exact(2 * channels).map(|sums| f64::from(sums[at])).sum::<f64>();
@@ -57,7 +57,7 @@ impl Norm {
     }
 
     /// Folds the statistics, which are there, into scale and shift.
-    pub(super) fn fold(&mut self, link: &LinkParameters<'_>, eps: f32) -> Result<(), KernelError> {
+    pub(super) fn fold(&mut self, link: &LinkParameters<'_>, eps: f32) -> Result<(), Error> {
         self.statistics.fold([link.gamma, link.beta], eps, [&mut self.scale, &mut self.shift])
     }
 
@@ -69,7 +69,7 @@ impl Norm {
         residual: Option<Map<'_>>,
         relu: bool,
         y: MapMut<'_>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let epilogue = Epilogue { scale: Some(&self.scale), shift: Some(&self.shift), residual, relu };
         let floats = apply_workspace(&y.1);
         run.with(floats, |cpu, workspace| apply(cpu, x, &epilogue, y, workspace))
@@ -126,7 +126,7 @@ impl Block {
     }
 
     /// Checks that `tape` was made for a block like this.
-    pub(super) fn check_tape(&self, tape: &Tape) -> Result<(), KernelError> {
+    pub(super) fn check_tape(&self, tape: &Tape) -> Result<(), Error> {
         let channels = tape.norms.iter().map(|norm| (norm.statistics.count, norm.scale.len()));
         let normalised = |maps: &Layout| (maps.batch() * maps.height() * maps.width(), maps.channels());
         let gated = self.squeeze.map_or(0, |middle| self.y.batch() * middle);

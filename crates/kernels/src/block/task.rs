@@ -7,7 +7,7 @@ use super::run::{Held, Map, Run};
 use super::step::BackWeights;
 use super::tape::Tape;
 use crate::norm::{Mask, Spread, pass_workspace, sum};
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// What the backward pass reads.
 #[derive(Clone, Copy)]
@@ -79,7 +79,7 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
-    pub(super) fn run(&self, run: &mut Run<'_>, group: usize) -> Result<(), KernelError> {
+    pub(super) fn run(&self, run: &mut Run<'_>, group: usize) -> Result<(), Error> {
         let (block, tape) = (self.block, self.given.tape);
         let (step, lies) = (&block.links[self.index], block.y_of_group);
         let mut over = match self.g {
@@ -131,7 +131,7 @@ impl Task<'_> {
     }
 
     /// The gradient by what the convolution gives.
-    fn dz<'g>(&self, run: &mut Run<'_>, group: usize, g: Map<'g>) -> Result<Held<'g>, KernelError>
+    fn dz<'g>(&self, run: &mut Run<'_>, group: usize, g: Map<'g>) -> Result<Held<'g>, Error>
     where
         Self: 'g,
     {
@@ -152,7 +152,7 @@ impl Task<'_> {
         group: usize,
         h: &[f32],
         g: Map<'g>,
-    ) -> Result<Option<(Held<'g>, Layout)>, KernelError> {
+    ) -> Result<Option<(Held<'g>, Layout)>, Error> {
         let Some(projection) = &self.block.projection else {
             let wanted = self.packed.is_some();
             return if wanted { self.block.shortcut_backward(run, g) } else { Ok(None) };
@@ -187,7 +187,7 @@ impl Task<'_> {
         group: usize,
         (norm, da): (usize, &[f32]),
         sums: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let (block, tape) = (self.block, self.given.tape);
         let x = match self.index.checked_sub(1) {
             Some(below) => part(&tape.written[below], block.links[below].output, group),

@@ -12,7 +12,7 @@ use super::source::Source;
 use crate::gemm::{Finish, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Products that a micro-kernel adds up in registers before it turns to the next panel: the weights of
 /// that many products and one panel (16 KiB for AVX2) stay in the level 1 cache while a band's strips
@@ -59,7 +59,7 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    pub(super) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+    pub(super) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, Error> {
         let Convolution { shape, input, output } = *of;
         let source = Source::new(&shape, input)?;
         let from = source.layout;

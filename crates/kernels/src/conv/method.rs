@@ -8,7 +8,7 @@ use super::backward::{Bands, Target};
 use super::cost::Load;
 use super::kernel::KernelView;
 use crate::gemm::Finish;
-use crate::{Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Cpu, Error, Isa, Layout, Pool};
 
 /// The sizes of a convolution and the layouts of its maps.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +21,10 @@ pub(super) struct Convolution {
 }
 
 /// Makes a computation ready that writes maps.
-pub(super) type Prepare = fn(&Cpu, &Convolution) -> Result<Arc<dyn Plan>, KernelError>;
+pub(super) type Prepare = fn(&Cpu, &Convolution) -> Result<Arc<dyn Plan>, Error>;
 
 /// Makes a gradient by the weights ready, and cuts its pixels into bands.
-pub(super) type PrepareGradient =
-    fn(&Cpu, &Convolution, &mut Bands) -> Result<Arc<dyn GradientPlan>, KernelError>;
+pub(super) type PrepareGradient = fn(&Cpu, &Convolution, &mut Bands) -> Result<Arc<dyn GradientPlan>, Error>;
 
 /// A method's row in the table of [`super::table`].
 pub(super) struct Method {

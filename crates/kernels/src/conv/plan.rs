@@ -9,7 +9,7 @@ use super::select::{Choice, select_forward};
 use super::sums::Sums;
 use super::table::Algorithm;
 use crate::gemm::Epilogue;
-use crate::{Buffer, Cpu, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Error, Layout, Pool};
 
 /// A convolution with its layouts and its algorithm.
 ///
@@ -29,7 +29,7 @@ use crate::{Buffer, Cpu, KernelError, Layout, Pool};
 /// let mut workspace = vec![0.0; conv.workspace(&cpu)];
 /// let relu = Epilogue { relu: true, ..Epilogue::default() };
 /// conv.forward(&cpu, &x, &weights, &relu, None, &mut y, &mut workspace)?;
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Conv {
@@ -58,8 +58,8 @@ impl Conv {
     /// wide as the padding saves a copy of the input.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
-    pub fn new(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where the shape is impossible or is not that of the layouts.
+    pub fn new(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, Error> {
         Self::with_choice(cpu, shape, input, output, select_forward(cpu, &shape, &input, Weights::AtHand)?)
     }
 
@@ -67,12 +67,7 @@ impl Conv {
     ///
     /// # Errors
     /// Those of [`Conv::new`].
-    pub fn packed_anew(
-        cpu: &Cpu,
-        shape: ConvShape,
-        input: Layout,
-        output: Layout,
-    ) -> Result<Self, KernelError> {
+    pub fn packed_anew(cpu: &Cpu, shape: ConvShape, input: Layout, output: Layout) -> Result<Self, Error> {
         let choice = select_forward(cpu, &shape, &input, Weights::PackedAnew)?;
         Self::with_choice(cpu, shape, input, output, choice)
     }
@@ -80,14 +75,14 @@ impl Conv {
     /// The same by a given algorithm.
     ///
     /// # Errors
-    /// Those of [`Conv::new`], and [`KernelError::Shape`] where the algorithm cannot compute it.
+    /// Those of [`Conv::new`], and [`Error::Shape`] where the algorithm cannot compute it.
     pub fn with_algorithm(
         cpu: &Cpu,
         shape: ConvShape,
         input: Layout,
         output: Layout,
         algorithm: Algorithm,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let choice = Choice { algorithm, why: "asked for by the caller".into() };
         Self::with_choice(cpu, shape, input, output, choice)
     }
@@ -98,7 +93,7 @@ impl Conv {
         input: Layout,
         output: Layout,
         choice: Choice,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         shape.check(&input, &output)?;
         let prepared = Prepared::forward(cpu, &Convolution { shape, input, output }, &choice)?;
         Ok(Self { shape, input, output, choice, prepared })
@@ -132,8 +127,8 @@ impl Conv {
     /// Packs `weights`, `[out_channels][in_channels / groups][rows][columns]`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where they are not that many.
-    pub fn pack(&self, weights: &[f32]) -> Result<ConvWeights, KernelError> {
+    /// [`Error::Length`] where they are not that many.
+    pub fn pack(&self, weights: &[f32]) -> Result<ConvWeights, Error> {
         let mut packed = self.zeroed_weights();
         self.prepared.pack(&Pool::new(1)?, weights, &mut packed.0)?;
         Ok(packed)
@@ -143,7 +138,7 @@ impl Conv {
     ///
     /// # Errors
     /// As for [`Conv::pack`].
-    pub fn pack_on(&self, cpu: &Cpu, weights: &[f32]) -> Result<ConvWeights, KernelError> {
+    pub fn pack_on(&self, cpu: &Cpu, weights: &[f32]) -> Result<ConvWeights, Error> {
         let mut packed = self.zeroed_weights();
         self.prepared.pack(cpu.pool(), weights, &mut packed.0)?;
         Ok(packed)
@@ -153,9 +148,9 @@ impl Conv {
     /// step. `packed` comes from [`Conv::pack`].
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the weights are not [`ConvShape::weights`], [`KernelError::Shape`]
+    /// [`Error::Length`] where the weights are not [`ConvShape::weights`], [`Error::Shape`]
     /// where `packed` is another convolution's.
-    pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut ConvWeights) -> Result<(), KernelError> {
+    pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut ConvWeights) -> Result<(), Error> {
         self.prepared.check(cpu, &packed.0)?;
         self.prepared.pack(cpu.pool(), weights, &mut packed.0)
     }
@@ -173,8 +168,8 @@ impl Conv {
     /// Computes `y`, all of it: its border and the lanes past the last channel become 0.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long for its layout (the workspace may
-    /// be longer than [`Conv::workspace`]), [`KernelError::Shape`] where the weights were packed for
+    /// [`Error::Length`] where a slice is too short or too long for its layout (the workspace may
+    /// be longer than [`Conv::workspace`]), [`Error::Shape`] where the weights were packed for
     /// another convolution, `cpu` is not of the instruction set that this was made for, or the residual
     /// has other maps.
     #[expect(clippy::too_many_arguments, reason = "three inputs, two outputs and what it runs on")]
@@ -187,7 +182,7 @@ impl Conv {
         sums: Option<Sums<'_>>,
         y: &mut [f32],
         workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let weights = &weights.0;
         self.prepared.run(cpu, Arguments { x, weights, epilogue, sums, y, workspace })
     }

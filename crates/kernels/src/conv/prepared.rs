@@ -11,7 +11,7 @@ use super::table::Algorithm;
 use crate::gemm::{Epilogue, Finish};
 use crate::layout::{check_length, workspace as floats};
 use crate::simd::BLOCK;
-use crate::{Buffer, Cpu, Isa, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Error, Isa, Layout, Pool};
 
 /// A [`Plan`] with the layouts of its maps.
 #[derive(Clone, Debug)]
@@ -73,19 +73,19 @@ pub(super) struct Arguments<'a> {
 
 impl Prepared {
     /// The convolution `of` by what `choice` says.
-    pub(super) fn forward(cpu: &Cpu, of: &Convolution, choice: &Choice) -> Result<Self, KernelError> {
+    pub(super) fn forward(cpu: &Cpu, of: &Convolution, choice: &Choice) -> Result<Self, Error> {
         Self::by(cpu, of, choice, Direction::Forward, choice.algorithm.method().forward)
     }
 
     /// The gradient by the input of the convolution with the shape of `of`, from its output's gradient to its input's.
-    pub(super) fn by_input(cpu: &Cpu, of: &Convolution, choice: &Choice) -> Result<Self, KernelError> {
+    pub(super) fn by_input(cpu: &Cpu, of: &Convolution, choice: &Choice) -> Result<Self, Error> {
         let method = choice.algorithm.method();
         if let Some(shape) = of.shape.turned() {
             return Self::by(cpu, &Convolution { shape, ..*of }, choice, Direction::ByInput, method.forward);
         }
         let Some(by_input) = method.by_input else {
             let reason = "by the input, it needs stride 1 and a padding below the kernel's reach".into();
-            return Err(KernelError::Shape { what: method.name.into(), reason });
+            return Err(Error::Shape { what: method.name.into(), reason });
         };
         let prepared = Self::by(cpu, of, choice, Direction::ByInput, by_input)?;
         // The plan reads the weights with in- and output channels exchanged, as the convolution would that is missing.
@@ -98,10 +98,10 @@ impl Prepared {
         choice: &Choice,
         direction: Direction,
         prepare: Prepare,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let Convolution { shape, input, output } = *of;
         let method = choice.algorithm.method();
-        let wrong = |reason: String| KernelError::Shape { what: method.name.into(), reason };
+        let wrong = |reason: String| Error::Shape { what: method.name.into(), reason };
         if ![1, BLOCK].contains(&input.block()) || output.block() != BLOCK {
             let reason = format!("reads blocked or planar and writes blocked, not {input:?} to {output:?}");
             return Err(wrong(reason));
@@ -127,7 +127,7 @@ impl Prepared {
     }
 
     /// Packs the convolution's `weights`, `[out_channels][in_channels / groups][rows][columns]`.
-    pub(super) fn pack(&self, pool: &Pool, weights: &[f32], packed: &mut Packed) -> Result<(), KernelError> {
+    pub(super) fn pack(&self, pool: &Pool, weights: &[f32], packed: &mut Packed) -> Result<(), Error> {
         self.check_packing(packed)?;
         check_length("the weights", self.shape.weights(), weights.len())?;
         let kernels = KernelView::new(&self.shape, weights, self.packing.direction == Direction::ByInput);
@@ -143,7 +143,7 @@ impl Prepared {
     }
 
     /// Computes `y`, all of it: its border and the lanes past the last channel become 0.
-    pub(super) fn run(&self, cpu: &Cpu, arguments: Arguments<'_>) -> Result<(), KernelError> {
+    pub(super) fn run(&self, cpu: &Cpu, arguments: Arguments<'_>) -> Result<(), Error> {
         let Arguments { x, weights, epilogue, sums, y, workspace } = arguments;
         self.check(cpu, weights)?;
         let [reads, writes] = match self.packing.direction {
@@ -171,7 +171,7 @@ impl Prepared {
     }
 
     /// Checks that `cpu` and `weights` are of the kind that this was made for.
-    pub(super) fn check(&self, cpu: &Cpu, weights: &Packed) -> Result<(), KernelError> {
+    pub(super) fn check(&self, cpu: &Cpu, weights: &Packed) -> Result<(), Error> {
         if cpu.isa() != self.packing.isa {
             let reason = format!("made for {}, asked to run on {}", self.packing.isa, cpu.isa());
             return Err(self.wrong(reason));
@@ -179,7 +179,7 @@ impl Prepared {
         self.check_packing(weights)
     }
 
-    fn check_packing(&self, weights: &Packed) -> Result<(), KernelError> {
+    fn check_packing(&self, weights: &Packed) -> Result<(), Error> {
         if weights.packing != self.packing {
             return Err(
                 self.wrong(format!("weights packed for {:?}; this is {:?}", weights.packing, self.packing))
@@ -188,11 +188,11 @@ impl Prepared {
         check_length("the packed weights", self.plan.weights(), weights.values.len())
     }
 
-    fn wrong(&self, reason: String) -> KernelError {
+    fn wrong(&self, reason: String) -> Error {
         let what = match self.packing.direction {
             Direction::Forward => "convolution",
             Direction::ByInput => "the gradient by the input",
         };
-        KernelError::Shape { what: what.into(), reason }
+        Error::Shape { what: what.into(), reason }
     }
 }

@@ -4,7 +4,7 @@ use super::ConvShape;
 use super::cost::{Load, Weights};
 use super::method::Method;
 use super::table::{Algorithm, METHODS};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// An algorithm, and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Pass {
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, KernelError> {
+pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, Error> {
     select_for(pass, shape, maps, Weights::AtHand)
 }
 
@@ -43,12 +43,7 @@ pub fn select(pass: Pass, shape: &ConvShape, maps: &Layout) -> Result<Choice, Ke
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
-pub fn select_for(
-    pass: Pass,
-    shape: &ConvShape,
-    maps: &Layout,
-    kept: Weights,
-) -> Result<Choice, KernelError> {
+pub fn select_for(pass: Pass, shape: &ConvShape, maps: &Layout, kept: Weights) -> Result<Choice, Error> {
     let output = shape.output()?;
     match (pass, shape.turned()) {
         (Pass::Forward, _) => choose(METHODS.iter(), &Load::forward(shape, output, kept), maps),
@@ -76,7 +71,7 @@ pub(crate) fn select_forward(
     shape: &ConvShape,
     maps: &Layout,
     kept: Weights,
-) -> Result<Choice, KernelError> {
+) -> Result<Choice, Error> {
     let choice = select_for(Pass::Forward, shape, maps, kept)?;
     if !cpu.plain_forward() || choice.algorithm.method().plain {
         return Ok(choice);
@@ -94,7 +89,7 @@ fn choose(
     methods: impl Iterator<Item = &'static Method>,
     load: &Load,
     maps: &Layout,
-) -> Result<Choice, KernelError> {
+) -> Result<Choice, Error> {
     let (mut candidates, mut refusals) = (Vec::new(), Vec::new());
     for method in methods {
         match ((method.applies)(&load.shape, maps), method.settles) {
@@ -108,7 +103,7 @@ fn choose(
     let near = candidates.iter().filter(|&&(_, work)| work <= within).map(|&(method, _)| method);
     let Some(method) = near.min_by_key(|method| method.weights) else {
         let reason = format!("no method computes {:?}: {}", load.shape, refusals.join(", "));
-        return Err(KernelError::Shape { what: "convolution".into(), reason });
+        return Err(Error::Shape { what: "convolution".into(), reason });
     };
     let list = candidates.iter().map(|(method, work)| format!("{} {:.1}", method.name, work / 1e6));
     let why = match candidates.len() {

@@ -1,6 +1,6 @@
 //! The sizes of a convolution.
 
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// The sizes of a two-dimensional convolution, as PyTorch's `conv2d` has them; pairs are (rows, columns).
 ///
@@ -54,10 +54,10 @@ impl ConvShape {
     /// Size of the output: `(size + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where a number is zero or too large, the groups do not divide the
+    /// [`Error::Shape`] where a number is zero or too large, the groups do not divide the
     /// channels, or the kernel is larger than the padded input.
-    pub fn output(&self) -> Result<[usize; 2], KernelError> {
-        let wrong = |reason: String| KernelError::Shape { what: "convolution".into(), reason };
+    pub fn output(&self) -> Result<[usize; 2], Error> {
+        let wrong = |reason: String| Error::Shape { what: "convolution".into(), reason };
         let pairs = [self.size, self.kernel, self.stride, self.dilation];
         let numbers = [self.batch, self.in_channels, self.out_channels, self.groups];
         if numbers.iter().chain(pairs.as_flattened()).any(|&number| number == 0) {
@@ -101,7 +101,7 @@ impl ConvShape {
     ///
     /// # Errors
     /// Those of [`ConvShape::output`].
-    pub fn operations(&self) -> Result<f64, KernelError> {
+    pub fn operations(&self) -> Result<f64, Error> {
         let [h, w] = self.output()?;
         let per_image = self.weights() as f64 * (h * w) as f64;
         Ok(2.0 * self.batch as f64 * per_image)
@@ -131,7 +131,7 @@ impl ConvShape {
     }
 
     /// Checks that `input` and `output` are layouts of this convolution's maps.
-    pub(super) fn check(&self, input: &Layout, output: &Layout) -> Result<(), KernelError> {
+    pub(super) fn check(&self, input: &Layout, output: &Layout) -> Result<(), Error> {
         let sizes = |l: &Layout| [l.batch(), l.channels(), l.height(), l.width()];
         let [h, w] = self.output()?;
         let wanted = [
@@ -141,7 +141,7 @@ impl ConvShape {
         for (what, layout, wanted) in wanted {
             if sizes(layout) != wanted {
                 let reason = format!("{what} is {wanted:?}, the layout's maps are {:?}", sizes(layout));
-                return Err(KernelError::Shape { what: "convolution".into(), reason });
+                return Err(Error::Shape { what: "convolution".into(), reason });
             }
         }
         Ok(())

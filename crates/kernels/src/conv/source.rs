@@ -2,7 +2,7 @@
 
 use super::ConvShape;
 use crate::memory::Parts;
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Where a direct convolution reads from.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ impl Source {
     ///
     /// A pointwise convolution that skips pixels reads a copy of those that it does not skip: the copy's
     /// pixels lie next to each other, and every panel of weights reads them again.
-    pub(super) fn new(shape: &ConvShape, input: Layout) -> Result<Self, KernelError> {
+    pub(super) fn new(shape: &ConvShape, input: Layout) -> Result<Self, Error> {
         let padding = shape.padding.into_iter().max().unwrap_or(0);
         if shape.taps() == 1 && padding == 0 && shape.stride != [1, 1] && input.block() > 1 {
             let [h, w] = shape.output()?;

@@ -1,6 +1,6 @@
 //! Sums of a convolution's results, for the batch normalisation that follows.
 
-use crate::KernelError;
+use crate::Error;
 use crate::layout::check_length;
 
 /// Where a convolution leaves, of each output channel, the sum of its results and of their squares over
@@ -17,7 +17,7 @@ pub struct Sums<'a> {
 }
 
 impl Sums<'_> {
-    pub(super) fn check(&self, channels: usize) -> Result<(), KernelError> {
+    pub(super) fn check(&self, channels: usize) -> Result<(), Error> {
         check_length("the sums", channels, self.sum.len())?;
         check_length("the sums of squares", channels, self.squares.len())
     }

@@ -3,7 +3,7 @@
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// `y[n, c, p] = act(scale[n, c] x[n, c, p] + shift[n, c] + factor[c] r[n, c, p])`
 ///
@@ -34,14 +34,14 @@ impl Join<'_> {
     /// Computes `y`, all of it: its border and the lanes past the last channel become 0.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the maps are not blocked or not the same, [`KernelError::Length`] where a
+    /// [`Error::Shape`] where the maps are not blocked or not the same, [`Error::Length`] where a
     /// slice is too short or too long.
     pub fn run(
         &self,
         cpu: &Cpu,
         (x, from): (&[f32], Layout),
         (y, to): (&mut [f32], Layout),
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         check(&from, x.len(), &to, y.len(), self.scale.len())?;
         check_length("the summands", to.batch() * to.channels(), self.shift.len())?;
         if let Some(Beside { maps: (r, layout), factor }) = self.residual {
@@ -69,10 +69,10 @@ impl Join<'_> {
     }
 }
 
-fn check(from: &Layout, x: usize, to: &Layout, y: usize, factors: usize) -> Result<(), KernelError> {
+fn check(from: &Layout, x: usize, to: &Layout, y: usize, factors: usize) -> Result<(), Error> {
     if !from.same_maps(to) || [from, to].iter().any(|layout| layout.block() != BLOCK) {
         let reason = format!("{from:?} and {to:?} are not the same blocked maps");
-        return Err(KernelError::Shape { what: "the join of a block".into(), reason });
+        return Err(Error::Shape { what: "the join of a block".into(), reason });
     }
     from.check("the input", x)?;
     to.check("the output", y)?;
@@ -145,7 +145,7 @@ pub fn gated_sums(
     y: Option<(&[f32], Layout)>,
     g: Option<(&mut [f32], Layout)>,
     sums: [&mut [f32]; 2],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     check(&maps, x.len(), &from, dy.len(), sums[0].len())?;
     check_length("the sums", sums[0].len(), sums[1].len())?;
     if let Some((y, layout)) = y {

@@ -2,7 +2,7 @@
 
 use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// The shortcut without parameters (option A of He et al. 2015, section 3.3): every `stride`-th row and
 /// column, and channels of zeros around the input's, the first `before` of the output's among them:
@@ -10,8 +10,8 @@ use crate::{Cpu, KernelError, Layout};
 /// `y[n, before + c, p, q] = x[n, c, p stride, q stride]`, all else 0
 ///
 /// # Errors
-/// [`KernelError::Shape`] where the maps are not blocked, the stride is zero or does not lead from the one
-/// size to the other (rounded up), or the output has too few channels; [`KernelError::Length`] where a slice
+/// [`Error::Shape`] where the maps are not blocked, the stride is zero or does not lead from the one
+/// size to the other (rounded up), or the output has too few channels; [`Error::Length`] where a slice
 /// is too short or too long.
 pub fn zero_pad(
     cpu: &Cpu,
@@ -19,7 +19,7 @@ pub fn zero_pad(
     stride: usize,
     before: usize,
     (y, to): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     check_zero_pad(&from, stride, before, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;
@@ -61,7 +61,7 @@ pub fn zero_pad_backward(
     stride: usize,
     before: usize,
     (dx, to): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     check_zero_pad(&to, stride, before, &from)?;
     from.check("the gradient by the output", dy.len())?;
     to.check("the gradient by the input", dx.len())?;
@@ -91,7 +91,7 @@ pub fn zero_pad_backward(
 }
 
 /// Whether every `stride`-th pixel of `from`, after `before` channels, gives `to`.
-fn check_zero_pad(from: &Layout, stride: usize, before: usize, to: &Layout) -> Result<(), KernelError> {
+fn check_zero_pad(from: &Layout, stride: usize, before: usize, to: &Layout) -> Result<(), Error> {
     let size = |l: &Layout| [l.height(), l.width()];
     let fits = from.batch() == to.batch()
         && stride > 0
@@ -101,5 +101,5 @@ fn check_zero_pad(from: &Layout, stride: usize, before: usize, to: &Layout) -> R
         return Ok(());
     }
     let reason = format!("{from:?} at stride {stride}, after {before} channels, does not give {to:?}");
-    Err(KernelError::Shape { what: "the zero-padded shortcut".into(), reason })
+    Err(Error::Shape { what: "the zero-padded shortcut".into(), reason })
 }

@@ -1,6 +1,6 @@
 //! What follows a product, done while its sums are still in registers.
 
-use crate::KernelError;
+use crate::Error;
 use crate::layout::{Layout, Steps, check_length};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
@@ -56,13 +56,13 @@ impl<'a> Epilogue<'a> {
         output: &Layout,
         scratch: &'a mut [f32],
         sums: Option<&'a mut [f32]>,
-    ) -> Result<Finish<'a>, KernelError> {
+    ) -> Result<Finish<'a>, Error> {
         for (what, values) in [("the scale", self.scale), ("the shift", self.shift)] {
             values.map_or(Ok(()), |values| check_length(what, output.channels(), values.len()))?;
         }
         if let Some((values, layout)) = &self.residual {
             if !layout.same_maps(output) || layout.block() != BLOCK {
-                return Err(KernelError::Shape {
+                return Err(Error::Shape {
                     what: "the residual".into(),
                     reason: format!("{layout:?} cannot be added to {output:?}"),
                 });

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Layout;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Pixels of a task: with 16 channels they fill 128 KiB on either side.
 const BAND: usize = 2048;
@@ -13,7 +13,7 @@ const BAND: usize = 2048;
 /// Rearranges `x` from one layout to another; the border and the lanes past the last channel become 0.
 ///
 /// # Errors
-/// [`KernelError::Shape`] where the layouts are of different maps, [`KernelError::Length`] where a slice
+/// [`Error::Shape`] where the layouts are of different maps, [`Error::Length`] where a slice
 /// is not as long as its layout.
 ///
 /// ```
@@ -23,11 +23,11 @@ const BAND: usize = 2048;
 /// let mut y = [0.0; 6];
 /// convert(&Cpu::new(1)?, &[1., 2., 3., 10., 20., 30.], planar, &mut y, interleaved)?;
 /// assert_eq!(y, [1., 10., 2., 20., 3., 30.]);
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
-pub fn convert(cpu: &Cpu, x: &[f32], from: Layout, y: &mut [f32], to: Layout) -> Result<(), KernelError> {
+pub fn convert(cpu: &Cpu, x: &[f32], from: Layout, y: &mut [f32], to: Layout) -> Result<(), Error> {
     if !from.same_maps(&to) {
-        return Err(KernelError::Shape {
+        return Err(Error::Shape {
             what: "layout conversion".into(),
             reason: format!("from {from:?} to {to:?}"),
         });
@@ -334,10 +334,10 @@ mod tests {
         let cpu = Cpu::new(1).unwrap();
         let (a, b) = (Layout::planar(1, 2, 2, 2).unwrap(), Layout::blocked(1, 2, 2, 2).unwrap());
         let mut y = vec![7.0; 64];
-        assert!(matches!(convert(&cpu, &[0.0; 7], a, &mut y, b), Err(KernelError::Length { found: 7, .. })));
-        assert!(matches!(convert(&cpu, &[0.0; 8], a, &mut y[1..], b), Err(KernelError::Length { .. })));
+        assert!(matches!(convert(&cpu, &[0.0; 7], a, &mut y, b), Err(Error::Length { found: 7, .. })));
+        assert!(matches!(convert(&cpu, &[0.0; 8], a, &mut y[1..], b), Err(Error::Length { .. })));
         let other = Layout::planar(1, 2, 2, 3).unwrap();
-        assert!(matches!(convert(&cpu, &[0.0; 12], other, &mut y, b), Err(KernelError::Shape { .. })));
+        assert!(matches!(convert(&cpu, &[0.0; 12], other, &mut y, b), Err(Error::Shape { .. })));
         assert_eq!(y, vec![7.0; 64]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::KernelError;
+use crate::Error;
 use crate::memory::Parts;
 use crate::simd::BLOCK;
 
@@ -47,8 +47,8 @@ impl Layout {
     /// Blocked by 16 channels, without a border.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where a size is zero or the whole does not fit the address space.
-    pub fn blocked(batch: usize, channels: usize, height: usize, width: usize) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where a size is zero or the whole does not fit the address space.
+    pub fn blocked(batch: usize, channels: usize, height: usize, width: usize) -> Result<Self, Error> {
         Self { batch, channels, height, width, block: BLOCK, border: 0 }.checked()
     }
 
@@ -56,7 +56,7 @@ impl Layout {
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
-    pub fn planar(batch: usize, channels: usize, height: usize, width: usize) -> Result<Self, KernelError> {
+    pub fn planar(batch: usize, channels: usize, height: usize, width: usize) -> Result<Self, Error> {
         Self { batch, channels, height, width, block: 1, border: 0 }.checked()
     }
 
@@ -64,12 +64,7 @@ impl Layout {
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
-    pub fn interleaved(
-        batch: usize,
-        channels: usize,
-        height: usize,
-        width: usize,
-    ) -> Result<Self, KernelError> {
+    pub fn interleaved(batch: usize, channels: usize, height: usize, width: usize) -> Result<Self, Error> {
         Self { batch, channels, height, width, block: channels, border: 0 }.checked()
     }
 
@@ -77,7 +72,7 @@ impl Layout {
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
-    pub fn with_border(self, border: usize) -> Result<Self, KernelError> {
+    pub fn with_border(self, border: usize) -> Result<Self, Error> {
         Self { border, ..self }.checked()
     }
 
@@ -85,11 +80,11 @@ impl Layout {
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
-    pub fn with_batch(self, batch: usize) -> Result<Self, KernelError> {
+    pub fn with_batch(self, batch: usize) -> Result<Self, Error> {
         Self { batch, ..self }.checked()
     }
 
-    fn checked(self) -> Result<Self, KernelError> {
+    fn checked(self) -> Result<Self, Error> {
         let Self { batch, channels, height, width, block, border } = self;
         let padded = |size: usize| border.checked_mul(2)?.checked_add(size);
         let bytes = || {
@@ -99,7 +94,7 @@ impl Layout {
         };
         let sizes = [batch, channels, height, width];
         let fits = !sizes.contains(&0) && bytes().is_some_and(|bytes| bytes <= isize::MAX as usize);
-        fits.then_some(self).ok_or_else(|| KernelError::Shape {
+        fits.then_some(self).ok_or_else(|| Error::Shape {
             what: "a feature map".into(),
             reason: format!("{batch}x{channels}x{height}x{width} with border {border} is empty or too large"),
         })
@@ -215,8 +210,8 @@ impl Layout {
     /// Whether `values` is as long as this layout says.
     ///
     /// # Errors
-    /// [`KernelError::Length`], naming it `what`.
-    pub(crate) fn check(&self, what: &'static str, values: usize) -> Result<(), KernelError> {
+    /// [`Error::Length`], naming it `what`.
+    pub(crate) fn check(&self, what: &'static str, values: usize) -> Result<(), Error> {
         check_length(what, self.len(), values)
     }
 
@@ -228,18 +223,18 @@ impl Layout {
 }
 
 /// # Errors
-/// [`KernelError::Length`], naming it `what`, where the two differ.
-pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
-    if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
+/// [`Error::Length`], naming it `what`, where the two differ.
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
 }
 
 /// The first `needed` floats of a workspace, which may be larger.
 ///
 /// # Errors
-/// [`KernelError::Length`] where it is smaller.
-pub(crate) fn workspace(needed: usize, found: &mut [f32]) -> Result<&mut [f32], KernelError> {
+/// [`Error::Length`] where it is smaller.
+pub(crate) fn workspace(needed: usize, found: &mut [f32]) -> Result<&mut [f32], Error> {
     let len = found.len();
-    found.get_mut(..needed).ok_or(KernelError::Length { what: "the workspace", expected: needed, found: len })
+    found.get_mut(..needed).ok_or(Error::Length { what: "the workspace", expected: needed, found: len })
 }
 
 #[cfg(test)]
@@ -259,7 +254,7 @@ mod tests {
             for layout in
                 [Layout::planar(n, c, h, w), Layout::interleaved(n, c, h, w), Layout::blocked(n, c, h, w)]
             {
-                assert!(matches!(layout, Err(KernelError::Shape { .. })));
+                assert!(matches!(layout, Err(Error::Shape { .. })));
             }
         }
         assert!(Layout::blocked(usize::MAX, 1, 1, 1).is_err());

@@ -4,7 +4,7 @@ use super::convert::{Band, Line, Source, Steps, each_band, place};
 use super::{Layout, check_length};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Pixels that are converted together.
 const TILE: usize = 64;
@@ -12,7 +12,7 @@ const TILE: usize = 64;
 /// Bytes `[batch][height][width][channels]` to floats: `y = (x / 255 - mean) / std`, by channel.
 ///
 /// # Errors
-/// [`KernelError::Length`] where `x` or `y` is not as long as `to` says, or there is not one `mean` and
+/// [`Error::Length`] where `x` or `y` is not as long as `to` says, or there is not one `mean` and
 /// one `std` for every channel.
 pub fn normalise(
     cpu: &Cpu,
@@ -21,7 +21,7 @@ pub fn normalise(
     std: &[f32],
     y: &mut [f32],
     to: Layout,
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     let channels = to.channels();
     check_length("the image", to.batch() * channels * to.height() * to.width(), x.len())?;
     check_length("the means", channels, mean.len())?;

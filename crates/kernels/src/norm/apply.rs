@@ -5,7 +5,7 @@ use crate::gemm::{Epilogue, Finish, Place as At};
 use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Computes `y = act(scale x + shift + residual)` in one pass, all of it: its border and the lanes past
 /// the last channel become 0. With the vectors of [`BatchStatistics::fold`](super::BatchStatistics::fold)
@@ -14,7 +14,7 @@ use crate::{Cpu, KernelError, Layout};
 /// The workspace holds at least [`apply_workspace`] floats.
 ///
 /// # Errors
-/// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
+/// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where the maps
 /// are not blocked or not the same.
 pub fn apply(
     cpu: &Cpu,
@@ -22,7 +22,7 @@ pub fn apply(
     epilogue: &Epilogue<'_>,
     (y, to): (&mut [f32], Layout),
     workspace: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     same_blocked("a normalisation", &from, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;

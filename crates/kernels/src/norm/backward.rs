@@ -5,7 +5,7 @@ use super::spread::Target;
 use super::{BatchStatistics, reduce, spread};
 use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Where the ReLU behind a normalisation let nothing through.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ impl Backward<'_> {
     /// and the lanes past the last channel, become 0. `g` may not lie as another layout than `dx`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the
+    /// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where the
     /// maps are not blocked or not the same.
     pub fn run(
         &self,
@@ -72,7 +72,7 @@ impl Backward<'_> {
         (dx, to): (&mut [f32], Layout),
         g: Option<&mut [f32]>,
         workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let workspace = floats(Self::workspace(&to), workspace)?;
         let (vectors, workspace) = workspace.split_at_mut(5 * to.channels());
         let (sums, factors) = vectors.split_at_mut(2 * to.channels());
@@ -105,7 +105,7 @@ impl Parameters<'_> {
         sums: &[f32],
         [dgamma, dbeta]: [&mut [f32]; 2],
         factors: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let BatchStatistics { count, mean, variance } = self.statistics;
         let channels = mean.len();
         for vector in [&*dgamma, &*dbeta, self.gamma, variance] {
@@ -168,7 +168,7 @@ impl Sum<'_> {
     ///
     /// # Errors
     /// As for [`Backward::run`].
-    pub(crate) fn run(self, cpu: &Cpu, workspace: &mut [f32]) -> Result<(), KernelError> {
+    pub(crate) fn run(self, cpu: &Cpu, workspace: &mut [f32]) -> Result<(), Error> {
         reduce::reduce(cpu, &self.maps, self.mean, self.sums, workspace)
     }
 }
@@ -193,7 +193,7 @@ impl Spread<'_> {
         cpu: &Cpu,
         dx: (&mut [f32], Layout),
         workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let maps = Maps { x: self.x, dy: (Upstream::Read(self.dy.0), self.dy.1), mask: self.mask };
         let target = Target { dx, g: None, residual: self.residual };
         spread::spread(cpu, &maps, self.factors, target, workspace)

@@ -3,7 +3,7 @@
 use super::{Mask, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// The gradient by a normalisation's output.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ pub(super) const GATE: usize = 3;
 
 impl Maps<'_> {
     /// Checks all against the maps that are computed, which lie as `to` says.
-    pub(super) fn check(&self, to: &Layout) -> Result<(), KernelError> {
+    pub(super) fn check(&self, to: &Layout) -> Result<(), Error> {
         const WHAT: &str = "the gradient of a normalisation";
         let dy = (self.dy.0.len(), self.dy.1);
         let named = [("the input", (self.x.0.len(), self.x.1)), ("the gradient by the output", dy)];

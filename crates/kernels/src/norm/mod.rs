@@ -28,7 +28,7 @@ pub use statistics::{BatchStatistics, statistics};
 use std::ops::Range;
 
 use crate::simd::Simd;
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// Pixels of a band: enough to be worth a task, few enough that float32 sums stay exact to 1e-6.
 const BAND: usize = 1024;
@@ -109,13 +109,13 @@ impl Place {
 }
 
 /// # Errors
-/// [`KernelError::Shape`] where the two are not blocked layouts of the same maps.
-fn same_blocked(what: &str, one: &Layout, other: &Layout) -> Result<(), KernelError> {
+/// [`Error::Shape`] where the two are not blocked layouts of the same maps.
+fn same_blocked(what: &str, one: &Layout, other: &Layout) -> Result<(), Error> {
     let blocked = [one, other].iter().all(|layout| layout.block() == crate::simd::BLOCK);
     if blocked && one.same_maps(other) {
         return Ok(());
     }
-    Err(KernelError::Shape {
+    Err(Error::Shape {
         what: what.into(),
         reason: format!("{one:?} and {other:?} are not the same blocked maps"),
     })

@@ -5,7 +5,7 @@ use super::{Bands, Mask, TILE, total};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Floats of workspace that [`reduce`] needs for `maps`.
 pub(super) fn workspace(maps: &Layout) -> usize {
@@ -19,7 +19,7 @@ pub(super) fn reduce(
     mean: &[f32],
     sums: &mut [f32],
     workspace: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     let lies = maps.x.1;
     maps.check(&lies)?;
     check_length("the mean", lies.channels(), mean.len())?;

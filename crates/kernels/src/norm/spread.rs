@@ -6,7 +6,7 @@ use super::{Bands, Mask, same_blocked};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Floats of workspace that [`spread`] needs for `maps`.
 pub(super) fn workspace(maps: &Layout) -> usize {
@@ -30,7 +30,7 @@ pub(super) fn spread(
     factors: &[f32],
     target: Target<'_>,
     workspace: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     let Target { dx: (dx, to), g, residual } = target;
     maps.check(&to)?;
     to.check("the gradient by the input", dx.len())?;

@@ -4,7 +4,7 @@ use super::{Bands, TILE, total};
 use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, Sums};
+use crate::{Cpu, Error, Layout, Sums};
 
 /// The mean and the biased variance of each channel over all images and pixels.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +31,8 @@ impl BatchStatistics {
     /// deviation, [`statistics`] keeps digits that this loses.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the sums are of another number of channels.
-    pub fn set_from_sums(&mut self, sums: &Sums<'_>) -> Result<(), KernelError> {
+    /// [`Error::Length`] where the sums are of another number of channels.
+    pub fn set_from_sums(&mut self, sums: &Sums<'_>) -> Result<(), Error> {
         check_length("the sums", self.mean.len(), sums.sum.len())?;
         check_length("the sums of squares", self.mean.len(), sums.squares.len())?;
         let count = self.count as f64;
@@ -50,13 +50,13 @@ impl BatchStatistics {
     /// shifts in one multiply-add.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice has not one value for every channel.
+    /// [`Error::Length`] where a slice has not one value for every channel.
     pub fn fold(
         &self,
         [gamma, beta]: [&[f32]; 2],
         eps: f32,
         [scale, shift]: [&mut [f32]; 2],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         for values in [gamma, beta, scale, shift] {
             check_length("the scale and shift of a normalisation", self.mean.len(), values.len())?;
         }
@@ -73,8 +73,8 @@ impl BatchStatistics {
     /// unbiased variance, `count / (count - 1)` times the biased; a batch of one value leaves it at that.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice has not one value for every channel.
-    pub fn update(&self, momentum: f32, [mean, variance]: [&mut [f32]; 2]) -> Result<(), KernelError> {
+    /// [`Error::Length`] where a slice has not one value for every channel.
+    pub fn update(&self, momentum: f32, [mean, variance]: [&mut [f32]; 2]) -> Result<(), Error> {
         check_length("the running mean", self.mean.len(), mean.len())?;
         check_length("the running variance", self.mean.len(), variance.len())?;
         let unbiased = self.count as f32 / (self.count.max(2) - 1) as f32;
@@ -93,7 +93,7 @@ impl BatchStatistics {
 /// their common mean (Chan, Golub and LeVeque 1983): a mean far from zero costs no digits.
 ///
 /// # Errors
-/// [`KernelError::Length`] where a slice is too short or too long, [`KernelError::Shape`] where the maps
+/// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where the maps
 /// are not blocked.
 pub fn statistics(
     cpu: &Cpu,
@@ -101,7 +101,7 @@ pub fn statistics(
     maps: Layout,
     into: &mut BatchStatistics,
     workspace: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     super::same_blocked("the statistics of a batch", &maps, &maps)?;
     maps.check("the input", x.len())?;
     check_length("the statistics", maps.channels(), into.mean.len())?;

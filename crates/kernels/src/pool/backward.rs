@@ -4,7 +4,7 @@ use super::windows::{Bin, Pooling};
 use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// The gradient of [`maximum`](super::maximum): all of a window's goes to its first maximum, as in PyTorch, and to the
 /// last NaN where there is one. `x` is what was pooled, and becomes the gradient by it.
@@ -12,7 +12,7 @@ use crate::{Cpu, KernelError, Layout};
 /// The workspace holds at least [`maximum_backward_workspace`] floats.
 ///
 /// # Errors
-/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's, or the workspace is too
+/// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's, or the workspace is too
 /// short.
 pub fn maximum_backward(
     cpu: &Cpu,
@@ -20,7 +20,7 @@ pub fn maximum_backward(
     (dy, from): (&[f32], Layout),
     (x, maps): (&mut [f32], Layout),
     workspace: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     pooling.check([(&maps, x.len()), (&from, dy.len())])?;
     let workspace = floats(maximum_backward_workspace(cpu, &maps), workspace)?;
     let (planes, copies) = (Parts::new(x), Parts::new(workspace));
@@ -46,13 +46,13 @@ pub fn maximum_backward_workspace(cpu: &Cpu, maps: &Layout) -> usize {
 /// The gradient of [`average`](super::average).
 ///
 /// # Errors
-/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+/// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
 pub fn average_backward(
     cpu: &Cpu,
     pooling: &Pooling,
     (dy, from): (&[f32], Layout),
     (dx, to): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     pooling.check([(&to, dx.len()), (&from, dy.len())])?;
     let dx = Parts::new(dx);
     cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {

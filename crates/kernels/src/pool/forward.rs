@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::windows::{Bin, Pooling};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// Columns that are pooled before they are put together: 4 KiB.
 const TILE: usize = 64;
@@ -14,13 +14,13 @@ const TILE: usize = 64;
 /// `y = max of x over the window`; a NaN in the window comes through.
 ///
 /// # Errors
-/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+/// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
 pub fn maximum(
     cpu: &Cpu,
     pooling: &Pooling,
     (x, from): (&[f32], Layout),
     (y, to): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     pooling.check([(&from, x.len()), (&to, y.len())])?;
     run(cpu, pooling, Maximum, (x, from), (y, to));
     Ok(())
@@ -29,13 +29,13 @@ pub fn maximum(
 /// `y = mean of x over the window`.
 ///
 /// # Errors
-/// [`KernelError::Shape`] and [`KernelError::Length`] where the maps are not this pooling's.
+/// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
 pub fn average(
     cpu: &Cpu,
     pooling: &Pooling,
     (x, from): (&[f32], Layout),
     (y, to): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+) -> Result<(), Error> {
     pooling.check([(&from, x.len()), (&to, y.len())])?;
     run(cpu, pooling, Average, (x, from), (y, to));
     Ok(())

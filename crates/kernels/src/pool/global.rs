@@ -4,14 +4,14 @@ use super::windows::wrong;
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// `y[n, c] = mean of map c of image n`, `[batch, channels]` without spare lanes: what the head reads.
 ///
 /// # Errors
-/// [`KernelError::Shape`] where the maps are not blocked, [`KernelError::Length`] where a slice is too
+/// [`Error::Shape`] where the maps are not blocked, [`Error::Length`] where a slice is too
 /// short or too long.
-pub fn global_average(cpu: &Cpu, (x, maps): (&[f32], Layout), y: &mut [f32]) -> Result<(), KernelError> {
+pub fn global_average(cpu: &Cpu, (x, maps): (&[f32], Layout), y: &mut [f32]) -> Result<(), Error> {
     check_global(&maps, x.len(), y.len())?;
     let (channels, y) = (maps.channels(), Parts::new(y));
     cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, _| {
@@ -29,11 +29,7 @@ pub fn global_average(cpu: &Cpu, (x, maps): (&[f32], Layout), y: &mut [f32]) -> 
 ///
 /// # Errors
 /// As for [`global_average`].
-pub fn global_average_backward(
-    cpu: &Cpu,
-    dy: &[f32],
-    (dx, maps): (&mut [f32], Layout),
-) -> Result<(), KernelError> {
+pub fn global_average_backward(cpu: &Cpu, dy: &[f32], (dx, maps): (&mut [f32], Layout)) -> Result<(), Error> {
     check_global(&maps, dx.len(), dy.len())?;
     let (channels, dx) = (maps.channels(), Parts::new(dx));
     let factor = 1.0 / (maps.height() * maps.width()) as f32;
@@ -55,7 +51,7 @@ pub fn global_average_backward(
     Ok(())
 }
 
-fn check_global(maps: &Layout, x: usize, y: usize) -> Result<(), KernelError> {
+fn check_global(maps: &Layout, x: usize, y: usize) -> Result<(), Error> {
     if maps.block() != BLOCK {
         return Err(wrong(format!("{maps:?} is not blocked")));
     }

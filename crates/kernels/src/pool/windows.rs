@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::simd::BLOCK;
-use crate::{KernelError, Layout};
+use crate::{Error, Layout};
 
 /// Which pixels of the input each pixel of the output is made of.
 ///
@@ -13,7 +13,7 @@ use crate::{KernelError, Layout};
 /// // The pooling behind ResNet's stem: 3x3, stride 2, padded by 1.
 /// let pooling = Pooling::windows([112, 112], [3, 3], [2, 2], [1, 1])?;
 /// assert_eq!(pooling.output(), [56, 56]);
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pooling {
@@ -30,8 +30,8 @@ pub(super) struct Bin {
     pub(super) count: usize,
 }
 
-pub(super) fn wrong(reason: String) -> KernelError {
-    KernelError::Shape { what: "pooling".into(), reason }
+pub(super) fn wrong(reason: String) -> Error {
+    Error::Shape { what: "pooling".into(), reason }
 }
 
 impl Pooling {
@@ -40,14 +40,14 @@ impl Pooling {
     /// (PyTorch's `count_include_pad`), unless [`Pooling::without_padding`] is asked for.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where a size is zero, a window does not fit, or the padding is more than
+    /// [`Error::Shape`] where a size is zero, a window does not fit, or the padding is more than
     /// half the kernel.
     pub fn windows(
         size: [usize; 2],
         kernel: [usize; 2],
         stride: [usize; 2],
         padding: [usize; 2],
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let mut bins = [Vec::new(), Vec::new()];
         for (axis, bins) in bins.iter_mut().enumerate() {
             let (size, kernel, stride, padding) = (size[axis], kernel[axis], stride[axis], padding[axis]);
@@ -73,12 +73,8 @@ impl Pooling {
     /// there: the pooling of ResNet-D's shortcuts (He et al. 2019, section 4.2).
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where a size is zero.
-    pub fn overhanging(
-        size: [usize; 2],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-    ) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where a size is zero.
+    pub fn overhanging(size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Result<Self, Error> {
         if [size, kernel, stride].as_flattened().contains(&0) {
             return Err(wrong(format!("windows of {kernel:?} at stride {stride:?} on {size:?} pixels")));
         }
@@ -95,8 +91,8 @@ impl Pooling {
     /// `floor(i size / output) .. ceil((i + 1) size / output)`. One pixel is the global pooling.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where a size is zero.
-    pub fn adaptive(size: [usize; 2], output: [usize; 2]) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where a size is zero.
+    pub fn adaptive(size: [usize; 2], output: [usize; 2]) -> Result<Self, Error> {
         if size.iter().chain(&output).any(|&number| number == 0) {
             return Err(wrong(format!("from {size:?} to {output:?} pixels")));
         }
@@ -121,7 +117,7 @@ impl Pooling {
     }
 
     /// Checks the layouts of the input's and the output's side, and the slices.
-    pub(super) fn check(&self, maps: [(&Layout, usize); 2]) -> Result<(), KernelError> {
+    pub(super) fn check(&self, maps: [(&Layout, usize); 2]) -> Result<(), Error> {
         let [(input, x), (output, y)] = maps;
         let sizes = |l: &Layout| (l.batch(), l.channels());
         let fits = [input.height(), input.width()] == self.size

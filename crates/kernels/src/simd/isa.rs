@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::portable::Portable;
 use super::vector::{Kernel, Simd};
-use crate::KernelError;
+use crate::Error;
 
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
@@ -29,7 +29,7 @@ const VARIABLE: &str = "RESIDUAL_ISA";
 ///
 /// let portable = Isa::named("portable")?;
 /// assert!(Isa::available().contains(&portable));
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Token);
@@ -51,8 +51,8 @@ impl Isa {
     /// The instruction set that `RESIDUAL_ISA` names; where that is not set, the fastest one here.
     ///
     /// # Errors
-    /// [`KernelError::Isa`] where the variable names none that this machine has.
-    pub fn detect() -> Result<Self, KernelError> {
+    /// [`Error::Isa`] where the variable names none that this machine has.
+    pub fn detect() -> Result<Self, Error> {
         match std::env::var_os(VARIABLE) {
             Some(name) => Self::named(&name.to_string_lossy()),
             None => Ok(Self::available()[0]),
@@ -62,10 +62,10 @@ impl Isa {
     /// The instruction set called `name` (see the table above).
     ///
     /// # Errors
-    /// [`KernelError::Isa`] where there is none of that name on this machine.
-    pub fn named(name: &str) -> Result<Self, KernelError> {
+    /// [`Error::Isa`] where there is none of that name on this machine.
+    pub fn named(name: &str) -> Result<Self, Error> {
         let available = Self::available();
-        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| KernelError::Isa {
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| Error::Isa {
             name: name.to_owned(),
             available: available.iter().map(Self::name).collect::<Vec<_>>().join(", "),
         })

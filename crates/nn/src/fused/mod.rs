@@ -91,6 +91,6 @@ pub(crate) fn with_last_values<const D: usize>(tensor: Tensor<D>, body: impl FnO
 
 /// What a kernel's refusal means here: [`ResNet::check_input`](crate::ResNet::check_input) finds beforehand what a
 /// user can ask for, so it is a defect, or an input that was not checked.
-pub(crate) fn sound<T>(result: Result<T, residual_kernels::KernelError>) -> T {
+pub(crate) fn sound<T>(result: Result<T, residual_kernels::Error>) -> T {
     result.unwrap_or_else(|error| panic!("a fused layer: {error}"))
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use residual_kernels::block::{Block, BlockShape, Policy, Tape};
-use residual_kernels::{Cpu, KernelError, Layout, Pool, Scratch};
+use residual_kernels::{Cpu, Error as KernelError, Layout, Pool, Scratch};
 
 use super::buffers::Buffers;
 use super::sound;

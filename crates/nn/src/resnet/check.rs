@@ -2,7 +2,7 @@
 
 use residual_arch::{Layer, LayerOp, LayerPath};
 use residual_kernels::pool::Pooling;
-use residual_kernels::{ConvShape, KernelError, Layout};
+use residual_kernels::{ConvShape, Error as KernelError, Layout};
 
 use crate::fused::{self, Path};
 use crate::{Block, Error, Mode, ResNet};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::arch::NetSpec;
-use residual::engine::{EngineError, Options, Plan, Scratch};
+use residual::engine::{Error as EngineError, Options, Plan, Scratch};
 use residual::weights::StateDict;
 use residual_files::escaped;
 

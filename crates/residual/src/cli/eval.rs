@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use residual::data::{
     Batch, DataSource, Dataset, EvaluateOptions, Evaluation, ImageSet, Judged, OpenOptions, Split, evaluate,
 };
-use residual::engine::{EngineError, Images};
+use residual::engine::{Error as EngineError, Images};
 
 use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};

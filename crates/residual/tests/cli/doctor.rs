@@ -34,7 +34,7 @@ fn a_network_that_cannot_be_is_told_all_at_once() {
     assert_eq!(run.code, Some(1));
     let text = &run.stdout;
     assert!(text.contains("fault: stage2.block0: a shortcut that forgot the stride"), "{text}");
-    assert!(text.contains("mend      use a projection shortcut with stride 2"), "{text}");
+    assert!(text.contains("help      use a projection shortcut with stride 2"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 

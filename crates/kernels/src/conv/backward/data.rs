@@ -7,7 +7,7 @@ use crate::conv::prepared::{Arguments, Packed, Prepared};
 use crate::conv::select::{Choice, Pass, select, select_for};
 use crate::conv::{Algorithm, ConvShape};
 use crate::gemm::Epilogue;
-use crate::{Buffer, Cpu, KernelError, Layout, Pool};
+use crate::{Buffer, Cpu, Error, Layout, Pool};
 
 /// `dx[n, i, a] = sum over o, u with a = p s - padding + u d of w[o, i, u] dy[n, o, p]`, with its layouts
 /// and its algorithm.
@@ -29,7 +29,7 @@ use crate::{Buffer, Cpu, KernelError, Layout, Pool};
 /// let mut workspace = vec![0.0; backward.workspace(&cpu)];
 /// let (gradient, mut result) = (vec![1.0; dy.len()], vec![0.0; dx.len()]);
 /// backward.run(&cpu, &gradient, &weights, &Epilogue::default(), &mut result, &mut workspace)?;
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConvBackwardData {
@@ -55,8 +55,8 @@ impl ConvBackwardData {
     /// whose input's is to lie as `dx` says; both are blocked, either may have a border.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
-    pub fn new(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where the shape is impossible or is not that of the layouts.
+    pub fn new(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, Error> {
         Self::with_choice(cpu, shape, dy, dx, select(Pass::BackwardData, &shape, &dy)?)
     }
 
@@ -64,7 +64,7 @@ impl ConvBackwardData {
     ///
     /// # Errors
     /// Those of [`ConvBackwardData::new`].
-    pub fn packed_anew(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, KernelError> {
+    pub fn packed_anew(cpu: &Cpu, shape: ConvShape, dy: Layout, dx: Layout) -> Result<Self, Error> {
         let choice = select_for(Pass::BackwardData, &shape, &dy, Weights::PackedAnew)?;
         Self::with_choice(cpu, shape, dy, dx, choice)
     }
@@ -72,7 +72,7 @@ impl ConvBackwardData {
     /// The same by a given algorithm.
     ///
     /// # Errors
-    /// Those of [`ConvBackwardData::new`], and [`KernelError::Shape`] where the algorithm cannot compute
+    /// Those of [`ConvBackwardData::new`], and [`Error::Shape`] where the algorithm cannot compute
     /// it.
     pub fn with_algorithm(
         cpu: &Cpu,
@@ -80,7 +80,7 @@ impl ConvBackwardData {
         dy: Layout,
         dx: Layout,
         algorithm: Algorithm,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let choice = Choice { algorithm, why: "asked for by the caller".into() };
         Self::with_choice(cpu, shape, dy, dx, choice)
     }
@@ -91,7 +91,7 @@ impl ConvBackwardData {
         dy: Layout,
         dx: Layout,
         choice: Choice,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         shape.check(&dx, &dy)?;
         let prepared = Prepared::by_input(cpu, &Convolution { shape, input: dy, output: dx }, &choice)?;
         Ok(Self { shape, dy, dx, choice, prepared })
@@ -125,8 +125,8 @@ impl ConvBackwardData {
     /// Packs the convolution's `weights`, `[out_channels][in_channels / groups][rows][columns]`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where they are not that many.
-    pub fn pack(&self, weights: &[f32]) -> Result<DataWeights, KernelError> {
+    /// [`Error::Length`] where they are not that many.
+    pub fn pack(&self, weights: &[f32]) -> Result<DataWeights, Error> {
         let mut packed = self.zeroed_weights();
         self.prepared.pack(&Pool::new(1)?, weights, &mut packed.0)?;
         Ok(packed)
@@ -141,9 +141,9 @@ impl ConvBackwardData {
     /// [`ConvBackwardData::pack`].
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the weights are not [`ConvShape::weights`], [`KernelError::Shape`]
+    /// [`Error::Length`] where the weights are not [`ConvShape::weights`], [`Error::Shape`]
     /// where `packed` is another convolution's.
-    pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut DataWeights) -> Result<(), KernelError> {
+    pub fn pack_into(&self, cpu: &Cpu, weights: &[f32], packed: &mut DataWeights) -> Result<(), Error> {
         self.prepared.check(cpu, &packed.0)?;
         self.prepared.pack(cpu.pool(), weights, &mut packed.0)
     }
@@ -158,8 +158,8 @@ impl ConvBackwardData {
     /// shortcut meets its branch.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long for its layout (the workspace may
-    /// be longer than [`ConvBackwardData::workspace`]), [`KernelError::Shape`] where the weights were
+    /// [`Error::Length`] where a slice is too short or too long for its layout (the workspace may
+    /// be longer than [`ConvBackwardData::workspace`]), [`Error::Shape`] where the weights were
     /// packed for another convolution, `cpu` is not of the instruction set that this was made for, or the
     /// residual has other maps.
     pub fn run(
@@ -170,7 +170,7 @@ impl ConvBackwardData {
         epilogue: &Epilogue<'_>,
         dx: &mut [f32],
         workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         let weights = &weights.0;
         self.prepared.run(cpu, Arguments { x: dy, weights, epilogue, sums: None, y: dx, workspace })
     }

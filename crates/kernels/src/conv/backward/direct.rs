@@ -12,7 +12,7 @@ use crate::conv::ConvShape;
 use crate::conv::method::{Convolution, GradientPlan};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// The most output blocks and input panels of a task: a chunk of them is fetched while the last is
 /// computed, and both stay in the level 2 cache beside the sums. When inputs were read once for
@@ -29,7 +29,7 @@ pub(in crate::conv) fn by_pixels(
     cpu: &Cpu,
     of: &Convolution,
     bands: &mut Bands,
-) -> Result<Arc<dyn GradientPlan>, KernelError> {
+) -> Result<Arc<dyn GradientPlan>, Error> {
     let Convolution { shape, input: x, output: dy } = *of;
     let padding = shape.padding.into_iter().max().unwrap_or(0);
     let x = if x.border() >= padding { x } else { x.with_border(padding)? };

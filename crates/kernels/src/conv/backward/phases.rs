@@ -16,7 +16,7 @@ use crate::conv::pack::{Slot, pack};
 use crate::gemm::{Finish, Panel, Panels, Place, Strip, run_strip};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout, convert};
+use crate::{Cpu, Error, Layout, convert};
 
 /// Products that a micro-kernel adds up in registers at a time, see `CHUNK` in `direct`.
 const CHUNK: usize = 16;
@@ -73,11 +73,11 @@ impl Axis {
 }
 
 impl Phases {
-    pub(in crate::conv) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+    pub(in crate::conv) fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, Error> {
         let Convolution { shape, input: dy, output: dx } = *of;
         if [&dy, &dx].iter().any(|layout| layout.block() != BLOCK) {
             let reason = format!("reads and writes blocked maps, not {dy:?} and {dx:?}");
-            return Err(KernelError::Shape { what: "the gradient by the input".into(), reason });
+            return Err(Error::Shape { what: "the gradient by the input".into(), reason });
         }
         let axes = [0, 1].map(|axis| {
             let of = |rest| Axis::new(&shape, axis, rest);

@@ -8,7 +8,7 @@ use crate::conv::select::{Choice, Pass, select};
 use crate::conv::{Algorithm, ConvShape};
 use crate::layout::{check_length, workspace as floats};
 use crate::simd::BLOCK;
-use crate::{Cpu, Isa, KernelError, Layout, convert};
+use crate::{Cpu, Error, Isa, Layout, convert};
 
 /// `dw[o, i, u] = sum over n, p of dy[n, o, p] x[n, i, p s - padding + u d]`, with its layouts and its
 /// algorithm.
@@ -29,7 +29,7 @@ use crate::{Cpu, Isa, KernelError, Layout, convert};
 /// let mut workspace = vec![0.0; backward.workspace(&cpu)];
 /// let mut dw = vec![0.0; shape.weights()];
 /// backward.run(&cpu, &vec![0.0; x.len()], &vec![1.0; dy.len()], &mut dw, &mut workspace)?;
-/// # Ok::<(), residual_kernels::KernelError>(())
+/// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConvBackwardWeights {
@@ -50,15 +50,15 @@ impl ConvBackwardWeights {
     /// wide as the padding saves a copy.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the shape is impossible or is not that of the layouts.
-    pub fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout) -> Result<Self, KernelError> {
+    /// [`Error::Shape`] where the shape is impossible or is not that of the layouts.
+    pub fn new(cpu: &Cpu, shape: ConvShape, x: Layout, dy: Layout) -> Result<Self, Error> {
         Self::with_choice(cpu, shape, x, dy, select(Pass::BackwardWeights, &shape, &x)?)
     }
 
     /// The same by a given algorithm, one that computes gradients by the weights.
     ///
     /// # Errors
-    /// Those of [`ConvBackwardWeights::new`], and [`KernelError::Shape`] where the algorithm cannot
+    /// Those of [`ConvBackwardWeights::new`], and [`Error::Shape`] where the algorithm cannot
     /// compute it.
     pub fn with_algorithm(
         cpu: &Cpu,
@@ -66,7 +66,7 @@ impl ConvBackwardWeights {
         x: Layout,
         dy: Layout,
         algorithm: Algorithm,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         let choice = Choice { algorithm, why: "asked for by the caller".into() };
         Self::with_choice(cpu, shape, x, dy, choice)
     }
@@ -77,9 +77,9 @@ impl ConvBackwardWeights {
         x: Layout,
         dy: Layout,
         choice: Choice,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, Error> {
         shape.check(&x, &dy)?;
-        let wrong = |reason: String| KernelError::Shape { what: choice.algorithm.to_string(), reason };
+        let wrong = |reason: String| Error::Shape { what: choice.algorithm.to_string(), reason };
         if ![1, BLOCK].contains(&x.block()) || dy.block() != BLOCK {
             return Err(wrong(format!("reads blocked or planar and blocked maps, not {x:?} and {dy:?}")));
         }
@@ -121,8 +121,8 @@ impl ConvBackwardWeights {
     /// Computes `dw`, `[out_channels][in_channels / groups][rows][columns]`.
     ///
     /// # Errors
-    /// [`KernelError::Length`] where a slice is too short or too long (the workspace may be longer than
-    /// [`ConvBackwardWeights::workspace`]), [`KernelError::Shape`] where `cpu` is not of the instruction
+    /// [`Error::Length`] where a slice is too short or too long (the workspace may be longer than
+    /// [`ConvBackwardWeights::workspace`]), [`Error::Shape`] where `cpu` is not of the instruction
     /// set that this was made for.
     pub fn run(
         &self,
@@ -131,10 +131,10 @@ impl ConvBackwardWeights {
         dy: &[f32],
         dw: &mut [f32],
         workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Error> {
         if cpu.isa() != self.isa {
             let reason = format!("made for {}, asked to run on {}", self.isa, cpu.isa());
-            return Err(KernelError::Shape { what: "the gradient by the weights".into(), reason });
+            return Err(Error::Shape { what: "the gradient by the weights".into(), reason });
         }
         self.x.check("the input", x.len())?;
         self.dy.check("the gradient by the output", dy.len())?;

@@ -14,7 +14,7 @@ use crate::conv::kernel::KernelView;
 use crate::conv::method::{Convolution, Method, Operands, Plan, Workers};
 use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Multiplications in which an input or output element of a Winograd transform costs as much, stores
 /// included. Solved from the prototype's rates for 64 channels on 56x56 (951 of 1380 GFLOP/s).
@@ -122,7 +122,7 @@ enum Order {
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> AtPoints<P, M, N> {
-    fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+    fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, Error> {
         Ok(Arc::new(Self::new(cpu, of)))
     }
 

@@ -16,7 +16,7 @@ use crate::conv::pack::pack_panels;
 use crate::gemm::Panels;
 use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, KernelError};
+use crate::{Cpu, Error};
 
 /// Multiplications in which a weight is taken to a point.
 const EXPANSION: usize = 6;
@@ -80,7 +80,7 @@ struct Expanded<P, const M: usize, const N: usize> {
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Expanded<P, M, N> {
-    fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, KernelError> {
+    fn prepare(cpu: &Cpu, of: &Convolution) -> Result<Arc<dyn Plan>, Error> {
         let cut = Cut::new(of, M);
         let (ins, outs) = (cut.ins(), cut.outs());
         let width = cpu.isa().panel_blocks().min(outs);

@@ -14,7 +14,7 @@ use crate::conv::backward::{Bands, Outer, Place, Target, Task, run_outer};
 use crate::conv::method::{Convolution, GradientPlan};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, KernelError, Layout};
+use crate::{Cpu, Error, Layout};
 
 /// The most tiles of a group: those of a panel and an output block at a position, 24 KiB, stay in the level
 /// 1 cache. On a Zen 5 (128 channels on 8x8, batch 128, share of the peak): 2.85 at 128 tiles, 2.6 at 192
@@ -66,7 +66,7 @@ impl WinogradGradient {
         cpu: &Cpu,
         of: &Convolution,
         _: &mut Bands,
-    ) -> Result<Arc<dyn GradientPlan>, KernelError> {
+    ) -> Result<Arc<dyn GradientPlan>, Error> {
         Ok(Arc::new(Self::new(cpu, of)))
     }
 

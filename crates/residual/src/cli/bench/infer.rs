@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use residual::arch::NetSpec;
 use residual::arch::shape::flow;
-use residual::engine::{EngineError, LayerProfile, Options, Plan, Scratch, Tune};
+use residual::engine::{Error as EngineError, LayerProfile, Options, Plan, Scratch, Tune};
 use residual_testkit::networks;
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `residual doctor`: looks for the common errors and says the mend.
+//! `residual doctor`: looks for the common errors and says how to mend them.
 
 mod report;
 

@@ -70,7 +70,7 @@ fn paragraph(finding: &Finding) -> Vec<String> {
     let parts = [
         ("  found     ", finding.found.as_str()),
         ("  expected  ", &finding.expected),
-        ("  mend      ", &finding.mend),
+        ("  help      ", &finding.help),
         ("  source    ", finding.source),
     ];
     let mut lines =
@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn lines_are_broken_and_indented() {
         let text = "word ".repeat(40) + &"x".repeat(200);
-        let lines = wrapped("  mend  ", &text);
+        let lines = wrapped("  help  ", &text);
         assert!(lines.len() > 4 && lines.iter().all(|line| line.chars().count() <= COLUMNS), "{lines:?}");
         assert!(lines[1].starts_with("        word"), "{lines:?}");
         let joined: String = lines.concat().split_whitespace().collect();
-        assert_eq!(joined, format!("mend{}", text.split_whitespace().collect::<String>()));
+        assert_eq!(joined, format!("help{}", text.split_whitespace().collect::<String>()));
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::arch::NetSpec;
-use residual::engine::EngineError;
+use residual::engine::Error as EngineError;
 use residual_files::escaped;
 use serde::Serialize;
 
