@@ -52,14 +52,3 @@ pub use residual_study as study;
 #[cfg(feature = "train")]
 pub use residual_train as train;
 pub use residual_weights as weights;
-
-/// The examples of the guides, run as tests.
-#[cfg(all(doctest, feature = "train"))]
-mod guides {
-    #[doc = include_str!("../../../README.md")]
-    mod readme {}
-    #[doc = include_str!("../../../docs/blocks.md")]
-    mod blocks {}
-    #[doc = include_str!("../../../docs/adding-a-block.md")]
-    mod adding_a_block {}
-}

@@ -1,0 +1,17 @@
+//! The code in README.md and docs/, compiled and run as documentation tests.
+//!
+//! A crate of its own, so that no published crate reads a file outside its folder.
+
+#![deny(missing_docs)]
+
+/// A guide whose blocks of Rust are documentation tests.
+macro_rules! guide {
+    ($name:ident, $file:literal) => {
+        #[doc = include_str!(concat!("../../../", $file))]
+        pub mod $name {}
+    };
+}
+
+guide!(readme, "README.md");
+guide!(blocks, "docs/blocks.md");
+guide!(adding_a_block, "docs/adding-a-block.md");
