@@ -75,7 +75,7 @@ impl Plan {
         let Scratch { memory, pooled, logits } = scratch;
         let mut embeddings = Vec::with_capacity(count * width);
         self.each_part(images, count, |program, images, _| {
-            let batch = program.batch;
+            let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, None)?;
             let out = (&mut pooled[..batch * width], &mut logits[..batch * classes]);
             program.head(&self.cpu, &self.network, memory, out, None)?;

@@ -34,11 +34,13 @@
 //! ```
 
 mod arena;
+mod arrangement;
 mod error;
 mod explain;
 mod graph;
 mod images;
 mod lower;
+mod op;
 mod options;
 mod parameters;
 mod plan;
@@ -46,7 +48,6 @@ mod profile;
 mod program;
 mod scratch;
 mod segments;
-mod step;
 mod tune;
 
 pub use error::Error;
