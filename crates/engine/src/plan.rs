@@ -1,10 +1,9 @@
 //! A network compiled: made once, run often.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 
 use residual_arch::{LayerPath, NetSpec};
-use residual_kernels::{Algorithm, Buffer, Cpu, Isa};
+use residual_kernels::{Algorithm, Buffer, Cpu, Isa, Pool};
 use residual_weights::{Checkpoint, StateDict};
 
 use crate::error::Error;
@@ -102,19 +101,13 @@ impl Plan {
     /// the calling thread alone.
     ///
     /// # Shapes
-    /// `&[u8]` is `[batch][height][width][channels]`, resized and cropped; `&[f32]` is
-    /// `[batch][channels][height][width]`, normalised as well. See [`Images`].
+    /// [`Images`] says how the pixels lie.
     ///
     /// # Errors
     /// [`Error::Images`] for a length that is no whole number of images or none,
     /// [`Error::Batch`] for too many, [`Error::Scratch`] for memory made for another plan,
     /// [`Error::NotFinite`] with the first image whose logits are not finite ([`Options::allow_not_finite`]).
-    pub fn run<'i, 's>(
-        &self,
-        images: impl Into<Images<'i>>,
-        scratch: &'s mut Scratch,
-    ) -> Result<&'s [f32], Error> {
-        let images = images.into();
+    pub fn run<'s>(&self, images: Images<'_>, scratch: &'s mut Scratch) -> Result<&'s [f32], Error> {
         let count = self.count(&images, scratch)?;
         self.run_timed(images, count, scratch, None)?;
         let logits = &scratch.logits[..count * self.classes()];
@@ -232,18 +225,18 @@ impl Plan {
 }
 
 fn max_batch(options: &Options) -> Result<usize, Error> {
-    if options.max_batch <= MOST_IMAGES {
-        return Ok(options.max_batch.max(1));
+    if (1..=MOST_IMAGES).contains(&options.max_batch) {
+        return Ok(options.max_batch);
     }
     let found = options.max_batch.to_string();
-    Err(Error::Option { option: "max_batch", found, expected: "at most 65536" })
+    Err(Error::Option { option: "max_batch", found, expected: "from 1 to 65536" })
 }
 
 fn cpu(options: &Options) -> Result<Cpu, Error> {
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
-        threads => threads,
-    };
+    let threads = options.threads.unwrap_or_else(Pool::machine_threads);
+    if threads == 0 {
+        return Err(Error::Option { option: "threads", found: "0".into(), expected: "1 or more" });
+    }
     let cpu = match options.isa {
         Some(isa) => Cpu::with_isa(isa, threads),
         None => Cpu::new(threads),

@@ -35,13 +35,7 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Plan::run`].
-    pub fn profile<'i>(
-        &self,
-        images: impl Into<Images<'i>>,
-        runs: usize,
-        scratch: &mut Scratch,
-    ) -> Result<Profile, Error> {
-        let images = images.into();
+    pub fn profile(&self, images: Images<'_>, runs: usize, scratch: &mut Scratch) -> Result<Profile, Error> {
         let count = self.count(&images, scratch)?;
         let parts = self.network.graph.nodes.len() + 2;
         let mut seconds = vec![Vec::with_capacity(runs.max(1)); parts];

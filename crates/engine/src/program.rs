@@ -180,7 +180,7 @@ impl Program {
         let to = self.arrangement.layout(&network.graph, INPUT, now.len())?;
         let y = &mut memory[self.arrangement.place(INPUT, &now)];
         match images {
-            Images::Bytes(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
+            Images::Interleaved(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
             Images::Planar(values) => convert(cpu, values, to.with_border(0)?, y, to),
         }
     }
