@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use residual_arch::{NetSpec, families::family};
 use residual_data::{Fit, Image};
-use residual_engine::{Error as EngineError, Options, Plan, Scratch};
+use residual_engine::{Error as EngineError, Images, Options, Plan, Scratch};
 use residual_weights::{Error, StateDict, Weights, recognise, with_classes_of};
 
 use crate::error::{Failure, Status};
@@ -29,6 +29,8 @@ impl Network {
                 Weights::Plain(state) => (named(path, model, &state)?, Vec::new(), state),
             };
         let wrong = |error: &dyn Display| Failure::new(Status::Network, format_args!("{path}: {error}"));
+        // C has no `None`: 0 stands for it.
+        let threads = Some(threads).filter(|&threads| threads > 0);
         let options = Options { threads, ..Options::default() };
         let plan = Plan::compile(&spec, &state, &options).map_err(|error| wrong(&error))?;
         let fit = Fit::new(&spec).map_err(|error| wrong(&error))?;
@@ -67,7 +69,7 @@ impl Network {
             )));
         }
         let mut scratch = self.lock().pop().unwrap_or_else(|| self.plan.scratch());
-        let logits = self.plan.run(image.pixels(), &mut scratch);
+        let logits = self.plan.run(Images::Interleaved(image.pixels()), &mut scratch);
         let found = logits.map(softmax).map_err(|error| match error {
             EngineError::NotFinite { .. } => Failure::new(Status::Network, error),
             error => Failure::new(Status::Internal, error),

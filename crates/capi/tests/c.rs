@@ -10,7 +10,7 @@ use residual_c::{
     Network, Status, residual_class_name, residual_classes, residual_free, residual_load, residual_message,
     residual_predict,
 };
-use residual_engine::{Options, Plan};
+use residual_engine::{Images, Options, Plan};
 use residual_testkit::formula;
 use residual_weights::{Checkpoint, StateDict, Tensor};
 
@@ -32,7 +32,7 @@ fn pixels() -> Vec<u8> {
 /// Class and probability that the engine gives.
 fn expected(trained: &Checkpoint) -> (usize, f32) {
     let plan = Plan::from_checkpoint(trained, &Options::default()).unwrap();
-    let logits = plan.run(&pixels(), &mut plan.scratch()).unwrap().to_vec();
+    let logits = plan.run(Images::Interleaved(&pixels()), &mut plan.scratch()).unwrap().to_vec();
     let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
     let probabilities = logits.iter().map(|logit| logit.exp() / sum);
     probabilities.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
@@ -198,7 +198,7 @@ fn a_photograph_is_resized_for_weights_that_take_images_as_they_are() {
         };
         let image = residual_data::Image::new(width, height, channels, pixels).unwrap();
         let image = residual_data::Preprocessor::new(&resized).unwrap().fit(image, "x").unwrap();
-        let logits = plan.run(image.pixels(), &mut plan.scratch()).unwrap().to_vec();
+        let logits = plan.run(Images::Interleaved(image.pixels()), &mut plan.scratch()).unwrap().to_vec();
         let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
         for (found, logit) in found.iter().zip(&logits) {
             assert!((found - logit.exp() / sum).abs() < 1e-5, "{size:?}: {found}");

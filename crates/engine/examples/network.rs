@@ -16,7 +16,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use residual_arch::families::family;
-use residual_engine::{Options, Plan, Scratch};
+use residual_engine::{Images, Options, Plan, Scratch};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -27,7 +27,7 @@ struct Prepared {
     input: Vec<f32>,
 }
 
-fn prepare(threads: usize, words: &[&str]) -> Result<Prepared, Failure> {
+fn prepare(threads: Option<usize>, words: &[&str]) -> Result<Prepared, Failure> {
     let [model, batch, weights, input] = words else { return Err("MODEL BATCH WEIGHTS INPUT".into()) };
     let options = Options { threads, max_batch: batch.parse()?, ..Options::default() };
     let plan = Plan::compile(&family(model)?, &residual_weights::map(weights)?, &options)?;
@@ -42,7 +42,7 @@ fn measure(prepared: &mut Prepared, count: &str) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for _ in 0..count.parse::<usize>()?.max(1) {
         let start = Instant::now();
-        prepared.plan.run(&prepared.input, &mut prepared.scratch)?;
+        prepared.plan.run(Images::Planar(&prepared.input), &mut prepared.scratch)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
@@ -57,7 +57,7 @@ fn memory() -> Result<f64, Failure> {
     Ok(kib / 1024.0)
 }
 
-fn answer(threads: usize, line: &str, prepared: &mut Option<Prepared>) -> Result<String, Failure> {
+fn answer(threads: Option<usize>, line: &str, prepared: &mut Option<Prepared>) -> Result<String, Failure> {
     let words: Vec<&str> = line.split_whitespace().collect();
     if let ["network", rest @ ..] = words.as_slice() {
         *prepared = Some(prepare(threads, rest)?);
@@ -68,7 +68,7 @@ fn answer(threads: usize, line: &str, prepared: &mut Option<Prepared>) -> Result
         ["run", count] => Ok(format!("ms {}", measure(prepared, count)?)),
         ["memory"] => Ok(format!("mib {}", memory()?)),
         ["logits"] => {
-            let logits = prepared.plan.run(&prepared.input, &mut prepared.scratch)?;
+            let logits = prepared.plan.run(Images::Planar(&prepared.input), &mut prepared.scratch)?;
             let values: Vec<String> = logits.iter().map(ToString::to_string).collect();
             Ok(format!("logits {}", values.join(" ")))
         }
@@ -77,7 +77,7 @@ fn answer(threads: usize, line: &str, prepared: &mut Option<Prepared>) -> Result
 }
 
 fn main() -> Result<(), Failure> {
-    let threads = std::env::args().nth(1).map_or(Ok(0), |text| text.parse())?;
+    let threads = std::env::args().nth(1).map(|text| text.parse()).transpose()?;
     let (mut prepared, mut out) = (None, std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
         let text = answer(threads, &line?, &mut prepared).unwrap_or_else(|error| format!("error {error}"));

@@ -22,23 +22,25 @@
 //! #     Ok((tensor.name, Tensor::new(tensor.shape, vec![0.1; elements])?))
 //! # });
 //! # let weights = StateDict::from_tensors(tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?)?;
-//! use residual_engine::{Options, Plan};
+//! use residual_engine::{Images, Options, Plan};
 //!
 //! let plan = Plan::compile(&spec, &weights, &Options { max_batch: 4, ..Options::default() })?;
 //! let mut scratch = plan.scratch();
 //! // Two images of bytes, [height][width][channels].
 //! let images = vec![128_u8; 2 * 32 * 32 * 3];
-//! let logits = plan.run(&images, &mut scratch)?;
+//! let logits = plan.run(Images::Interleaved(&images), &mut scratch)?;
 //! assert_eq!(logits.len(), 2 * 10);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod arena;
+mod arrangement;
 mod error;
 mod explain;
 mod graph;
 mod images;
 mod lower;
+mod op;
 mod options;
 mod parameters;
 mod plan;
@@ -46,7 +48,6 @@ mod profile;
 mod program;
 mod scratch;
 mod segments;
-mod step;
 mod tune;
 
 pub use error::Error;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_data::{Batch, EvaluateOptions, Evaluation, ImageSet, Judged};
-use residual_engine::{Options, Plan, Scratch};
+use residual_engine::{Images, Options, Plan, Scratch};
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
@@ -68,7 +68,7 @@ impl InEvaluation<'_> {
         let [_, channels, height, width] = batch.shape;
         if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
             let options = Options {
-                threads: self.options.workers,
+                threads: Some(self.options.workers),
                 max_batch: self.options.batch_size,
                 size: Some([height, width]),
                 // Training says what is wrong where the loss is not finite.
@@ -80,7 +80,7 @@ impl InEvaluation<'_> {
             self.plan = Some((plan, scratch));
         }
         let Some((plan, scratch)) = &mut self.plan else { return Ok(Vec::new()) };
-        Ok(plan.run(&batch.images, scratch)?.to_vec())
+        Ok(plan.run(Images::Planar(&batch.images), scratch)?.to_vec())
     }
 }
 

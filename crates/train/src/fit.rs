@@ -91,7 +91,7 @@ impl Trainer {
 
     fn loader_options(&self) -> LoaderOptions {
         LoaderOptions {
-            workers: self.workers(),
+            workers: self.recipe.workers(),
             epoch: self.progress.epoch as u64,
             first_batch: self.progress.batch,
             ..Plan::loader_options(&self.recipe, self.network.spec())
@@ -147,7 +147,7 @@ impl Trainer {
     fn evaluate_epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
         let options = EvaluateOptions {
             batch_size: self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step()),
-            workers: self.workers(),
+            workers: self.recipe.workers(),
             skip_bad: self.recipe.data.skip_bad,
         };
         let began = session.observed(|observer, stop| {
@@ -209,12 +209,6 @@ impl Trainer {
         self.save_last()?;
         session.observer.saved(&self.folder.last());
         Ok(())
-    }
-
-    /// Decoding threads: more than there are cores decode no faster, and each holds batches.
-    pub(crate) fn workers(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        self.recipe.threads.map_or(cores, |threads| threads.min(cores))
     }
 
     fn report(&self, batch_loss: f64, lr: f64) -> StepReport {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
 use residual_data::Augment;
+use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
@@ -158,6 +159,12 @@ const LONGEST: u64 = 4 << 20;
 impl Recipe {
     /// More threads than this are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
+
+    /// Number of threads that compute, and as many that decode: more than there are cores are no faster, and each
+    /// that decodes holds batches.
+    pub fn workers(&self) -> usize {
+        Pool::helpful_threads(self.threads.unwrap_or(usize::MAX))
+    }
 
     /// Reads a recipe.
     ///

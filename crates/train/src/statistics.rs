@@ -33,7 +33,7 @@ impl Trainer {
         let batch_size = self.recipe.images_per_step();
         let options = LoaderOptions {
             epoch: self.progress.epoch as u64,
-            workers: self.workers(),
+            workers: self.recipe.workers(),
             ..Plan::loader_options(&self.recipe, self.network.spec())
         };
         let loader = Loader::new(Arc::new(self.train.clone()), options)?;

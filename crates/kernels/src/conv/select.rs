@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn weights_from_memory_cost_more() {
         let of = |batch, channels, size| {
-            let shape = ConvShape::square(batch, (channels, channels), size, 3, 1);
+            let shape = ConvShape::square(batch, [channels, channels], size, 3, 1);
             let input = Layout::blocked(batch, channels, size, size).unwrap();
             select_for(Pass::Forward, &shape, &input, Weights::InMemory).unwrap().algorithm.key()
         };
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn gradients_by_the_input_that_are_no_convolutions_are_direct() {
-        let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
+        let shape = ConvShape::square(1, [16, 32], 8, 3, 1);
         let of = |shape: ConvShape| {
             let [h, w] = shape.output().unwrap();
             let dy = Layout::blocked(1, 32, h, w).unwrap();
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_plain_forward_has_no_transforms() {
-        let shape = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let shape = ConvShape::square(16, [64, 64], 56, 3, 1);
         let input = Layout::blocked(16, 64, 56, 56).unwrap();
         let of =
             |cpu: &Cpu| select_forward(cpu, &shape, &input, Weights::PackedAnew).unwrap().algorithm.key();
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_winograd_cannot_do_says_why() {
-        let good = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let good = ConvShape::square(16, [64, 64], 56, 3, 1);
         let others = [
             (ConvShape { stride: [1, 2], ..good }, "stride"),
             (ConvShape { dilation: [2, 1], ..good }, "dilated"),

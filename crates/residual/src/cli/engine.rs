@@ -61,7 +61,7 @@ impl Network {
     /// A network that computes on `threads` threads, up to `max_batch` images at a time.
     pub(crate) fn new(loaded: Loaded, threads: usize, max_batch: usize) -> Self {
         let Loaded { file, spec, tensors, .. } = loaded;
-        let options = Options { threads, max_batch, ..Options::default() };
+        let options = Options { threads: Some(threads), max_batch, ..Options::default() };
         Self { file, spec, tensors, options, compiled: Vec::new() }
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::arch::NetSpec;
-use residual::engine::Error as EngineError;
+use residual::engine::{Error as EngineError, Images};
 use residual_files::escaped;
 use serde::Serialize;
 
@@ -181,7 +181,7 @@ impl Predictor {
             }
         };
         let pixels: Vec<u8> = images.iter().flat_map(|ready| ready.image.pixels()).copied().collect();
-        let logits = match compiled.plan.run(&pixels, &mut compiled.scratch) {
+        let logits = match compiled.plan.run(Images::Interleaved(&pixels), &mut compiled.scratch) {
             Ok(logits) => logits,
             Err(error @ EngineError::NotFinite { image }) => {
                 self.predict(&images[..image])?;
@@ -194,7 +194,11 @@ impl Predictor {
         let maps = match self.overlays {
             Some(_) => {
                 let classes: Vec<usize> = ranked.iter().map(|ranked| ranked[0].0).collect();
-                Some(compiled.plan.class_activation(&pixels, &classes, &mut compiled.scratch)?)
+                Some(compiled.plan.class_activation(
+                    Images::Interleaved(&pixels),
+                    &classes,
+                    &mut compiled.scratch,
+                )?)
             }
             None => None,
         };
