@@ -1,6 +1,6 @@
 //! What new networks show of the quantities that the doctor has thresholds for.
 //!
-//!     cargo run --release --example thresholds -- small cifar_resnet110 cifar_plain56
+//!     cargo run --release --bin thresholds -- small cifar_resnet110 cifar_plain56
 //!
 //! For each network, on 16 images of the embedded sample: the loss over ln K, the gradient's norm at the stem
 //! over that at the last block, and the greatest fraction of dead channels after a block.
