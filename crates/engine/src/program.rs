@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout, convert, normalise, pool};
+use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout, MapsRef, convert, normalise, pool};
 
 use crate::arrangement::Arrangement;
 use crate::error::{Error, InLayer};
@@ -162,7 +162,7 @@ impl Program {
         let head = || {
             let layout = self.arrangement.layout(graph, graph.last, self.batch())?;
             let maps = &memory[self.arrangement.place(graph.last, &(0..self.batch()))];
-            pool::global_average(cpu, (maps, layout), pooled)?;
+            pool::global_average(cpu, MapsRef::new(maps, layout), pooled)?;
             graph.head.forward(cpu, self.batch(), pooled, logits)
         };
         timed(&mut clock, graph.nodes.len() + 1, head).in_layer("head")

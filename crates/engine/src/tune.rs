@@ -193,7 +193,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tuned.json");
         let cpu = Cpu::new(1).unwrap();
-        let shape = ConvShape::square(1, (16, 16), 8, 3, 1);
+        let shape = ConvShape::square(1, [16, 16], 8, 3, 1);
         let input = Layout::blocked(1, 16, 8, 8).unwrap().with_border(1).unwrap();
         let mut cache = Cache::read(&path).unwrap();
         let layer = Layer { shape, input, from_memory: false };

@@ -100,7 +100,7 @@ fn prepare(cpu: &Cpu, words: &[&str]) -> Result<Prepared, Failure> {
     let [batch, ins, outs, size, kernel, stride] = numbers[..] else {
         return Err("six numbers make a layer: BATCH IN OUT SIZE KERNEL STRIDE".into());
     };
-    let shape = ConvShape::square(batch, (ins, outs), size, kernel, stride);
+    let shape = ConvShape::square(batch, [ins, outs], size, kernel, stride);
     match *pass {
         "forward" => Ok(forward(cpu, shape)?),
         "data" => Ok(by_input(cpu, shape)?),

@@ -1,7 +1,7 @@
 //! Average pooling.
 
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Cpu, Error as KernelError};
+use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 
@@ -32,6 +32,11 @@ impl Executable for ReadyAveragePool {
     }
 
     fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
-        pool::average(cpu, &self.windows, (memory.x, self.maps.input), (memory.y, self.maps.output))
+        pool::average(
+            cpu,
+            &self.windows,
+            MapsRef::new(memory.x, self.maps.input),
+            MapsMut::new(memory.y, self.maps.output),
+        )
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use residual_arch::{Convolution, LayerPath};
-use residual_kernels::{Conv, ConvShape, Cpu, Epilogue, Error as KernelError};
+use residual_kernels::{Conv, ConvShape, Cpu, Epilogue, Error as KernelError, MapsRef};
 
 use super::packer::PackedConv;
 use super::{Executable, Join, Operation, OperationMemory, Prepared, Site};
@@ -65,7 +65,7 @@ impl Executable for PackedFusedConv {
         let epilogue = Epilogue {
             scale: None,
             shift: self.packed.bias.as_deref(),
-            residual: residual.zip(self.join.residual),
+            residual: residual.zip(self.join.residual).map(|(values, layout)| MapsRef::new(values, layout)),
             relu: self.join.relu,
         };
         self.conv.forward(cpu, x, &self.packed.weights, &epilogue, None, y, workspace)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use residual_kernels::norm::{apply, apply_workspace};
-use residual_kernels::{Cpu, Epilogue, Error as KernelError, Layout, pool};
+use residual_kernels::{Cpu, Epilogue, Error as KernelError, Layout, MapsMut, MapsRef, pool};
 
 use super::{Dense, Executable, Join, Operation, OperationMemory, Prepared, Site};
 
@@ -63,7 +63,7 @@ impl ReadySqueezeExcite {
         let (means, workspace) = workspace.split_at_mut(batch * channels);
         let (gates, workspace) = workspace.split_at_mut(batch * channels);
         let (middle, workspace) = workspace.split_at_mut(batch * reduce.outs);
-        pool::global_average(cpu, (x, self.input), means)?;
+        pool::global_average(cpu, MapsRef::new(x, self.input), means)?;
         reduce.forward(cpu, batch, means, middle)?;
         // `max` would turn a NaN into 0.
         middle.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0);
@@ -86,9 +86,16 @@ impl Executable for ReadySqueezeExcite {
         let (ImageLayouts { input, output }, Join { residual: added, relu }) = (self.image, self.join);
         for (n, gates) in gates.chunks_exact(self.input.channels()).enumerate() {
             let image = |layout: &Layout| n * layout.image()..(n + 1) * layout.image();
-            let residual = residual.zip(added).map(|(values, layout)| (&values[image(&layout)], layout));
+            let residual = residual.zip(added);
+            let residual = residual.map(|(values, layout)| MapsRef::new(&values[image(&layout)], layout));
             let epilogue = Epilogue { scale: Some(gates), shift: None, residual, relu };
-            apply(cpu, (&x[image(&input)], input), &epilogue, (&mut y[image(&output)], output), workspace)?;
+            apply(
+                cpu,
+                MapsRef::new(&x[image(&input)], input),
+                &epilogue,
+                MapsMut::new(&mut y[image(&output)], output),
+                workspace,
+            )?;
         }
         Ok(())
     }

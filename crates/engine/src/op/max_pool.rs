@@ -2,7 +2,7 @@
 
 use residual_arch::MaxPool as MaxPoolSpec;
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Cpu, Error as KernelError};
+use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 
@@ -33,6 +33,11 @@ impl Executable for ReadyMaxPool {
     }
 
     fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
-        pool::maximum(cpu, &self.windows, (memory.x, self.maps.input), (memory.y, self.maps.output))
+        pool::maximum(
+            cpu,
+            &self.windows,
+            MapsRef::new(memory.x, self.maps.input),
+            MapsMut::new(memory.y, self.maps.output),
+        )
     }
 }

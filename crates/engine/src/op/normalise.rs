@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use residual_kernels::norm::{apply, apply_workspace};
-use residual_kernels::{Cpu, Epilogue, Error as KernelError};
+use residual_kernels::{Cpu, Epilogue, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 use crate::parameters::Affine;
@@ -37,6 +37,6 @@ impl Executable for ReadyNormaliseRelu {
         let (scale, shift) = (Some(&self.affine.scale[..]), Some(&self.affine.shift[..]));
         let epilogue = Epilogue { scale, shift, residual: None, relu: true };
         let OperationMemory { x, y, workspace, .. } = memory;
-        apply(cpu, (x, self.maps.input), &epilogue, (y, self.maps.output), workspace)
+        apply(cpu, MapsRef::new(x, self.maps.input), &epilogue, MapsMut::new(y, self.maps.output), workspace)
     }
 }

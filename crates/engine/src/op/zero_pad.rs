@@ -1,7 +1,7 @@
 //! Zero-padded shortcut: option A of He et al. 2015.
 
 use residual_kernels::eltwise::zero_pad;
-use residual_kernels::{Cpu, Error as KernelError};
+use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 
@@ -31,6 +31,12 @@ impl Executable for ReadyZeroPad {
 
     fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
         let ZeroPad { stride, before } = self.pad;
-        zero_pad(cpu, (memory.x, self.maps.input), stride, before, (memory.y, self.maps.output))
+        zero_pad(
+            cpu,
+            MapsRef::new(memory.x, self.maps.input),
+            stride,
+            before,
+            MapsMut::new(memory.y, self.maps.output),
+        )
     }
 }
