@@ -115,7 +115,7 @@ impl Case {
 
 #[test]
 fn edge_sizes_of_channels_and_images() {
-    for channels in [(1, 1), (3, 17), (17, 3), (31, 33), (33, 31), (16, 64)] {
+    for channels in [[1, 1], [3, 17], [17, 3], [31, 33], [33, 31], [16, 64]] {
         for (size, kernel, stride) in [(1, 1, 1), (1, 3, 1), (5, 3, 1), (7, 3, 2), (6, 1, 2), (9, 3, 1)] {
             Case::new(ConvShape::square(1, channels, size, kernel, stride)).check(SETTING);
         }
@@ -135,7 +135,7 @@ fn borders_narrower_and_wider_than_the_padding() {
 
 #[test]
 fn planar_inputs() {
-    for (channels, size, kernel, stride) in [((3, 20), 12, 7, 2), ((3, 32), 9, 3, 1), ((1, 5), 4, 1, 2)] {
+    for (channels, size, kernel, stride) in [([3, 20], 12, 7, 2), ([3, 32], 9, 3, 1), ([1, 5], 4, 1, 2)] {
         let case = Case::new(ConvShape::square(2, channels, size, kernel, stride));
         for input_border in [0, 3] {
             case.check(Setting { planar: true, input_border, ..SETTING });
@@ -165,7 +165,7 @@ fn any_stride_dilation_and_kernel() {
 #[test]
 fn groups_of_every_width() {
     for (groups, channels) in
-        [(2, (32, 64)), (4, (64, 32)), (32, (64, 128)), (3, (9, 51)), (5, (35, 35)), (17, (17, 17))]
+        [(2, [32, 64]), (4, [64, 32]), (32, [64, 128]), (3, [9, 51]), (5, [35, 35]), (17, [17, 17])]
     {
         for stride in [1, 2] {
             let shape = ConvShape { groups, ..ConvShape::square(2, channels, 5, 3, stride) };
@@ -179,7 +179,7 @@ fn groups_of_every_width() {
 #[test]
 fn deep_and_large_layers() {
     for (batch, channels, size, kernel, stride) in
-        [(1, (512, 32), 4, 3, 1), (2, (600, 40), 3, 1, 1), (1, (24, 40), 40, 3, 1), (3, (64, 48), 17, 3, 2)]
+        [(1, [512, 32], 4, 3, 1), (2, [600, 40], 3, 1, 1), (1, [24, 40], 40, 3, 1), (3, [64, 48], 17, 3, 2)]
     {
         Case::new(ConvShape::square(batch, channels, size, kernel, stride)).check(SETTING);
     }
@@ -249,13 +249,13 @@ fn the_sums_are_those_of_the_results_before_the_epilogue() {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     for (batch, channels, size, kernel, stride) in
-        [(3, (33, 40), 21, 3, 1), (1, (40, 70), 6, 3, 1), (2, (20, 40), 13, 3, 2), (2, (40, 50), 8, 1, 1)]
+        [(3, [33, 40], 21, 3, 1), (1, [40, 70], 6, 3, 1), (2, [20, 40], 13, 3, 2), (2, [40, 50], 8, 1, 1)]
     {
         let case = Case::new(ConvShape::square(batch, channels, size, kernel, stride));
         for isa in Isa::available() {
             for algorithm in Algorithm::all() {
                 let run = |threads: usize| {
-                    let (mut sum, mut squares) = (vec![0.0; channels.1], vec![0.0; channels.1]);
+                    let (mut sum, mut squares) = (vec![0.0; channels[1]], vec![0.0; channels[1]]);
                     let sums = Sums { sum: &mut sum, squares: &mut squares };
                     let setting = Setting { threads, ..SETTING };
                     let (y, _) = case.raw(isa, algorithm, setting, &Epilogue::default(), Some(sums))?;
