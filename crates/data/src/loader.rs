@@ -7,7 +7,7 @@ use residual_arch::Preprocess;
 
 use crate::pipeline::Pipeline;
 use crate::random::{Random, Use};
-use crate::{Augment, Error, Image, ImageSet, Preprocessor, augment};
+use crate::{Augment, Error, Image, Preprocessor, Source, augment};
 
 /// How an epoch is read.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Loader {
     /// # Errors
     /// [`Error::InvalidOption`] for a batch size of 0, or values that [`Preprocessor::new`] or
     /// [`Augment::check`] refuses; [`Error::Thread`].
-    pub fn new(set: Arc<ImageSet>, options: LoaderOptions) -> Result<Self, Error> {
+    pub fn new(set: Arc<dyn Source>, options: LoaderOptions) -> Result<Self, Error> {
         if options.batch_size == 0 {
             let (found, expected) = ("0".into(), "at least 1");
             return Err(Error::InvalidOption { option: "batch_size", found, expected });
@@ -145,7 +145,7 @@ fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
 
 /// All that the batches of an epoch are made from.
 struct Epoch {
-    set: Arc<ImageSet>,
+    set: Arc<dyn Source>,
     order: Vec<usize>,
     preprocessor: Preprocessor,
     options: LoaderOptions,
@@ -179,9 +179,9 @@ impl Epoch {
     fn image(&self, index: usize) -> Result<Image, Error> {
         let options = &self.options;
         let file = self.set.file(index);
-        let image = self.set.read(index)?;
+        let image = self.set.image(index)?;
         let image = if options.augment.iter().any(Augment::sets_size) {
-            image.with_channels(self.preprocessor.channels())
+            image.with_channels(self.preprocessor.channels(), &file)?
         } else {
             self.preprocessor.fit(image, &file)?
         };
