@@ -1,7 +1,7 @@
 //! The share of each class that is held out to evaluate on.
 
 use crate::Error;
-use crate::random::{Random, Use};
+use crate::random::Use;
 
 /// Share of each class that is held out to evaluate on, where nothing else is said.
 pub const HELD_OUT: f64 = 0.1;
@@ -29,7 +29,7 @@ impl HoldOut {
         let least = usize::from(self.share > 0.0 && count >= 2);
         let wanted = wanted.clamp(least, count.saturating_sub(1).max(least));
         let mut order: Vec<usize> = (0..count).collect();
-        Random::new(self.seed, 0, label as u64, Use::Split).shuffle(&mut order);
+        Use::Split.key([self.seed, 0, label as u64]).stream().shuffle(&mut order);
         let mut held_out = vec![false; count];
         order[..wanted].iter().for_each(|&i| held_out[i] = true);
         held_out

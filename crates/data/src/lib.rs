@@ -29,7 +29,7 @@ mod path;
 mod pipeline;
 mod png_rows;
 mod preprocess;
-pub mod random;
+mod random;
 mod resize;
 mod sample;
 mod scores;

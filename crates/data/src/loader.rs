@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use residual_arch::Preprocess;
 
 use crate::pipeline::Pipeline;
-use crate::random::{Random, Use};
+use crate::random::Use;
 use crate::{Augment, Error, Image, Preprocessor, Source, augment};
 
 /// How an epoch is read.
@@ -138,7 +138,7 @@ impl Iterator for Loader {
 fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     if options.shuffle {
-        Random::new(options.seed, options.epoch, 0, Use::Shuffle).shuffle(&mut order);
+        Use::Shuffle.key([options.seed, options.epoch, 0]).stream().shuffle(&mut order);
     }
     order
 }
