@@ -397,10 +397,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A defect of this program: a worker thread panicked.
-    #[error("a decoding thread failed at batch {batch}: {detail}")]
+    #[error("a decoding thread failed at item {item}: {detail}")]
     WorkerPanicked {
-        /// The batch.
-        batch: usize,
+        /// Number of the batch, or of the file, counted from 0.
+        item: usize,
         /// The panic's message.
         detail: String,
     },

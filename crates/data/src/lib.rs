@@ -53,6 +53,7 @@ pub use labelled_images::LabelledImages;
 pub use listing::{is_hidden_name, is_image_name};
 pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
 pub use note::{Note, classes_summary};
+pub use pipeline::{Pipeline, PipelineOptions};
 pub use preprocess::Preprocessor;
 pub use scores::score;
 pub use source::Source;

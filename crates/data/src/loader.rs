@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::Preprocess;
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
 use crate::{Augment, Error, Image, Preprocessor, Source, augment};
 
@@ -91,7 +91,7 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, drop_last: bool) -> usi
 /// # Ok::<(), residual_data::Error>(())
 /// ```
 pub struct Loader {
-    batches: Pipeline<Batch>,
+    batches: Pipeline<Result<Batch, Error>>,
     remaining: usize,
 }
 
@@ -112,9 +112,13 @@ impl Loader {
         let preprocessor = Preprocessor::new(&options.preprocess)?;
         let epoch = Epoch { order: order(set.len(), &options), set, preprocessor, options };
         let remaining = steps.saturating_sub(first);
-        let job = move |number: usize, stopped: &AtomicBool| epoch.batch(first + number, stopped);
         // Each worker has one batch in hand and one to follow.
-        let batches = Pipeline::start(remaining, workers, 2 * workers, Box::new(job))?;
+        let pipeline =
+            PipelineOptions { threads: workers.min(remaining), window: 2 * workers, waits_for_items: false };
+        let batches =
+            Pipeline::start(first..first + remaining, pipeline, move |number, stopped: &AtomicBool| {
+                epoch.batch(number, stopped)
+            })?;
         Ok(Self { batches, remaining })
     }
 }
@@ -123,9 +127,12 @@ impl Iterator for Loader {
     type Item = Result<Batch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next();
-        self.remaining = if matches!(batch, Some(Ok(_))) { self.remaining - 1 } else { 0 };
-        batch
+        if self.remaining == 0 {
+            return None;
+        }
+        let batch = self.batches.next()?.flatten();
+        self.remaining = if batch.is_ok() { self.remaining - 1 } else { 0 };
+        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
