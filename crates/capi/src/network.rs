@@ -55,11 +55,7 @@ impl Network {
         [width, height, channels]: [usize; 3],
     ) -> Result<Vec<f32>, Failure> {
         let wrong = |message: &dyn Display| Failure::new(Status::Image, message);
-        let image = Image::new(width, height, channels, pixels.to_vec()).ok_or_else(|| {
-            wrong(&format!(
-                "no image has {width}x{height} pixels of {channels} channels; use 1 or 3 channels"
-            ))
-        })?;
+        let image = Image::new(width, height, channels, pixels.to_vec()).map_err(|error| wrong(&error))?;
         let image = self.fit.fit(image, "the image").map_err(|error| wrong(&error))?;
         let [_, rows, columns] = self.plan.image();
         let (width, height) = (image.width(), image.height());

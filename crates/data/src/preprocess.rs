@@ -30,13 +30,13 @@ impl Preprocessor {
     /// Checks the values.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where `mean` and `std` are not 1 or 3 finite numbers each, `std` is
+    /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
         let Preprocess { resize, crop, mean, std } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
-        if !matches!(mean.len(), 1 | 3) || !mean.iter().all(|m| m.is_finite()) {
-            return invalid("mean", format!("{mean:?}"), "1 (grey) or 3 (RGB) finite numbers");
+        if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
+            return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
         }
         if std.len() != mean.len() || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return invalid("std", format!("{std:?}"), "as many positive numbers as `mean` has");
@@ -64,7 +64,7 @@ impl Preprocessor {
         Ok(Self { resize: *resize, crop: *crop, tables: mean.iter().zip(std).map(table).collect() })
     }
 
-    /// How many channels the result has: 1 or 3.
+    /// Number of channels of the result.
     pub fn channels(&self) -> usize {
         self.tables.len()
     }
@@ -72,9 +72,10 @@ impl Preprocessor {
     /// The image in the right channels, resized and cropped.
     ///
     /// # Errors
-    /// [`Error::ImageTooLarge`], naming `file`: a very long image whose shorter side is enlarged.
+    /// Naming `file`: [`Error::ChannelsDiffer`]; [`Error::ImageTooLarge`] for a very long image whose shorter side is
+    /// enlarged.
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
-        let mut image = image.with_channels(self.channels());
+        let mut image = image.with_channels(self.channels(), file)?;
         let size = match self.resize {
             Some(Resize::ShorterSide(side)) => Some(shorter_side([image.height(), image.width()], side)),
             Some(Resize::Exact(size)) => Some(size),
@@ -154,10 +155,23 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_channels_is_normalised() {
+        let image = Image::new(2, 1, 4, vec![0, 51, 102, 153, 255, 204, 51, 0]).unwrap();
+        let four = Preprocess { resize: None, crop: None, mean: vec![0.0; 4], std: vec![1.0; 4] };
+        let (values, shape) = Preprocessor::new(&four).unwrap().apply(image.clone(), "x").unwrap();
+        assert_eq!(shape, [4, 1, 2]);
+        assert_eq!(values, [0.0, 1.0, 0.2, 0.8, 0.4, 0.2, 0.6, 0.0]);
+        let three = Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..four };
+        let error = Preprocessor::new(&three).unwrap().apply(image, "x").unwrap_err();
+        assert!(matches!(error, Error::ChannelsDiffer { found: 4, expected: 3, .. }), "{error}");
+    }
+
+    #[test]
     fn impossible_values_are_refused() {
         let good = Preprocess::normalise_only();
         let bad = [
             Preprocess { mean: vec![0.5; 2], ..good.clone() },
+            Preprocess { mean: vec![], std: vec![], ..good.clone() },
             Preprocess { mean: vec![f32::NAN; 3], ..good.clone() },
             Preprocess { std: vec![0.5], ..good.clone() },
             Preprocess { std: vec![0.5, 0.5, 0.0], ..good.clone() },

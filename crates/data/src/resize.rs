@@ -42,7 +42,7 @@ fn round(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
-fn along_rows(image: &Image, width: usize) -> Option<Image> {
+fn along_rows(image: &Image, width: usize) -> Result<Image, Error> {
     let channels = image.channels();
     let taps = taps(image.width(), width);
     let mut pixels = Vec::with_capacity(image.height() * width * channels);
@@ -58,7 +58,7 @@ fn along_rows(image: &Image, width: usize) -> Option<Image> {
     Image::new(width, image.height(), channels, pixels)
 }
 
-fn along_columns(image: &Image, height: usize) -> Option<Image> {
+fn along_columns(image: &Image, height: usize) -> Result<Image, Error> {
     let row = image.width() * image.channels();
     let mut pixels = Vec::with_capacity(height * row);
     let mut sums = vec![HALF; row];
@@ -79,13 +79,8 @@ fn along_columns(image: &Image, height: usize) -> Option<Image> {
 ///
 /// # Errors
 /// [`Error::ImageTooLarge`] where the result, or the rows half way there, would have more than
-/// [`MAX_PIXELS`]; [`Error::InvalidOption`] for a side of 0.
+/// [`MAX_PIXELS`]; [`Error::NoPixels`] for a side of 0.
 pub(crate) fn resize(image: Image, [height, width]: [usize; 2], file: &str) -> Result<Image, Error> {
-    let invalid = || Error::InvalidOption {
-        option: "resize",
-        found: format!("{height}x{width}"),
-        expected: "sides of at least 1 pixel",
-    };
     for rows in [height, image.height()] {
         if rows.checked_mul(width).is_none_or(|pixels| pixels > MAX_PIXELS) {
             let (width, height, limit) = (width as u64, rows as u64, MAX_PIXELS as u64);
@@ -94,10 +89,10 @@ pub(crate) fn resize(image: Image, [height, width]: [usize; 2], file: &str) -> R
     }
     let mut image = image;
     if width != image.width() {
-        image = along_rows(&image, width).ok_or_else(invalid)?;
+        image = along_rows(&image, width)?;
     }
     if height != image.height() {
-        image = along_columns(&image, height).ok_or_else(invalid)?;
+        image = along_columns(&image, height)?;
     }
     Ok(image)
 }

@@ -55,7 +55,7 @@ pub use head::Head;
 pub use init::{Fill, Init};
 pub use linear::Linear;
 pub use loss::cross_entropy;
-pub use mode::{Mode, Randomness};
+pub use mode::{Mode, Randomness, StepCounter};
 pub use norm::{BatchNorm, BatchNormConfig};
 pub use residual::{Branch, Identity, Residual, ShortcutPath, StochasticDepth};
 pub use resnet::{Features, Parameter, ResNet, ResNetConfig};

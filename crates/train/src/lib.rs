@@ -1,7 +1,7 @@
 //! Training residual networks: recipe, schedule, loop, checkpoints, evaluation.
 //!
 //! - [`Recipe`] is a training as data; [`Schedule`], [`Warmup`] and [`SgdConfig`] are parts of it.
-//! - [`Trainer`] begins and resumes trainings in a [`RunFolder`]; an [`Observer`] looks on.
+//! - [`Training`] begins and resumes a [`Trainer`] in a [`RunFolder`]; an [`Observer`] looks on, and can stop it.
 //! - [`evaluate()`] judges a network; [`to_state_dict`] and [`from_state_dict`] give its tensors the names
 //!   that files have.
 //!
@@ -14,20 +14,23 @@ mod changes;
 mod error;
 mod evaluate;
 mod fit;
+mod images;
 mod init;
 mod inventory;
 mod memory;
 mod metrics;
 mod observer;
-mod plan;
+mod prepare;
 mod progress;
 mod recipe;
-mod run;
+mod run_folder;
 mod schedule;
+mod session;
 mod settle;
 mod sgd;
 mod statistics;
 mod trainer;
+mod training;
 mod transfer;
 
 pub use changes::Changes;
@@ -41,8 +44,9 @@ pub use progress::Best;
 pub use recipe::{DataRecipe, Recipe};
 pub use residual_data::{EvaluateOptions, Evaluation};
 pub use residual_weights::scheme;
-pub use run::RunFolder;
+pub use run_folder::RunFolder;
 pub use schedule::{LearningRate, Schedule, Warmup};
 pub use sgd::{Sgd, SgdConfig};
 pub use trainer::Trainer;
+pub use training::Training;
 pub use transfer::{from_state_dict, to_state_dict};

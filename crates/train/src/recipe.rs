@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
-use residual_data::Augment;
+use residual_data::{Augment, HELD_OUT};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +111,12 @@ pub struct DataRecipe {
     /// Folder or archive, as [`residual_data`] reads them. Default `sample`, the name by which the command
     /// line knows its embedded images.
     pub path: PathBuf,
+    /// True where a program gave the images ([`Training::images`](crate::Training::images)): they are at no path, and
+    /// who resumes the run gives them again. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_program: bool,
     /// Fraction of each class held out for validation, where the data are one folder without splits. Default
-    /// 0.1.
+    /// [`HELD_OUT`].
     pub validation: f64,
     /// Seed of that split, apart from the training's so that runs with several seeds share one. Default 0.
     pub split_seed: u64,
@@ -122,7 +126,13 @@ pub struct DataRecipe {
 
 impl Default for DataRecipe {
     fn default() -> Self {
-        Self { path: "sample".into(), validation: 0.1, split_seed: 0, skip_bad: false }
+        Self {
+            path: "sample".into(),
+            from_program: false,
+            validation: HELD_OUT,
+            split_seed: 0,
+            skip_bad: false,
+        }
     }
 }
 

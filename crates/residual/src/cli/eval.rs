@@ -1,10 +1,12 @@
 //! `residual eval`: how well a network does on labelled images.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use residual::data::{
-    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, ImageSet, Judged, OpenOptions, Split, evaluate,
+    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
+    evaluate,
 };
 use residual::engine::{Error as EngineError, Images};
 
@@ -67,9 +69,6 @@ impl From<SplitName> for Split {
     }
 }
 
-/// The part of a single folder that is held out, as in training.
-const VALIDATION: f64 = 0.1;
-
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
     let loaded = arguments.network.load()?;
@@ -87,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     network::require_memory(&spec, 1, at_once as u64)?;
     let network = Network::new(loaded, threads, arguments.batch_size);
     let mut judge = Judge { network, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
-    let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
+    let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
     judge.bar.clear();
     let Some(result) = result.filter(|result| result.total > 0) else {
         return Err(Failure::new("no images to evaluate on"));
@@ -120,7 +119,7 @@ fn table(result: &Evaluation, classes: usize) -> Vec<String> {
 fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Outcome<Dataset> {
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
-    let holdout = arguments.validation.unwrap_or(VALIDATION);
+    let holdout = arguments.validation.unwrap_or(HELD_OUT);
     let options = OpenOptions { holdout, skip_bad: arguments.skip_bad, ..OpenOptions::default() };
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));

@@ -13,7 +13,7 @@ const STRONGEST: f32 = 0.6;
 
 /// The overlay of a class activation map, `[height, width]` of the last stage, as the bytes of a PNG file.
 pub(super) fn drawn(image: &Image, map: &[f32], size: [usize; 2]) -> Outcome<Vec<u8>> {
-    encode(&overlay(image, map, size))
+    encode(&overlay(&image.clone().with_channels(1, "the image")?, map, size))
 }
 
 /// An RGB image.
@@ -23,11 +23,10 @@ struct Overlay {
     pixels: Vec<[u8; 3]>,
 }
 
-/// The image in grey under the map's positive part in colour, from blue to red.
-fn overlay(image: &Image, map: &[f32], size: [usize; 2]) -> Overlay {
-    let (width, height) = (image.width(), image.height());
+/// The grey image under the map's positive part in colour, from blue to red.
+fn overlay(grey: &Image, map: &[f32], size: [usize; 2]) -> Overlay {
+    let (width, height) = (grey.width(), grey.height());
     let times = VISIBLE.div_ceil(width.min(height)).max(1);
-    let grey = image.clone().with_channels(1);
     let greatest = map.iter().fold(f32::MIN_POSITIVE, |max, &value| max.max(value));
     let pixel = |y: usize, x: usize| {
         let place = [(y, height * times), (x, width * times)].map(|(at, of)| (at as f32 + 0.5) / of as f32);
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_strongest_place_is_red_and_the_rest_is_grey() {
-        let image = Image::new(2, 2, 3, vec![100; 12]).unwrap();
+        let image = Image::new(2, 2, 1, vec![100; 4]).unwrap();
         let drawn = overlay(&image, &[1.0, -1.0, -1.0, -1.0], [2, 2]);
         assert_eq!(drawn.size, [224, 224]);
         let [red, green, blue] = drawn.pixels[10 * 224 + 10];

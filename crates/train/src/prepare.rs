@@ -1,51 +1,54 @@
-//! What a recipe and its data come to, before anything is written.
+//! A recipe and its images, opened and checked before anything is written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use residual_arch::NetSpec;
-use residual_data::{DataSource, Dataset, ImageSet, Loader, LoaderOptions, Split, steps_per_epoch};
+use residual_data::{DataSource, Loader, LoaderOptions, Source, steps_per_epoch};
 use residual_nn::{Mode, ResNet};
 
-use crate::inventory::Inventory;
+use crate::images::TrainingImages;
 use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
-use crate::progress::{Fingerprint, Fnv};
 use crate::settle::size;
 use crate::{Error, LearningRate, Recipe};
 
-/// What a recipe and its data come to, before anything is written.
-pub(crate) struct Plan {
+/// Recipe and images of a training, opened, settled and checked before anything is written.
+pub(crate) struct Prepared {
     pub(crate) recipe: Recipe,
     pub(crate) rate: LearningRate,
     pub(crate) steps_per_epoch: usize,
     pub(crate) spec: NetSpec,
-    pub(crate) data: Dataset,
-    pub(crate) train: ImageSet,
-    pub(crate) evaluation: ImageSet,
-    pub(crate) split: Split,
+    pub(crate) images: TrainingImages,
     /// `[channels, height, width]` of the first training image as the network sees it; `None` where none of the first
     /// ones can be decoded.
     pub(crate) image: Option<[usize; 3]>,
 }
 
-/// So many images are tried for one that can be decoded.
+/// Number of images that are tried for one that can be decoded.
 const TRIED: usize = 8;
 
-impl Plan {
-    /// Opens the data, decides what the recipe leaves open, and checks all that can be known before a network is
-    /// built.
-    pub(crate) fn of(recipe: &Recipe) -> Result<Self, Error> {
+impl Prepared {
+    /// Opens the images, decides what the recipe leaves open, and checks all that can be known before a network is
+    /// built. Images that a program has `given` take the place of the recipe's.
+    pub(crate) fn new(recipe: &Recipe, given: Option<TrainingImages>) -> Result<Self, Error> {
         // What is wrong with the recipe itself is said before the data are opened.
         recipe.validate()?;
-        let data = recipe.data.open()?;
-        data.check_trainable()?;
-        let train = data.split(Split::Train)?;
-        let split = data.resolve(Split::Val).map_err(|error| match error {
-            residual_data::Error::MissingSplit { .. } => Error::NothingHeldOut(recipe.data.path.clone()),
-            other => other.into(),
-        })?;
-        let evaluation = data.split(split)?;
-        let (mut recipe, spec) = recipe.settle(&data.classes, train.len())?;
+        let mut recipe = recipe.clone();
+        let images = match given {
+            Some(images) => {
+                recipe.data.path = PathBuf::new();
+                recipe.data.from_program = true;
+                images
+            }
+            None if recipe.data.from_program => return Err(Error::ImagesNotGiven),
+            None => TrainingImages::open(&recipe.data)?,
+        };
+        images.check()?;
+        let (mut recipe, spec) = recipe.settle(images.classes(), images.train.len())?;
         recipe.make_paths_absolute()?;
         let batch_size = recipe.images_per_step();
-        let steps_per_epoch = steps_per_epoch(train.len(), batch_size, recipe.drop_last == Some(true));
+        let drop_last = recipe.drop_last == Some(true);
+        let steps_per_epoch = steps_per_epoch(images.train.len(), batch_size, drop_last);
         let rate = LearningRate::new(
             recipe.rate(),
             recipe.schedule.clone(),
@@ -53,13 +56,12 @@ impl Plan {
             recipe.epochs,
             steps_per_epoch as u64,
         )?;
-        let mut plan =
-            Self { recipe, rate, steps_per_epoch, spec, data, train, evaluation, split, image: None };
-        plan.image = plan.check_images()?;
-        Ok(plan)
+        let mut prepared = Self { recipe, rate, steps_per_epoch, spec, images, image: None };
+        prepared.image = prepared.check_images()?;
+        Ok(prepared)
     }
 
-    /// How the images of an epoch are read for training.
+    /// Options by which the images of an epoch are read for training.
     pub(crate) fn loader_options(recipe: &Recipe, spec: &NetSpec) -> LoaderOptions {
         LoaderOptions {
             shuffle: true,
@@ -74,32 +76,32 @@ impl Plan {
     /// Sends the first images through decoding, augmentation and preprocessing, and their sizes through the network;
     /// then asks for the memory of a step and of an evaluation.
     fn check_images(&self) -> Result<Option<[usize; 3]>, Error> {
-        let batch = self.recipe.images_per_step().min(self.train.len());
+        let batch = self.recipe.images_per_step().min(self.images.train.len());
         if size(&self.spec.preprocess).is_some() {
             // Before a single image is brought to that size.
             require_memory_to_train(&self.spec, None, batch, &self.recipe)?;
         }
         let training = Self::loader_options(&self.recipe, &self.spec);
         let evaluation = LoaderOptions::evaluation(1, self.spec.preprocess.clone());
-        let trained_on = first_shape(&self.train, training)?;
-        let judged = first_shape(&self.evaluation, evaluation)?;
+        let trained_on = first_shape(&self.images.train, training)?;
+        let judged = first_shape(&self.images.evaluation, evaluation)?;
         for image in [trained_on, judged].into_iter().flatten() {
             residual_arch::shape::flow(&self.spec, image)
                 .map_err(|cause| Error::ImageSize { input: image, cause: Box::new(cause) })?;
         }
         require_memory_to_train(&self.spec, trained_on, batch, &self.recipe)?;
-        let batch = self.recipe.eval_batch_size.unwrap_or(batch).min(self.evaluation.len());
+        let batch = self.recipe.eval_batch_size.unwrap_or(batch).min(self.images.evaluation.len());
         require_memory_to_evaluate(&self.spec, judged, batch)?;
         Ok(trained_on)
     }
 
-    /// Whether every batch of an epoch is one that the network can train on.
+    /// Checks that the network can train on every batch of an epoch.
     pub(crate) fn check_batches(&self, network: &ResNet) -> Result<(), Error> {
         let Some([channels, height, width]) = self.image else { return Ok(()) };
         let check = |images: usize| {
             network.check_input([images, channels, height, width], Mode::train(self.recipe.seed, 0))
         };
-        let (images, batch_size) = (self.train.len(), self.recipe.images_per_step());
+        let (images, batch_size) = (self.images.train.len(), self.recipe.images_per_step());
         check(batch_size.min(images))?;
         match images % batch_size {
             left if left > 0 && self.recipe.drop_last == Some(false) => {
@@ -108,36 +110,25 @@ impl Plan {
             _ => Ok(()),
         }
     }
+}
 
-    pub(crate) fn sets(&self) -> [(Split, &ImageSet); 2] {
-        [(Split::Train, &self.train), (self.split, &self.evaluation)]
-    }
-
-    /// The images as they are; `None` for those that are embedded.
-    pub(crate) fn inventory(&self) -> Option<Inventory> {
-        (self.recipe.data.source() != DataSource::Sample).then(|| Inventory::of(&self.sets()))
-    }
-
-    pub(crate) fn fingerprint(&self, inventory: Option<&Inventory>) -> Fingerprint {
-        let mut hash = Fnv::new();
-        for set in [&self.train, &self.evaluation] {
-            for index in 0..set.len() {
-                hash.write(set.name(index).as_bytes());
-                hash.write(&(set.label(index) as u64).to_le_bytes());
-            }
+impl Recipe {
+    /// Makes the paths absolute, so that a run can be resumed, and its recipe repeated, from any folder.
+    fn make_paths_absolute(&mut self) -> Result<(), Error> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
+        if let (DataSource::Path(path), false) = (self.data.source(), self.data.from_program) {
+            self.data.path = absolute(&path)?;
         }
-        Fingerprint {
-            train: self.train.len(),
-            evaluation: self.evaluation.len(),
-            files: hash.finish(),
-            inventory: inventory.map(Inventory::hash),
+        if let Some(init) = &mut self.init {
+            *init = absolute(init)?;
         }
+        Ok(())
     }
 }
 
-/// The shape of the first image that can be decoded, of the first few. Images that cannot be are left to the training,
+/// Shape of the first image that can be decoded, of the first few. Images that cannot be are left to the training,
 /// which names or skips them when their turn comes.
-fn first_shape(set: &ImageSet, options: LoaderOptions) -> Result<Option<[usize; 3]>, Error> {
+fn first_shape(set: &Arc<dyn Source>, options: LoaderOptions) -> Result<Option<[usize; 3]>, Error> {
     let options = LoaderOptions {
         batch_size: 1,
         workers: 0,
@@ -146,7 +137,7 @@ fn first_shape(set: &ImageSet, options: LoaderOptions) -> Result<Option<[usize; 
         skip_bad: true,
         ..options
     };
-    for batch in Loader::new(std::sync::Arc::new(set.clone()), options)?.take(TRIED) {
+    for batch in Loader::new(set.clone(), options)?.take(TRIED) {
         if let [1, channels, height, width] = batch?.shape {
             return Ok(Some([channels, height, width]));
         }
