@@ -379,10 +379,10 @@ fn other_channels_are_an_error_that_names_the_layer() {
             assert_eq!(block.check_input([2, 1, 32, 32], mode), Err(expected));
             let said = panic_of(|| drop(net.head.forward(grey(), mode)));
             assert!(said.starts_with("head: 1 channels where it takes 128"), "{said}");
-            let conv = &net.stem.convs[0];
+            let conv = net.stem.layers.convs().next().unwrap();
             let said = panic_of(|| drop(conv.forward(grey(), mode)));
             assert!(said.starts_with("convolution: 1 channels where it takes 3"), "{said}");
-            let said = panic_of(|| drop(net.stem.norms[0].forward(grey(), mode)));
+            let said = panic_of(|| drop(net.stem.layers.norms().next().unwrap().forward(grey(), mode)));
             assert!(said.starts_with("batch norm: 1 channels where it takes 32"), "{said}");
         }
     }

@@ -95,6 +95,15 @@ pub struct SqueezeExcite {
     pub reduced: usize,
 }
 
+impl Norm {
+    /// True where its scale begins at zero in place of one.
+    pub fn is_zero_init(self) -> bool {
+        match self {
+            Self::Batch { zero_init, .. } => zero_init,
+        }
+    }
+}
+
 impl ZeroPad {
     /// Channels of zeros before the input's: half of those added, rounded down.
     pub fn before(&self) -> usize {
@@ -145,6 +154,11 @@ impl LayerOp {
     /// True where evaluation leaves it out: it gives what it reads.
     pub fn is_identity_in_evaluation(&self) -> bool {
         matches!(self, Self::Identity | Self::Dropout { .. } | Self::StochasticDepth { .. })
+    }
+
+    /// True where each value is drawn from a window of its own channel, without parameters.
+    pub fn is_pool(&self) -> bool {
+        matches!(self, Self::MaxPool(_) | Self::AveragePool { .. } | Self::GlobalAverage)
     }
 
     /// Shape of the output for an input of `[channels, height, width]`; `None` where a kernel does not fit
