@@ -11,6 +11,7 @@ mod error;
 pub mod families;
 mod file;
 mod head;
+mod label;
 pub mod names;
 mod network;
 mod preprocess;
