@@ -20,9 +20,7 @@ impl BlockSpec {
         if self.groups > 1 {
             words.push(format!("g{}", self.groups));
         }
-        if self.squeeze_excite.is_some() {
-            words.push("se".to_owned());
-        }
+        words.extend(self.attention.map(|attention| attention.label().to_owned()));
         words.join(" ")
     }
 }

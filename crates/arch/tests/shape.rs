@@ -2,7 +2,7 @@
 
 use residual_arch::families::family;
 use residual_arch::shape::{Disagreement, ShapeError, block_flow, flow};
-use residual_arch::{BlockSpec, MaxPool, NetSpec, Resize, Shortcut, StemConv, StemSpec};
+use residual_arch::{Attention, BlockSpec, MaxPool, NetSpec, Resize, Shortcut, StemConv, StemSpec};
 
 const INPUT: [usize; 3] = [3, 32, 32];
 
@@ -230,7 +230,7 @@ fn nothing_may_be_zero() {
         (at_block(|block| block.width = 0), "width"),
         (at_block(|block| block.stride = 0), "stride"),
         (at_block(|block| block.groups = 0), "groups"),
-        (at_block(|block| block.squeeze_excite = Some(0)), "squeeze_excite"),
+        (at_block(|block| block.attention = Some(Attention::squeeze_excite(0))), "squeeze_excite"),
         (at_block(|block| block.shortcut = Shortcut::projection(0, 2)), "the shortcut's channels"),
         (at_block(|block| block.shortcut = Shortcut::projection(64, 0)), "the shortcut's stride"),
         (
@@ -299,7 +299,7 @@ fn numbers_past_all_bounds() {
         error(|spec| spec.stem.convs[0].padding = max),
         error(|spec| spec.head.classes = max),
         error(|spec| *block(spec, 2, 0) = BlockSpec::projection(max, 1)),
-        error(|spec| block(spec, 2, 0).squeeze_excite = Some(max)),
+        error(|spec| block(spec, 2, 0).attention = Some(Attention::squeeze_excite(max))),
         block_flow(&BlockSpec::basic(max / 2), [max / 2, 1, 1]).unwrap_err(),
     ];
     for found in huge {

@@ -6,7 +6,9 @@
 //! block's norm is all that reads it. (A max pool between them is not a convolution, and nothing is folded into
 //! it: a negative scale would turn it into a minimum.)
 
-use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source};
+use residual_arch::{
+    Activation, AveragePool, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source,
+};
 
 use crate::error::Error;
 use crate::graph::{Dense, Graph, INPUT, Join, Map, MapId, Node, Op};
@@ -149,7 +151,9 @@ impl Fusion<'_> {
                 Op::Normalise(self.parameters.norm(path))
             }
             LayerOp::MaxPool(pool) => Op::MaxPool(pool),
-            LayerOp::AveragePool { stride } => Op::AveragePool { stride },
+            LayerOp::AveragePool(pool) if pool == AveragePool::overhanging(pool.stride) => {
+                Op::AveragePool { stride: pool.stride }
+            }
             LayerOp::ZeroPad(pad) => Op::ZeroPad { stride: pad.stride, before: pad.before() },
             _ => return Err(unsupported(layer)),
         };

@@ -7,7 +7,7 @@ use burn::tensor::{
     ops::{AvgPoolOptions, MaxPoolOptions, PadMode},
     s,
 };
-use residual_arch::{LayerOp, MaxPool, ZeroPad};
+use residual_arch::{AveragePool, LayerOp, MaxPool, ZeroPad};
 
 use crate::Activation;
 
@@ -23,7 +23,7 @@ pub struct Stateless {
 enum Op {
     Activation(Activation),
     MaxPool(MaxPool),
-    AveragePool { stride: usize },
+    AveragePool(AveragePool),
     Identity,
     ZeroPad(ZeroPad),
 }
@@ -34,7 +34,7 @@ impl Stateless {
         let op = match *op {
             LayerOp::Activation(activation) => Op::Activation(Activation::of(activation)?),
             LayerOp::MaxPool(pool) => Op::MaxPool(pool),
-            LayerOp::AveragePool { stride } => Op::AveragePool { stride },
+            LayerOp::AveragePool(pool) => Op::AveragePool(pool),
             LayerOp::Identity => Op::Identity,
             LayerOp::ZeroPad(pad) => Op::ZeroPad(pad),
             _ => return None,
@@ -61,7 +61,7 @@ impl Stateless {
         match self.op {
             Op::Activation(activation) => activation.forward(x),
             Op::MaxPool(pool) => max_pool(x, pool),
-            Op::AveragePool { stride } => average_pool(x, stride),
+            Op::AveragePool(pool) => average_pool(x, pool),
             Op::Identity => x,
             Op::ZeroPad(pad) => zero_pad(x, &pad),
         }
@@ -78,13 +78,13 @@ fn max_pool(x: Tensor<4>, pool: MaxPool) -> Tensor<4> {
     max_pool2d(x, options)
 }
 
-/// 2x2 average pool with the stride; a window that hangs over the edge averages what is there.
-fn average_pool(x: Tensor<4>, stride: usize) -> Tensor<4> {
+/// Average pool; a window that hangs over the edge averages what is there.
+fn average_pool(x: Tensor<4>, pool: AveragePool) -> Tensor<4> {
     let options = AvgPoolOptions {
-        stride: [stride; 2],
-        ceil_mode: true,
+        stride: [pool.stride; 2],
+        ceil_mode: pool.overhang,
         count_include_pad: false,
-        ..AvgPoolOptions::new([2, 2])
+        ..AvgPoolOptions::new([pool.kernel; 2])
     };
     avg_pool2d(x, options)
 }

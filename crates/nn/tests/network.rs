@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::{BlockSpec, NetSpec, Role, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Role, Shortcut, StageSpec, StemSpec, families::family};
 use residual_nn::{Error, Init, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
@@ -28,7 +28,9 @@ fn narrow(name: &str) -> NetSpec {
         block.channels /= 8;
         block.width /= 8;
         block.groups = block.groups.div_ceil(8);
-        block.squeeze_excite = block.squeeze_excite.map(|channels| channels.div_ceil(8));
+        if let Some(Attention::SqueezeExcite { reduced }) = &mut block.attention {
+            *reduced = reduced.div_ceil(8);
+        }
         match &mut block.shortcut {
             Shortcut::Projection { channels, .. } | Shortcut::ZeroPad { channels, .. } => *channels /= 8,
             Shortcut::None | Shortcut::Identity => {}

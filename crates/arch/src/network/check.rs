@@ -4,7 +4,7 @@ use super::expand::{Part, Section};
 use super::{BlockPath, CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Source, block, sections};
 use crate::shape::{Disagreement, ShapeError, ShapePlace, check_input, check_whole};
 use crate::tensors::product;
-use crate::{BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
+use crate::{Attention, BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
 
 impl NetSpec {
     /// Checks that the network can be built and takes an input of `[channels, height, width]`, and lists its
@@ -152,7 +152,7 @@ fn check_nothing_is_zero(place: ShapePlace, block: &BlockSpec) -> Result<(), Sha
         ("width", block.width),
         ("stride", block.stride),
         ("groups", block.groups),
-        ("squeeze_excite", block.squeeze_excite.unwrap_or(1)),
+        block.attention.map_or(("attention", 1), Attention::field),
         ("the shortcut's channels", channels),
         ("the shortcut's stride", stride),
     ];

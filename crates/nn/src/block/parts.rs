@@ -1,6 +1,6 @@
 //! The list of a block's layers, taken apart into branch, shortcut and join.
 
-use residual_arch::{Activation, BlockPart, Layer, LayerOp, Norm, Source};
+use residual_arch::{Activation, AveragePool, BlockPart, Layer, LayerOp, Norm, Source};
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
 use crate::shortcut::is_shortcut;
@@ -100,8 +100,10 @@ impl<'a> Parts<'a> {
             ([LayerOp::Conv(conv)] | [LayerOp::Identity, LayerOp::Conv(conv)], _) if conv.kernel == 1 => {
                 Some(Shortcut::Projection { stride: conv.stride })
             }
-            ([LayerOp::AveragePool { stride }, LayerOp::Conv(conv)], _) if conv.kernel == 1 => {
-                Some(Shortcut::PooledProjection { stride: *stride })
+            ([LayerOp::AveragePool(pool), LayerOp::Conv(conv)], _)
+                if conv.kernel == 1 && *pool == AveragePool::overhanging(pool.stride) =>
+            {
+                Some(Shortcut::PooledProjection { stride: pool.stride })
             }
             _ => None,
         }

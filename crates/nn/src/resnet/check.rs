@@ -1,7 +1,7 @@
 //! Whether an input fits, before it runs.
 
 use residual_arch::shape::ShapePlace;
-use residual_arch::{Layer, LayerOp, LayerPath};
+use residual_arch::{AveragePool, Layer, LayerOp, LayerPath};
 use residual_kernels::pool::Pooling;
 use residual_kernels::{ConvShape, Error as KernelError, Layout};
 
@@ -110,9 +110,13 @@ fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
             check_map(layer.output(), batch, 0)?;
             Pooling::windows(size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2]).map(|_| ())
         }
-        LayerOp::AveragePool { stride } => {
+        LayerOp::AveragePool(AveragePool { kernel, stride, overhang: true }) => {
             check_map(layer.output(), batch, 0)?;
-            Pooling::overhanging(size, [2; 2], [stride; 2]).map(|_| ())
+            Pooling::overhanging(size, [kernel; 2], [stride; 2]).map(|_| ())
+        }
+        LayerOp::AveragePool(AveragePool { kernel, stride, overhang: false }) => {
+            check_map(layer.output(), batch, 0)?;
+            Pooling::windows(size, [kernel; 2], [stride; 2], [0; 2]).map(|_| ())
         }
         _ => Ok(()),
     }
