@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    BlockKind, BlockSpec, HeadSpec, Layer, LayerOp, LayerPath, MaxPool, Naming, NetSpec, Network, Order,
-    Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec, TensorPath, block_tensors,
-    tensors,
+    Attention, BlockKind, BlockSpec, HeadSpec, Layer, LayerOp, LayerPath, MaxPool, Naming, NetSpec, Network,
+    Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec, TensorPath,
+    block_tensors, tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -47,7 +47,7 @@ fn block() -> impl Strategy<Value = BlockSpec> {
             width,
             stride,
             groups,
-            squeeze_excite,
+            attention: squeeze_excite.map(Attention::squeeze_excite),
             zero_init,
             shortcut,
         },
@@ -133,7 +133,7 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
                             *average_pool = pool;
                         }
                         channels = block.channels;
-                        BlockSpec { squeeze_excite, ..block }
+                        BlockSpec { attention: squeeze_excite.map(Attention::squeeze_excite), ..block }
                     })
                     .collect(),
             });

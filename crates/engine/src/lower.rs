@@ -153,7 +153,9 @@ impl Fusion<'_> {
                 Box::new(NormaliseRelu { affine: Arc::new(self.parameters.norm(path)) })
             }
             LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
-            LayerOp::AveragePool { stride } => Box::new(AveragePool { stride }),
+            LayerOp::AveragePool(pool) if pool == residual_arch::AveragePool::overhanging(pool.stride) => {
+                Box::new(AveragePool { stride: pool.stride })
+            }
             LayerOp::ZeroPad(pad) => Box::new(ZeroPad { stride: pad.stride, before: pad.before() }),
             _ => return Err(unsupported(layer)),
         };

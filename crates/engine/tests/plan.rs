@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
 use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
@@ -19,11 +19,14 @@ fn compiled(spec: &NetSpec, options: &Options) -> Plan {
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
     let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
-    let se = BlockSpec { squeeze_excite: Some(8), ..BlockSpec::basic(16) };
+    let se = BlockSpec { attention: Some(Attention::squeeze_excite(8)), ..BlockSpec::basic(16) };
     let grouped = BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 24, 40, 2) };
     spec.stages = [
         vec![se, BlockSpec::basic(16).preactivation(), BlockSpec { shortcut: pooled, ..grouped }],
-        vec![BlockSpec { squeeze_excite: Some(4), ..BlockSpec::projection(33, 2).preactivation() }],
+        vec![BlockSpec {
+            attention: Some(Attention::squeeze_excite(4)),
+            ..BlockSpec::projection(33, 2).preactivation()
+        }],
         vec![
             BlockSpec::basic(33).plain(),
             BlockSpec {

@@ -23,8 +23,8 @@ use crate::{BatchNorm, Conv2d, SqueezeExcite};
 #[derive(Debug)]
 pub(crate) struct Unit<'a> {
     pub(crate) shape: BlockShape,
-    pub(crate) convs: &'a [Conv2d],
-    pub(crate) norms: &'a [BatchNorm],
+    pub(crate) convs: Vec<&'a Conv2d>,
+    pub(crate) norms: Vec<&'a BatchNorm>,
     /// A projection; without a norm in pre-activation order.
     pub(crate) projection: Option<(&'a Conv2d, Option<&'a BatchNorm>)>,
     pub(crate) squeeze: Option<&'a SqueezeExcite>,
