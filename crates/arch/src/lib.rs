@@ -31,7 +31,9 @@ pub use network::{
     LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart, Source, SqueezeExcite, StemPart,
     TensorPath, UnknownPath, ZeroPad,
 };
-pub use preprocess::{IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
+pub use preprocess::{
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
+};
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};
 pub use stem::{MaxPool, StemConv, StemSpec};

@@ -1,5 +1,6 @@
 //! Random changes to training images, on `u8` pixels, before normalisation.
 
+use residual_arch::Interpolation;
 use residual_random::Random;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +102,7 @@ impl Augment {
         match *self {
             Self::RandomResizedCrop { size, scale, ratio } => {
                 let (corner, part) = random_part([image.height(), image.width()], scale, ratio, random);
-                resize(image.window(corner, part), size, file)
+                resize(image.window(corner, part), size, Interpolation::Bilinear, file)
             }
             Self::PadCrop { padding } => {
                 let mut offset = || random.below(2 * padding as u64 + 1) as isize - padding as isize;

@@ -1,6 +1,6 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
+use residual_arch::{Interpolation, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 
 use crate::resize::{resize, shorter_side};
 use crate::{Error, Image};
@@ -12,7 +12,7 @@ use crate::{Error, Image};
 /// use residual_data::{Image, Preprocessor};
 ///
 /// let image = Image::new(1, 1, 3, vec![255, 0, 128]).unwrap();
-/// let preprocess = Preprocess { resize: None, crop: None, mean: vec![0.5; 3], std: vec![0.5; 3] };
+/// let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..Preprocess::normalise_only() };
 /// let (values, shape) = Preprocessor::new(&preprocess)?.apply(image, "dot.png")?;
 /// assert_eq!(shape, [3, 1, 1]);
 /// assert_eq!(values[..2], [1.0, -1.0]);
@@ -21,6 +21,7 @@ use crate::{Error, Image};
 #[derive(Clone, Debug)]
 pub struct Preprocessor {
     resize: Option<Resize>,
+    interpolation: Interpolation,
     crop: Option<[usize; 2]>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
     tables: Vec<Vec<f32>>,
@@ -33,7 +34,7 @@ impl Preprocessor {
     /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { resize, crop, mean, std } = preprocess;
+        let Preprocess { resize, interpolation, crop, mean, std } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
         if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
             return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
@@ -61,7 +62,12 @@ impl Preprocessor {
         }
         let table =
             |(&mean, &std): (&f32, &f32)| (0..=255u8).map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
-        Ok(Self { resize: *resize, crop: *crop, tables: mean.iter().zip(std).map(table).collect() })
+        Ok(Self {
+            resize: *resize,
+            interpolation: *interpolation,
+            crop: *crop,
+            tables: mean.iter().zip(std).map(table).collect(),
+        })
     }
 
     /// Number of channels of the result.
@@ -82,7 +88,7 @@ impl Preprocessor {
             None => None,
         };
         if let Some(size) = size {
-            image = resize(image, size, file)?;
+            image = resize(image, size, self.interpolation, file)?;
         }
         Ok(match self.crop {
             Some(size) if size != [image.height(), image.width()] => image.centre_crop(size),
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn colours_follow_the_mean() {
-        let grey = Preprocess { resize: None, crop: None, mean: vec![0.0], std: vec![1.0] };
+        let grey = Preprocess { mean: vec![0.0], std: vec![1.0], ..Preprocess::normalise_only() };
         let (values, shape) = Preprocessor::new(&grey).unwrap().apply(gradient(4, 4), "x").unwrap();
         assert_eq!((values.len(), shape), (16, [1, 4, 4]));
         let dot = Image::new(1, 1, 1, vec![51]).unwrap();
@@ -157,7 +163,7 @@ mod tests {
     #[test]
     fn any_number_of_channels_is_normalised() {
         let image = Image::new(2, 1, 4, vec![0, 51, 102, 153, 255, 204, 51, 0]).unwrap();
-        let four = Preprocess { resize: None, crop: None, mean: vec![0.0; 4], std: vec![1.0; 4] };
+        let four = Preprocess { mean: vec![0.0; 4], std: vec![1.0; 4], ..Preprocess::normalise_only() };
         let (values, shape) = Preprocessor::new(&four).unwrap().apply(image.clone(), "x").unwrap();
         assert_eq!(shape, [4, 1, 2]);
         assert_eq!(values, [0.0, 1.0, 0.2, 0.8, 0.4, 0.2, 0.6, 0.0]);
