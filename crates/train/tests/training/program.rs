@@ -30,7 +30,8 @@ fn recipe() -> Recipe {
     let mut recipe = toy::recipe(Path::new("nowhere"));
     let network = recipe.network.as_mut().unwrap();
     network.input = [4, 8, 8];
-    network.preprocess = Preprocess { resize: None, crop: None, mean: vec![0.4; 4], std: vec![0.25; 4] };
+    network.preprocess =
+        Preprocess { mean: vec![0.4; 4], std: vec![0.25; 4], ..Preprocess::normalise_only() };
     recipe
 }
 
