@@ -32,7 +32,7 @@ pub use network::{
     TensorPath, UnknownPath, ZeroPad,
 };
 pub use preprocess::{
-    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
+    Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
 };
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    Attention, BlockKind, BlockSpec, HeadSpec, Interpolation, Layer, LayerOp, LayerPath, MaxPool, Naming,
-    NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec,
-    TensorPath, block_tensors, tensors,
+    Attention, BlockKind, BlockSpec, Fill, HeadSpec, Interpolation, Layer, LayerOp, LayerPath, MaxPool,
+    Naming, NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv,
+    StemSpec, TensorPath, block_tensors, tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -79,6 +79,8 @@ fn preprocess() -> impl Strategy<Value = Preprocess> {
     let resize = prop_oneof![
         size().prop_map(Resize::ShorterSide),
         (size(), size()).prop_map(|(height, width)| Resize::Exact([height, width])),
+        (size(), size()).prop_map(|(height, width)| Resize::Cover([height, width])),
+        (size(), size()).prop_map(|(height, width)| Resize::Within([height, width])),
     ];
     let crop = (size(), size()).prop_map(|(height, width)| [height, width]);
     let interpolation = prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
@@ -87,6 +89,7 @@ fn preprocess() -> impl Strategy<Value = Preprocess> {
             resize,
             interpolation,
             crop,
+            fill: Fill::Mean,
             mean,
             std,
         })

@@ -44,8 +44,9 @@ fn crop(spec: &NetSpec) -> Vec<Finding> {
     let Some([height, width]) = spec.preprocess.crop else { return vec![] };
     let [h, w] = match spec.preprocess.resize {
         Some(Resize::ShorterSide(side)) => [side, side],
-        Some(Resize::Exact(size)) => size,
-        None => return vec![],
+        Some(Resize::Exact(size) | Resize::Cover(size)) => size,
+        // What is within a size is meant to be filled up.
+        Some(Resize::Within(_)) | None => return vec![],
     };
     if height <= h && width <= w {
         return vec![];
