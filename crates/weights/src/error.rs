@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residual_arch::families::UnknownModel;
+use residual_arch::shape::ShapeError;
 use residual_files::escaped;
 
 use crate::folder::help_for_truncated;
@@ -15,7 +17,7 @@ use crate::values::BadValues;
 pub enum Error {
     /// The cause, and the file that it lies in. Every function that takes a path returns this variant;
     /// [`Error::cause`] looks through it.
-    #[error("{}: {cause}{}", escaped(path), help(.path, .cause))]
+    #[error("{}{}{cause}{}", escaped(path), before(.cause), help(.path, .cause))]
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
@@ -209,6 +211,36 @@ pub enum Error {
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
 
+    /// Tensors that are not those of the network that they were opened as.
+    #[error("as {model}: {cause}")]
+    AsModel {
+        /// The network.
+        model: String,
+        /// The difference.
+        cause: Box<Error>,
+    },
+
+    /// A checkpoint of another network than the one that it was opened as.
+    #[error("holds `{found}`, which is not `{asked}`; leave --model out")]
+    OtherNetwork {
+        /// The network in the file.
+        found: String,
+        /// The network asked for.
+        asked: String,
+    },
+
+    /// A network that cannot be built.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+
+    /// A name that is no family member's.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
+
+    /// A file that holds no specification.
+    #[error(transparent)]
+    Specification(#[from] residual_arch::Error),
+
     /// Weights without the description of their network.
     #[error(
         "plain weights: the file does not say which network they belong to; name it with --model NAME{}",
@@ -227,6 +259,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// What stands between a file and what is wrong with it.
+fn before(cause: &Error) -> &'static str {
+    match cause {
+        Error::AsModel { .. } => ", ",
+        _ => ": ",
+    }
 }
 
 fn help(path: &Path, cause: &Error) -> String {
@@ -255,7 +295,7 @@ impl From<residual_pickle::Error> for Error {
 }
 
 impl Error {
-    /// The cause without the file around it.
+    /// The cause without the file and the network around it.
     ///
     /// ```
     /// use residual_weights::{Error, read};
@@ -266,7 +306,7 @@ impl Error {
     /// ```
     pub fn cause(&self) -> &Error {
         match self {
-            Error::InFile { cause, .. } => cause.cause(),
+            Error::InFile { cause, .. } | Error::AsModel { cause, .. } => cause.cause(),
             other => other,
         }
     }
@@ -276,6 +316,16 @@ impl Error {
         match self {
             Error::InFile { .. } => self,
             cause => Error::InFile { path: path.to_owned(), cause: Box::new(cause) },
+        }
+    }
+
+    /// Names the network that tensors were held against.
+    pub(crate) fn of_model(self, model: &str) -> Error {
+        match self {
+            Error::Mismatch(_) | Error::Integers { .. } => {
+                Error::AsModel { model: model.to_owned(), cause: Box::new(self) }
+            }
+            other => other,
         }
     }
 
