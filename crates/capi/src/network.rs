@@ -4,10 +4,9 @@ use std::ffi::{CStr, CString};
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use residual_arch::{NetSpec, families::family};
 use residual_data::{Fit, Image};
 use residual_engine::{Error as EngineError, Options, Plan, Scratch};
-use residual_weights::{Error, StateDict, Weights, recognise, with_classes_of};
+use residual_weights::{Error, Model};
 
 use crate::error::{Failure, Status};
 
@@ -23,18 +22,14 @@ pub struct Network {
 
 impl Network {
     pub(crate) fn load(path: &str, model: Option<&str>, threads: usize) -> Result<Self, Failure> {
-        let (spec, classes, state) =
-            match Weights::map(path).map_err(|error| Failure::new(Status::File, error))? {
-                Weights::Trained(trained) => (trained.spec, trained.classes, trained.tensors),
-                Weights::Plain(state) => (named(path, model, &state)?, Vec::new(), state),
-            };
+        let model = open(path, model)?;
         let wrong = |error: &dyn Display| Failure::new(Status::Network, format_args!("{path}: {error}"));
         let options = Options { threads, ..Options::default() };
-        let plan = Plan::compile(&spec, &state, &options).map_err(|error| wrong(&error))?;
-        let fit = Fit::new(&spec).map_err(|error| wrong(&error))?;
+        let plan = Plan::compile(&model, &options).map_err(|error| wrong(&error))?;
+        let fit = Fit::new(model.spec()).map_err(|error| wrong(&error))?;
         // A zero byte in a name would end it in C.
         let name = |name: String| CString::new(name.replace('\0', "?")).unwrap_or_default();
-        let classes = classes.into_iter().map(name).collect();
+        let classes = model.classes().unwrap_or_default().iter().cloned().map(name).collect();
         Ok(Self { plan, fit, classes, scratches: Mutex::default() })
     }
 
@@ -82,13 +77,20 @@ impl Network {
     }
 }
 
-/// The network that the caller names for bare weights, with as many classes as they have.
-fn named(path: &str, model: Option<&str>, state: &StateDict) -> Result<NetSpec, Failure> {
-    let Some(model) = model else {
-        let unnamed = Error::NoSpec { model: recognise(state).map(|found| found.model) };
-        return Err(Failure::new(Status::File, format_args!("{path}: {unnamed}")));
+/// Opens weights, as the network that the caller names for bare ones.
+fn open(path: &str, network: Option<&str>) -> Result<Model, Failure> {
+    let model = match network {
+        Some(network) => Model::open_as(path, network),
+        None => Model::open(path),
     };
-    Ok(with_classes_of(family(model).map_err(Failure::argument)?, state))
+    model.map_err(|error| {
+        let status = match error.cause() {
+            Error::UnknownModel(_) | Error::Specification(_) => Status::InvalidArgument,
+            Error::Mismatch(_) | Error::Integers { .. } | Error::Shape(_) => Status::Network,
+            _ => Status::File,
+        };
+        Failure::new(status, error)
+    })
 }
 
 /// `p[i] = exp(z[i] - max z) / sum over j of exp(z[j] - max z)`

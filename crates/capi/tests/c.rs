@@ -12,7 +12,7 @@ use residual_c::{
 };
 use residual_engine::{Options, Plan};
 use residual_testkit::formula;
-use residual_weights::{Checkpoint, StateDict, Tensor};
+use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
 fn trained() -> Checkpoint {
     let spec = family("cifar_resnet8").unwrap().with_classes(3);
@@ -31,7 +31,7 @@ fn pixels() -> Vec<u8> {
 
 /// Class and probability that the engine gives.
 fn expected(trained: &Checkpoint) -> (usize, f32) {
-    let plan = Plan::from_checkpoint(trained, &Options::default()).unwrap();
+    let plan = Plan::compile(&Model::from_checkpoint(trained.clone()).unwrap(), &Options::default()).unwrap();
     let logits = plan.run(&pixels(), &mut plan.scratch()).unwrap().to_vec();
     let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
     let probabilities = logits.iter().map(|logit| logit.exp() / sum);
@@ -185,7 +185,7 @@ fn a_photograph_is_resized_for_weights_that_take_images_as_they_are() {
     trained.write(&path).unwrap();
     let (status, network) = load(&path, None);
     assert_eq!(status, Status::Ok, "{}", message());
-    let plan = Plan::from_checkpoint(&trained, &Options::default()).unwrap();
+    let plan = Plan::compile(&Model::from_checkpoint(trained.clone()).unwrap(), &Options::default()).unwrap();
     for size in [[400, 300, 3], [300, 400, 3], [31, 90, 3], [16, 16, 1], [33, 32, 3]] {
         let [width, height, channels] = size;
         let pixels: Vec<u8> = (0..width * height * channels).map(|i| (i * 91 % 251) as u8).collect();

@@ -8,7 +8,7 @@ use residual_engine::{Options, Plan, Scratch};
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
-use crate::transfer::to_state_dict;
+use crate::transfer::to_model;
 use crate::{Error, Observer};
 
 /// Runs a network over images in evaluation mode: running statistics, no graph, the network's own
@@ -75,7 +75,7 @@ impl InEvaluation<'_> {
                 allow_not_finite: true,
                 ..Options::default()
             };
-            let plan = Plan::compile(self.network.spec(), &to_state_dict(self.network)?, &options)?;
+            let plan = Plan::compile(&to_model(self.network)?, &options)?;
             let scratch = plan.scratch();
             self.plan = Some((plan, scratch));
         }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use residual_data::{DataSource, Dataset, ImageSet, Note, OpenOptions, Split, classes_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
-use residual_weights::{Checkpoint, StateDict, Tensor};
+use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
 use crate::changes::{self, Changes};
 use crate::init::initial;
@@ -14,7 +14,7 @@ use crate::inventory::{Compared, Inventory};
 use crate::metrics::MetricsFile;
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::transfer::{from_state_dict, to_state_dict};
+use crate::transfer::{from_model, to_state_dict};
 use crate::{DataRecipe, Error, LearningRate, Recipe, ReplacedHead, RunFolder, Sgd};
 
 /// A training with everything checked, opened and built, ready to [`run`](Trainer::run).
@@ -185,7 +185,8 @@ impl Trainer {
         Progress::check_network(&folder.last(), &checkpoint.spec, &plan.spec)?;
         progress.check_metrics(&folder)?;
         remarks.extend(check_data(&plan, &folder, &progress)?);
-        let mut network = from_state_dict(&plan.spec, checkpoint.tensors, &device()).map_err(|error| {
+        let model = Model::from_state_dict(&plan.spec, checkpoint.tensors).map_err(Error::from);
+        let mut network = model.and_then(|model| from_model(model, &device())).map_err(|error| {
             let help = folder.help_without_last();
             Error::Checkpoint { path: folder.last(), reason: error.to_string(), help }
         })?;
@@ -372,7 +373,7 @@ impl Trainer {
         Ok(Checkpoint {
             spec: self.network.spec().clone(),
             classes: self.classes.clone(),
-            tensors: to_state_dict(&self.network)?,
+            tensors: to_state_dict(&self.network, self.network.spec().naming)?,
             optimiser: StateDict::new(),
             state: None,
         })

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use residual::arch::names::{TensorName, names};
 use residual::arch::{Naming, NetSpec};
-use residual::weights::{Checkpoint, StateDict, Tensor, Weights, match_tensors, recognise, safetensors};
+use residual::weights::{
+    Checkpoint, StateDict, Tensor, Weights, match_tensors, recognise, safetensors, scheme, with_classes_of,
+};
 use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
@@ -134,7 +136,7 @@ fn spec_of(arguments: &Arguments, state: &StateDict) -> Outcome<NetSpec> {
             }
         },
     };
-    Ok(weights::with_classes_of(spec, state))
+    Ok(with_classes_of(spec, state))
 }
 
 /// A checkpoint with its tensors under other names, and a description that says so.
@@ -146,7 +148,7 @@ fn retargeted(mut trained: Checkpoint, target: Naming) -> Outcome<Checkpoint> {
 
 /// The tensors of `spec` under the names of `target`, metadata and batch counters kept.
 fn renamed(spec: &NetSpec, state: StateDict, target: Naming) -> Outcome<StateDict> {
-    let source = names(spec, weights::naming_of(spec, &state));
+    let source = names(spec, scheme(spec, &state));
     let expected: Vec<_> = source.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
     match_tensors(&expected, &state)?;
     let targets = names(spec, target);

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use residual::arch::NetSpec;
 use residual::engine::{Error as EngineError, Options, Plan, Scratch};
-use residual::weights::StateDict;
+use residual::weights::Model;
 use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
 use super::threads;
-use super::weights::{self, Loaded};
+use super::weights;
 
 /// Which network computes, and on what: the flags of every command that asks one about images.
 #[derive(Debug, Args)]
@@ -27,8 +27,8 @@ pub(crate) struct NetworkArguments {
 }
 
 impl NetworkArguments {
-    pub(crate) fn load(&self) -> Outcome<Loaded> {
-        weights::load(&self.weights, self.model.as_deref())
+    pub(crate) fn open(&self) -> Outcome<Model> {
+        weights::open(&self.weights, self.model.as_deref())
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -41,10 +41,7 @@ const KEPT: usize = 4;
 
 /// A network for images of any size that it takes.
 pub(crate) struct Network {
-    /// Where its weights are from.
-    file: PathBuf,
-    spec: NetSpec,
-    tensors: StateDict,
+    model: Model,
     options: Options,
     /// The last used at the end.
     compiled: Vec<Compiled>,
@@ -59,21 +56,22 @@ pub(crate) struct Compiled {
 
 impl Network {
     /// A network that computes on `threads` threads, up to `max_batch` images at a time.
-    pub(crate) fn new(loaded: Loaded, threads: usize, max_batch: usize) -> Self {
-        let Loaded { file, spec, tensors, .. } = loaded;
+    pub(crate) fn new(model: Model, threads: usize, max_batch: usize) -> Self {
         let options = Options { threads, max_batch, ..Options::default() };
-        Self { file, spec, tensors, options, compiled: Vec::new() }
+        Self { model, options, compiled: Vec::new() }
     }
 
     /// What it is.
     pub(crate) fn spec(&self) -> &NetSpec {
-        &self.spec
+        self.model.spec()
     }
 
     /// A refusal to compile it: what is wrong with the weights is said of their file.
     pub(crate) fn refused(&self, error: EngineError) -> Failure {
         match error {
-            EngineError::Weights(_) => Failure::from(error).within(escaped(&self.file)),
+            EngineError::Weights(_) => {
+                Failure::from(error).within(escaped(self.model.file().unwrap_or("weights".as_ref())))
+            }
             error => error.into(),
         }
     }
@@ -85,7 +83,7 @@ impl Network {
             Some(index) => self.compiled.remove(index),
             None => {
                 let options = Options { size: Some(size), ..self.options.clone() };
-                let plan = Plan::compile(&self.spec, &self.tensors, &options)?;
+                let plan = Plan::compile(&self.model, &options)?;
                 let scratch = plan.scratch();
                 Compiled { size, plan, scratch }
             }

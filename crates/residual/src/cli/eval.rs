@@ -72,9 +72,9 @@ const VALIDATION: f64 = 0.1;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
-    let loaded = arguments.network.load()?;
-    let (spec, naming) = (loaded.spec.clone(), loaded.naming);
-    let data = open(arguments, loaded.classes.as_deref(), spec.head.classes)?;
+    let model = arguments.network.open()?;
+    let (spec, naming) = (model.spec().clone(), model.naming());
+    let data = open(arguments, model.classes(), spec.head.classes)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
     let options = EvaluateOptions {
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Every decoding thread has a batch in hand, and so has the network.
     let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.workers + 1);
     network::require_memory(&spec, 1, at_once as u64)?;
-    let network = Network::new(loaded, threads, arguments.batch_size);
+    let network = Network::new(model, threads, arguments.batch_size);
     let mut judge = Judge { network, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
     let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
     judge.bar.clear();

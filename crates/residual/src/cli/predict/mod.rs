@@ -87,19 +87,19 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     let several = inputs::several(&arguments.images);
     let overlays = |path: &PathBuf| Overlays::new(path, &arguments.images, several);
     let overlays = arguments.explain.as_ref().map(overlays).transpose()?;
-    let loaded = arguments.network.load()?;
+    let model = arguments.network.open()?;
     overlays.iter().try_for_each(Overlays::prepare)?;
     let left_out = overlays.clone();
     let is_overlay = move |file: &PathBuf| left_out.as_ref().is_some_and(|overlays| overlays.holds(file));
     let files = inputs::files(arguments.images.clone());
     let files = files.filter(move |file| !file.as_ref().is_ok_and(&is_overlay));
-    let decoder = Decoder::new(&loaded.spec)?;
-    let most = if several { at_a_time(&loaded.spec) } else { 1 };
+    let decoder = Decoder::new(model.spec())?;
+    let most = if several { at_a_time(model.spec()) } else { 1 };
     let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * most)?;
-    let (spec, classes) = (loaded.spec.clone(), loaded.classes.clone());
+    let (spec, classes) = (model.spec().clone(), model.classes().map(<[String]>::to_vec));
     let numbers = || (0..spec.head.classes).map(|class| class.to_string()).collect();
     let mut predictor = Predictor {
-        network: Network::new(loaded, threads, most),
+        network: Network::new(model, threads, most),
         classes: classes.unwrap_or_else(numbers),
         output: Output::new(),
         overlays,
