@@ -312,7 +312,7 @@ impl Error {
     }
 
     /// Names the file, unless one is named already.
-    pub(crate) fn in_file(self, path: &Path) -> Error {
+    pub fn in_file(self, path: &Path) -> Error {
         match self {
             Error::InFile { .. } => self,
             cause => Error::InFile { path: path.to_owned(), cause: Box::new(cause) },
