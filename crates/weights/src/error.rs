@@ -45,6 +45,17 @@ pub enum Error {
     #[error("{0}")]
     TooLittleMemory(residual_files::Error),
 
+    /// A network that does not fit into memory.
+    #[error("`{model}` with {parameters} parameters: {cause}")]
+    NetworkMemory {
+        /// The network.
+        model: String,
+        /// Number of its parameters.
+        parameters: u64,
+        /// What is needed, and what there is.
+        cause: residual_files::Error,
+    },
+
     /// Weights that are not finite, or variances that are negative.
     #[error(
         "weights that no network computes with: {}; help: the training that made them diverged, or the file is \

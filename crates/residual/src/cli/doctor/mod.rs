@@ -14,7 +14,7 @@ use residual::weights::{StateDict, Weights, recognise, with_classes_of};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::note;
-use super::{network, threads, weights};
+use super::{network, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -125,7 +125,7 @@ type Loaded = (NetSpec, StateDict, Option<Vec<String>>, Vec<Finding>);
 
 /// A checkpoint is examined as it describes itself, and held against what was named beside it.
 fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded> {
-    let path = &weights::file_of(path)?;
+    let path = &network::file_of(path)?;
     match Weights::read(path)? {
         Weights::Trained(trained) => {
             let mut findings = vec![];
