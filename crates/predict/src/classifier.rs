@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use residual_arch::{Field, HeadPart, LayerPath};
 use residual_data::Fit;
 use residual_engine::{Error as EngineError, Images, Plan, Scratch};
 use residual_weights::{Architecture, Model};
@@ -112,6 +113,12 @@ impl Classifier {
     /// Names of the classes, in the order of the network's outputs; their numbers where the model has no names.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// Length of an embedding: the channels of the last block.
+    pub fn embedding_length(&self) -> usize {
+        let weight = LayerPath::Head(HeadPart::Linear).tensor(Field::Weight);
+        self.model.tensor(weight).and_then(|weight| weight.shape().last().copied()).unwrap_or(0)
     }
 
     /// Number of threads that work on one answer.
