@@ -84,9 +84,16 @@ fn there_is_no_framework_in_an_inference_build() {
         assert!(output.status.success() && text.contains("residual-engine"), "{text}");
         text.to_lowercase()
     };
-    let inference = tree(&["--no-default-features", "--features", "infer"]);
+    let inference = tree(&["--no-default-features", "--features", "cli"]);
     for framework in ["burn", "residual-nn", "residual-train"] {
         assert!(!inference.contains(framework), "{inference}");
         assert!(tree(&[]).contains(framework));
+    }
+    // A program that uses the library has nothing of the command line's.
+    let library = tree(&["--no-default-features", "--features", "image"]);
+    let of_the_tool = ["clap", "terminal_size", "strsim", "signal-hook", "residual-testkit"];
+    for dependency in of_the_tool {
+        assert!(!library.contains(dependency), "{library}");
+        assert!(inference.contains(dependency), "{dependency}");
     }
 }

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use residual::arch::{Naming, NetSpec};
-use residual::weights::{
-    Checkpoint, StateDict, Tensor, Weights, match_tensors, recognise, safetensors, scheme, with_classes_of,
-};
+use residual::weights::{StateDict, Weights, recognise, safetensors, with_classes_of};
 use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
