@@ -62,7 +62,7 @@ fn status(error: &Error) -> Status {
     match error {
         Error::Model(error) => of_model(error.cause()),
         Error::Engine(_) => Status::Network,
-        Error::Unanswered { cause, .. } => match cause {
+        Error::Unanswered { cause, .. } => match &**cause {
             EngineError::Shape(_) => Status::Image,
             EngineError::NoFeatures { .. } | EngineError::Class { .. } => Status::InvalidArgument,
             _ => Status::Network,

@@ -36,7 +36,7 @@ pub enum Error {
         /// The image.
         name: String,
         /// What the engine said.
-        cause: EngineError,
+        cause: Box<EngineError>,
     },
 
     /// A tensor that is no image of the network's.
@@ -63,7 +63,7 @@ impl Error {
     /// Says of which image the engine has no answer.
     pub(crate) fn unanswered(name: &str, error: Error) -> Self {
         match error {
-            Self::Engine(cause) => Self::Unanswered { name: name.to_owned(), cause },
+            Self::Engine(cause) => Self::Unanswered { name: name.to_owned(), cause: Box::new(cause) },
             other => other,
         }
     }

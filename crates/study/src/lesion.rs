@@ -200,7 +200,7 @@ fn last_layer(block: BlockPath, spec: &BlockSpec) -> Vec<TensorPath> {
     let parameters: Vec<_> = parameters.filter(in_branch).collect();
     let last = parameters.last().map(|path| path.layer);
     let of_last = parameters.iter().filter(|path| Some(path.layer) == last);
-    of_last.filter_map(|path| in_network(path)).collect()
+    of_last.filter_map(in_network).collect()
 }
 
 /// `stage2.block10` as `2.10`.

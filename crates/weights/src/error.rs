@@ -242,15 +242,15 @@ pub enum Error {
 
     /// A network that cannot be built.
     #[error(transparent)]
-    Shape(#[from] ShapeError),
+    Shape(Box<ShapeError>),
 
     /// A name that is no family member's.
     #[error(transparent)]
-    UnknownModel(#[from] UnknownModel),
+    UnknownModel(Box<UnknownModel>),
 
     /// A file that holds no specification.
     #[error(transparent)]
-    Specification(#[from] residual_arch::Error),
+    Specification(Box<residual_arch::Error>),
 
     /// Weights without the description of their network.
     #[error(
@@ -289,6 +289,24 @@ fn help(path: &Path, cause: &Error) -> String {
 
 fn suggestion(model: &Option<String>) -> String {
     model.as_ref().map(|name| format!(" (they look like {name})")).unwrap_or_default()
+}
+
+impl From<ShapeError> for Error {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(Box::new(error))
+    }
+}
+
+impl From<UnknownModel> for Error {
+    fn from(error: UnknownModel) -> Self {
+        Self::UnknownModel(Box::new(error))
+    }
+}
+
+impl From<residual_arch::Error> for Error {
+    fn from(error: residual_arch::Error) -> Self {
+        Self::Specification(Box::new(error))
+    }
 }
 
 impl From<residual_pickle::Error> for Error {
