@@ -121,7 +121,7 @@ def main() -> None:
     wanted = [network for network in NETWORKS if not asked.only or network.name in asked.only]
     if not wanted:
         raise SystemExit(f"no network is called {asked.only}")
-    binary = ours.build("residual-engine", "network")
+    binary = ours.build("network")
     effort = QUICK if asked.quick else Effort(rounds=9, turn=400.0)
     results = []
     for threads in asked.threads:

@@ -14,9 +14,10 @@ class Refused(Exception):
     """The child cannot measure this layer; the text says why."""
 
 
-def build(package: str = "residual-kernels", example: str = "layer") -> str:
-    """Builds an example that answers on request; returns the path of its binary."""
-    return built(["cargo", "build", "--release", "--package", package, "--example", example], example)
+def build(driver: str = "layer") -> str:
+    """Builds a program of bench/drivers that answers on request; returns the path of its binary."""
+    package = ["--package", "residual-drivers", "--no-default-features"]
+    return built(["cargo", "build", "--release", *package, "--bin", driver], driver)
 
 
 def built(command: list[str], name: str) -> str:

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Shortcut;
+use crate::{Attention, Shortcut};
 
 /// A block: its branch `F`, and its shortcut `S`.
 ///
@@ -22,9 +22,8 @@ pub struct BlockSpec {
     pub stride: usize,
     /// Groups of the 3x3 convolution of a bottleneck, of both of a basic block (ResNeXt, Xie et al. 2017).
     pub groups: usize,
-    /// Squeeze-and-excitation at the end of the branch (Hu et al. 2018), with this many channels in
-    /// its middle.
-    pub squeeze_excite: Option<usize>,
+    /// Channel attention at the end of the branch.
+    pub attention: Option<Attention>,
     /// Start with the scale of the branch's last batch norm at zero, so that the block begins as its
     /// shortcut (Goyal et al. 2017, section 5.1). Has no effect on pre-activation blocks, which end in a
     /// convolution.
@@ -69,7 +68,7 @@ impl BlockSpec {
             width: channels,
             stride: 1,
             groups: 1,
-            squeeze_excite: None,
+            attention: None,
             zero_init: false,
             shortcut: Shortcut::Identity,
         }
@@ -188,8 +187,8 @@ impl fmt::Display for BlockSpec {
         if self.groups != 1 {
             write!(f, ", groups {}", self.groups)?;
         }
-        if let Some(reduced) = self.squeeze_excite {
-            write!(f, ", squeeze {reduced}")?;
+        if let Some(attention) = self.attention {
+            write!(f, ", {attention}")?;
         }
         if self.order == Order::PreActivation {
             write!(f, ", pre-activation")?;

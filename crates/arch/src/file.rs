@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
 use crate::{
-    BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec,
-    StemConv, StemSpec,
+    Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
+    StageSpec, StemConv, StemSpec,
 };
 
 impl NetSpec {
@@ -338,7 +338,7 @@ impl BlockFile {
             width: self.width.unwrap_or(usual_width(kind, self.channels)),
             stride: self.stride,
             groups: self.groups,
-            squeeze_excite: self.squeeze_excite,
+            attention: self.squeeze_excite.map(Attention::squeeze_excite),
             zero_init: self.zero_init,
             shortcut: match self.shortcut {
                 Some(shortcut) => shortcut.read(self.channels, self.stride),
@@ -359,7 +359,7 @@ impl BlockFile {
             stride: block.stride,
             groups: block.groups,
             preactivation: block.order == Order::PreActivation,
-            squeeze_excite: block.squeeze_excite,
+            squeeze_excite: block.attention.map(|Attention::SqueezeExcite { reduced }| reduced),
             zero_init: block.zero_init,
             shortcut: (block.shortcut != fitting)
                 .then(|| ShortcutFile::write(block.shortcut, block.channels, block.stride)),

@@ -13,6 +13,9 @@ pub struct Preprocess {
     /// Resize first, or take the image at its own size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
+    /// Interpolation of the resize.
+    #[serde(default, skip_serializing_if = "Interpolation::is_default")]
+    pub interpolation: Interpolation,
     /// Then cut this many pixels, `[height, width]`, out of the centre.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
@@ -23,7 +26,7 @@ pub struct Preprocess {
     pub std: Vec<f32>,
 }
 
-/// How an image is brought to size. Bilinear with antialiasing, as Pillow does it.
+/// Resize of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
@@ -31,6 +34,32 @@ pub enum Resize {
     ShorterSide(usize),
     /// Exactly `[height, width]`; the aspect ratio is not kept.
     Exact([usize; 2]),
+}
+
+/// Interpolation of a resize, with antialiasing but for [`Nearest`](Self::Nearest), as Pillow computes it: the filter is
+/// stretched where the image shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest pixel.
+    Nearest,
+    /// Mean of the pixels under a target pixel.
+    Box,
+    /// A triangle of radius 1.
+    #[default]
+    Bilinear,
+    /// A sinc of radius 1 in a Hamming window.
+    Hamming,
+    /// Keys' cubic convolution of radius 2, with a = -1/2.
+    Bicubic,
+    /// A sinc of radius 3 in a sinc window.
+    Lanczos,
+}
+
+impl Interpolation {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The most pixels of a decoded image and of a network's input, 8192 x 8192.
@@ -48,7 +77,13 @@ pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 impl Preprocess {
     /// No resizing, ImageNet's normalisation: what CIFAR checkpoints are commonly trained with.
     pub fn normalise_only() -> Self {
-        Self { resize: None, crop: None, mean: IMAGENET_MEAN.to_vec(), std: IMAGENET_STD.to_vec() }
+        Self {
+            resize: None,
+            interpolation: Interpolation::default(),
+            crop: None,
+            mean: IMAGENET_MEAN.to_vec(),
+            std: IMAGENET_STD.to_vec(),
+        }
     }
 
     /// The evaluation transform of ImageNet classifiers: shorter side to `resize`, centre crop of

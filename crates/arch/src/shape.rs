@@ -12,7 +12,7 @@ mod error;
 
 use serde::{Serialize, Serializer};
 
-pub use error::{Disagreement, ShapeError};
+pub use error::{Disagreement, ShapeError, ShapePlace};
 
 use crate::tensors::product;
 use crate::{
@@ -155,7 +155,7 @@ pub(crate) fn check_input(input: [usize; 3]) -> Result<(), ShapeError> {
     if !is_within([height, width], MAX_PIXELS) {
         return Err(ShapeError::InputSize { input });
     }
-    product(&input).map(|_| ()).ok_or(ShapeError::TooLarge { place: "input".into() })
+    product(&input).map(|_| ()).ok_or(ShapeError::TooLarge { place: ShapePlace::Input })
 }
 
 fn check_normalisation(mean: &[f32], std: &[f32], channels: usize) -> Result<(), ShapeError> {

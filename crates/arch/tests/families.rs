@@ -3,7 +3,7 @@
 use residual_arch::families::{PATTERNS, all, family};
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    BlockKind, BlockSpec, Naming, NetSpec, Order, Preprocess, Resize, Shortcut, blocks, tensors,
+    Attention, BlockKind, BlockSpec, Naming, NetSpec, Order, Preprocess, Resize, Shortcut, blocks, tensors,
 };
 
 fn network(name: &str) -> NetSpec {
@@ -213,8 +213,8 @@ fn blocks_are_torchvisions_and_timms() {
     );
     assert_eq!(block("resnext101_64x4d", 0, 1).width, 256);
     assert_eq!(block("wide_resnet50_2", 3, 1).width, 1024);
-    let reduced: Vec<_> = (0..4).map(|stage| block("seresnet18", stage, 0).squeeze_excite).collect();
-    assert_eq!(reduced, [Some(8), Some(8), Some(16), Some(32)]);
+    let reduced: Vec<_> = (0..4).map(|stage| block("seresnet18", stage, 0).attention).collect();
+    assert_eq!(reduced, [8, 8, 16, 32].map(|reduced| Some(Attention::squeeze_excite(reduced))));
     let pooled = Shortcut::Projection { channels: 256, stride: 1, average_pool: true };
     assert_eq!(block("resnet50d", 0, 0).shortcut, pooled);
     assert_eq!(block("resnet34d", 0, 0).shortcut, Shortcut::Identity);

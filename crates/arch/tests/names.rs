@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use residual_arch::blocks;
 use residual_arch::families::{all, family};
 use residual_arch::names::{TensorName, block_names, from_file, names, to_file};
-use residual_arch::{BlockSpec, Naming, NetSpec, TensorSpec, block_tensors, tensors};
+use residual_arch::{Attention, BlockSpec, Naming, NetSpec, TensorSpec, block_tensors, tensors};
 
 const SCHEMES: [Naming; 4] = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
 
@@ -81,7 +81,7 @@ fn blocks_have_the_names_of_pytorch() {
 fn odd_networks() -> Vec<NetSpec> {
     let squeezed = |mut spec: NetSpec| {
         for block in spec.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
-            block.squeeze_excite = Some(4);
+            block.attention = Some(Attention::squeeze_excite(4));
         }
         spec
     };

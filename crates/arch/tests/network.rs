@@ -2,8 +2,8 @@
 
 use residual_arch::families::{all, family};
 use residual_arch::{
-    Activation, BlockPath, BlockSpec, Field, Layer, LayerOp, LayerPath, Naming, NetSpec, Norm, Place,
-    Shortcut, Source, SqueezeExcite, StemConv, TensorPath, ZeroPad, blocks,
+    Activation, Attention, AveragePool, BlockPath, BlockSpec, Field, Layer, LayerOp, LayerPath, Naming,
+    NetSpec, Norm, Place, Shortcut, Source, SqueezeExcite, StemConv, TensorPath, ZeroPad, blocks,
 };
 
 fn paths(layers: &[Layer]) -> Vec<String> {
@@ -61,7 +61,7 @@ fn layers_of_a_preactivation_block() {
     ];
     assert_eq!(wiring(&block, [32, 8, 8]), lines);
     let pooled = BlockSpec {
-        squeeze_excite: Some(4),
+        attention: Some(Attention::squeeze_excite(4)),
         shortcut: Shortcut::Projection { channels: 64, stride: 2, average_pool: true },
         ..BlockSpec::projection(64, 2).preactivation()
     };
@@ -94,7 +94,7 @@ fn operations_carry_what_they_need() {
 
     let spec = family("resnet50d").unwrap();
     assert_eq!(find(&spec, "stage1.block0.shortcut.pool").0, LayerOp::Identity);
-    let pool = (LayerOp::AveragePool { stride: 2 }, [256, 56, 56], [256, 28, 28]);
+    let pool = (LayerOp::AveragePool(AveragePool::overhanging(2)), [256, 56, 56], [256, 28, 28]);
     assert_eq!(find(&spec, "stage2.block0.shortcut.pool"), pool);
 
     let mut spec = family("small").unwrap();

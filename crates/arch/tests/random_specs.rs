@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    BlockKind, BlockSpec, HeadSpec, Layer, LayerOp, LayerPath, MaxPool, Naming, NetSpec, Network, Order,
-    Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec, TensorPath, block_tensors,
-    tensors,
+    Attention, BlockKind, BlockSpec, HeadSpec, Interpolation, Layer, LayerOp, LayerPath, MaxPool, Naming,
+    NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec,
+    TensorPath, block_tensors, tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -47,7 +47,7 @@ fn block() -> impl Strategy<Value = BlockSpec> {
             width,
             stride,
             groups,
-            squeeze_excite,
+            attention: squeeze_excite.map(Attention::squeeze_excite),
             zero_init,
             shortcut,
         },
@@ -81,8 +81,15 @@ fn preprocess() -> impl Strategy<Value = Preprocess> {
         (size(), size()).prop_map(|(height, width)| Resize::Exact([height, width])),
     ];
     let crop = (size(), size()).prop_map(|(height, width)| [height, width]);
-    (option::of(resize), option::of(crop), vec(-2f32..2.0, 0..4), vec(-1f32..2.0, 0..4))
-        .prop_map(|(resize, crop, mean, std)| Preprocess { resize, crop, mean, std })
+    let interpolation = prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
+    (option::of(resize), interpolation, option::of(crop), vec(-2f32..2.0, 0..4), vec(-1f32..2.0, 0..4))
+        .prop_map(|(resize, interpolation, crop, mean, std)| Preprocess {
+            resize,
+            interpolation,
+            crop,
+            mean,
+            std,
+        })
 }
 
 fn naming() -> impl Strategy<Value = Naming> {
@@ -133,7 +140,7 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
                             *average_pool = pool;
                         }
                         channels = block.channels;
-                        BlockSpec { squeeze_excite, ..block }
+                        BlockSpec { attention: squeeze_excite.map(Attention::squeeze_excite), ..block }
                     })
                     .collect(),
             });

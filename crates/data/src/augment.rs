@@ -1,8 +1,10 @@
 //! Random changes to training images, on `u8` pixels, before normalisation.
 
+use residual_arch::Interpolation;
+use residual_random::Random;
 use serde::{Deserialize, Serialize};
 
-use crate::random::{Random, Use};
+use crate::random::Use;
 use crate::resize::resize;
 use crate::{Error, Image, MAX_PIXELS};
 
@@ -100,7 +102,7 @@ impl Augment {
         match *self {
             Self::RandomResizedCrop { size, scale, ratio } => {
                 let (corner, part) = random_part([image.height(), image.width()], scale, ratio, random);
-                resize(image.window(corner, part), size, file)
+                resize(image.window(corner, part), size, Interpolation::Bilinear, file)
             }
             Self::PadCrop { padding } => {
                 let mut offset = || random.below(2 * padding as u64 + 1) as isize - padding as isize;
@@ -128,7 +130,7 @@ pub fn augment(
     file: &str,
 ) -> Result<Image, Error> {
     for (position, one) in list.iter().enumerate() {
-        let mut random = Random::new(seed, epoch, index, Use::Augment(position as u32));
+        let mut random = Use::Augment(position as u32).key([seed, epoch, index]).stream();
         image = one.apply(image, &mut random, file)?;
     }
     Ok(image)
@@ -211,7 +213,7 @@ mod tests {
         let (scale, ratio) = (default_scale(), default_ratio());
         let mut areas = Vec::new();
         for index in 0..2000 {
-            let mut random = Random::new(3, 0, index, Use::Augment(0));
+            let mut random = Use::Augment(0).key([3, 0, index]).stream();
             let ([top, left], [h, w]) = random_part([100, 120], scale, ratio, &mut random);
             assert!(top >= 0 && left >= 0 && top as usize + h <= 100 && left as usize + w <= 120);
             let aspect = w as f64 / h as f64;
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_never_fits_falls_back_to_the_centre() {
-        let mut random = Random::new(3, 0, 0, Use::Augment(0));
+        let mut random = Use::Augment(0).key([3, 0, 0]).stream();
         // The whole area at a ratio of 1 does not fit a 10x1000 image.
         let part = random_part([10, 1000], [1.0, 1.0], [0.9, 1.1], &mut random);
         assert_eq!(part, ([0, 494], [10, 11]));

@@ -31,7 +31,7 @@ pub(crate) fn image_of_planes(planes: &[u8]) -> Option<Image> {
         return None;
     }
     let pixels = (0..plane).flat_map(|i| [planes[i], planes[plane + i], planes[2 * plane + i]]).collect();
-    Image::new(SIDE, SIDE, 3, pixels)
+    Image::new(SIDE, SIDE, 3, pixels).ok()
 }
 
 /// Reads the labels and finds the images.

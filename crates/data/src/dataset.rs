@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use residual_files::escaped;
 
+use crate::hold_out::HoldOut;
 use crate::listing::{Listing, list};
 use crate::note::classes_summary;
 use crate::store::{Location, Stamp, Store};
-use crate::{DataSource, Error, Image, Note, cifar, decode, layout, sample};
+use crate::{DataSource, Error, HELD_OUT, Image, Note, Source, cifar, decode, layout, sample};
 
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,9 +56,9 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// Seed 0, a fifth held out, 4 GiB, nothing left out.
+    /// Seed 0, [`HELD_OUT`] of each class, 4 GiB, nothing left out.
     fn default() -> Self {
-        Self { split_seed: 0, holdout: 0.2, memory_limit: 4 << 30, skip_bad: false }
+        Self { split_seed: 0, holdout: HELD_OUT, memory_limit: 4 << 30, skip_bad: false }
     }
 }
 
@@ -109,10 +110,7 @@ impl Dataset {
     /// Any that concerns the whole: the path, the archive, the classes ([`Error`] has a variant for
     /// each), [`Error::InvalidOption`] for a `holdout` outside 0 to 1.
     pub fn open(source: &DataSource, options: &OpenOptions) -> Result<Self, Error> {
-        if !(0.0..1.0).contains(&options.holdout) {
-            let (found, expected) = (options.holdout.to_string(), "0 or more, and less than 1");
-            return Err(Error::InvalidOption { option: "holdout", found, expected });
-        }
+        HoldOut::new(options.holdout, options.split_seed)?;
         match source {
             DataSource::Sample => {
                 let mut sample = Self::sample()?;
@@ -161,7 +159,9 @@ impl Dataset {
             (arranged.classes, located)
         };
         let shared = Arc::new(Shared { origin: origin.clone(), store: listing.store, planes: is_cifar });
-        let set = |(split, entries)| (split, ImageSet { shared: shared.clone(), entries });
+        let names: Arc<[String]> = classes.clone().into();
+        let set =
+            |(split, entries)| (split, ImageSet { shared: shared.clone(), classes: names.clone(), entries });
         Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
     }
 
@@ -243,8 +243,10 @@ impl Dataset {
         }
         let labels: Vec<usize> = self.classes.iter().filter_map(place).collect();
         let relabel = |entry: &Entry| Entry { label: labels[entry.label], ..entry.clone() };
+        let names: Arc<[String]> = classes.into();
         let splits = std::mem::take(&mut self.splits).into_iter().map(|(split, set)| {
-            (split, ImageSet { shared: set.shared, entries: set.entries.iter().map(relabel).collect() })
+            let entries = set.entries.iter().map(relabel).collect();
+            (split, ImageSet { shared: set.shared, classes: names.clone(), entries })
         });
         Ok(Self { classes: classes.to_vec(), splits: splits.collect(), ..self })
     }
@@ -265,10 +267,11 @@ struct Entry {
     location: Location,
 }
 
-/// The images of one split. A clone shares everything.
+/// Images of one split of a [`Dataset`]. A clone shares everything.
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     shared: Arc<Shared>,
+    classes: Arc<[String]>,
     entries: Arc<[Entry]>,
 }
 
@@ -346,5 +349,39 @@ impl ImageSet {
             return decode(&bytes, &file);
         }
         cifar::image_of_planes(&bytes).ok_or(Error::TruncatedImage { file })
+    }
+}
+
+impl Source for ImageSet {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.label(index)
+    }
+
+    fn image(&self, index: usize) -> Result<Image, Error> {
+        self.read(index)
+    }
+
+    fn name(&self, index: usize) -> Cow<'_, str> {
+        self.name(index).into()
+    }
+
+    fn file(&self, index: usize) -> String {
+        self.file(index)
+    }
+
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>, Error> {
+        self.stamp(index).map(Some)
+    }
+
+    fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
+        self.bytes(index)
     }
 }

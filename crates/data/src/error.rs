@@ -278,6 +278,62 @@ pub enum Error {
         /// [`MAX_PIXELS`](crate::MAX_PIXELS).
         limit: u64,
     },
+    /// Sizes of an image of which one is 0.
+    #[error("{width}x{height} pixels of {channels} channels make no image; each must be 1 or more")]
+    NoPixels {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Channels of a pixel.
+        channels: usize,
+    },
+    /// Bytes that do not fill the image that they are for.
+    #[error(
+        "{width}x{height} pixels of {channels} channels are not {found} bytes; give height * width * channels of them, \
+         interleaved"
+    )]
+    PixelBytes {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Channels of a pixel.
+        channels: usize,
+        /// Number of bytes given.
+        found: usize,
+    },
+    /// An image with other channels than the preprocessing is for.
+    #[error(
+        "{file}: {found} channels, where {expected} are expected; help: only grey and RGB are made of each other; give \
+         the preprocessing one `mean` and `std` for each channel of the images"
+    )]
+    ChannelsDiffer {
+        /// The file.
+        file: String,
+        /// Its channels.
+        found: usize,
+        /// Channels of the preprocessing.
+        expected: usize,
+    },
+    /// An image that a program's own [`Source`](crate::Source) cannot give.
+    #[error("{file}: {source}")]
+    Source {
+        /// Name of the image.
+        file: String,
+        /// The program's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A label that is beyond the names of the classes.
+    #[error("{file}: the label {label} is beyond the {classes} classes; labels count from 0")]
+    LabelBeyond {
+        /// Name of the image.
+        file: String,
+        /// Its label.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
     /// An image with longer rows than can be right.
     #[error("{file}: rows of {width} pixels are longer than the {limit} that an image may have")]
     ImageTooWide {
@@ -341,10 +397,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A defect of this program: a worker thread panicked.
-    #[error("a decoding thread failed at batch {batch}: {detail}")]
+    #[error("a decoding thread failed at item {item}: {detail}")]
     WorkerPanicked {
-        /// The batch.
-        batch: usize,
+        /// Number of the batch, or of the file, counted from 0.
+        item: usize,
         /// The panic's message.
         detail: String,
     },
@@ -405,6 +461,7 @@ impl Error {
                 | Self::ImageTooLarge { .. }
                 | Self::ImageTooWide { .. }
                 | Self::FileTooLarge { .. }
+                | Self::Source { .. }
         )
     }
 }

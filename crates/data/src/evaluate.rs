@@ -6,7 +6,7 @@ use residual_arch::Preprocess;
 use serde::{Deserialize, Serialize};
 
 use crate::scores::score;
-use crate::{Batch, Error, ImageSet, Loader, LoaderOptions};
+use crate::{Batch, Error, Loader, LoaderOptions, Source};
 
 /// How [`evaluate`] reads its images.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ pub trait Judged {
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Self::Error>;
 
     /// Whether to stop before the next batch.
-    fn stopped(&self) -> bool {
+    fn stopped(&mut self) -> bool {
         false
     }
 
@@ -92,7 +92,7 @@ pub trait Judged {
 /// Those of [`Loader`] and of [`Judged::logits`].
 pub fn evaluate<J: Judged>(
     judged: &mut J,
-    images: &ImageSet,
+    images: Arc<dyn Source>,
     preprocess: Preprocess,
     options: &EvaluateOptions,
 ) -> Result<Option<Evaluation>, J::Error> {
@@ -102,7 +102,7 @@ pub fn evaluate<J: Judged>(
         ..LoaderOptions::evaluation(options.batch_size, preprocess)
     };
     let (mut result, mut done) = (Evaluation::default(), 0);
-    for batch in Loader::new(Arc::new(images.clone()), loader)? {
+    for batch in Loader::new(images, loader)? {
         if judged.stopped() {
             return Ok(None);
         }

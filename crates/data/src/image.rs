@@ -1,6 +1,9 @@
 //! One decoded image, and the cuts that preprocessing and augmentation make.
 
-/// An image of `u8` pixels: rows from the top, pixels from the left, channels together (HWC).
+use crate::Error;
+
+/// Image of `u8` pixels: rows from the top, pixels from the left, channels together (HWC). Decoded files have one
+/// channel (grey) or three (RGB); an image that a program makes has as many as its network takes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     width: usize,
@@ -10,39 +13,63 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image of these pixels, `height * width * channels` of them. `None` unless there is a pixel,
-    /// `channels` is 1 (grey) or 3 (RGB) and the length agrees.
-    pub fn new(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Option<Self> {
-        let length = width.checked_mul(height)?.checked_mul(channels)?;
-        let valid = length > 0 && matches!(channels, 1 | 3) && pixels.len() == length;
-        valid.then_some(Self { width, height, channels, pixels })
+    /// Image of interleaved bytes, `height * width * channels` of them, for any number of channels.
+    ///
+    /// # Errors
+    /// [`Error::NoPixels`] where one of the sizes is 0, [`Error::PixelBytes`] for another number of bytes.
+    ///
+    /// ```
+    /// use residual_data::{Error, Image};
+    /// // Red, green, blue and near infrared.
+    /// let image = Image::new(2, 1, 4, vec![0; 8])?;
+    /// assert_eq!(image.channels(), 4);
+    /// assert!(matches!(Image::new(2, 1, 4, vec![0; 6]), Err(Error::PixelBytes { found: 6, .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn new(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Result<Self, Error> {
+        if width == 0 || height == 0 || channels == 0 {
+            return Err(Error::NoPixels { width, height, channels });
+        }
+        let expected = width.checked_mul(height).and_then(|size| size.checked_mul(channels));
+        if expected != Some(pixels.len()) {
+            return Err(Error::PixelBytes { width, height, channels, found: pixels.len() });
+        }
+        Ok(Self { width, height, channels, pixels })
     }
 
-    /// Pixels in a row.
+    /// Width: pixels in a row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Height: number of rows.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// 1 for grey, 3 for RGB.
+    /// Number of channels: 1 for grey, 3 for RGB, any other for what a program has made.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// The pixels, `[height, width, channels]`.
+    /// Pixels, `[height, width, channels]`.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The same image in grey (`channels` 1) or RGB (anything else).
+    /// Pixels alone, `[height, width, channels]`.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
+    /// Conversion between grey and RGB; an image that has `channels` already stays as it is.
     ///
     /// Grey is ITU-R 601's luma in fixed point as Pillow computes it,
     /// `(19595 R + 38470 G + 7471 B + 32768) / 65536`; RGB of a grey image repeats its value.
-    pub fn with_channels(self, channels: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::ChannelsDiffer`], naming `file`, for any other conversion.
+    pub fn with_channels(self, channels: usize, file: &str) -> Result<Self, Error> {
         let pixels = match (self.channels, channels) {
             (3, 1) => self
                 .pixels
@@ -53,9 +80,12 @@ impl Image {
                 })
                 .collect(),
             (1, 3) => self.pixels.iter().flat_map(|&p| [p; 3]).collect(),
-            _ => return self,
+            (found, _) if found == channels => return Ok(self),
+            (found, _) => {
+                return Err(Error::ChannelsDiffer { file: file.to_owned(), found, expected: channels });
+            }
         };
-        Self { channels: if channels == 1 { 1 } else { 3 }, pixels, ..self }
+        Ok(Self { channels, pixels, ..self })
     }
 
     /// The window of `size = [height, width]` whose upper left corner is at `top`, `left`; what lies
@@ -122,11 +152,16 @@ mod tests {
 
     #[test]
     fn pixels_must_fill_the_image() {
-        assert!(Image::new(2, 2, 3, vec![0; 12]).is_some());
-        assert!(Image::new(2, 2, 3, vec![0; 11]).is_none());
-        assert!(Image::new(0, 2, 3, vec![]).is_none());
-        assert!(Image::new(2, 2, 4, vec![0; 16]).is_none());
-        assert!(Image::new(usize::MAX, 2, 3, vec![]).is_none());
+        assert!(Image::new(2, 2, 3, vec![0; 12]).is_ok());
+        assert!(Image::new(2, 2, 5, vec![0; 20]).is_ok());
+        let reason = |width, channels, bytes| Image::new(width, 2, channels, vec![0; bytes]).unwrap_err();
+        assert_eq!(
+            reason(2, 3, 11).to_string(),
+            "2x2 pixels of 3 channels are not 11 bytes; give height * width * channels of them, interleaved"
+        );
+        assert!(matches!(reason(usize::MAX, 3, 0), Error::PixelBytes { .. }));
+        assert!(matches!(reason(0, 3, 0), Error::NoPixels { .. }));
+        assert!(matches!(reason(2, 0, 0), Error::NoPixels { .. }));
     }
 
     #[test]
@@ -164,9 +199,11 @@ mod tests {
     fn grey_and_rgb() {
         let image = Image::new(2, 1, 3, vec![255, 0, 0, 10, 20, 30]).unwrap();
         // (19595 * 255 + 32768) >> 16 = 76; (195950 + 769400 + 224130 + 32768) >> 16 = 18.
-        let grey = image.clone().with_channels(1);
+        let grey = image.clone().with_channels(1, "x").unwrap();
         assert_eq!((grey.channels(), grey.pixels()), (1, &[76, 18][..]));
-        assert_eq!(grey.with_channels(3).pixels, [76, 76, 76, 18, 18, 18]);
-        assert_eq!(image.clone().with_channels(3), image);
+        assert_eq!(grey.with_channels(3, "x").unwrap().pixels, [76, 76, 76, 18, 18, 18]);
+        assert_eq!(image.clone().with_channels(3, "x").unwrap(), image);
+        let error = image.with_channels(4, "field.tif").unwrap_err();
+        assert!(error.to_string().starts_with("field.tif: 3 channels, where 4 are expected"), "{error}");
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use residual_files::unambiguous;
 
 use crate::arrangement::{Child, Reading, children, reading};
+use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::path::InnerPath;
-use crate::random::{Random, Use};
 use crate::{Error, Note, OpenOptions, Split};
 
 /// Classes in order, each split's images with their labels, sorted by path, and what was noticed.
@@ -227,9 +227,10 @@ fn by_class(
         notes.extend((!nested.is_empty()).then_some(Note::Nested { classes: nested }));
         notes.extend(single_images(&classes, &known));
     }
+    let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
     let (mut train, mut val) = (Vec::new(), Vec::new());
     for (label, images) in classes.into_values().enumerate() {
-        let held_out = held_out(images.len(), label, options);
+        let held_out = hold_out.of_class(label, images.len());
         for (path, held_out) in images.into_iter().zip(held_out) {
             let split = if held_out { &mut val } else { &mut train };
             split.push((path, label));
@@ -259,17 +260,4 @@ fn single_images(classes: &Classes, known: &[Vec<u8>]) -> Option<Note> {
     let single = known.iter().filter(|class| classes.get(*class).is_some_and(|images| images.len() == 1));
     let single: Vec<String> = single.map(|class| unambiguous(class)).collect();
     (!single.is_empty() && single.len() < known.len()).then_some(Note::SingleImages { classes: single })
-}
-
-/// Which of a class's images are held out: the nearest whole number to `holdout`, but at least one,
-/// and one left to train on, as far as two images allow.
-fn held_out(count: usize, label: usize, options: &OpenOptions) -> Vec<bool> {
-    let wanted = (count as f64 * options.holdout).round() as usize;
-    let least = usize::from(options.holdout > 0.0 && count >= 2);
-    let wanted = wanted.clamp(least, count.saturating_sub(1).max(least));
-    let mut order: Vec<usize> = (0..count).collect();
-    Random::new(options.split_seed, 0, label as u64, Use::Split).shuffle(&mut order);
-    let mut held_out = vec![false; count];
-    order[..wanted].iter().for_each(|&i| held_out[i] = true);
-    held_out
 }

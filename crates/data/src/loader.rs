@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::Preprocess;
 
-use crate::pipeline::Pipeline;
-use crate::random::{Random, Use};
-use crate::{Augment, Error, Image, ImageSet, Preprocessor, augment};
+use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::random::Use;
+use crate::{Augment, Error, Image, Preprocessor, Source, augment};
 
 /// How an epoch is read.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, drop_last: bool) -> usi
 /// # Ok::<(), residual_data::Error>(())
 /// ```
 pub struct Loader {
-    batches: Pipeline<Batch>,
+    batches: Pipeline<Result<Batch, Error>>,
     remaining: usize,
 }
 
@@ -101,7 +101,7 @@ impl Loader {
     /// # Errors
     /// [`Error::InvalidOption`] for a batch size of 0, or values that [`Preprocessor::new`] or
     /// [`Augment::check`] refuses; [`Error::Thread`].
-    pub fn new(set: Arc<ImageSet>, options: LoaderOptions) -> Result<Self, Error> {
+    pub fn new(set: Arc<dyn Source>, options: LoaderOptions) -> Result<Self, Error> {
         if options.batch_size == 0 {
             let (found, expected) = ("0".into(), "at least 1");
             return Err(Error::InvalidOption { option: "batch_size", found, expected });
@@ -112,9 +112,13 @@ impl Loader {
         let preprocessor = Preprocessor::new(&options.preprocess)?;
         let epoch = Epoch { order: order(set.len(), &options), set, preprocessor, options };
         let remaining = steps.saturating_sub(first);
-        let job = move |number: usize, stopped: &AtomicBool| epoch.batch(first + number, stopped);
         // Each worker has one batch in hand and one to follow.
-        let batches = Pipeline::start(remaining, workers, 2 * workers, Box::new(job))?;
+        let pipeline =
+            PipelineOptions { threads: workers.min(remaining), window: 2 * workers, waits_for_items: false };
+        let batches =
+            Pipeline::start(first..first + remaining, pipeline, move |number, stopped: &AtomicBool| {
+                epoch.batch(number, stopped)
+            })?;
         Ok(Self { batches, remaining })
     }
 }
@@ -123,9 +127,12 @@ impl Iterator for Loader {
     type Item = Result<Batch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next();
-        self.remaining = if matches!(batch, Some(Ok(_))) { self.remaining - 1 } else { 0 };
-        batch
+        if self.remaining == 0 {
+            return None;
+        }
+        let batch = self.batches.next()?.flatten();
+        self.remaining = if batch.is_ok() { self.remaining - 1 } else { 0 };
+        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -138,14 +145,14 @@ impl Iterator for Loader {
 fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     if options.shuffle {
-        Random::new(options.seed, options.epoch, 0, Use::Shuffle).shuffle(&mut order);
+        Use::Shuffle.key([options.seed, options.epoch, 0]).stream().shuffle(&mut order);
     }
     order
 }
 
 /// All that the batches of an epoch are made from.
 struct Epoch {
-    set: Arc<ImageSet>,
+    set: Arc<dyn Source>,
     order: Vec<usize>,
     preprocessor: Preprocessor,
     options: LoaderOptions,
@@ -179,9 +186,9 @@ impl Epoch {
     fn image(&self, index: usize) -> Result<Image, Error> {
         let options = &self.options;
         let file = self.set.file(index);
-        let image = self.set.read(index)?;
+        let image = self.set.image(index)?;
         let image = if options.augment.iter().any(Augment::sets_size) {
-            image.with_channels(self.preprocessor.channels())
+            image.with_channels(self.preprocessor.channels(), &file)?
         } else {
             self.preprocessor.fit(image, &file)?
         };

@@ -68,7 +68,7 @@ pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
             }
         }
     }
-    Image::new(width, height, channels, pixels).ok_or_else(|| corrupt(file, "an image without pixels"))
+    Image::new(width, height, channels, pixels).map_err(|error| corrupt(file, error))
 }
 
 /// 65535 becomes 255, what lies between is rounded.

@@ -1,6 +1,6 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
+use residual_arch::{Interpolation, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 
 use crate::resize::{resize, shorter_side};
 use crate::{Error, Image};
@@ -12,7 +12,7 @@ use crate::{Error, Image};
 /// use residual_data::{Image, Preprocessor};
 ///
 /// let image = Image::new(1, 1, 3, vec![255, 0, 128]).unwrap();
-/// let preprocess = Preprocess { resize: None, crop: None, mean: vec![0.5; 3], std: vec![0.5; 3] };
+/// let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..Preprocess::normalise_only() };
 /// let (values, shape) = Preprocessor::new(&preprocess)?.apply(image, "dot.png")?;
 /// assert_eq!(shape, [3, 1, 1]);
 /// assert_eq!(values[..2], [1.0, -1.0]);
@@ -21,6 +21,7 @@ use crate::{Error, Image};
 #[derive(Clone, Debug)]
 pub struct Preprocessor {
     resize: Option<Resize>,
+    interpolation: Interpolation,
     crop: Option<[usize; 2]>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
     tables: Vec<Vec<f32>>,
@@ -30,13 +31,13 @@ impl Preprocessor {
     /// Checks the values.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where `mean` and `std` are not 1 or 3 finite numbers each, `std` is
+    /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { resize, crop, mean, std } = preprocess;
+        let Preprocess { resize, interpolation, crop, mean, std } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
-        if !matches!(mean.len(), 1 | 3) || !mean.iter().all(|m| m.is_finite()) {
-            return invalid("mean", format!("{mean:?}"), "1 (grey) or 3 (RGB) finite numbers");
+        if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
+            return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
         }
         if std.len() != mean.len() || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return invalid("std", format!("{std:?}"), "as many positive numbers as `mean` has");
@@ -61,10 +62,15 @@ impl Preprocessor {
         }
         let table =
             |(&mean, &std): (&f32, &f32)| (0..=255u8).map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
-        Ok(Self { resize: *resize, crop: *crop, tables: mean.iter().zip(std).map(table).collect() })
+        Ok(Self {
+            resize: *resize,
+            interpolation: *interpolation,
+            crop: *crop,
+            tables: mean.iter().zip(std).map(table).collect(),
+        })
     }
 
-    /// How many channels the result has: 1 or 3.
+    /// Number of channels of the result.
     pub fn channels(&self) -> usize {
         self.tables.len()
     }
@@ -72,16 +78,17 @@ impl Preprocessor {
     /// The image in the right channels, resized and cropped.
     ///
     /// # Errors
-    /// [`Error::ImageTooLarge`], naming `file`: a very long image whose shorter side is enlarged.
+    /// Naming `file`: [`Error::ChannelsDiffer`]; [`Error::ImageTooLarge`] for a very long image whose shorter side is
+    /// enlarged.
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
-        let mut image = image.with_channels(self.channels());
+        let mut image = image.with_channels(self.channels(), file)?;
         let size = match self.resize {
             Some(Resize::ShorterSide(side)) => Some(shorter_side([image.height(), image.width()], side)),
             Some(Resize::Exact(size)) => Some(size),
             None => None,
         };
         if let Some(size) = size {
-            image = resize(image, size, file)?;
+            image = resize(image, size, self.interpolation, file)?;
         }
         Ok(match self.crop {
             Some(size) if size != [image.height(), image.width()] => image.centre_crop(size),
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn colours_follow_the_mean() {
-        let grey = Preprocess { resize: None, crop: None, mean: vec![0.0], std: vec![1.0] };
+        let grey = Preprocess { mean: vec![0.0], std: vec![1.0], ..Preprocess::normalise_only() };
         let (values, shape) = Preprocessor::new(&grey).unwrap().apply(gradient(4, 4), "x").unwrap();
         assert_eq!((values.len(), shape), (16, [1, 4, 4]));
         let dot = Image::new(1, 1, 1, vec![51]).unwrap();
@@ -154,10 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_channels_is_normalised() {
+        let image = Image::new(2, 1, 4, vec![0, 51, 102, 153, 255, 204, 51, 0]).unwrap();
+        let four = Preprocess { mean: vec![0.0; 4], std: vec![1.0; 4], ..Preprocess::normalise_only() };
+        let (values, shape) = Preprocessor::new(&four).unwrap().apply(image.clone(), "x").unwrap();
+        assert_eq!(shape, [4, 1, 2]);
+        assert_eq!(values, [0.0, 1.0, 0.2, 0.8, 0.4, 0.2, 0.6, 0.0]);
+        let three = Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..four };
+        let error = Preprocessor::new(&three).unwrap().apply(image, "x").unwrap_err();
+        assert!(matches!(error, Error::ChannelsDiffer { found: 4, expected: 3, .. }), "{error}");
+    }
+
+    #[test]
     fn impossible_values_are_refused() {
         let good = Preprocess::normalise_only();
         let bad = [
             Preprocess { mean: vec![0.5; 2], ..good.clone() },
+            Preprocess { mean: vec![], std: vec![], ..good.clone() },
             Preprocess { mean: vec![f32::NAN; 3], ..good.clone() },
             Preprocess { std: vec![0.5], ..good.clone() },
             Preprocess { std: vec![0.5, 0.5, 0.0], ..good.clone() },

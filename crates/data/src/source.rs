@@ -1,71 +1,98 @@
-//! Where images come from, as a user writes it.
+//! Labelled images of any origin, as training and evaluation read them.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use crate::{Error, Image, Stamp};
 
-/// Where images come from: the embedded sample, or a folder or archive on disk.
+/// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`] of
+/// a folder or an archive, [`LabelledImages`](crate::LabelledImages) in memory, or a program's own data.
+///
+/// Four methods are enough. An image is asked for by its place, by several threads at once and in any order, and must
+/// be the same each time: batches, and a training that is resumed, are functions of (seed, epoch, place).
 ///
 /// ```
-/// use residual_data::DataSource;
-/// assert_eq!(DataSource::from("sample"), DataSource::Sample);
-/// // A folder of that name is still within reach.
-/// assert_eq!(DataSource::from("./sample"), DataSource::Path("./sample".into()));
+/// use std::sync::Arc;
+/// use residual_arch::Preprocess;
+/// use residual_data::{Error, Image, Loader, LoaderOptions, Source};
+///
+/// /// Stripes along rows or columns, drawn when they are asked for.
+/// struct Stripes([String; 2]);
+///
+/// impl Source for Stripes {
+///     fn len(&self) -> usize {
+///         100
+///     }
+///
+///     fn classes(&self) -> &[String] {
+///         &self.0
+///     }
+///
+///     fn label(&self, index: usize) -> usize {
+///         index % 2
+///     }
+///
+///     fn image(&self, index: usize) -> Result<Image, Error> {
+///         let bright = |place: usize| if (place + index) % 4 < 2 { 255 } else { 0 };
+///         let pixel = |i: usize| bright(if self.label(index) == 0 { i / 8 } else { i % 8 });
+///         Image::new(8, 8, 1, (0..64).map(pixel).collect())
+///     }
+/// }
+///
+/// let grey = Preprocess { resize: None, crop: None, mean: vec![0.5], std: vec![0.5] };
+/// let stripes = Arc::new(Stripes(["rows".into(), "columns".into()]));
+/// let batch = Loader::new(stripes, LoaderOptions::evaluation(16, grey))?.next().unwrap()?;
+/// assert_eq!(batch.shape, [16, 1, 8, 8]);
+/// assert_eq!(batch.labels[..4], [0, 1, 0, 1]);
+/// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum DataSource {
-    /// Ten classes of CIFAR-10, 500 training and 100 test images each, compiled in. Written `sample`.
-    Sample,
-    /// A folder or an archive: see [`Dataset`](crate::Dataset) for what is understood.
-    Path(PathBuf),
-}
+pub trait Source: Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
 
-impl From<&str> for DataSource {
-    fn from(text: &str) -> Self {
-        match text {
-            "sample" => Self::Sample,
-            path => Self::Path(path.into()),
-        }
+    /// Names of the classes; a label is a place in this list.
+    fn classes(&self) -> &[String];
+
+    /// Label of image `index`.
+    fn label(&self, index: usize) -> usize;
+
+    /// Pixels of image `index`, before preprocessing. All images have the channels of the network, or are grey or
+    /// RGB.
+    ///
+    /// # Errors
+    /// [`Error::Source`] with the program's own error; those of [`Image::new`] and [`decode`](crate::decode()).
+    fn image(&self, index: usize) -> Result<Image, Error>;
+
+    /// True where there is no image.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
-}
 
-impl From<String> for DataSource {
-    fn from(text: String) -> Self {
-        text.as_str().into()
+    /// Name of image `index`, by which a resumed training knows it again.
+    fn name(&self, index: usize) -> Cow<'_, str> {
+        format!("image {index}").into()
     }
-}
 
-impl From<PathBuf> for DataSource {
-    fn from(path: PathBuf) -> Self {
-        Self::Path(path)
+    /// Place of image `index` as errors name it, such as a path.
+    fn file(&self, index: usize) -> String {
+        self.name(index).into_owned()
     }
-}
 
-impl From<DataSource> for String {
-    fn from(source: DataSource) -> Self {
-        source.to_string()
+    /// Size, time and checksum of image `index` without decoding it, from which a resumed training tells whether it
+    /// has changed. `None`, the default, where nothing is known: then it is taken to be the same.
+    ///
+    /// # Errors
+    /// Those of [`image`](Self::image).
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>, Error> {
+        let _ = index;
+        Ok(None)
     }
-}
 
-impl FromStr for DataSource {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(text.into())
-    }
-}
-
-impl fmt::Display for DataSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sample => f.write_str("sample"),
-            // As it has to be written to be read as a path again.
-            Self::Path(path) if path.as_os_str() == "sample" => f.write_str("./sample"),
-            Self::Path(path) => write!(f, "{}", path.display()),
-        }
+    /// Bytes of image `index` whose hash tells whether it has changed, where its [`stamp`](Self::stamp) has no
+    /// checksum. Default: its pixels.
+    ///
+    /// # Errors
+    /// Those of [`image`](Self::image).
+    fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
+        Ok(self.image(index)?.into_pixels().into())
     }
 }

@@ -191,7 +191,7 @@ fn sizes_come_from_preprocessing_or_from_the_random_crop() {
     assert_eq!(batches(&set, options.clone())[0].shape, [4, 3, 8, 8]);
     let random = Augment::RandomResizedCrop { size: [6, 6], scale: [0.5, 1.0], ratio: [1.0, 1.0] };
     assert_eq!(batches(&set, LoaderOptions { augment: vec![random], ..options })[0].shape, [4, 3, 6, 6]);
-    let grey = Preprocess { resize: None, crop: None, mean: vec![0.5], std: vec![0.5] };
+    let grey = Preprocess { mean: vec![0.5], std: vec![0.5], ..Preprocess::normalise_only() };
     assert_eq!(batches(&set, LoaderOptions { preprocess: grey, ..training() })[0].shape, [4, 1, 10, 12]);
 }
 

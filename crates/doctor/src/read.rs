@@ -70,8 +70,8 @@ pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
 }
 
 fn describe(preprocess: &Preprocess) -> String {
-    let Preprocess { resize, crop, mean, std } = preprocess;
-    let resize = resize.map_or(String::new(), |resize| format!("resize {resize:?}, "));
+    let Preprocess { resize, interpolation, crop, mean, std } = preprocess;
+    let resize = resize.map_or(String::new(), |resize| format!("resize {resize:?} ({interpolation:?}), "));
     let crop = crop.map_or(String::new(), |[height, width]| format!("crop {height}x{width}, "));
     format!("{resize}{crop}mean {mean:?}, std {std:?}")
 }

@@ -1,7 +1,7 @@
 //! What `arch` refuses, several at once: each error is mended on a copy, and the copy checked again.
 
 use residual_arch::shape::{Disagreement, ShapeError, flow};
-use residual_arch::{BlockPath, BlockSpec, LayerPath, NetSpec, Place, Shortcut};
+use residual_arch::{BlockPath, BlockSpec, NetSpec, Place, Shortcut};
 
 use crate::{Finding, Kind};
 
@@ -33,18 +33,15 @@ pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
     }
 }
 
-/// The error as a finding. Its text is `PLACE: FOUND; MEND`.
+/// The error as a finding.
 fn finding(error: &ShapeError) -> Finding {
-    let text = error.to_string();
-    let (place, rest) = text.split_once(": ").unwrap_or(("network", &text));
-    let (found, help) = rest.rsplit_once("; ").unwrap_or((rest, ""));
     let (kind, expected) = match error {
         ShapeError::ForgottenStride(at) => (Kind::ForgottenStride, branch_shape(at)),
         ShapeError::Channels(at) | ShapeError::Size(at) => (Kind::ShapesDiffer, branch_shape(at)),
         ShapeError::ZeroPadShrinks { .. } => (Kind::ShapesDiffer, "at least as many channels".into()),
         _ => (Kind::Impossible, "a network that shapes flow through".into()),
     };
-    kind.at(place).found(found).expected(expected).help(help)
+    kind.at(error.place().to_string()).found(error.found()).expected(expected).help(error.help())
 }
 
 fn branch_shape(at: &Disagreement) -> String {
@@ -57,14 +54,14 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
     let mut spec = spec.clone();
     match error {
         ShapeError::ForgottenStride(at) | ShapeError::Channels(at) | ShapeError::Size(at) => {
-            block(&mut spec, at.block.parse().ok()?)?.shortcut = fitting(at);
+            block(&mut spec, at.block?)?.shortcut = fitting(at);
         }
         ShapeError::ZeroPadShrinks { block: path, to, .. } => {
-            let block = block(&mut spec, path.parse().ok()?)?;
+            let block = block(&mut spec, (*path)?)?;
             block.shortcut = Shortcut::projection(*to, block.stride);
         }
         ShapeError::Groups { layer, .. } => {
-            let Some(Place::Block(path)) = layer.parse::<LayerPath>().ok()?.place() else { return None };
+            let Some(Place::Block(path)) = layer.place() else { return None };
             block(&mut spec, path)?.groups = 1;
         }
         ShapeError::NoClasses => spec.head.classes = 1,

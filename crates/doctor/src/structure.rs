@@ -1,7 +1,7 @@
 //! How the blocks are put together.
 
 use residual_arch::shape::flow;
-use residual_arch::{NetSpec, Order, families};
+use residual_arch::{BlockPart, Layer, LayerOp, NetSpec, Network, Norm, Place, families};
 
 use crate::{Finding, Kind, Severity};
 
@@ -17,7 +17,28 @@ const SMALLEST_MAP: usize = 3;
 
 /// Every check of this file, on a network that shapes flow through.
 pub(crate) fn check(spec: &NetSpec) -> Vec<Finding> {
-    [zero_init(spec), shortcuts(spec), norms(spec), last_map(spec, spec.input)].concat()
+    let Ok(network) = spec.check(spec.input) else { return vec![] };
+    [zero_init(&network), shortcuts(&network), norms(&network), last_map(spec, spec.input)].concat()
+}
+
+/// The norm that the branch of a residual block ends in; `None` in a plain block, and where a convolution is the last.
+pub(crate) fn last_norm(block: &[Layer]) -> Option<Norm> {
+    if is_plain(block) {
+        return None;
+    }
+    let is_branch =
+        |layer: &&Layer| !matches!(layer.path().block_part(), Some(BlockPart::Shortcut(_) | BlockPart::Add));
+    let weighted = block.iter().take_while(is_branch).filter_map(|layer| match *layer.op() {
+        LayerOp::Conv(_) => Some(None),
+        LayerOp::Norm(norm) => Some(Some(norm)),
+        _ => None,
+    });
+    weighted.last().flatten()
+}
+
+/// True for a block without a shortcut.
+fn is_plain(block: &[Layer]) -> bool {
+    !block.iter().any(|layer| *layer.op() == LayerOp::Add)
 }
 
 /// Whether the blocks are exactly those of a family member.
@@ -27,10 +48,10 @@ pub(crate) fn is_published(spec: &NetSpec) -> bool {
 }
 
 /// Last norms that begin at one: in some blocks only, or in all of a deep network.
-fn zero_init(spec: &NetSpec) -> Vec<Finding> {
-    let normed = |block: &residual_arch::BlockSpec| block.order == Order::PostActivation && !block.is_plain();
-    let residual: Vec<_> = spec.blocks().filter(|(_, block)| normed(block)).collect();
-    let without: Vec<_> = residual.iter().filter(|(_, block)| !block.zero_init).collect();
+fn zero_init(network: &Network) -> Vec<Finding> {
+    let residual: Vec<_> =
+        network.blocks().filter_map(|(path, _, layers)| Some((path, last_norm(layers)?))).collect();
+    let without: Vec<_> = residual.iter().filter(|(_, norm)| !norm.is_zero_init()).collect();
     let Some((first, _)) = without.first() else { return vec![] };
     let (all, missing) = (residual.len(), without.len());
     let finding = Kind::ZeroInit.at(first.to_string()).help("set `zero_init = true` in every block");
@@ -46,9 +67,10 @@ fn zero_init(spec: &NetSpec) -> Vec<Finding> {
 }
 
 /// Plain blocks among residual ones, and deep networks of plain blocks.
-fn shortcuts(spec: &NetSpec) -> Vec<Finding> {
-    let blocks = spec.depth_in_blocks();
-    let plain: Vec<_> = spec.blocks().filter(|(_, block)| block.is_plain()).map(|(path, _)| path).collect();
+fn shortcuts(network: &Network) -> Vec<Finding> {
+    let blocks = network.blocks().count();
+    let plain = network.blocks().filter(|(_, _, layers)| is_plain(layers));
+    let plain: Vec<_> = plain.map(|(path, _, _)| path).collect();
     if plain.len() == blocks {
         if blocks < DEEP_PLAIN_BLOCKS {
             return vec![];
@@ -66,16 +88,21 @@ fn shortcuts(spec: &NetSpec) -> Vec<Finding> {
 }
 
 /// Pre-activation blocks want a norm in the head, post-activation blocks one in the stem.
-fn norms(spec: &NetSpec) -> Vec<Finding> {
-    let order = |block: Option<(_, &residual_arch::BlockSpec)>| block.map(|(_, block)| block.order);
+fn norms(network: &Network) -> Vec<Finding> {
+    let begins_with_norm =
+        |layers: &[Layer]| layers.first().is_some_and(|layer| matches!(layer.op(), LayerOp::Norm(_)));
     let mut findings = vec![];
-    if order(spec.blocks().last()) == Some(Order::PreActivation) && !spec.head.norm {
+    let last = network.blocks().last().and_then(|(_, _, layers)| layers.last());
+    let ends_in_sum = last.is_some_and(|layer| *layer.op() == LayerOp::Add);
+    if ends_in_sum && !begins_with_norm(network.layers_of(Place::Head)) {
         let finding = Kind::MissingNorm.at("head").found("pre-activation blocks and no norm after them");
         findings.push(
             finding.expected("BN and ReLU before the average pool").help("set `norm = true` in `head`"),
         );
     }
-    if order(spec.blocks().next()) == Some(Order::PostActivation) && spec.stem.bare {
+    let stem = network.layers_of(Place::Stem).iter().rev().find(|layer| !layer.op().is_pool());
+    let bare = stem.is_some_and(|layer| matches!(layer.op(), LayerOp::Conv(_)));
+    if bare && network.blocks().next().is_some_and(|(_, _, layers)| !begins_with_norm(layers)) {
         let finding = Kind::MissingNorm.at("stem").found("a bare stem before post-activation blocks");
         findings
             .push(finding.expected("BN and ReLU after its convolution").help("set `bare = false` in `stem`"));

@@ -1,8 +1,8 @@
 //! Rates and batches.
 
-use residual_arch::NetSpec;
+use residual_arch::{Layer, NetSpec};
 
-use crate::structure::DEEP_BLOCKS;
+use crate::structure::{DEEP_BLOCKS, last_norm};
 use crate::{Finding, Kind};
 
 /// What is known of a training.
@@ -55,10 +55,9 @@ fn rate(training: &Training) -> Vec<Finding> {
 
 /// Deep post-activation networks do not begin at 0.1 without help (He et al. 2015, section 4.2).
 fn warmup(spec: &NetSpec, training: &Training) -> Vec<Finding> {
-    let full = |block: &residual_arch::BlockSpec| {
-        block.order == residual_arch::Order::PostActivation && !block.is_plain() && !block.zero_init
-    };
-    let blocks = spec.blocks().filter(|(_, block)| full(block)).count();
+    let Ok(network) = spec.check(spec.input) else { return vec![] };
+    let full = |block: &[Layer]| last_norm(block).is_some_and(|norm| !norm.is_zero_init());
+    let blocks = network.blocks().filter(|(_, _, layers)| full(layers)).count();
     if blocks <= DEEP_BLOCKS || training.warms_up || training.lr < 0.1 {
         return vec![];
     }

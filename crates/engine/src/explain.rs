@@ -44,12 +44,7 @@ impl Plan {
     /// [`Error::NoFeatures`] for another path, and for the stem of a pre-activation network whose last
     /// convolution has the first block's batch norm folded in: its own result never exists. Else those of
     /// [`Plan::run`].
-    pub fn features<'i>(
-        &self,
-        images: impl Into<Images<'i>>,
-        path: &str,
-        scratch: &mut Scratch,
-    ) -> Result<Features, Error> {
+    pub fn features(&self, images: Images<'_>, path: &str, scratch: &mut Scratch) -> Result<Features, Error> {
         let named = &self.network.graph.named;
         let place = path.parse::<Place>().ok();
         let found = named.iter().rev().find(|(name, _)| place.is_some_and(|place| place.includes(*name)));
@@ -57,7 +52,7 @@ impl Plan {
             let available = available(named.iter().map(|&(place, _)| place));
             return Err(Error::NoFeatures { path: path.to_owned(), available });
         };
-        self.map(images.into(), map, scratch)
+        self.map(images, map, scratch)
     }
 
     /// The embeddings of a batch, `[batch][width]`: what the head's linear layer reads. The last block's maps, through
@@ -68,14 +63,13 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Plan::run`].
-    pub fn embed<'i>(&self, images: impl Into<Images<'i>>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
-        let images = images.into();
+    pub fn embed(&self, images: Images<'_>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
         let count = self.count(&images, scratch)?;
         let (width, classes) = (self.network.graph.head.ins, self.classes());
         let Scratch { memory, pooled, logits } = scratch;
         let mut embeddings = Vec::with_capacity(count * width);
         self.each_part(images, count, |program, images, _| {
-            let batch = program.batch;
+            let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, None)?;
             let out = (&mut pooled[..batch * width], &mut logits[..batch * classes]);
             program.head(&self.cpu, &self.network, memory, out, None)?;
@@ -98,13 +92,12 @@ impl Plan {
     /// # Errors
     /// [`Error::Class`] for a class that the network does not have, [`Error::Option`] where there
     /// is not one class for every image. Else those of [`Plan::run`].
-    pub fn class_activation<'i>(
+    pub fn class_activation(
         &self,
-        images: impl Into<Images<'i>>,
+        images: Images<'_>,
         classes: &[usize],
         scratch: &mut Scratch,
     ) -> Result<Features, Error> {
-        let images = images.into();
         let count = self.count(&images, scratch)?;
         if classes.len() != count {
             let found = format!("{} for {count} images", classes.len());

@@ -1,6 +1,6 @@
-//! Batches of images as they come in.
+//! Pixel layouts of a batch of images.
 
-/// A batch of images.
+/// A batch of images, by the layout of its pixels.
 ///
 /// Bytes are normalised by the specification's mean and deviation while they are converted, before the
 /// stem's zero padding. They are not folded into the stem's weights: a mean in the bias would also be
@@ -8,9 +8,9 @@
 /// bytes is a pass over the image in any case, which the normalisation does not lengthen.
 #[derive(Clone, Copy, Debug)]
 pub enum Images<'a> {
-    /// `[batch][height][width][channels]`, from 0 to 255: resized and cropped, not yet normalised.
-    Bytes(&'a [u8]),
-    /// `[batch][channels][height][width]`, normalised.
+    /// Interleaved bytes, `[batch][height][width][channels]`, from 0 to 255: resized and cropped, not yet normalised.
+    Interleaved(&'a [u8]),
+    /// Planar values, `[batch][channels][height][width]`, normalised.
     Planar(&'a [f32]),
 }
 
@@ -18,7 +18,7 @@ impl Images<'_> {
     /// Elements.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Interleaved(bytes) => bytes.len(),
             Self::Planar(values) => values.len(),
         }
     }
@@ -27,32 +27,8 @@ impl Images<'_> {
     pub(crate) fn part(&self, first: usize, count: usize, each: usize) -> Self {
         let range = first * each..(first + count) * each;
         match self {
-            Self::Bytes(bytes) => Self::Bytes(&bytes[range]),
+            Self::Interleaved(bytes) => Self::Interleaved(&bytes[range]),
             Self::Planar(values) => Self::Planar(&values[range]),
         }
-    }
-}
-
-impl<'a> From<&'a [u8]> for Images<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl<'a> From<&'a Vec<u8>> for Images<'a> {
-    fn from(bytes: &'a Vec<u8>) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl<'a> From<&'a [f32]> for Images<'a> {
-    fn from(values: &'a [f32]) -> Self {
-        Self::Planar(values)
-    }
-}
-
-impl<'a> From<&'a Vec<f32>> for Images<'a> {
-    fn from(values: &'a Vec<f32>) -> Self {
-        Self::Planar(values)
     }
 }

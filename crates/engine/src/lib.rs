@@ -23,23 +23,25 @@
 //! # });
 //! # let tensors = tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?;
 //! # let model = Model::new(network, tensors)?;
-//! use residual_engine::{Options, Plan};
+//! use residual_engine::{Images, Options, Plan};
 //!
 //! let plan = Plan::compile(&model, &Options { max_batch: 4, ..Options::default() })?;
 //! let mut scratch = plan.scratch();
 //! // Two images of bytes, [height][width][channels].
 //! let images = vec![128_u8; 2 * 32 * 32 * 3];
-//! let logits = plan.run(&images, &mut scratch)?;
+//! let logits = plan.run(Images::Interleaved(&images), &mut scratch)?;
 //! assert_eq!(logits.len(), 2 * 10);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod arena;
+mod arrangement;
 mod error;
 mod explain;
 mod graph;
 mod images;
 mod lower;
+mod op;
 mod options;
 mod parameters;
 mod plan;
@@ -47,7 +49,6 @@ mod profile;
 mod program;
 mod scratch;
 mod segments;
-mod step;
 mod tune;
 
 pub use error::Error;

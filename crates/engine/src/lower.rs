@@ -6,10 +6,13 @@
 //! block's norm is all that reads it. (A max pool between them is not a convolution, and nothing is folded into
 //! it: a negative scale would turn it into a minimum.)
 
+use std::sync::Arc;
+
 use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source};
 
 use crate::error::Error;
-use crate::graph::{Dense, Graph, INPUT, Join, Map, MapId, Node, Op};
+use crate::graph::{Graph, INPUT, Map, MapId, Node};
+use crate::op::{AveragePool, Dense, FusedConv, MaxPool, NormaliseRelu, Operation, SqueezeExcite, ZeroPad};
 use crate::parameters::Parameters;
 
 /// The graph of a checked network.
@@ -110,7 +113,7 @@ impl<'a> Wiring<'a> {
 /// A node before its maps have numbers: maps are named by the layers that compute them.
 struct Draft {
     path: LayerPath,
-    op: Op,
+    op: Box<dyn Operation>,
     input: Option<usize>,
     /// Map that is added: nothing, or the images or a layer.
     residual: Option<Option<usize>>,
@@ -130,27 +133,30 @@ impl Fusion<'_> {
     fn draft(&mut self, index: usize) -> Result<Draft, Error> {
         let (layer, mut end, mut residual) = (&self.wiring.layers[index], index, None);
         let path = layer.path();
-        let op = match *layer.op() {
+        let op: Box<dyn Operation> = match *layer.op() {
             LayerOp::Conv(conv) => {
                 let norm = self.absorb(&mut end, |op| matches!(op, LayerOp::Norm(Norm::Batch { .. })));
                 let norm = norm.map(|norm| self.wiring.layers[norm].path());
-                let join = self.join(&mut end, &mut residual);
-                Op::Conv { conv, norm, join }
+                let relu = self.join(&mut end, &mut residual);
+                Box::new(FusedConv { conv, norm, relu })
             }
             LayerOp::SqueezeExcite(squeeze) => {
                 let (channels, reduced) = (squeeze.channels, squeeze.reduced);
                 let fields = [Field::ReduceWeight, Field::ReduceBias];
-                let reduce = self.dense(path, fields, [channels, reduced]);
-                let expand = self.dense(path, [Field::ExpandWeight, Field::ExpandBias], [reduced, channels]);
-                let join = self.join(&mut end, &mut residual);
-                Op::Excite { reduce, expand, join }
+                let reduce = Arc::new(self.dense(path, fields, [channels, reduced]));
+                let fields = [Field::ExpandWeight, Field::ExpandBias];
+                let expand = Arc::new(self.dense(path, fields, [reduced, channels]));
+                let relu = self.join(&mut end, &mut residual);
+                Box::new(SqueezeExcite { reduce, expand, relu })
             }
             LayerOp::Norm(Norm::Batch { .. }) if self.absorb(&mut end, is_relu).is_some() => {
-                Op::Normalise(self.parameters.norm(path))
+                Box::new(NormaliseRelu { affine: Arc::new(self.parameters.norm(path)) })
             }
-            LayerOp::MaxPool(pool) => Op::MaxPool(pool),
-            LayerOp::AveragePool { stride } => Op::AveragePool { stride },
-            LayerOp::ZeroPad(pad) => Op::ZeroPad { stride: pad.stride, before: pad.before() },
+            LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
+            LayerOp::AveragePool(pool) if pool == residual_arch::AveragePool::overhanging(pool.stride) => {
+                Box::new(AveragePool { stride: pool.stride })
+            }
+            LayerOp::ZeroPad(pad) => Box::new(ZeroPad { stride: pad.stride, before: pad.before() }),
             _ => return Err(unsupported(layer)),
         };
         Ok(Draft { path, op, input: self.wiring.source(index), residual, output: end })
@@ -164,17 +170,16 @@ impl Fusion<'_> {
         Some(reader)
     }
 
-    /// Takes the addition whose first term `end` is and the activation behind it, or the activation alone.
-    fn join(&mut self, end: &mut usize, residual: &mut Option<Option<usize>>) -> Join {
+    /// Takes the addition whose first term `end` is and the ReLU behind it, or the ReLU alone; and says whether there
+    /// is one.
+    fn join(&mut self, end: &mut usize, residual: &mut Option<Option<usize>>) -> bool {
         let reader = self.wiring.only_reader(*end);
         if reader.is_some_and(|reader| self.wiring.source(reader) == Some(*end))
             && let Some(add) = self.absorb(end, |op| *op == LayerOp::Add)
         {
             *residual = self.wiring.layers[add].reads().second().map(|second| self.wiring.resolve(second));
         }
-        let relu = self.absorb(end, is_relu).is_some();
-        // The schedule knows the map's number.
-        Join { residual: None, relu }
+        self.absorb(end, is_relu).is_some()
     }
 
     fn dense(&self, path: LayerPath, fields: [Field; 2], [ins, outs]: [usize; 2]) -> Dense {
@@ -246,15 +251,13 @@ impl<'a> Schedule<'a> {
 
     /// Puts a node in the list, whose maps are there.
     fn emit(&mut self, number: usize) {
-        let Some(Draft { path, mut op, input, residual, output }) = self.drafts[number].take() else {
+        let Some(Draft { path, op, input, residual, output }) = self.drafts[number].take() else {
             return;
         };
-        if let Op::Conv { join, .. } | Op::Excite { join, .. } = &mut op {
-            join.residual = residual.map(|residual| self.map(residual));
-        }
+        let residual = residual.map(|residual| self.map(residual));
         let input = self.map(input);
         self.map_of[output] = Some(self.maps.len());
-        self.nodes.push(Node { path, op, input, output: self.maps.len() });
+        self.nodes.push(Node { path, op, input, residual, output: self.maps.len() });
         self.maps.push(map(self.network.layers()[output].output()));
     }
 

@@ -1,34 +1,40 @@
-//! What a plan is compiled for.
+//! Options of compiling a plan.
 
 use std::path::PathBuf;
 
 use residual_kernels::Isa;
 
-/// What a plan is compiled for. The default is one image at a time on all threads of the machine.
-#[derive(Clone, Debug, Default)]
+/// Options of compiling a plan. The default is one image at a time on all threads of the machine.
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// Threads that work on one call of [`Plan::run`](crate::Plan::run); 0 for as many as the machine runs at once,
-    /// which is also the most: others would only be waited for. The logits are the same for any number.
-    pub threads: usize,
-    /// The instruction set; `None` for the fastest there is. With one of one's own, for tests and measurements, there
-    /// are exactly [`threads`](Self::threads), however many that is.
+    /// Threads that work on one call of [`Plan::run`](crate::Plan::run); `None` for as many as the machine runs at
+    /// once, which is also the most: others would only be waited for. The logits are the same for any number.
+    pub threads: Option<usize>,
+    /// Instruction set; `None` for the fastest there is. With one of one's own, for tests and measurements, there are
+    /// exactly [`threads`](Self::threads), however many that is.
     pub isa: Option<Isa>,
-    /// The most images in one call; 0 stands for 1. Algorithms are chosen for the largest part of a batch
-    /// that runs at once, so a plan for single images and a plan for batches may differ.
+    /// Largest batch of one call, from 1 to 65536. Algorithms are chosen for the largest part of a batch that runs
+    /// at once, so a plan for single images and a plan for batches may differ.
     pub max_batch: usize,
-    /// Size of the images, `[height, width]`; `None` for the specification's.
+    /// Size of the images, `[height, width]` in pixels; `None` for the specification's.
     pub size: Option<[usize; 2]>,
-    /// Measure the candidates of each convolution on this machine, instead of estimating them.
+    /// Tuning: measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,
-    /// Computes with weights, and gives logits, that are not finite: for networks in training and in experiments,
+    /// Permission to compute with weights, and to give logits, that are not finite: for networks in training and in experiments,
     /// which may have diverged. Otherwise both are errors.
     pub allow_not_finite: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: None, isa: None, max_batch: 1, size: None, tune: None, allow_not_finite: false }
+    }
 }
 
 /// Choosing algorithms by measurement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tune {
-    /// A file that keeps what was measured, by processor, instruction set, threads and shape: what it holds
+    /// File that keeps what was measured, by processor, instruction set, threads and shape: what it holds
     /// is not measured again. `None` keeps nothing.
     pub cache: Option<PathBuf>,
 }

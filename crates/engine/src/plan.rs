@@ -1,22 +1,21 @@
 //! A network compiled: made once, run often.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 
-use residual_arch::{Field, LayerPath, NetSpec};
-use residual_kernels::{Algorithm, Buffer, Cpu, Isa};
+use residual_arch::{LayerPath, NetSpec};
+use residual_kernels::{Algorithm, Buffer, Cpu, Isa, Pool};
 use residual_weights::Model;
 
-use crate::error::{Error, InLayer};
-use crate::graph::{Graph, Op};
+use crate::error::Error;
+use crate::graph::Graph;
 use crate::images::Images;
 use crate::lower::lower;
+use crate::op::WeightPacker;
 use crate::options::Options;
 use crate::parameters::Parameters;
-use crate::program::{Network, Program};
+use crate::program::{CompiledNetwork, Program, ProgramDraft};
 use crate::scratch::Scratch;
 use crate::segments::weight_bytes;
-use crate::step::Packed;
 use crate::tune::choose;
 
 /// Elements of the largest map of a part of a batch: 16 images of ResNet's stem at 224x224. Parts of that
@@ -34,7 +33,7 @@ const MOST_IMAGES: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) cpu: Cpu,
-    pub(crate) network: Network,
+    pub(crate) network: CompiledNetwork,
     /// From the largest batch to single images: any number of images is a sum of theirs.
     pub(crate) programs: Vec<Program>,
     /// `[channels, height, width]` of an image.
@@ -63,19 +62,19 @@ impl Plan {
         let graph = lower(checked, &parameters)?;
         let part = part(&graph, max_batch);
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
-        let mut programs = Vec::new();
-        for batch in batches(part) {
-            programs.push(Program::new(&cpu, &graph, &algorithms, batch)?);
-        }
-        require_memory(spec, &graph, &algorithms, &programs, (size, max_batch))?;
+        let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);
+        let drafts = batches(part).map(draft).collect::<Result<Vec<_>, _>>()?;
+        require_memory(spec, &graph, &algorithms, &drafts, (size, max_batch))?;
         if !options.allow_not_finite {
             let convs: HashSet<LayerPath> = graph.convs().map(|node| node.path).collect();
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
             parameters.check(|path| !convs.contains(&path.layer))?;
         }
-        let packed = pack(&cpu, &graph, &parameters, &programs[0], options.allow_not_finite)?;
+        let mut packer = WeightPacker::new(&cpu, &graph, &parameters, options.allow_not_finite);
+        let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
+        drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
-        let network = Network { graph, packed, mean, std };
+        let network = CompiledNetwork { graph, mean, std };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
     }
@@ -95,19 +94,13 @@ impl Plan {
     /// the calling thread alone.
     ///
     /// # Shapes
-    /// `&[u8]` is `[batch][height][width][channels]`, resized and cropped; `&[f32]` is
-    /// `[batch][channels][height][width]`, normalised as well. See [`Images`].
+    /// [`Images`] says how the pixels lie.
     ///
     /// # Errors
     /// [`Error::Images`] for a length that is no whole number of images or none,
     /// [`Error::Batch`] for too many, [`Error::Scratch`] for memory made for another plan,
     /// [`Error::NotFinite`] with the first image whose logits are not finite ([`Options::allow_not_finite`]).
-    pub fn run<'i, 's>(
-        &self,
-        images: impl Into<Images<'i>>,
-        scratch: &'s mut Scratch,
-    ) -> Result<&'s [f32], Error> {
-        let images = images.into();
+    pub fn run<'s>(&self, images: Images<'_>, scratch: &'s mut Scratch) -> Result<&'s [f32], Error> {
         let count = self.count(&images, scratch)?;
         self.run_timed(images, count, scratch, None)?;
         let logits = &scratch.logits[..count * self.classes()];
@@ -138,7 +131,7 @@ impl Plan {
         let (classes, features) = (self.classes(), self.network.graph.head.ins);
         let Scratch { memory, pooled, logits } = scratch;
         self.each_part(images, count, |program, images, first| {
-            let batch = program.batch;
+            let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, clock.as_deref_mut())?;
             let logits = &mut logits[first * classes..(first + batch) * classes];
             let out = (&mut pooled[..batch * features], logits);
@@ -155,9 +148,9 @@ impl Plan {
     ) -> Result<(), Error> {
         let mut first = 0;
         for program in &self.programs {
-            while count - first >= program.batch {
-                body(program, images.part(first, program.batch, self.elements()), first)?;
-                first += program.batch;
+            while count - first >= program.batch() {
+                body(program, images.part(first, program.batch(), self.elements()), first)?;
+                first += program.batch();
             }
         }
         Ok(())
@@ -216,7 +209,7 @@ impl Plan {
 
     /// The most images that run at once.
     fn part(&self) -> usize {
-        self.programs.first().map_or(1, |program| program.batch)
+        self.programs.first().map_or(1, Program::batch)
     }
 
     fn memory(&self) -> usize {
@@ -225,18 +218,18 @@ impl Plan {
 }
 
 fn max_batch(options: &Options) -> Result<usize, Error> {
-    if options.max_batch <= MOST_IMAGES {
-        return Ok(options.max_batch.max(1));
+    if (1..=MOST_IMAGES).contains(&options.max_batch) {
+        return Ok(options.max_batch);
     }
     let found = options.max_batch.to_string();
-    Err(Error::Option { option: "max_batch", found, expected: "at most 65536" })
+    Err(Error::Option { option: "max_batch", found, expected: "from 1 to 65536" })
 }
 
 fn cpu(options: &Options) -> Result<Cpu, Error> {
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
-        threads => threads,
-    };
+    let threads = options.threads.unwrap_or_else(Pool::machine_threads);
+    if threads == 0 {
+        return Err(Error::Option { option: "threads", found: "0".into(), expected: "1 or more" });
+    }
     let cpu = match options.isa {
         Some(isa) => Cpu::with_isa(isa, threads),
         None => Cpu::new(threads),
@@ -260,13 +253,13 @@ fn require_memory(
     spec: &NetSpec,
     graph: &Graph,
     algorithms: &[Option<Algorithm>],
-    programs: &[Program],
+    drafts: &[ProgramDraft],
     ([height, width], max_batch): ([usize; 2], usize),
 ) -> Result<(), Error> {
     let packed: usize =
-        graph.nodes.iter().zip(algorithms).map(|(node, algorithm)| weight_bytes(&node.op, *algorithm)).sum();
-    let unpacked = graph.convs().map(|node| weight_bytes(&node.op, None)).max().unwrap_or(0);
-    let maps = programs.iter().map(Program::memory).max().unwrap_or(0);
+        graph.nodes.iter().zip(algorithms).map(|(node, algorithm)| weight_bytes(&*node.op, *algorithm)).sum();
+    let unpacked = graph.convs().map(|node| weight_bytes(&*node.op, None)).max().unwrap_or(0);
+    let maps = drafts.iter().map(ProgramDraft::memory).max().unwrap_or(0);
     let results = max_batch.saturating_mul(graph.head.outs);
     let values = maps.saturating_add(results).saturating_mul(size_of::<f32>());
     let bytes = packed.saturating_add(unpacked).saturating_add(values);
@@ -276,30 +269,6 @@ fn require_memory(
         width,
         cause,
     })
-}
-
-/// Folds and packs the weights of all convolutions, one after the other.
-fn pack(
-    cpu: &Cpu,
-    graph: &Graph,
-    parameters: &Parameters<'_>,
-    program: &Program,
-    allow_not_finite: bool,
-) -> Result<Vec<Option<Packed>>, Error> {
-    let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
-    let mut room = Buffer::zeroed(largest);
-    let pack = |(node, step): (&crate::graph::Node, &crate::step::Step)| {
-        let (Op::Conv { norm, .. }, Some(conv)) = (&node.op, step.conv()) else { return Ok(None) };
-        if !allow_not_finite {
-            let weight = node.path.tensor(Field::Weight);
-            parameters.check(|path| path == weight)?;
-        }
-        let (weights, bias) = parameters.folded(cpu.pool(), node.path, *norm, &mut room);
-        let weights = conv.pack_on(cpu, weights).in_layer(node.path)?;
-        parameters.release(node.path);
-        Ok(Some(Packed { weights, bias }))
-    };
-    graph.nodes.iter().zip(&program.steps).map(pack).collect()
 }
 
 #[cfg(test)]

@@ -35,13 +35,7 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Plan::run`].
-    pub fn profile<'i>(
-        &self,
-        images: impl Into<Images<'i>>,
-        runs: usize,
-        scratch: &mut Scratch,
-    ) -> Result<Profile, Error> {
-        let images = images.into();
+    pub fn profile(&self, images: Images<'_>, runs: usize, scratch: &mut Scratch) -> Result<Profile, Error> {
         let count = self.count(&images, scratch)?;
         let parts = self.network.graph.nodes.len() + 2;
         let mut seconds = vec![Vec::with_capacity(runs.max(1)); parts];
@@ -61,9 +55,9 @@ impl Plan {
         let (name, kernel, operations) = match index.checked_sub(1) {
             None => ("input".into(), "conversion".into(), 0.0),
             Some(node) if node < network.graph.nodes.len() => {
-                let step = &program.steps[node];
-                let operations = step.operations() / step.batch() as f64;
-                (network.graph.nodes[node].path.to_string(), self.kernel(node), operations)
+                let operation = &program.operations[node];
+                let path = network.graph.nodes[node].path.to_string();
+                (path, operation.kernel(), operation.operations())
             }
             Some(_) => {
                 let head = &network.graph.head;
@@ -72,16 +66,6 @@ impl Plan {
         };
         let gflops = if seconds > 0.0 { operations * count as f64 / seconds / 1e9 } else { 0.0 };
         LayerProfile { name, kernel, ms: seconds * 1e3, gflops }
-    }
-
-    /// `Winograd F(4x4,3x3) + residual + ReLU`
-    fn kernel(&self, node: usize) -> String {
-        let mut kernel = self.programs[0].steps[node].kernel();
-        if let Some(join) = self.network.graph.nodes[node].op.join() {
-            kernel += if join.residual.is_some() { " + residual" } else { "" };
-            kernel += if join.relu { " + ReLU" } else { "" };
-        }
-        kernel
     }
 }
 

@@ -6,7 +6,8 @@ use std::ops::Range;
 use residual_arch::Place;
 use residual_kernels::Algorithm;
 
-use crate::graph::{Graph, INPUT, MapId, Node, Op};
+use crate::graph::{Graph, INPUT, MapId, Node};
+use crate::op::Operation;
 
 /// Bytes of maps that a layer of a segment may read and write. On two cores of a Zen 5 (1 MiB of level 2 cache
 /// each, 32 MiB of level 3 together), of 1, 2.5, 5, 10, 15 and 20 MiB, this is the fastest for resnet18 at batch
@@ -59,7 +60,7 @@ fn images_at_a_time(
 ) -> usize {
     let maps: Vec<_> = nodes.clone().map(|node| map_bytes(graph, &graph.nodes[node])).collect();
     let largest = maps.iter().copied().max().unwrap_or(1).max(1);
-    let weights: usize = nodes.map(|node| weight_bytes(&graph.nodes[node].op, algorithms[node])).sum();
+    let weights: usize = nodes.map(|node| weight_bytes(&*graph.nodes[node].op, algorithms[node])).sum();
     let worth = (WORTH * weights).div_ceil(maps.iter().sum::<usize>().max(1));
     let images = (MAPS / largest).max(worth).max(LEAST);
     (1..=batch).rev().find(|&group| group <= images && batch.is_multiple_of(group)).unwrap_or(1)
@@ -75,8 +76,8 @@ fn map_bytes(graph: &Graph, node: &Node) -> usize {
 }
 
 /// Bytes of a convolution's weights, packed.
-pub(crate) fn weight_bytes(op: &Op, algorithm: Option<Algorithm>) -> usize {
-    let Op::Conv { conv, .. } = op else { return 0 };
+pub(crate) fn weight_bytes(op: &dyn Operation, algorithm: Option<Algorithm>) -> usize {
+    let Some(conv) = op.convolution() else { return 0 };
     let taps = conv.kernel * conv.kernel;
     let values = algorithm.filter(|_| conv.kernel == 3).map_or(taps, Algorithm::weights);
     conv.in_channels / conv.groups * conv.out_channels * values * size_of::<f32>()
@@ -105,7 +106,8 @@ pub(crate) fn local_to(graph: &Graph, segments: &[Segment]) -> Vec<Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Dense, Join, Map};
+    use crate::graph::Map;
+    use crate::op::{Dense, FusedConv};
     use residual_arch::{BlockPart, BlockPath, Convolution, LayerPath};
 
     /// Two 3x3 convolutions in each of two stages, with 16 channels; the third adds the first one's output.
@@ -114,10 +116,10 @@ mod tests {
             Convolution { in_channels: 16, out_channels: 16, kernel: 3, stride: 1, padding: 1, groups: 1 };
         let node = |index: usize| {
             let residual = (index == 2).then_some(1);
-            let op = Op::Conv { conv, norm: None, join: Join { residual, relu: true } };
+            let op = Box::new(FusedConv { conv, norm: None, relu: true });
             let block = BlockPath { stage: index / 2 + 1, block: 0 };
             let path = LayerPath::Block(block, BlockPart::Conv(index % 2 + 1));
-            Node { path, op, input: index, output: index + 1 }
+            Node { path, op, input: index, residual, output: index + 1 }
         };
         let map = |index: usize| Map { channels: 16, size: [sizes[index]; 2] };
         Graph {

@@ -9,12 +9,12 @@ use residual_kernels::{
     select_for,
 };
 
+use crate::arrangement::layout;
 use crate::error::{Error, InLayer};
-use crate::graph::{Graph, INPUT, Node, Op};
+use crate::graph::{Graph, INPUT, Node};
+use crate::op::conv_shape;
 use crate::options::Tune;
-use crate::program::layout;
 use crate::segments::weight_bytes;
-use crate::step::conv_shape;
 
 /// Runs of a candidate of which the fastest counts, after one that warms up.
 const RUNS: usize = 5;
@@ -34,7 +34,7 @@ pub(crate) fn choose(
     tune: Option<&Tune>,
 ) -> Result<Vec<Option<Algorithm>>, Error> {
     let near = estimates(graph, batch, Weights::AtHand)?;
-    let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&node.op, near));
+    let weights = graph.nodes.iter().zip(&near).map(|(node, &near)| weight_bytes(&*node.op, near));
     let from_memory = weights.sum::<usize>() > LEVEL3;
     let estimates = if from_memory { estimates(graph, batch, Weights::InMemory)? } else { near };
     let Some(tune) = tune else { return Ok(estimates) };
@@ -68,9 +68,9 @@ fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option
 
 /// The shape of a node that is a convolution, and how its input lies.
 fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvShape, Layout)>, Error> {
-    let Op::Conv { conv, .. } = &node.op else { return Ok(None) };
+    let Some(conv) = node.op.convolution() else { return Ok(None) };
     let input = layout(graph, node.input, batch, conv.padding).in_layer(node.path)?;
-    Ok(Some((conv_shape(conv, &graph.maps[node.input], batch), input)))
+    Ok(Some((conv_shape(conv, graph.maps[node.input].size, batch), input)))
 }
 
 /// A convolution that is measured.
@@ -193,7 +193,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tuned.json");
         let cpu = Cpu::new(1).unwrap();
-        let shape = ConvShape::square(1, (16, 16), 8, 3, 1);
+        let shape = ConvShape::square(1, [16, 16], 8, 3, 1);
         let input = Layout::blocked(1, 16, 8, 8).unwrap().with_border(1).unwrap();
         let mut cache = Cache::read(&path).unwrap();
         let layer = Layer { shape, input, from_memory: false };

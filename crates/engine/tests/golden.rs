@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::shape::{block_flow, flow};
-use residual_engine::{Error, Features, Options, Plan};
+use residual_engine::{Error, Features, Images, Options, Plan};
 use residual_kernels::Isa;
 use residual_testkit::golden::Golden;
 use residual_testkit::report::{Computed, Results};
@@ -31,18 +31,24 @@ fn results(subject: &Subject, golden: &Golden, isa: Option<Isa>) -> Result<Resul
     let input = formula::input(&golden.input_shape);
     let [batch, channels, height, width] = golden.input_shape;
     let image = [channels, height, width];
-    let options =
-        Options { threads: 2, isa, max_batch: batch, size: Some([height, width]), ..Options::default() };
+    let options = Options {
+        threads: Some(2),
+        isa,
+        max_batch: batch,
+        size: Some([height, width]),
+        ..Options::default()
+    };
     let (parameters, macs, shape, values) = match subject {
         Subject::Block { block, .. } => {
             let plan = Plan::compile(&networks::around(block, image)?, &options)?;
-            let Features { shape, values } = plan.features(&input, "stage1", &mut plan.scratch())?;
+            let Features { shape, values } =
+                plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;
             let row = block_flow(block, image)?;
             (row.parameters, row.macs, shape.to_vec(), values)
         }
         Subject::Network(spec) => {
             let plan = Plan::compile(&networks::model(spec, 1.0)?, &options)?;
-            let logits = plan.run(&input, &mut plan.scratch())?.to_vec();
+            let logits = plan.run(Images::Planar(&input), &mut plan.scratch())?.to_vec();
             let flow = flow(spec, image)?;
             (flow.parameters, flow.macs, vec![batch, plan.classes()], logits)
         }

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
 use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
@@ -24,11 +24,14 @@ fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
     let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
-    let se = BlockSpec { squeeze_excite: Some(8), ..BlockSpec::basic(16) };
+    let se = BlockSpec { attention: Some(Attention::squeeze_excite(8)), ..BlockSpec::basic(16) };
     let grouped = BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 24, 40, 2) };
     spec.stages = [
         vec![se, BlockSpec::basic(16).preactivation(), BlockSpec { shortcut: pooled, ..grouped }],
-        vec![BlockSpec { squeeze_excite: Some(4), ..BlockSpec::projection(33, 2).preactivation() }],
+        vec![BlockSpec {
+            attention: Some(Attention::squeeze_excite(4)),
+            ..BlockSpec::projection(33, 2).preactivation()
+        }],
         vec![
             BlockSpec::basic(33).plain(),
             BlockSpec {
@@ -57,9 +60,11 @@ fn every_instruction_set_agrees() {
     for spec in [mixture(), family("cifar_preact11").unwrap().with_input([3, 16, 16])] {
         let x = images(&spec, 3);
         let run = |isa| {
-            let plan =
-                compiled(&spec, &Options { isa: Some(isa), threads: 2, max_batch: 3, ..Options::default() });
-            plan.run(&x, &mut plan.scratch()).unwrap().to_vec()
+            let plan = compiled(
+                &spec,
+                &Options { isa: Some(isa), threads: Some(2), max_batch: 3, ..Options::default() },
+            );
+            plan.run(Images::Planar(&x), &mut plan.scratch()).unwrap().to_vec()
         };
         let all: Vec<_> = Isa::available().into_iter().map(run).collect();
         let wanted: Vec<f64> = all[0].iter().map(|&value| f64::from(value)).collect();
@@ -79,13 +84,16 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
     for threads in [1, 2, 3, 5] {
         // On fewer cores as well.
         let isa = Some(Isa::detect().unwrap());
-        let plan = compiled(&spec, &Options { threads, isa, max_batch: 7, ..Options::default() });
+        let plan =
+            compiled(&spec, &Options { threads: Some(threads), isa, max_batch: 7, ..Options::default() });
         assert_eq!(plan.threads(), threads);
         let mut scratch = plan.scratch();
-        let together = bits(plan.run(&x, &mut scratch).unwrap());
-        let alone: Vec<u32> =
-            x.chunks(each).flat_map(|image| bits(plan.run(image, &mut scratch).unwrap())).collect();
-        let some = bits(plan.run(&x[each..6 * each], &mut scratch).unwrap());
+        let together = bits(plan.run(Images::Planar(&x), &mut scratch).unwrap());
+        let alone: Vec<u32> = x
+            .chunks(each)
+            .flat_map(|image| bits(plan.run(Images::Planar(image), &mut scratch).unwrap()))
+            .collect();
+        let some = bits(plan.run(Images::Planar(&x[each..6 * each]), &mut scratch).unwrap());
         assert_eq!(together, alone);
         assert_eq!(together[10..60], some);
         assert_eq!(wanted.get_or_insert(together.clone()), &together, "{threads} threads");
@@ -95,15 +103,15 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
 #[test]
 fn one_plan_serves_eight_threads_at_once() {
     let spec = family("cifar_resnet8").unwrap().with_input([3, 8, 8]);
-    let plan = compiled(&spec, &Options { threads: 2, max_batch: 2, ..Options::default() });
+    let plan = compiled(&spec, &Options { threads: Some(2), max_batch: 2, ..Options::default() });
     let x = images(&spec, 2);
-    let wanted = bits(plan.run(&x, &mut plan.scratch()).unwrap());
+    let wanted = bits(plan.run(Images::Planar(&x), &mut plan.scratch()).unwrap());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut scratch = plan.scratch();
                 for _ in 0..1000 {
-                    assert_eq!(bits(plan.run(&x, &mut scratch).unwrap()), wanted);
+                    assert_eq!(bits(plan.run(Images::Planar(&x), &mut scratch).unwrap()), wanted);
                 }
             });
         }
@@ -124,9 +132,13 @@ fn bytes_are_normalised_before_the_padding() {
     let [from, to] = [Layout::interleaved, Layout::planar].map(|layout| layout(2, 3, 9, 10).unwrap());
     convert(&Cpu::new(1).unwrap(), &interleaved, from, &mut planar, to).unwrap();
     let mut scratch = plan.scratch();
-    let wanted: Vec<f64> =
-        plan.run(&planar, &mut scratch).unwrap().iter().map(|&value| f64::from(value)).collect();
-    assert!(relative_error(plan.run(&bytes, &mut scratch).unwrap(), &wanted) < 1e-5);
+    let wanted: Vec<f64> = plan
+        .run(Images::Planar(&planar), &mut scratch)
+        .unwrap()
+        .iter()
+        .map(|&value| f64::from(value))
+        .collect();
+    assert!(relative_error(plan.run(Images::Interleaved(&bytes), &mut scratch).unwrap(), &wanted) < 1e-5);
 }
 
 #[test]
@@ -136,11 +148,15 @@ fn measured_choices_compute_the_same_and_are_kept() {
     let spec = family("cifar_resnet8").unwrap();
     let x = images(&spec, 1);
     let estimated = compiled(&spec, &Options::default());
-    let wanted: Vec<f64> =
-        estimated.run(&x, &mut estimated.scratch()).unwrap().iter().map(|&v| f64::from(v)).collect();
+    let wanted: Vec<f64> = estimated
+        .run(Images::Planar(&x), &mut estimated.scratch())
+        .unwrap()
+        .iter()
+        .map(|&v| f64::from(v))
+        .collect();
     let tune = Some(Tune { cache: Some(cache.clone()) });
     let tuned = compiled(&spec, &Options { tune, ..Options::default() });
-    assert!(relative_error(tuned.run(&x, &mut tuned.scratch()).unwrap(), &wanted) < 2e-5);
+    assert!(relative_error(tuned.run(Images::Planar(&x), &mut tuned.scratch()).unwrap(), &wanted) < 2e-5);
     let kept = std::fs::read_to_string(&cache).unwrap();
     assert!(kept.contains("1x16x32x32 to 16") && kept.contains("1x64x8x8 to 64"), "{kept}");
 
@@ -158,9 +174,9 @@ fn embeddings_are_what_the_linear_layer_reads() {
         let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
         let mut scratch = plan.scratch();
         let x = images(&spec, 3);
-        let logits = plan.run(&x, &mut scratch).unwrap().to_vec();
-        let embeddings = plan.embed(&x, &mut scratch).unwrap();
-        assert_eq!(plan.run(&x, &mut scratch).unwrap(), logits, "{name}");
+        let logits = plan.run(Images::Planar(&x), &mut scratch).unwrap().to_vec();
+        let embeddings = plan.embed(Images::Planar(&x), &mut scratch).unwrap();
+        assert_eq!(plan.run(Images::Planar(&x), &mut scratch).unwrap(), logits, "{name}");
 
         let model = common::model(&spec);
         let [weights, bias] = ["head.linear.weight", "head.linear.bias"].map(|path| values(&model, path));
@@ -174,11 +190,12 @@ fn embeddings_are_what_the_linear_layer_reads() {
         let wanted: Vec<f64> = rows.flat_map(|row| (0..10).map(move |class| dot(row, class))).collect();
         assert!(relative_error(&logits, &wanted) < 1e-5, "{name}");
         // Image by image, to the bit.
-        let alone = x.chunks(x.len() / 3).flat_map(|image| plan.embed(image, &mut scratch).unwrap());
+        let alone =
+            x.chunks(x.len() / 3).flat_map(|image| plan.embed(Images::Planar(image), &mut scratch).unwrap());
         assert_eq!(bits(&alone.collect::<Vec<_>>()), bits(&embeddings), "{name}");
 
         // The mean of the last maps is that only where no norm comes after them.
-        let last = plan.features(&x, "stage3", &mut scratch).unwrap();
+        let last = plan.features(Images::Planar(&x), "stage3", &mut scratch).unwrap();
         let pixels = last.shape[2] * last.shape[3];
         let means: Vec<f64> = last
             .values
@@ -195,20 +212,20 @@ fn features_lead_to_the_logits() {
     let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
     let mut scratch = plan.scratch();
     let x = images(&spec, 3);
-    let logits = plan.run(&x, &mut scratch).unwrap().to_vec();
+    let logits = plan.run(Images::Planar(&x), &mut scratch).unwrap().to_vec();
 
-    let stem = plan.features(&x, "stem", &mut scratch).unwrap();
+    let stem = plan.features(Images::Planar(&x), "stem", &mut scratch).unwrap();
     assert_eq!(stem.shape, [3, 16, 13, 11]);
     assert!(stem.values.iter().all(|&value| value >= 0.0) && stem.values.iter().any(|&value| value > 0.0));
-    let last = plan.features(&x, "stage3", &mut scratch).unwrap();
-    assert_eq!(last, plan.features(&x, "stage3.block1", &mut scratch).unwrap());
+    let last = plan.features(Images::Planar(&x), "stage3", &mut scratch).unwrap();
+    assert_eq!(last, plan.features(Images::Planar(&x), "stage3.block1", &mut scratch).unwrap());
     assert_eq!(last.shape, [3, 50, 2, 2]);
 
     // The mean of a class activation map is the class's logit without its bias.
     let model = common::model(&spec);
     let bias = values(&model, "head.linear.bias");
     let classes = [0, 9, 4];
-    let maps = plan.class_activation(&x, &classes, &mut scratch).unwrap();
+    let maps = plan.class_activation(Images::Planar(&x), &classes, &mut scratch).unwrap();
     assert_eq!(maps.shape, [3, 1, 2, 2]);
     for (n, class) in classes.into_iter().enumerate() {
         let mean = maps.values[n * 4..(n + 1) * 4].iter().sum::<f32>() / 4.0;
@@ -221,7 +238,7 @@ fn features_lead_to_the_logits() {
 fn a_profile_names_every_layer() {
     let spec = mixture();
     let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
-    let profile = plan.profile(&images(&spec, 2), 3, &mut plan.scratch()).unwrap();
+    let profile = plan.profile(Images::Planar(&images(&spec, 2)), 3, &mut plan.scratch()).unwrap();
     let layer = |name: &str| profile.layers.iter().find(|layer| layer.name == name).unwrap();
     assert_eq!((profile.images, profile.layers[0].name.as_str()), (2, "input"));
     assert!(layer("stage1.block2.conv2").gflops > 0.0);
@@ -235,7 +252,7 @@ fn a_profile_names_every_layer() {
 fn a_norm_without_another_reader_is_folded() {
     let names = |spec: &NetSpec| {
         let plan = compiled(spec, &Options::default());
-        let profile = plan.profile(&images(spec, 1), 1, &mut plan.scratch()).unwrap();
+        let profile = plan.profile(Images::Planar(&images(spec, 1)), 1, &mut plan.scratch()).unwrap();
         profile.layers.into_iter().map(|layer| layer.name).collect::<Vec<_>>()
     };
     // Projection first: the stem's result is read by the first norm alone.
@@ -253,8 +270,12 @@ fn what_cannot_run_says_why() {
     let spec = family("cifar_resnet8").unwrap();
     let model = common::model(&spec);
     let compile = |options: &Options| Plan::compile(&model, options).unwrap_err();
-    let many = Options { max_batch: usize::MAX, ..Options::default() };
-    assert!(matches!(compile(&many), Error::Option { option: "max_batch", .. }));
+    for max_batch in [0, usize::MAX] {
+        let options = Options { max_batch, ..Options::default() };
+        assert!(matches!(compile(&options), Error::Option { option: "max_batch", .. }));
+    }
+    let none = Options { threads: Some(0), ..Options::default() };
+    assert!(matches!(compile(&none), Error::Option { option: "threads", .. }));
     let empty = Options { size: Some([0, 32]), ..Options::default() };
     assert!(matches!(compile(&empty), Error::Shape(_)));
 }
@@ -265,27 +286,37 @@ fn wrong_images_are_errors() {
     let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
     let mut scratch = plan.scratch();
     let each = 3 * 32 * 32;
-    assert!(matches!(plan.embed(&vec![0_u8; 3 * each], &mut scratch), Err(Error::Batch { .. })));
-    assert!(matches!(plan.embed(&vec![0_u8; each + 1], &mut scratch), Err(Error::Images { .. })));
-    assert!(matches!(plan.run(&vec![0_u8; each - 1], &mut scratch), Err(Error::Images { .. })));
+    assert!(matches!(
+        plan.embed(Images::Interleaved(&vec![0_u8; 3 * each]), &mut scratch),
+        Err(Error::Batch { .. })
+    ));
+    assert!(matches!(
+        plan.embed(Images::Interleaved(&vec![0_u8; each + 1]), &mut scratch),
+        Err(Error::Images { .. })
+    ));
+    assert!(matches!(
+        plan.run(Images::Interleaved(&vec![0_u8; each - 1]), &mut scratch),
+        Err(Error::Images { .. })
+    ));
     assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(Error::Images { found: 0, .. })));
-    let error = plan.run(&vec![0_u8; 3 * each], &mut scratch).unwrap_err();
+    let error = plan.run(Images::Interleaved(&vec![0_u8; 3 * each]), &mut scratch).unwrap_err();
     assert!(matches!(error, Error::Batch { found: 3, max_batch: 2 }), "{error}");
     let other = compiled(&family("cifar_resnet14").unwrap(), &Options { max_batch: 3, ..Options::default() });
-    let error = plan.run(&vec![0_u8; each], &mut other.scratch()).unwrap_err();
+    let error = plan.run(Images::Interleaved(&vec![0_u8; each]), &mut other.scratch()).unwrap_err();
     assert!(matches!(error, Error::Scratch));
-    let error = plan.features(&vec![0_u8; each], "stage9", &mut scratch).unwrap_err();
+    let error = plan.features(Images::Interleaved(&vec![0_u8; each]), "stage9", &mut scratch).unwrap_err();
     // Every name that is taken, stages too.
     let message = error.to_string();
     let (_, names) = message.split_once("there are ").unwrap();
     assert!(names.starts_with("stem, stage1, stage1.block0"), "{names}");
     assert!(names.ends_with("stage3, stage3.block0"), "{names}");
     for name in names.split(", ") {
-        assert!(plan.features(&vec![0_u8; each], name, &mut scratch).is_ok(), "{name}");
+        assert!(plan.features(Images::Interleaved(&vec![0_u8; each]), name, &mut scratch).is_ok(), "{name}");
     }
-    let error = plan.class_activation(&vec![0_u8; each], &[10], &mut scratch).unwrap_err();
+    let error =
+        plan.class_activation(Images::Interleaved(&vec![0_u8; each]), &[10], &mut scratch).unwrap_err();
     assert!(matches!(error, Error::Class { class: 10, classes: 10 }));
-    let error = plan.class_activation(&vec![0_u8; each], &[], &mut scratch).unwrap_err();
+    let error = plan.class_activation(Images::Interleaved(&vec![0_u8; each]), &[], &mut scratch).unwrap_err();
     assert!(matches!(error, Error::Option { option: "classes", .. }));
 }
 
@@ -344,13 +375,13 @@ fn answers_that_are_not_finite_name_their_image() {
     let plan = Plan::compile(&model, &options).unwrap();
     let mut images = vec![0.5_f32; 5 * 3 * 32 * 32];
     images[3 * 3072 + 17] = f32::NAN;
-    let error = plan.run(&images, &mut plan.scratch()).unwrap_err();
+    let error = plan.run(Images::Planar(&images), &mut plan.scratch()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
-    let error = plan.features(&images, "stage2", &mut plan.scratch()).unwrap_err();
+    let error = plan.features(Images::Planar(&images), "stage2", &mut plan.scratch()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
     let any = Plan::compile(&model, &Options { allow_not_finite: true, ..options }).unwrap();
     let mut scratch = any.scratch();
-    let logits = any.run(&images, &mut scratch).unwrap();
+    let logits = any.run(Images::Planar(&images), &mut scratch).unwrap();
     assert!(
         logits[30..40].iter().any(|logit| !logit.is_finite()) && logits[..30].iter().all(|l| l.is_finite())
     );

@@ -26,13 +26,13 @@ fn layers() -> Vec<Layer> {
     for batch in [16, 1] {
         let group = if batch == 1 { "3x3 batch 1" } else { "3x3 batch 16" };
         for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
-            add(group, batch, (channels, channels), size, 3, 1);
+            add(group, batch, [channels, channels], size, 3, 1);
         }
         let group = if batch == 1 { "3x3/2 batch 1" } else { "3x3/2 batch 16" };
         for (ins, outs, size) in
             [(64, 128, 56), (128, 128, 56), (128, 256, 28), (256, 256, 28), (256, 512, 14), (512, 512, 14)]
         {
-            add(group, batch, (ins, outs), size, 3, 2);
+            add(group, batch, [ins, outs], size, 3, 2);
         }
         let group = if batch == 1 { "1x1 batch 1" } else { "1x1 batch 16" };
         for (ins, outs, size, stride) in [
@@ -52,16 +52,16 @@ fn layers() -> Vec<Layer> {
             (512, 2048, 7, 1),
             (1024, 2048, 14, 2),
         ] {
-            add(group, batch, (ins, outs), size, 1, stride);
+            add(group, batch, [ins, outs], size, 1, stride);
         }
-        add("stem", batch, (3, 64), 224, 7, 2);
+        add("stem", batch, [3, 64], 224, 7, 2);
     }
     for (channels, size) in [(32, 32), (64, 16), (128, 8)] {
-        add("3x3 small network", 128, (channels, channels), size, 3, 1);
+        add("3x3 small network", 128, [channels, channels], size, 3, 1);
     }
-    add("3x3/2 small network", 128, (32, 64), 32, 3, 2);
-    add("3x3/2 small network", 128, (64, 128), 16, 3, 2);
-    add("stem", 128, (3, 32), 32, 3, 1);
+    add("3x3/2 small network", 128, [32, 64], 32, 3, 2);
+    add("3x3/2 small network", 128, [64, 128], 16, 3, 2);
+    add("stem", 128, [3, 32], 32, 3, 1);
     all
 }
 

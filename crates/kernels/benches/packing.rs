@@ -7,7 +7,9 @@
 mod harness;
 
 use residual_kernels::norm::{apply, apply_workspace};
-use residual_kernels::{Algorithm, Buffer, Conv, ConvBackwardData, ConvShape, Cpu, Epilogue, Layout};
+use residual_kernels::{
+    Algorithm, Buffer, Conv, ConvBackwardData, ConvShape, Cpu, Epilogue, Layout, MapsMut, MapsRef,
+};
 
 /// In- and output channels, kernel and stride: layers of ResNet-18 and 50, and the stem.
 const LAYERS: [(usize, usize, usize, usize); 12] = [
@@ -34,8 +36,11 @@ fn copy(cpu: &Cpu, len: usize) -> f64 {
     let (x, mut y, mut workspace) =
         (Buffer::zeroed(maps.len()), Buffer::zeroed(maps.len()), Buffer::zeroed(apply_workspace(&maps)));
     let epilogue = Epilogue::default();
-    harness::measure(cpu, || apply(cpu, (&x, maps), &epilogue, (&mut y, maps), &mut workspace).expect(SOUND))
-        .seconds
+    harness::measure(cpu, || {
+        apply(cpu, MapsRef::new(&x, maps), &epilogue, MapsMut::new(&mut y, maps), &mut workspace)
+            .expect(SOUND)
+    })
+    .seconds
 }
 
 /// Prints what packing `weights` weights took, beside the copy of them.
@@ -55,7 +60,7 @@ fn main() {
     let cpu = Cpu::new(threads).expect("the threads and the instruction set can be had");
     println!("{} on {threads} threads", cpu.isa());
     for (ins, outs, kernel, stride) in LAYERS {
-        let shape = ConvShape::square(1, (ins, outs), 14, kernel, stride);
+        let shape = ConvShape::square(1, [ins, outs], 14, kernel, stride);
         let [h, w] = shape.output().expect(SOUND);
         let input = if ins < 16 { Layout::planar } else { Layout::blocked };
         let input = input(1, ins, 14, 14).expect(SOUND);

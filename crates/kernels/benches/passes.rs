@@ -12,7 +12,7 @@ mod harness;
 use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
 use residual_kernels::optim::Sgd;
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Buffer, Cpu, Epilogue, Layout, convert, normalise};
+use residual_kernels::{Buffer, Cpu, Epilogue, Layout, MapsMut, MapsRef, convert, normalise};
 
 /// Channels and pixels of the maps, batch 16 and 128.
 const SIZES: [(usize, usize, usize); 4] = [(16, 64, 56), (16, 512, 7), (128, 32, 32), (128, 128, 8)];
@@ -27,7 +27,8 @@ fn filled(len: usize) -> Buffer {
 fn copy(cpu: &Cpu, x: &[f32], y: &mut [f32], maps: Layout) {
     let epilogue = Epilogue::default();
     let mut workspace = vec![0.0; apply_workspace(&maps)];
-    apply(cpu, (x, maps), &epilogue, (y, maps), &mut workspace).expect("the maps are the same");
+    apply(cpu, MapsRef::new(x, maps), &epilogue, MapsMut::new(y, maps), &mut workspace)
+        .expect("the maps are the same");
 }
 
 /// Measures the passes on maps of one size.
@@ -60,23 +61,35 @@ fn measure(cpu: &Cpu, maps: Layout) {
     };
     line("statistics", 1.0, &mut || statistics(cpu, &x, maps, &mut batch, &mut workspace).expect(SAME));
     batch.fold([&gamma, &beta], 1e-5, [&mut scale, &mut shift]).expect(SAME);
-    let epilogue =
-        Epilogue { scale: Some(&scale), shift: Some(&shift), residual: Some((&dy, maps)), relu: true };
+    let epilogue = Epilogue {
+        scale: Some(&scale),
+        shift: Some(&shift),
+        residual: Some(MapsRef::new(&dy, maps)),
+        relu: true,
+    };
     line("normalise, add, ReLU", 3.0, &mut || {
-        apply(cpu, (&x, maps), &epilogue, (&mut y, maps), &mut workspace).expect(SAME)
+        apply(cpu, MapsRef::new(&x, maps), &epilogue, MapsMut::new(&mut y, maps), &mut workspace).expect(SAME)
     });
     let mask = Mask::Recompute { scale: &scale, shift: &shift };
-    let backward =
-        Backward { x: (&x, maps), dy: (&dy, maps), mask, statistics: &batch, gamma: &gamma, eps: 1e-5 };
+    let backward = Backward {
+        x: MapsRef::new(&x, maps),
+        dy: MapsRef::new(&dy, maps),
+        mask,
+        statistics: &batch,
+        gamma: &gamma,
+        eps: 1e-5,
+    };
     let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
     line("normalise backward, ReLU", 5.0, &mut || {
-        backward.run(cpu, [&mut dgamma, &mut dbeta], (&mut dx, maps), None, &mut workspace).expect(SAME);
+        backward
+            .run(cpu, [&mut dgamma, &mut dbeta], MapsMut::new(&mut dx, maps), None, &mut workspace)
+            .expect(SAME);
     });
     let sgd = Sgd { lr: 0.1, momentum: 0.9, weight_decay: 5e-4, nesterov: false };
     line("SGD step", 5.0, &mut || sgd.step(cpu, &mut y, &x, &mut dx).expect(SAME));
     let pooling = Pooling::windows([maps.height(), maps.width()], [3; 2], [1; 2], [1; 2]).expect(SAME);
     line("max pool 3x3/1", 2.0, &mut || {
-        pool::maximum(cpu, &pooling, (&x, maps), (&mut y, maps)).expect(SAME)
+        pool::maximum(cpu, &pooling, MapsRef::new(&x, maps), MapsMut::new(&mut y, maps)).expect(SAME)
     });
     measure_strided(cpu, maps, (&x, &dy), (&mut y, &mut dx), &line);
     let planar = Layout::planar(maps.batch(), channels, maps.height(), maps.width()).expect(SAME);
@@ -113,20 +126,23 @@ fn measure_strided(
     let share = small.len() as f64 / maps.len() as f64;
     let (y, dy) = (&mut y[..small.len()], &dy[..small.len()]);
     line("max pool 3x3/2", 1.0 + share, &mut || {
-        pool::maximum(cpu, &pooling, (x, maps), (y, small)).expect(SAME)
+        pool::maximum(cpu, &pooling, MapsRef::new(x, maps), MapsMut::new(y, small)).expect(SAME)
     });
     line("average pool 3x3/2", 1.0 + share, &mut || {
-        pool::average(cpu, &pooling, (x, maps), (y, small)).expect(SAME)
+        pool::average(cpu, &pooling, MapsRef::new(x, maps), MapsMut::new(y, small)).expect(SAME)
     });
     let mut workspace = vec![0.0; pool::maximum_backward_workspace(cpu, &maps)];
     line("max pool backward 3x3/2", 2.0 + share, &mut || {
-        pool::maximum_backward(cpu, &pooling, (dy, small), (dx, maps), &mut workspace).expect(SAME)
+        pool::maximum_backward(cpu, &pooling, MapsRef::new(dy, small), MapsMut::new(dx, maps), &mut workspace)
+            .expect(SAME)
     });
     line("average pool backward 3x3/2", 1.0 + share, &mut || {
-        pool::average_backward(cpu, &pooling, (dy, small), (dx, maps)).expect(SAME)
+        pool::average_backward(cpu, &pooling, MapsRef::new(dy, small), MapsMut::new(dx, maps)).expect(SAME)
     });
     let mut means = vec![0.0; maps.batch() * maps.channels()];
-    line("global average", 1.0, &mut || pool::global_average(cpu, (x, maps), &mut means).expect(SAME));
+    line("global average", 1.0, &mut || {
+        pool::global_average(cpu, MapsRef::new(x, maps), &mut means).expect(SAME)
+    });
 }
 
 fn main() {

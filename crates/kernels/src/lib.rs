@@ -29,7 +29,7 @@ pub use conv::{
 pub use cpu::Cpu;
 pub use error::Error;
 pub use gemm::Epilogue;
-pub use layout::{Layout, convert, normalise};
+pub use layout::{Layout, MapsMut, MapsRef, convert, normalise};
 pub use memory::Buffer;
 pub use peak::multiply_add_flat_out;
 pub use scratch::Scratch;

@@ -29,6 +29,28 @@ pub struct Linear {
     pub outs: usize,
 }
 
+/// Operands of [`Linear::backward`].
+#[derive(Clone, Copy, Debug)]
+pub struct LinearBackward<'a> {
+    /// Input of the forward pass, `[batch, ins]`.
+    pub x: &'a [f32],
+    /// Weights, `[outs, ins]`.
+    pub weights: &'a [f32],
+    /// Gradient with respect to the output, `[batch, outs]`.
+    pub dy: &'a [f32],
+}
+
+/// Gradients that [`Linear::backward`] computes.
+#[derive(Debug)]
+pub struct LinearGradients<'a> {
+    /// Gradient with respect to the input, `[batch, ins]`, where it is asked for.
+    pub dx: Option<&'a mut [f32]>,
+    /// Gradient with respect to the weights, `[outs, ins]`.
+    pub dw: &'a mut [f32],
+    /// Gradient with respect to the bias, `[outs]`.
+    pub db: &'a mut [f32],
+}
+
 impl Linear {
     /// `y[n, o] = b[o] + sum over i of x[n, i] w[o, i]`
     ///
@@ -61,18 +83,18 @@ impl Linear {
         Ok(())
     }
 
-    /// The gradients, each where it is asked for: `dx = dy W`, `dW = dy^T x`, `db = sum over n of dy`.
+    /// Gradients of the layer: `dx = dy W`, `dW = dy^T x`, `db = sum over n of dy`.
     ///
     /// # Errors
     /// [`Error::Length`] where a slice is not as long as the shapes of [`Linear::forward`] say.
     pub fn backward(
         &self,
         cpu: &Cpu,
-        (x, weights, dy): (&[f32], &[f32], &[f32]),
-        dx: Option<&mut [f32]>,
-        dw: &mut [f32],
-        db: &mut [f32],
+        read: LinearBackward<'_>,
+        gradients: LinearGradients<'_>,
     ) -> Result<(), Error> {
+        let LinearBackward { x, weights, dy } = read;
+        let LinearGradients { dx, dw, db } = gradients;
         let Self { batch, ins, outs } = *self;
         self.check([
             ("the input", batch * ins, x.len()),
@@ -85,9 +107,9 @@ impl Linear {
         check_length("the bias' gradient", outs, db.len())?;
         if let Some(dx) = dx {
             check_length("the input's gradient", batch * ins, dx.len())?;
-            product(cpu, [batch, ins, outs], (dy, [outs, 1]), weights, dx);
+            product(cpu, [batch, ins, outs], Strided { values: dy, row: outs, column: 1 }, weights, dx);
         }
-        product(cpu, [outs, ins, batch], (dy, [1, outs]), x, dw);
+        product(cpu, [outs, ins, batch], Strided { values: dy, row: 1, column: outs }, x, dw);
         for (out, db) in db.iter_mut().enumerate() {
             *db = (0..batch).map(|n| f64::from(dy[n * outs + out])).sum::<f64>() as f32;
         }
@@ -142,8 +164,16 @@ impl Kernel for Dots<'_> {
     }
 }
 
+/// A matrix by the strides of its rows and columns.
+#[derive(Clone, Copy)]
+struct Strided<'a> {
+    values: &'a [f32],
+    row: usize,
+    column: usize,
+}
+
 /// `c[r][j] = sum over k of a[r a_row + k a_column] b[k][j]` with `[rows, columns, depth]`.
-fn product(cpu: &Cpu, [rows, columns, depth]: [usize; 3], a: (&[f32], [usize; 2]), b: &[f32], c: &mut [f32]) {
+fn product(cpu: &Cpu, [rows, columns, depth]: [usize; 3], a: Strided<'_>, b: &[f32], c: &mut [f32]) {
     let c = Parts::new(c);
     cpu.pool().for_each(rows.div_ceil(ROWS), |tile, _| {
         let rows = tile * ROWS..((tile + 1) * ROWS).min(rows);
@@ -158,7 +188,7 @@ struct Rank<'a> {
     rows: std::ops::Range<usize>,
     columns: usize,
     depth: usize,
-    a: (&'a [f32], [usize; 2]),
+    a: Strided<'a>,
     b: &'a [f32],
     c: &'a mut [f32],
 }
@@ -168,7 +198,7 @@ impl Kernel for Rank<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let ((a, [row, column]), columns) = (self.a, self.columns);
+        let (Strided { values: a, row, column }, columns) = (self.a, self.columns);
         // A row that does not exist repeats the last.
         let at = |i: usize, k: usize| (self.rows.start + i).min(self.rows.end - 1) * row + k * column;
         let whole = columns / S::LANES * S::LANES;

@@ -98,11 +98,16 @@ impl Pool {
     /// Threads of the largest pool.
     pub const MOST_THREADS: usize = 1024;
 
+    /// Threads that this machine runs at once: the number to compute with where nobody asks for another.
+    pub fn machine_threads() -> usize {
+        std::thread::available_parallelism().map_or(1, NonZero::get)
+    }
+
     /// Threads of `threads` that help: as many as this machine runs at once, at most. More would wait for each other
     /// in every loop: on two cores, 1,000 threads compute a network a hundred times more slowly than two. Results
     /// have the same bits for any number.
     pub fn helpful_threads(threads: usize) -> usize {
-        threads.min(std::thread::available_parallelism().map_or(1, NonZero::get))
+        threads.min(Self::machine_threads())
     }
 
     /// A pool of `threads`, the calling thread included.
@@ -400,7 +405,7 @@ mod tests {
 
     #[test]
     fn as_many_threads_help_as_run_at_once() {
-        let cores = std::thread::available_parallelism().unwrap().get();
+        let cores = Pool::machine_threads();
         for (threads, helpful) in [(0, 0), (1, 1), (cores, cores), (cores + 1, cores), (usize::MAX, cores)] {
             assert_eq!(Pool::helpful_threads(threads), helpful);
         }

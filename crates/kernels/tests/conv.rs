@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use residual_kernels::{
-    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, Error, Isa, Layout, Sums, convert,
+    Algorithm, Buffer, Conv, ConvShape, Cpu, Epilogue, Error, Isa, Layout, MapsRef, Sums, convert,
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
@@ -115,7 +115,7 @@ impl Case {
 
 #[test]
 fn edge_sizes_of_channels_and_images() {
-    for channels in [(1, 1), (3, 17), (17, 3), (31, 33), (33, 31), (16, 64)] {
+    for channels in [[1, 1], [3, 17], [17, 3], [31, 33], [33, 31], [16, 64]] {
         for (size, kernel, stride) in [(1, 1, 1), (1, 3, 1), (5, 3, 1), (7, 3, 2), (6, 1, 2), (9, 3, 1)] {
             Case::new(ConvShape::square(1, channels, size, kernel, stride)).check(SETTING);
         }
@@ -124,7 +124,7 @@ fn edge_sizes_of_channels_and_images() {
 
 #[test]
 fn borders_narrower_and_wider_than_the_padding() {
-    let square = ConvShape::square(2, (17, 20), 6, 3, 1);
+    let square = ConvShape::square(2, [17, 20], 6, 3, 1);
     for padding in [[0, 0], [1, 1], [2, 2], [0, 2], [3, 1]] {
         let case = Case::new(ConvShape { padding, ..square });
         for (input_border, output_border) in [(0, 0), (1, 1), (2, 0), (3, 2)] {
@@ -135,7 +135,7 @@ fn borders_narrower_and_wider_than_the_padding() {
 
 #[test]
 fn planar_inputs() {
-    for (channels, size, kernel, stride) in [((3, 20), 12, 7, 2), ((3, 32), 9, 3, 1), ((1, 5), 4, 1, 2)] {
+    for (channels, size, kernel, stride) in [([3, 20], 12, 7, 2), ([3, 32], 9, 3, 1), ([1, 5], 4, 1, 2)] {
         let case = Case::new(ConvShape::square(2, channels, size, kernel, stride));
         for input_border in [0, 3] {
             case.check(Setting { planar: true, input_border, ..SETTING });
@@ -145,7 +145,7 @@ fn planar_inputs() {
 
 #[test]
 fn any_stride_dilation_and_kernel() {
-    let square = ConvShape::square(1, (18, 19), 11, 3, 1);
+    let square = ConvShape::square(1, [18, 19], 11, 3, 1);
     let shapes = [
         ConvShape { stride: [2, 3], ..square },
         ConvShape { stride: [4, 1], kernel: [1, 1], padding: [0, 0], ..square },
@@ -165,7 +165,7 @@ fn any_stride_dilation_and_kernel() {
 #[test]
 fn groups_of_every_width() {
     for (groups, channels) in
-        [(2, (32, 64)), (4, (64, 32)), (32, (64, 128)), (3, (9, 51)), (5, (35, 35)), (17, (17, 17))]
+        [(2, [32, 64]), (4, [64, 32]), (32, [64, 128]), (3, [9, 51]), (5, [35, 35]), (17, [17, 17])]
     {
         for stride in [1, 2] {
             let shape = ConvShape { groups, ..ConvShape::square(2, channels, 5, 3, stride) };
@@ -179,7 +179,7 @@ fn groups_of_every_width() {
 #[test]
 fn deep_and_large_layers() {
     for (batch, channels, size, kernel, stride) in
-        [(1, (512, 32), 4, 3, 1), (2, (600, 40), 3, 1, 1), (1, (24, 40), 40, 3, 1), (3, (64, 48), 17, 3, 2)]
+        [(1, [512, 32], 4, 3, 1), (2, [600, 40], 3, 1, 1), (1, [24, 40], 40, 3, 1), (3, [64, 48], 17, 3, 2)]
     {
         Case::new(ConvShape::square(batch, channels, size, kernel, stride)).check(SETTING);
     }
@@ -188,7 +188,7 @@ fn deep_and_large_layers() {
 #[test]
 fn the_epilogue_scales_shifts_adds_and_rectifies() {
     for (size, kernel, residual_border) in [(9, 3, 0), (9, 3, 2), (6, 1, 0), (6, 1, 1)] {
-        let case = Case::new(ConvShape::square(2, (20, 35), size, kernel, 1));
+        let case = Case::new(ConvShape::square(2, [20, 35], size, kernel, 1));
         let (scale, shift) = (noise(3, 35), noise(4, 35));
         let residual = noise(5, case.wanted.len());
         let layout = Layout::blocked(2, 35, size, size).unwrap().with_border(residual_border).unwrap();
@@ -197,7 +197,7 @@ fn the_epilogue_scales_shifts_adds_and_rectifies() {
         let epilogue = Epilogue {
             scale: Some(&scale),
             shift: Some(&shift),
-            residual: Some((&blocked, layout)),
+            residual: Some(MapsRef::new(&blocked, layout)),
             relu: true,
         };
         let wanted: Vec<f64> = (0..case.wanted.len())
@@ -221,7 +221,7 @@ fn the_epilogue_scales_shifts_adds_and_rectifies() {
 #[test]
 fn the_sums_are_those_of_the_results_before_the_epilogue() {
     for (batch, size, kernel, stride) in [(2, 30, 3, 1), (1, 5, 3, 1), (3, 7, 3, 2), (2, 9, 1, 1)] {
-        let case = Case::new(ConvShape::square(batch, (20, 35), size, kernel, stride));
+        let case = Case::new(ConvShape::square(batch, [20, 35], size, kernel, stride));
         let [h, w] = case.shape.output().unwrap();
         let of = |power: i32| {
             let mut sums = vec![0.0; 35];
@@ -249,13 +249,13 @@ fn the_sums_are_those_of_the_results_before_the_epilogue() {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     for (batch, channels, size, kernel, stride) in
-        [(3, (33, 40), 21, 3, 1), (1, (40, 70), 6, 3, 1), (2, (20, 40), 13, 3, 2), (2, (40, 50), 8, 1, 1)]
+        [(3, [33, 40], 21, 3, 1), (1, [40, 70], 6, 3, 1), (2, [20, 40], 13, 3, 2), (2, [40, 50], 8, 1, 1)]
     {
         let case = Case::new(ConvShape::square(batch, channels, size, kernel, stride));
         for isa in Isa::available() {
             for algorithm in Algorithm::all() {
                 let run = |threads: usize| {
-                    let (mut sum, mut squares) = (vec![0.0; channels.1], vec![0.0; channels.1]);
+                    let (mut sum, mut squares) = (vec![0.0; channels[1]], vec![0.0; channels[1]]);
                     let sums = Sums { sum: &mut sum, squares: &mut squares };
                     let setting = Setting { threads, ..SETTING };
                     let (y, _) = case.raw(isa, algorithm, setting, &Epilogue::default(), Some(sums))?;
@@ -274,7 +274,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 fn nan_and_infinity_reach_every_output_that_depends_on_them() {
     for bad in [f32::NAN, f32::INFINITY] {
         for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (1, 2)] {
-            let mut case = Case::new(ConvShape::square(1, (17, 18), 8, kernel, stride));
+            let mut case = Case::new(ConvShape::square(1, [17, 18], 8, kernel, stride));
             // Channel 16, row 4, column 4: no power-of-two boundary, read at either stride.
             case.x[16 * 64 + 4 * 8 + 4] = bad;
             let wanted = naive(&case.shape).forward(&case.x, &case.weights);
@@ -300,7 +300,7 @@ fn nan_and_infinity_reach_every_output_that_depends_on_them() {
 #[test]
 fn what_does_not_fit_is_an_error_and_writes_nothing() {
     let cpu = Cpu::new(1).unwrap();
-    let shape = ConvShape::square(1, (20, 24), 6, 3, 1);
+    let shape = ConvShape::square(1, [20, 24], 6, 3, 1);
     let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, 6, 6).unwrap());
     let conv = Conv::new(&cpu, shape, input, output).unwrap();
     assert!(matches!(conv.pack(&[0.0; 5]), Err(Error::Length { found: 5, .. })));
@@ -322,8 +322,8 @@ fn what_does_not_fit_is_an_error_and_writes_nothing() {
     let epilogues = [
         Epilogue { scale: Some(short), ..plain },
         Epilogue { shift: Some(short), ..plain },
-        Epilogue { residual: Some((&maps, wrong_residual)), ..plain },
-        Epilogue { residual: Some((&maps[1..], output)), ..plain },
+        Epilogue { residual: Some(MapsRef::new(&maps, wrong_residual)), ..plain },
+        Epilogue { residual: Some(MapsRef::new(&maps[1..], output)), ..plain },
     ];
     for epilogue in epilogues {
         assert!(conv.forward(&cpu, &x, &weights, &epilogue, None, &mut y, &mut workspace).is_err());
@@ -344,7 +344,7 @@ fn what_does_not_fit_is_an_error_and_writes_nothing() {
 fn weights_packed_by_another_method_are_refused() {
     let cpu = Cpu::new(1).unwrap();
     for (kernel, stride) in [(3, 1), (3, 2), (1, 1)] {
-        let shape = ConvShape::square(1, (20, 24), 6, kernel, stride);
+        let shape = ConvShape::square(1, [20, 24], 6, kernel, stride);
         let [h, w] = shape.output().unwrap();
         let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, h, w).unwrap());
         let by = |algorithm| Conv::with_algorithm(&cpu, shape, input, output, algorithm).ok();
@@ -371,7 +371,7 @@ fn weights_packed_by_another_method_are_refused() {
 #[test]
 fn layouts_that_a_convolution_cannot_use_are_errors() {
     let cpu = Cpu::new(1).unwrap();
-    let shape = ConvShape::square(1, (20, 24), 6, 3, 1);
+    let shape = ConvShape::square(1, [20, 24], 6, 3, 1);
     let (input, output) = (Layout::blocked(1, 20, 6, 6).unwrap(), Layout::blocked(1, 24, 6, 6).unwrap());
     let (nhwc, nchw) = (Layout::interleaved(1, 20, 6, 6).unwrap(), Layout::planar(1, 24, 6, 6).unwrap());
     for (input, output) in [(nhwc, output), (input, nchw), (output, output), (input, input)] {

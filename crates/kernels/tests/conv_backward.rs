@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use residual_kernels::{
-    Algorithm, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Error, Isa, Layout, convert,
+    Algorithm, ConvBackwardData, ConvBackwardWeights, ConvShape, Cpu, Epilogue, Error, Isa, Layout, MapsRef,
+    convert,
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
@@ -80,7 +81,8 @@ impl Case {
         let backward = ConvBackwardData::with_algorithm(&cpu, self.shape, dy, dx, algorithm).ok()?;
         let mut weights = backward.pack(&vec![f32::NAN; self.weights.len()]).unwrap();
         backward.pack_into(&cpu, &self.weights, &mut weights).unwrap();
-        let epilogue = Epilogue { residual: other.map(|other| (other, dx)), ..Epilogue::default() };
+        let epilogue =
+            Epilogue { residual: other.map(|other| MapsRef::new(other, dx)), ..Epilogue::default() };
         let (mut result, mut workspace) =
             (vec![f32::NAN; dx.len()], vec![f32::NAN; backward.workspace(&cpu)]);
         backward.run(&cpu, &laid(&self.dy, dy), &weights, &epilogue, &mut result, &mut workspace).unwrap();
@@ -133,7 +135,7 @@ impl Case {
 
 #[test]
 fn edge_sizes_of_channels_and_images() {
-    for channels in [(1, 1), (3, 17), (17, 3), (31, 33), (33, 31), (16, 64), (80, 48)] {
+    for channels in [[1, 1], [3, 17], [17, 3], [31, 33], [33, 31], [16, 64], [80, 48]] {
         for (size, kernel, stride) in [
             (1, 1, 1),
             (1, 3, 1),
@@ -152,7 +154,7 @@ fn edge_sizes_of_channels_and_images() {
 
 #[test]
 fn borders_and_paddings_of_all_widths() {
-    let square = ConvShape::square(2, (17, 20), 6, 3, 1);
+    let square = ConvShape::square(2, [17, 20], 6, 3, 1);
     for padding in [[0, 0], [1, 1], [2, 2], [0, 2], [3, 1], [4, 5]] {
         for stride in [[1, 1], [2, 2], [1, 2], [3, 2]] {
             let case = Case::new(ConvShape { padding, stride, ..square });
@@ -165,17 +167,17 @@ fn borders_and_paddings_of_all_widths() {
 
 #[test]
 fn planar_inputs_and_large_kernels() {
-    let shape = ConvShape::square(2, (3, 20), 15, 7, 2);
+    let shape = ConvShape::square(2, [3, 20], 15, 7, 2);
     for borders in [[0, 0], [3, 1]] {
         Case::new(shape).check(Setting { planar: true, borders, threads: 2 });
     }
-    Case::new(ConvShape::square(1, (4, 17), 9, 5, 1)).check(Setting { planar: true, ..SETTING });
+    Case::new(ConvShape::square(1, [4, 17], 9, 5, 1)).check(Setting { planar: true, ..SETTING });
     Case::new(shape).check(SETTING);
 }
 
 #[test]
 fn groups_and_dilation() {
-    let square = ConvShape::square(2, (24, 48), 7, 3, 1);
+    let square = ConvShape::square(2, [24, 48], 7, 3, 1);
     for groups in [2, 3, 8, 24] {
         for stride in [[1, 1], [2, 2]] {
             Case::new(ConvShape { groups, stride, ..square }).check(SETTING);
@@ -191,7 +193,7 @@ fn groups_and_dilation() {
 #[test]
 fn another_gradient_is_added() {
     for (kernel, stride) in [(3, 1), (3, 2), (1, 2), (1, 1)] {
-        let case = Case::new(ConvShape::square(2, (33, 20), 6, kernel, stride));
+        let case = Case::new(ConvShape::square(2, [33, 20], 6, kernel, stride));
         let [dx, _] = case.layouts(SETTING);
         let other = noise(9, planar_of(&dx).len());
         let mut wanted = naive(&case.shape).backward_data(&case.dy, &case.weights);
@@ -209,11 +211,11 @@ fn another_gradient_is_added() {
 #[test]
 fn the_same_bits_for_any_number_of_threads() {
     let shapes = [
-        ConvShape::square(3, (48, 33), 14, 3, 1),
-        ConvShape::square(3, (33, 48), 13, 3, 2),
-        ConvShape::square(5, (64, 80), 7, 1, 2),
-        ConvShape::square(1, (64, 80), 7, 3, 1),
-        ConvShape::square(3, (16, 32), 28, 3, 1),
+        ConvShape::square(3, [48, 33], 14, 3, 1),
+        ConvShape::square(3, [33, 48], 13, 3, 2),
+        ConvShape::square(5, [64, 80], 7, 1, 2),
+        ConvShape::square(1, [64, 80], 7, 3, 1),
+        ConvShape::square(3, [16, 32], 28, 3, 1),
     ];
     for case in shapes.map(Case::new) {
         for (isa, algorithm) in
@@ -235,7 +237,7 @@ fn the_same_bits_for_any_number_of_threads() {
 /// Winograd's tiles, and channels that do and do not fill their blocks.
 #[test]
 fn many_pixels_for_few_channels() {
-    for channels in [(16, 32), (20, 33), (48, 16)] {
+    for channels in [[16, 32], [20, 33], [48, 16]] {
         for (batch, size, kernel, stride) in
             [(40, 3, 1, 1), (3, 23, 1, 1), (2, 34, 1, 2), (3, 28, 3, 1), (2, 41, 3, 2)]
         {
@@ -244,14 +246,14 @@ fn many_pixels_for_few_channels() {
             case.check(Setting { borders: [kernel / 2, 0], ..SETTING });
         }
     }
-    Case::new(ConvShape::square(3, (3, 20), 41, 7, 2)).check(Setting { planar: true, ..SETTING });
+    Case::new(ConvShape::square(3, [3, 20], 41, 7, 2)).check(Setting { planar: true, ..SETTING });
 }
 
 #[test]
 fn not_a_number_and_infinity_propagate() {
     for (kernel, stride) in [(3, 1), (3, 2), (1, 1)] {
         for bad in [f32::NAN, f32::INFINITY] {
-            let mut case = Case::new(ConvShape::square(1, (16, 16), 8, kernel, stride));
+            let mut case = Case::new(ConvShape::square(1, [16, 16], 8, kernel, stride));
             let middle = case.dy.len() / 2;
             case.dy[middle] = bad;
             for (isa, algorithm) in
@@ -268,7 +270,7 @@ fn not_a_number_and_infinity_propagate() {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let cpu = Cpu::new(1).unwrap();
-    let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
+    let shape = ConvShape::square(1, [16, 32], 8, 3, 1);
     let (x, dy) = (Layout::blocked(1, 16, 8, 8).unwrap(), Layout::blocked(1, 32, 8, 8).unwrap());
     let is_shape = |error: Option<Error>| assert!(matches!(error, Some(Error::Shape { .. })));
     is_shape(ConvBackwardData::new(&cpu, shape, x, dy).err());
@@ -287,7 +289,7 @@ fn what_does_not_fit_is_an_error() {
     assert!(run(&gradient, &weights, &mut dx).is_ok());
     assert!(matches!(run(&gradient[1..], &weights, &mut dx), Err(Error::Length { .. })));
     assert!(matches!(run(&gradient, &weights, &mut dx[1..]), Err(Error::Length { .. })));
-    let strided = ConvShape::square(1, (16, 32), 16, 3, 2);
+    let strided = ConvShape::square(1, [16, 32], 16, 3, 2);
     let wide = Layout::blocked(1, 16, 16, 16).unwrap();
     let other = ConvBackwardData::new(&cpu, strided, dy, wide).unwrap();
     let foreign = other.pack(&vec![0.0; strided.weights()]).unwrap();
@@ -319,7 +321,7 @@ fn packed_weights_serve_where_their_order_is_the_same() {
         let mut workspace = vec![0.0; user.workspace(&cpu)];
         user.run(&cpu, &dy, &weights, &Epilogue::default(), &mut dx, &mut workspace).is_ok()
     };
-    let plain = ConvShape::square(1, (16, 32), 9, 3, 1);
+    let plain = ConvShape::square(1, [16, 32], 9, 3, 1);
     let strided = ConvShape { stride: [2, 2], ..plain };
     assert!(serves(plain, ConvShape { size: [5, 7], padding: [0, 2], ..plain }));
     assert!(serves(strided, ConvShape { size: [5, 7], ..strided }));

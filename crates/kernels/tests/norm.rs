@@ -1,7 +1,7 @@
 //! Batch normalisation against its definition in float64, on every instruction set that the machine has.
 
 use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
-use residual_kernels::{Cpu, Epilogue, Error, Isa, Layout, Sums, convert};
+use residual_kernels::{Cpu, Epilogue, Error, Isa, Layout, MapsMut, MapsRef, Sums, convert};
 use residual_testkit::naive::{noise, relative_error};
 
 const EPS: f32 = 1e-5;
@@ -129,24 +129,32 @@ impl Case {
         let epilogue = Epilogue {
             scale: Some(&scale),
             shift: Some(&shift),
-            residual: residual.as_deref().map(|residual| (residual, back)),
+            residual: residual.as_deref().map(|residual| MapsRef::new(residual, back)),
             relu: self.relu,
         };
         let mut y = vec![f32::NAN; to.len()];
         let mut vectors = vec![f32::NAN; apply_workspace(&to)];
-        apply(&cpu, (&x, from), &epilogue, (&mut y, to), &mut vectors).unwrap();
+        apply(&cpu, MapsRef::new(&x, from), &epilogue, MapsMut::new(&mut y, to), &mut vectors).unwrap();
         let dy = laid(&self.dy, to);
         let mask = match (self.relu, recompute) {
             (false, _) => Mask::None,
             (true, true) => Mask::Recompute { scale: &scale, shift: &shift },
-            (true, false) => Mask::Output(&y, to),
+            (true, false) => Mask::Output(MapsRef::new(&y, to)),
         };
-        let backward =
-            Backward { x: (&x, from), dy: (&dy, to), mask, statistics: &batch, gamma: &self.gamma, eps: EPS };
+        let backward = Backward {
+            x: MapsRef::new(&x, from),
+            dy: MapsRef::new(&dy, to),
+            mask,
+            statistics: &batch,
+            gamma: &self.gamma,
+            eps: EPS,
+        };
         let (mut dgamma, mut dbeta) = (vector(), vector());
         let (mut dx, mut g) = (vec![f32::NAN; back.len()], vec![f32::NAN; back.len()]);
         let mut workspace = vec![f32::NAN; Backward::workspace(&back)];
-        backward.run(&cpu, [&mut dgamma, &mut dbeta], (&mut dx, back), Some(&mut g), &mut workspace).unwrap();
+        backward
+            .run(&cpu, [&mut dgamma, &mut dbeta], MapsMut::new(&mut dx, back), Some(&mut g), &mut workspace)
+            .unwrap();
         let found = vec![
             batch.mean.clone(),
             batch.variance.clone(),
@@ -268,14 +276,20 @@ fn both_sides_of_a_relu_round_alike() {
         let mut workspace = vec![f32::NAN; Backward::workspace(&maps).max(apply_workspace(&maps))];
         let (mut y, mut g) = (vec![f32::NAN; 64], vec![f32::NAN; 64]);
         let relu = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
-        apply(&cpu, (&x, maps), &relu, (&mut y, maps), &mut workspace).unwrap();
+        apply(&cpu, MapsRef::new(&x, maps), &relu, MapsMut::new(&mut y, maps), &mut workspace).unwrap();
         let mask = Mask::Recompute { scale: &scale, shift: &shift };
         let batch = BatchStatistics::zeroed(&maps);
-        let backward =
-            Backward { x: (&x, maps), dy: (&dy, maps), mask, statistics: &batch, gamma: &scale, eps: EPS };
+        let backward = Backward {
+            x: MapsRef::new(&x, maps),
+            dy: MapsRef::new(&dy, maps),
+            mask,
+            statistics: &batch,
+            gamma: &scale,
+            eps: EPS,
+        };
         let [mut a, mut b] = [0, 1].map(|_| vec![0.0; 16]);
         let by = [&mut a[..], &mut b[..]];
-        backward.run(&cpu, by, (&mut vec![0.0; 64], maps), Some(&mut g), &mut workspace).unwrap();
+        backward.run(&cpu, by, MapsMut::new(&mut vec![0.0; 64], maps), Some(&mut g), &mut workspace).unwrap();
         assert_eq!((y, g), (vec![0.0; 64], vec![0.0; 64]), "{isa}");
     }
 }
@@ -288,24 +302,36 @@ fn what_does_not_fit_is_an_error() {
     let (x, mut y) = (vec![0.0; 64], vec![0.0; 64]);
     let mut workspace = vec![0.0; 4096];
     let none = Epilogue::default();
-    assert!(apply(&cpu, (&x, maps), &none, (&mut y, maps), &mut workspace).is_ok());
-    assert!(apply(&cpu, (&x, maps), &none, (&mut y, maps), &mut workspace[..3]).is_err());
-    assert!(apply(&cpu, (&x, maps), &none, (&mut y, other), &mut workspace).is_err());
-    assert!(apply(&cpu, (&x, planar), &none, (&mut y, planar), &mut workspace).is_err());
-    assert!(apply(&cpu, (&x[1..], maps), &none, (&mut y, maps), &mut workspace).is_err());
+    assert!(apply(&cpu, MapsRef::new(&x, maps), &none, MapsMut::new(&mut y, maps), &mut workspace).is_ok());
+    assert!(
+        apply(&cpu, MapsRef::new(&x, maps), &none, MapsMut::new(&mut y, maps), &mut workspace[..3]).is_err()
+    );
+    assert!(apply(&cpu, MapsRef::new(&x, maps), &none, MapsMut::new(&mut y, other), &mut workspace).is_err());
+    assert!(
+        apply(&cpu, MapsRef::new(&x, planar), &none, MapsMut::new(&mut y, planar), &mut workspace).is_err()
+    );
+    assert!(
+        apply(&cpu, MapsRef::new(&x[1..], maps), &none, MapsMut::new(&mut y, maps), &mut workspace).is_err()
+    );
     let mut batch = BatchStatistics::zeroed(&maps);
     assert!(statistics(&cpu, &x, maps, &mut batch, &mut workspace[..3]).is_err());
     assert!(statistics(&cpu, &x, planar, &mut batch, &mut workspace).is_err());
     let gamma = vec![1.0; 16];
-    let backward =
-        |mask| Backward { x: (&x, maps), dy: (&x, maps), mask, statistics: &batch, gamma: &gamma, eps: EPS };
+    let backward = |mask| Backward {
+        x: MapsRef::new(&x, maps),
+        dy: MapsRef::new(&x, maps),
+        mask,
+        statistics: &batch,
+        gamma: &gamma,
+        eps: EPS,
+    };
     let mut run = |mask, channels: usize, len: usize| {
         let (mut a, mut b, mut dx) = (vec![0.0; channels], vec![0.0; 16], vec![0.0; len]);
-        backward(mask).run(&cpu, [&mut a, &mut b], (&mut dx, maps), None, &mut workspace)
+        backward(mask).run(&cpu, [&mut a, &mut b], MapsMut::new(&mut dx, maps), None, &mut workspace)
     };
     assert!(run(Mask::None, 16, 64).is_ok());
     assert!(run(Mask::None, 15, 64).is_err());
     assert!(run(Mask::None, 16, 63).is_err());
-    assert!(run(Mask::Output(&x, other), 16, 64).is_err());
+    assert!(run(Mask::Output(MapsRef::new(&x, other)), 16, 64).is_err());
     assert!(run(Mask::Recompute { scale: &gamma[1..], shift: &gamma }, 16, 64).is_err());
 }

@@ -1,12 +1,12 @@
 //! Pooling, the linear layer, the loss, the optimisers and the scaling of channels, each against its
 //! definition in float64, on every instruction set that the machine has.
 
-use residual_kernels::eltwise::{Beside, Join, gated_sums, zero_pad};
-use residual_kernels::linear::Linear;
+use residual_kernels::eltwise::{Join, ScaledResidual, gated_sums, zero_pad};
+use residual_kernels::linear::{Linear, LinearBackward, LinearGradients};
 use residual_kernels::loss::{Targets, cross_entropy};
 use residual_kernels::optim::{AdamW, Sgd};
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Cpu, Error, Isa, Layout, convert};
+use residual_kernels::{Cpu, Error, Isa, Layout, MapsMut, MapsRef, convert};
 use residual_testkit::naive::{noise, relative_error};
 
 /// Bound of the relative error, in the Euclidean norm.
@@ -127,19 +127,26 @@ fn pooling_forward_and_backward() {
                 let error = relative_error(&plain(found, layout), wanted);
                 assert!(error <= BOUND, "{what} {} {kind:?} {size:?}: {error:e}", cpu.isa());
             };
-            pool::maximum(&cpu, &pooling, (&x, input), (&mut y, output)).unwrap();
+            pool::maximum(&cpu, &pooling, MapsRef::new(&x, input), MapsMut::new(&mut y, output)).unwrap();
             hold("maximum", &y, output, &max);
-            pool::average(&cpu, &pooling, (&x, input), (&mut y, output)).unwrap();
+            pool::average(&cpu, &pooling, MapsRef::new(&x, input), MapsMut::new(&mut y, output)).unwrap();
             hold("average", &y, output, &mean);
             let (mut by_x, mut workspace) =
                 (x.clone(), vec![f32::NAN; pool::maximum_backward_workspace(&cpu, &input)]);
             let mut backward = |workspace: &mut [f32]| {
-                pool::maximum_backward(&cpu, &pooling, (&dy, output), (&mut by_x, input), workspace)
+                pool::maximum_backward(
+                    &cpu,
+                    &pooling,
+                    MapsRef::new(&dy, output),
+                    MapsMut::new(&mut by_x, input),
+                    workspace,
+                )
             };
             assert!(backward(&mut []).is_err());
             backward(&mut workspace).unwrap();
             hold("maximum backward", &by_x, input, &by_max);
-            pool::average_backward(&cpu, &pooling, (&dy, output), (&mut dx, input)).unwrap();
+            pool::average_backward(&cpu, &pooling, MapsRef::new(&dy, output), MapsMut::new(&mut dx, input))
+                .unwrap();
             hold("average backward", &dx, input, &by_mean);
         }
     }
@@ -153,11 +160,18 @@ fn a_nan_comes_through_the_maximum_and_gets_its_gradient() {
     for cpu in cpus() {
         let x = laid(&[5.0, f32::NAN, 7.0, 1.0], maps);
         let (mut y, mut dx) = (vec![0.0; one.len()], x.clone());
-        pool::maximum(&cpu, &pooling, (&x, maps), (&mut y, one)).unwrap();
+        pool::maximum(&cpu, &pooling, MapsRef::new(&x, maps), MapsMut::new(&mut y, one)).unwrap();
         assert!(y[0].is_nan());
         let mut workspace = vec![0.0; pool::maximum_backward_workspace(&cpu, &maps)];
         let dy = laid(&[2.0], one);
-        pool::maximum_backward(&cpu, &pooling, (&dy, one), (&mut dx, maps), &mut workspace).unwrap();
+        pool::maximum_backward(
+            &cpu,
+            &pooling,
+            MapsRef::new(&dy, one),
+            MapsMut::new(&mut dx, maps),
+            &mut workspace,
+        )
+        .unwrap();
         assert_eq!(plain(&dx, maps), [0.0, 2.0, 0.0, 0.0]);
     }
 }
@@ -174,9 +188,9 @@ fn global_average_of_every_channel() {
         let by: Vec<f64> = dy.iter().flat_map(|&dy| vec![f64::from(dy) / pixels as f64; pixels]).collect();
         for cpu in cpus() {
             let (mut y, mut dx) = (vec![f32::NAN; wanted.len()], vec![f32::NAN; maps.len()]);
-            pool::global_average(&cpu, (&laid(&x, maps), maps), &mut y).unwrap();
+            pool::global_average(&cpu, MapsRef::new(&laid(&x, maps), maps), &mut y).unwrap();
             assert!(relative_error(&y, &wanted) <= BOUND);
-            pool::global_average_backward(&cpu, &dy, (&mut dx, maps)).unwrap();
+            pool::global_average_backward(&cpu, &dy, MapsMut::new(&mut dx, maps)).unwrap();
             assert!(relative_error(&plain(&dx, maps), &by) <= BOUND);
         }
     }
@@ -195,10 +209,10 @@ fn impossible_poolings_are_errors() {
     let pooling = Pooling::windows([4, 4], [2; 2], [2; 2], [0; 2]).unwrap();
     let (x, y) = (Layout::blocked(1, 1, 4, 4).unwrap(), Layout::blocked(1, 1, 2, 2).unwrap());
     let (a, mut b) = (vec![0.0; x.len()], vec![0.0; y.len()]);
-    assert!(pool::maximum(&cpu, &pooling, (&a, x), (&mut b, y)).is_ok());
-    assert!(pool::maximum(&cpu, &pooling, (&a[1..], x), (&mut b, y)).is_err());
-    assert!(pool::maximum(&cpu, &pooling, (&a, x), (&mut b, x)).is_err());
-    assert!(pool::global_average(&cpu, (&a, x), &mut [0.0; 2]).is_err());
+    assert!(pool::maximum(&cpu, &pooling, MapsRef::new(&a, x), MapsMut::new(&mut b, y)).is_ok());
+    assert!(pool::maximum(&cpu, &pooling, MapsRef::new(&a[1..], x), MapsMut::new(&mut b, y)).is_err());
+    assert!(pool::maximum(&cpu, &pooling, MapsRef::new(&a, x), MapsMut::new(&mut b, x)).is_err());
+    assert!(pool::global_average(&cpu, MapsRef::new(&a, x), &mut [0.0; 2]).is_err());
 }
 
 #[test]
@@ -220,12 +234,15 @@ fn linear_forward_and_backward() {
             let of = |wanted: &[f64]| vec![f32::NAN; wanted.len()];
             let (mut found, mut dx, mut dw, mut db) = (of(&y), of(&by_x), of(&by_w), of(&by_b));
             layer.forward(&cpu, &x, &w, &b, &mut found).unwrap();
-            layer.backward(&cpu, (&x, &w, &dy), Some(&mut dx), &mut dw, &mut db).unwrap();
+            let read = LinearBackward { x: &x, weights: &w, dy: &dy };
+            let gradients = LinearGradients { dx: Some(&mut dx), dw: &mut dw, db: &mut db };
+            layer.backward(&cpu, read, gradients).unwrap();
             for (found, wanted) in [(&found, &y), (&dx, &by_x), (&dw, &by_w), (&db, &by_b)] {
                 assert!(relative_error(found, wanted) <= BOUND, "{} {layer:?}", cpu.isa());
             }
             assert!(layer.forward(&cpu, &x[1..], &w, &b, &mut found).is_err());
-            assert!(layer.backward(&cpu, (&x, &w, &dy), None, &mut dw[1..], &mut db).is_err());
+            let short = LinearGradients { dx: None, dw: &mut dw[1..], db: &mut db };
+            assert!(layer.backward(&cpu, read, short).is_err());
         }
     }
 }
@@ -345,18 +362,20 @@ fn paths_are_joined_and_give_their_gradients() {
         for cpu in cpus() {
             let (laid_x, laid_r) = (laid(&x, from), laid(&r, to));
             let (mut y, mut behind) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
-            let residual = Some(Beside { maps: (&laid_r[..], to), factor: Some(&factor[..]) });
+            let residual =
+                Some(ScaledResidual { maps: MapsRef::new(&laid_r, to), factor: Some(&factor[..]) });
             let join = Join { scale: &s, shift: &b, residual, relu: true };
-            join.run(&cpu, (&laid_x, from), (&mut y, to)).unwrap();
+            join.run(&cpu, MapsRef::new(&laid_x, from), MapsMut::new(&mut y, to)).unwrap();
             assert!(relative_error(&plain(&y, to), &wanted) <= BOUND);
             let [mut by, mut ones] = [vec![f32::NAN; s.len()], vec![f32::NAN; s.len()]];
-            let (maps, gate) = (((&laid_x[..], from), (&laid(&dy, to)[..], to)), (&y[..], to));
-            let into = Some((&mut behind[..], from));
-            gated_sums(&cpu, maps.0, maps.1, Some(gate), into, [&mut by, &mut ones]).unwrap();
+            let (laid_dy, into) = (laid(&dy, to), Some(MapsMut::new(&mut behind, from)));
+            let (x, dy, gate) =
+                (MapsRef::new(&laid_x, from), MapsRef::new(&laid_dy, to), MapsRef::new(&y, to));
+            gated_sums(&cpu, x, dy, Some(gate), into, [&mut by, &mut ones]).unwrap();
             assert!(relative_error(&plain(&behind, from), &g) <= BOUND);
             assert!(relative_error(&by, &products) <= BOUND && relative_error(&ones, &sums) <= BOUND);
             let short = Join { scale: &s[1..], ..join };
-            assert!(short.run(&cpu, (&laid_x, from), (&mut y, to)).is_err());
+            assert!(short.run(&cpu, MapsRef::new(&laid_x, from), MapsMut::new(&mut y, to)).is_err());
         }
     }
 }
@@ -374,7 +393,8 @@ fn the_shortcut_without_parameters_moves_pixels_and_channels() {
             for border in [0, 2] {
                 let to = Layout::blocked(n, outs, rows, columns).unwrap().with_border(border).unwrap();
                 let mut y = vec![f32::NAN; to.len()];
-                zero_pad(&cpu, (&laid(&x, from), from), stride, before, (&mut y, to)).unwrap();
+                zero_pad(&cpu, MapsRef::new(&laid(&x, from), from), stride, before, MapsMut::new(&mut y, to))
+                    .unwrap();
                 let y = plain(&y, to);
                 for (i, &found) in y.iter().enumerate() {
                     let (image, channel) = (i / (outs * rows * columns), i / (rows * columns) % outs);
@@ -387,7 +407,8 @@ fn the_shortcut_without_parameters_moves_pixels_and_channels() {
                 }
                 let wrong = |stride, before| {
                     let y = &mut vec![0.0; to.len()];
-                    zero_pad(&cpu, (&laid(&x, from), from), stride, before, (y, to)).is_err()
+                    zero_pad(&cpu, MapsRef::new(&laid(&x, from), from), stride, before, MapsMut::new(y, to))
+                        .is_err()
                 };
                 assert!(wrong(0, before) && wrong(stride + 3, before) && wrong(stride, usize::MAX));
             }
@@ -405,7 +426,7 @@ fn an_overhanging_window_averages_what_is_there() {
         let from = Layout::blocked(1, 17, size, size).unwrap();
         let to = Layout::blocked(1, 17, output, output).unwrap();
         let mut y = vec![f32::NAN; to.len()];
-        pool::average(&cpu, &pooling, (&laid(&x, from), from), (&mut y, to)).unwrap();
+        pool::average(&cpu, &pooling, MapsRef::new(&laid(&x, from), from), MapsMut::new(&mut y, to)).unwrap();
         let wanted: Vec<f64> = (0..17 * output * output)
             .map(|i| {
                 let (c, p, q) = (i / (output * output), i / output % output * 2, i % output * 2);

@@ -17,6 +17,14 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The activation of a layer; `None` for one that this crate does not have.
+    pub fn of(activation: residual_arch::Activation) -> Option<Self> {
+        match activation {
+            residual_arch::Activation::Relu => Some(Self::Relu),
+            _ => None,
+        }
+    }
+
     /// Applies it.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {

@@ -1,7 +1,7 @@
 //! What can be wrong.
 
-use residual_arch::shape::{ShapeError, block_flow, flow};
-use residual_arch::{BlockSpec, NetSpec, families::UnknownModel};
+use residual_arch::shape::ShapeError;
+use residual_arch::{BlockSpec, CheckedBlock, LayerPath, families::UnknownModel};
 use residual_kernels::Error as KernelError;
 use thiserror::Error as ThisError;
 
@@ -23,6 +23,14 @@ pub enum Error {
         expected: usize,
         /// Channels that it was given.
         found: usize,
+    },
+    /// A layer that no module of this crate computes.
+    #[error("{layer}: no module computes {op}; help: leave the layer out")]
+    Unsupported {
+        /// The layer.
+        layer: LayerPath,
+        /// Its operation.
+        op: String,
     },
     /// Sizes that the specification allows and the kernels do not.
     #[error("{layer}: {cause}")]
@@ -130,14 +138,8 @@ pub(crate) fn assert_channels(layer: &str, found: usize, expected: usize) {
     assert!(found == expected, "{}", Error::Channels { layer: layer.to_owned(), expected, found });
 }
 
-/// Checks a block on its own, for every size of map: branch and shortcut round alike.
-pub(crate) fn check_block(spec: &BlockSpec, in_channels: usize) -> Result<(), Error> {
-    block_flow(spec, [in_channels, 32, 32])?;
-    Ok(())
-}
-
-/// Checks a whole network on the input that it is meant for.
-pub(crate) fn check_network(spec: &NetSpec) -> Result<(), Error> {
-    flow(spec, spec.input)?;
-    Ok(())
+/// Checks a block on its own, on a map that its stride divides.
+pub(crate) fn check_block(spec: &BlockSpec, in_channels: usize) -> Result<CheckedBlock, Error> {
+    let side = 32usize.next_multiple_of(spec.stride.max(1));
+    Ok(spec.check([in_channels, side, side])?)
 }

@@ -1,19 +1,20 @@
 //! What stands after the last stage.
 
 use burn::module::{Flag, Module, Param};
-use burn::tensor::{Tensor, TensorData, activation::relu};
-use residual_arch::HeadSpec;
+use burn::tensor::{Tensor, TensorData};
+use residual_arch::shape::ShapeError;
+use residual_arch::{Layer, LayerOp};
 
 use crate::error::assert_channels;
 use crate::fused::{self, Path};
 use crate::squeeze::global_average;
-use crate::{BatchNorm, BatchNormConfig, Compute, Init, Linear, Maps, Mode};
+use crate::{BatchNorm, Compute, Error, Init, LayerModule, Layers, Linear, Maps, Mode};
 
 /// (BN and ReLU,) global average pool, (dropout,) linear layer.
 #[derive(Module, Debug)]
 pub struct Head {
-    /// After pre-activation blocks.
-    pub norm: Option<BatchNorm>,
+    /// Before the pool: `norm` and `act` after pre-activation blocks.
+    pub layers: Layers,
     /// Features to logits.
     pub linear: Linear,
     #[module(skip)]
@@ -25,15 +26,26 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head `spec` on maps of `channels`, checked before.
-    pub(crate) fn build(spec: &HeadSpec, channels: usize, init: &Init) -> Self {
-        Self {
-            norm: spec.norm.then(|| BatchNormConfig::new(channels).init(init.at("norm"))),
-            linear: Linear::new(channels, spec.classes, init.at("linear")),
-            dropout: spec.dropout,
+    /// Builds the head of a checked network, which has these layers.
+    pub(crate) fn build(layers: &[Layer], init: &Init) -> Result<Self, Error> {
+        let (mut before, mut dropout, mut linear) = (Vec::new(), 0.0, None);
+        for layer in layers {
+            match *layer.op() {
+                LayerOp::GlobalAverage => {}
+                LayerOp::Dropout { probability } => dropout = probability,
+                LayerOp::Linear { inputs, outputs } => {
+                    linear = Some(Linear::new(inputs, outputs, init.at(layer.path().name())));
+                }
+                _ => before.push(layer),
+            }
+        }
+        Ok(Self {
+            layers: Layers::new(before, init)?,
+            linear: linear.ok_or(ShapeError::NoClasses)?,
+            dropout,
             compute: Compute::default(),
             training: Param::from_bool(true),
-        }
+        })
     }
 
     /// # Shapes
@@ -63,21 +75,30 @@ impl Head {
     /// The features before the linear layer, `[batch, channels]`.
     pub(crate) fn pool(&self, x: Maps, mode: Mode) -> Tensor<2> {
         assert_channels("head", x.dims()[1], self.linear.weight.dims()[1]);
-        let bypassed = self.norm.as_ref().is_some_and(|norm| norm.bypassed);
-        if mode.is_training() && self.compute.path == Path::Fused && !bypassed && x.are_ours() {
+        if mode.is_training()
+            && self.compute.path == Path::Fused
+            && x.are_ours()
+            && let Some(norm) = self.fused_norm()
+        {
             let x = x.blocked(0);
-            return fused::global_average(match &self.norm {
+            return fused::global_average(match norm {
                 Some(norm) => fused::norm_relu(norm, x),
                 None => x,
             });
         }
-        let x = x.into_tensor();
-        let x = match &self.norm {
-            Some(norm) => relu(norm.forward(x, mode)),
-            None => x,
-        };
+        let x = self.layers.forward(x.into_tensor(), mode);
         let [batch, channels, _, _] = x.dims();
         global_average(x).reshape([batch, channels])
+    }
+
+    /// The norm that a ReLU follows, or none; `None` where the kernels do not have what stands before the pool.
+    fn fused_norm(&self) -> Option<Option<&BatchNorm>> {
+        let layers: Vec<_> = self.layers.iter().map(|(_, layer)| layer).collect();
+        match layers[..] {
+            [] => Some(None),
+            [LayerModule::Norm(norm), relu] if relu.is_relu() && !norm.bypassed => Some(Some(norm)),
+            _ => None,
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
+use residual_random::Key;
 
 use crate::NamedTensor;
-use crate::mode::{combine, hash, unit};
 
 /// The device, the seed and the path of a module that is being built.
 ///
@@ -92,7 +92,7 @@ impl Init {
     pub(crate) fn tensor<const D: usize>(&self, name: &str, shape: [usize; D], fill: Fill) -> Tensor<D> {
         let path = self.join(name);
         let values = match &self.source {
-            Source::Seed(seed) => fill.values(combine(hash(&path), *seed), shape.iter().product()),
+            Source::Seed(seed) => fill.values(Key::named(&path).child(*seed), shape.iter().product()),
             Source::Tensors(tensors) => tensors[&path].values.clone(),
         };
         Tensor::from_data(TensorData::new(values, shape), &self.device)
@@ -113,8 +113,8 @@ impl Fill {
     }
 
     /// `n` values under a key.
-    fn values(self, key: u64, n: usize) -> Vec<f32> {
-        let draw = |i: usize| unit(combine(key, i as u64));
+    fn values(self, key: Key, n: usize) -> Vec<f32> {
+        let draw = |i: usize| key.uniform(i as u64);
         match self {
             Self::Zeros => vec![0.0; n],
             Self::Ones => vec![1.0; n],
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn normal_values_have_the_deviation() {
-        let values = Fill::Normal(0.5).values(11, 50_001);
+        let values = Fill::Normal(0.5).values(Key::named("normal"), 50_001);
         assert_eq!(values.len(), 50_001);
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;

@@ -1,9 +1,12 @@
-//! Training or evaluation, said at every forward pass.
+//! Mode of a forward pass: training, with the randomness of its step, or evaluation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::module::{Flag, Param};
 use burn::tensor::Tensor;
+use residual_random::Key;
 
-/// How a module runs. Every `forward` takes one, so that a network cannot be left in the wrong mode.
+/// Mode of a forward pass: training or evaluation. Every `forward` takes one, so that a network cannot be left in the wrong mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Batch norm with its running statistics; no dropout, no dropped branches. Parameters are
@@ -20,17 +23,17 @@ impl Mode {
         Self::Train(Randomness { seed, step })
     }
 
-    /// Whether this is training.
+    /// True in training.
     pub fn is_training(self) -> bool {
         matches!(self, Self::Train(_))
     }
 
-    /// This mode, or evaluation where the flag of a frozen layer is disabled.
+    /// Mode of a layer: this one, or evaluation where the flag of a frozen layer is disabled.
     pub fn within(self, training: &Param<Flag>) -> Self {
         if training.is_enabled() { self } else { Self::Eval }
     }
 
-    /// A parameter's value as this mode sees it: tracked in training, a constant in evaluation.
+    /// Value of a parameter as this mode sees it: tracked in training, a constant in evaluation.
     pub fn value<const D: usize>(self, parameter: &Param<Tensor<D>>) -> Tensor<D> {
         match self {
             Self::Train(_) => parameter.val(),
@@ -39,7 +42,7 @@ impl Mode {
     }
 }
 
-/// The randomness of one training step. Counter-based: a draw depends on `(seed, step, use, sample)`
+/// Randomness of one training step. Counter-based: a draw depends on `(seed, step, use, sample)`
 /// alone, never on the draws before it, so it is the same for any number of threads and after a resume.
 ///
 /// ```
@@ -50,78 +53,63 @@ impl Mode {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Randomness {
-    /// Seed of the run.
+    /// Seed of the training.
     pub seed: u64,
     /// Number of the step.
     pub step: u64,
 }
 
 impl Randomness {
-    /// A draw from `[0, 1)` for the `index`-th element of what `usage` names.
+    /// Draw from `[0, 1)` for the `index`-th element of what `usage` names.
     pub fn uniform(&self, usage: &str, index: u64) -> f64 {
-        let key = combine(combine(hash(usage), self.seed), self.step);
-        unit(combine(key, index))
+        self.key(usage).uniform(index)
     }
 
-    /// A draw from the standard normal distribution (Box and Muller 1958).
+    /// Draw from the standard normal distribution.
     pub fn normal(&self, usage: &str, index: u64) -> f64 {
-        let [u, v] = [2 * index, 2 * index + 1].map(|i| self.uniform(usage, i));
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+        self.key(usage).normal(index)
+    }
+
+    fn key(&self, usage: &str) -> Key {
+        Key::named(usage).child(self.seed).child(self.step)
     }
 }
 
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// SplitMix64's output function: a bijection of 64 bits.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// Counter of the steps of one training, for a loop of one's own. It belongs to whoever trains, and needs no `mut`, so
+/// that a trainer that is called by reference (such as Burn's `TrainStep`) can hold it.
+///
+/// ```
+/// use residual_nn::{Mode, StepCounter};
+/// let steps = StepCounter::new(7);
+/// assert_eq!([steps.next_mode(), steps.next_mode()], [Mode::train(7, 0), Mode::train(7, 1)]);
+/// // The same training, gone on with after two steps.
+/// let resumed = StepCounter::after(7, steps.done());
+/// assert_eq!(resumed.next_mode(), Mode::train(7, 2));
+/// ```
+#[derive(Debug)]
+pub struct StepCounter {
+    seed: u64,
+    done: AtomicU64,
 }
 
-/// A key from a key and a number.
-pub(crate) fn combine(key: u64, number: u64) -> u64 {
-    mix(mix(key).wrapping_add(number.wrapping_add(1).wrapping_mul(GOLDEN)))
-}
-
-/// FNV-1a of a name.
-pub(crate) fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
-/// The top 53 bits as a number in `[0, 1)`.
-pub(crate) fn unit(bits: u64) -> f64 {
-    (bits >> 11) as f64 / (1u64 << 53) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn draws_are_uniform_and_depend_on_everything() {
-        let step = Randomness { seed: 3, step: 5 };
-        let draws: Vec<f64> = (0..20_000).map(|i| step.uniform("use", i)).collect();
-        assert!(draws.iter().all(|u| (0.0..1.0).contains(u)));
-        let mean = draws.iter().sum::<f64>() / 20_000.0;
-        let variance = draws.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / 20_000.0;
-        assert!((mean - 0.5).abs() < 0.01, "{mean}");
-        assert!((variance - 1.0 / 12.0).abs() < 0.003, "{variance}");
-        let here = step.uniform("use", 0);
-        assert_ne!(here, Randomness { seed: 4, step: 5 }.uniform("use", 0));
-        assert_ne!(here, Randomness { seed: 3, step: 6 }.uniform("use", 0));
-        assert_ne!(here, step.uniform("other", 0));
+impl StepCounter {
+    /// Counter of a training that begins.
+    pub fn new(seed: u64) -> Self {
+        Self::after(seed, 0)
     }
 
-    #[test]
-    fn normal_draws_have_unit_variance() {
-        let step = Randomness { seed: 3, step: 5 };
-        let draws: Vec<f64> = (0..20_000).map(|i| step.normal("use", i)).collect();
-        let mean = draws.iter().sum::<f64>() / 20_000.0;
-        let variance = draws.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.03, "{mean}");
-        assert!((variance - 1.0).abs() < 0.04, "{variance}");
+    /// Counter of a training of which `done` steps are done.
+    pub fn after(seed: u64, done: u64) -> Self {
+        Self { seed, done: AtomicU64::new(done) }
+    }
+
+    /// Mode of the next step, which counts as done from now on.
+    pub fn next_mode(&self) -> Mode {
+        Mode::train(self.seed, self.done.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Number of steps done.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 }

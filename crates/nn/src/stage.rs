@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use residual_arch::StageSpec;
 
-use crate::{Block, BlockConfig, Error, Init, Maps, Mode};
+use crate::{Block, Error, Init, Maps, Mode};
 
 /// Configuration of a [`Stage`].
 #[derive(Clone, Debug, PartialEq)]
@@ -26,23 +26,14 @@ impl StageConfig {
     /// # Errors
     /// As [`BlockConfig::init`].
     pub fn init(&self, init: impl Into<Init>) -> Result<Stage, Error> {
-        let mut channels = self.in_channels;
-        for block in &self.spec.blocks {
-            crate::error::check_block(block, channels)?;
-            channels = block.channels;
-        }
-        Ok(self.build(&init.into(), |_| 0.0))
-    }
-
-    /// Builds it, checked before; `drop` gives each block's probability of being dropped.
-    pub(crate) fn build(&self, init: &Init, drop: impl Fn(usize) -> f64) -> Stage {
-        let mut channels = self.in_channels;
-        let mut build = |(index, spec): (usize, &residual_arch::BlockSpec)| {
-            let config = BlockConfig::new(*spec, channels);
+        let (init, mut channels) = (init.into(), self.in_channels);
+        let mut blocks = Vec::with_capacity(self.spec.blocks.len());
+        for (index, spec) in self.spec.blocks.iter().enumerate() {
+            let checked = crate::error::check_block(spec, channels)?;
+            blocks.push(Block::build(spec, checked.layers(), &init.at(format!("block{index}")))?);
             channels = spec.channels;
-            config.build(&init.at(format!("block{index}")), drop(index))
-        };
-        Stage { blocks: self.spec.blocks.iter().enumerate().map(&mut build).collect() }
+        }
+        Ok(Stage { blocks })
     }
 }
 

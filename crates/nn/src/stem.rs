@@ -1,50 +1,38 @@
 //! What stands before the first stage.
 
 use burn::module::{Flag, Module, Param};
-use burn::tensor::{Tensor, activation::relu, module::max_pool2d, ops::MaxPoolOptions};
-use residual_arch::{Convolution, MaxPool, StemSpec};
-
+use burn::tensor::Tensor;
+use residual_arch::Layer;
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
 use crate::error::assert_channels;
 use crate::fused::{self, Path, Unit};
-use crate::{BatchNorm, BatchNormConfig, Compute, Conv2d, Init, Maps, Mode};
+use crate::{BatchNorm, Compute, Conv2d, Error, Init, LayerModule, Layers, Maps, Mode};
 
-/// Convolutions with BN and ReLU, then a max pool if any.
+/// Convolutions with BN and ReLU, then a pool if any.
 #[derive(Module, Debug)]
 pub struct Stem {
-    /// In order.
-    pub convs: Vec<Conv2d>,
-    /// One after every convolution; the last has none in a bare stem.
-    pub norms: Vec<BatchNorm>,
-    #[module(skip)]
-    pool: Option<MaxPool>,
+    /// In order: `conv0`, `norm0`, `act0`, ..., `pool`; the last convolution of a bare stem has no norm.
+    pub layers: Layers,
     #[module(skip)]
     compute: Compute,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
 
+/// Layers of a stem that are one operation of the kernels, or one layer that is none.
+enum Group<'a> {
+    Unit(&'a Conv2d, &'a BatchNorm),
+    Conv(&'a Conv2d),
+    MaxPool(residual_arch::MaxPool),
+    Other(&'a LayerModule),
+}
+
 impl Stem {
-    /// The stem `spec` on images of `in_channels`, checked before.
-    pub(crate) fn build(spec: &StemSpec, in_channels: usize, init: &Init) -> Self {
-        let (mut convs, mut norms, mut channels) = (vec![], vec![], in_channels);
-        for (index, conv) in spec.convs.iter().enumerate() {
-            let shape = Convolution {
-                in_channels: channels,
-                out_channels: conv.channels,
-                kernel: conv.kernel,
-                stride: conv.stride,
-                padding: conv.padding,
-                groups: 1,
-            };
-            channels = conv.channels;
-            convs.push(Conv2d::new(&shape, init.at(format!("conv{index}"))));
-            if !(spec.bare && index + 1 == spec.convs.len()) {
-                norms.push(BatchNormConfig::new(channels).init(init.at(format!("norm{index}"))));
-            }
-        }
-        Self { convs, norms, pool: spec.pool, compute: Compute::default(), training: Param::from_bool(true) }
+    /// Builds the stem of a checked network, which has these layers.
+    pub(crate) fn build(layers: &[Layer], init: &Init) -> Result<Self, Error> {
+        let layers = Layers::new(layers, init)?;
+        Ok(Self { layers, compute: Compute::default(), training: Param::from_bool(true) })
     }
 
     /// # Shapes
@@ -63,73 +51,82 @@ impl Stem {
 
     /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
-        if let Some(first) = self.convs.first() {
+        if let Some(first) = self.layers.convs().next() {
             assert_channels("stem.conv0", x.dims()[1], first.in_channels());
         }
         let mode = mode.within(&self.training);
-        let padded = self.convs.iter().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
+        let groups = self.groups();
+        let padded = self.layers.convs().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
+        let bare = groups.iter().any(|group| matches!(group, Group::Conv(_)));
         // A frozen stem that has to hand a gradient on runs layer by layer.
-        let runs = mode.is_training() || (self.norms.len() == self.convs.len() && !x.are_tracked());
-        let bypassed = self.norms.iter().any(|norm| norm.bypassed);
+        let runs = mode.is_training() || (!bare && !x.are_tracked());
+        let bypassed = self.layers.norms().any(|norm| norm.bypassed);
         if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
-            return self.forward_fused(x, mode, border);
+            return self.forward_fused(&groups, x, mode, border);
         }
-        self.forward_stock(x.into_tensor(), mode).into()
+        self.layers.forward(x.into_tensor(), mode).into()
+    }
+
+    /// The layers, each convolution with the norm and the ReLU behind it.
+    fn groups(&self) -> Vec<Group<'_>> {
+        let layers: Vec<_> = self.layers.iter().map(|(_, layer)| layer).collect();
+        let (mut rest, mut groups) = (&layers[..], Vec::new());
+        while let [first, others @ ..] = rest {
+            let (group, after) = match (*first, others) {
+                (LayerModule::Conv(conv), [LayerModule::Norm(norm), relu, after @ ..]) if relu.is_relu() => {
+                    (Group::Unit(conv, norm), after)
+                }
+                (LayerModule::Conv(conv), after) => (Group::Conv(conv), after),
+                (other, after) => match other.as_max_pool() {
+                    Some(pool) => (Group::MaxPool(pool), after),
+                    None => (Group::Other(other), after),
+                },
+            };
+            groups.push(group);
+            rest = after;
+        }
+        groups
     }
 
     /// Each convolution with its norm and ReLU is a plain block of one convolution.
-    fn forward_fused(&self, x: Maps, mode: Mode, border: usize) -> Maps {
-        let padding = |index: usize| self.convs.get(index).map(|conv| conv.padding);
-        let before_pool = if self.pool.is_some() { 0 } else { border };
-        let mut h = x.images(padding(0).unwrap_or(0));
-        for (index, conv) in self.convs.iter().enumerate() {
-            let border = padding(index + 1).unwrap_or(before_pool);
-            let Some(norm) = self.norms.get(index..=index) else {
-                h = fused::conv(conv, h, border);
-                continue;
+    fn forward_fused(&self, groups: &[Group<'_>], x: Maps, mode: Mode, border: usize) -> Maps {
+        // Each group makes the border of the next one; a pool reads none.
+        let wanted = |group: &Group<'_>| match group {
+            Group::Unit(conv, _) | Group::Conv(conv) => conv.padding,
+            Group::MaxPool(_) | Group::Other(_) => 0,
+        };
+        let borders = groups.iter().skip(1).map(wanted).chain([border]);
+        let mut h: Maps = match groups.first() {
+            Some(group @ (Group::Unit(..) | Group::Conv(_))) => x.images(wanted(group)).into(),
+            _ => x,
+        };
+        for (group, border) in groups.iter().zip(borders) {
+            h = match *group {
+                Group::Unit(conv, norm) => {
+                    let unit = self.unit(conv, norm);
+                    let h = h.blocked(conv.padding);
+                    if mode.is_training() { unit.train(h, border) } else { unit.evaluate(h, border) }.into()
+                }
+                Group::Conv(conv) => fused::conv(conv, h.blocked(conv.padding), border).into(),
+                Group::MaxPool(pool) => fused::max_pool(pool, h.blocked(0), border).into(),
+                Group::Other(layer) => layer.forward(h.into_tensor(), mode).into(),
             };
-            let [out_channels, _, kernel, _] = conv.weight.dims();
-            let link = Link { out_channels, kernel, stride: conv.stride, groups: conv.groups };
-            let (shortcut, order) = (Shortcut::None, Order::PostActivation);
-            let unit = Unit {
-                shape: BlockShape { links: vec![link], shortcut, order, squeeze: None },
-                convs: std::slice::from_ref(conv),
-                norms: norm,
-                projection: None,
-                squeeze: None,
-                depth: None,
-                policy: self.compute.memory.policy(),
-            };
-            h = if mode.is_training() { unit.train(h, border) } else { unit.evaluate(h, border) };
         }
-        match self.pool {
-            Some(pool) => fused::max_pool(pool, h, border).into(),
-            None => h.into(),
-        }
+        h
     }
 
-    /// Layer by layer.
-    fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let mut h = x;
-        for (index, conv) in self.convs.iter().enumerate() {
-            h = conv.forward(h, mode);
-            if let Some(norm) = self.norms.get(index) {
-                h = relu(norm.forward(h, mode));
-            }
-        }
-        match self.pool {
-            Some(pool) => max_pool(h, pool),
-            None => h,
+    fn unit<'a>(&self, conv: &'a Conv2d, norm: &'a BatchNorm) -> Unit<'a> {
+        let [out_channels, _, kernel, _] = conv.weight.dims();
+        let link = Link { out_channels, kernel, stride: conv.stride, groups: conv.groups };
+        let (shortcut, order) = (Shortcut::None, Order::PostActivation);
+        Unit {
+            shape: BlockShape { links: vec![link], shortcut, order, squeeze: None },
+            convs: vec![conv],
+            norms: vec![norm],
+            projection: None,
+            squeeze: None,
+            depth: None,
+            policy: self.compute.memory.policy(),
         }
     }
-}
-
-/// Max pool; the padding is minus infinity.
-fn max_pool(x: Tensor<4>, pool: MaxPool) -> Tensor<4> {
-    let options = MaxPoolOptions {
-        stride: [pool.stride; 2],
-        padding: [(pool.padding, pool.padding); 2],
-        ..MaxPoolOptions::new([pool.kernel; 2])
-    };
-    max_pool2d(x, options)
 }

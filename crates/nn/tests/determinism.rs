@@ -1,7 +1,7 @@
 //! The same bits for any number of threads, and from run to run.
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use residual_arch::{BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
 use residual_nn::beyond::{EncoderBlockConfig, UNetBlockConfig};
 use residual_nn::{Init, Mode, NamedTensor, ResNetConfig, cross_entropy, tensors};
 use residual_testkit::formula;
@@ -56,7 +56,7 @@ fn network_with_every_option() {
     spec.stem = StemSpec::deep(8, 8, 16);
     let bottleneck = BlockSpec {
         groups: 4,
-        squeeze_excite: Some(8),
+        attention: Some(Attention::squeeze_excite(8)),
         shortcut: Shortcut::Projection { channels: 64, stride: 2, average_pool: true },
         ..BlockSpec::bottleneck(16, 32, 64, 2)
     };

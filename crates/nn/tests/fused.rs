@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
-use residual_arch::{BlockSpec, NetSpec, Shortcut, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, families::family};
 use residual_kernels::{Cpu, Isa};
 use residual_nn::fused::{Memory, Path, conversions, set_cpu, set_threads};
 use residual_nn::{
@@ -85,11 +85,12 @@ fn every_kind_of_block_computes_what_its_layers_do() {
         BlockSpec::basic(16).preactivation(),
         BlockSpec::projection(24, 2).preactivation(),
         zero_pad.preactivation(),
-        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::basic(16) },
-        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::bottleneck(16, 8, 32, 2) },
-        BlockSpec { squeeze_excite: Some(4), ..BlockSpec::projection(24, 2) }.preactivation(),
+        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::basic(16) },
+        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::bottleneck(16, 8, 32, 2) },
+        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::projection(24, 2) }
+            .preactivation(),
         pooled,
-        BlockSpec { squeeze_excite: Some(6), ..pooled },
+        BlockSpec { attention: Some(Attention::squeeze_excite(6)), ..pooled },
         pooled.preactivation(),
     ];
     for spec in specs {

@@ -120,7 +120,7 @@ fn batch_norm_of_one_value_says_so() {
 fn zero_pad_subsamples_and_pads_both_sides() {
     let device = Device::flex();
     let spec = ShortcutSpec::ZeroPad { channels: 4, stride: 2 };
-    let shortcut = Shortcut::new(spec, Order::PostActivation, 2, &device);
+    let shortcut = Shortcut::new(spec, Order::PostActivation, 2, &device).unwrap();
     let x = input([1, 2, 3, 5], &device);
     let y = shortcut.forward(x.clone(), Mode::Eval).unwrap();
     assert_eq!(y.dims(), [1, 4, 2, 3]);
@@ -140,11 +140,11 @@ fn zero_pad_subsamples_and_pads_both_sides() {
 fn average_pool_shortcut_counts_only_what_is_there() {
     let device = Device::flex().autodiff();
     let spec = ShortcutSpec::Projection { channels: 1, stride: 2, average_pool: true };
-    let shortcut = Shortcut::new(spec, Order::PreActivation, 1, &device);
+    let shortcut = Shortcut::new(spec, Order::PreActivation, 1, &device).unwrap();
     let x = Tensor::<4>::from_floats([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]], &device);
     let x = x.require_grad();
     let y = shortcut.forward(x.clone(), Mode::Eval).unwrap();
-    let weight = values(shortcut.conv.as_ref().unwrap().weight.val())[0];
+    let weight = values(shortcut.layers.convs().next().unwrap().weight.val())[0];
     let wanted = [3.0, 4.5, 7.5, 9.0].map(|v| f64::from(weight) * v);
     assert_close(&values(y.clone()), &wanted, 1e-5);
     let gradient = values(x.grad(&y.sum().backward()).unwrap());
@@ -158,7 +158,7 @@ fn average_pool_shortcut_at_stride_1_has_no_pool() {
     let spec = |average_pool| ShortcutSpec::Projection { channels: 4, stride: 1, average_pool };
     let x = input([1, 2, 3, 3], &device);
     let give = |average_pool| {
-        let shortcut = Shortcut::new(spec(average_pool), Order::PostActivation, 2, &device);
+        let shortcut = Shortcut::new(spec(average_pool), Order::PostActivation, 2, &device).unwrap();
         values(shortcut.forward(x.clone(), Mode::Eval).unwrap())
     };
     assert_eq!(give(true), give(false));

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::{BlockSpec, NetSpec, Role, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{Attention, BlockSpec, NetSpec, Role, Shortcut, StageSpec, StemSpec, families::family};
 use residual_nn::{Error, Init, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
@@ -28,7 +28,9 @@ fn narrow(name: &str) -> NetSpec {
         block.channels /= 8;
         block.width /= 8;
         block.groups = block.groups.div_ceil(8);
-        block.squeeze_excite = block.squeeze_excite.map(|channels| channels.div_ceil(8));
+        if let Some(Attention::SqueezeExcite { reduced }) = &mut block.attention {
+            *reduced = reduced.div_ceil(8);
+        }
         match &mut block.shortcut {
             Shortcut::Projection { channels, .. } | Shortcut::ZeroPad { channels, .. } => *channels /= 8,
             Shortcut::None | Shortcut::Identity => {}
@@ -379,10 +381,10 @@ fn other_channels_are_an_error_that_names_the_layer() {
             assert_eq!(block.check_input([2, 1, 32, 32], mode), Err(expected));
             let said = panic_of(|| drop(net.head.forward(grey(), mode)));
             assert!(said.starts_with("head: 1 channels where it takes 128"), "{said}");
-            let conv = &net.stem.convs[0];
+            let conv = net.stem.layers.convs().next().unwrap();
             let said = panic_of(|| drop(conv.forward(grey(), mode)));
             assert!(said.starts_with("convolution: 1 channels where it takes 3"), "{said}");
-            let said = panic_of(|| drop(net.stem.norms[0].forward(grey(), mode)));
+            let said = panic_of(|| drop(net.stem.layers.norms().next().unwrap().forward(grey(), mode)));
             assert!(said.starts_with("batch norm: 1 channels where it takes 32"), "{said}");
         }
     }

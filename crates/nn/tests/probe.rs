@@ -1,7 +1,7 @@
 //! The gradient at a residual: `dL/dx = (dF/dx)^T dL/dy + dL/dy`, three ways, and to the bit.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::{BlockSpec, families::family};
+use residual_arch::{Attention, BlockSpec, families::family};
 use residual_nn::fused::Path;
 use residual_nn::{
     Activation, BlockConfig, Branch, Compute, Init, Linear, Mode, NamedTensor, PreActBlockConfig,
@@ -193,7 +193,7 @@ fn shares_add_up_for_every_kind_of_block() {
         (BlockSpec::projection(8, 2), 4),
         (BlockSpec { shortcut: zero_pad, ..BlockSpec::projection(8, 2) }, 4),
         (BlockSpec::projection(8, 2).preactivation(), 4),
-        (BlockSpec { squeeze_excite: Some(2), ..BlockSpec::bottleneck(4, 4, 8, 2) }, 4),
+        (BlockSpec { attention: Some(Attention::squeeze_excite(2)), ..BlockSpec::bottleneck(4, 4, 8, 2) }, 4),
     ];
     for (spec, channels) in specs {
         let block = BlockConfig::new(spec, channels).init(Init::new(9, &device())).unwrap();

@@ -5,8 +5,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::shape::flow;
 use residual_arch::{
-    BlockKind, BlockSpec, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StageSpec, StemConv, StemSpec,
-    families::family,
+    Attention, BlockKind, BlockSpec, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StageSpec, StemConv,
+    StemSpec, families::family,
 };
 use residual_nn::fused::{Memory, Path};
 use residual_nn::{Compute, Error, Init, Mode, NamedTensor, Randomness, ResNet, ResNetConfig, cross_entropy};
@@ -78,7 +78,7 @@ impl Draws {
             width: groups * self.channels(),
             stride,
             groups,
-            squeeze_excite: self.chance(0.3).then(|| self.number(1, 9)),
+            attention: self.chance(0.3).then(|| Attention::squeeze_excite(self.number(1, 9))),
             zero_init: self.chance(0.1),
             shortcut,
         }

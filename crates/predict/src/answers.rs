@@ -1,26 +1,26 @@
 //! Answers about many images, in their order.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use residual_engine::Error as EngineError;
 
 use crate::Error;
-use crate::ahead::Ahead;
 use crate::classifier::{Classifier, Task};
 use crate::input::Ready;
+use residual_data::Pipeline;
 
 /// The answers about many images, in their order, as they come: an image that has none gives its error, and the others
 /// go on. Images are decoded ahead on threads of their own, and those that are there together go through the network
 /// together.
 ///
 /// Made by [`Classifier::classify_all`], [`Classifier::embed_all`] and [`Classifier::explain_all`].
-#[derive(Debug)]
 pub struct Answers<'c, T> {
     classifier: &'c Classifier,
     task: Task<T>,
     batch: usize,
     /// `None` where the threads could not be started.
-    ahead: Option<Ahead>,
+    ahead: Option<Pipeline<Result<Ready, Error>>>,
     /// Decoded, and not yet asked about.
     pending: VecDeque<Result<Ready, Error>>,
     /// Answered, and not yet given.
@@ -32,11 +32,21 @@ impl<'c, T> Answers<'c, T> {
         classifier: &'c Classifier,
         task: Task<T>,
         batch: usize,
-        ahead: Result<Ahead, Error>,
+        ahead: Result<Pipeline<Result<Ready, Error>>, residual_data::Error>,
     ) -> Self {
         let mut answered = VecDeque::new();
-        let ahead = ahead.map_err(|error| answered.push_back(Err(error))).ok();
+        let ahead = ahead.map_err(|error| answered.push_back(Err(error.into()))).ok();
         Self { classifier, task, batch, ahead, pending: VecDeque::new(), answered }
+    }
+
+    /// Waits for the next image, and takes those behind it that are decoded already: a batch at the most.
+    fn take(&mut self) {
+        let Some(ahead) = &mut self.ahead else { return };
+        let mut next = ahead.next();
+        while let Some(decoded) = next {
+            self.pending.push_back(decoded.unwrap_or_else(|error| Err(error.into())));
+            next = if self.pending.len() < self.batch { ahead.next_ready() } else { None };
+        }
     }
 
     /// Takes the next images that can go through the network together off those that are decoded.
@@ -83,7 +93,7 @@ impl<T> Iterator for Answers<'_, T> {
                 return Some(answer);
             }
             if self.pending.is_empty() {
-                self.pending.extend(self.ahead.as_mut()?.take(self.batch));
+                self.take();
             }
             match self.pending.front()? {
                 Ok(_) => {
@@ -93,5 +103,15 @@ impl<T> Iterator for Answers<'_, T> {
                 Err(_) => return self.pending.pop_front()?.err().map(Err),
             }
         }
+    }
+}
+
+impl<T> fmt::Debug for Answers<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pending, answered) = (self.pending.len(), self.answered.len());
+        f.debug_struct("Answers")
+            .field("pending", &pending)
+            .field("answered", &answered)
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,5 @@
 //! The errors of this crate.
 
-use std::io;
-
 use residual_engine::Error as EngineError;
 use residual_files::escaped;
 
@@ -17,7 +15,7 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] EngineError),
 
-    /// An image that cannot be decoded or brought to the network's size; it is named.
+    /// An image that cannot be decoded or brought to the network's size, which is named; or the threads that decode.
     #[error(transparent)]
     Image(#[from] residual_data::Error),
 
@@ -53,10 +51,6 @@ pub enum Error {
     /// An image that its source could not give: see [`Input`](crate::Input).
     #[error(transparent)]
     Source(Box<dyn std::error::Error + Send + Sync>),
-
-    /// A thread that decodes ahead could not be started, or ended early.
-    #[error("decoding threads: {0}")]
-    Threads(io::Error),
 }
 
 impl Error {

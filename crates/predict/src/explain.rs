@@ -34,7 +34,7 @@ pub struct HeatMap {
 }
 
 impl Explanation {
-    /// The image in grey under the map's positive part in colour; `None` where a tensor was given.
+    /// The image in grey under the map's positive part in colour ([`HeatMap::over`]); `None` where a tensor was given.
     pub fn overlay(&self) -> Option<Image> {
         self.image.as_ref().and_then(|image| self.map.over(image))
     }
@@ -44,7 +44,7 @@ impl HeatMap {
     /// The image in grey under the map's positive part in colour, from blue to red. Small images are enlarged by whole
     /// steps, so that their shorter side has 224 pixels or more.
     ///
-    /// `None` where the map has no values.
+    /// `None` where the map has no values, and for an image that is neither grey nor RGB.
     pub fn over(&self, image: &Image) -> Option<Image> {
         let [rows, columns] = self.size;
         if self.values.is_empty() || self.values.len() != rows * columns {
@@ -52,7 +52,7 @@ impl HeatMap {
         }
         let (width, height) = (image.width(), image.height());
         let times = VISIBLE.div_ceil(width.min(height)).max(1);
-        let grey = image.clone().with_channels(1);
+        let grey = image.clone().with_channels(1, "the image").ok()?;
         let greatest = self.values.iter().fold(f32::MIN_POSITIVE, |max, &value| max.max(value));
         let pixel = |y: usize, x: usize| {
             let place =
@@ -65,7 +65,7 @@ impl HeatMap {
         let (width, height) = (width * times, height * times);
         let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
         let pixels: Vec<u8> = pixels.flat_map(|(y, x)| pixel(y, x)).collect();
-        Image::new(width, height, 3, pixels)
+        Image::new(width, height, 3, pixels).ok()
     }
 
     /// The map at `place`, each coordinate from 0 to 1, between the centres of its elements.

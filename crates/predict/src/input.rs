@@ -241,8 +241,8 @@ mod of_image {
 
     fn pixels(width: u32, height: u32, channels: usize, raw: Vec<u8>) -> Input<'static> {
         match Image::new(width as usize, height as usize, channels, raw) {
-            Some(image) => image.into(),
-            None => Input::Failed("an image without pixels".into()),
+            Ok(image) => image.into(),
+            Err(error) => Input::Failed(error.into()),
         }
     }
 }

@@ -29,7 +29,6 @@
 //! A classifier may be used from several threads at once: no lock is held while it computes. A call blocks for as long
 //! as its answer takes; an async runtime gives it a thread for blocking work.
 
-mod ahead;
 mod answers;
 mod classifier;
 mod error;

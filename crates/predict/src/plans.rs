@@ -81,7 +81,7 @@ impl Plans {
         }
         let Served { size, batch } = served;
         let options = PlanOptions {
-            threads: self.threads,
+            threads: Some(self.threads),
             max_batch: batch,
             size: Some(size),
             ..PlanOptions::default()

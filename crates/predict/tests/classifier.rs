@@ -6,7 +6,7 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use residual_arch::families::family;
 use residual_arch::{Naming, NetSpec};
 use residual_data::Preprocessor;
-use residual_engine::{Options as PlanOptions, Plan};
+use residual_engine::{Images, Options as PlanOptions, Plan};
 use residual_predict::{Classifier, Error, Image, Input, Model, Options, Prediction};
 use residual_testkit::networks;
 use residual_weights::{Tensor, safetensors};
@@ -105,7 +105,8 @@ fn answers_are_the_softmax_of_the_engines_logits() {
     let (model, image) = (model(), picture(32, 32, 1));
     let plan = Plan::compile(&model, &PlanOptions::default()).unwrap();
     let mut scratch = plan.scratch();
-    let logits = plan.run(image.pixels(), &mut scratch).unwrap().to_vec();
+    let pixels = Images::Interleaved(image.pixels());
+    let logits = plan.run(pixels, &mut scratch).unwrap().to_vec();
     let classifier = Classifier::new(model, Options::new()).unwrap();
     let found = classifier.classify(&image).unwrap();
     assert_eq!(found.probabilities(), residual_predict::softmax(&logits));
@@ -113,11 +114,11 @@ fn answers_are_the_softmax_of_the_engines_logits() {
     let best = found.best();
     assert_eq!(best.class, CLASSES[best.index]);
     assert!(found.top(5).map(|score| score.probability).is_sorted_by(|a, b| a >= b));
-    assert_eq!(classifier.embed(&image).unwrap(), plan.embed(image.pixels(), &mut scratch).unwrap());
-    assert_eq!(classifier.logits(image.pixels(), [32, 32]).unwrap().len(), 3);
+    assert_eq!(classifier.embed(&image).unwrap(), plan.embed(pixels, &mut scratch).unwrap());
+    assert_eq!(classifier.logits(pixels, [32, 32]).unwrap().len(), 3);
     let maps = classifier.features(&image, "stage2").unwrap();
     assert_eq!((maps.shape, maps.values.len()), ([32, 16, 16], 32 * 16 * 16));
-    assert_eq!(maps.values, plan.features(image.pixels(), "stage2", &mut scratch).unwrap().values);
+    assert_eq!(maps.values, plan.features(pixels, "stage2", &mut scratch).unwrap().values);
     // The mean of a heat map is the logit without its bias.
     let bias = classifier.model().tensor("head.linear.bias".parse().unwrap()).unwrap().data().to_vec();
     let explained = classifier.explain(&image).unwrap();

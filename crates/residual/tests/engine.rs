@@ -4,7 +4,7 @@ use std::process::Command;
 
 use residual::arch::families::family;
 use residual::burn::tensor::{Device, Tensor, TensorData};
-use residual::engine::{Options, Plan};
+use residual::engine::{Images, Options, Plan};
 use residual::nn::{Mode, NamedTensor};
 use residual::train::from_model;
 use residual_testkit::naive::relative_error;
@@ -42,9 +42,9 @@ fn every_kind_gives_the_same_logits() {
         let input = formula::input(&shape);
 
         let plan = Plan::compile(&model, &Options { max_batch: batch, ..Options::default() }).unwrap();
-        let found = plan.run(&input, &mut plan.scratch()).unwrap().to_vec();
+        let found = plan.run(Images::Planar(&input), &mut plan.scratch()).unwrap().to_vec();
 
-        let embeddings = plan.embed(&input, &mut plan.scratch()).unwrap();
+        let embeddings = plan.embed(Images::Planar(&input), &mut plan.scratch()).unwrap();
 
         let network = from_model(model, &device).unwrap();
         let x = Tensor::from_data(TensorData::new(input, shape), &device);

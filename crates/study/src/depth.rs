@@ -2,6 +2,7 @@
 
 mod page;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -157,7 +158,7 @@ impl Depth {
                 &format!("{name}: step {now}/{steps}, {:.0}% wrong", 100.0 * error),
             );
             if judge {
-                let found = evaluate(network, &images.test, &evaluation(&recipe), &mut ())?;
+                let found = evaluate(network, Arc::new(images.test.clone()), &evaluation(&recipe))?;
                 curve.judged(found.loss, 1.0 - found.top1());
             }
             Ok(())

@@ -9,7 +9,6 @@ use residual_nn::{Mode, ResNet, cross_entropy};
 use residual_train::{LearningRate, Recipe, Sgd};
 
 use crate::Error;
-use crate::subject::workers;
 
 /// A training that is counted in steps and not in epochs.
 pub(crate) struct Fit<'a> {
@@ -83,7 +82,7 @@ impl Fit<'_> {
         let recipe = self.recipe;
         LoaderOptions {
             batch_size: recipe.images_per_step(),
-            workers: workers(recipe).div_ceil(2),
+            workers: recipe.workers().div_ceil(2),
             shuffle: true,
             seed: recipe.seed,
             epoch,

@@ -55,12 +55,6 @@ pub(crate) fn fresh(spec: &NetSpec, seed: u64) -> Result<ResNet, Error> {
     Ok(ResNetConfig::new(spec.clone()).init(Init::new(seed, &Device::flex().autodiff()))?)
 }
 
-/// One decoding thread a core, or as many as the recipe says.
-pub(crate) fn workers(recipe: &Recipe) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    recipe.threads.map_or(cores, |threads| threads.min(cores))
-}
-
 /// The name that a report calls a file by; where it lies is in `study.toml`.
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
@@ -70,7 +64,7 @@ pub(crate) fn file_name(path: &Path) -> String {
 pub(crate) fn evaluation(recipe: &Recipe) -> EvaluateOptions {
     EvaluateOptions {
         batch_size: recipe.eval_batch_size.unwrap_or(recipe.images_per_step()),
-        workers: workers(recipe),
+        workers: recipe.workers(),
         skip_bad: recipe.data.skip_bad,
     }
 }

@@ -54,10 +54,9 @@ pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<Model, Error> {
         head: HeadSpec::new(2),
         stochastic_depth: 0.0,
         preprocess: Preprocess {
-            resize: None,
-            crop: None,
             mean: vec![0.0; channels],
             std: vec![1.0; channels],
+            ..Preprocess::normalise_only()
         },
     };
     let by_path: HashMap<_, _> =

@@ -1,7 +1,7 @@
 //! What a golden file is about: a network or a single block, rebuilt from its name alone.
 
 use residual_arch::families::{UnknownModel, family};
-use residual_arch::{BlockSpec, NetSpec, blocks};
+use residual_arch::{BlockPart, BlockSpec, LayerTensor, NetSpec, Role, TensorPath, blocks};
 
 /// A network, or a block and its number of input channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +34,16 @@ impl Subject {
     /// Weighted layers on the longest path: the convolutions of the stem and of every branch, which no
     /// shortcut outnumbers, and the linear one.
     pub fn layers(&self) -> usize {
+        let count = |tensors: &mut dyn Iterator<Item = (TensorPath, LayerTensor)>| {
+            let on_path = |(path, tensor): &(TensorPath, LayerTensor)| {
+                matches!(tensor.role, Role::ConvWeight | Role::LinearWeight)
+                    && !matches!(path.layer.block_part(), Some(BlockPart::Shortcut(_)))
+            };
+            tensors.filter(on_path).count()
+        };
         match self {
-            Self::Block { block, in_channels } => block.convolutions(*in_channels).len(),
-            Self::Network(spec) => {
-                let branches = spec.blocks().map(|(_, block)| block.convolutions(block.channels).len());
-                spec.stem.convs.len() + branches.sum::<usize>() + 1
-            }
+            Self::Block { block, in_channels } => count(&mut block.tensors(*in_channels)),
+            Self::Network(spec) => count(&mut spec.tensors()),
         }
     }
 }

@@ -7,7 +7,7 @@ use toml::Value;
 use crate::progress::Progress;
 use crate::{Error, Recipe, Schedule};
 
-/// Changes to a run with which it is resumed ([`Trainer::resume_with`](crate::Trainer::resume_with)). They are
+/// Changes to a run with which it is resumed ([`Training::changes`](crate::Training::changes)). They are
 /// written into its `recipe.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {

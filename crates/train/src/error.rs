@@ -229,6 +229,25 @@ pub enum Error {
     #[error("{}: the images of this run are not there any more; say where they are with --data", .0.display())]
     DataGone(PathBuf),
 
+    /// Images that a program gave when the run began, and has not given again.
+    #[error(
+        "the recipe is for images that a program gave (data.from_program); help: give them again with \
+         Training::images, or set data.path and remove data.from_program to begin a run on other images"
+    )]
+    ImagesNotGiven,
+
+    /// Images to train on and images to evaluate on that do not have the same classes.
+    #[error(
+        "the images to train on have the classes {}, those to evaluate on {}; help: give both the same list, in the \
+         same order", preview(.train), preview(.evaluation)
+    )]
+    SplitsDiffer {
+        /// Classes of the images to train on.
+        train: Vec<String>,
+        /// Classes of the images to evaluate on.
+        evaluation: Vec<String>,
+    },
+
     /// Another process trains in this folder.
     #[error("{}: another process is training in this folder", .0.display())]
     Locked(PathBuf),

@@ -1,15 +1,17 @@
 //! How well a network does on images that it was not trained on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_data::{Batch, EvaluateOptions, Evaluation, ImageSet, Judged};
-use residual_engine::{Options, Plan, Scratch};
+use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source};
+use residual_engine::{Images, Options, Plan, Scratch};
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
+use crate::Error;
+use crate::session::Session;
 use crate::transfer::to_model;
-use crate::{Error, Observer};
 
 /// Runs a network over images in evaluation mode: running statistics, no graph, the network's own
 /// preprocessing. On the engine, but for a network whose [`Path`] is stock. The result does not depend on the number of threads.
@@ -20,30 +22,28 @@ use crate::{Error, Observer};
 /// does not know.
 pub fn evaluate(
     network: &ResNet,
-    images: &ImageSet,
+    images: Arc<dyn Source>,
     options: &EvaluateOptions,
-    observer: &mut dyn Observer,
 ) -> Result<Evaluation, Error> {
-    let never = AtomicBool::new(false);
-    evaluate_until(network, images, options, observer, &never)?.ok_or(Error::NothingToEvaluate)
+    let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
+    evaluate_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
 }
 
 /// The most images that a plan of the engine takes at a time.
 const MOST: usize = 65_536;
 
-/// [`evaluate`], unless `stop` is raised meanwhile: then `None`.
+/// [`evaluate`] while an observer looks on; `None` where it was stopped.
 pub(crate) fn evaluate_until(
     network: &ResNet,
-    images: &ImageSet,
+    images: Arc<dyn Source>,
     options: &EvaluateOptions,
-    observer: &mut dyn Observer,
-    stop: &AtomicBool,
+    session: &mut Session<'_>,
 ) -> Result<Option<Evaluation>, Error> {
     let options = &EvaluateOptions {
         batch_size: options.batch_size.min(images.len()).clamp(1, MOST),
         ..options.clone()
     };
-    let mut judged = InEvaluation { network, observer, stop, total: images.len(), options, plan: None };
+    let mut judged = InEvaluation { network, session, total: images.len(), options, plan: None };
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
@@ -51,24 +51,23 @@ pub(crate) fn evaluate_until(
     }
 }
 
-/// A network that is judged while an observer looks on.
-struct InEvaluation<'a> {
+/// Network that is evaluated while an observer looks on.
+struct InEvaluation<'a, 's> {
     network: &'a ResNet,
-    observer: &'a mut dyn Observer,
-    stop: &'a AtomicBool,
+    session: &'a mut Session<'s>,
     total: usize,
     options: &'a EvaluateOptions,
     /// For images of the last batch's size.
     plan: Option<(Plan, Scratch)>,
 }
 
-impl InEvaluation<'_> {
+impl InEvaluation<'_, '_> {
     /// The logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
         if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
             let options = Options {
-                threads: self.options.workers,
+                threads: Some(self.options.workers),
                 max_batch: self.options.batch_size,
                 size: Some([height, width]),
                 // Training says what is wrong where the loss is not finite.
@@ -80,11 +79,11 @@ impl InEvaluation<'_> {
             self.plan = Some((plan, scratch));
         }
         let Some((plan, scratch)) = &mut self.plan else { return Ok(Vec::new()) };
-        Ok(plan.run(&batch.images, scratch)?.to_vec())
+        Ok(plan.run(Images::Planar(&batch.images), scratch)?.to_vec())
     }
 }
 
-impl Judged for InEvaluation<'_> {
+impl Judged for InEvaluation<'_, '_> {
     type Error = Error;
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
@@ -96,16 +95,16 @@ impl Judged for InEvaluation<'_> {
         Ok(values(self.network.forward(input.inner(), Mode::Eval)))
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    fn stopped(&mut self) -> bool {
+        self.session.stops()
     }
 
     fn progress(&mut self, done: usize) {
-        self.observer.evaluating(done, self.total);
+        self.session.evaluating(done, self.total);
     }
 
     fn skipped(&mut self, reason: &str) {
-        self.observer.skipped(reason);
+        self.session.skipped(reason);
     }
 }
 

@@ -1,55 +1,28 @@
 //! The training loop.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
-use residual_data::{Batch, Loader, LoaderOptions, score};
+use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, score};
 use residual_nn::{Mode, cross_entropy};
 
 use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
-use crate::plan::Plan;
+use crate::prepare::Prepared;
 use crate::progress::{Pass, rate};
-use crate::{Best, Error, EvaluateOptions, Evaluation, Metrics, Observer, Outcome, StepReport, Trainer};
+use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
 
-impl Trainer {
-    /// Trains to the end, or until `stop` is raised: then the step that is under way is finished and
-    /// everything saved, and [`Trainer::resume`] goes on to the same bits.
+impl Trainer<'_> {
+    /// Trains to the end, or until the stop flag is raised or the observer asks to stop: then the step that is under
+    /// way is finished and everything saved, and [`Training::resume`](crate::Training::resume), or another `run`, goes
+    /// on to the same bits.
     ///
     /// After each epoch the network is evaluated, two lines are added to `metrics.jsonl`, `best.safetensors`
     /// is replaced where the accuracy is the best so far, and `last.safetensors` is replaced.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss that is not finite, with the checkpoints from before it kept;
-    /// [`Error::Data`] for an image that cannot be decoded, with everything up to it saved;
-    /// [`Error::Weights`] and [`Error::Io`] where a file cannot be written, with the earlier one kept.
-    pub fn run(mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
-        let mut session = Session {
-            observer,
-            stop,
-            clock: Instant::now(),
-            waited: 0.0,
-            trained: 0.0,
-            skipped: BTreeSet::new(),
-        };
-        while self.progress.epoch < self.recipe.epochs {
-            let whole = match self.epoch(&mut session) {
-                // The image can be mended, or left out, and the training resumed from here.
-                Err(error @ Error::Data(_)) => {
-                    let said = error.to_string();
-                    if !self.progress.bad.contains(&said) {
-                        self.progress.bad.push(said);
-                    }
-                    self.save(&mut session)?;
-                    return Err(error);
-                }
-                other => other?,
-            };
-            self.save(&mut session)?;
-            if !whole {
-                return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
-            }
+    /// Those of [`step`](Self::step) and [`save`](Self::save); [`Error::BestGone`].
+    pub fn run(&mut self) -> Result<Outcome, Error> {
+        while self.step()?.is_some() {}
+        if self.progress.epoch < self.recipe.epochs {
+            self.save()?;
+            return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
         }
         // What somebody has removed meanwhile is not announced.
         self.restore_best()?;
@@ -59,69 +32,101 @@ impl Trainer {
         }
     }
 
-    /// What is left of this epoch; false where `stop` came first.
-    fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
-        if !self.train_epoch(session)? {
-            return Ok(false);
+    /// Takes one step of the optimiser, after the evaluation of the epoch before where that is due; gives its report.
+    /// `None` at the end of the training, with everything saved, and where it was stopped.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for a loss that is not finite, with the checkpoints from before it kept;
+    /// [`Error::Data`] for an image that cannot be decoded, with everything up to it saved: it can be mended, or left
+    /// out, and the step taken again; [`Error::Weights`] and [`Error::Io`] where a file cannot be written, with the
+    /// earlier one kept.
+    pub fn step(&mut self) -> Result<Option<StepReport>, Error> {
+        self.session.start_clock();
+        let result = self.next_step();
+        if let Err(error @ Error::Data(_)) = &result {
+            self.loader = None;
+            let said = error.to_string();
+            if !self.progress.bad.contains(&said) {
+                self.progress.bad.push(said);
+            }
+            self.save()?;
         }
-        let whole = self.take_statistics(session.stop)?;
-        self.progress.seconds += session.tick();
-        Ok(whole && self.evaluate_epoch(session)?)
+        result
     }
 
-    /// The batches of this epoch that are not done yet; false where `stop` came first.
-    fn train_epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
-        let stopped = |session: &Session<'_>| session.stop.load(Ordering::Relaxed);
-        let mut loader = Loader::new(Arc::new(self.train.clone()), self.loader_options())?;
-        while self.progress.batch < self.steps_per_epoch {
-            if stopped(session) {
-                return Ok(false);
+    fn next_step(&mut self) -> Result<Option<StepReport>, Error> {
+        while self.progress.epoch < self.recipe.epochs && !self.session.stops() {
+            if let Some(batch) = self.next_batch()? {
+                return self.train_batch(batch).map(Some);
             }
-            let asked = Instant::now();
-            let Some(batch) = loader.next() else { break };
-            session.waited += asked.elapsed().as_secs_f64();
-            self.train_batch(batch?, session)?;
-            let every = self.recipe.checkpoint_every_steps;
-            if every.is_some_and(|every| self.progress.step.is_multiple_of(every)) {
-                self.save(session)?;
+            if !self.finish_epoch()? {
+                return Ok(None);
             }
         }
-        Ok(!stopped(session))
+        Ok(None)
+    }
+
+    /// The next batch of this epoch; `None` where all are done.
+    fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+        if self.progress.batch >= self.steps_per_epoch {
+            return Ok(None);
+        }
+        if self.loader.is_none() {
+            self.loader = Some(Loader::new(self.images.train.clone(), self.loader_options())?);
+        }
+        let loader = self.loader.as_mut();
+        Ok(self.session.waiting(|| loader.and_then(Iterator::next)).transpose()?)
+    }
+
+    /// Evaluates after the last step of an epoch, and saves; false where it was stopped.
+    fn finish_epoch(&mut self) -> Result<bool, Error> {
+        self.loader = None;
+        let whole = self.take_statistics()?;
+        self.progress.seconds += self.session.tick();
+        if !(whole && self.evaluate_epoch()?) {
+            return Ok(false);
+        }
+        self.save()?;
+        Ok(true)
     }
 
     fn loader_options(&self) -> LoaderOptions {
         LoaderOptions {
-            workers: self.workers(),
+            workers: self.recipe.workers(),
             epoch: self.progress.epoch as u64,
             first_batch: self.progress.batch,
-            ..Plan::loader_options(&self.recipe, self.network.spec())
+            ..Prepared::loader_options(&self.recipe, self.network.spec())
         }
     }
 
-    /// Forward, loss, backward, update; and what is told of it.
-    fn train_batch(&mut self, batch: Batch, session: &mut Session<'_>) -> Result<(), Error> {
-        session.report_skipped(&batch.skipped);
+    /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
+    fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
+        batch.skipped.iter().for_each(|reason| self.session.skipped(reason));
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
         // Where every image was left out, the step still counts: the schedule is laid over all steps.
-        let (loss, correct) = if images == 0 { (0.0, 0) } else { self.step(batch, lr)? };
+        let (loss, correct) = if images == 0 { (0.0, 0) } else { self.update(batch, lr)? };
         let progress = &mut self.progress;
         progress.pass.loss += loss * images as f64;
         progress.pass.correct += correct;
         progress.pass.images += images as u64;
         progress.step += 1;
         progress.batch += 1;
-        let seconds = session.tick();
+        let seconds = self.session.tick();
         progress.pass.seconds += seconds;
         progress.seconds += seconds;
-        session.trained += seconds;
-        let waited = session.waited / session.trained.max(f64::MIN_POSITIVE);
-        session.observer.step(&StepReport { waited, ..self.report(loss, lr) });
-        Ok(())
+        let waited = self.session.trained(seconds);
+        let report = StepReport { waited, ..self.report(loss, lr) };
+        self.session.step(&report);
+        let every = self.recipe.checkpoint_every_steps;
+        if every.is_some_and(|every| self.progress.step.is_multiple_of(every)) {
+            self.save()?;
+        }
+        Ok(report)
     }
 
-    /// One step of the optimiser: the loss before it, and how many images were told right.
-    fn step(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
+    /// One step of the optimiser: the loss before it, and the number of images that were classified correctly.
+    fn update(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
         let mode = Mode::train(self.recipe.seed, self.progress.step);
         check_batch(&self.network, &batch, mode)?;
         let (input, labels) = to_tensor(batch, &self.network.device());
@@ -142,33 +147,27 @@ impl Trainer {
         Error::Diverged { step: self.progress.step, epoch: self.progress.epoch + 1, loss, lr }
     }
 
-    /// Evaluates, writes the two lines of the epoch, and keeps the network if it is the best; false where
-    /// `stop` came first.
-    fn evaluate_epoch(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
+    /// Evaluates, writes the two lines of the epoch, and keeps the network if it is the best; false where it was
+    /// stopped.
+    fn evaluate_epoch(&mut self) -> Result<bool, Error> {
         let options = EvaluateOptions {
             batch_size: self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step()),
-            workers: self.workers(),
+            workers: self.recipe.workers(),
             skip_bad: self.recipe.data.skip_bad,
         };
-        let began = session.observed(|observer, stop| {
-            evaluate_until(&self.network, &self.evaluation, &options, observer, stop)
-        })?;
-        let seconds = session.tick();
+        let images = self.images.evaluation.clone();
+        let evaluation = evaluate_until(&self.network, images, &options, &mut self.session)?;
+        let seconds = self.session.tick();
         self.progress.seconds += seconds;
-        let Some(evaluation) = began else { return Ok(false) };
+        let Some(evaluation) = evaluation else { return Ok(false) };
         if !evaluation.loss.is_finite() {
             return Err(self.diverged(evaluation.loss, self.last_rate()));
         }
-        self.close_epoch(&evaluation, seconds, session)?;
+        self.close_epoch(&evaluation, seconds)?;
         Ok(true)
     }
 
-    fn close_epoch(
-        &mut self,
-        evaluation: &Evaluation,
-        seconds: f64,
-        session: &mut Session<'_>,
-    ) -> Result<(), Error> {
+    fn close_epoch(&mut self, evaluation: &Evaluation, seconds: f64) -> Result<(), Error> {
         let epoch = self.progress.epoch + 1;
         let lr = self.last_rate();
         let lines = [
@@ -176,7 +175,7 @@ impl Trainer {
             Metrics {
                 epoch,
                 step: self.progress.step,
-                split: self.split.to_string(),
+                split: self.images.split.to_string(),
                 loss: evaluation.loss,
                 top1: evaluation.top1(),
                 lr,
@@ -186,13 +185,13 @@ impl Trainer {
         ];
         for line in lines {
             self.metrics.append(&line)?;
-            session.observer.pass(&line);
+            self.session.pass(&line);
             self.progress.history.push(line);
         }
         if self.progress.best.is_none_or(|best| evaluation.top1() > best.top1) {
             self.progress.best = Some(Best { epoch, top1: evaluation.top1() });
             self.save_best()?;
-            session.observer.saved(&self.folder.best());
+            self.session.saved(&self.folder.best());
         }
         self.progress.epoch += 1;
         self.progress.batch = 0;
@@ -200,21 +199,20 @@ impl Trainer {
         Ok(())
     }
 
-    /// The rate of the step that was done last.
+    /// Learning rate of the step that was done last.
     fn last_rate(&self) -> f64 {
         self.rate.at(self.progress.step.saturating_sub(1))
     }
 
-    fn save(&self, session: &mut Session<'_>) -> Result<(), Error> {
+    /// Saves the training as it stands, to be resumed from here: replaces `last.safetensors`.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] for a network that has diverged; [`Error::Weights`] where the file cannot be written. The
+    /// earlier one is kept.
+    pub fn save(&mut self) -> Result<(), Error> {
         self.save_last()?;
-        session.observer.saved(&self.folder.last());
+        self.session.saved(&self.folder.last());
         Ok(())
-    }
-
-    /// Decoding threads: more than there are cores decode no faster, and each holds batches.
-    pub(crate) fn workers(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        self.recipe.threads.map_or(cores, |threads| threads.min(cores))
     }
 
     fn report(&self, batch_loss: f64, lr: f64) -> StepReport {
@@ -237,55 +235,5 @@ impl Trainer {
             images_per_s: rate(pass.images, pass.seconds),
             seconds_left: (total_steps - progress.step) as f64 * seconds_a_step,
         }
-    }
-}
-
-/// What accompanies one call of [`Trainer::run`].
-struct Session<'a> {
-    observer: &'a mut dyn Observer,
-    stop: &'a AtomicBool,
-    /// When time was last accounted for.
-    clock: Instant,
-    /// Seconds of waiting for images, and of training in all.
-    waited: f64,
-    trained: f64,
-    /// The bad images that the observer knows of.
-    skipped: BTreeSet<String>,
-}
-
-impl Session<'_> {
-    /// Seconds since the last call.
-    fn tick(&mut self) -> f64 {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.clock).as_secs_f64();
-        self.clock = now;
-        seconds
-    }
-
-    fn report_skipped(&mut self, reasons: &[String]) {
-        for reason in reasons {
-            if self.skipped.insert(reason.clone()) {
-                self.observer.skipped(reason);
-            }
-        }
-    }
-
-    /// Runs `f`, whose skipped images are told once in a training, not once an epoch.
-    fn observed<T>(&mut self, f: impl FnOnce(&mut dyn Observer, &AtomicBool) -> T) -> T {
-        let stop = self.stop;
-        f(&mut Once(self), stop)
-    }
-}
-
-/// Passes on each skipped image once.
-struct Once<'a, 'b>(&'a mut Session<'b>);
-
-impl Observer for Once<'_, '_> {
-    fn evaluating(&mut self, done: usize, total: usize) {
-        self.0.observer.evaluating(done, total);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.0.report_skipped(&[reason.to_owned()]);
     }
 }

@@ -1,11 +1,12 @@
 //! The images of a run as they were when it began.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use residual_data::{ImageSet, Split};
+use residual_data::{Source, Split, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -34,18 +35,21 @@ pub(crate) struct Compared {
 impl Inventory {
     /// Looks at all images of these splits. One that cannot be read has no size and no hash: whoever trains on it
     /// will say so.
-    pub(crate) fn of(sets: &[(Split, &ImageSet)]) -> Self {
+    pub(crate) fn of(sets: &[(Split, &dyn Source)]) -> Self {
         let places = || sets.iter().flat_map(|&(split, set)| (0..set.len()).map(move |i| (split, set, i)));
-        let stamps: Vec<_> = places().map(|(_, set, index)| set.stamp(index).unwrap_or_default()).collect();
-        let is_small = stamps.iter().map(|stamp| stamp.size).sum::<u64>() <= HASHED;
+        let stamps: Vec<_> = places()
+            .map(|(_, set, index)| set.stamp(index).unwrap_or_else(|_| Some(Stamp::default())))
+            .collect();
+        let is_small = stamps.iter().flatten().map(|stamp| stamp.size).sum::<u64>() <= HASHED;
         let lines = places().zip(stamps).map(|((split, set, index), stamp)| {
-            let hash = match stamp.crc {
-                Some(crc) => Some(u64::from(crc)),
+            let hash = match stamp {
+                Some(Stamp { crc: Some(crc), .. }) => Some(u64::from(crc)),
                 // What has no time is in memory.
-                None if is_small || stamp.modified.is_none() => digest(set, index),
-                None => None,
+                Some(stamp) if is_small || stamp.modified.is_none() => digest(set, index),
+                Some(_) | None => None,
             };
-            Line(split, set.name(index).to_owned(), set.label(index), stamp.size, stamp.modified, hash)
+            let Stamp { size, modified, .. } = stamp.unwrap_or_default();
+            Line(split, set.name(index).into_owned(), set.label(index), size, modified, hash)
         });
         Self(lines.collect())
     }
@@ -83,18 +87,19 @@ impl Inventory {
     /// Holds the images against those of the list. Of the same name and size and another time, an image is the same
     /// where its hash is. Those that the training could not read (`bad` holds what was said of them) may have been
     /// mended since.
-    pub(crate) fn compare(&self, sets: &[(Split, &ImageSet)], bad: &[String]) -> Result<Compared, Error> {
+    pub(crate) fn compare(&self, sets: &[(Split, &dyn Source)], bad: &[String]) -> Result<Compared, Error> {
         let places =
             sets.iter().flat_map(|&(split, set)| (0..set.len()).map(move |index| (split, set, index)));
         let mut then = self.0.iter();
         let mut compared = Compared::default();
         for (split, set, index) in places {
             let (name, label) = (set.name(index), set.label(index));
-            let line = then.next().filter(|line| (line.0, line.1.as_str(), line.2) == (split, name, label));
+            let line = then.next().filter(|line| (line.0, line.1.as_str(), line.2) == (split, &*name, label));
             let Some(line) = line else { return Err(self.other_names(sets)) };
-            let stamp = set.stamp(index)?;
+            // The source does not tell.
+            let Some(stamp) = set.stamp(index)? else { continue };
             let changed = |how: String| Error::ImageChanged { file: set.file(index), how };
-            if bad.iter().any(|reason| reason.contains(name)) {
+            if bad.iter().any(|reason| reason.contains(&*name)) {
                 continue;
             }
             if stamp.size != line.3 {
@@ -122,9 +127,10 @@ impl Inventory {
     }
 
     /// The first image that is in one of the two and not in the other.
-    fn other_names(&self, sets: &[(Split, &ImageSet)]) -> Error {
-        type Key<'a> = (Split, &'a str, usize);
-        let then: BTreeSet<Key<'_>> = self.0.iter().map(|line| (line.0, line.1.as_str(), line.2)).collect();
+    fn other_names(&self, sets: &[(Split, &dyn Source)]) -> Error {
+        type Key<'a> = (Split, Cow<'a, str>, usize);
+        let then: BTreeSet<Key<'_>> =
+            self.0.iter().map(|line| (line.0, line.1.as_str().into(), line.2)).collect();
         let now: BTreeSet<Key<'_>> = sets
             .iter()
             .flat_map(|&(split, set)| {
@@ -136,8 +142,8 @@ impl Inventory {
             format!("the data have {} {split} images, and had {} when this run began", of(&now), of(&then))
         };
         let (file, how) = match (then.difference(&now).next(), now.difference(&then).next()) {
-            (Some(gone), _) => (gone.1, format!("is missing: {}", counts(gone.0))),
-            (None, Some(new)) => (new.1, format!("is new: {}", counts(new.0))),
+            (Some(gone), _) => (&*gone.1, format!("is missing: {}", counts(gone.0))),
+            (None, Some(new)) => (&*new.1, format!("is new: {}", counts(new.0))),
             (None, None) => ("the list of images", "is in another order than when this run began".to_owned()),
         };
         Error::ImageChanged { file: file.to_owned(), how }
@@ -145,7 +151,7 @@ impl Inventory {
 }
 
 /// Hash of an image's bytes; `None` where they cannot be read.
-fn digest(set: &ImageSet, index: usize) -> Option<u64> {
+fn digest(set: &dyn Source, index: usize) -> Option<u64> {
     let bytes = set.bytes(index).ok()?;
     let mut hash = Fnv::new();
     hash.write_words(&bytes);

@@ -1,9 +1,9 @@
 //! Training residual networks: recipe, schedule, loop, checkpoints, evaluation.
 //!
 //! - [`Recipe`] is a training as data; [`Schedule`], [`Warmup`] and [`SgdConfig`] are parts of it.
-//! - [`Trainer`] begins and resumes trainings in a [`RunFolder`]; an [`Observer`] looks on.
-//! - [`evaluate()`] judges a network; [`to_state_dict`] and [`from_state_dict`] give its tensors the names
-//!   that files have.
+//! - [`Training`] begins and resumes a [`Trainer`] in a [`RunFolder`]; an [`Observer`] looks on, and can stop it.
+//! - [`evaluate()`] judges a network; [`to_model`], [`from_model`] and [`to_state_dict`] lead to and from
+//!   models and the names that files have.
 //!
 //! **Determinism.** The same recipe on the same data gives the same bits: for any number of threads, and
 //! however often the training was interrupted and resumed. Everything random is keyed by seed, epoch or step,
@@ -14,20 +14,23 @@ mod changes;
 mod error;
 mod evaluate;
 mod fit;
+mod images;
 mod init;
 mod inventory;
 mod memory;
 mod metrics;
 mod observer;
-mod plan;
+mod prepare;
 mod progress;
 mod recipe;
-mod run;
+mod run_folder;
 mod schedule;
+mod session;
 mod settle;
 mod sgd;
 mod statistics;
 mod trainer;
+mod training;
 mod transfer;
 
 pub use changes::Changes;
@@ -40,8 +43,9 @@ pub use observer::{Observer, Outcome, StepReport};
 pub use progress::Best;
 pub use recipe::{DataRecipe, Recipe};
 pub use residual_data::{EvaluateOptions, Evaluation};
-pub use run::RunFolder;
+pub use run_folder::RunFolder;
 pub use schedule::{LearningRate, Schedule, Warmup};
 pub use sgd::{Sgd, SgdConfig};
 pub use trainer::Trainer;
+pub use training::Training;
 pub use transfer::{from_model, to_model, to_state_dict};

@@ -1,32 +1,64 @@
-//! Looking on while a network trains.
+//! Observers of a training.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::{Best, Metrics};
 
-/// What a training tells while it goes on. Every method does nothing by default; `()` watches nothing.
+/// Observer of a training while it goes on. Every method does nothing by default; `()` observes nothing.
+///
+/// A method that answers [`ControlFlow::Break`] stops the training as the stop flag does: the step that is under way
+/// is finished, and [`Trainer::run`](crate::Trainer::run) saves everything. So does an early stop:
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use residual_train::{Metrics, Observer};
+///
+/// /// Stops after three evaluations in a row that were not better than the best.
+/// #[derive(Default)]
+/// struct EarlyStop {
+///     best: f64,
+///     worse: usize,
+/// }
+///
+/// impl Observer for EarlyStop {
+///     fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
+///         if metrics.split == "train" {
+///             return ControlFlow::Continue(());
+///         }
+///         let is_better = metrics.top1 > self.best;
+///         self.best = self.best.max(metrics.top1);
+///         self.worse = if is_better { 0 } else { self.worse + 1 };
+///         if self.worse < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+///     }
+/// }
+/// ```
 pub trait Observer {
-    /// After every step.
-    fn step(&mut self, report: &StepReport) {
+    /// Called after every step of the optimiser.
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
         let _ = report;
+        ControlFlow::Continue(())
     }
 
-    /// While evaluating: images done, of all.
-    fn evaluating(&mut self, done: usize, total: usize) {
+    /// Called after every batch of an evaluation, with the images done and all of them. An evaluation that is stopped
+    /// is made again when the training goes on.
+    fn evaluating(&mut self, done: usize, total: usize) -> ControlFlow<()> {
         let _ = (done, total);
+        ControlFlow::Continue(())
     }
 
-    /// After a pass over a split: the line that was added to `metrics.jsonl`.
-    fn pass(&mut self, metrics: &Metrics) {
+    /// Called after a pass over a split, with the line that was added to `metrics.jsonl`.
+    fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
         let _ = metrics;
+        ControlFlow::Continue(())
     }
 
-    /// After a checkpoint was written.
+    /// Called after a checkpoint was written.
     fn saved(&mut self, path: &Path) {
         let _ = path;
     }
 
-    /// An image that could not be decoded and was left out (`skip_bad`), each at its first time.
+    /// Called when an image cannot be decoded and is left out (`skip_bad`), each at its first time.
     fn skipped(&mut self, reason: &str) {
         let _ = reason;
     }
@@ -34,7 +66,29 @@ pub trait Observer {
 
 impl Observer for () {}
 
-/// One step, and the epoch up to it.
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
+        (**self).step(report)
+    }
+
+    fn evaluating(&mut self, done: usize, total: usize) -> ControlFlow<()> {
+        (**self).evaluating(done, total)
+    }
+
+    fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
+        (**self).pass(metrics)
+    }
+
+    fn saved(&mut self, path: &Path) {
+        (**self).saved(path);
+    }
+
+    fn skipped(&mut self, reason: &str) {
+        (**self).skipped(reason);
+    }
+}
+
+/// Report of a step, and of its epoch up to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
     /// Epoch, counted from 1.
@@ -53,11 +107,11 @@ pub struct StepReport {
     pub batch_loss: f64,
     /// Mean loss of the epoch so far.
     pub loss: f64,
-    /// Fraction of this epoch's images so far that were told right.
+    /// Fraction of this epoch's images so far that were classified correctly.
     pub top1: f64,
     /// Learning rate of this step.
     pub lr: f64,
-    /// Share of this session's training time that the network waited for images.
+    /// Share of this process's training time that the network waited for images.
     pub waited: f64,
     /// Images a second in this epoch.
     pub images_per_s: f64,
@@ -65,7 +119,7 @@ pub struct StepReport {
     pub seconds_left: f64,
 }
 
-/// How a training ended.
+/// End of a training, or of a part of it.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Outcome {
@@ -74,7 +128,8 @@ pub enum Outcome {
         /// The best evaluation.
         best: Best,
     },
-    /// The stop flag was raised. The step that was under way was finished, and everything saved.
+    /// The stop flag was raised, or the observer asked to stop. The step that was under way was finished, and
+    /// everything saved.
     Interrupted {
         /// Epoch, counted from 1.
         epoch: usize,

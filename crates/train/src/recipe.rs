@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
-use residual_data::Augment;
+use residual_data::{Augment, HELD_OUT};
+use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
@@ -110,8 +111,12 @@ pub struct DataRecipe {
     /// Folder or archive, as [`residual_data`] reads them. Default `sample`, the name by which the command
     /// line knows its embedded images.
     pub path: PathBuf,
+    /// True where a program gave the images ([`Training::images`](crate::Training::images)): they are at no path, and
+    /// who resumes the run gives them again. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_program: bool,
     /// Fraction of each class held out for validation, where the data are one folder without splits. Default
-    /// 0.1.
+    /// [`HELD_OUT`].
     pub validation: f64,
     /// Seed of that split, apart from the training's so that runs with several seeds share one. Default 0.
     pub split_seed: u64,
@@ -121,7 +126,13 @@ pub struct DataRecipe {
 
 impl Default for DataRecipe {
     fn default() -> Self {
-        Self { path: "sample".into(), validation: 0.1, split_seed: 0, skip_bad: false }
+        Self {
+            path: "sample".into(),
+            from_program: false,
+            validation: HELD_OUT,
+            split_seed: 0,
+            skip_bad: false,
+        }
     }
 }
 
@@ -158,6 +169,12 @@ const LONGEST: u64 = 4 << 20;
 impl Recipe {
     /// More threads than this are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
+
+    /// Number of threads that compute, and as many that decode: more than there are cores are no faster, and each
+    /// that decodes holds batches.
+    pub fn workers(&self) -> usize {
+        Pool::helpful_threads(self.threads.unwrap_or(usize::MAX))
+    }
 
     /// Reads a recipe.
     ///

@@ -1,14 +1,11 @@
 //! Running statistics taken anew before an evaluation.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use burn::tensor::Device;
 use residual_data::{Loader, LoaderOptions};
 use residual_nn::{Mode, ResNet};
 
 use crate::evaluate::{check_batch, to_tensor};
-use crate::plan::Plan;
+use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
@@ -19,34 +16,34 @@ pub(crate) const FEW_UPDATES: u64 = 200;
 /// So many images are enough (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", section 3).
 const IMAGES: usize = 1024;
 
-impl Trainer {
+impl Trainer<'_> {
     /// Replaces the running statistics of every batch norm that trains by the means of the batches' own over images
-    /// that were trained on (PreciseBN: Wu and Johnson 2021, section 3), while updates are few; false where `stop` came
-    /// first. No parameter moves.
+    /// that were trained on (PreciseBN: Wu and Johnson 2021, section 3), while updates are few; false where it was
+    /// stopped. No parameter moves.
     ///
     /// A function of the weights, the recipe and the step alone, whatever the statistics were: done again after an
     /// interruption, it gives the same bits.
-    pub(crate) fn take_statistics(&mut self, stop: &AtomicBool) -> Result<bool, Error> {
+    pub(crate) fn take_statistics(&mut self) -> Result<bool, Error> {
         if self.progress.step >= FEW_UPDATES {
             return Ok(true);
         }
         let batch_size = self.recipe.images_per_step();
         let options = LoaderOptions {
             epoch: self.progress.epoch as u64,
-            workers: self.workers(),
-            ..Plan::loader_options(&self.recipe, self.network.spec())
+            workers: self.recipe.workers(),
+            ..Prepared::loader_options(&self.recipe, self.network.spec())
         };
-        let loader = Loader::new(Arc::new(self.train.clone()), options)?;
+        let loader = Loader::new(self.images.train.clone(), options)?;
         // On a device without a graph, which would keep what every forward pass leaves for a backward pass.
         let mut network = self.copy_on(&Device::flex())?;
         let mut done = 0u64;
         for batch in loader.take(IMAGES.div_ceil(batch_size)) {
-            if stop.load(Ordering::Relaxed) {
+            if self.session.stops() {
                 return Ok(false);
             }
             let batch = batch?;
             // A last batch of fewer images would count as much as the others.
-            let full = batch.labels.len() == batch_size.min(self.train.len());
+            let full = batch.labels.len() == batch_size.min(self.images.train.len());
             if batch.labels.is_empty() || (done > 0 && !full) {
                 continue;
             }

@@ -1,11 +1,13 @@
 //! torchvision's and timm's networks for 224x224 images.
 
-use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec, StemSpec};
+use crate::{
+    Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec, StemSpec,
+};
 
 const BASIC: bool = false;
 const BOTTLENECK: bool = true;
 
-/// A network as a row of the tables: what differs from ResNet-50's arrangement.
+/// A network as a row of the table: what differs from ResNet-18's and ResNet-50's arrangement.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
@@ -13,31 +15,72 @@ struct Row {
     bottleneck: bool,
     groups: usize,
     base_width: usize,
-    variant: Variant,
+    stem: Stem,
+    /// Average-pool shortcuts (ResNet-D).
+    average_pool: bool,
+    attention: Option<Kind>,
+    preactivation: bool,
+    naming: Naming,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Variant {
-    /// torchvision's.
-    Torchvision,
-    /// Deep stem, average-pool shortcuts.
-    D,
-    /// Tiered stem, average-pool shortcuts.
-    T,
-    /// Squeeze-and-excitation.
-    Se,
-    /// Pre-activation.
-    V2,
-    /// Pre-activation with deep stem and average-pool shortcuts.
-    V2D,
+#[derive(Clone, Copy)]
+enum Stem {
+    /// One 7x7 convolution.
+    Plain,
+    /// Three 3x3 convolutions, the first two of these channels.
+    Deep([usize; 2]),
 }
 
-const fn row(name: &'static str, blocks: [usize; 4], bottleneck: bool, variant: Variant) -> Row {
-    Row { name, blocks, bottleneck, groups: 1, base_width: 64, variant }
+/// Channel attention, sized for the channels of each block.
+#[derive(Clone, Copy)]
+enum Kind {
+    SqueezeExcite,
 }
 
-const fn wide(name: &'static str, blocks: [usize; 4], groups: usize, base_width: usize) -> Row {
-    Row { groups, base_width, ..row(name, blocks, BOTTLENECK, Variant::Torchvision) }
+/// torchvision's network.
+const fn tv(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
+    Row {
+        name,
+        blocks,
+        bottleneck,
+        groups: 1,
+        base_width: 64,
+        stem: Stem::Plain,
+        average_pool: false,
+        attention: None,
+        preactivation: false,
+        naming: Naming::Torchvision,
+    }
+}
+
+/// timm's network.
+const fn timm(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
+    Row { naming: Naming::Timm, ..tv(name, blocks, bottleneck) }
+}
+
+impl Row {
+    /// So many groups in the 3x3 convolution, and their width.
+    const fn wide(self, groups: usize, base_width: usize) -> Self {
+        Self { groups, base_width, ..self }
+    }
+
+    /// ResNet-D: the deep stem and average-pool shortcuts.
+    const fn d(self) -> Self {
+        Self { stem: Stem::Deep([32, 32]), average_pool: true, ..self }
+    }
+
+    /// ResNet-T: the tiered deep stem and average-pool shortcuts.
+    const fn t(self) -> Self {
+        Self { stem: Stem::Deep([24, 32]), average_pool: true, ..self }
+    }
+
+    const fn se(self) -> Self {
+        Self { attention: Some(Kind::SqueezeExcite), ..self }
+    }
+
+    const fn v2(self) -> Self {
+        Self { preactivation: true, ..self }
+    }
 }
 
 const D18: [usize; 4] = [2, 2, 2, 2];
@@ -46,31 +89,31 @@ const D101: [usize; 4] = [3, 4, 23, 3];
 const D152: [usize; 4] = [3, 8, 36, 3];
 
 const ROWS: [Row; 25] = [
-    row("resnet18", D18, BASIC, Variant::Torchvision),
-    row("resnet34", D34, BASIC, Variant::Torchvision),
-    row("resnet50", D34, BOTTLENECK, Variant::Torchvision),
-    row("resnet101", D101, BOTTLENECK, Variant::Torchvision),
-    row("resnet152", D152, BOTTLENECK, Variant::Torchvision),
-    wide("wide_resnet50_2", D34, 1, 128),
-    wide("wide_resnet101_2", D101, 1, 128),
-    wide("resnext50_32x4d", D34, 32, 4),
-    wide("resnext101_32x8d", D101, 32, 8),
-    wide("resnext101_64x4d", D101, 64, 4),
-    row("resnet26d", D18, BOTTLENECK, Variant::D),
-    row("resnet34d", D34, BASIC, Variant::D),
-    row("resnet50d", D34, BOTTLENECK, Variant::D),
-    row("resnet101d", D101, BOTTLENECK, Variant::D),
-    row("resnet152d", D152, BOTTLENECK, Variant::D),
-    row("resnet26t", D18, BOTTLENECK, Variant::T),
-    row("seresnet18", D18, BASIC, Variant::Se),
-    row("seresnet34", D34, BASIC, Variant::Se),
-    row("seresnet50", D34, BOTTLENECK, Variant::Se),
-    row("seresnet101", D101, BOTTLENECK, Variant::Se),
-    row("seresnet152", D152, BOTTLENECK, Variant::Se),
-    row("resnetv2_50", D34, BOTTLENECK, Variant::V2),
-    row("resnetv2_101", D101, BOTTLENECK, Variant::V2),
-    row("resnetv2_152", D152, BOTTLENECK, Variant::V2),
-    row("resnetv2_50d", D34, BOTTLENECK, Variant::V2D),
+    tv("resnet18", D18, BASIC),
+    tv("resnet34", D34, BASIC),
+    tv("resnet50", D34, BOTTLENECK),
+    tv("resnet101", D101, BOTTLENECK),
+    tv("resnet152", D152, BOTTLENECK),
+    tv("wide_resnet50_2", D34, BOTTLENECK).wide(1, 128),
+    tv("wide_resnet101_2", D101, BOTTLENECK).wide(1, 128),
+    tv("resnext50_32x4d", D34, BOTTLENECK).wide(32, 4),
+    tv("resnext101_32x8d", D101, BOTTLENECK).wide(32, 8),
+    tv("resnext101_64x4d", D101, BOTTLENECK).wide(64, 4),
+    timm("resnet26d", D18, BOTTLENECK).d(),
+    timm("resnet34d", D34, BASIC).d(),
+    timm("resnet50d", D34, BOTTLENECK).d(),
+    timm("resnet101d", D101, BOTTLENECK).d(),
+    timm("resnet152d", D152, BOTTLENECK).d(),
+    timm("resnet26t", D18, BOTTLENECK).t(),
+    timm("seresnet18", D18, BASIC).se(),
+    timm("seresnet34", D34, BASIC).se(),
+    timm("seresnet50", D34, BOTTLENECK).se(),
+    timm("seresnet101", D101, BOTTLENECK).se(),
+    timm("seresnet152", D152, BOTTLENECK).se(),
+    timm("resnetv2_50", D34, BOTTLENECK).v2(),
+    timm("resnetv2_101", D101, BOTTLENECK).v2(),
+    timm("resnetv2_152", D152, BOTTLENECK).v2(),
+    timm("resnetv2_50d", D34, BOTTLENECK).v2().d(),
 ];
 
 /// The network called `name`, if it is one of these.
@@ -93,30 +136,22 @@ impl Row {
         }
         NetSpec {
             name: self.name.into(),
-            naming: match self.variant {
-                Variant::Torchvision => Naming::Torchvision,
-                _ => Naming::Timm,
-            },
+            naming: self.naming,
             input: [3, 224, 224],
             stem,
             stages,
-            head: HeadSpec { norm: self.preactivation(), ..HeadSpec::new(1000) },
+            head: HeadSpec { norm: self.preactivation, ..HeadSpec::new(1000) },
             stochastic_depth: 0.0,
             preprocess: self.preprocess(),
         }
     }
 
-    fn preactivation(&self) -> bool {
-        matches!(self.variant, Variant::V2 | Variant::V2D)
-    }
-
     fn stem(&self) -> StemSpec {
-        let stem = match self.variant {
-            Variant::D | Variant::V2D => StemSpec::deep(32, 32, 64),
-            Variant::T => StemSpec::deep(24, 32, 64),
-            Variant::Torchvision | Variant::Se | Variant::V2 => StemSpec::imagenet(),
+        let stem = match self.stem {
+            Stem::Plain => StemSpec::imagenet(),
+            Stem::Deep([first, second]) => StemSpec::deep(first, second, 64),
         };
-        StemSpec { bare: self.preactivation(), ..stem }
+        StemSpec { bare: self.preactivation, ..stem }
     }
 
     fn block(&self, in_channels: usize, planes: usize, stride: usize) -> BlockSpec {
@@ -128,16 +163,12 @@ impl Row {
             BlockSpec { stride, shortcut, ..BlockSpec::basic(planes) }
         };
         block.groups = self.groups;
-        if self.preactivation() {
+        if self.preactivation {
             block = block.preactivation();
         }
-        if self.variant == Variant::Se {
-            block.squeeze_excite = Some(squeezed(block.channels));
-        }
-        if let (Variant::D | Variant::T | Variant::V2D, Shortcut::Projection { average_pool, .. }) =
-            (self.variant, &mut block.shortcut)
-        {
-            *average_pool = true;
+        block.attention = self.attention.map(|kind| kind.sized(block.channels));
+        if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
+            *average_pool = self.average_pool;
         }
         block
     }
@@ -146,11 +177,19 @@ impl Row {
     /// 95%; the others have the usual transform.
     fn preprocess(&self) -> Preprocess {
         let usual = Preprocess::imagenet(256, 224);
-        if !self.preactivation() {
+        if !self.preactivation {
             return usual;
         }
         let half = vec![0.5; 3];
         Preprocess { resize: Some(Resize::ShorterSide(235)), mean: half.clone(), std: half, ..usual }
+    }
+}
+
+impl Kind {
+    fn sized(self, channels: usize) -> Attention {
+        match self {
+            Self::SqueezeExcite => Attention::squeeze_excite(squeezed(channels)),
+        }
     }
 }
 

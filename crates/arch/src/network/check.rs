@@ -1,10 +1,10 @@
 //! Shapes through the layers of a specification, and every error that they can have.
 
 use super::expand::{Part, Section};
-use super::{CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Source, block, sections};
-use crate::shape::{Disagreement, ShapeError, check_input, check_whole};
+use super::{BlockPath, CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Source, block, sections};
+use crate::shape::{Disagreement, ShapeError, ShapePlace, check_input, check_whole};
 use crate::tensors::product;
-use crate::{BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
+use crate::{Attention, BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
 
 impl NetSpec {
     /// Checks that the network can be built and takes an input of `[channels, height, width]`, and lists its
@@ -65,13 +65,13 @@ impl Walk {
         let first = self.layers.len();
         let entry = drafts.first().map_or(self.input, |draft| self.shape(draft.reads.first()));
         if let Part::Block(path, block) = part {
-            check_nothing_is_zero(&place_of(path), block)?;
+            check_nothing_is_zero(path.into(), block)?;
         }
         for draft in drafts {
             let input = self.shape(draft.reads.first());
             if let (Some(second), Part::Block(path, block)) = (draft.reads.second(), part) {
                 let join = Join { entry, branch: input, given: self.shape(second) };
-                check_join(&place_of(path), block, &join)?;
+                check_join(path, block, &join)?;
             }
             let output = output(&draft, input)?;
             let Draft { path, op, reads } = draft;
@@ -88,8 +88,8 @@ impl Walk {
                 let parameters = self.parameters.checked_add(layer.op.parameters()?)?;
                 Some((parameters, self.macs.checked_add(layer.op.macs(layer.output)?)?))
             };
-            let place = || place(layer.path);
-            (self.parameters, self.macs) = count().ok_or_else(|| ShapeError::TooLarge { place: place() })?;
+            let place = ShapePlace::Layer(layer.path);
+            (self.parameters, self.macs) = count().ok_or(ShapeError::TooLarge { place })?;
         }
         Ok(())
     }
@@ -102,64 +102,45 @@ impl Walk {
     }
 }
 
-/// A layer's place in an error: its path, in a block that stands alone behind `block`.
-fn place(path: LayerPath) -> String {
-    match path {
-        LayerPath::Alone(part) => format!("block.{part}"),
-        path => path.to_string(),
-    }
-}
-
-/// A block's place in an error.
-fn place_of(path: Option<super::BlockPath>) -> String {
-    path.map_or_else(|| "block".into(), |path| path.to_string())
-}
-
 /// The output of a layer whose own numbers are sound.
 fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
-    let layer = || place(draft.path);
+    let layer = draft.path;
     let (kernel, padding) = match &draft.op {
         LayerOp::Conv(conv) => check_conv(layer, conv)?,
         LayerOp::MaxPool(pool) => check_pool(layer, pool)?,
         _ => (1, 0),
     };
     let [_, height, width] = input;
-    draft.op.output(input).ok_or_else(|| ShapeError::Vanishes {
-        layer: layer(),
-        kernel,
-        padding,
-        height,
-        width,
-    })
+    draft.op.output(input).ok_or(ShapeError::Vanishes { layer, kernel, padding, height, width })
 }
 
 /// Kernel and padding of a convolution that is sound by itself.
-fn check_conv(layer: impl Fn() -> String, conv: &Convolution) -> Result<(usize, usize), ShapeError> {
+fn check_conv(layer: LayerPath, conv: &Convolution) -> Result<(usize, usize), ShapeError> {
     let properties = [("channels", conv.out_channels), ("kernel", conv.kernel), ("stride", conv.stride)];
     if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
-        return Err(ShapeError::Zero { place: layer(), what });
+        return Err(ShapeError::Zero { place: ShapePlace::Layer(layer), what });
     }
     let misfit = |channels: &usize| channels.checked_rem(conv.groups) != Some(0);
     if let Some(channels) = [conv.in_channels, conv.out_channels].into_iter().find(misfit) {
-        return Err(ShapeError::Groups { layer: layer(), groups: conv.groups, channels });
+        return Err(ShapeError::Groups { layer, groups: conv.groups, channels });
     }
     Ok((conv.kernel, conv.padding))
 }
 
 /// Kernel and padding of a max pool that is sound by itself.
-fn check_pool(layer: impl Fn() -> String, pool: &MaxPool) -> Result<(usize, usize), ShapeError> {
+fn check_pool(layer: LayerPath, pool: &MaxPool) -> Result<(usize, usize), ShapeError> {
     let &MaxPool { kernel, stride, padding } = pool;
     let properties = [("kernel", kernel), ("stride", stride)];
     if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
-        return Err(ShapeError::Zero { place: layer(), what });
+        return Err(ShapeError::Zero { place: ShapePlace::Layer(layer), what });
     }
     if padding > kernel / 2 {
-        return Err(ShapeError::PoolPadding { layer: layer(), kernel, padding });
+        return Err(ShapeError::PoolPadding { layer, kernel, padding });
     }
     Ok((kernel, padding))
 }
 
-fn check_nothing_is_zero(place: &str, block: &BlockSpec) -> Result<(), ShapeError> {
+fn check_nothing_is_zero(place: ShapePlace, block: &BlockSpec) -> Result<(), ShapeError> {
     let (channels, stride) = match block.shortcut {
         Shortcut::None | Shortcut::Identity => (1, 1),
         Shortcut::Projection { channels, stride, .. } | Shortcut::ZeroPad { channels, stride } => {
@@ -171,12 +152,12 @@ fn check_nothing_is_zero(place: &str, block: &BlockSpec) -> Result<(), ShapeErro
         ("width", block.width),
         ("stride", block.stride),
         ("groups", block.groups),
-        ("squeeze_excite", block.squeeze_excite.unwrap_or(1)),
+        block.attention.map_or(("attention", 1), Attention::field),
         ("the shortcut's channels", channels),
         ("the shortcut's stride", stride),
     ];
     match properties.into_iter().find(|&(_, value)| value == 0) {
-        Some((what, _)) => Err(ShapeError::Zero { place: place.into(), what }),
+        Some((what, _)) => Err(ShapeError::Zero { place, what }),
         None => Ok(()),
     }
 }
@@ -189,10 +170,10 @@ struct Join {
 }
 
 /// Check of an addition: branch and shortcut have one shape.
-fn check_join(place: &str, block: &BlockSpec, join: &Join) -> Result<(), ShapeError> {
+fn check_join(path: Option<BlockPath>, block: &BlockSpec, join: &Join) -> Result<(), ShapeError> {
     let &BlockSpec { shortcut, stride, .. } = block;
     let &Join { entry, branch, given } = join;
-    let disagreement = || Disagreement { block: place.into(), stride, shortcut, branch, given };
+    let disagreement = || Disagreement { block: path, stride, shortcut, branch, given };
     if stride != 1 && shortcut.stride() == Some(1) {
         return Err(ShapeError::ForgottenStride(disagreement()));
     }
@@ -204,7 +185,7 @@ fn check_join(place: &str, block: &BlockSpec, join: &Join) -> Result<(), ShapeEr
     }
     match shortcut {
         Shortcut::ZeroPad { channels, .. } if channels < entry[0] => {
-            Err(ShapeError::ZeroPadShrinks { block: place.into(), from: entry[0], to: channels })
+            Err(ShapeError::ZeroPadShrinks { block: path, from: entry[0], to: channels })
         }
         _ => Ok(()),
     }

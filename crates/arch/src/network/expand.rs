@@ -4,10 +4,10 @@
 use std::iter::once;
 
 use super::{
-    Activation, BlockPart, BlockPath, HeadPart, LayerId, LayerOp, LayerPath, Norm, Reads, ShortcutPart,
-    Source, SqueezeExcite, StemPart, ZeroPad,
+    Activation, AveragePool, BlockPart, BlockPath, HeadPart, LayerId, LayerOp, LayerPath, Norm, Reads,
+    ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
 };
-use crate::{BlockSpec, Convolution, HeadSpec, NetSpec, Order, Shortcut, StemSpec};
+use crate::{Attention, BlockSpec, Convolution, HeadSpec, NetSpec, Order, Shortcut, StemSpec};
 
 /// A layer before shapes flow through it.
 pub(crate) struct Draft {
@@ -164,9 +164,9 @@ impl Chain {
                 }
             }
         }
-        if let Some(reduced) = block.squeeze_excite {
-            let squeeze = SqueezeExcite { channels: block.channels, reduced };
-            self.push(at(BlockPart::SqueezeExcite), LayerOp::SqueezeExcite(squeeze));
+        if let Some(attention) = block.attention {
+            let (part, op) = attention_layer(attention, block.channels);
+            self.push(at(part), op);
         }
         h
     }
@@ -178,7 +178,8 @@ impl Chain {
             Shortcut::None | Shortcut::Identity => {}
             Shortcut::Projection { channels, stride, average_pool } => {
                 if average_pool {
-                    let pool = if stride == 1 { LayerOp::Identity } else { LayerOp::AveragePool { stride } };
+                    let pool = LayerOp::AveragePool(AveragePool::overhanging(stride));
+                    let pool = if stride == 1 { LayerOp::Identity } else { pool };
                     self.push(at(ShortcutPart::Pool), pool);
                 }
                 let conv = Convolution {
@@ -218,6 +219,16 @@ impl Chain {
 }
 
 const RELU: LayerOp = LayerOp::Activation(Activation::Relu);
+
+/// Layer of a channel attention on a map of `channels`.
+fn attention_layer(attention: Attention, channels: usize) -> (BlockPart, LayerOp) {
+    match attention {
+        Attention::SqueezeExcite { reduced } => {
+            let squeeze = SqueezeExcite { channels, reduced };
+            (BlockPart::SqueezeExcite, LayerOp::SqueezeExcite(squeeze))
+        }
+    }
+}
 
 fn batch_norm(channels: usize) -> LayerOp {
     LayerOp::Norm(Norm::Batch { channels, zero_init: false })

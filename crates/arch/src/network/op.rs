@@ -1,6 +1,7 @@
 //! Operations of layers.
 
 use super::{Field, LayerTensor};
+use crate::block::output_side;
 use crate::tensors::product;
 use crate::{Convolution, MaxPool, Role};
 
@@ -16,12 +17,8 @@ pub enum LayerOp {
     Activation(Activation),
     /// Maximum of square windows.
     MaxPool(MaxPool),
-    /// Mean of 2x2 windows, `[c, ceil(h / stride), ceil(w / stride)]`; a window that hangs over the edge
-    /// averages what is there (ResNet-D, He et al. 2019, section 4.2).
-    AveragePool {
-        /// Stride, at least 2.
-        stride: usize,
-    },
+    /// Mean of square windows without padding.
+    AveragePool(AveragePool),
     /// `y = x`: the place of a layer that has nothing to do, as ResNet-D's average pool at stride 1. It
     /// counts where files number modules.
     Identity,
@@ -66,6 +63,19 @@ pub enum Norm {
     },
 }
 
+/// Average pool without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AveragePool {
+    /// Side of the window.
+    pub kernel: usize,
+    /// Stride, at least 1.
+    pub stride: usize,
+    /// True where the last window may hang over the edge, as long as it begins inside, and averages what is there:
+    /// an output of `ceil(h / stride)` rows where the window is at least the stride and at most twice that
+    /// (PyTorch's `ceil_mode`). Else `(h - kernel) / stride + 1` rows, rounded down.
+    pub overhang: bool,
+}
+
 /// Nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -95,6 +105,15 @@ pub struct SqueezeExcite {
     pub reduced: usize,
 }
 
+impl Norm {
+    /// True where its scale begins at zero in place of one.
+    pub fn is_zero_init(self) -> bool {
+        match self {
+            Self::Batch { zero_init, .. } => zero_init,
+        }
+    }
+}
+
 impl ZeroPad {
     /// Channels of zeros before the input's: half of those added, rounded down.
     pub fn before(&self) -> usize {
@@ -104,6 +123,13 @@ impl ZeroPad {
     /// Channels of zeros behind the input's.
     pub fn after(&self) -> usize {
         self.out_channels.saturating_sub(self.in_channels) - self.before()
+    }
+}
+
+impl AveragePool {
+    /// ResNet-D's pool before a projection (He et al. 2019, section 4.2): 2x2, the last window may hang over the edge.
+    pub fn overhanging(stride: usize) -> Self {
+        Self { kernel: 2, stride, overhang: true }
     }
 }
 
@@ -132,7 +158,7 @@ impl LayerOp {
             ],
             Self::Activation(_)
             | Self::MaxPool(_)
-            | Self::AveragePool { .. }
+            | Self::AveragePool(_)
             | Self::Identity
             | Self::ZeroPad(_)
             | Self::StochasticDepth { .. }
@@ -147,6 +173,11 @@ impl LayerOp {
         matches!(self, Self::Identity | Self::Dropout { .. } | Self::StochasticDepth { .. })
     }
 
+    /// True where each value is drawn from a window of its own channel, without parameters.
+    pub fn is_pool(&self) -> bool {
+        matches!(self, Self::MaxPool(_) | Self::AveragePool(_) | Self::GlobalAverage)
+    }
+
     /// Shape of the output for an input of `[channels, height, width]`; `None` where a kernel does not fit
     /// or a stride is zero.
     pub(super) fn output(&self, [channels, height, width]: [usize; 3]) -> Option<[usize; 3]> {
@@ -158,7 +189,11 @@ impl LayerOp {
                 Some([conv.out_channels, conv.output_side(height)?, conv.output_side(width)?])
             }
             Self::MaxPool(pool) => Some([channels, pool.output_side(height)?, pool.output_side(width)?]),
-            Self::AveragePool { stride } => strided(channels, stride),
+            Self::AveragePool(AveragePool { stride, overhang: true, .. }) => strided(channels, stride),
+            Self::AveragePool(AveragePool { kernel, stride, .. }) => {
+                let side = |side| output_side(side, kernel, stride, 0);
+                Some([channels, side(height)?, side(width)?])
+            }
             Self::ZeroPad(ZeroPad { out_channels, stride, .. }) => strided(out_channels, stride),
             Self::GlobalAverage => Some([channels, 1, 1]),
             Self::Linear { outputs, .. } => Some([outputs, 1, 1]),

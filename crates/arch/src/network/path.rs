@@ -130,6 +130,15 @@ impl LayerPath {
         }
     }
 
+    /// Name in its stem, block or head: `conv0`, `shortcut.conv`, `linear`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Stem(part) => part.to_string(),
+            Self::Block(_, part) | Self::Alone(part) => part.to_string(),
+            Self::Head(part) => part.to_string(),
+        }
+    }
+
     /// The layer's path in its block; `None` in stem and head.
     pub fn block_part(self) -> Option<BlockPart> {
         match self {

@@ -1,41 +1,44 @@
-//! What can be wrong with a specification.
+//! Errors of shape.
 
 use std::fmt;
 
-use thiserror::Error;
+use crate::{BlockPath, LayerPath, Place, Shortcut};
 
-use crate::Shortcut;
-
-/// Why a network cannot be built, or cannot take an input: where, what was found, and the help.
-#[derive(Clone, Debug, PartialEq, Error)]
+/// Error of shape: why a network cannot be built, or cannot take an input. Displays as `PLACE: FOUND; HELP`, and
+/// gives each of the three by itself.
+///
+/// ```
+/// use residual_arch::{Shortcut, families::family};
+/// let mut spec = family("small")?;
+/// spec.stages[2].blocks[0].shortcut = Shortcut::Identity;
+/// let error = spec.check([3, 32, 32]).unwrap_err();
+/// assert_eq!(error.place().to_string(), "stage3.block0");
+/// assert_eq!(error.found(), "branch gives 128x8x8, shortcut gives 64x16x16");
+/// assert_eq!(error.help(), "use a projection shortcut with stride 2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ShapeError {
     /// Branch and shortcut end in different numbers of channels.
-    #[error("{0}")]
     Channels(Disagreement),
     /// Branch and shortcut end in maps of different height or width.
-    #[error("{0}")]
     Size(Disagreement),
     /// The block has a stride, its shortcut has not. Refused also where a map of one pixel hides it.
-    #[error("{0}")]
     ForgottenStride(Disagreement),
     /// A parameter-free shortcut adds channels; it cannot take them away.
-    #[error("{block}: the zero-pad shortcut takes {from} channels to {to}; use a projection shortcut")]
     ZeroPadShrinks {
-        /// The block.
-        block: String,
+        /// The block; `None` for one that stands alone.
+        block: Option<BlockPath>,
         /// Input channels.
         from: usize,
         /// Output channels.
         to: usize,
     },
     /// A kernel is larger than the padded map.
-    #[error(
-        "{layer}: a {kernel}x{kernel} kernel with padding {padding} does not fit a map of {height}x{width}; \
-         give a larger input, or a padding of {}", kernel / 2
-    )]
     Vanishes {
         /// The layer.
-        layer: String,
+        layer: LayerPath,
         /// Side of its kernel.
         kernel: usize,
         /// Its padding.
@@ -46,46 +49,36 @@ pub enum ShapeError {
         width: usize,
     },
     /// A max pool is padded by more than half its kernel, so that windows may hold padding alone.
-    #[error("{layer}: padding {padding} is more than half the kernel of {kernel}; use at most {}", kernel / 2)]
     PoolPadding {
         /// The layer.
-        layer: String,
+        layer: LayerPath,
         /// Side of its window.
         kernel: usize,
         /// Its padding.
         padding: usize,
     },
     /// A grouped convolution whose channels do not divide into the groups.
-    #[error(
-        "{layer}: {channels} channels do not divide into {groups} groups; use a multiple of {groups} channels"
-    )]
     Groups {
         /// The convolution.
-        layer: String,
+        layer: LayerPath,
         /// Its groups.
         groups: usize,
         /// Its input or output channels, those that do not divide.
         channels: usize,
     },
     /// The head has no classes.
-    #[error("head: zero classes; give at least one")]
     NoClasses,
     /// An input without channels, rows or columns.
-    #[error("input: {} holds nothing; give at least one channel, one row and one column", map(.input))]
     EmptyInput {
         /// The input.
         input: [usize; 3],
     },
     /// An input of more pixels than images may have.
-    #[error("input: {} has more pixels than any image; give at most 8192x8192 of them", map(.input))]
     InputSize {
         /// The input.
         input: [usize; 3],
     },
     /// A resize or a crop to nothing, or to more than [`MAX_PREPROCESSED_PIXELS`](crate::MAX_PREPROCESSED_PIXELS).
-    #[error(
-        "preprocess: a {field} to {height}x{width}; give at least one pixel and at most 2048x2048 of them"
-    )]
     ImageSize {
         /// `resize` or `crop`.
         field: &'static str,
@@ -95,7 +88,6 @@ pub enum ShapeError {
         width: usize,
     },
     /// An input with other channels than the network is meant for.
-    #[error("input: {found} channels where the network takes {expected}; give {expected}, or change `input`")]
     InputChannels {
         /// What the network takes.
         expected: usize,
@@ -103,18 +95,15 @@ pub enum ShapeError {
         found: usize,
     },
     /// A stem without a convolution.
-    #[error("stem: no convolution; give at least one")]
     NoStem,
     /// Something of which there must be at least one is zero.
-    #[error("{place}: {what} is zero; give at least one")]
     Zero {
         /// Block or layer.
-        place: String,
+        place: ShapePlace,
         /// Which of its properties.
         what: &'static str,
     },
     /// A probability of dropping that is not from 0 to below 1.
-    #[error("{what} is {value}; give a probability from 0 to below 1")]
     Probability {
         /// Which.
         what: &'static str,
@@ -122,9 +111,6 @@ pub enum ShapeError {
         value: f64,
     },
     /// Means or standard deviations that are not one a channel.
-    #[error(
-        "preprocess: {mean} means and {std} standard deviations for {channels} channels; give one of each a channel"
-    )]
     Normalisation {
         /// Number of means.
         mean: usize,
@@ -134,7 +120,6 @@ pub enum ShapeError {
         channels: usize,
     },
     /// A mean that is no number, or a standard deviation that is not above zero.
-    #[error("preprocess: {what} is {value}; give a finite number{}", if *.what == "std" { " above zero" } else { "" })]
     NormalisationValue {
         /// `mean` or `std`.
         what: &'static str,
@@ -142,24 +127,159 @@ pub enum ShapeError {
         value: f32,
     },
     /// More parameters, elements or operations than 64 bits count.
-    #[error("{place}: the number of its parameters or operations does not fit 64 bits; give smaller numbers")]
     TooLarge {
-        /// Block or layer.
-        place: String,
+        /// The input or a layer.
+        place: ShapePlace,
     },
 }
 
-/// `256x8x8`.
-fn map(shape: &[usize; 3]) -> String {
-    format!("{}x{}x{}", shape[0], shape[1], shape[2])
+/// Place of an error of shape. Displays as `input`, `preprocess`, `network`, `stem`, `stage2.block0`,
+/// `stage2.block0.conv1`; in a block that stands alone as `block` and `block.conv1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ShapePlace {
+    /// The network's input.
+    Input,
+    /// The preprocessing.
+    Preprocess,
+    /// The network as a whole.
+    Network,
+    /// A part of the network.
+    Part(Place),
+    /// The block that stands alone.
+    Block,
+    /// A layer.
+    Layer(LayerPath),
 }
 
-/// A block whose branch and shortcut cannot be added. Displays as `stage3.block0: branch gives 256x8x8,
-/// shortcut gives 128x16x16; use a projection shortcut with stride 2`.
+impl From<Option<BlockPath>> for ShapePlace {
+    /// The block; `None` for one that stands alone.
+    fn from(block: Option<BlockPath>) -> Self {
+        block.map_or(Self::Block, |path| Self::Part(Place::Block(path)))
+    }
+}
+
+impl fmt::Display for ShapePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input => f.write_str("input"),
+            Self::Preprocess => f.write_str("preprocess"),
+            Self::Network => f.write_str("network"),
+            Self::Part(place) => place.fmt(f),
+            Self::Block => f.write_str("block"),
+            Self::Layer(LayerPath::Alone(part)) => write!(f, "block.{part}"),
+            Self::Layer(path) => path.fmt(f),
+        }
+    }
+}
+
+/// Shape of a map: `256x8x8`.
+fn map([channels, height, width]: &[usize; 3]) -> String {
+    format!("{channels}x{height}x{width}")
+}
+
+impl ShapeError {
+    /// Place of the error.
+    pub fn place(&self) -> ShapePlace {
+        match *self {
+            Self::Channels(Disagreement { block, .. })
+            | Self::Size(Disagreement { block, .. })
+            | Self::ForgottenStride(Disagreement { block, .. })
+            | Self::ZeroPadShrinks { block, .. } => block.into(),
+            Self::Vanishes { layer, .. } | Self::PoolPadding { layer, .. } | Self::Groups { layer, .. } => {
+                ShapePlace::Layer(layer)
+            }
+            Self::NoClasses => ShapePlace::Part(Place::Head),
+            Self::NoStem => ShapePlace::Part(Place::Stem),
+            Self::EmptyInput { .. } | Self::InputSize { .. } | Self::InputChannels { .. } => {
+                ShapePlace::Input
+            }
+            Self::ImageSize { .. } | Self::Normalisation { .. } | Self::NormalisationValue { .. } => {
+                ShapePlace::Preprocess
+            }
+            Self::Probability { .. } => ShapePlace::Network,
+            Self::Zero { place, .. } | Self::TooLarge { place } => place,
+        }
+    }
+
+    /// What was found there.
+    pub fn found(&self) -> String {
+        match self {
+            Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => {
+                format!("branch gives {}, shortcut gives {}", map(&at.branch), map(&at.given))
+            }
+            Self::ZeroPadShrinks { from, to, .. } => {
+                format!("the zero-pad shortcut takes {from} channels to {to}")
+            }
+            Self::Vanishes { kernel, padding, height, width, .. } => format!(
+                "a {kernel}x{kernel} kernel with padding {padding} does not fit a map of {height}x{width}"
+            ),
+            Self::PoolPadding { kernel, padding, .. } => {
+                format!("padding {padding} is more than half the kernel of {kernel}")
+            }
+            Self::Groups { groups, channels, .. } => {
+                format!("{channels} channels do not divide into {groups} groups")
+            }
+            Self::NoClasses => "zero classes".into(),
+            Self::EmptyInput { input } => format!("{} holds nothing", map(input)),
+            Self::InputSize { input } => format!("{} has more pixels than any image", map(input)),
+            Self::ImageSize { field, height, width } => format!("a {field} to {height}x{width}"),
+            Self::InputChannels { expected, found } => {
+                format!("{found} channels where the network takes {expected}")
+            }
+            Self::NoStem => "no convolution".into(),
+            Self::Zero { what, .. } => format!("{what} is zero"),
+            Self::Probability { what, value } => format!("{what} is {value}"),
+            Self::Normalisation { mean, std, channels } => {
+                format!("{mean} means and {std} standard deviations for {channels} channels")
+            }
+            Self::NormalisationValue { what, value } => format!("{what} is {value}"),
+            Self::TooLarge { .. } => "the number of its parameters or operations does not fit 64 bits".into(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => at.help(),
+            Self::ZeroPadShrinks { .. } => "use a projection shortcut".into(),
+            Self::Vanishes { kernel, .. } => {
+                format!("give a larger input, or a padding of {}", kernel / 2)
+            }
+            Self::PoolPadding { kernel, .. } => format!("use at most {}", kernel / 2),
+            Self::Groups { groups, .. } => format!("use a multiple of {groups} channels"),
+            Self::NoClasses | Self::NoStem | Self::Zero { .. } => "give at least one".into(),
+            Self::EmptyInput { .. } => "give at least one channel, one row and one column".into(),
+            Self::InputSize { .. } => "give at most 8192x8192 of them".into(),
+            Self::ImageSize { .. } => "give at least one pixel and at most 2048x2048 of them".into(),
+            Self::InputChannels { expected, .. } => format!("give {expected}, or change `input`"),
+            Self::Probability { .. } => "give a probability from 0 to below 1".into(),
+            Self::Normalisation { .. } => "give one of each a channel".into(),
+            Self::NormalisationValue { what: "std", .. } => "give a finite number above zero".into(),
+            Self::NormalisationValue { .. } => "give a finite number".into(),
+            Self::TooLarge { .. } => "give smaller numbers".into(),
+        }
+    }
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place() {
+            // What is found there has the name of the field.
+            ShapePlace::Network => {}
+            place => write!(f, "{place}: ")?,
+        }
+        write!(f, "{}; {}", self.found(), self.help())
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+/// Branch and shortcut of a block, which cannot be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// The block's path.
-    pub block: String,
+    /// The block; `None` for one that stands alone.
+    pub block: Option<BlockPath>,
     /// Its stride.
     pub stride: usize,
     /// Its shortcut.
@@ -170,20 +290,12 @@ pub struct Disagreement {
     pub given: [usize; 3],
 }
 
-impl fmt::Display for Disagreement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { block, branch, given, .. } = self;
-        write!(f, "{block}: branch gives {}, shortcut gives {}; ", map(branch), map(given))?;
-        self.help(f)
-    }
-}
-
 impl Disagreement {
-    /// Says what the shortcut should be.
-    fn help(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What the shortcut should be.
+    fn help(&self) -> String {
         let (kind, channels, stride) = match self.shortcut {
             Shortcut::None | Shortcut::Identity => {
-                return write!(f, "use a projection shortcut with stride {}", self.stride);
+                return format!("use a projection shortcut with stride {}", self.stride);
             }
             Shortcut::Projection { channels, stride, .. } => ("projection", channels, stride),
             Shortcut::ZeroPad { channels, stride } => ("zero-pad shortcut", channels, stride),
@@ -195,6 +307,6 @@ impl Disagreement {
         if stride != self.stride {
             wanted.push(format!("stride {}", self.stride));
         }
-        write!(f, "give the {kind} {}", wanted.join(" and "))
+        format!("give the {kind} {}", wanted.join(" and "))
     }
 }

@@ -1,7 +1,7 @@
 //! What every block gives and gets back: its output, and the loss's gradient by it.
 
 use burn::tensor::{Gradients, Tensor, TensorData};
-use residual_arch::Order;
+use residual_arch::{Activation, Layer, LayerOp, Place};
 use residual_data::Batch;
 use residual_nn::{Mode, ResNet, cross_entropy};
 
@@ -36,21 +36,29 @@ pub struct BlockSignal {
 /// The gradient by a block's output `y` is that by a zero added to it: `dL/dz = dL/dy` for `y + z`, `z = 0`.
 ///
 /// # Errors
-/// For labels beyond the network's outputs.
+/// For labels beyond the network's outputs, and for images that do not fit the network.
 pub fn signals(network: &ResNet, batch: &Batch, mode: Mode) -> Result<Signals, Error> {
+    let [_, channels, height, width] = batch.shape;
+    let checked = network.spec().check([channels, height, width]).map_err(residual_nn::Error::from)?;
     let x = TensorData::new(batch.images.clone(), batch.shape);
     let mut probes = Vec::new();
     let stem = network.stem.forward(Tensor::from_data(x, &network.device()), mode);
-    let mut h = watch(&mut probes, "stem".into(), !network.spec().stem.bare, stem);
+    let relu = is_rectified(checked.layers_of(Place::Stem));
+    let mut h = watch(&mut probes, Place::Stem.to_string(), relu, stem);
     let blocks = network.stages.iter().flat_map(|stage| &stage.blocks);
-    for ((path, spec), block) in network.spec().blocks().zip(blocks) {
-        let relu = spec.order == Order::PostActivation;
-        h = watch(&mut probes, path.to_string(), relu, block.forward(h, mode));
+    for ((path, _, layers), block) in checked.blocks().zip(blocks) {
+        h = watch(&mut probes, path.to_string(), is_rectified(layers), block.forward(h, mode));
     }
     let loss = cross_entropy(network.head.forward(h, mode), &batch.labels, 0.0)?;
     let value = values(loss.clone().inner()).iter().map(|&loss| f64::from(loss)).sum();
     let gradients = loss.backward();
     Ok(Signals { loss: value, blocks: probes.into_iter().map(|probe| probe.read(&gradients)).collect() })
+}
+
+/// True where the last of the layers is a ReLU, or a pool of what a ReLU gives.
+fn is_rectified(layers: &[Layer]) -> bool {
+    let last = layers.iter().rev().find(|layer| !layer.op().is_pool());
+    last.is_some_and(|layer| *layer.op() == LayerOp::Activation(Activation::Relu))
 }
 
 /// What was seen on the way forward, and the zero whose gradient is the output's.

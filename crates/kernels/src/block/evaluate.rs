@@ -1,14 +1,16 @@
 //! `y = act(F(x) + S(x))` with running statistics: nothing is kept.
 
 use super::forward::Input;
+use super::gate::Gate;
+use super::join::{BranchOutput, JoinOperands};
+use super::norm::Norm;
 use super::plan::Block;
-use super::run::{Held, Map, Run};
+use super::resources::{Operand, Resources};
 use super::shape::{Order, Shortcut};
-use super::shortcut::Side;
-use super::tape::{Gate, Norm};
+use super::shortcut::{ShortcutOutput, ZeroPadding};
 use crate::eltwise::zero_pad;
 use crate::layout::check_length;
-use crate::{Cpu, Epilogue, Error, Layout, Scratch};
+use crate::{Epilogue, Error, Layout, MapsMut, MapsRef};
 
 /// The running statistics of a normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -39,25 +41,27 @@ impl Block {
     /// As for [`Block::forward`].
     pub fn evaluate(
         &self,
-        cpu: &Cpu,
+        on: &mut Resources<'_>,
         input: &Input<'_>,
         running: &[Running<'_>],
         y: &mut [f32],
-        scratch: &mut Scratch,
     ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         let norms = self.folded(input, running)?;
-        let run = &mut Run { cpu, scratch };
+        let evaluation = Evaluation { block: self, input, norms: &norms };
+        let x = MapsRef::new(input.x, self.x);
         let h = match self.order {
-            Order::PostActivation => Held::Lent(input.x),
-            Order::PreActivation => {
-                self.normalised(run, &norms[0], (input.x, self.x), self.whole(self.links[0].input)?)?
-            }
+            Order::PostActivation => Operand::Borrowed(input.x),
+            Order::PreActivation => norms[0].activate(on, x, self.whole(self.links[0].layouts.input)?)?,
         };
-        let side = self.side(run, (&h, input), norms.get(self.links.len()))?;
-        let a = self.inside(run, h, input, &norms)?;
-        self.finish(run, (&a, input), &norms, side.as_ref(), y)?;
-        side.map(|side| side.maps).into_iter().chain([a]).for_each(|maps| maps.release(run.scratch));
+        let shortcut = evaluation.shortcut(on, &h)?;
+        let a = evaluation.branch(on, h)?;
+        evaluation.join(on, &a, shortcut.as_ref(), y)?;
+        shortcut
+            .map(|shortcut| shortcut.maps)
+            .into_iter()
+            .chain([a])
+            .for_each(|maps| maps.release(on.scratch));
         Ok(())
     }
 
@@ -71,84 +75,88 @@ impl Block {
         };
         running.iter().zip(&self.normalised).enumerate().map(folded).collect()
     }
+}
 
+/// A forward pass with running statistics; all has been checked.
+#[derive(Clone, Copy)]
+struct Evaluation<'a> {
+    block: &'a Block,
+    input: &'a Input<'a>,
+    /// Normalisations, the projection's last.
+    norms: &'a [Norm],
+}
+
+impl<'a> Evaluation<'a> {
     /// `S(x)`, normalised.
-    fn side<'a>(
-        &self,
-        run: &mut Run<'_>,
-        (h, input): (&[f32], &Input<'a>),
-        norm: Option<&Norm>,
-    ) -> Result<Option<Side<'a>>, Error> {
-        let side = |maps, layout| Some(Side { maps, layout, norm: None });
-        let read = self.whole(self.links[0].input)?;
-        if let (Some(projection), Some(ahead)) = (&self.projection, &self.straight_projection) {
-            let weights = input.parameters.link(self.links.len()).weights;
-            let read = projection.read(run, Held::Lent(h), read)?;
-            let mut s = run.scratch.take(ahead.conv.output().len());
-            ahead.forward(run, (&read, weights), &affine(norm, false), &mut s)?;
-            read.release(run.scratch);
-            return Ok(side(Held::Own(s), *ahead.conv.output()));
+    fn shortcut(&self, on: &mut Resources<'_>, h: &[f32]) -> Result<Option<ShortcutOutput<'a>>, Error> {
+        let Self { block, input, .. } = *self;
+        let read = block.whole(block.links[0].layouts.input)?;
+        if let (Some(projection), Some(conv)) = (&block.projection, &block.straight_projection) {
+            let index = block.links.len();
+            let weights = input.parameters.link(index).weights;
+            let read = projection.pooled(on, Operand::Borrowed(h), read)?;
+            let mut s = on.scratch.take(conv.conv.output().len());
+            conv.pack_and_run(on, &read, weights, self.epilogue(Some(index), false), &mut s)?;
+            read.release(on.scratch);
+            return Ok(Some(ShortcutOutput::plain(Operand::Owned(s), *conv.conv.output())));
         }
-        if let Some((stride, before)) = self.zero_pad() {
-            let to = self.y.with_border(0)?;
-            let mut s = run.scratch.take(to.len());
-            zero_pad(run.cpu, (h, read), stride, before, (&mut s, to))?;
-            return Ok(side(Held::Own(s), to));
+        if let Some(ZeroPadding { stride, before }) = block.zero_padding() {
+            let to = block.y.with_border(0)?;
+            let mut s = on.scratch.take(to.len());
+            zero_pad(on.cpu, MapsRef::new(h, read), stride, before, MapsMut::new(&mut s, to))?;
+            return Ok(Some(ShortcutOutput::plain(Operand::Owned(s), to)));
         }
-        Ok(side(Held::Lent(input.x), self.x).filter(|_| self.shortcut == Shortcut::Identity))
+        let identity = ShortcutOutput::plain(Operand::Borrowed(input.x), block.x);
+        Ok(Some(identity).filter(|_| block.shortcut == Shortcut::Identity))
     }
 
-    /// `a = R(N(conv(a)))` up to what the last convolution reads.
-    fn inside<'a>(
-        &self,
-        run: &mut Run<'_>,
-        h: Held<'a>,
-        input: &Input<'_>,
-        norms: &[Norm],
-    ) -> Result<Held<'a>, Error> {
+    /// `a = R(N(w * a))` up to the input of the last convolution.
+    fn branch(&self, on: &mut Resources<'_>, h: Operand<'a>) -> Result<Operand<'a>, Error> {
+        let block = self.block;
         let mut a = h;
-        for (index, pair) in self.links.windows(2).enumerate() {
-            // What the next convolution reads, border and all.
-            let to = self.whole(pair[1].input)?;
-            let mut next = run.scratch.take(to.len());
-            let norm = self.norm_after(index).map(|after| &norms[after]);
-            let weights = input.parameters.links[index].weights;
-            self.straight[index].forward(run, (&a, weights), &affine(norm, true), &mut next)?;
-            std::mem::replace(&mut a, Held::Own(next)).release(run.scratch);
+        for (index, pair) in block.links.windows(2).enumerate() {
+            // The input of the next convolution, border and all.
+            let to = block.whole(pair[1].layouts.input)?;
+            let mut next = on.scratch.take(to.len());
+            let epilogue = self.epilogue(block.norm_after(index), true);
+            let weights = self.input.parameters.links[index].weights;
+            block.straight[index].pack_and_run(on, &a, weights, epilogue, &mut next)?;
+            std::mem::replace(&mut a, Operand::Owned(next)).release(on.scratch);
         }
         Ok(a)
     }
 
-    /// `y = act(f N(conv(a)) + S)`
-    fn finish(
+    /// `y = act(f N(w * a) + S)`
+    fn join(
         &self,
-        run: &mut Run<'_>,
-        (a, input): (&[f32], &Input<'_>),
-        norms: &[Norm],
-        side: Option<&Side<'_>>,
+        on: &mut Resources<'_>,
+        a: &[f32],
+        shortcut: Option<&ShortcutOutput<'_>>,
         y: &mut [f32],
     ) -> Result<(), Error> {
-        let (last, weights) = (self.links.len() - 1, input.parameters.link(self.links.len() - 1).weights);
-        let norm = self.norm_after(last).map(|after| &norms[after]);
-        if !self.is_gated(input) {
-            let residual = side.map(|side| (&side.maps[..], side.layout));
-            let relu = self.order == Order::PostActivation;
-            let sum = Epilogue { residual, ..affine(norm, relu) };
-            return self.straight[last].forward(run, (a, weights), &sum, y);
+        let (block, input, last) = (self.block, self.input, self.block.links.len() - 1);
+        let (conv, weights) = (&block.straight[last], input.parameters.link(last).weights);
+        let norm = block.norm_after(last);
+        if !block.is_gated(input) {
+            let residual = shortcut.map(|shortcut| MapsRef::new(&shortcut.maps, shortcut.layout));
+            let relu = block.order == Order::PostActivation;
+            let sum = Epilogue { residual, ..self.epilogue(norm, relu) };
+            return conv.pack_and_run(on, a, weights, sum, y);
         }
-        let mut z = run.scratch.take(self.y.len());
-        self.straight[last].forward(run, (a, weights), &affine(norm, false), &mut z)?;
-        let maps: Map<'_> = (&z, self.y);
-        let mut gate = self.squeeze.map_or_else(Gate::default, |middle| Gate::zeroed(&self.y, middle));
-        let factors = self.factors(run, input, (maps, None), &mut gate)?;
-        self.join(run, (maps, None), factors.as_deref(), side, (y, self.y))?;
-        factors.into_iter().chain([z]).for_each(|buffer| run.scratch.give(buffer));
+        let mut z = on.scratch.take(block.y.len());
+        conv.pack_and_run(on, a, weights, self.epilogue(norm, false), &mut z)?;
+        let branch = BranchOutput { z: MapsRef::new(&z, block.y), norm: None };
+        let mut gate = block.squeeze.map_or_else(Gate::default, |middle| Gate::zeroed(&block.y, middle));
+        block.gate_and_join(on, input, JoinOperands { branch, shortcut }, &mut gate, y)?;
+        on.scratch.give(z);
         Ok(())
     }
-}
 
-/// A normalisation as a convolution's epilogue.
-fn affine(norm: Option<&Norm>, relu: bool) -> Epilogue<'_> {
-    let [scale, shift] = [norm.map(|norm| &norm.scale[..]), norm.map(|norm| &norm.shift[..])];
-    Epilogue { scale, shift, residual: None, relu }
+    /// Normalisation `norm` as a convolution's epilogue; a ReLU alone where there is none.
+    fn epilogue(&self, norm: Option<usize>, relu: bool) -> Epilogue<'a> {
+        match norm.and_then(|index| self.norms.get(index)) {
+            Some(norm) => norm.epilogue(relu),
+            None => Epilogue { relu, ..Epilogue::default() },
+        }
+    }
 }

@@ -1,14 +1,13 @@
 //! A block whose parameters and statistics are constants, and which hands a gradient on.
 
-use super::backward::InputGradient;
+use super::backward::{BackwardPass, Gradients, InputGradient, KeptOutputs};
 use super::evaluate::Running;
-use super::forward::{Input, Statistics};
+use super::forward::{ForwardPass, Input, StatisticsSource};
 use super::parameters::{BlockGradients, LinkGradients, SqueezeGradients};
 use super::plan::Block;
-use super::run::Run;
+use super::resources::Resources;
 use super::tape::Tape;
-use super::task::Given;
-use crate::{Cpu, Error, Scratch};
+use crate::Error;
 
 impl Block {
     /// Computes what [`Block::evaluate`] does, and leaves on the tape what [`Block::backward_frozen`] reads.
@@ -17,17 +16,16 @@ impl Block {
     /// As for [`Block::forward`].
     pub fn forward_frozen(
         &self,
-        cpu: &Cpu,
+        on: &mut Resources<'_>,
         input: &Input<'_>,
         running: &[Running<'_>],
         tape: &mut Tape,
         y: &mut [f32],
-        scratch: &mut Scratch,
     ) -> Result<(), Error> {
         self.check_input(input, y.len())?;
         self.check_tape(tape)?;
         tape.norms = self.folded(input, running)?;
-        self.forward_with(&mut Run { cpu, scratch }, input, (tape, Statistics::OnTape), y)
+        ForwardPass { block: self, input, statistics: StatisticsSource::Tape }.run(on, tape, y)
     }
 
     /// Computes the gradient by `x` alone, from a tape and an output that [`Block::forward_frozen`] left; `dy` is
@@ -37,16 +35,15 @@ impl Block {
     /// As for [`Block::backward_from_tape`].
     pub fn backward_frozen(
         &self,
-        cpu: &Cpu,
+        on: &mut Resources<'_>,
         input: &Input<'_>,
-        (y, dy): (&[f32], &mut [f32]),
+        outputs: KeptOutputs<'_>,
         tape: &Tape,
         dx: InputGradient<'_>,
-        scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        self.check_input(input, y.len())?;
+        self.check_input(input, outputs.y.len())?;
         self.check_tape(tape)?;
-        self.y.check("the gradient by the block's output", dy.len())?;
+        self.y.check("the gradient by the block's output", outputs.dy.len())?;
         self.check_input_gradient(&dx)?;
         // The gradient through the gate is computed with those by its parameters, which are few.
         let mut layers = input
@@ -60,8 +57,7 @@ impl Block {
         });
         let none = |_| LinkGradients { weights: &mut [], gamma: &mut [], beta: &mut [] };
         let links = input.parameters.all_links().map(none).collect();
-        let given = Given { input, tape, frozen: true };
-        let gradients = &mut BlockGradients { links, squeeze };
-        self.backward_with(&mut Run { cpu, scratch }, given, (y, dy), gradients, dx)
+        let gradients = Gradients { parameters: &mut BlockGradients { links, squeeze }, x: dx };
+        BackwardPass { block: self, input, tape, frozen: true }.run(on, outputs, gradients)
     }
 }

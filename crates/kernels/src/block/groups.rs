@@ -8,11 +8,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::run::{Map, Run};
+use super::resources::Resources;
 use super::shape::{BlockShape, wrong};
 use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
-use crate::{Cpu, Error, Layout, Scratch};
+use crate::{Cpu, Error, Layout, MapsRef, Scratch};
 
 /// The widest map of a group takes one part of so many of a core's level 2 cache. On two cores of a Zen 5 with
 /// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 1% and 5%
@@ -45,11 +45,11 @@ impl Groups {
             weights = weights.max(conv.weights());
         }
         let at_hand = cpu.level2_bytes() / size_of::<f32>() / SHARE / widest;
-        Ok(Self::of(x.batch(), at_hand.max((OVER_WEIGHTS * weights).div_ceil(widest))))
+        Ok(Self::dividing(x.batch(), at_hand.max((OVER_WEIGHTS * weights).div_ceil(widest))))
     }
 
     /// Groups of the most images below `most` that divide the batch; one group where that would make many more.
-    fn of(batch: usize, most: usize) -> Self {
+    fn dividing(batch: usize, most: usize) -> Self {
         let most = most.clamp(1, batch);
         let images = (most.div_ceil(2)..=most).rev().find(|&images| batch.is_multiple_of(images));
         let images = images.unwrap_or(batch);
@@ -68,50 +68,50 @@ impl Groups {
     /// the other on all threads.
     pub(super) fn each(
         &self,
-        run: &mut Run<'_>,
-        body: impl Fn(&mut Run<'_>, usize) -> Result<(), Error> + Sync,
+        on: &mut Resources<'_>,
+        body: impl Fn(&mut Resources<'_>, usize) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        let threads = run.cpu.pool().threads();
+        let threads = on.cpu.pool().threads();
         if !self.count.is_multiple_of(threads) && self.count < 4 * threads {
-            return (0..self.count).try_for_each(|group| body(run, group));
+            return (0..self.count).try_for_each(|group| body(on, group));
         }
-        let alone = run.cpu.alone()?;
-        let workers: Vec<_> = run.scratch.workers(threads).into_iter().map(Mutex::new).collect();
+        let alone = on.cpu.alone()?;
+        let workers: Vec<_> = on.scratch.workers(threads).into_iter().map(Mutex::new).collect();
         let failed = Mutex::new(None);
-        run.cpu.pool().for_each(self.count, |group, worker| {
+        on.cpu.pool().for_each(self.count, |group, worker| {
             let mut scratch = lock(&workers[worker]);
-            if let Err(error) = body(&mut Run { cpu: &alone, scratch: &mut scratch }, group) {
+            if let Err(error) = body(&mut Resources { cpu: &alone, scratch: &mut scratch }, group) {
                 lock(&failed).get_or_insert(error);
             }
         });
         let back =
             workers.into_iter().map(|worker| worker.into_inner().unwrap_or_else(PoisonError::into_inner));
-        run.scratch.give_workers(back.collect());
+        on.scratch.give_workers(back.collect());
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
-/// The maps of a group, of which each lies as `of_group` says.
-pub(super) fn part(maps: &[f32], of_group: Layout, group: usize) -> Map<'_> {
-    (&maps[group * of_group.len()..][..of_group.len()], of_group)
+/// Maps of a group of images, by the layout that every group has.
+pub(super) fn part(maps: &[f32], of_group: Layout, group: usize) -> MapsRef<'_> {
+    MapsRef::new(&maps[group * of_group.len()..][..of_group.len()], of_group)
 }
 
-/// A slice cut into parts, one for each group; the task of a group writes its part.
-pub(super) struct Shares<'a> {
+/// Slices of the groups: memory cut into parts, of which the task of a group writes its own.
+pub(super) struct GroupSlices<'a> {
     slice: Parts<'a>,
     len: usize,
     taken: Vec<AtomicBool>,
 }
 
-/// A part, until it is dropped.
-pub(super) struct Share<'a> {
+/// Slice of a group, taken until it is dropped.
+pub(super) struct GroupSlice<'a> {
     part: &'a mut [f32],
     taken: &'a AtomicBool,
 }
 
-impl<'a> Shares<'a> {
+impl<'a> GroupSlices<'a> {
     /// Parts of `len` floats; the last may be shorter.
-    pub(super) fn of(slice: &'a mut [f32], len: usize) -> Self {
+    pub(super) fn new(slice: &'a mut [f32], len: usize) -> Self {
         let len = len.max(1);
         let taken = (0..slice.len().div_ceil(len)).map(|_| AtomicBool::new(false)).collect();
         Self { slice: Parts::new(slice), len, taken }
@@ -121,23 +121,23 @@ impl<'a> Shares<'a> {
     ///
     /// # Panics
     /// If somebody has it, or there is none.
-    pub(super) fn take(&self, group: usize) -> Share<'_> {
+    pub(super) fn take(&self, group: usize) -> GroupSlice<'_> {
         let taken = &self.taken[group];
         assert!(!taken.swap(true, Ordering::Acquire), "the part of group {group} is in use");
         let start = group * self.len;
         // SAFETY: the parts do not overlap, and a flag keeps each from being taken twice at a time.
         let part = unsafe { self.slice.part(start..(start + self.len).min(self.slice.len())) };
-        Share { part, taken }
+        GroupSlice { part, taken }
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for GroupSlice<'_> {
     fn drop(&mut self) {
         self.taken.store(false, Ordering::Release);
     }
 }
 
-impl Deref for Share<'_> {
+impl Deref for GroupSlice<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
@@ -145,7 +145,7 @@ impl Deref for Share<'_> {
     }
 }
 
-impl DerefMut for Share<'_> {
+impl DerefMut for GroupSlice<'_> {
     fn deref_mut(&mut self) -> &mut [f32] {
         self.part
     }
@@ -159,19 +159,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Calls `body` with a part of a gradient for each group, and adds the parts up into `gradient`, in the order of
 /// the groups. A single group fills the gradient itself.
 pub(super) fn summed<T>(
-    run: &mut Run<'_>,
+    on: &mut Resources<'_>,
     groups: &Groups,
     gradient: &mut [f32],
-    body: impl FnOnce(&mut Run<'_>, &Shares<'_>) -> Result<T, Error>,
+    body: impl FnOnce(&mut Resources<'_>, &GroupSlices<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let len = gradient.len();
     if groups.count == 1 || len == 0 {
-        return body(run, &Shares::of(gradient, len));
+        return body(on, &GroupSlices::new(gradient, len));
     }
-    let mut parts = run.scratch.take(groups.count * len);
-    let value = body(run, &Shares::of(&mut parts, len));
-    add_up(run.cpu, &parts, gradient);
-    run.scratch.give(parts);
+    let mut parts = on.scratch.take(groups.count * len);
+    let value = body(on, &GroupSlices::new(&mut parts, len));
+    add_up(on.cpu, &parts, gradient);
+    on.scratch.give(parts);
     value
 }
 
@@ -181,7 +181,7 @@ const CHUNK: usize = 8 << 10;
 /// The sum of the parts, each as long as `sum`.
 fn add_up(cpu: &Cpu, parts: &[f32], sum: &mut [f32]) {
     let len = sum.len();
-    let chunks = Shares::of(sum, CHUNK);
+    let chunks = GroupSlices::new(sum, CHUNK);
     cpu.pool().for_each(chunks.taken.len(), |chunk, _| {
         let sum = &mut *chunks.take(chunk);
         cpu.isa().run(Add { parts: &parts[chunk * CHUNK..], len, sum });
@@ -230,7 +230,11 @@ mod tests {
         for (batch, most, images) in
             [(128, 4, 4), (128, 7, 4), (100, 4, 4), (100, 3, 2), (7, 3, 7), (5, 9, 5)]
         {
-            assert_eq!(Groups::of(batch, most), Groups { images, count: batch / images }, "{batch} {most}");
+            assert_eq!(
+                Groups::dividing(batch, most),
+                Groups { images, count: batch / images },
+                "{batch} {most}"
+            );
         }
     }
 
@@ -240,8 +244,8 @@ mod tests {
         let (groups, len) = (Groups { images: 1, count: 3 }, CHUNK + 5);
         let mut scratch = Scratch::default();
         let mut sum = vec![f32::NAN; len];
-        summed(&mut Run { cpu: &cpu, scratch: &mut scratch }, &groups, &mut sum, |run, parts| {
-            groups.each(run, |_, group| {
+        summed(&mut Resources { cpu: &cpu, scratch: &mut scratch }, &groups, &mut sum, |on, parts| {
+            groups.each(on, |_, group| {
                 parts.take(group).iter_mut().enumerate().for_each(|(i, v)| *v = (group * len + i) as f32);
                 Ok(())
             })

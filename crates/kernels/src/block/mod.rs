@@ -23,26 +23,30 @@
 //! its blocks' inputs.
 
 mod backward;
+mod branch;
+mod conv_layer;
 mod evaluate;
 mod forward;
 mod frozen;
+mod gate;
+mod group_backward;
 mod groups;
+mod join;
+mod norm;
 mod parameters;
 mod plan;
-mod run;
+mod resources;
 mod shape;
 mod shortcut;
-mod squeeze;
-mod step;
 mod tape;
-mod task;
 
-pub use backward::{InputGradient, Outputs};
+pub use backward::{Gradients, InputGradient, KeptOutputs, Outputs};
 pub use evaluate::Running;
 pub use forward::Input;
 pub use parameters::{
     BlockGradients, BlockParameters, LinkGradients, LinkParameters, SqueezeGradients, SqueezeParameters,
 };
 pub use plan::Block;
-pub use shape::{BlockShape, Link, Order, Policy, Shortcut};
+pub use resources::Resources;
+pub use shape::{BlockShape, Bottleneck, Link, Order, Policy, Shortcut};
 pub use tape::Tape;

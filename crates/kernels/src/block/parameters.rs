@@ -92,8 +92,12 @@ impl Block {
         if wanted != found {
             return Err(wrong(format!("it has {wanted}; the parameters are for {found}")));
         }
-        for (index, (step, link)) in self.steps().zip(parameters.all_links()).enumerate() {
-            check_length("a convolution's weights", step.ahead.conv.shape().weights(), link.weights.len())?;
+        for (index, (layer, link)) in self.convs().zip(parameters.all_links()).enumerate() {
+            check_length(
+                "a convolution's weights",
+                layer.forward.conv.shape().weights(),
+                link.weights.len(),
+            )?;
             let channels = self.normalised.get(index).map_or(0, Layout::channels);
             check_length("a normalisation's scale", channels, link.gamma.len())?;
             check_length("a normalisation's shift", channels, link.beta.len())?;
@@ -117,7 +121,7 @@ impl Block {
         parameters: &BlockParameters<'_>,
         gradients: &BlockGradients<'_>,
     ) -> Result<(), Error> {
-        check_length("the gradients' convolutions", self.steps().count(), gradients.links.len())?;
+        check_length("the gradients' convolutions", self.convs().count(), gradients.links.len())?;
         for (found, wanted) in gradients.links.iter().zip(parameters.all_links()) {
             check_length("the gradient by the weights", wanted.weights.len(), found.weights.len())?;
             check_length("the gradient by a scale", wanted.gamma.len(), found.gamma.len())?;

@@ -1,9 +1,9 @@
-//! A block made ready to run.
+//! Plan of a block: the layouts, groups and convolutions that it runs with.
 
+use super::conv_layer::{ConvLayer, ConvLayouts, ForwardConv, GroupConv};
 use super::groups::Groups;
 use super::shape::{BlockShape, Order, Policy, Shortcut, wrong};
-use super::step::{Ahead, Step};
-use crate::pool::Pooling;
+use super::shortcut::Projection;
 use crate::simd::BLOCK;
 use crate::{ConvShape, Cpu, Error, Layout};
 
@@ -11,7 +11,7 @@ use crate::{ConvShape, Cpu, Error, Layout};
 ///
 /// ```
 /// use residual_kernels::block::{
-///     Block, BlockParameters, BlockShape, Input, LinkParameters, Order, Policy, Shortcut,
+///     Block, BlockParameters, BlockShape, Input, LinkParameters, Order, Policy, Resources, Shortcut,
 /// };
 /// use residual_kernels::{Cpu, Layout, Scratch};
 ///
@@ -26,7 +26,8 @@ use crate::{ConvShape, Cpu, Error, Layout};
 ///
 /// let (x, mut y) = (vec![0.0; maps.len()], vec![0.0; maps.len()]);
 /// let input = Input { x: &x, parameters: &parameters, depth: None };
-/// block.forward(&cpu, &input, &mut block.tape(), &mut y, &mut Scratch::default())?;
+/// let mut on = Resources { cpu: &cpu, scratch: &mut Scratch::default() };
+/// block.forward(&mut on, &input, &mut block.tape(), &mut y)?;
 /// # Ok::<(), residual_kernels::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -41,23 +42,15 @@ pub struct Block {
     pub(super) x_of_group: Layout,
     pub(super) y_of_group: Layout,
     /// The convolutions of the branch on a group.
-    pub(super) links: Vec<Step>,
+    pub(super) links: Vec<ConvLayer>,
     /// That of the shortcut on a group.
     pub(super) projection: Option<Projection>,
     /// The convolutions of the branch in evaluation, on the whole batch: each writes what the next one reads.
-    pub(super) straight: Vec<Ahead>,
+    pub(super) straight: Vec<ForwardConv>,
     /// That of the shortcut.
-    pub(super) straight_projection: Option<Ahead>,
+    pub(super) straight_projection: Option<ForwardConv>,
     /// Maps that are normalised, in the order of the branch, the projection's last.
     pub(super) normalised: Vec<Layout>,
-}
-
-/// The 1x1 convolution of a shortcut.
-#[derive(Clone, Debug)]
-pub(super) struct Projection {
-    pub(super) step: Step,
-    /// The pooling before it.
-    pub(super) pooling: Option<Pooling>,
 }
 
 /// A border as wide as a 3x3 kernel needs, where the kernel is one.
@@ -68,6 +61,51 @@ fn bordered(maps: Layout, kernel: usize) -> Result<Layout, Error> {
 /// Blocked maps that `conv` reads.
 fn read(conv: &ConvShape) -> Result<Layout, Error> {
     Layout::blocked(conv.batch, conv.in_channels, conv.size[0], conv.size[1])
+}
+
+/// A block on the images of a group, of a batch of so many.
+#[derive(Clone, Copy)]
+struct GroupShape<'a> {
+    shape: &'a BlockShape,
+    batch: usize,
+}
+
+impl GroupShape<'_> {
+    fn layer(&self, cpu: &Cpu, shape: ConvShape, layouts: ConvLayouts) -> Result<ConvLayer, Error> {
+        ConvLayer::new(cpu, GroupConv { shape, batch: self.batch }, layouts)
+    }
+
+    /// The convolutions of the branch.
+    fn branch(&self, cpu: &Cpu, x: Layout, y: Layout) -> Result<Vec<ConvLayer>, Error> {
+        let shape = self.shape;
+        let convs = shape.branch(&x)?;
+        let pre = shape.order == Order::PreActivation;
+        let layer = |(index, &conv): (usize, &ConvShape)| {
+            let (last, kernel) = (index + 1 == convs.len(), conv.kernel[0]);
+            let [h, w] = conv.output()?;
+            let written = Layout::blocked(conv.batch, conv.out_channels, h, w)?;
+            let first = index == 0 && !pre;
+            let layouts = ConvLayouts {
+                input: if first { x } else { bordered(read(&conv)?, kernel)? },
+                output: if last && pre && shape.squeeze.is_none() { y } else { written },
+                dy: if last && pre { y } else { bordered(written, kernel)? },
+                dx: if first { x } else { read(&conv)? },
+            };
+            self.layer(cpu, conv, layouts)
+        };
+        convs.iter().enumerate().map(layer).collect()
+    }
+
+    /// The projection from `x`, in pre-activation from what the first convolution reads, `h`.
+    fn projection(&self, cpu: &Cpu, [x, h, y]: [Layout; 3]) -> Result<Option<Projection>, Error> {
+        let shape = self.shape;
+        let Some(conv) = shape.projection(&x)? else { return Ok(None) };
+        let (pooling, output) = (shape.pooling(&x)?, shape.output(&x)?);
+        let (from, dy) = if shape.order == Order::PreActivation { (h, y) } else { (x, output) };
+        let input = if pooling.is_some() { read(&conv)? } else { from };
+        let layer = self.layer(cpu, conv, ConvLayouts { input, output, dy, dx: read(&conv)? })?;
+        Ok(Some(Projection { layer, pooling }))
+    }
 }
 
 impl Block {
@@ -102,24 +140,26 @@ impl Block {
         }
         let groups = Groups::of_images(images, x.batch())?;
         let [x_of_group, y_of_group] = [x.with_batch(groups.images)?, y.with_batch(groups.images)?];
-        let links = Self::steps_of(cpu, (shape, x.batch()), x_of_group, y_of_group)?;
-        let maps = [x_of_group, links[0].input, y_of_group];
-        let projection = Self::projection_of(cpu, (shape, x.batch()), maps)?;
-        let projected = projection.iter().map(|projection| &projection.step);
+        let links = GroupShape { shape, batch: x.batch() }.branch(cpu, x_of_group, y_of_group)?;
+        let maps = [x_of_group, links[0].layouts.input, y_of_group];
+        let projection = GroupShape { shape, batch: x.batch() }.projection(cpu, maps)?;
+        let projected = projection.iter().map(|projection| &projection.layer);
         let normalised: Vec<_> = match order {
-            Order::PostActivation => links.iter().chain(projected).map(|step| step.output).collect(),
-            Order::PreActivation => links.iter().map(|step| step.dx).collect(),
+            Order::PostActivation => {
+                links.iter().chain(projected).map(|layer| layer.layouts.output).collect()
+            }
+            Order::PreActivation => links.iter().map(|layer| layer.layouts.dx).collect(),
         };
         let whole = |maps: Layout| maps.with_batch(x.batch());
-        let outputs = links.iter().skip(1).map(|step| step.input).chain([y_of_group]);
+        let outputs = links.iter().skip(1).map(|layer| layer.layouts.input).chain([y_of_group]);
         let straight = links
             .iter()
             .zip(outputs)
-            .map(|(step, output)| step.ahead.for_maps(cpu, whole(step.input)?, whole(output)?))
+            .map(|(layer, output)| layer.forward.for_maps(cpu, whole(layer.layouts.input)?, whole(output)?))
             .collect::<Result<_, Error>>()?;
-        let straight_projection = projection
-            .as_ref()
-            .map(|Projection { step, .. }| step.ahead.for_maps(cpu, whole(step.input)?, whole(step.output)?));
+        let straight_projection = projection.as_ref().map(|Projection { layer, .. }| {
+            layer.forward.for_maps(cpu, whole(layer.layouts.input)?, whole(layer.layouts.output)?)
+        });
         Ok(Self {
             order,
             shortcut,
@@ -138,73 +178,28 @@ impl Block {
         })
     }
 
-    /// How the maps of all images lie where those of a group lie as `maps` says.
+    /// Layout of the maps of all images, from that of a group's.
     pub(super) fn whole(&self, maps: Layout) -> Result<Layout, Error> {
         maps.with_batch(self.x.batch())
     }
 
-    /// The convolutions of the branch.
-    fn steps_of(
-        cpu: &Cpu,
-        (shape, batch): (&BlockShape, usize),
-        x: Layout,
-        y: Layout,
-    ) -> Result<Vec<Step>, Error> {
-        let convs = shape.branch(&x)?;
-        let pre = shape.order == Order::PreActivation;
-        let step = |(index, &conv): (usize, &ConvShape)| {
-            let (last, kernel) = (index + 1 == convs.len(), conv.kernel[0]);
-            let [h, w] = conv.output()?;
-            let written = Layout::blocked(conv.batch, conv.out_channels, h, w)?;
-            let first = index == 0 && !pre;
-            let input = if first { x } else { bordered(read(&conv)?, kernel)? };
-            let output = if last && pre && shape.squeeze.is_none() { y } else { written };
-            let dy = if last && pre { y } else { bordered(written, kernel)? };
-            Step::new(cpu, (conv, batch), [input, output, dy, if first { x } else { read(&conv)? }])
-        };
-        convs.iter().enumerate().map(step).collect()
-    }
-
-    /// The projection from `x`, in pre-activation from what the first convolution reads, `h`.
-    fn projection_of(
-        cpu: &Cpu,
-        (shape, batch): (&BlockShape, usize),
-        [x, h, y]: [Layout; 3],
-    ) -> Result<Option<Projection>, Error> {
-        let Some(conv) = shape.projection(&x)? else { return Ok(None) };
-        let (pooling, output) = (shape.pooling(&x)?, shape.output(&x)?);
-        let (from, dy) = if shape.order == Order::PreActivation { (h, y) } else { (x, output) };
-        let input = if pooling.is_some() { read(&conv)? } else { from };
-        let step = Step::new(cpu, (conv, batch), [input, output, dy, read(&conv)?])?;
-        Ok(Some(Projection { step, pooling }))
-    }
-
-    /// How the input lies.
+    /// Layout of the input.
     pub fn x(&self) -> &Layout {
         &self.x
     }
 
-    /// How the output lies.
+    /// Layout of the output.
     pub fn y(&self) -> &Layout {
         &self.y
     }
 
     /// The convolutions, the projection last.
-    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.links.iter().chain(self.projection.iter().map(|projection| &projection.step))
+    pub(super) fn convs(&self) -> impl Iterator<Item = &ConvLayer> {
+        self.links.iter().chain(self.projection.iter().map(|projection| &projection.layer))
     }
 
     /// The last convolution of the branch.
-    pub(super) fn last(&self) -> &Step {
+    pub(super) fn last(&self) -> &ConvLayer {
         &self.links[self.links.len() - 1]
-    }
-
-    /// Which normalisation goes before convolution `index` of the branch; none before a post-activation
-    /// block's first.
-    pub(super) fn norm_before(&self, index: usize) -> Option<usize> {
-        match self.order {
-            Order::PostActivation => index.checked_sub(1),
-            Order::PreActivation => Some(index),
-        }
     }
 }

@@ -74,6 +74,19 @@ pub struct BlockShape {
     pub squeeze: Option<usize>,
 }
 
+/// Sizes of a bottleneck's branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bottleneck {
+    /// Channels of the 3x3 convolution.
+    pub width: usize,
+    /// Groups of the 3x3 convolution.
+    pub groups: usize,
+    /// Output channels.
+    pub out_channels: usize,
+    /// Steps between output pixels of the 3x3 convolution.
+    pub stride: usize,
+}
+
 pub(super) fn wrong(reason: String) -> Error {
     Error::Shape { what: "a residual block".into(), reason }
 }
@@ -85,15 +98,9 @@ impl BlockShape {
         Self { links: vec![link(stride), link(1)], shortcut, order, squeeze: None }
     }
 
-    /// The bottleneck: 1x1 to `width` channels, 3x3 with the stride in `groups` groups, 1x1 to
-    /// `out_channels`.
-    pub fn bottleneck(
-        (width, groups): (usize, usize),
-        out_channels: usize,
-        stride: usize,
-        shortcut: Shortcut,
-        order: Order,
-    ) -> Self {
+    /// The bottleneck: 1x1 to the width, 3x3 with the stride in groups, 1x1 to the output channels.
+    pub fn bottleneck(sizes: Bottleneck, shortcut: Shortcut, order: Order) -> Self {
+        let Bottleneck { width, groups, out_channels, stride } = sizes;
         let links = vec![
             Link { out_channels: width, kernel: 1, stride: 1, groups: 1 },
             Link { out_channels: width, kernel: 3, stride, groups },

@@ -1,140 +1,239 @@
-//! `S(x)` and its gradient.
+//! Shortcut of a block, `S(x)`, forward and backward: the identity, a projection, or zero padding.
 
-use super::forward::{Input, Source, Statistics};
-use super::groups::Shares;
-use super::plan::{Block, Projection};
-use super::run::{Held, Map, Run};
+use super::backward::BackwardPass;
+use super::branch::{Activations, ConvForward};
+use super::conv_layer::{ConvLayer, DataGradientWeights};
+use super::forward::{ForwardPass, StatisticsSource};
+use super::groups::GroupSlices;
+use super::norm::Norm;
+use super::parameters::BlockGradients;
+use super::plan::Block;
+use super::resources::{Operand, Resources};
 use super::shape::{Order, Shortcut};
-use super::step::BackWeights;
-use super::tape::Norm;
 use crate::eltwise::{zero_pad, zero_pad_backward};
-use crate::pool;
-use crate::{Buffer, Error, Layout};
+use crate::norm::Mask;
+use crate::pool::{self, Pooling};
+use crate::{Buffer, Error, Layout, MapsMut, MapsRef};
 
-/// What the shortcut adds to the branch.
-pub(super) struct Side<'a> {
-    pub(super) maps: Held<'a>,
+/// The 1x1 convolution of a shortcut.
+#[derive(Clone, Debug)]
+pub(super) struct Projection {
+    pub(super) layer: ConvLayer,
+    /// The pooling before it.
+    pub(super) pooling: Option<Pooling>,
+}
+
+/// Maps that a shortcut adds to the branch.
+pub(super) struct ShortcutOutput<'a> {
+    pub(super) maps: Operand<'a>,
     pub(super) layout: Layout,
-    /// What it is still to be normalised by.
+    /// Normalisation that is still to be applied to them.
     pub(super) norm: Option<&'a Norm>,
 }
 
-impl Block {
-    /// `S(x)`, in pre-activation `S(h)` where it is not the identity: a projection goes to `projected` where
-    /// it has a normalisation, whose statistics are taken.
-    pub(super) fn shortcut<'a>(
+impl<'a> ShortcutOutput<'a> {
+    pub(super) fn plain(maps: Operand<'a>, layout: Layout) -> Self {
+        Self { maps, layout, norm: None }
+    }
+}
+
+/// The part of a tape that is the projection's.
+pub(super) struct ProjectionTape<'a> {
+    /// Output of the convolution, where it is normalised.
+    pub(super) z: &'a mut Buffer,
+    pub(super) norm: Option<&'a mut Norm>,
+}
+
+/// Channels and pixels of a zero-padded shortcut.
+#[derive(Clone, Copy)]
+pub(super) struct ZeroPadding {
+    pub(super) stride: usize,
+    /// Channels of zeros before the input's.
+    pub(super) before: usize,
+}
+
+/// Gradient with respect to the input of the first convolution through the shortcut.
+pub(super) struct ShortcutDataGradient<'a> {
+    pub(super) values: Operand<'a>,
+    layout: Layout,
+}
+
+impl ShortcutDataGradient<'_> {
+    pub(super) fn maps(&self) -> MapsRef<'_> {
+        MapsRef::new(&self.values, self.layout)
+    }
+}
+
+impl<'a> ForwardPass<'a> {
+    /// `S(x)`, in pre-activation `S(h)` where it is not the identity; none in a plain block. A projection that is
+    /// normalised stays on the tape, and its statistics are taken.
+    pub(super) fn shortcut<'t>(
         &self,
-        run: &mut Run<'_>,
-        from: Source<'_>,
-        input: &Input<'a>,
-        (projected, norm, statistics): (&'a mut Buffer, Option<&'a mut Norm>, Statistics),
-    ) -> Result<Option<Side<'a>>, Error> {
-        let plain = |maps, layout| Some(Side { maps, layout, norm: None });
-        if let Some(projection) = &self.projection {
-            let link = input.parameters.link(self.links.len());
-            let (step, layout) = (&projection.step, self.whole(projection.step.output)?);
-            let of = (&step.ahead, link.weights);
-            let read = |run: &mut Run<'_>, group: usize| {
-                let h = self.reads(run, 0, group, from)?;
-                projection.read(run, h, self.links[0].input)
-            };
-            let Some(norm) = norm else {
-                let mut s = run.scratch.take(layout.len());
-                self.convolve(run, of, read, None, (&mut s, None))?;
-                return Ok(plain(Held::Own(s), layout));
-            };
-            let asked = (statistics == Statistics::Batch).then_some(&mut *norm);
-            self.convolve(run, of, read, None, (projected, asked))?;
-            if statistics == Statistics::Batch {
-                norm.fold(link, input.parameters.eps)?;
-            }
-            return Ok(Some(Side { maps: Held::Lent(projected), layout, norm: Some(norm) }));
+        on: &mut Resources<'_>,
+        from: Activations<'_>,
+        tape: ProjectionTape<'t>,
+    ) -> Result<Option<ShortcutOutput<'t>>, Error>
+    where
+        'a: 't,
+    {
+        let (block, input) = (self.block, self.input);
+        if let Some(projection) = &block.projection {
+            return self.project(on, projection, from, tape).map(Some);
         }
-        if let Some(padded) = self.padded(run, from)? {
-            return Ok(plain(Held::Own(padded), self.y.with_border(0)?));
+        if let Some(padding) = block.zero_padding() {
+            let padded = block.padded(on, padding, from)?;
+            return Ok(Some(ShortcutOutput::plain(Operand::Owned(padded), block.y.with_border(0)?)));
         }
-        let identity = plain(Held::Lent(input.x), self.x);
-        Ok(identity.filter(|_| self.shortcut == Shortcut::Identity))
+        let identity = ShortcutOutput::plain(Operand::Borrowed(input.x), block.x);
+        Ok(Some(identity).filter(|_| block.shortcut == Shortcut::Identity))
     }
 
-    /// The zero-padded shortcut's maps, where it is one.
-    fn padded(&self, run: &mut Run<'_>, from: Source<'_>) -> Result<Option<Buffer>, Error> {
-        let Some((stride, before)) = self.zero_pad() else { return Ok(None) };
+    /// `w * h`, of which the normalisation is left to the join.
+    fn project<'t>(
+        &self,
+        on: &mut Resources<'_>,
+        projection: &Projection,
+        from: Activations<'_>,
+        tape: ProjectionTape<'t>,
+    ) -> Result<ShortcutOutput<'t>, Error> {
+        let (block, parameters) = (self.block, self.input.parameters);
+        let (layer, link) = (&projection.layer, parameters.link(block.links.len()));
+        let layout = block.whole(layer.layouts.output)?;
+        let conv = ConvForward { conv: &layer.forward, weights: link.weights, residual: None };
+        let read = |on: &mut Resources<'_>, group: usize| {
+            let h = block.conv_input(on, 0, group, from)?;
+            projection.pooled(on, h, block.links[0].layouts.input)
+        };
+        let Some(norm) = tape.norm else {
+            let mut s = on.scratch.take(layout.len());
+            block.convolve(on, &conv, read, &mut s, None)?;
+            return Ok(ShortcutOutput::plain(Operand::Owned(s), layout));
+        };
+        let asked = (self.statistics == StatisticsSource::Batch).then_some(&mut *norm);
+        block.convolve(on, &conv, read, tape.z, asked)?;
+        if self.statistics == StatisticsSource::Batch {
+            norm.fold(link, parameters.eps)?;
+        }
+        Ok(ShortcutOutput { maps: Operand::Borrowed(tape.z), layout, norm: Some(norm) })
+    }
+}
+
+impl Block {
+    /// The zero-padded shortcut's maps.
+    fn padded(
+        &self,
+        on: &mut Resources<'_>,
+        padding: ZeroPadding,
+        from: Activations<'_>,
+    ) -> Result<Buffer, Error> {
         let to = self.y_of_group.with_border(0)?;
-        let mut s = run.scratch.take(to.len() * self.groups.count);
-        let shares = Shares::of(&mut s, to.len());
-        self.groups.each(run, |run, group| {
-            let h = self.reads(run, 0, group, from)?;
-            zero_pad(run.cpu, (&h, self.links[0].input), stride, before, (&mut shares.take(group), to))?;
-            h.release(run.scratch);
+        let mut s = on.scratch.take(to.len() * self.groups.count);
+        let slices = GroupSlices::new(&mut s, to.len());
+        self.groups.each(on, |on, group| {
+            let h = self.conv_input(on, 0, group, from)?;
+            let x = MapsRef::new(&h, self.links[0].layouts.input);
+            let y = &mut slices.take(group);
+            zero_pad(on.cpu, x, padding.stride, padding.before, MapsMut::new(y, to))?;
+            h.release(on.scratch);
             Ok(())
         })?;
-        Ok(Some(s))
+        Ok(s)
     }
 
-    /// The channels of zeros before the input's in a zero-padded shortcut, and its stride.
-    pub(super) fn zero_pad(&self) -> Option<(usize, usize)> {
+    /// Channels and pixels of a zero-padded shortcut; none where it is another.
+    pub(super) fn zero_padding(&self) -> Option<ZeroPadding> {
         let Shortcut::ZeroPad { stride } = self.shortcut else { return None };
-        Some((stride, (self.y.channels() - self.x.channels()) / 2))
+        Some(ZeroPadding { stride, before: (self.y.channels() - self.x.channels()) / 2 })
     }
 
-    /// `(dS/dx)^T g` of a group through a shortcut without parameters, in pre-activation by `h`: what is added
-    /// to the branch's gradient where that is stored.
-    pub(super) fn shortcut_backward<'a>(
+    /// `(dS/dx)^T g` of a group through a shortcut without parameters, in pre-activation with respect to `h`: what is
+    /// added to the branch's gradient where that is stored.
+    pub(super) fn shortcut_data_gradient<'a>(
         &self,
-        run: &mut Run<'_>,
-        g: Map<'a>,
-    ) -> Result<Option<(Held<'a>, Layout)>, Error> {
-        if let Some((stride, before)) = self.zero_pad() {
-            let to = self.links[0].dx;
-            let mut back = run.scratch.take(to.len());
-            zero_pad_backward(run.cpu, g, stride, before, (&mut back, to))?;
-            return Ok(Some((Held::Own(back), to)));
+        on: &mut Resources<'_>,
+        g: MapsRef<'a>,
+    ) -> Result<Option<ShortcutDataGradient<'a>>, Error> {
+        if let Some(ZeroPadding { stride, before }) = self.zero_padding() {
+            let layout = self.links[0].layouts.dx;
+            let mut back = on.scratch.take(layout.len());
+            zero_pad_backward(on.cpu, g, stride, before, MapsMut::new(&mut back, layout))?;
+            return Ok(Some(ShortcutDataGradient { values: Operand::Owned(back), layout }));
         }
         let adds = self.shortcut == Shortcut::Identity && self.order == Order::PostActivation;
-        Ok(adds.then_some((Held::Lent(g.0), g.1)))
+        let identity = ShortcutDataGradient { values: Operand::Borrowed(g.values), layout: g.layout };
+        Ok(adds.then_some(identity))
     }
 }
 
 impl Projection {
-    /// What the convolution reads: `h`, or the mean of its pixels.
-    pub(super) fn read<'a>(&self, run: &mut Run<'_>, h: Held<'a>, lies: Layout) -> Result<Held<'a>, Error> {
+    /// The convolution's input: `h`, or the mean of its pixels.
+    pub(super) fn pooled<'a>(
+        &self,
+        on: &mut Resources<'_>,
+        h: Operand<'a>,
+        layout: Layout,
+    ) -> Result<Operand<'a>, Error> {
         let Some(pooling) = &self.pooling else { return Ok(h) };
-        let to = self.step.input.with_batch(lies.batch())?;
-        let mut pooled = run.scratch.take(to.len());
-        pool::average(run.cpu, pooling, (&h, lies), (&mut pooled, to))?;
-        h.release(run.scratch);
-        Ok(Held::Own(pooled))
+        let to = self.layer.layouts.input.with_batch(layout.batch())?;
+        let mut pooled = on.scratch.take(to.len());
+        pool::average(on.cpu, pooling, MapsRef::new(&h, layout), MapsMut::new(&mut pooled, to))?;
+        h.release(on.scratch);
+        Ok(Operand::Owned(pooled))
     }
 
     /// `dw` of a group.
-    pub(super) fn by_weights(
+    pub(super) fn weight_gradient(
         &self,
-        run: &mut Run<'_>,
-        h: Map<'_>,
+        on: &mut Resources<'_>,
+        h: MapsRef<'_>,
         dz: &[f32],
         dw: &mut [f32],
     ) -> Result<(), Error> {
-        let read = self.read(run, Held::Lent(h.0), h.1)?;
-        self.step.by_weights(run, &read, dz, dw)?;
-        read.release(run.scratch);
+        let read = self.pooled(on, Operand::Borrowed(h.values), h.layout)?;
+        self.layer.weight_gradient(on, &read, dz, dw)?;
+        read.release(on.scratch);
         Ok(())
     }
 
-    /// The gradient by `h` of a group, which lies as `lies` says; without a border.
-    pub(super) fn by_input(
+    /// Gradient with respect to `h` of a group, whose layout is `layout`; without a border.
+    pub(super) fn data_gradient<'a>(
         &self,
-        run: &mut Run<'_>,
-        lies: Layout,
-        weights: (&[f32], BackWeights<'_>),
-    ) -> Result<(Buffer, Layout), Error> {
-        let (step, to) = (&self.step, lies.with_border(0)?);
-        let mut back = run.scratch.take(step.dx.len());
-        step.by_input(run, weights, None, &mut back)?;
-        let Some(pooling) = &self.pooling else { return Ok((back, to)) };
-        let mut dh = run.scratch.take(to.len());
-        pool::average_backward(run.cpu, pooling, (&back, step.dx), (&mut dh, to))?;
-        run.scratch.give(back);
-        Ok((dh, to))
+        on: &mut Resources<'_>,
+        layout: Layout,
+        dz: &[f32],
+        weights: DataGradientWeights<'_>,
+    ) -> Result<ShortcutDataGradient<'a>, Error> {
+        let (layer, layout) = (&self.layer, layout.with_border(0)?);
+        let mut back = on.scratch.take(layer.layouts.dx.len());
+        layer.data_gradient(on, dz, weights, None, &mut back)?;
+        let Some(pooling) = &self.pooling else {
+            return Ok(ShortcutDataGradient { values: Operand::Owned(back), layout });
+        };
+        let mut dh = on.scratch.take(layout.len());
+        let dy = MapsRef::new(&back, layer.layouts.dx);
+        pool::average_backward(on.cpu, pooling, dy, MapsMut::new(&mut dh, layout))?;
+        on.scratch.give(back);
+        Ok(ShortcutDataGradient { values: Operand::Owned(dh), layout })
+    }
+}
+
+impl BackwardPass<'_> {
+    /// Gradients with respect to the parameters of a projection's normalisation, and the factors of its second pass;
+    /// none where it has none.
+    pub(super) fn projection_norm(
+        &self,
+        on: &mut Resources<'_>,
+        g: &[f32],
+        gradients: &mut BlockGradients<'_>,
+    ) -> Result<Option<Buffer>, Error> {
+        let index = self.block.links.len();
+        let (Some(projection), Some(norm)) = (&self.block.projection, self.tape.norms.get(index)) else {
+            return Ok(None);
+        };
+        let layout = self.block.whole(projection.layer.layouts.output)?;
+        let z = MapsRef::new(&self.tape.projected, layout);
+        let mut sums = on.scratch.take(2 * norm.scale.len());
+        norm.gradient_sums(on, z, MapsRef::new(g, self.block.y), Mask::None, &mut sums)?;
+        self.norm_factors(on, index, sums, gradients).map(Some)
     }
 }

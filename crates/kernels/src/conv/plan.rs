@@ -18,7 +18,7 @@ use crate::{Buffer, Cpu, Error, Layout, Pool};
 ///
 /// let cpu = Cpu::new(2)?;
 /// // 3x3 on an image of 16 channels and 8x8 pixels, padded by the border.
-/// let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
+/// let shape = ConvShape::square(1, [16, 32], 8, 3, 1);
 /// let input = Layout::blocked(1, 16, 8, 8)?.with_border(1)?;
 /// let output = Layout::blocked(1, 32, 8, 8)?;
 /// let conv = Conv::new(&cpu, shape, input, output)?;

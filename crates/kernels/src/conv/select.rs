@@ -128,23 +128,23 @@ mod tests {
             choice(ConvShape::square(batch, channels, size, kernel, stride)).algorithm.key()
         };
         for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
-            assert_eq!(of(16, (channels, channels), size, 3, 1), "winograd4", "{channels}");
+            assert_eq!(of(16, [channels, channels], size, 3, 1), "winograd4", "{channels}");
         }
-        assert_eq!(of(1, (64, 64), 56, 3, 1), "winograd4");
-        assert_eq!(of(1, (256, 256), 14, 3, 1), "winograd4");
-        assert_eq!(of(1, (512, 512), 7, 3, 1), "winograd2", "fetching the weights of F(4x4) costs more");
-        assert_eq!(of(128, (32, 32), 32, 3, 1), "winograd4");
-        assert_eq!(of(128, (256, 256), 2, 3, 1), "winograd2");
-        assert_eq!(of(16, (64, 128), 56, 3, 2), "strided4");
-        assert_eq!(of(16, (128, 256), 28, 3, 2), "strided2");
-        assert_eq!(of(16, (256, 512), 14, 3, 2), "direct", "7x7 outputs waste half of four tiles");
-        assert_eq!(of(16, (64, 128), 56, 1, 2), "pointwise");
+        assert_eq!(of(1, [64, 64], 56, 3, 1), "winograd4");
+        assert_eq!(of(1, [256, 256], 14, 3, 1), "winograd4");
+        assert_eq!(of(1, [512, 512], 7, 3, 1), "winograd2", "fetching the weights of F(4x4) costs more");
+        assert_eq!(of(128, [32, 32], 32, 3, 1), "winograd4");
+        assert_eq!(of(128, [256, 256], 2, 3, 1), "winograd2");
+        assert_eq!(of(16, [64, 128], 56, 3, 2), "strided4");
+        assert_eq!(of(16, [128, 256], 28, 3, 2), "strided2");
+        assert_eq!(of(16, [256, 512], 14, 3, 2), "direct", "7x7 outputs waste half of four tiles");
+        assert_eq!(of(16, [64, 128], 56, 1, 2), "pointwise");
     }
 
     #[test]
     fn weights_from_memory_cost_more() {
         let of = |batch, channels, size| {
-            let shape = ConvShape::square(batch, (channels, channels), size, 3, 1);
+            let shape = ConvShape::square(batch, [channels, channels], size, 3, 1);
             let input = Layout::blocked(batch, channels, size, size).unwrap();
             select_for(Pass::Forward, &shape, &input, Weights::InMemory).unwrap().algorithm.key()
         };
@@ -161,18 +161,18 @@ mod tests {
         // F(4x4) has 4 tiles of 36 products, 4 (16 48 + 15 (16 + 48)) = 9 16 48, which is the direct work of 36 pixels.
         let by_weights = |channels| {
             let shape = ConvShape::square(1, channels, 6, 3, 1);
-            let maps = Layout::blocked(1, channels.0, 6, 6).unwrap();
+            let maps = Layout::blocked(1, channels[0], 6, 6).unwrap();
             select(Pass::BackwardWeights, &shape, &maps).unwrap().algorithm.key()
         };
         assert_eq!(
-            [by_weights((16, 48)), by_weights((48, 16)), by_weights((48, 48))],
+            [by_weights([16, 48]), by_weights([48, 16]), by_weights([48, 48])],
             ["direct", "direct", "winograd4"]
         );
     }
 
     #[test]
     fn gradients_by_the_input_that_are_no_convolutions_are_direct() {
-        let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
+        let shape = ConvShape::square(1, [16, 32], 8, 3, 1);
         let of = |shape: ConvShape| {
             let [h, w] = shape.output().unwrap();
             let dy = Layout::blocked(1, 32, h, w).unwrap();
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_plain_forward_has_no_transforms() {
-        let shape = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let shape = ConvShape::square(16, [64, 64], 56, 3, 1);
         let input = Layout::blocked(16, 64, 56, 56).unwrap();
         let of =
             |cpu: &Cpu| select_forward(cpu, &shape, &input, Weights::PackedAnew).unwrap().algorithm.key();
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_winograd_cannot_do_says_why() {
-        let good = ConvShape::square(16, (64, 64), 56, 3, 1);
+        let good = ConvShape::square(16, [64, 64], 56, 3, 1);
         let others = [
             (ConvShape { stride: [1, 2], ..good }, "stride"),
             (ConvShape { dilation: [2, 1], ..good }, "dilated"),

@@ -33,7 +33,7 @@ impl ConvShape {
     /// A square kernel on square maps, padded by half the kernel; no dilation, one group.
     pub fn square(
         batch: usize,
-        (in_channels, out_channels): (usize, usize),
+        [in_channels, out_channels]: [usize; 2],
         size: usize,
         kernel: usize,
         stride: usize,
@@ -155,19 +155,19 @@ mod tests {
     #[test]
     fn output_sizes() {
         let of =
-            |size, kernel, stride| ConvShape::square(1, (3, 8), size, kernel, stride).output().unwrap()[0];
+            |size, kernel, stride| ConvShape::square(1, [3, 8], size, kernel, stride).output().unwrap()[0];
         assert_eq!(
             (of(224, 7, 2), of(56, 3, 1), of(57, 3, 2), of(7, 1, 2), of(1, 3, 2)),
             (112, 56, 29, 4, 1)
         );
         let dilated =
-            ConvShape { dilation: [2, 3], padding: [0, 3], ..ConvShape::square(1, (1, 1), 9, 3, 1) };
+            ConvShape { dilation: [2, 3], padding: [0, 3], ..ConvShape::square(1, [1, 1], 9, 3, 1) };
         assert_eq!(dilated.output().unwrap(), [5, 9]);
     }
 
     #[test]
     fn impossible_shapes_are_errors() {
-        let good = ConvShape::square(1, (4, 6), 8, 3, 1);
+        let good = ConvShape::square(1, [4, 6], 8, 3, 1);
         let bad = [
             (ConvShape { batch: 0, ..good }, "zero"),
             (ConvShape { stride: [1, 0], ..good }, "zero"),
@@ -186,6 +186,6 @@ mod tests {
 
     #[test]
     fn operations_of_a_known_layer() {
-        assert_eq!(ConvShape::square(1, (64, 64), 56, 3, 1).operations().unwrap(), 2.0 * 115_605_504.0);
+        assert_eq!(ConvShape::square(1, [64, 64], 56, 3, 1).operations().unwrap(), 2.0 * 115_605_504.0);
     }
 }

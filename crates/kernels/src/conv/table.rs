@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn candidates_leave_something_to_choose() {
         let of = |kernel, stride| {
-            let shape = ConvShape::square(1, (16, 16), 8, kernel, stride);
+            let shape = ConvShape::square(1, [16, 16], 8, kernel, stride);
             let input = Layout::blocked(1, 16, 8, 8).unwrap();
             Algorithm::candidates(&shape, &input).iter().map(|a| a.key()).collect::<Vec<_>>()
         };

@@ -3,7 +3,7 @@
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// `y[n, c, p] = act(scale[n, c] x[n, c, p] + shift[n, c] + factor[c] r[n, c, p])`
 ///
@@ -16,16 +16,16 @@ pub struct Join<'a> {
     /// Of every channel of every image, `[batch, channels]`.
     pub shift: &'a [f32],
     /// The shortcut's side.
-    pub residual: Option<Beside<'a>>,
+    pub residual: Option<ScaledResidual<'a>>,
     /// Whether negative results become 0.
     pub relu: bool,
 }
 
-/// What is added to the branch in a [`Join`].
+/// Residual of a [`Join`]: maps that are added, each channel by a factor.
 #[derive(Clone, Copy, Debug)]
-pub struct Beside<'a> {
-    /// The maps, and how they lie.
-    pub maps: (&'a [f32], Layout),
+pub struct ScaledResidual<'a> {
+    /// The maps.
+    pub maps: MapsRef<'a>,
     /// The factor of each channel, 1 where there are none.
     pub factor: Option<&'a [f32]>,
 }
@@ -36,16 +36,13 @@ impl Join<'_> {
     /// # Errors
     /// [`Error::Shape`] where the maps are not blocked or not the same, [`Error::Length`] where a
     /// slice is too short or too long.
-    pub fn run(
-        &self,
-        cpu: &Cpu,
-        (x, from): (&[f32], Layout),
-        (y, to): (&mut [f32], Layout),
-    ) -> Result<(), Error> {
+    pub fn run(&self, cpu: &Cpu, x: MapsRef<'_>, y: MapsMut<'_>) -> Result<(), Error> {
+        let MapsRef { values: x, layout: from } = x;
+        let MapsMut { values: y, layout: to } = y;
         check(&from, x.len(), &to, y.len(), self.scale.len())?;
         check_length("the summands", to.batch() * to.channels(), self.shift.len())?;
-        if let Some(Beside { maps: (r, layout), factor }) = self.residual {
-            check(&layout, r.len(), &to, y.len(), self.scale.len())?;
+        if let Some(ScaledResidual { maps, factor }) = self.residual {
+            check(&maps.layout, maps.values.len(), &to, y.len(), self.scale.len())?;
             factor.map_or(Ok(()), |f| check_length("the residual's factors", to.channels(), f.len()))?;
         }
         let y = Parts::new(y);
@@ -61,7 +58,7 @@ impl Join<'_> {
     /// The residual's factors of channel block `block`.
     fn factors(&self, block: usize) -> [f32; BLOCK] {
         let mut lanes = [1.0; BLOCK];
-        if let Some(Beside { factor: Some(factor), .. }) = self.residual {
+        if let Some(ScaledResidual { factor: Some(factor), .. }) = self.residual {
             let factor = &factor[block * BLOCK..];
             lanes.iter_mut().zip(factor).for_each(|(lane, &factor)| *lane = factor);
         }
@@ -108,9 +105,9 @@ impl Kernel for Plane<'_> {
         let (factors, len) = (of.factors(block), to.width() * BLOCK);
         for row in 0..to.height() {
             let x = &self.x[self.from.index(n, block, row, 0)..][..len];
-            let r = of
-                .residual
-                .map(|Beside { maps: (r, layout), .. }| &r[layout.index(n, block, row, 0)..][..len]);
+            let r = of.residual.map(|ScaledResidual { maps, .. }| {
+                &maps.values[maps.layout.index(n, block, row, 0)..][..len]
+            });
             let at = to.index(n, block, row, 0);
             // SAFETY: every plane is one task's.
             let y = unsafe { self.y.part(at..at + len) };
@@ -140,21 +137,23 @@ impl Kernel for Plane<'_> {
 /// As for [`Join::run`].
 pub fn gated_sums(
     cpu: &Cpu,
-    (x, maps): (&[f32], Layout),
-    (dy, from): (&[f32], Layout),
-    y: Option<(&[f32], Layout)>,
-    g: Option<(&mut [f32], Layout)>,
+    x: MapsRef<'_>,
+    dy: MapsRef<'_>,
+    y: Option<MapsRef<'_>>,
+    g: Option<MapsMut<'_>>,
     sums: [&mut [f32]; 2],
 ) -> Result<(), Error> {
+    let MapsRef { values: x, layout: maps } = x;
+    let MapsRef { values: dy, layout: from } = dy;
     check(&maps, x.len(), &from, dy.len(), sums[0].len())?;
     check_length("the sums", sums[0].len(), sums[1].len())?;
-    if let Some((y, layout)) = y {
-        check(&layout, y.len(), &from, dy.len(), sums[0].len())?;
+    if let Some(y) = y {
+        check(&y.layout, y.values.len(), &from, dy.len(), sums[0].len())?;
     }
-    if let Some((g, layout)) = &g {
-        check(&from, dy.len(), layout, g.len(), sums[0].len())?;
+    if let Some(g) = &g {
+        check(&from, dy.len(), &g.layout, g.values.len(), sums[0].len())?;
     }
-    let (g, sums) = (g.map(|(g, to)| (Parts::new(g), to)), sums.map(Parts::new));
+    let (g, sums) = (g.map(|g| (Parts::new(g.values), g.layout)), sums.map(Parts::new));
     cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, _| {
         let place @ [n, block] = [plane / maps.blocks(), plane % maps.blocks()];
         let totals = cpu.isa().run(Gate { x, maps: &maps, dy, from: &from, y, g, place });
@@ -179,7 +178,7 @@ struct Gate<'a> {
     maps: &'a Layout,
     dy: &'a [f32],
     from: &'a Layout,
-    y: Option<(&'a [f32], Layout)>,
+    y: Option<MapsRef<'a>>,
     g: Option<(Parts<'a>, Layout)>,
     place: [usize; 2],
 }
@@ -195,7 +194,7 @@ impl Kernel for Gate<'_> {
             let len = width * BLOCK;
             let x = &self.x[self.maps.index(n, block, row, 0)..][..len];
             let dy = &self.dy[self.from.index(n, block, row, 0)..][..len];
-            let y = self.y.map(|(y, layout)| &y[layout.index(n, block, row, 0)..][..len]);
+            let y = self.y.map(|y| &y.values[y.layout.index(n, block, row, 0)..][..len]);
             let g = self.g.map(|(g, to)| {
                 let at = to.index(n, block, row, 0);
                 assert!(at + len <= g.len());

@@ -4,5 +4,5 @@
 mod join;
 mod pad;
 
-pub use join::{Beside, Join, gated_sums};
+pub use join::{Join, ScaledResidual, gated_sums};
 pub use pad::{zero_pad, zero_pad_backward};

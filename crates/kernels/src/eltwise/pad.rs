@@ -2,7 +2,7 @@
 
 use crate::memory::Parts;
 use crate::simd::BLOCK;
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// The shortcut without parameters (option A of He et al. 2015, section 3.3): every `stride`-th row and
 /// column, and channels of zeros around the input's, the first `before` of the output's among them:
@@ -15,11 +15,13 @@ use crate::{Cpu, Error, Layout};
 /// is too short or too long.
 pub fn zero_pad(
     cpu: &Cpu,
-    (x, from): (&[f32], Layout),
+    x: MapsRef<'_>,
     stride: usize,
     before: usize,
-    (y, to): (&mut [f32], Layout),
+    y: MapsMut<'_>,
 ) -> Result<(), Error> {
+    let MapsRef { values: x, layout: from } = x;
+    let MapsMut { values: y, layout: to } = y;
     check_zero_pad(&from, stride, before, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;
@@ -57,11 +59,13 @@ pub fn zero_pad(
 /// As for [`zero_pad`].
 pub fn zero_pad_backward(
     cpu: &Cpu,
-    (dy, from): (&[f32], Layout),
+    dy: MapsRef<'_>,
     stride: usize,
     before: usize,
-    (dx, to): (&mut [f32], Layout),
+    dx: MapsMut<'_>,
 ) -> Result<(), Error> {
+    let MapsRef { values: dy, layout: from } = dy;
+    let MapsMut { values: dx, layout: to } = dx;
     check_zero_pad(&to, stride, before, &from)?;
     from.check("the gradient by the output", dy.len())?;
     to.check("the gradient by the input", dx.len())?;

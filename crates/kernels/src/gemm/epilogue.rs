@@ -1,9 +1,9 @@
 //! What follows a product, done while its sums are still in registers.
 
-use crate::Error;
 use crate::layout::{Layout, Steps, check_length};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
+use crate::{Error, MapsRef};
 
 /// What is done to a convolution's result before it is stored: `y = act(scale z + shift + residual)`.
 ///
@@ -16,8 +16,8 @@ pub struct Epilogue<'a> {
     pub scale: Option<&'a [f32]>,
     /// Summand of each output channel.
     pub shift: Option<&'a [f32]>,
-    /// Feature maps to add, and how they lie: blocked, of the output's size, with any border.
-    pub residual: Option<(&'a [f32], Layout)>,
+    /// Feature maps to add: blocked, of the output's size, with any border.
+    pub residual: Option<MapsRef<'a>>,
     /// Whether negative results become 0.
     pub relu: bool,
 }
@@ -26,7 +26,7 @@ pub struct Epilogue<'a> {
 pub(crate) struct Finish<'a> {
     scale: Option<&'a [f32]>,
     shift: Option<&'a [f32]>,
-    residual: Option<(&'a [f32], Layout)>,
+    residual: Option<MapsRef<'a>>,
     relu: bool,
     /// `[bands][2][channels]`: where to add up the results and their squares.
     sums: Option<Parts<'a>>,
@@ -60,7 +60,7 @@ impl<'a> Epilogue<'a> {
         for (what, values) in [("the scale", self.scale), ("the shift", self.shift)] {
             values.map_or(Ok(()), |values| check_length(what, output.channels(), values.len()))?;
         }
-        if let Some((values, layout)) = &self.residual {
+        if let Some(MapsRef { values, layout }) = &self.residual {
             if !layout.same_maps(output) || layout.block() != BLOCK {
                 return Err(Error::Shape {
                     what: "the residual".into(),
@@ -102,18 +102,18 @@ impl Finish<'_> {
 
     /// Where pixel (`y`, `x`) of channel block `block` of image `n` lies in the residual; 0 without one.
     pub(crate) fn residual_at(&self, n: usize, block: usize, y: usize, x: usize) -> usize {
-        self.residual.map_or(0, |(_, layout)| layout.index(n, block, y, x))
+        self.residual.map_or(0, |maps| maps.layout.index(n, block, y, x))
     }
 
     /// How far apart the residual's pixels lie; zeros without one.
     pub(crate) fn residual_steps(&self) -> Steps {
-        self.residual.map_or(Steps::default(), |(_, layout)| layout.steps())
+        self.residual.map_or(Steps::default(), |maps| maps.layout.steps())
     }
 
     /// Panics unless all that maps that lie as `output` says touch lies in the slices.
     pub(crate) fn check_maps(&self, output: &Layout, band: usize) {
         assert!(output.blocks() * BLOCK <= self.channels);
-        if let Some((values, layout)) = &self.residual {
+        if let Some(MapsRef { values, layout }) = &self.residual {
             assert!(layout.same_maps(output) && values.len() == layout.len());
         }
         if let Some(sums) = &self.sums {
@@ -123,14 +123,14 @@ impl Finish<'_> {
 
     /// Whether the residual, if any, has no border between its rows.
     pub(crate) fn is_flat(&self) -> bool {
-        self.residual.is_none_or(|(_, layout)| layout.border() == 0)
+        self.residual.is_none_or(|maps| maps.layout.border() == 0)
     }
 
     /// Panics unless all that `rows` neighbouring pixels of `blocks` channel blocks touch lies in the slices.
     #[inline(always)]
     pub(crate) fn check(&self, place: &Place, rows: usize, blocks: usize) {
         assert!(place.channel + blocks * BLOCK <= self.channels);
-        if let Some((values, layout)) = &self.residual {
+        if let Some(MapsRef { values, layout }) = &self.residual {
             assert!(place.residual_at + (blocks - 1) * layout.plane() + rows * BLOCK <= values.len());
         }
         if let Some(sums) = &self.sums {
@@ -211,7 +211,7 @@ impl Finish<'_> {
                     }
                 }
             }
-            if let Some((residual, layout)) = &self.residual {
+            if let Some(MapsRef { values: residual, layout }) = &self.residual {
                 let residual = residual.as_ptr().add(place.residual_at);
                 for v in 0..NV {
                     let column = v * S::LANES / BLOCK * layout.plane() + v * S::LANES % BLOCK;

@@ -1,11 +1,11 @@
 //! `y = act(scale x + shift + residual)` over whole maps.
 
-use super::{Bands, Place, TILE, same_blocked};
+use super::{Bands, LineStart, Place, TILE, same_blocked};
 use crate::gemm::{Epilogue, Finish, Place as At};
 use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// Computes `y = act(scale x + shift + residual)` in one pass, all of it: its border and the lanes past
 /// the last channel become 0. With the vectors of [`BatchStatistics::fold`](super::BatchStatistics::fold)
@@ -18,11 +18,13 @@ use crate::{Cpu, Error, Layout};
 /// are not blocked or not the same.
 pub fn apply(
     cpu: &Cpu,
-    (x, from): (&[f32], Layout),
+    x: MapsRef<'_>,
     epilogue: &Epilogue<'_>,
-    (y, to): (&mut [f32], Layout),
+    y: MapsMut<'_>,
     workspace: &mut [f32],
 ) -> Result<(), Error> {
+    let MapsRef { values: x, layout: from } = x;
+    let MapsMut { values: y, layout: to } = y;
     same_blocked("a normalisation", &from, &to)?;
     from.check("the input", x.len())?;
     to.check("the output", y.len())?;
@@ -64,7 +66,7 @@ impl Kernel for Rows<'_> {
         let flat = self.from.border() == 0 && self.to.border() == 0 && self.finish.is_flat();
         let (lines, pixels) = self.place.lines(flat, self.to.width());
         for line in 0..lines {
-            let (n, row) = self.place.line(line, lines);
+            let LineStart { image: n, row } = self.place.line(line, lines);
             let residual_at = self.finish.residual_at(n, block, row, 0);
             let at = At { channel: block * BLOCK, residual_at, band: 0 };
             self.finish.check(&at, pixels, 1);

@@ -5,7 +5,7 @@ use super::spread::Target;
 use super::{BatchStatistics, reduce, spread};
 use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// Where the ReLU behind a normalisation let nothing through.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub enum Mask<'a> {
     /// There is no ReLU.
     None,
     /// Where its output is 0.
-    Output(&'a [f32], Layout),
+    Output(MapsRef<'a>),
     /// Where `scale x + shift` is not above 0: for a normalisation without a residual, so that its output
     /// need not be kept. The vectors are those of [`BatchStatistics::fold`].
     Recompute {
@@ -38,10 +38,10 @@ impl<'a> Mask<'a> {
 /// batch's own: see the [module](super) for the formulas.
 #[derive(Clone, Copy, Debug)]
 pub struct Backward<'a> {
-    /// What was normalised.
-    pub x: (&'a [f32], Layout),
-    /// The gradient by `y`.
-    pub dy: (&'a [f32], Layout),
+    /// Input of the normalisation.
+    pub x: MapsRef<'a>,
+    /// Gradient with respect to `y`.
+    pub dy: MapsRef<'a>,
     /// The ReLU's mask.
     pub mask: Mask<'a>,
     /// The statistics of `x`.
@@ -69,18 +69,20 @@ impl Backward<'_> {
         &self,
         cpu: &Cpu,
         by: [&mut [f32]; 2],
-        (dx, to): (&mut [f32], Layout),
+        dx: MapsMut<'_>,
         g: Option<&mut [f32]>,
         workspace: &mut [f32],
     ) -> Result<(), Error> {
+        let to = dx.layout;
         let workspace = floats(Self::workspace(&to), workspace)?;
         let (vectors, workspace) = workspace.split_at_mut(5 * to.channels());
         let (sums, factors) = vectors.split_at_mut(2 * to.channels());
-        sum(self.x, (self.dy.0, self.dy.1), self.mask, &self.statistics.mean, sums).run(cpu, workspace)?;
+        Sum::new(self.x, self.dy, self.mask, &self.statistics.mean, sums).run(cpu, workspace)?;
         let parameters = Parameters { statistics: self.statistics, gamma: self.gamma, eps: self.eps };
         parameters.factors(sums, by, factors)?;
-        let maps = Maps { x: self.x, dy: (Upstream::Read(self.dy.0), self.dy.1), mask: self.mask };
-        spread::spread(cpu, &maps, factors, Target { dx: (dx, to), g, residual: None }, workspace)
+        let maps = Maps::new(self.x, self.dy, self.mask);
+        let target = Target { dx, g, residual: None };
+        spread::spread(cpu, &maps, factors, target, workspace)
     }
 }
 
@@ -140,30 +142,31 @@ pub(crate) struct Sum<'a> {
     sums: &'a mut [f32],
 }
 
-/// Of `dy`, which stays as it is.
-pub(crate) fn sum<'a>(
-    x: (&'a [f32], Layout),
-    (dy, lies): (&'a [f32], Layout),
-    mask: Mask<'a>,
-    mean: &'a [f32],
-    sums: &'a mut [f32],
-) -> Sum<'a> {
-    Sum { maps: Maps { x, dy: (Upstream::Read(dy), lies), mask }, mean, sums }
-}
+impl<'a> Sum<'a> {
+    /// Sums of a `dy` that stays as it is.
+    pub(crate) fn new(
+        x: MapsRef<'a>,
+        dy: MapsRef<'a>,
+        mask: Mask<'a>,
+        mean: &'a [f32],
+        sums: &'a mut [f32],
+    ) -> Self {
+        Self { maps: Maps::new(x, dy, mask), mean, sums }
+    }
 
-/// Of `dy`, which becomes `g`, behind the ReLU whose output is `y`.
-pub(crate) fn gate<'a>(
-    x: (&'a [f32], Layout),
-    (dy, lies): (&'a mut [f32], Layout),
-    y: (&'a [f32], Layout),
-    mean: &'a [f32],
-    sums: &'a mut [f32],
-) -> Sum<'a> {
-    let maps = Maps { x, dy: (Upstream::Gate(Parts::new(dy)), lies), mask: Mask::Output(y.0, y.1) };
-    Sum { maps, mean, sums }
-}
+    /// Sums of a `dy` that becomes `g`, behind the ReLU whose output is `y`.
+    pub(crate) fn gating(
+        x: MapsRef<'a>,
+        dy: MapsMut<'a>,
+        y: MapsRef<'a>,
+        mean: &'a [f32],
+        sums: &'a mut [f32],
+    ) -> Self {
+        let upstream = Upstream::Gate(Parts::new(dy.values));
+        let maps = Maps { x, dy: upstream, dy_layout: dy.layout, mask: Mask::Output(y) };
+        Self { maps, mean, sums }
+    }
 
-impl Sum<'_> {
     /// With [`pass_workspace`] floats of workspace.
     ///
     /// # Errors
@@ -175,12 +178,12 @@ impl Sum<'_> {
 
 /// The second pass, `dx = a g + b x + c + residual`, on some images.
 pub(crate) struct Spread<'a> {
-    pub(crate) x: (&'a [f32], Layout),
-    pub(crate) dy: (&'a [f32], Layout),
+    pub(crate) x: MapsRef<'a>,
+    pub(crate) dy: MapsRef<'a>,
     pub(crate) mask: Mask<'a>,
     /// `[a][b][c]` of each channel.
     pub(crate) factors: &'a [f32],
-    pub(crate) residual: Option<(&'a [f32], Layout)>,
+    pub(crate) residual: Option<MapsRef<'a>>,
 }
 
 impl Spread<'_> {
@@ -188,13 +191,8 @@ impl Spread<'_> {
     ///
     /// # Errors
     /// As for [`Backward::run`].
-    pub(crate) fn run(
-        &self,
-        cpu: &Cpu,
-        dx: (&mut [f32], Layout),
-        workspace: &mut [f32],
-    ) -> Result<(), Error> {
-        let maps = Maps { x: self.x, dy: (Upstream::Read(self.dy.0), self.dy.1), mask: self.mask };
+    pub(crate) fn run(&self, cpu: &Cpu, dx: MapsMut<'_>, workspace: &mut [f32]) -> Result<(), Error> {
+        let maps = Maps::new(self.x, self.dy, self.mask);
         let target = Target { dx, g: None, residual: self.residual };
         spread::spread(cpu, &maps, self.factors, target, workspace)
     }

@@ -1,9 +1,9 @@
 //! `g = dy act'(y)`, pixel by pixel: what both passes of a normalisation's gradient read.
 
-use super::{Mask, Place};
+use super::{LineStart, Mask, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
-use crate::{Error, Layout};
+use crate::{Error, Layout, MapsRef};
 
 /// The gradient by a normalisation's output.
 #[derive(Clone, Copy)]
@@ -37,8 +37,9 @@ impl Upstream<'_> {
 /// The maps of both passes.
 #[derive(Clone, Copy)]
 pub(super) struct Maps<'a> {
-    pub(super) x: (&'a [f32], Layout),
-    pub(super) dy: (Upstream<'a>, Layout),
+    pub(super) x: MapsRef<'a>,
+    pub(super) dy: Upstream<'a>,
+    pub(super) dy_layout: Layout,
     pub(super) mask: Mask<'a>,
 }
 
@@ -49,21 +50,24 @@ pub(super) const RECOMPUTE: usize = 2;
 /// [`OUTPUT`], and `dy` becomes `g`.
 pub(super) const GATE: usize = 3;
 
-impl Maps<'_> {
+impl<'a> Maps<'a> {
+    /// With a `dy` that stays as it is.
+    pub(super) fn new(x: MapsRef<'a>, dy: MapsRef<'a>, mask: Mask<'a>) -> Self {
+        Self { x, dy: Upstream::Read(dy.values), dy_layout: dy.layout, mask }
+    }
+
     /// Checks all against the maps that are computed, which lie as `to` says.
     pub(super) fn check(&self, to: &Layout) -> Result<(), Error> {
         const WHAT: &str = "the gradient of a normalisation";
-        let dy = (self.dy.0.len(), self.dy.1);
-        let named = [("the input", (self.x.0.len(), self.x.1)), ("the gradient by the output", dy)];
-        for (what, (len, layout)) in named {
-            super::same_blocked(WHAT, &layout, to)?;
-            layout.check(what, len)?;
-        }
+        super::same_blocked(WHAT, &self.x.layout, to)?;
+        self.x.check("the input")?;
+        super::same_blocked(WHAT, &self.dy_layout, to)?;
+        self.dy_layout.check("the gradient by the output", self.dy.len())?;
         match self.mask {
             Mask::None => Ok(()),
-            Mask::Output(y, layout) => {
-                super::same_blocked(WHAT, &layout, to)?;
-                layout.check("the output", y.len())
+            Mask::Output(y) => {
+                super::same_blocked(WHAT, &y.layout, to)?;
+                y.check("the output")
             }
             Mask::Recompute { scale, shift } => {
                 crate::layout::check_length("the scale", to.channels(), scale.len())?;
@@ -95,30 +99,24 @@ pub(super) struct Line<S: Simd> {
 impl Gated<'_> {
     /// Whether all maps, and those that are written (which lie as `to` says), have no border.
     pub(super) fn is_flat(&self, to: Option<&Layout>) -> bool {
-        let mask = if let Mask::Output(_, maps) = self.maps.mask { maps.border() } else { 0 };
-        self.maps.x.1.border() + self.maps.dy.1.border() + mask + to.map_or(0, Layout::border) == 0
+        let mask = if let Mask::Output(y) = self.maps.mask { y.layout.border() } else { 0 };
+        self.maps.x.layout.border() + self.maps.dy_layout.border() + mask + to.map_or(0, Layout::border) == 0
     }
 
     /// Where `dy` of the first pixel of a line is to be written, where it becomes `g`; the line was checked.
-    pub(super) fn gate(&self, (n, row): (usize, usize), lane: usize) -> Option<*mut f32> {
-        let (Upstream::Gate(dy), maps) = self.maps.dy else { return None };
-        Some(dy.pointer(maps.index(n, self.place.block, row, 0) + lane))
+    pub(super) fn gate(&self, at: LineStart, lane: usize) -> Option<*mut f32> {
+        let Upstream::Gate(dy) = self.maps.dy else { return None };
+        Some(dy.pointer(self.maps.dy_layout.index(at.image, self.place.block, at.row, 0) + lane))
     }
 
-    /// The `pixels` pixels of image `n` from the start of `row` on, for the channels from `lane` on.
+    /// The `pixels` pixels of a line, for the channels from `lane` on.
     #[inline(always)]
-    pub(super) fn line<S: Simd>(
-        &self,
-        s: S,
-        (n, row): (usize, usize),
-        pixels: usize,
-        lane: usize,
-    ) -> Line<S> {
+    pub(super) fn line<S: Simd>(&self, s: S, start: LineStart, pixels: usize, lane: usize) -> Line<S> {
         let (block, len) = (self.place.block, (pixels - 1) * BLOCK + S::LANES);
-        let at = |maps: &Layout| maps.index(n, block, row, 0) + lane;
-        let ((x, x_maps), (dy, dy_maps)) = (self.maps.x, self.maps.dy);
-        let (x, dy) = (x[at(&x_maps)..][..len].as_ptr(), dy.pointer(at(&dy_maps), len));
-        let y = if let Mask::Output(y, maps) = self.maps.mask { y[at(&maps)..][..len].as_ptr() } else { dy };
+        let at = |maps: &Layout| maps.index(start.image, block, start.row, 0) + lane;
+        let Maps { x, dy, dy_layout, mask } = self.maps;
+        let (x, dy) = (x.values[at(&x.layout)..][..len].as_ptr(), dy.pointer(at(dy_layout), len));
+        let y = if let Mask::Output(y) = mask { y.values[at(&y.layout)..][..len].as_ptr() } else { dy };
         let channel = block * BLOCK + lane;
         Line { x, dy, y, scale: s.read(self.scale, channel), shift: s.read(self.shift, channel) }
     }

@@ -22,7 +22,7 @@ mod statistics;
 
 pub use apply::{apply, apply_workspace};
 pub use backward::{Backward, Mask};
-pub(crate) use backward::{Parameters, Spread, gate, pass_workspace, sum};
+pub(crate) use backward::{Parameters, Spread, Sum, pass_workspace};
 pub use statistics::{BatchStatistics, statistics};
 
 use std::ops::Range;
@@ -64,6 +64,13 @@ struct Place {
     rows: Range<usize>,
 }
 
+/// Image and row where a line of pixels starts.
+#[derive(Clone, Copy)]
+struct LineStart {
+    image: usize,
+    row: usize,
+}
+
 impl Bands {
     fn new(maps: &Layout) -> Self {
         let (batch, blocks, height) = (maps.batch(), maps.blocks(), maps.height());
@@ -101,10 +108,11 @@ impl Place {
         if flat { (images, rows * width) } else { (images * rows, width) }
     }
 
-    /// The image and the row where line `line` of `lines` starts.
-    fn line(&self, line: usize, lines: usize) -> (usize, usize) {
+    /// Start of line `line` of `lines`.
+    #[inline(always)]
+    fn line(&self, line: usize, lines: usize) -> LineStart {
         let per_image = lines / self.images.len();
-        (self.images.start + line / per_image, self.rows.start + line % per_image)
+        LineStart { image: self.images.start + line / per_image, row: self.rows.start + line % per_image }
     }
 }
 

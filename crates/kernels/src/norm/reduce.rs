@@ -20,7 +20,7 @@ pub(super) fn reduce(
     sums: &mut [f32],
     workspace: &mut [f32],
 ) -> Result<(), Error> {
-    let lies = maps.x.1;
+    let lies = maps.x.layout;
     maps.check(&lies)?;
     check_length("the mean", lies.channels(), mean.len())?;
     check_length("the sums of a gradient", 2 * lies.channels(), sums.len())?;
@@ -37,7 +37,7 @@ pub(super) fn reduce(
         let target = unsafe { target.part(2 * BLOCK * band..2 * BLOCK * (band + 1)) };
         let place = bands.place(band);
         let band = Gated { maps, scale, shift, place: &place };
-        match (maps.mask, maps.dy.0) {
+        match (maps.mask, maps.dy) {
             (Mask::None, _) => cpu.isa().run(Reduce::<NONE> { band, mean, target }),
             (Mask::Output(..), Upstream::Read(_)) => cpu.isa().run(Reduce::<OUTPUT> { band, mean, target }),
             (Mask::Output(..), Upstream::Gate(_)) => cpu.isa().run(Reduce::<GATE> { band, mean, target }),
@@ -94,7 +94,7 @@ impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let place = self.band.place;
-        let (lines, pixels) = place.lines(self.band.is_flat(None), self.band.maps.x.1.width());
+        let (lines, pixels) = place.lines(self.band.is_flat(None), self.band.maps.x.layout.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
             let mean = s.read(self.mean, place.block * BLOCK + lane);
             let (mut sum, mut product) = (s.zero(), s.zero());
@@ -102,6 +102,7 @@ impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
                 let at = place.line(line, lines);
                 let line = self.band.line(s, at, pixels, lane);
                 let gate = if MASK == GATE { self.band.gate(at, lane) } else { None };
+                let pass = Summand::<S> { gate, mean };
                 let (mut sums, mut products) = ([s.zero(); TILE], [s.zero(); TILE]);
                 let whole = pixels / TILE * TILE;
                 for pixel in (0..whole).step_by(TILE) {
@@ -109,14 +110,14 @@ impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
                         // SAFETY: the pixel is below `pixels`; where `dy` is written, its rows are this band's.
                         unsafe {
                             let to = [&mut sums[i], &mut products[i]];
-                            add::<S, MASK>(s, &line, (gate, mean), pixel + i, to);
+                            add::<S, MASK>(s, &line, &pass, pixel + i, to);
                         }
                     }
                 }
                 for pixel in whole..pixels {
                     // SAFETY: as above.
                     unsafe {
-                        add::<S, MASK>(s, &line, (gate, mean), pixel, [&mut sums[0], &mut products[0]]);
+                        add::<S, MASK>(s, &line, &pass, pixel, [&mut sums[0], &mut products[0]]);
                     }
                 }
                 sum = s.add(sum, total(s, sums));
@@ -131,25 +132,32 @@ impl<const MASK: usize> Kernel for Reduce<'_, MASK> {
     }
 }
 
+/// Operands of a line's sums, for the channels of a vector.
+struct Summand<S: Simd> {
+    /// Start of the line where `g` is written.
+    gate: Option<*mut f32>,
+    mean: S::V,
+}
+
 /// Adds a pixel to the sums, and writes its `g` where it is asked for.
 ///
 /// # Safety
-/// It is one of the line's, and one of the row that `gate` begins.
+/// It is one of the line's, and one of the row that `of.gate` begins.
 #[inline(always)]
 unsafe fn add<S: Simd, const MASK: usize>(
     s: S,
     line: &Line<S>,
-    (gate, mean): (Option<*mut f32>, S::V),
+    of: &Summand<S>,
     pixel: usize,
     [sum, product]: [&mut S::V; 2],
 ) {
     // SAFETY: the caller vouches for it.
     unsafe {
         let (x, g) = line.pixel::<MASK>(s, pixel);
-        if let Some(gate) = gate {
+        if let Some(gate) = of.gate {
             s.store(gate.add(pixel * BLOCK), g);
         }
         *sum = s.add(*sum, g);
-        *product = s.fma(g, s.sub(x, mean), *product);
+        *product = s.fma(g, s.sub(x, of.mean), *product);
     }
 }

@@ -2,11 +2,11 @@
 
 use super::gated::{Gated, Maps, NONE, OUTPUT, RECOMPUTE};
 use super::reduce::filled;
-use super::{Bands, Mask, same_blocked};
+use super::{Bands, LineStart, Mask, same_blocked};
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// Floats of workspace that [`spread`] needs for `maps`.
 pub(super) fn workspace(maps: &Layout) -> usize {
@@ -15,11 +15,11 @@ pub(super) fn workspace(maps: &Layout) -> usize {
 
 /// Where `dx` goes.
 pub(super) struct Target<'a> {
-    pub(super) dx: (&'a mut [f32], Layout),
+    pub(super) dx: MapsMut<'a>,
     /// `g`, which lies as `dx`.
     pub(super) g: Option<&'a mut [f32]>,
     /// What is added to `dx`.
-    pub(super) residual: Option<(&'a [f32], Layout)>,
+    pub(super) residual: Option<MapsRef<'a>>,
 }
 
 /// Computes `dx` and, where it is asked for, `g`, from the factors `[a][b][c]` of each channel. The borders,
@@ -31,13 +31,13 @@ pub(super) fn spread(
     target: Target<'_>,
     workspace: &mut [f32],
 ) -> Result<(), Error> {
-    let Target { dx: (dx, to), g, residual } = target;
+    let Target { dx: MapsMut { values: dx, layout: to }, g, residual } = target;
     maps.check(&to)?;
     to.check("the gradient by the input", dx.len())?;
     g.as_ref().map_or(Ok(()), |g| to.check("the gradient behind the ReLU", g.len()))?;
-    if let Some((values, layout)) = residual {
-        same_blocked("the gradient of a normalisation", &layout, &to)?;
-        layout.check("the residual", values.len())?;
+    if let Some(residual) = residual {
+        same_blocked("the gradient of a normalisation", &residual.layout, &to)?;
+        residual.check("the residual")?;
     }
     check_length("the factors of a gradient", 3 * to.channels(), factors.len())?;
     let of = |i: usize| &factors[i * to.channels()..(i + 1) * to.channels()];
@@ -70,7 +70,7 @@ struct Write<'a, const MASK: usize> {
     factors: [&'a [f32]; 3],
     dx: Parts<'a>,
     g: Option<Parts<'a>>,
-    residual: Option<(&'a [f32], Layout)>,
+    residual: Option<MapsRef<'a>>,
     to: &'a Layout,
 }
 
@@ -80,20 +80,20 @@ impl<const MASK: usize> Kernel for Write<'_, MASK> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let place = self.band.place;
-        let flat = self.residual.is_none_or(|(_, layout)| layout.border() == 0);
+        let flat = self.residual.is_none_or(|residual| residual.layout.border() == 0);
         let (lines, pixels) = place.lines(flat && self.band.is_flat(Some(self.to)), self.to.width());
         for lane in (0..BLOCK).step_by(S::LANES) {
             let channel = place.block * BLOCK + lane;
             let [a, b, c] = [0, 1, 2].map(|i| s.read(self.factors[i], channel));
             for line in 0..lines {
-                let (n, row) = place.line(line, lines);
-                let line = self.band.line(s, (n, row), pixels, lane);
+                let start @ LineStart { image: n, row } = place.line(line, lines);
+                let line = self.band.line(s, start, pixels, lane);
                 let (at, len) =
                     (self.to.index(n, place.block, row, 0) + lane, (pixels - 1) * BLOCK + S::LANES);
                 assert!(at + len <= self.dx.len());
                 let dx = self.dx.pointer(at);
                 let behind = self.g.map(|g| g.pointer(at));
-                let residual = self.residual.map(|(values, layout)| {
+                let residual = self.residual.map(|MapsRef { values, layout }| {
                     values[layout.index(n, place.block, row, 0) + lane..][..len].as_ptr()
                 });
                 for pixel in 0..pixels {

@@ -1,6 +1,6 @@
 //! Mean and variance of a batch, and their running values.
 
-use super::{Bands, TILE, total};
+use super::{Bands, LineStart, TILE, total};
 use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
@@ -210,7 +210,7 @@ impl Kernel for Moments<'_> {
                 s.read(self.x, self.maps.index(place.images.start, place.block, place.rows.start, 0) + lane);
             let (mut sum, mut squares) = (s.zero(), s.zero());
             for line in 0..lines {
-                let (n, row) = place.line(line, lines);
+                let LineStart { image: n, row } = place.line(line, lines);
                 let start = self.maps.index(n, place.block, row, 0) + lane;
                 let x = &self.x[start..start + (pixels - 1) * BLOCK + S::LANES];
                 let (mut sums, mut parts) = ([s.zero(); TILE], [s.zero(); TILE]);

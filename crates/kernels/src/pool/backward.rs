@@ -4,7 +4,7 @@ use super::windows::{Bin, Pooling};
 use crate::layout::workspace as floats;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// The gradient of [`maximum`](super::maximum): all of a window's goes to its first maximum, as in PyTorch, and to the
 /// last NaN where there is one. `x` is what was pooled, and becomes the gradient by it.
@@ -17,10 +17,12 @@ use crate::{Cpu, Error, Layout};
 pub fn maximum_backward(
     cpu: &Cpu,
     pooling: &Pooling,
-    (dy, from): (&[f32], Layout),
-    (x, maps): (&mut [f32], Layout),
+    dy: MapsRef<'_>,
+    x: MapsMut<'_>,
     workspace: &mut [f32],
 ) -> Result<(), Error> {
+    let MapsRef { values: dy, layout: from } = dy;
+    let MapsMut { values: x, layout: maps } = x;
     pooling.check([(&maps, x.len()), (&from, dy.len())])?;
     let workspace = floats(maximum_backward_workspace(cpu, &maps), workspace)?;
     let (planes, copies) = (Parts::new(x), Parts::new(workspace));
@@ -47,12 +49,9 @@ pub fn maximum_backward_workspace(cpu: &Cpu, maps: &Layout) -> usize {
 ///
 /// # Errors
 /// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
-pub fn average_backward(
-    cpu: &Cpu,
-    pooling: &Pooling,
-    (dy, from): (&[f32], Layout),
-    (dx, to): (&mut [f32], Layout),
-) -> Result<(), Error> {
+pub fn average_backward(cpu: &Cpu, pooling: &Pooling, dy: MapsRef<'_>, dx: MapsMut<'_>) -> Result<(), Error> {
+    let MapsRef { values: dy, layout: from } = dy;
+    let MapsMut { values: dx, layout: to } = dx;
     pooling.check([(&to, dx.len()), (&from, dy.len())])?;
     let dx = Parts::new(dx);
     cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::windows::{Bin, Pooling};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// Columns that are pooled before they are put together: 4 KiB.
 const TILE: usize = 64;
@@ -15,14 +15,9 @@ const TILE: usize = 64;
 ///
 /// # Errors
 /// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
-pub fn maximum(
-    cpu: &Cpu,
-    pooling: &Pooling,
-    (x, from): (&[f32], Layout),
-    (y, to): (&mut [f32], Layout),
-) -> Result<(), Error> {
-    pooling.check([(&from, x.len()), (&to, y.len())])?;
-    run(cpu, pooling, Maximum, (x, from), (y, to));
+pub fn maximum(cpu: &Cpu, pooling: &Pooling, x: MapsRef<'_>, y: MapsMut<'_>) -> Result<(), Error> {
+    pooling.check([(&x.layout, x.values.len()), (&y.layout, y.values.len())])?;
+    run(cpu, pooling, Maximum, x, y);
     Ok(())
 }
 
@@ -30,14 +25,9 @@ pub fn maximum(
 ///
 /// # Errors
 /// [`Error::Shape`] and [`Error::Length`] where the maps are not this pooling's.
-pub fn average(
-    cpu: &Cpu,
-    pooling: &Pooling,
-    (x, from): (&[f32], Layout),
-    (y, to): (&mut [f32], Layout),
-) -> Result<(), Error> {
-    pooling.check([(&from, x.len()), (&to, y.len())])?;
-    run(cpu, pooling, Average, (x, from), (y, to));
+pub fn average(cpu: &Cpu, pooling: &Pooling, x: MapsRef<'_>, y: MapsMut<'_>) -> Result<(), Error> {
+    pooling.check([(&x.layout, x.values.len()), (&y.layout, y.values.len())])?;
+    run(cpu, pooling, Average, x, y);
     Ok(())
 }
 
@@ -81,13 +71,9 @@ impl Fold for Average {
 }
 
 /// Pools plane by plane; `from` and `to` have been checked.
-fn run<F: Fold>(
-    cpu: &Cpu,
-    pooling: &Pooling,
-    fold: F,
-    (x, from): (&[f32], Layout),
-    (y, to): (&mut [f32], Layout),
-) {
+fn run<F: Fold>(cpu: &Cpu, pooling: &Pooling, fold: F, x: MapsRef<'_>, y: MapsMut<'_>) {
+    let MapsRef { values: x, layout: from } = x;
+    let MapsMut { values: y, layout: to } = y;
     let y = Parts::new(y);
     cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
         let (n, block) = (plane / to.blocks(), plane % to.blocks());

@@ -4,14 +4,15 @@ use super::windows::wrong;
 use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
-use crate::{Cpu, Error, Layout};
+use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// `y[n, c] = mean of map c of image n`, `[batch, channels]` without spare lanes: what the head reads.
 ///
 /// # Errors
 /// [`Error::Shape`] where the maps are not blocked, [`Error::Length`] where a slice is too
 /// short or too long.
-pub fn global_average(cpu: &Cpu, (x, maps): (&[f32], Layout), y: &mut [f32]) -> Result<(), Error> {
+pub fn global_average(cpu: &Cpu, x: MapsRef<'_>, y: &mut [f32]) -> Result<(), Error> {
+    let MapsRef { values: x, layout: maps } = x;
     check_global(&maps, x.len(), y.len())?;
     let (channels, y) = (maps.channels(), Parts::new(y));
     cpu.pool().for_each(maps.batch() * maps.blocks(), |plane, _| {
@@ -29,7 +30,8 @@ pub fn global_average(cpu: &Cpu, (x, maps): (&[f32], Layout), y: &mut [f32]) -> 
 ///
 /// # Errors
 /// As for [`global_average`].
-pub fn global_average_backward(cpu: &Cpu, dy: &[f32], (dx, maps): (&mut [f32], Layout)) -> Result<(), Error> {
+pub fn global_average_backward(cpu: &Cpu, dy: &[f32], dx: MapsMut<'_>) -> Result<(), Error> {
+    let MapsMut { values: dx, layout: maps } = dx;
     check_global(&maps, dx.len(), dy.len())?;
     let (channels, dx) = (maps.channels(), Parts::new(dx));
     let factor = 1.0 / (maps.height() * maps.width()) as f32;

@@ -1,8 +1,9 @@
 //! A block and its operands, run by the kernels and held against float64.
 
 use residual_kernels::block::{
-    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, LinkGradients, LinkParameters,
-    Order, Outputs, Policy, Running, Shortcut, SqueezeGradients, SqueezeParameters,
+    Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs,
+    LinkGradients, LinkParameters, Order, Outputs, Policy, Resources, Running, Shortcut, SqueezeGradients,
+    SqueezeParameters,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch, convert};
 use residual_testkit::naive::{Conv2d, noise, relative_error};
@@ -183,9 +184,10 @@ impl Case {
         let mut by_squeeze = self.squeeze.as_ref().map(|p| zeroed(p));
         self.with(|parameters| {
             let (mut tape, mut scratch) = (block.tape(), Scratch::default());
+            let mut on = Resources { cpu, scratch: &mut scratch };
             let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
             if policy == Policy::Keep {
-                block.forward(cpu, &input, &mut tape, &mut y, &mut scratch).unwrap();
+                block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
             }
             let links = by.iter_mut().map(|of| {
                 let [weights, gamma, beta] = &mut of[..] else { panic!("three of them") };
@@ -197,8 +199,9 @@ impl Case {
             });
             let mut gradients = BlockGradients { links: links.collect(), squeeze };
             let outputs = Outputs { y: &mut y, dy: &mut dy };
-            let to = if from == to { InputGradient::OverDy } else { InputGradient::To(&mut dx) };
-            block.backward(cpu, &input, outputs, &mut tape, &mut gradients, to, &mut scratch).unwrap();
+            let by_x = if from == to { InputGradient::OverDy } else { InputGradient::To(&mut dx) };
+            let gradients = Gradients { parameters: &mut gradients, x: by_x };
+            block.backward(&mut on, &input, outputs, &mut tape, gradients).unwrap();
         });
         if from == to {
             dx = dy;
@@ -217,8 +220,9 @@ impl Case {
         let x = laid(&self.x, *block.x());
         self.with(|parameters| {
             let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
-            block.evaluate(cpu, &input, &running, &mut y, &mut Scratch::default()).unwrap();
-            assert!(block.evaluate(cpu, &input, &running[1..], &mut y, &mut Scratch::default()).is_err());
+            let mut on = Resources { cpu, scratch: &mut Scratch::default() };
+            block.evaluate(&mut on, &input, &running, &mut y).unwrap();
+            assert!(block.evaluate(&mut on, &input, &running[1..], &mut y).is_err());
         });
         plain(&y, *block.y())
     }
@@ -233,10 +237,12 @@ impl Case {
         let running: Vec<_> = running.iter().map(|[mean, variance]| Running { mean, variance }).collect();
         self.with(|parameters| {
             let (mut tape, mut scratch) = (block.tape(), Scratch::default());
+            let mut on = Resources { cpu, scratch: &mut scratch };
             let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
-            block.forward_frozen(cpu, &input, &running, &mut tape, &mut y, &mut scratch).unwrap();
+            block.forward_frozen(&mut on, &input, &running, &mut tape, &mut y).unwrap();
             let by = if from == to { InputGradient::OverDy } else { InputGradient::To(&mut dx) };
-            block.backward_frozen(cpu, &input, (&y, &mut dy), &tape, by, &mut scratch).unwrap();
+            let outputs = KeptOutputs { y: &y, dy: &mut dy };
+            block.backward_frozen(&mut on, &input, outputs, &tape, by).unwrap();
         });
         let dx = if from == to { dy } else { dx };
         [plain(&y, to), plain(&dx, from)]

@@ -1,7 +1,7 @@
 //! The float64 reference itself, against finite differences: with the tests beside it, every gradient of the
 //! fused block is held against differences of its definition.
 
-use residual_kernels::block::{BlockShape, Order, Shortcut};
+use residual_kernels::block::{BlockShape, Bottleneck, Order, Shortcut};
 
 use crate::case::Case;
 use crate::naive::{Maps, Naive};
@@ -71,8 +71,23 @@ fn the_reference_has_the_gradients_that_differences_give() {
         check(&Case::new(of(6, 2, Shortcut::ZeroPad { stride: 2 }), [2, 4, 5, 4]));
         check(&Case::new(of(6, 2, Shortcut::Projection { stride: 2 }).with_squeeze(3), [3, 4, 5, 4]));
         let pooled = Shortcut::PooledProjection { stride: 2 };
-        check(&Case::new(BlockShape::bottleneck((4, 2), 6, 2, pooled, order), [3, 4, 5, 4]).dropping());
-        let squeezed = BlockShape::bottleneck((4, 1), 5, 1, Shortcut::Identity, order).with_squeeze(2);
+        check(
+            &Case::new(
+                BlockShape::bottleneck(
+                    Bottleneck { width: 4, groups: 2, out_channels: 6, stride: 2 },
+                    pooled,
+                    order,
+                ),
+                [3, 4, 5, 4],
+            )
+            .dropping(),
+        );
+        let squeezed = BlockShape::bottleneck(
+            Bottleneck { width: 4, groups: 1, out_channels: 5, stride: 1 },
+            Shortcut::Identity,
+            order,
+        )
+        .with_squeeze(2);
         check(&Case::new(squeezed, [3, 5, 4, 4]).dropping());
     }
 }

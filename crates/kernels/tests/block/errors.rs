@@ -1,8 +1,8 @@
 //! What does not fit is said.
 
 use residual_kernels::block::{
-    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, Link, LinkGradients,
-    LinkParameters, Order, Policy, Shortcut, SqueezeParameters, Tape,
+    Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs, Link,
+    LinkGradients, LinkParameters, Order, Policy, Resources, Shortcut, SqueezeParameters, Tape,
 };
 use residual_kernels::{Cpu, Layout, Scratch};
 
@@ -31,7 +31,7 @@ fn branch_and_shortcut_that_do_not_fit_are_errors() {
     let mut y = vec![0.0; x.len()];
     let mut run = |x: &[f32], parameters: &BlockParameters<'_>, tape: &mut Tape, depth: Option<&[f32]>| {
         let input = Input { x, parameters, depth };
-        block.forward(&cpu, &input, tape, &mut y, &mut Scratch::default())
+        block.forward(&mut Resources { cpu: &cpu, scratch: &mut Scratch::default() }, &input, tape, &mut y)
     };
     let (a, mut tape) = (vec![0.0; x.len()], block.tape());
     assert!(run(&a, &parameters(&two), &mut tape, None).is_ok());
@@ -60,14 +60,15 @@ fn by_output_and_over(cpu: &Cpu, block: &Block, parameters: &BlockParameters<'_>
     let (x, mut dy) = (vec![0.5; block.x().len()], vec![1.0; block.y().len()]);
     let input = Input { x: &x, parameters, depth: None };
     let (mut tape, mut scratch, mut y) = (block.tape(), Scratch::default(), vec![0.0; block.y().len()]);
-    block.forward(cpu, &input, &mut tape, &mut y, &mut scratch).unwrap();
+    let mut on = Resources { cpu, scratch: &mut scratch };
+    block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
     let mut by: Vec<[Vec<f32>; 3]> =
         parameters.links.iter().map(|l| [l.weights, l.gamma, l.beta].map(|p| vec![0.0; p.len()])).collect();
     let mut run = |block: &Block, y: &[f32], dy: &mut [f32], tape: &Tape| {
         let links = by.iter_mut().map(|[weights, gamma, beta]| LinkGradients { weights, gamma, beta });
         let mut gradients = BlockGradients { links: links.collect(), squeeze: None };
-        let over = InputGradient::OverDy;
-        block.backward_from_tape(cpu, &input, (y, dy), tape, &mut gradients, over, &mut scratch)
+        let gradients = Gradients { parameters: &mut gradients, x: InputGradient::OverDy };
+        block.backward_from_tape(&mut on, &input, KeptOutputs { y, dy }, tape, gradients)
     };
     assert!(block.reads_output(&input));
     assert!(run(block, &[], &mut dy, &tape).is_err());

@@ -1,8 +1,8 @@
 //! A first layer that reads images as they are.
 
 use residual_kernels::block::{
-    Block, BlockGradients, BlockParameters, BlockShape, Input, InputGradient, Link, LinkGradients,
-    LinkParameters, Order, Policy, Shortcut,
+    Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs, Link,
+    LinkGradients, LinkParameters, Order, Policy, Resources, Shortcut,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch};
 use residual_testkit::naive::{noise, relative_error};
@@ -22,14 +22,16 @@ fn stem(cpu: &Cpu, from: Layout, x: &[f32], dy: &[f32]) -> [Vec<f32>; 4] {
     let (x, mut dy) = (laid(x, from), laid(dy, to));
     let input = Input { x: &x, parameters: &parameters, depth: None };
     let (mut tape, mut scratch, mut y) = (block.tape(), Scratch::default(), vec![f32::NAN; to.len()]);
-    block.forward(cpu, &input, &mut tape, &mut y, &mut scratch).unwrap();
+    let mut on = Resources { cpu, scratch: &mut scratch };
+    block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
     let [mut a, mut b, mut c] = [&weights, &gamma, &beta].map(|p| vec![f32::NAN; p.len()]);
     let links = vec![LinkGradients { weights: &mut a, gamma: &mut b, beta: &mut c }];
     let mut gradients = BlockGradients { links, squeeze: None };
     // Behind no addition, the ReLU's mask does not take the output.
     assert!(!block.reads_output(&input));
-    let (maps, none) = ((&[][..], &mut dy[..]), InputGradient::Unwanted);
-    block.backward_from_tape(cpu, &input, maps, &tape, &mut gradients, none, &mut scratch).unwrap();
+    let outputs = KeptOutputs { y: &[], dy: &mut dy };
+    let gradients = Gradients { parameters: &mut gradients, x: InputGradient::Unwanted };
+    block.backward_from_tape(&mut on, &input, outputs, &tape, gradients).unwrap();
     [y, a, b, c]
 }
 

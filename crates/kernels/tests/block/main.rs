@@ -7,7 +7,7 @@ mod errors;
 mod images;
 mod naive;
 
-use residual_kernels::block::{BlockShape, Order, Policy, Shortcut};
+use residual_kernels::block::{BlockShape, Bottleneck, Order, Policy, Shortcut};
 use residual_kernels::{Cpu, Isa};
 
 use case::Case;
@@ -44,10 +44,22 @@ fn shortcuts_without_parameters() {
 fn bottlenecks_with_and_without_groups() {
     for order in ORDERS {
         for groups in [1, 4] {
-            let identity = BlockShape::bottleneck((16, groups), 40, 1, Shortcut::Identity, order);
+            let identity = BlockShape::bottleneck(
+                Bottleneck { width: 16, groups, out_channels: 40, stride: 1 },
+                Shortcut::Identity,
+                order,
+            );
             Case::new(identity, [2, 40, 7, 6]).check();
             let shortcut = Shortcut::Projection { stride: 2 };
-            Case::new(BlockShape::bottleneck((20, groups), 33, 2, shortcut, order), [2, 24, 9, 7]).check();
+            Case::new(
+                BlockShape::bottleneck(
+                    Bottleneck { width: 20, groups, out_channels: 33, stride: 2 },
+                    shortcut,
+                    order,
+                ),
+                [2, 24, 9, 7],
+            )
+            .check();
         }
     }
 }
@@ -87,7 +99,12 @@ fn squeeze_and_excitation() {
             Case::new(basic, [4, channels, 5, 5]).dropping().check();
         }
         let shortcut = Shortcut::Projection { stride: 2 };
-        let bottleneck = BlockShape::bottleneck((20, 4), 33, 2, shortcut, order).with_squeeze(5);
+        let bottleneck = BlockShape::bottleneck(
+            Bottleneck { width: 20, groups: 4, out_channels: 33, stride: 2 },
+            shortcut,
+            order,
+        )
+        .with_squeeze(5);
         Case::new(bottleneck, [2, 24, 9, 7]).check();
         Case::new(BlockShape::basic(24, 1, Shortcut::None, order).with_squeeze(4), [2, 16, 6, 6]).check();
         let padded = BlockShape::basic(40, 2, Shortcut::ZeroPad { stride: 2 }, order).with_squeeze(2);
@@ -102,7 +119,11 @@ fn pooled_projections() {
             let shortcut = Shortcut::PooledProjection { stride };
             let input = [2, 19, size[0], size[1]];
             Case::new(BlockShape::basic(33, stride, shortcut, order), input).check();
-            let bottleneck = BlockShape::bottleneck((16, 1), 40, stride, shortcut, order);
+            let bottleneck = BlockShape::bottleneck(
+                Bottleneck { width: 16, groups: 1, out_channels: 40, stride },
+                shortcut,
+                order,
+            );
             Case::new(bottleneck.with_squeeze(6), input).dropping().check();
         }
     }
@@ -114,6 +135,15 @@ fn stochastic_depth() {
         let identity = BlockShape::basic(17, 1, Shortcut::Identity, order);
         Case::new(identity, [4, 17, 6, 5]).dropping().check();
         let shortcut = Shortcut::Projection { stride: 2 };
-        Case::new(BlockShape::bottleneck((16, 1), 40, 2, shortcut, order), [5, 24, 7, 6]).dropping().check();
+        Case::new(
+            BlockShape::bottleneck(
+                Bottleneck { width: 16, groups: 1, out_channels: 40, stride: 2 },
+                shortcut,
+                order,
+            ),
+            [5, 24, 7, 6],
+        )
+        .dropping()
+        .check();
     }
 }

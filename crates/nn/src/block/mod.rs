@@ -12,25 +12,26 @@
 
 mod basic;
 mod bottleneck;
-mod branch;
 mod fuse;
+mod parts;
 mod plain;
 mod preact;
 mod projection;
 
 pub use basic::{BasicBlock, BasicBlockConfig};
 pub use bottleneck::{BottleneckBlock, BottleneckBlockConfig};
-pub use branch::ConvBranch;
 pub use plain::{PlainBlock, PlainBlockConfig};
 pub use preact::{PreActBlock, PreActBlockConfig};
 pub use projection::{ProjectionBlock, ProjectionBlockConfig};
 
 use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
-use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
+use residual_arch::{BlockPart, BlockSpec, Layer, LayerOp};
+use residual_kernels::block::BlockShape;
 
 use crate::error::assert_channels;
-use crate::{Activation, Compute, Error, Init, Maps, Mode, Residual, Shortcut};
+use crate::{Compute, Error, Init, Layers, Maps, Mode, Residual, Shortcut, ShortcutPath};
+use parts::Parts;
 
 /// Configuration of any [`Block`].
 #[derive(Clone, Debug, PartialEq)]
@@ -52,29 +53,8 @@ impl BlockConfig {
     /// # Errors
     /// If branch and shortcut do not fit each other, or groups do not divide channels.
     pub fn init(&self, init: impl Into<Init>) -> Result<Block, Error> {
-        crate::error::check_block(&self.spec, self.in_channels)?;
-        Ok(self.build(&init.into(), 0.0))
-    }
-
-    /// Builds it, checked before, with stochastic depth.
-    pub(crate) fn build(&self, init: &Init, drop: f64) -> Block {
-        let spec = self.spec;
-        let activation = match spec.order {
-            Order::PostActivation => Activation::Relu,
-            Order::PreActivation => Activation::None,
-        };
-        let shortcut = Shortcut::new(spec.shortcut, spec.order, self.in_channels, init.at("shortcut"));
-        let residual = Residual::new(ConvBranch::new(&spec, self.in_channels, init))
-            .with_shortcut(shortcut)
-            .with_activation(activation)
-            .with_stochastic_depth(init.at("depth").path(), drop);
-        Block {
-            residual,
-            spec,
-            in_channels: self.in_channels,
-            compute: Compute::default(),
-            training: Param::from_bool(true),
-        }
+        let checked = crate::error::check_block(&self.spec, self.in_channels)?;
+        Block::build(&self.spec, checked.layers(), &init.into())
     }
 }
 
@@ -85,11 +65,17 @@ impl BlockConfig {
 #[derive(Module, Debug)]
 pub struct Block {
     /// The two paths and their join.
-    pub residual: Residual<ConvBranch, Shortcut>,
+    pub residual: Residual<Layers, Shortcut>,
     #[module(skip)]
     spec: BlockSpec,
     #[module(skip)]
     in_channels: usize,
+    /// Number of the branch's layers before the map that the shortcut reads.
+    #[module(skip)]
+    fork: usize,
+    /// The block as the kernels know it, where they do.
+    #[module(skip)]
+    kernel_shape: Option<BlockShape>,
     #[module(skip)]
     compute: Compute,
     /// Disabled in a frozen block, which always runs as in [`Mode::Eval`].
@@ -97,6 +83,28 @@ pub struct Block {
 }
 
 impl Block {
+    /// Builds the checked block `spec`, which has these layers.
+    pub(crate) fn build(spec: &BlockSpec, layers: &[Layer], init: &Init) -> Result<Self, Error> {
+        let parts = Parts::of(layers);
+        let drop = layers.iter().find_map(|layer| match layer.op() {
+            &LayerOp::StochasticDepth { probability } => Some(probability),
+            _ => None,
+        });
+        let residual = Residual::new(Layers::new(parts.branch.iter().copied(), init)?)
+            .with_shortcut(Shortcut::build(layers, init)?)
+            .with_activation(parts.output_activation()?)
+            .with_stochastic_depth(init.at(BlockPart::Depth).path(), drop.unwrap_or(0.0));
+        Ok(Self {
+            residual,
+            spec: *spec,
+            in_channels: layers.first().map_or(0, |layer| layer.input()[0]),
+            fork: parts.fork(),
+            kernel_shape: parts.kernel_shape(),
+            compute: Compute::default(),
+            training: Param::from_bool(true),
+        })
+    }
+
     /// What the block is.
     pub fn spec(&self) -> &BlockSpec {
         &self.spec
@@ -135,29 +143,20 @@ impl Block {
 
     /// Layer by layer.
     fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let branch = &self.residual.branch;
-        let h = branch.enter(x.clone(), mode);
-        let shortcut_input = if self.spec.shortcut == ShortcutSpec::Identity { x } else { h.clone() };
-        let shortcut = crate::ShortcutPath::forward(&self.residual.shortcut, shortcut_input, mode);
-        self.residual.join(branch.forward_from(h, mode), shortcut, mode)
+        let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
+        let h = branch.run(0..self.fork, x, mode);
+        let shortcut = ShortcutPath::forward(shortcut, h.clone(), mode);
+        self.residual.join(branch.run(self.fork..branch.len(), h, mode), shortcut, mode)
     }
 
     /// `F(x)` as it enters the sum, alone.
     pub(crate) fn branch_of(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let branch = crate::Branch::forward(&self.residual.branch, x, mode);
-        match self.spec.shortcut {
-            ShortcutSpec::None => branch,
-            _ => self.residual.scaled(branch, mode),
-        }
+        self.residual.scaled(self.residual.branch.forward(x, mode), mode)
     }
 
     /// `S(x)`, alone; `None` in a plain block.
     pub(crate) fn shortcut_of(&self, x: Tensor<4>, mode: Mode) -> Option<Tensor<4>> {
-        let from = match self.spec.shortcut {
-            ShortcutSpec::None => return None,
-            ShortcutSpec::Identity => x,
-            _ => self.residual.branch.enter(x, mode),
-        };
-        crate::ShortcutPath::forward(&self.residual.shortcut, from, mode)
+        let from = self.residual.branch.run(0..self.fork, x, mode);
+        ShortcutPath::forward(&self.residual.shortcut, from, mode)
     }
 }

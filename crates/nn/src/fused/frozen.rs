@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
-use residual_kernels::block::{InputGradient, Policy, Running, Tape};
+use residual_kernels::block::{InputGradient, KeptOutputs, Policy, Resources, Running, Tape};
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{contiguous, values};
@@ -58,7 +58,8 @@ impl SavedFrozen {
         runtime.with_scratch(|scratch| {
             with_running(&self.running, |running| {
                 self.operands.with(&self.inputs, |input| {
-                    sound(block.forward_frozen(&runtime.cpu, input, running, &mut tape, &mut y, scratch));
+                    let mut on = Resources { cpu: &runtime.cpu, scratch };
+                    sound(block.forward_frozen(&mut on, input, running, &mut tape, &mut y));
                 });
             });
         });
@@ -80,8 +81,9 @@ impl Saved for SavedFrozen {
         let dx = fresh.as_mut().map_or(InputGradient::OverDy, |dx| InputGradient::To(dx));
         runtime.with_scratch(|scratch| {
             self.operands.with(&self.inputs, |input| {
-                let maps = (values(&y), &mut dy[..]);
-                sound(block.backward_frozen(&runtime.cpu, input, maps, &tape, dx, scratch));
+                let outputs = KeptOutputs { y: values(&y), dy: &mut dy };
+                let mut on = Resources { cpu: &runtime.cpu, scratch };
+                sound(block.backward_frozen(&mut on, input, outputs, &tape, dx));
             });
         });
         self.plan.give_tape(tape);

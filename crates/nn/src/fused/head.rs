@@ -2,7 +2,7 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::linear::Linear as Kernel;
+use residual_kernels::linear::{Linear as Kernel, LinearBackward, LinearGradients};
 use residual_kernels::loss::{self, Targets};
 
 use super::buffers::{contiguous, tensor, values};
@@ -46,7 +46,9 @@ impl Saved for SavedLinear {
         let mut dx = if wanted[0] { vec![0.0; batch * ins] } else { Vec::new() };
         let (mut dw, mut db) = (runtime.maps.take(outs * ins), vec![0.0; outs]);
         let by_input = wanted[0].then_some(&mut dx[..]);
-        sound(self.kernel.backward(&runtime.cpu, (x, weights, values(&dy)), by_input, &mut dw, &mut db));
+        let read = LinearBackward { x, weights, dy: values(&dy) };
+        let gradients = LinearGradients { dx: by_input, dw: &mut dw, db: &mut db };
+        sound(self.kernel.backward(&runtime.cpu, read, gradients));
         let dx = wanted[0].then(|| tensor(dx, [batch, ins]));
         vec![dx, Some(dw.into_tensor([outs, ins])), Some(tensor(db, [outs]))]
     }

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use residual_kernels::norm::{Backward, BatchStatistics, Mask, apply, apply_workspace, statistics};
 use residual_kernels::pool::{self, Pooling};
-use residual_kernels::{Epilogue, Layout};
+use residual_kernels::{Epilogue, Layout, MapsMut, MapsRef};
 
 use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, tensor, values};
@@ -26,7 +26,12 @@ pub(crate) fn max_pool(pool: residual_arch::MaxPool, x: Blocked, border: usize) 
     inputs.push(x.tensor);
     let mut y = runtime.maps.take(layout.len());
     let input = inputs.values[0].clone();
-    sound(pool::maximum(&runtime.cpu, &pooling, (values(&input), from), (&mut y, layout)));
+    sound(pool::maximum(
+        &runtime.cpu,
+        &pooling,
+        MapsRef::new(values(&input), from),
+        MapsMut::new(&mut y, layout),
+    ));
     let saved = SavedMaxPool { pooling, x: Some(input), from, to: layout };
     Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
 }
@@ -49,7 +54,7 @@ impl Saved for SavedMaxPool {
         let Some(x) = self.x.take() else { return vec![None] };
         let (mut dx, cpu) = (runtime.maps.own(x), &runtime.cpu);
         runtime.with_workspace(pool::maximum_backward_workspace(cpu, &self.from), |workspace| {
-            let (from, x) = ((values(&dy), self.to), (&mut dx[..], self.from));
+            let (from, x) = (MapsRef::new(values(&dy), self.to), MapsMut::new(&mut dx, self.from));
             sound(pool::maximum_backward(cpu, &self.pooling, from, x, workspace));
         });
         runtime.maps.give(dy);
@@ -63,7 +68,7 @@ pub(crate) fn global_average(x: Blocked) -> Tensor<2> {
     let mut inputs = Inputs::default();
     inputs.push(x.tensor);
     let mut y = vec![0.0; layout.batch() * layout.channels()];
-    sound(pool::global_average(&runtime.cpu, (values(&inputs.values[0]), layout), &mut y));
+    sound(pool::global_average(&runtime.cpu, MapsRef::new(values(&inputs.values[0]), layout), &mut y));
     inputs.finish(tensor(y, [layout.batch(), layout.channels()]), Box::new(SavedAverage(layout)))
 }
 
@@ -78,7 +83,7 @@ impl Saved for SavedAverage {
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (runtime, dy, layout) = (runtime(), contiguous(dy), self.0);
         let mut dx = runtime.maps.take(layout.len());
-        sound(pool::global_average_backward(&runtime.cpu, values(&dy), (&mut dx, layout)));
+        sound(pool::global_average_backward(&runtime.cpu, values(&dy), MapsMut::new(&mut dx, layout)));
         vec![Some(dx.into_tensor(shape(&layout)))]
     }
 }
@@ -102,7 +107,13 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     sound(batch.fold([gamma, beta], eps, [&mut scale, &mut shift]));
     let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
     runtime.with_workspace(apply_workspace(&layout), |workspace| {
-        sound(apply(&runtime.cpu, (x, layout), &epilogue, (&mut y, layout), workspace));
+        sound(apply(
+            &runtime.cpu,
+            MapsRef::new(x, layout),
+            &epilogue,
+            MapsMut::new(&mut y, layout),
+            workspace,
+        ));
     });
     norm.observe(&batch);
     let saved = SavedNorm { inputs: input, layout, batch, scale, shift, eps };
@@ -131,8 +142,8 @@ impl Saved for SavedNorm {
         let mut dx = runtime.maps.take(layout.len());
         let [mut dgamma, mut dbeta] = [0, 1].map(|_| vec![0.0; layout.channels()]);
         let backward = Backward {
-            x: (x, layout),
-            dy: (values(&dy), layout),
+            x: MapsRef::new(x, layout),
+            dy: MapsRef::new(values(&dy), layout),
             mask: Mask::Recompute { scale: &self.scale, shift: &self.shift },
             statistics: &self.batch,
             gamma,
@@ -140,7 +151,7 @@ impl Saved for SavedNorm {
         };
         runtime.with_workspace(Backward::workspace(&layout), |workspace| {
             let by = [&mut dgamma[..], &mut dbeta[..]];
-            sound(backward.run(&runtime.cpu, by, (&mut dx, layout), None, workspace));
+            sound(backward.run(&runtime.cpu, by, MapsMut::new(&mut dx, layout), None, workspace));
         });
         runtime.maps.give(dy);
         let channels = [layout.channels()];

@@ -100,7 +100,7 @@ impl Unit<'_> {
         let norm = |inputs: &mut Inputs, norm: &BatchNorm| {
             [&norm.weight, &norm.bias].into_iter().for_each(|by| push(inputs, by, frozen));
         };
-        for (conv, of) in self.convs.iter().zip(self.norms) {
+        for (conv, of) in self.convs.iter().zip(&self.norms) {
             push(inputs, &conv.weight, frozen);
             norm(inputs, of);
         }
@@ -116,7 +116,7 @@ impl Unit<'_> {
 
     /// Its norms, the projection's last.
     pub(super) fn all_norms(&self) -> impl Iterator<Item = &BatchNorm> {
-        self.norms.iter().chain(self.projection.and_then(|(_, norm)| norm))
+        self.norms.iter().copied().chain(self.projection.and_then(|(_, norm)| norm))
     }
 
     /// The running mean and variance of every norm.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use residual_kernels::Layout;
-use residual_kernels::block::{BlockShape, InputGradient, Outputs, Policy, Tape};
+use residual_kernels::block::{
+    BlockShape, Gradients, InputGradient, KeptOutputs, Outputs, Policy, Resources, Tape,
+};
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, name, shape};
@@ -21,8 +23,8 @@ use crate::{BatchNorm, Conv2d, SqueezeExcite};
 #[derive(Debug)]
 pub(crate) struct Unit<'a> {
     pub(crate) shape: BlockShape,
-    pub(crate) convs: &'a [Conv2d],
-    pub(crate) norms: &'a [BatchNorm],
+    pub(crate) convs: Vec<&'a Conv2d>,
+    pub(crate) norms: Vec<&'a BatchNorm>,
     /// A projection; without a norm in pre-activation order.
     pub(crate) projection: Option<(&'a Conv2d, Option<&'a BatchNorm>)>,
     pub(crate) squeeze: Option<&'a SqueezeExcite>,
@@ -42,7 +44,8 @@ impl Unit<'_> {
         let mut y = runtime.maps.take(layout.len());
         let reads_output = runtime.with_scratch(|scratch| {
             operands.with(&inputs.values, |input| {
-                sound(plan.block.forward(&runtime.cpu, input, &mut tape, &mut y, scratch));
+                let mut on = Resources { cpu: &runtime.cpu, scratch };
+                sound(plan.block.forward(&mut on, input, &mut tape, &mut y));
                 plan.block.reads_output(input)
             })
         });
@@ -79,7 +82,8 @@ impl Unit<'_> {
         runtime.with_scratch(|scratch| {
             with_running(&self.running(), |running| {
                 Operands::of(self).with(&inputs.values, |input| {
-                    sound(plan.block.evaluate(&runtime.cpu, input, running, &mut y, scratch));
+                    let mut on = Resources { cpu: &runtime.cpu, scratch };
+                    sound(plan.block.evaluate(&mut on, input, running, &mut y));
                 });
             });
         });
@@ -127,18 +131,20 @@ impl SavedUnit {
         let (block, cpu) = (&plan.block, &runtime.cpu);
         let kept = (self.kept.tape.take(), self.kept.y.take());
         self.operands.with(&self.inputs, |input| {
-            self.operands.gradients(&runtime.maps, input.parameters, |gradients| {
+            self.operands.gradients(&runtime.maps, input.parameters, |parameters| {
                 runtime.with_scratch(|scratch| {
+                    let gradients = Gradients { parameters, x: dx };
+                    let mut on = Resources { cpu, scratch };
                     if let (Some(tape), y) = kept {
-                        let maps = (y.as_ref().map_or(&[][..], values), dy);
-                        sound(block.backward_from_tape(cpu, input, maps, &tape, gradients, dx, scratch));
+                        let outputs = KeptOutputs { y: y.as_ref().map_or(&[][..], values), dy };
+                        sound(block.backward_from_tape(&mut on, input, outputs, &tape, gradients));
                         plan.give_tape(tape);
                         y.into_iter().for_each(|y| runtime.maps.give(y));
                         return;
                     }
                     let (mut tape, mut y) = (plan.tape(), runtime.maps.take(block.y().len()));
                     let outputs = Outputs { y: &mut y, dy };
-                    sound(block.backward(cpu, input, outputs, &mut tape, gradients, dx, scratch));
+                    sound(block.backward(&mut on, input, outputs, &mut tape, gradients));
                     plan.give_tape(tape);
                     runtime.maps.give_floats(y);
                 });

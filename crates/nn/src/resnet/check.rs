@@ -1,6 +1,7 @@
 //! Whether an input fits, before it runs.
 
-use residual_arch::{Layer, LayerOp, LayerPath};
+use residual_arch::shape::ShapePlace;
+use residual_arch::{AveragePool, Layer, LayerOp, LayerPath};
 use residual_kernels::pool::Pooling;
 use residual_kernels::{ConvShape, Error as KernelError, Layout};
 
@@ -77,17 +78,10 @@ fn single_pixel_norms(layers: &[Layer]) -> impl Iterator<Item = LayerPath> {
 /// Check that the kernels take the sizes of every layer for a batch of so many images.
 fn check_kernels(layers: &[Layer], batch: usize) -> Result<(), Error> {
     for layer in layers {
-        check_layer(layer, batch).map_err(|cause| Error::Kernel { layer: place(layer.path()), cause })?;
+        check_layer(layer, batch)
+            .map_err(|cause| Error::Kernel { layer: ShapePlace::Layer(layer.path()).to_string(), cause })?;
     }
     Ok(())
-}
-
-/// A layer's path, in a block that stands alone behind `block`.
-fn place(path: LayerPath) -> String {
-    match path {
-        LayerPath::Alone(part) => format!("block.{part}"),
-        path => path.to_string(),
-    }
 }
 
 fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
@@ -116,9 +110,13 @@ fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
             check_map(layer.output(), batch, 0)?;
             Pooling::windows(size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2]).map(|_| ())
         }
-        LayerOp::AveragePool { stride } => {
+        LayerOp::AveragePool(AveragePool { kernel, stride, overhang: true }) => {
             check_map(layer.output(), batch, 0)?;
-            Pooling::overhanging(size, [2; 2], [stride; 2]).map(|_| ())
+            Pooling::overhanging(size, [kernel; 2], [stride; 2]).map(|_| ())
+        }
+        LayerOp::AveragePool(AveragePool { kernel, stride, overhang: false }) => {
+            check_map(layer.output(), batch, 0)?;
+            Pooling::windows(size, [kernel; 2], [stride; 2], [0; 2]).map(|_| ())
         }
         _ => Ok(()),
     }

@@ -11,9 +11,9 @@ pub use state::Parameter;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use residual_arch::NetSpec;
+use residual_arch::{NetSpec, Network, Place};
 
-use crate::{Compute, Error, Head, Init, Mode, NamedTensor, Stage, StageConfig, Stem};
+use crate::{Block, Compute, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
 
 /// Configuration of a [`ResNet`].
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +34,7 @@ impl ResNetConfig {
     /// # Errors
     /// If the specification is not sound: [`residual_arch::shape`] says what and where.
     pub fn init(&self, init: impl Into<Init>) -> Result<ResNet, Error> {
-        crate::error::check_network(&self.spec)?;
-        Ok(ResNet::build(&self.spec, &init.into()))
+        ResNet::build(&self.spec.check(self.spec.input)?, &init.into())
     }
 
     /// Builds it with the given tensors: exactly those of [`residual_arch::tensors`], in any order.
@@ -47,9 +46,9 @@ impl ResNetConfig {
         tensors: impl IntoIterator<Item = NamedTensor>,
         device: &Device,
     ) -> Result<ResNet, Error> {
-        crate::error::check_network(&self.spec)?;
+        let network = self.spec.check(self.spec.input)?;
         let tensors = state::checked(&self.spec, tensors)?;
-        Ok(ResNet::build(&self.spec, &Init::from_tensors(tensors, device)))
+        ResNet::build(&network, &Init::from_tensors(tensors, device))
     }
 }
 
@@ -69,26 +68,21 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// The network of a checked specification.
-    fn build(spec: &NetSpec, init: &Init) -> Self {
-        let depth = spec.depth_in_blocks();
-        let (mut channels, mut before) = (spec.stem.channels(), 0);
-        let mut stages = vec![];
-        for (index, stage) in spec.stages.iter().enumerate() {
-            // Linear rule: block l of L is dropped with probability p l / L.
-            let drop = |block: usize| spec.stochastic_depth * (before + block + 1) as f64 / depth as f64;
-            let config = StageConfig::new(stage.clone(), channels);
-            stages.push(config.build(&init.at(format!("stage{}", index + 1)), drop));
-            before += stage.blocks.len();
-            channels = stage.blocks.last().map_or(channels, |block| block.channels);
+    /// Builds a checked network from its layers.
+    fn build(network: &Network, init: &Init) -> Result<Self, Error> {
+        let part = |place: Place| (network.layers_of(place), init.at(place));
+        let mut stages: Vec<Stage> = vec![Stage { blocks: vec![] }; network.spec().stages.len()];
+        for (path, spec, layers) in network.blocks() {
+            stages[path.stage - 1].blocks.push(Block::build(spec, layers, &init.at(path))?);
         }
-        Self {
-            stem: Stem::build(&spec.stem, spec.input[0], &init.at("stem")),
+        let ((stem, stem_init), (head, head_init)) = (part(Place::Stem), part(Place::Head));
+        Ok(Self {
+            stem: Stem::build(stem, &stem_init)?,
             stages,
-            head: Head::build(&spec.head, channels, &init.at("head")),
-            spec: spec.clone(),
+            head: Head::build(head, &head_init)?,
+            spec: network.spec().clone(),
             compute: Compute::default(),
-        }
+        })
     }
 
     /// What the network is.
@@ -169,15 +163,15 @@ impl ResNet {
     fn norms(&mut self) -> impl Iterator<Item = &mut crate::BatchNorm> {
         let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).flat_map(|block| {
             let residual = &mut block.residual;
-            residual.branch.norms.iter_mut().chain(&mut residual.shortcut.norm)
+            residual.branch.norms_mut().chain(residual.shortcut.layers.norms_mut())
         });
-        self.stem.norms.iter_mut().chain(blocks).chain(&mut self.head.norm)
+        self.stem.layers.norms_mut().chain(blocks).chain(self.head.layers.norms_mut())
     }
 
     /// Whether [`bypass_norms`](Self::bypass_norms) was called.
     pub fn norms_are_bypassed(&self) -> bool {
         let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
-        blocks.any(|block| block.residual.branch.norms.iter().any(|norm| norm.bypassed))
+        blocks.any(|block| block.residual.branch.norms().any(|norm| norm.bypassed))
     }
 
     /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the
@@ -187,11 +181,10 @@ impl ResNet {
     /// If there are no classes.
     pub fn replace_head(&mut self, classes: usize, seed: u64) -> Result<(), Error> {
         let spec = self.spec.clone().with_classes(classes);
-        crate::error::check_network(&spec)?;
-        let [_, features] = self.head.linear.weight.dims();
-        let init = Init::new(seed, &self.device()).at("head");
-        let mut head = Head::build(&spec.head, features, &init);
-        head.norm = self.head.norm.take();
+        let network = spec.check(spec.input)?;
+        let init = Init::new(seed, &self.device()).at(Place::Head);
+        let mut head = Head::build(network.layers_of(Place::Head), &init)?;
+        head.layers = std::mem::take(&mut self.head.layers);
         head.set_compute(self.compute);
         self.head = head;
         self.spec = spec;

@@ -1,50 +1,37 @@
 //! Canonical paths of tensors from the paths of module fields.
 
-use residual_arch::{BlockPart, BlockPath, Field, HeadPart, LayerPath, ShortcutPart, StemPart, TensorPath};
+use residual_arch::{BlockPath, Place, TensorPath};
 
-/// `stages.0.blocks.1.residual.branch.convs.0.weight` to `stage1.block1.conv1.weight`; `None` for a field that
+/// `stages.0.blocks.1.residual.branch.conv1.Conv.weight` to `stage1.block1.conv1.weight`; `None` for a field that
 /// holds no tensor of the specification.
 ///
-/// Stages and the layers of a branch count from 1, blocks and the layers of a stem from 0
-/// ([`residual_arch::tensors`]). Fields of a block that stands alone begin at the block.
+/// [`Layers`](crate::Layers) calls its fields as the specification calls the layers: what is left to do is to
+/// count stages from 1, and to leave out the fields that hold layers and the variants of
+/// [`LayerModule`](crate::LayerModule). Fields of a block that stands alone begin at the block.
 pub(crate) fn canonical(field_path: &str) -> Option<TensorPath> {
     let parts: Vec<&str> = field_path.split('.').collect();
-    let (layer, field) = match parts[..] {
-        ["stem", "convs", index, field] => (LayerPath::Stem(StemPart::Conv(index.parse().ok()?)), field),
-        ["stem", "norms", index, field] => (LayerPath::Stem(StemPart::Norm(index.parse().ok()?)), field),
-        ["head", "norm", field] => (LayerPath::Head(HeadPart::Norm), field),
-        ["head", "linear", field] => (LayerPath::Head(HeadPart::Linear), field),
+    let (place, layers) = match parts[..] {
+        ["stem", "layers", ref rest @ ..] => (Some(Place::Stem), rest),
+        ["head", "layers", ref rest @ ..] | ["head", ref rest @ ..] => (Some(Place::Head), rest),
         ["stages", stage, "blocks", block, ref rest @ ..] => {
-            let path = BlockPath { stage: number(stage)?, block: block.parse().ok()? };
-            let (part, field) = in_block(rest)?;
-            return Some(LayerPath::Block(path, part).tensor(field));
+            let stage = stage.parse::<usize>().ok()?.checked_add(1)?;
+            (Some(Place::Block(BlockPath { stage, block: block.parse().ok()? })), in_block(rest)?)
         }
-        ref rest => {
-            let (part, field) = in_block(rest)?;
-            return Some(LayerPath::Alone(part).tensor(field));
-        }
+        ref rest => (None, in_block(rest)?),
     };
-    Some(layer.tensor(field.parse().ok()?))
+    let place = place.map(|place| place.to_string());
+    let is_field = |part: &&str| !part.starts_with(|first: char| first.is_ascii_uppercase());
+    let path: Vec<&str> =
+        place.as_deref().into_iter().chain(layers.iter().copied().filter(is_field)).collect();
+    path.join(".").parse().ok()
 }
 
 /// The layer of a block and its tensor.
-fn in_block(fields: &[&str]) -> Option<(BlockPart, Field)> {
-    let (part, field) = match *fields {
-        ["residual", "branch", "convs", index, field] => (BlockPart::Conv(number(index)?), field),
-        ["residual", "branch", "norms", index, field] => (BlockPart::Norm(number(index)?), field),
-        ["residual", "shortcut", "conv", field] => (BlockPart::Shortcut(ShortcutPart::Conv), field),
-        ["residual", "shortcut", "norm", field] => (BlockPart::Shortcut(ShortcutPart::Norm), field),
-        ["residual", "branch", "se", ref field @ ..] => {
-            return Some((BlockPart::SqueezeExcite, field.join(".").parse().ok()?));
-        }
-        _ => return None,
-    };
-    Some((part, field.parse().ok()?))
-}
-
-/// An index counted from 0 as a number counted from 1.
-fn number(index: &str) -> Option<usize> {
-    index.parse::<usize>().ok()?.checked_add(1)
+fn in_block<'a, 'p>(fields: &'a [&'p str]) -> Option<&'a [&'p str]> {
+    match fields {
+        ["residual", "branch", rest @ ..] | ["residual", "shortcut", "layers", rest @ ..] => Some(rest),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -54,15 +41,20 @@ mod tests {
     #[test]
     fn fields_become_layers() {
         let cases = [
-            ("stem.convs.0.weight", "stem.conv0.weight"),
-            ("stem.norms.2.running_mean", "stem.norm2.running_mean"),
-            ("stages.0.blocks.1.residual.branch.convs.0.weight", "stage1.block1.conv1.weight"),
-            ("stages.2.blocks.0.residual.branch.norms.1.running_var", "stage3.block0.norm2.running_var"),
-            ("stages.0.blocks.0.residual.branch.se.reduce.bias", "stage1.block0.se.reduce.bias"),
-            ("stages.0.blocks.0.residual.shortcut.conv.weight", "stage1.block0.shortcut.conv.weight"),
-            ("stages.0.blocks.0.residual.shortcut.norm.weight", "stage1.block0.shortcut.norm.weight"),
-            ("residual.branch.convs.2.weight", "conv3.weight"),
-            ("head.norm.bias", "head.norm.bias"),
+            ("stem.layers.conv0.Conv.weight", "stem.conv0.weight"),
+            ("stem.layers.norm2.Norm.running_mean", "stem.norm2.running_mean"),
+            ("stages.0.blocks.1.residual.branch.conv1.Conv.weight", "stage1.block1.conv1.weight"),
+            ("stages.2.blocks.0.residual.branch.norm2.Norm.running_var", "stage3.block0.norm2.running_var"),
+            (
+                "stages.0.blocks.0.residual.branch.se.SqueezeExcite.reduce.bias",
+                "stage1.block0.se.reduce.bias",
+            ),
+            (
+                "stages.0.blocks.0.residual.shortcut.layers.shortcut.conv.Conv.weight",
+                "stage1.block0.shortcut.conv.weight",
+            ),
+            ("residual.branch.conv3.Conv.weight", "conv3.weight"),
+            ("head.layers.norm.Norm.bias", "head.norm.bias"),
             ("head.linear.bias", "head.linear.bias"),
         ];
         for (field, wanted) in cases {

@@ -139,9 +139,9 @@ impl BlockConfig {
         tensors: impl IntoIterator<Item = NamedTensor>,
         device: &burn::tensor::Device,
     ) -> Result<Block, Error> {
-        crate::error::check_block(&self.spec, self.in_channels)?;
+        let checked = crate::error::check_block(&self.spec, self.in_channels)?;
         let tensors = matching(&block_tensors(&self.spec, self.in_channels), tensors)?;
-        Ok(self.build(&Init::from_tensors(tensors, device), 0.0))
+        Block::build(&self.spec, checked.layers(), &Init::from_tensors(tensors, device))
     }
 }
 

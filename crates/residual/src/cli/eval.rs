@@ -1,10 +1,12 @@
 //! `residual eval`: how well a network does on labelled images.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use residual::data::{
-    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, ImageSet, Judged, OpenOptions, Split, evaluate,
+    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
+    evaluate,
 };
 use residual::engine::{Error as EngineError, Images};
 use residual::predict::{Classifier, Error, Options};
@@ -69,9 +71,6 @@ impl From<SplitName> for Split {
     }
 }
 
-/// The part of a single folder that is held out, as in training.
-const VALIDATION: f64 = 0.1;
-
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
     let model = arguments.network.open()?;
@@ -90,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let compiled = Options::new().threads(threads).batch(arguments.batch_size).lazy();
     let classifier = Classifier::new(model, compiled)?;
     let mut judge = Judge { classifier, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
-    let result = evaluate(&mut judge, &images, spec.preprocess, &options)?;
+    let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
     judge.bar.clear();
     let Some(result) = result.filter(|result| result.total > 0) else {
         return Err(Failure::new("no images to evaluate on"));
@@ -123,7 +122,7 @@ fn table(result: &Evaluation, classes: usize) -> Vec<String> {
 fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Outcome<Dataset> {
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
-    let holdout = arguments.validation.unwrap_or(VALIDATION);
+    let holdout = arguments.validation.unwrap_or(HELD_OUT);
     let options = OpenOptions { holdout, skip_bad: arguments.skip_bad, ..OpenOptions::default() };
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));

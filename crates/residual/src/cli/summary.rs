@@ -2,7 +2,7 @@
 
 use clap::Args;
 use residual::arch::shape::{Row, flow};
-use residual::arch::{BlockSpec, NetSpec};
+use residual::arch::{BlockSpec, NetSpec, Shortcut};
 use serde::Serialize;
 
 use super::failure::Outcome;
@@ -79,7 +79,7 @@ impl Part {
             output: row.output,
             parameters: row.parameters,
             macs: row.macs,
-            shortcut: row.shortcut.as_ref().map(describe::shortcut),
+            shortcut: row.shortcut.as_ref().map(Shortcut::label),
         }
     }
 }
@@ -103,10 +103,10 @@ fn summarise(spec: &NetSpec, input: [usize; 3]) -> Outcome<Summary> {
     let flow = flow(spec, input)?;
     let blocks: Vec<&BlockSpec> = spec.blocks().map(|(_, block)| block).collect();
     let part = |row: &Row, index: usize| match index.checked_sub(1) {
-        None => Part::new(row, describe::stem(&spec.stem)),
+        None => Part::new(row, spec.stem.label()),
         Some(index) => match blocks.get(index) {
-            Some(block) => Part::new(row, describe::block(block)),
-            None => Part::new(row, describe::head(&spec.head)),
+            Some(block) => Part::new(row, block.label()),
+            None => Part::new(row, spec.head.label()),
         },
     };
     // The rows are the stem, the blocks, the head.

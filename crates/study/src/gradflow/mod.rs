@@ -16,7 +16,7 @@ use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{End, Fit, tensor};
-use crate::subject::{Images, Meant, fresh, settled, workers};
+use crate::subject::{Images, Meant, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch, twin};
 
 /// Probes a network, its plain and its pre-activation twin, with one backward pass each over the first batch of
@@ -234,7 +234,7 @@ fn probe(network: &ResNet, recipe: &Recipe, images: &Images) -> Result<NetworkPr
     let options = LoaderOptions {
         shuffle: true,
         seed: recipe.seed,
-        workers: workers(recipe),
+        workers: recipe.workers(),
         skip_bad: recipe.data.skip_bad,
         ..LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone())
     };

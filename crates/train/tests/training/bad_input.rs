@@ -1,12 +1,12 @@
 //! What is wrong is said before it costs anything, and no earlier checkpoint is lost.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
 
 use residual_arch::families;
-use residual_train::{Changes, Error, Observer, Recipe, Schedule, StepReport, Trainer, Warmup};
+use residual_train::{Changes, Error, Observer, Recipe, Schedule, StepReport, Trainer, Training, Warmup};
 
 use crate::toy;
 
@@ -16,7 +16,7 @@ fn refused(data: &Path, change: impl FnOnce(&mut Recipe)) -> Error {
     let run = runs.path().join("run");
     let mut recipe = toy::recipe(data);
     change(&mut recipe);
-    let error = Trainer::begin(&recipe, &run).map(drop).unwrap_err();
+    let error = Training::new(&recipe).begin(&run).map(drop).unwrap_err();
     assert!(!run.exists(), "a folder was made before this was found: {error}");
     error
 }
@@ -62,7 +62,7 @@ fn weights_of_another_model_are_refused() {
     let runs = tempfile::tempdir().unwrap();
     let small = runs.path().join("small");
     let recipe = Recipe { network: None, model: Some("cifar_resnet8".into()), ..toy::recipe(data.path()) };
-    drop(Trainer::begin(&recipe, &small).unwrap());
+    drop(Training::new(&recipe).begin(&small).unwrap());
     let error = refused(data.path(), |r| r.init = Some(small.join("last.safetensors")));
     assert!(matches!(error, Error::Init { .. }), "{error}");
     let text = error.to_string();
@@ -80,7 +80,7 @@ fn a_run_is_not_overwritten() {
     let recipe = Recipe { epochs: 1, ..toy::recipe(data.path()) };
     toy::train(&recipe, runs.path());
     let before = fs::read(runs.path().join("last.safetensors")).unwrap();
-    let error = Trainer::begin(&recipe, runs.path()).map(drop).unwrap_err();
+    let error = Training::new(&recipe).begin(runs.path()).map(drop).unwrap_err();
     assert!(matches!(error, Error::RunExists(_)) && error.to_string().contains("--resume"), "{error}");
     assert_eq!(fs::read(runs.path().join("last.safetensors")).unwrap(), before);
 }
@@ -88,23 +88,23 @@ fn a_run_is_not_overwritten() {
 #[test]
 fn two_trainings_do_not_share_a_folder() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let trainer = Trainer::begin(&toy::recipe(data.path()), runs.path()).unwrap();
-    let error = Trainer::resume(runs.path()).map(drop).unwrap_err();
+    let trainer = Training::new(toy::recipe(data.path())).begin(runs.path()).unwrap();
+    let error = Training::default().resume(runs.path()).map(drop).unwrap_err();
     assert!(matches!(error, Error::Locked(_)), "{error}");
     drop(trainer);
-    assert!(Trainer::resume(runs.path()).is_ok());
+    assert!(Training::default().resume(runs.path()).is_ok());
 }
 
 #[test]
 fn a_run_that_was_tampered_with_is_not_resumed() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let run = runs.path().join("run");
-    let resume = || Trainer::resume(&run).map(drop).unwrap_err();
+    let resume = || Training::default().resume(&run).map(drop).unwrap_err();
     let error = resume();
     assert!(matches!(error, Error::NoRun { .. }), "{error}");
 
     let recipe = toy::recipe(data.path());
-    toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), 5);
+    toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 5);
     let last = run.join("last.safetensors");
     let good = fs::read(&last).unwrap();
 
@@ -136,18 +136,18 @@ fn a_run_that_was_tampered_with_is_not_resumed() {
         assert!(text.contains("run/best.safetensors"), "{text}");
     }
     fs::write(&last, &good).unwrap();
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
 }
 
 /// An interrupted run of toy data in `run`, and what it is made of.
 fn interrupted(data: &Path, run: &Path) -> Recipe {
     let recipe = toy::recipe(data);
-    toy::interrupt(Trainer::begin(&recipe, run).unwrap(), 5);
+    toy::interrupt(Training::new(&recipe).begin(run).unwrap(), 5);
     recipe
 }
 
 fn refused_resume(run: &Path) -> Error {
-    Trainer::resume(run).map(drop).unwrap_err()
+    Training::default().resume(run).map(drop).unwrap_err()
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn a_run_that_has_only_its_recipe_begins() {
     let (whole, run) = (runs.path().join("whole"), runs.path().join("run"));
     let recipe = toy::recipe(data.path());
     toy::train(&recipe, &whole);
-    drop(Trainer::begin(&recipe, &run).unwrap());
+    drop(Training::new(&recipe).begin(&run).unwrap());
     fs::remove_file(run.join("last.safetensors")).unwrap();
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert!(trainer.remarks()[0].contains("only just begun"), "{:?}", trainer.remarks());
     toy::finish(trainer);
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
@@ -206,7 +206,7 @@ fn a_best_network_that_is_not_there_is_never_announced() {
     toy::train(&one, &run);
     let bytes = fs::read(&best).unwrap();
     fs::remove_file(&best).unwrap();
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert!(trainer.remarks()[0].contains("written again"), "{:?}", trainer.remarks());
     toy::finish(trainer);
     assert_eq!(fs::read(&best).unwrap(), bytes);
@@ -214,9 +214,9 @@ fn a_best_network_that_is_not_there_is_never_announced() {
     // It is another one, and epochs follow: the best of those is kept, and is there in the end.
     let run = runs.path().join("longer");
     let best = run.join("best.safetensors");
-    toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), 5);
+    toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 5);
     fs::remove_file(&best).unwrap();
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert!(trainer.remarks()[0].contains("from now on"), "{:?}", trainer.remarks());
     toy::finish(trainer);
     assert!(best.is_file());
@@ -227,7 +227,7 @@ fn a_best_network_that_is_not_there_is_never_announced() {
     fs::remove_file(&best).unwrap();
     let first =
         judged[1..].iter().position(|top1| *top1 >= judged[1..].iter().copied().fold(0.0, f64::max)).unwrap();
-    match Trainer::resume(&run) {
+    match Training::default().resume(&run) {
         Ok(_) => assert!(first + 2 == judged.len() && best.is_file()),
         Err(error) => assert!(matches!(error, Error::BestGone { .. }), "{error}"),
     }
@@ -239,7 +239,7 @@ fn an_older_checkpoint_does_not_undo_newer_epochs() {
     let run = runs.path().join("run");
     interrupted(data.path(), &run);
     let older = fs::read(run.join("last.safetensors")).unwrap();
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
     let metrics = fs::read(run.join("metrics.jsonl")).unwrap();
     fs::write(run.join("last.safetensors"), older).unwrap();
     let error = refused_resume(&run);
@@ -280,7 +280,7 @@ fn images_that_have_changed_are_named() {
     fs::remove_file(new).unwrap();
     // The same content with another time is the same.
     fs::write(&image, &good).unwrap();
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert!(trainer.remarks().is_empty(), "{:?}", trainer.remarks());
 }
 
@@ -298,11 +298,11 @@ fn data_that_moved_are_found_where_they_are_said_to_be() {
     let error = refused_resume(&run);
     assert!(matches!(error, Error::DataGone(_)) && error.to_string().contains("--data"), "{error}");
     let moved = Changes { data: Some(new.clone()), ..Changes::default() };
-    let trainer = Trainer::resume_with(&run, &moved).unwrap();
+    let trainer = Training::default().changes(moved).resume(&run).unwrap();
     assert!(trainer.remarks()[0].contains("data.path"), "{:?}", trainer.remarks());
     toy::interrupt(trainer, 7);
     // The place was written down.
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert!(trainer.remarks().is_empty(), "{:?}", trainer.remarks());
     toy::finish(trainer);
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
@@ -327,7 +327,7 @@ fn an_edited_recipe_is_refused_by_its_field() {
         assert!(matches!(&error, Error::RecipeChanged { field: found, .. } if found == field), "{error}");
     }
     fs::write(&path, good.replace("threads = 2", "threads = 1")).unwrap();
-    let trainer = Trainer::resume(&run).unwrap();
+    let trainer = Training::default().resume(&run).unwrap();
     assert_eq!(trainer.remarks(), ["threads is 1 from now on; it was 2"]);
     fs::write(&path, good.replace("threads = 2", "threads = 9223372036854775807")).unwrap();
     drop(trainer);
@@ -342,7 +342,7 @@ fn a_run_of_constant_rate_goes_on_for_longer() {
     toy::train(&constant(3), &long);
     toy::train(&constant(2), &run);
     let longer = Changes { epochs: Some(3), ..Changes::default() };
-    toy::finish(Trainer::resume_with(&run, &longer).unwrap());
+    toy::finish(Training::default().changes(longer).resume(&run).unwrap());
     assert_eq!(toy::Result::of(&run), toy::Result::of(&long));
 }
 
@@ -417,7 +417,7 @@ fn a_run_that_cannot_be_written_leaves_nothing() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let file = runs.path().join("file");
     fs::write(&file, b"").unwrap();
-    let error = Trainer::begin(&toy::recipe(data.path()), file.join("a/b")).map(drop).unwrap_err();
+    let error = Training::new(toy::recipe(data.path())).begin(file.join("a/b")).map(drop).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
     let left: Vec<_> = fs::read_dir(runs.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["file"]);
@@ -435,8 +435,8 @@ fn a_training_that_diverges_stops_and_keeps_what_was_good() {
             checkpoint_every_steps: Some(1),
             ..toy::recipe(data.path())
         };
-        let trainer = Trainer::begin(&recipe, runs.path()).unwrap();
-        let error = trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
+        let mut trainer = Training::new(&recipe).begin(runs.path()).unwrap();
+        let error = trainer.run().unwrap_err();
         let text = error.to_string();
         assert!(text.contains("lower the learning rate") && text.contains("step"), "{text}");
         let kept = residual_weights::Checkpoint::read(runs.path().join("last.safetensors")).unwrap();
@@ -456,10 +456,11 @@ fn a_training_that_diverges_stops_and_keeps_what_was_good() {
 struct RemoveAt<'a>(u64, &'a Path);
 
 impl Observer for RemoveAt<'_> {
-    fn step(&mut self, report: &StepReport) {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
         if report.step == self.0 {
             fs::rename(self.1, self.1.with_extension("moved")).unwrap();
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -467,10 +468,10 @@ impl Observer for RemoveAt<'_> {
 fn a_folder_that_vanishes_is_named_and_its_checkpoint_is_whole() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let run = runs.path().join("run");
-    let trainer = Trainer::begin(&toy::recipe(data.path()), &run).unwrap();
-    let error = trainer.run(&mut RemoveAt(6, &run), &AtomicBool::new(false)).unwrap_err();
+    let training = Training::new(toy::recipe(data.path())).observer(RemoveAt(6, &run));
+    let error = training.begin(&run).unwrap().run().unwrap_err();
     assert!(error.to_string().contains("run/"), "{error}");
-    toy::finish(Trainer::resume(run.with_extension("moved")).unwrap());
+    toy::finish(Training::default().resume(run.with_extension("moved")).unwrap());
 }
 
 #[test]
@@ -478,7 +479,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let file = runs.path().join("file");
     fs::write(&file, b"no folder").unwrap();
-    let error = Trainer::begin(&toy::recipe(data.path()), file.join("run")).map(drop).unwrap_err();
+    let error = Training::new(toy::recipe(data.path())).begin(file.join("run")).map(drop).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("file/run"), "{error}");
 }
 
@@ -489,7 +490,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 fn a_full_disk_leaves_the_earlier_checkpoint() {
     const RUN: &str = "RESIDUAL_TEST_FULL_DISK";
     if let Some(run) = std::env::var_os(RUN) {
-        let error = Trainer::resume(&run).unwrap().run(&mut (), &AtomicBool::new(false)).unwrap_err();
+        let error = Training::default().resume(&run).unwrap().run().unwrap_err();
         assert!(matches!(error, Error::Weights(_)), "{error}");
         assert!(error.to_string().contains(".safetensors: cannot write"), "{error}");
         println!("the disk was full");
@@ -497,7 +498,7 @@ fn a_full_disk_leaves_the_earlier_checkpoint() {
     }
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let run = runs.path().join("run");
-    toy::interrupt(Trainer::begin(&toy::recipe(data.path()), &run).unwrap(), 5);
+    toy::interrupt(Training::new(toy::recipe(data.path())).begin(&run).unwrap(), 5);
     let files = ["last.safetensors", "best.safetensors"].map(|name| run.join(name));
     let contents = || files.clone().map(|path| fs::read(path).unwrap());
     let before = contents();
@@ -517,7 +518,7 @@ fn a_full_disk_leaves_the_earlier_checkpoint() {
     let names = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
     assert!(left.is_empty(), "{left:?}");
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
 }
 
 #[derive(Default)]
@@ -537,20 +538,21 @@ fn a_corrupt_image_stops_the_training_or_is_left_out() {
         fs::write(data.path().join(split).join("clay/01.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     }
     let run = runs.path().join("run");
-    let stopped = |trainer: Trainer| trainer.run(&mut (), &AtomicBool::new(false)).unwrap_err();
-    let error = stopped(Trainer::begin(&recipe, &run).unwrap());
+    let stopped = |mut trainer: Trainer| trainer.run().unwrap_err();
+    let error = stopped(Training::new(&recipe).begin(&run).unwrap());
     assert!(matches!(error, Error::Data(_)) && error.to_string().contains("train/clay/01.png"), "{error}");
     // Mended, the training goes on to the image in the other split, and loses no step over it.
     fs::copy(data.path().join("train/clay/02.png"), data.path().join("train/clay/01.png")).unwrap();
-    let error = stopped(Trainer::resume(&run).unwrap());
+    let error = stopped(Training::default().resume(&run).unwrap());
     assert!(matches!(error, Error::Data(_)) && error.to_string().contains("val/clay/01.png"), "{error}");
-    assert_eq!(Trainer::resume(&run).unwrap().steps_done(), 4);
+    assert_eq!(Training::default().resume(&run).unwrap().steps_done(), 4);
     fs::write(data.path().join("train/clay/01.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
 
-    let mut trainer = Trainer::resume(&run).unwrap();
-    trainer.set_skip_bad(true);
     let mut skipped = Skipped::default();
-    trainer.run(&mut skipped, &AtomicBool::new(false)).map(drop).unwrap();
+    let mut trainer = Training::default().observer(&mut skipped).resume(&run).unwrap();
+    trainer.set_skip_bad(true);
+    trainer.run().map(drop).unwrap();
+    drop(trainer);
     // Each once, though every epoch meets both.
     assert_eq!(skipped.0.len(), 2, "{:?}", skipped.0);
     assert!(skipped.0.iter().all(|reason| reason.contains("clay/01.png")), "{:?}", skipped.0);
@@ -579,7 +581,7 @@ fn a_single_image_on_a_single_pixel_is_refused_in_words() {
     let runs = tempfile::tempdir().unwrap();
     let mut open = toy::recipe(data.path());
     single(&mut open);
-    let trainer = Trainer::begin(&Recipe { drop_last: None, ..open }, runs.path()).unwrap();
+    let trainer = Training::new(Recipe { drop_last: None, ..open }).begin(runs.path()).unwrap();
     assert_eq!((trainer.recipe().drop_last, trainer.total_steps()), (Some(true), 3));
 }
 

@@ -1,12 +1,14 @@
 //! The same bits, whatever interrupts a training and however many threads it has.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use residual_arch::{BlockSpec, NetSpec, StageSpec, StemSpec};
-use residual_train::{Observer, Outcome, Recipe, StepReport, Trainer};
+use residual_train::{Observer, Outcome, Recipe, StepReport, Training};
 
 use crate::toy;
 
@@ -38,11 +40,11 @@ fn a_resumed_training_ends_with_the_same_bits() {
         let second = first + 1 + random(STEPS - 1 - first);
         println!("interrupted after steps {first} and {second}");
         let run = runs.path().join(format!("interrupted{attempt}"));
-        toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), first);
-        let resumed = Trainer::resume(&run).unwrap();
+        toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), first);
+        let resumed = Training::default().resume(&run).unwrap();
         assert_eq!(resumed.steps_done(), first);
         toy::interrupt(resumed, second);
-        toy::finish(Trainer::resume(&run).unwrap());
+        toy::finish(Training::default().resume(&run).unwrap());
         assert_eq!(toy::Result::of(&run), expected);
     }
 }
@@ -51,8 +53,9 @@ fn a_resumed_training_ends_with_the_same_bits() {
 struct KillAt(u64);
 
 impl Observer for KillAt {
-    fn step(&mut self, report: &StepReport) {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
         assert!(report.step < self.0, "killed");
+        ControlFlow::Continue(())
     }
 }
 
@@ -65,17 +68,17 @@ fn a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let run = runs.path().join("killed");
     // After the evaluation of the second epoch (step 8), and after the checkpoint of step 9.
     for (kill_at, kept) in [(2, 0), (9, 8), (11, 9)] {
-        let trainer = match kill_at {
-            2 => Trainer::begin(&recipe, &run).unwrap(),
-            _ => Trainer::resume(&run).unwrap(),
+        let training = Training::new(&recipe).observer(KillAt(kill_at));
+        let mut trainer = match kill_at {
+            2 => training.begin(&run).unwrap(),
+            _ => training.resume(&run).unwrap(),
         };
-        let killed = catch_unwind(AssertUnwindSafe(|| {
-            trainer.run(&mut KillAt(kill_at), &AtomicBool::new(false)).map(drop)
-        }));
+        let killed = catch_unwind(AssertUnwindSafe(|| trainer.run().map(drop)));
+        drop(trainer);
         assert!(killed.is_err(), "the training went on");
-        assert_eq!(Trainer::resume(&run).unwrap().steps_done(), kept);
+        assert_eq!(Training::default().resume(&run).unwrap().steps_done(), kept);
     }
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
 }
 
@@ -83,8 +86,9 @@ fn a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bits() {
 struct StopInEvaluation<'a>(&'a AtomicBool);
 
 impl Observer for StopInEvaluation<'_> {
-    fn evaluating(&mut self, _done: usize, _total: usize) {
+    fn evaluating(&mut self, _done: usize, _total: usize) -> ControlFlow<()> {
         self.0.store(true, Ordering::Relaxed);
+        ControlFlow::Continue(())
     }
 }
 
@@ -94,10 +98,11 @@ fn an_evaluation_that_was_interrupted_is_made_up_for() {
     let recipe = toy::recipe(data.path());
     let (whole, run) = (runs.path().join("whole"), runs.path().join("interrupted"));
     toy::train(&recipe, &whole);
-    let stop = AtomicBool::new(false);
-    let outcome = Trainer::begin(&recipe, &run).unwrap().run(&mut StopInEvaluation(&stop), &stop).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let training = Training::new(&recipe).observer(StopInEvaluation(&stop)).stop(stop.clone());
+    let outcome = training.begin(&run).unwrap().run().unwrap();
     assert_eq!(outcome, Outcome::Interrupted { epoch: 1, step: 4 });
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
 }
 
@@ -107,7 +112,7 @@ fn a_finished_training_stays_as_it_is() {
     let recipe = Recipe { epochs: 1, ..toy::recipe(data.path()) };
     toy::train(&recipe, runs.path());
     let before = toy::Result::of(runs.path());
-    toy::finish(Trainer::resume(runs.path()).unwrap());
+    toy::finish(Training::default().resume(runs.path()).unwrap());
     assert_eq!(toy::Result::of(runs.path()), before);
 }
 
@@ -123,7 +128,7 @@ fn the_written_recipe_repeats_the_training() {
     let here = tempfile::tempdir_in(".").unwrap();
     toy::images(here.path(), 3, 11, 4, 8);
     let relative = Path::new(here.path().file_name().unwrap());
-    let trainer = Trainer::begin(&toy::recipe(relative), runs.path().join("relative")).unwrap();
+    let trainer = Training::new(&toy::recipe(relative)).begin(runs.path().join("relative")).unwrap();
     assert!(trainer.recipe().data.path.is_absolute());
 
     let other = runs.path().join("other");
@@ -140,14 +145,14 @@ fn statistics_that_are_taken_anew_are_the_same_after_an_interruption() {
     let recipe = Recipe { epochs: 2, lr: Some(1e-30), ..toy::recipe(data.path()) };
     let (whole, run) = (runs.path().join("whole"), runs.path().join("interrupted"));
     toy::train(&recipe, &whole);
-    toy::interrupt(Trainer::begin(&recipe, &run).unwrap(), 4);
+    toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 4);
     let mean = |run: &Path| residual_weights::Checkpoint::read(run.join("last.safetensors")).unwrap().tensors;
     let before = mean(&run);
     let name =
         before.iter().map(|(name, _)| name).find(|name| name.ends_with("running_var")).unwrap().to_owned();
     // After four updates the variance is still two thirds of what it began with.
     let moved = before.get(&name).unwrap().data().to_owned();
-    toy::finish(Trainer::resume(&run).unwrap());
+    toy::finish(Training::default().resume(&run).unwrap());
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
     let after = mean(&run).get(&name).unwrap().data().to_owned();
     for (moved, after) in moved.iter().zip(&after) {

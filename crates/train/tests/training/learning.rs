@@ -1,11 +1,12 @@
 //! Trainings learn, and begin where they are told to.
 
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use residual_data::{Dataset, Split};
 use residual_train::{
-    DataRecipe, EvaluateOptions, Observer, Recipe, ReplacedHead, Schedule, StepReport, Trainer, evaluate,
+    DataRecipe, EvaluateOptions, Observer, Recipe, ReplacedHead, Schedule, StepReport, Training, evaluate,
     from_model, read_metrics, to_state_dict,
 };
 use residual_weights::{Checkpoint, Model};
@@ -20,7 +21,7 @@ fn long(data: &Path) -> Recipe {
 fn accuracy_rises_far_above_chance_and_the_best_network_has_it() {
     let (data, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     toy::images(data.path(), 3, 20, 10, 8);
-    let best = toy::finish(Trainer::begin(&long(data.path()), runs.path()).unwrap());
+    let best = toy::finish(Training::new(long(data.path())).begin(runs.path()).unwrap());
     assert!(best > 0.8, "{best}, chance is 0.33");
 
     let lines = read_metrics(runs.path().join("metrics.jsonl")).unwrap();
@@ -39,7 +40,7 @@ fn accuracy_rises_far_above_chance_and_the_best_network_has_it() {
     // 30 images: full batches, a batch with what is left, and one batch for all give the same counts.
     let results = [4, 10, 7, 64].map(|batch_size| {
         let options = EvaluateOptions { batch_size, ..EvaluateOptions::default() };
-        evaluate(&network, &images, &options, &mut ()).unwrap()
+        evaluate(&network, Arc::new(images.clone()), &options).unwrap()
     });
     let line = lines.iter().find(|line| line.split == "val" && line.top1 == best).unwrap();
     for result in results {
@@ -91,11 +92,11 @@ fn frozen_layers_stay_as_they_are() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let frozen = vec!["stem".to_owned(), "stage2.block0".to_owned()];
     let recipe = Recipe { freeze: frozen, epochs: 2, ..toy::recipe(data.path()) };
-    let trainer = Trainer::begin(&recipe, runs.path()).unwrap();
+    let trainer = Training::new(&recipe).begin(runs.path()).unwrap();
     let before = toy::hashes(&runs.path().join("last.safetensors"));
     // Resuming must freeze again.
     toy::interrupt(trainer, 3);
-    toy::finish(Trainer::resume(runs.path()).unwrap());
+    toy::finish(Training::default().resume(runs.path()).unwrap());
     let after = toy::hashes(&runs.path().join("last.safetensors"));
     for (name, hash) in before {
         let moved = after[&name] != hash;
@@ -118,7 +119,7 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
         let weights = first.join(file);
         let out = same.join(file);
         let recipe = Recipe { init: Some(weights.clone()), seed: 99, ..toy::recipe(data.path()) };
-        let trainer = Trainer::begin(&recipe, &out).unwrap();
+        let trainer = Training::new(&recipe).begin(&out).unwrap();
         assert_eq!(trainer.replaced_head(), None);
         let state = to_state_dict(trainer.network(), trainer.network().spec().naming).unwrap();
         assert_eq!(state, Checkpoint::read(&weights).unwrap().tensors);
@@ -131,7 +132,7 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
         init: Some(first.join("best.safetensors")),
         ..toy::recipe(fewer.path())
     };
-    let trainer = Trainer::begin(&recipe, &two).unwrap();
+    let trainer = Training::new(&recipe).begin(&two).unwrap();
     assert_eq!(trainer.replaced_head(), Some(ReplacedHead { found: 3, classes: 2 }));
     let theirs = Checkpoint::read(first.join("best.safetensors")).unwrap().tensors;
     for (name, tensor) in to_state_dict(trainer.network(), trainer.network().spec().naming).unwrap().iter() {
@@ -147,18 +148,21 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
 struct Reports(Vec<StepReport>);
 
 impl Observer for Reports {
-    fn step(&mut self, report: &StepReport) {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
         self.0.push(*report);
+        ControlFlow::Continue(())
     }
 }
 
 #[test]
 fn an_observer_hears_of_every_step() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let trainer = Trainer::begin(&toy::recipe(data.path()), runs.path()).unwrap();
-    assert_eq!((trainer.steps_done(), trainer.total_steps()), (0, 12));
     let mut reports = Reports::default();
-    trainer.run(&mut reports, &AtomicBool::new(false)).map(drop).unwrap();
+    let training = Training::new(toy::recipe(data.path())).observer(&mut reports);
+    let mut trainer = training.begin(runs.path()).unwrap();
+    assert_eq!((trainer.steps_done(), trainer.total_steps()), (0, 12));
+    trainer.run().map(drop).unwrap();
+    drop(trainer);
     let steps: Vec<_> = reports.0.iter().map(|r| (r.epoch, r.epoch_step, r.step)).collect();
     assert_eq!(steps[..5], [(1, 1, 1), (1, 2, 2), (1, 3, 3), (1, 4, 4), (2, 1, 5)]);
     assert_eq!((steps.len(), reports.0[0].total_steps, reports.0[0].epoch_steps), (12, 12, 4));

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::{BlockSpec, HeadSpec, NetSpec, Preprocess, StageSpec, StemSpec, families};
 use residual_data::Augment;
-use residual_train::{Metrics, Observer, Outcome, Recipe, StepReport, Trainer, Warmup};
+use residual_train::{Metrics, Outcome, Recipe, Trainer, Training, Warmup};
 use residual_weights::Checkpoint;
 
 /// Colours of the classes.
@@ -89,33 +88,21 @@ pub(crate) fn data() -> tempfile::TempDir {
 
 /// Trains in `out` from the beginning to the end.
 pub(crate) fn train(recipe: &Recipe, out: &Path) {
-    finish(Trainer::begin(recipe, out).unwrap());
+    finish(Training::new(recipe).begin(out).unwrap());
 }
 
 /// Trains to the end.
-pub(crate) fn finish(trainer: Trainer) -> f64 {
-    match trainer.run(&mut (), &AtomicBool::new(false)).unwrap() {
+pub(crate) fn finish(mut trainer: Trainer) -> f64 {
+    match trainer.run().unwrap() {
         Outcome::Finished { best } => best.top1,
         other => panic!("{other:?}"),
     }
 }
 
-/// Trains until `stop_at` steps are done, which are fewer than all.
-pub(crate) fn interrupt(trainer: Trainer, stop_at: u64) {
-    let stop = AtomicBool::new(false);
-    let outcome = trainer.run(&mut StopAt { step: stop_at, stop: &stop }, &stop).unwrap();
-    assert!(matches!(outcome, Outcome::Interrupted { step, .. } if step == stop_at), "{outcome:?}");
-}
-
-struct StopAt<'a> {
-    step: u64,
-    stop: &'a AtomicBool,
-}
-
-impl Observer for StopAt<'_> {
-    fn step(&mut self, report: &StepReport) {
-        self.stop.store(report.step >= self.step, Ordering::Relaxed);
-    }
+/// Trains until `stop_at` steps are done, which are fewer than all, and saves.
+pub(crate) fn interrupt(mut trainer: Trainer, stop_at: u64) {
+    while trainer.step().unwrap().unwrap().step < stop_at {}
+    trainer.save().unwrap();
 }
 
 /// All that a finished training left behind, times excepted.

@@ -21,7 +21,7 @@ use crate::{Buffer, Cpu, Error, Layout, Pool};
 /// use residual_kernels::{ConvBackwardData, ConvShape, Cpu, Epilogue, Layout};
 ///
 /// let cpu = Cpu::new(2)?;
-/// let shape = ConvShape::square(1, (16, 32), 8, 3, 2);
+/// let shape = ConvShape::square(1, [16, 32], 8, 3, 2);
 /// let dy = Layout::blocked(1, 32, 4, 4)?.with_border(1)?;
 /// let dx = Layout::blocked(1, 16, 8, 8)?;
 /// let backward = ConvBackwardData::new(&cpu, shape, dy, dx)?;

@@ -22,7 +22,7 @@ use crate::{Cpu, Error, Isa, Layout, convert};
 /// use residual_kernels::{ConvBackwardWeights, ConvShape, Cpu, Layout};
 ///
 /// let cpu = Cpu::new(2)?;
-/// let shape = ConvShape::square(1, (16, 32), 8, 3, 1);
+/// let shape = ConvShape::square(1, [16, 32], 8, 3, 1);
 /// let x = Layout::blocked(1, 16, 8, 8)?.with_border(1)?;
 /// let dy = Layout::blocked(1, 32, 8, 8)?;
 /// let backward = ConvBackwardWeights::new(&cpu, shape, x, dy)?;

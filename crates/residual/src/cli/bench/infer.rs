@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use residual::arch::NetSpec;
 use residual::arch::shape::flow;
-use residual::engine::{Error as EngineError, LayerProfile, Options, Plan, Scratch, Tune};
+use residual::engine::{Error as EngineError, Images, LayerProfile, Options, Plan, Scratch, Tune};
 use residual::weights::require_memory;
 use residual_testkit::networks;
 use serde::Serialize;
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Before the layers are measured: the clocks' memory is not the network's.
     let peak_rss_mib = memory::peak_mib();
     let layers = match arguments.layers {
-        true => plan.profile(&pixels, LAYER_RUNS, &mut scratch)?.layers,
+        true => plan.profile(Images::Interleaved(&pixels), LAYER_RUNS, &mut scratch)?.layers,
         false => Vec::new(),
     };
     let measured = Measured {
@@ -141,7 +141,7 @@ fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
     };
     let tune = arguments.tune.then(cache).transpose()?;
     let threads = threads::count(arguments.threads);
-    let options = Options { threads, max_batch: arguments.batch, tune, ..Options::default() };
+    let options = Options { threads: Some(threads), max_batch: arguments.batch, tune, ..Options::default() };
     let plan = Plan::compile(&model, &options)?;
     Ok((model.spec().clone(), plan))
 }
@@ -176,12 +176,12 @@ fn times(
     least: Duration,
 ) -> Result<Vec<f64>, EngineError> {
     for _ in 0..2 {
-        plan.run(pixels, scratch)?;
+        plan.run(Images::Interleaved(pixels), scratch)?;
     }
     let (mut times, begin) = (Vec::new(), Instant::now());
     while times.len() < LEAST_RUNS || begin.elapsed() < least {
         let start = Instant::now();
-        plan.run(pixels, scratch)?;
+        plan.run(Images::Interleaved(pixels), scratch)?;
         times.push(start.elapsed().as_secs_f64());
     }
     Ok(times)

@@ -163,7 +163,7 @@ fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
 
 fn open(path: &Path) -> Outcome<Dataset> {
     let source = path.to_str().map_or_else(|| DataSource::from(path.to_owned()), DataSource::from);
-    let data = Dataset::open(&source, &OpenOptions { holdout: 0.1, ..OpenOptions::default() })?;
+    let data = Dataset::open(&source, &OpenOptions::default())?;
     note(&format!("{}: {}", residual_files::escaped(path), data.classes_summary()));
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     Ok(data)

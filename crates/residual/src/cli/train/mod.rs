@@ -4,8 +4,10 @@ mod arguments;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use residual::train::{Changes, Outcome as End, Recipe, Trainer};
+use residual::train::{Changes, Outcome as End, Recipe, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
@@ -21,15 +23,15 @@ use super::threads;
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Before there is a folder that a failure would leave behind.
     let stop = interrupt::listen()?;
-    let trainer = match &arguments.resume {
-        Some(folder) => resume(arguments, folder)?,
-        None => begin(arguments)?,
+    let mut trainer = match &arguments.resume {
+        Some(folder) => resume(arguments, folder, stop)?,
+        None => begin(arguments, stop)?,
     };
     describe(&trainer, arguments.resume.is_none());
     let folder = trainer.folder().to_owned();
-    let mut watch = Watch::new(&trainer);
-    let end = trainer.run(&mut watch, &stop);
-    watch.finish();
+    trainer.observe(Watch::new(&trainer));
+    let end = trainer.run();
+    drop(trainer);
     match end? {
         End::Finished { best } => finished(&folder, best.epoch, best.top1),
         End::Interrupted { epoch, step } => {
@@ -40,12 +42,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-fn begin(arguments: &Arguments) -> Outcome<Trainer> {
+fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {
     let recipe = arguments.recipe()?;
     recipe.validate()?;
     threads::limit(recipe.threads)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
-    let mut trainer = Trainer::begin(&recipe, out)?;
+    let mut trainer = Training::new(&recipe).stop(stop).begin(out)?;
     trainer.set_threads(threads::count(recipe.threads));
     if let Some(head) = trainer.replaced_head() {
         let (found, classes) = (head.found, head.classes);
@@ -54,13 +56,13 @@ fn begin(arguments: &Arguments) -> Outcome<Trainer> {
     Ok(trainer)
 }
 
-fn resume(arguments: &Arguments, folder: &Path) -> Outcome<Trainer> {
+fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {
     // Where there is no recipe to read, or one that cannot be, resuming says so.
     let written = || Recipe::read(folder.join("recipe.toml")).ok().filter(|recipe| recipe.validate().is_ok());
     let threads = arguments.threads.or_else(|| written()?.threads);
     threads::limit(threads)?;
     let changes = Changes { data: arguments.data.clone(), epochs: arguments.epochs };
-    let mut trainer = Trainer::resume_with(folder, &changes)?;
+    let mut trainer = Training::default().changes(changes).stop(stop).resume(folder)?;
     trainer.set_threads(threads::count(threads));
     if let Some(memory) = arguments.memory {
         trainer.set_low_memory(memory == Memory::Low);

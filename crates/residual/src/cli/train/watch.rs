@@ -1,5 +1,6 @@
 //! What a training shows while it goes on.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use residual::train::{Metrics, Observer, StepReport, Trainer};
@@ -31,9 +32,11 @@ impl Watch {
             skipped: 0,
         }
     }
+}
 
-    /// Takes the moving line away, and tells of images left out.
-    pub(super) fn finish(&self) {
+/// At the end the moving line is taken away, and the images left out are counted.
+impl Drop for Watch {
+    fn drop(&mut self) {
         self.bar.clear();
         if self.skipped > 0 {
             self.bar.line(&format!("left out {} images that cannot be decoded", self.skipped));
@@ -42,7 +45,7 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn step(&mut self, report: &StepReport) {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
         self.done = report.step;
         if self.bar.is_drawn() {
             self.bar.say(report.step as usize, &line(report));
@@ -50,15 +53,18 @@ impl Observer for Watch {
             self.last = Instant::now();
             self.bar.line(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
         }
+        ControlFlow::Continue(())
     }
 
-    fn evaluating(&mut self, done: usize, total: usize) {
+    fn evaluating(&mut self, done: usize, total: usize) -> ControlFlow<()> {
         self.bar.say(self.done as usize, &format!("evaluating {done} of {total}"));
+        ControlFlow::Continue(())
     }
 
-    fn pass(&mut self, metrics: &Metrics) {
+    fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
         self.last = Instant::now();
         self.bar.line(&pass_line(metrics, self.epochs));
+        ControlFlow::Continue(())
     }
 
     fn skipped(&mut self, reason: &str) {

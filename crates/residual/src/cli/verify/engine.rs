@@ -1,7 +1,7 @@
 //! What the engine makes of a golden file's network or block.
 
 use residual::arch::shape::{block_flow, flow};
-use residual::engine::{Features, Options, Plan};
+use residual::engine::{Features, Images, Options, Plan};
 use residual_testkit::report::{Computed, Results};
 use residual_testkit::{Subject, formula, networks};
 
@@ -11,12 +11,18 @@ use crate::cli::failure::Outcome;
 pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize) -> Outcome<Results> {
     let [batch, channels, height, width] = input_shape;
     let image = [channels, height, width];
-    let options = Options { threads, max_batch: batch, size: Some([height, width]), ..Options::default() };
+    let options = Options {
+        threads: Some(threads),
+        max_batch: batch,
+        size: Some([height, width]),
+        ..Options::default()
+    };
     let (parameters, macs, eval_output) = match subject {
         Subject::Network(spec) => {
             let flow = flow(spec, image)?;
             let plan = Plan::compile(&networks::model(spec, 1.0)?, &options)?;
-            let logits = plan.run(&formula::input(&input_shape), &mut plan.scratch())?.to_vec();
+            let input = formula::input(&input_shape);
+            let logits = plan.run(Images::Planar(&input), &mut plan.scratch())?.to_vec();
             let shape = vec![batch, plan.classes()];
             (flow.parameters, flow.macs, Computed { shape, values: logits })
         }
@@ -25,7 +31,8 @@ pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize
             let model = networks::around(block, [*in_channels, height, width])?;
             let plan = Plan::compile(&model, &options)?;
             let input = formula::input(&input_shape);
-            let Features { shape, values } = plan.features(&input, "stage1", &mut plan.scratch())?;
+            let Features { shape, values } =
+                plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;
             (flow.parameters, flow.macs, Computed { shape: shape.to_vec(), values })
         }
     };

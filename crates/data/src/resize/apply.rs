@@ -1,0 +1,199 @@
+//! A resize and its limits.
+
+use residual_arch::Interpolation;
+
+use super::filter::Filter;
+use super::nearest::nearest;
+use super::passes::{along_columns, along_rows};
+use super::taps::Taps;
+use crate::{Error, Image, MAX_PIXELS};
+
+/// Image resized to exactly `[height, width]`. `file` is named in errors.
+///
+/// # Errors
+/// [`Error::ImageTooLarge`] where the result would have more than [`MAX_PIXELS`]; [`Error::NoPixels`] for a side of 0.
+pub(crate) fn resize(
+    image: Image,
+    [height, width]: [usize; 2],
+    interpolation: Interpolation,
+    file: &str,
+) -> Result<Image, Error> {
+    // What is between the passes is never larger than both the source and the result.
+    if height.checked_mul(width).is_none_or(|pixels| pixels > MAX_PIXELS) {
+        let (width, height, limit) = (width as u64, height as u64, MAX_PIXELS as u64);
+        return Err(Error::ImageTooLarge { file: file.into(), width, height, limit });
+    }
+    let source = [image.height(), image.width()];
+    if source == [height, width] {
+        return Ok(image);
+    }
+    let Some(filter) = Filter::new(interpolation) else {
+        return nearest(&image, [height, width]);
+    };
+    let rows = |image: Image| match width == image.width() {
+        true => Ok(image),
+        false => along_rows(&image, width, &Taps::new(image.width(), width, filter)),
+    };
+    let columns = |image: Image| match height == image.height() {
+        true => Ok(image),
+        false => along_columns(&image, height, &Taps::new(image.height(), height, filter)),
+    };
+    match columns_first(source, [height, width]) {
+        true => columns(image).and_then(rows),
+        false => rows(image).and_then(columns),
+    }
+}
+
+/// True where the height loses more than twice as many pixels as the width.
+fn columns_first([height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> bool {
+    let lost = |old: usize, new: usize| old as i128 - new as i128;
+    lost(height, new_height) > 0 && lost(height, new_height) > 2 * lost(width, new_width)
+}
+
+/// `[height, width]` once the shorter side is `side` long: the longer one becomes
+/// `side * long / short`, cut to a whole number, as torchvision does.
+pub(crate) fn shorter_side([height, width]: [usize; 2], side: usize) -> [usize; 2] {
+    let scaled = |long: usize, short: usize| {
+        usize::try_from(side as u128 * long as u128 / short.max(1) as u128).unwrap_or(usize::MAX)
+    };
+    if width <= height { [scaled(height, width), side] } else { [side, scaled(width, height)] }
+}
+
+#[cfg(test)]
+mod tests {
+    use Interpolation::Bilinear;
+
+    use super::*;
+
+    fn row(pixels: &[u8], width: usize) -> Vec<u8> {
+        let image = Image::new(pixels.len(), 1, 1, pixels.to_vec()).unwrap();
+        resize(image, [1, width], Bilinear, "row").unwrap().pixels().to_vec()
+    }
+
+    fn column(pixels: &[u8], height: usize) -> Vec<u8> {
+        let image = Image::new(1, pixels.len(), 1, pixels.to_vec()).unwrap();
+        resize(image, [height, 1], Bilinear, "column").unwrap().pixels().to_vec()
+    }
+
+    /// The formula in exact arithmetic, by hand.
+    #[test]
+    fn values_follow_from_the_formula() {
+        // 2 -> 4: centres at 0.25, 0.75, 1.25, 1.75; weights (1), (3/4, 1/4), (1/4, 3/4), (1).
+        assert_eq!(row(&[0, 100], 4), [0, 25, 75, 100]);
+        // 4 -> 2: s = 2, centres 1 and 3. Pixels 0 to 2 weigh 3/4, 3/4, 1/4 of 7/4.
+        // (0 * 3 + 70 * 3 + 140 * 1) / 7 = 50; (70 * 1 + 140 * 3 + 210 * 3) / 7 = 160.
+        assert_eq!(row(&[0, 70, 140, 210], 2), [50, 160]);
+        // 3 -> 1: s = 3, centre 1.5; weights 2/3, 1, 2/3 of 7/3: (30 * 2 + 60 * 3 + 121 * 2) / 7 = 68.86.
+        assert_eq!(row(&[30, 60, 121], 1), [69]);
+        assert_eq!(column(&[30, 60, 121], 1), [69]);
+        assert_eq!(column(&[0, 100], 4), [0, 25, 75, 100]);
+    }
+
+    /// The same calls in Pillow 12.3.
+    #[test]
+    fn values_are_pillows() {
+        let pixels: Vec<u8> = (0..35u32).map(|i| (i * 37 % 256) as u8).collect();
+        let image = Image::new(7, 5, 1, pixels).unwrap();
+        let resized = |size| resize(image.clone(), size, Bilinear, "x").unwrap().pixels().to_vec();
+        assert_eq!(resized([3, 4]), [20, 78, 146, 204, 25, 83, 151, 209, 30, 88, 156, 214]);
+        let tall = [
+            [32, 111, 190, 33, 112, 191, 35, 114, 193, 36, 115, 194, 38, 117, 196].as_slice(),
+            &[40, 119, 198, 41, 120, 199, 43, 122, 201, 44, 123, 202],
+        ];
+        assert_eq!(resized([9, 3]), tall.concat());
+        let wide = [
+            [3, 23, 49, 75, 101, 127, 153, 179, 205, 225].as_slice(),
+            &[9, 29, 55, 81, 107, 133, 159, 185, 211, 231],
+        ];
+        assert_eq!(resized([2, 10]), wide.concat());
+    }
+
+    /// Bytes of a formula, as in bench/peers/resizes.py.
+    fn formula(width: usize, height: usize, channels: usize, seed: u64) -> Image {
+        let mut state = seed;
+        let mut pixels = Vec::with_capacity(width * height * channels);
+        for row in 0..height {
+            let start = pixels.len();
+            pixels.extend((0..width * channels).map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 56) as u8
+            }));
+            if row % 4 == 3 {
+                let first = pixels[start];
+                pixels[start..].fill(first);
+            }
+        }
+        Image::new(width, height, channels, pixels).unwrap()
+    }
+
+    fn fnv(bytes: &[u8]) -> u64 {
+        let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    }
+
+    /// A thousand pairs of sizes, every filter, grey and RGB.
+    #[test]
+    fn results_have_the_bits_of_pillow() {
+        let mut lines = 0;
+        for line in include_str!("pillow.txt").lines().filter(|line| !line.starts_with('#')) {
+            let parts: Vec<&str> = line.split(' ').collect();
+            let [width, height, channels, seed, new_width, new_height] =
+                [0, 1, 2, 3, 4, 5].map(|i| parts[i].parse::<usize>().unwrap());
+            let interpolation = match parts[6] {
+                "nearest" => Interpolation::Nearest,
+                "box" => Interpolation::Box,
+                "bilinear" => Interpolation::Bilinear,
+                "hamming" => Interpolation::Hamming,
+                "bicubic" => Interpolation::Bicubic,
+                "lanczos" => Interpolation::Lanczos,
+                other => panic!("{other}"),
+            };
+            let image = formula(width, height, channels, seed as u64);
+            let resized = resize(image, [new_height, new_width], interpolation, "x").unwrap();
+            assert_eq!(format!("{:016x}", fnv(resized.pixels())), parts[7], "{line}");
+            lines += 1;
+        }
+        assert_eq!(lines, 1000);
+    }
+
+    #[test]
+    fn rows_are_rounded_before_columns() {
+        // Rows: (0 + 1) / 2 = 0.5 -> 1 and 0; columns: (1 + 0) / 2 = 0.5 -> 1. In one go it were 0.25 -> 0.
+        let image = Image::new(2, 2, 1, vec![0, 1, 0, 0]).unwrap();
+        assert_eq!(resize(image, [1, 1], Bilinear, "x").unwrap().pixels(), [1]);
+    }
+
+    #[test]
+    fn the_longer_side_is_cut_not_rounded() {
+        assert_eq!(shorter_side([375, 500], 256), [256, 341]);
+        assert_eq!(shorter_side([500, 375], 256), [341, 256]);
+        assert_eq!(shorter_side([10, 10], 3), [3, 3]);
+        assert_eq!(shorter_side([1, usize::MAX], usize::MAX), [usize::MAX, usize::MAX]);
+    }
+
+    #[test]
+    fn what_would_be_huge_is_refused() {
+        let tall = || Image::new(1, 60_000, 1, vec![0; 60_000]).unwrap();
+        assert!(matches!(resize(tall(), [50_000, 2000], Bilinear, "x"), Err(Error::ImageTooLarge { .. })));
+        assert!(matches!(resize(tall(), [usize::MAX, 2], Bilinear, "x"), Err(Error::ImageTooLarge { .. })));
+        assert!(matches!(resize(tall(), [0, 2], Bilinear, "x"), Err(Error::NoPixels { .. })));
+        assert!(matches!(resize(tall(), [2, 0], Bilinear, "x"), Err(Error::NoPixels { .. })));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_shape_to_any_shape(w in 1usize..40, h in 1usize..40, tw in 1usize..60, th in 1usize..60, v: u8) {
+            let flat = Image::new(w, h, 3, vec![v; w * h * 3]).unwrap();
+            let resized = resize(flat, [th, tw], Bilinear, "x").unwrap();
+            proptest::prop_assert_eq!((resized.width(), resized.height(), resized.channels()), (tw, th, 3));
+            proptest::prop_assert!(resized.pixels().iter().all(|&p| p == v));
+        }
+
+        #[test]
+        fn the_shorter_side_is_met(w in 1usize..5000, h in 1usize..5000, side in 1usize..600) {
+            let [th, tw] = shorter_side([h, w], side);
+            proptest::prop_assert_eq!(th.min(tw), side);
+            proptest::prop_assert_eq!(th >= tw, h >= w || th == tw);
+        }
+    }
+}

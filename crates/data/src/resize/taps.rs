@@ -1,0 +1,52 @@
+//! Source pixels of each target pixel, and their weights in fixed point.
+
+use super::filter::Filter;
+
+/// Fractional bits of a weight: 32, less 8 for the pixel and 2 of headroom.
+pub(super) const PRECISION: u32 = 22;
+
+/// Taps along one side: for each target pixel the first source pixel that it reads, and the weights.
+pub(super) struct Taps {
+    bounds: Vec<(usize, usize)>,
+    /// All weights, one target pixel after the other.
+    weights: Vec<i32>,
+}
+
+impl Taps {
+    /// Taps along a side of `source` pixels that becomes `target` long.
+    ///
+    /// With s = max(source / target, 1) and centre c = (x + 1/2) source / target, pixel i weighs f((i + 1/2 - c) / s),
+    /// normalised to a sum of 1 and rounded to [`PRECISION`] bits.
+    pub(super) fn new(source: usize, target: usize, filter: Filter) -> Self {
+        let scale = source as f64 / target as f64;
+        let stretch = scale.max(1.0);
+        let support = filter.support * stretch;
+        let narrow = 1.0 / stretch;
+        let (mut bounds, mut weights) = (Vec::with_capacity(target), Vec::new());
+        let mut exact = Vec::new();
+        for x in 0..target {
+            let centre = (x as f64 + 0.5) * scale;
+            // Casts saturate at 0, where Pillow clamps.
+            let first = (centre - support + 0.5) as usize;
+            let end = ((centre + support + 0.5) as usize).min(source);
+            exact.clear();
+            exact.extend((first..end).map(|i| (filter.value)((i as f64 - centre + 0.5) * narrow)));
+            let sum: f64 = exact.iter().sum();
+            bounds.push((first, weights.len()));
+            weights.extend(exact.iter().map(|&weight| fixed(if sum == 0.0 { weight } else { weight / sum })));
+        }
+        bounds.push((0, weights.len()));
+        Self { bounds, weights }
+    }
+
+    /// For each target pixel in order: its first source pixel, and the weights from there on.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        self.bounds.windows(2).map(|pair| (pair[0].0, &self.weights[pair[0].1..pair[1].1]))
+    }
+}
+
+/// The weight in fixed point, rounded half away from zero.
+fn fixed(weight: f64) -> i32 {
+    let scaled = weight * f64::from(1u32 << PRECISION);
+    (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
+}

@@ -1,0 +1,42 @@
+//! Average pooling.
+
+use residual_kernels::pool::{self, Pooling};
+use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
+
+use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
+
+/// ResNet-D's average pooling before a projection: windows of 2x2, of which the last may be cut off.
+#[derive(Debug)]
+pub(crate) struct AveragePool {
+    pub(crate) stride: usize,
+}
+
+impl Operation for AveragePool {
+    fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
+        let maps = site.maps;
+        let size = [maps.input.height(), maps.input.width()];
+        let windows = Pooling::overhanging(size, [2; 2], [self.stride; 2])?;
+        Ok(Prepared::ready(0, ReadyAveragePool { maps, windows }))
+    }
+}
+
+#[derive(Debug)]
+struct ReadyAveragePool {
+    maps: MapLayouts,
+    windows: Pooling,
+}
+
+impl Executable for ReadyAveragePool {
+    fn kernel(&self) -> String {
+        "average pool".into()
+    }
+
+    fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
+        pool::average(
+            cpu,
+            &self.windows,
+            MapsRef::new(memory.x, self.maps.input),
+            MapsMut::new(memory.y, self.maps.output),
+        )
+    }
+}

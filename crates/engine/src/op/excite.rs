@@ -1,0 +1,102 @@
+//! Squeeze-and-excitation with what follows it: `y = act(x sigmoid(expand(relu(reduce(mean x)))) + residual)`.
+
+use std::sync::Arc;
+
+use residual_kernels::norm::{apply, apply_workspace};
+use residual_kernels::{Cpu, Epilogue, Error as KernelError, Layout, MapsMut, MapsRef, pool};
+
+use super::{Dense, Executable, Join, Operation, OperationMemory, Prepared, Site};
+
+/// Squeeze-and-excitation (Hu et al. 2018) with the addition and the ReLU behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct SqueezeExcite {
+    pub(crate) reduce: Arc<Dense>,
+    pub(crate) expand: Arc<Dense>,
+    pub(crate) relu: bool,
+}
+
+impl Operation for SqueezeExcite {
+    fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
+        let maps = site.maps;
+        let join = Join { residual: maps.residual.as_ref().map(single).transpose()?, relu: self.relu };
+        let image = ImageLayouts { input: single(&maps.input)?, output: single(&maps.output)? };
+        let vectors = maps.input.batch() * (2 * maps.input.channels() + self.reduce.outs);
+        let workspace = vectors + apply_workspace(&image.output);
+        let layers = self.clone();
+        Ok(Prepared::ready(workspace, ReadySqueezeExcite { layers, input: maps.input, image, join }))
+    }
+}
+
+/// The layout of a single image.
+fn single(layout: &Layout) -> Result<Layout, KernelError> {
+    Layout::blocked(1, layout.channels(), layout.height(), layout.width())?.with_border(layout.border())
+}
+
+/// Layouts of one image.
+#[derive(Clone, Copy, Debug)]
+struct ImageLayouts {
+    input: Layout,
+    output: Layout,
+}
+
+#[derive(Debug)]
+struct ReadySqueezeExcite {
+    layers: SqueezeExcite,
+    /// Layout of the whole input.
+    input: Layout,
+    image: ImageLayouts,
+    /// With the residual's layout for one image.
+    join: Join,
+}
+
+impl ReadySqueezeExcite {
+    /// The factor of each channel of each image, `sigmoid(expand(relu(reduce(mean x))))`, and what is left of the
+    /// workspace.
+    fn gates<'w>(
+        &self,
+        cpu: &Cpu,
+        x: &[f32],
+        workspace: &'w mut [f32],
+    ) -> Result<(&'w [f32], &'w mut [f32]), KernelError> {
+        let SqueezeExcite { reduce, expand, .. } = &self.layers;
+        let (batch, channels) = (self.input.batch(), self.input.channels());
+        let (means, workspace) = workspace.split_at_mut(batch * channels);
+        let (gates, workspace) = workspace.split_at_mut(batch * channels);
+        let (middle, workspace) = workspace.split_at_mut(batch * reduce.outs);
+        pool::global_average(cpu, MapsRef::new(x, self.input), means)?;
+        reduce.forward(cpu, batch, means, middle)?;
+        // `max` would turn a NaN into 0.
+        middle.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0);
+        expand.forward(cpu, batch, middle, gates)?;
+        gates.iter_mut().for_each(|gate| *gate = 1.0 / (1.0 + (-*gate).exp()));
+        Ok((gates, workspace))
+    }
+}
+
+impl Executable for ReadySqueezeExcite {
+    fn kernel(&self) -> String {
+        self.join.describe("squeeze and excite")
+    }
+
+    /// One pass over the maps after their means are known: the gates of an image are a scale by channel, as a batch
+    /// norm's is.
+    fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
+        let OperationMemory { x, residual, y, workspace } = memory;
+        let (gates, workspace) = self.gates(cpu, x, workspace)?;
+        let (ImageLayouts { input, output }, Join { residual: added, relu }) = (self.image, self.join);
+        for (n, gates) in gates.chunks_exact(self.input.channels()).enumerate() {
+            let image = |layout: &Layout| n * layout.image()..(n + 1) * layout.image();
+            let residual = residual.zip(added);
+            let residual = residual.map(|(values, layout)| MapsRef::new(&values[image(&layout)], layout));
+            let epilogue = Epilogue { scale: Some(gates), shift: None, residual, relu };
+            apply(
+                cpu,
+                MapsRef::new(&x[image(&input)], input),
+                &epilogue,
+                MapsMut::new(&mut y[image(&output)], output),
+                workspace,
+            )?;
+        }
+        Ok(())
+    }
+}

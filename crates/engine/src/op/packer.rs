@@ -1,0 +1,68 @@
+//! Packing of convolution weights for the algorithms that a plan runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use residual_arch::{Field, LayerPath};
+use residual_kernels::{Buffer, Conv, ConvWeights, Cpu};
+
+use crate::error::{Error, InLayer};
+use crate::graph::Graph;
+use crate::parameters::Parameters;
+
+/// Weights of a convolution packed for its algorithm, with the bias that its batch norm leaves.
+#[derive(Debug)]
+pub(crate) struct PackedConv {
+    pub(crate) weights: ConvWeights,
+    pub(crate) bias: Option<Vec<f32>>,
+}
+
+/// Folds batch norms into weights and packs them, each convolution's once for all batch sizes.
+pub(crate) struct WeightPacker<'a> {
+    cpu: &'a Cpu,
+    parameters: &'a Parameters<'a>,
+    allow_not_finite: bool,
+    /// Memory for folded weights before they are packed.
+    room: Buffer,
+    packed: HashMap<LayerPath, Arc<PackedConv>>,
+}
+
+impl<'a> WeightPacker<'a> {
+    /// A packer for the convolutions of `graph`, with memory for the largest.
+    pub(crate) fn new(
+        cpu: &'a Cpu,
+        graph: &Graph,
+        parameters: &'a Parameters<'a>,
+        allow_not_finite: bool,
+    ) -> Self {
+        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
+        let room = Buffer::zeroed(largest);
+        Self { cpu, parameters, allow_not_finite, room, packed: HashMap::new() }
+    }
+
+    /// Weights of the convolution at `path`, with the batch norm at `norm` folded in. They are packed at the first
+    /// call and shared after it: all batch sizes run the same algorithm.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for values that are not finite, unless those are allowed.
+    pub(crate) fn packed(
+        &mut self,
+        conv: &Conv,
+        path: LayerPath,
+        norm: Option<LayerPath>,
+    ) -> Result<Arc<PackedConv>, Error> {
+        if let Some(packed) = self.packed.get(&path) {
+            return Ok(Arc::clone(packed));
+        }
+        if !self.allow_not_finite {
+            let weight = path.tensor(Field::Weight);
+            self.parameters.check(|path| path == weight)?;
+        }
+        let (weights, bias) = self.parameters.folded(self.cpu.pool(), path, norm, &mut self.room);
+        let weights = conv.pack_on(self.cpu, weights).in_layer(path)?;
+        self.parameters.release(path);
+        let packed = Arc::new(PackedConv { weights, bias });
+        self.packed.insert(path, Arc::clone(&packed));
+        Ok(packed)
+    }
+}

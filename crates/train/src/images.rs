@@ -1,0 +1,122 @@
+//! Images of a training: those to train on, and those to evaluate on.
+
+use std::sync::Arc;
+
+use residual_data::{DataSource, Dataset, Note, OpenOptions, Source, Split};
+
+use crate::inventory::Inventory;
+use crate::progress::{Fingerprint, Fnv};
+use crate::{DataRecipe, Error};
+
+impl DataRecipe {
+    /// Opens the images at [`path`](Self::path).
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn open(&self) -> Result<Dataset, Error> {
+        let options = OpenOptions {
+            split_seed: self.split_seed,
+            holdout: self.validation,
+            skip_bad: self.skip_bad,
+            ..OpenOptions::default()
+        };
+        Ok(Dataset::open(&self.source(), &options)?)
+    }
+
+    /// Checks that there is something where the images should be.
+    pub(crate) fn check_place(&self) -> Result<(), Error> {
+        match self.source() {
+            DataSource::Path(path) if !self.from_program && !path.exists() => Err(Error::DataGone(path)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn source(&self) -> DataSource {
+        match self.path.to_str() {
+            Some(text) => DataSource::from(text),
+            None => DataSource::from(self.path.clone()),
+        }
+    }
+}
+
+/// Images of a training, opened.
+#[derive(Clone)]
+pub(crate) struct TrainingImages {
+    pub(crate) train: Arc<dyn Source>,
+    pub(crate) evaluation: Arc<dyn Source>,
+    /// Split that `evaluation` is.
+    pub(crate) split: Split,
+    pub(crate) notes: Vec<Note>,
+    /// False for the embedded images, which do not change.
+    may_change: bool,
+}
+
+impl TrainingImages {
+    /// Images that a program gives.
+    pub(crate) fn given(train: Arc<dyn Source>, evaluation: Arc<dyn Source>) -> Self {
+        Self { train, evaluation, split: Split::Val, notes: Vec::new(), may_change: true }
+    }
+
+    /// Images where the recipe says.
+    pub(crate) fn open(recipe: &DataRecipe) -> Result<Self, Error> {
+        let data = recipe.open()?;
+        data.check_trainable()?;
+        let train = data.split(Split::Train)?;
+        let split = data.resolve(Split::Val).map_err(|error| match error {
+            residual_data::Error::MissingSplit { .. } => Error::NothingHeldOut(recipe.path.clone()),
+            other => other.into(),
+        })?;
+        let evaluation = data.split(split)?;
+        Ok(Self {
+            train: Arc::new(train),
+            evaluation: Arc::new(evaluation),
+            split,
+            notes: data.notes().to_vec(),
+            may_change: recipe.source() != DataSource::Sample,
+        })
+    }
+
+    /// Checks that both parts are there and have the same classes.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (train, evaluation) = (self.train.classes(), self.evaluation.classes());
+        if train != evaluation {
+            let (train, evaluation) = (train.to_vec(), evaluation.to_vec());
+            return Err(Error::SplitsDiffer { train, evaluation });
+        }
+        match (self.train.is_empty(), self.evaluation.is_empty()) {
+            (true, _) => Err(Error::NothingToTrainOn),
+            (_, true) => Err(Error::NothingToEvaluate),
+            _ => Ok(()),
+        }
+    }
+
+    /// Names of the classes, in the order of the outputs.
+    pub(crate) fn classes(&self) -> &[String] {
+        self.train.classes()
+    }
+
+    pub(crate) fn sets(&self) -> [(Split, &dyn Source); 2] {
+        [(Split::Train, &*self.train), (self.split, &*self.evaluation)]
+    }
+
+    /// Inventory of the images as they are; `None` for those that are embedded.
+    pub(crate) fn inventory(&self) -> Option<Inventory> {
+        self.may_change.then(|| Inventory::of(&self.sets()))
+    }
+
+    pub(crate) fn fingerprint(&self, inventory: Option<&Inventory>) -> Fingerprint {
+        let mut hash = Fnv::new();
+        for (_, set) in self.sets() {
+            for index in 0..set.len() {
+                hash.write(set.name(index).as_bytes());
+                hash.write(&(set.label(index) as u64).to_le_bytes());
+            }
+        }
+        Fingerprint {
+            train: self.train.len(),
+            evaluation: self.evaluation.len(),
+            files: hash.finish(),
+            inventory: inventory.map(Inventory::hash),
+        }
+    }
+}

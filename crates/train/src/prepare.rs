@@ -1,0 +1,146 @@
+//! A recipe and its images, opened and checked before anything is written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use residual_arch::NetSpec;
+use residual_data::{DataSource, Loader, LoaderOptions, Source, steps_per_epoch};
+use residual_nn::{Mode, ResNet};
+
+use crate::images::TrainingImages;
+use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
+use crate::settle::size;
+use crate::{Error, LearningRate, Recipe};
+
+/// Recipe and images of a training, opened, settled and checked before anything is written.
+pub(crate) struct Prepared {
+    pub(crate) recipe: Recipe,
+    pub(crate) rate: LearningRate,
+    pub(crate) steps_per_epoch: usize,
+    pub(crate) spec: NetSpec,
+    pub(crate) images: TrainingImages,
+    /// `[channels, height, width]` of the first training image as the network sees it; `None` where none of the first
+    /// ones can be decoded.
+    pub(crate) image: Option<[usize; 3]>,
+}
+
+/// Number of images that are tried for one that can be decoded.
+const TRIED: usize = 8;
+
+impl Prepared {
+    /// Opens the images, decides what the recipe leaves open, and checks all that can be known before a network is
+    /// built. Images that a program has `given` take the place of the recipe's.
+    pub(crate) fn new(recipe: &Recipe, given: Option<TrainingImages>) -> Result<Self, Error> {
+        // What is wrong with the recipe itself is said before the data are opened.
+        recipe.validate()?;
+        let mut recipe = recipe.clone();
+        let images = match given {
+            Some(images) => {
+                recipe.data.path = PathBuf::new();
+                recipe.data.from_program = true;
+                images
+            }
+            None if recipe.data.from_program => return Err(Error::ImagesNotGiven),
+            None => TrainingImages::open(&recipe.data)?,
+        };
+        images.check()?;
+        let (mut recipe, spec) = recipe.settle(images.classes(), images.train.len())?;
+        recipe.make_paths_absolute()?;
+        let batch_size = recipe.images_per_step();
+        let drop_last = recipe.drop_last == Some(true);
+        let steps_per_epoch = steps_per_epoch(images.train.len(), batch_size, drop_last);
+        let rate = LearningRate::new(
+            recipe.rate(),
+            recipe.schedule.clone(),
+            recipe.warmup,
+            recipe.epochs,
+            steps_per_epoch as u64,
+        )?;
+        let mut prepared = Self { recipe, rate, steps_per_epoch, spec, images, image: None };
+        prepared.image = prepared.check_images()?;
+        Ok(prepared)
+    }
+
+    /// Options by which the images of an epoch are read for training.
+    pub(crate) fn loader_options(recipe: &Recipe, spec: &NetSpec) -> LoaderOptions {
+        LoaderOptions {
+            shuffle: true,
+            seed: recipe.seed,
+            drop_last: recipe.drop_last == Some(true),
+            augment: recipe.augment.clone().unwrap_or_default(),
+            skip_bad: recipe.data.skip_bad,
+            ..LoaderOptions::evaluation(recipe.images_per_step(), spec.preprocess.clone())
+        }
+    }
+
+    /// Sends the first images through decoding, augmentation and preprocessing, and their sizes through the network;
+    /// then asks for the memory of a step and of an evaluation.
+    fn check_images(&self) -> Result<Option<[usize; 3]>, Error> {
+        let batch = self.recipe.images_per_step().min(self.images.train.len());
+        if size(&self.spec.preprocess).is_some() {
+            // Before a single image is brought to that size.
+            require_memory_to_train(&self.spec, None, batch, &self.recipe)?;
+        }
+        let training = Self::loader_options(&self.recipe, &self.spec);
+        let evaluation = LoaderOptions::evaluation(1, self.spec.preprocess.clone());
+        let trained_on = first_shape(&self.images.train, training)?;
+        let judged = first_shape(&self.images.evaluation, evaluation)?;
+        for image in [trained_on, judged].into_iter().flatten() {
+            residual_arch::shape::flow(&self.spec, image)
+                .map_err(|cause| Error::ImageSize { input: image, cause: Box::new(cause) })?;
+        }
+        require_memory_to_train(&self.spec, trained_on, batch, &self.recipe)?;
+        let batch = self.recipe.eval_batch_size.unwrap_or(batch).min(self.images.evaluation.len());
+        require_memory_to_evaluate(&self.spec, judged, batch)?;
+        Ok(trained_on)
+    }
+
+    /// Checks that the network can train on every batch of an epoch.
+    pub(crate) fn check_batches(&self, network: &ResNet) -> Result<(), Error> {
+        let Some([channels, height, width]) = self.image else { return Ok(()) };
+        let check = |images: usize| {
+            network.check_input([images, channels, height, width], Mode::train(self.recipe.seed, 0))
+        };
+        let (images, batch_size) = (self.images.train.len(), self.recipe.images_per_step());
+        check(batch_size.min(images))?;
+        match images % batch_size {
+            left if left > 0 && self.recipe.drop_last == Some(false) => {
+                check(left).map_err(|cause| Error::LastBatch { images: left, cause: Box::new(cause) })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Recipe {
+    /// Makes the paths absolute, so that a run can be resumed, and its recipe repeated, from any folder.
+    fn make_paths_absolute(&mut self) -> Result<(), Error> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
+        if let (DataSource::Path(path), false) = (self.data.source(), self.data.from_program) {
+            self.data.path = absolute(&path)?;
+        }
+        if let Some(init) = &mut self.init {
+            *init = absolute(init)?;
+        }
+        Ok(())
+    }
+}
+
+/// Shape of the first image that can be decoded, of the first few. Images that cannot be are left to the training,
+/// which names or skips them when their turn comes.
+fn first_shape(set: &Arc<dyn Source>, options: LoaderOptions) -> Result<Option<[usize; 3]>, Error> {
+    let options = LoaderOptions {
+        batch_size: 1,
+        workers: 0,
+        shuffle: false,
+        drop_last: false,
+        skip_bad: true,
+        ..options
+    };
+    for batch in Loader::new(set.clone(), options)?.take(TRIED) {
+        if let [1, channels, height, width] = batch?.shape {
+            return Ok(Some([channels, height, width]));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,100 @@
+//! Observer, stop flag and clock of a training in this process.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::{Metrics, Observer, StepReport};
+
+/// Observer, stop flag and clock of a training in this process.
+pub(crate) struct Session<'a> {
+    observer: Box<dyn Observer + Send + 'a>,
+    stop: Arc<AtomicBool>,
+    /// True where the observer has asked to stop, until the training has stopped.
+    asked: bool,
+    /// Time up to which seconds are accounted for.
+    clock: Instant,
+    /// Seconds of waiting for images.
+    waited: f64,
+    /// Seconds of training in all.
+    trained: f64,
+    /// Bad images that the observer knows of.
+    skipped: BTreeSet<String>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(observer: Box<dyn Observer + Send + 'a>, stop: Arc<AtomicBool>) -> Self {
+        let clock = Instant::now();
+        Self { observer, stop, asked: false, clock, waited: 0.0, trained: 0.0, skipped: BTreeSet::new() }
+    }
+
+    pub(crate) fn observe(&mut self, observer: Box<dyn Observer + Send + 'a>) {
+        self.observer = observer;
+    }
+
+    /// True where the training is to stop: once for each request of the observer, and as long as the flag is up.
+    pub(crate) fn stops(&mut self) -> bool {
+        std::mem::take(&mut self.asked) || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the time that has passed since the last call out of account.
+    pub(crate) fn start_clock(&mut self) {
+        self.clock = Instant::now();
+    }
+
+    /// Seconds since the last call.
+    pub(crate) fn tick(&mut self) -> f64 {
+        let now = Instant::now();
+        let seconds = now.duration_since(self.clock).as_secs_f64();
+        self.clock = now;
+        seconds
+    }
+
+    /// Calls `body`, in which the network waits for images.
+    pub(crate) fn waiting<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let value = body();
+        self.waited += began.elapsed().as_secs_f64();
+        value
+    }
+
+    /// Adds seconds of training; gives the share of all that was spent in waiting for images.
+    pub(crate) fn trained(&mut self, seconds: f64) -> f64 {
+        self.trained += seconds;
+        self.waited / self.trained.max(f64::MIN_POSITIVE)
+    }
+
+    pub(crate) fn step(&mut self, report: &StepReport) {
+        let answer = self.observer.step(report);
+        self.heed(answer);
+    }
+
+    pub(crate) fn evaluating(&mut self, done: usize, total: usize) {
+        let answer = self.observer.evaluating(done, total);
+        self.heed(answer);
+    }
+
+    pub(crate) fn pass(&mut self, metrics: &Metrics) {
+        let answer = self.observer.pass(metrics);
+        self.heed(answer);
+    }
+
+    pub(crate) fn saved(&mut self, path: &Path) {
+        self.observer.saved(path);
+    }
+
+    /// Tells of an image that was left out, once in a training, not once an epoch.
+    pub(crate) fn skipped(&mut self, reason: &str) {
+        if !self.skipped.contains(reason) {
+            self.skipped.insert(reason.to_owned());
+            self.observer.skipped(reason);
+        }
+    }
+
+    fn heed(&mut self, answer: ControlFlow<()>) {
+        self.asked |= answer.is_break();
+    }
+}

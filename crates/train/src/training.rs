@@ -1,0 +1,157 @@
+//! A training that is put together, and then begun or resumed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use residual_arch::NetSpec;
+use residual_data::Source;
+
+use crate::images::TrainingImages;
+use crate::session::Session;
+use crate::{Changes, Error, Observer, Recipe, Trainer};
+
+/// Training put together from a recipe, images, an observer and a stop flag, to be [begun](Self::begin) in a folder or
+/// [resumed](Self::resume) from one.
+///
+/// ```
+/// use residual_data::{Image, LabelledImages};
+/// use residual_train::{Outcome, Training};
+///
+/// let image = |value: u8| Image::new(32, 32, 1, vec![value; 1024]).unwrap();
+/// let images = (0..60).map(|i| (image(4 * i), usize::from(i >= 30))).collect();
+/// let (train, held_out) = LabelledImages::new(["dark", "bright"], images)?.hold_out(0.2, 0)?;
+/// let training = || {
+///     let recipe = Training::new("cifar_resnet8").with(|recipe| (recipe.epochs, recipe.seed) = (2, 7));
+///     recipe.images(train.clone(), held_out.clone())
+/// };
+/// # let folder = tempfile::tempdir()?;
+/// # let runs = folder.path();
+///
+/// // Some steps now, and the others another day: the same bits as at one go.
+/// let mut trainer = training().begin(runs.join("first"))?;
+/// for _ in 0..5 {
+///     let report = trainer.step()?.unwrap();
+///     assert!(report.loss.is_finite());
+/// }
+/// trainer.save()?;
+/// drop(trainer);
+///
+/// let mut trainer = training().resume(runs.join("first"))?;
+/// let Outcome::Finished { best } = trainer.run()? else { panic!("nobody stops it") };
+/// println!("{:.1}% after epoch {}", 100.0 * best.top1, best.epoch);
+/// let network = trainer.into_network();
+/// # assert_eq!(network.spec().head.classes, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Training<'a> {
+    recipe: Recipe,
+    images: Option<TrainingImages>,
+    changes: Changes,
+    observer: Box<dyn Observer + Send + 'a>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Default for Training<'_> {
+    /// Training by [`Recipe::default`]; enough for [`resume`](Training::resume), which has the folder's recipe.
+    fn default() -> Self {
+        Self::new(Recipe::default())
+    }
+}
+
+impl<'a> Training<'a> {
+    /// Training by a recipe, or of a network by the default one: the name of a family member, or a [`NetSpec`].
+    pub fn new(recipe: impl Into<Recipe>) -> Self {
+        Self {
+            recipe: recipe.into(),
+            images: None,
+            changes: Changes::default(),
+            observer: Box::new(()),
+            stop: Arc::default(),
+        }
+    }
+
+    /// Changes the recipe.
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Recipe) -> R) -> Self {
+        change(&mut self.recipe);
+        self
+    }
+
+    /// Trains on the images of a folder or an archive, as [`residual_data`] reads them.
+    pub fn data(mut self, path: impl Into<PathBuf>) -> Self {
+        self.recipe.data.path = path.into();
+        self.images = None;
+        self
+    }
+
+    /// Trains on images that the program gives, and evaluates on others of the same classes. They are not in the run's
+    /// folder: to resume it, give them again.
+    pub fn images(mut self, train: impl Source + 'static, evaluation: impl Source + 'static) -> Self {
+        self.images = Some(TrainingImages::given(Arc::new(train), Arc::new(evaluation)));
+        self
+    }
+
+    /// Tells an observer of every step, evaluation and checkpoint; it can stop the training.
+    pub fn observer(mut self, observer: impl Observer + Send + 'a) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Stops when this flag is raised, by another thread or a signal: the step that is under way is finished.
+    pub fn stop(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.stop = flag;
+        self
+    }
+
+    /// Changes what may change of a run that is resumed.
+    pub fn changes(mut self, changes: Changes) -> Self {
+        self.changes = changes;
+        self
+    }
+
+    /// Begins the training in a folder that has none. Before anything is written, the recipe and the images are
+    /// checked and the network is built; then the recipe and a first checkpoint are written, so that a full
+    /// disk shows before the first step. Where it does not begin, no folder is left behind.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::settle`] and [`DataRecipe::open`](crate::DataRecipe::open); [`Error::RunExists`],
+    /// [`Error::Locked`] and [`Error::Io`] for the folder; [`Error::Init`] for weights to begin with that are not the
+    /// network's, or no numbers; [`Error::ImageSize`], [`Error::LastBatch`] and [`Error::Memory`] for a step or an
+    /// evaluation that is not possible; [`Error::ImagesNotGiven`] for a recipe of images that a program gave.
+    pub fn begin(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
+        Trainer::begin(&self.recipe, self.images, folder.into(), Session::new(self.observer, self.stop))
+    }
+
+    /// Resumes the training in a folder from its last checkpoint, by the folder's own recipe, to the same bits as if
+    /// it had never stopped. A run that was only just begun, which has its recipe and nothing else, begins.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::Locked`]; [`Error::NoLast`] and [`Error::Checkpoint`] for a checkpoint that is not
+    /// there or is damaged; [`Error::RecipeChanged`] for a recipe that makes another training;
+    /// [`Error::DataChanged`], [`Error::ImageChanged`] and [`Error::ImagesNotGiven`] where the images are not those
+    /// that the training began with; those of [`begin`](Self::begin).
+    pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
+        let session = Session::new(self.observer, self.stop);
+        Trainer::resume(folder.into(), &self.changes, self.images, session)
+    }
+}
+
+/// Default recipe for the family member of this name.
+impl From<&str> for Recipe {
+    fn from(family: &str) -> Self {
+        Self { model: Some(family.to_owned()), ..Self::default() }
+    }
+}
+
+/// Default recipe for a network that is written out.
+impl From<NetSpec> for Recipe {
+    fn from(network: NetSpec) -> Self {
+        Self { network: Some(network), ..Self::default() }
+    }
+}
+
+impl From<&Recipe> for Recipe {
+    fn from(recipe: &Recipe) -> Self {
+        recipe.clone()
+    }
+}

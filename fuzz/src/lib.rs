@@ -1,0 +1,47 @@
+//! Support of the fuzz targets.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use residual_data::{DataSource, Dataset, Error, OpenOptions};
+
+thread_local! {
+    static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
+}
+
+/// Calls `body` with a folder of this process's that holds nothing.
+pub fn in_folder<T>(body: impl FnOnce(&Path) -> T) -> T {
+    FOLDER.with_borrow_mut(|folder| {
+        let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a temporary folder"));
+        let inside = folder.path().join("input");
+        std::fs::create_dir(&inside).expect("a folder that was removed");
+        let value = body(&inside);
+        std::fs::remove_dir_all(&inside).expect("a folder that is there");
+        value
+    })
+}
+
+/// Opens images at a path as a training does, and decodes the first few of each split.
+pub fn read_images(path: &Path) -> Result<(), Error> {
+    let options = OpenOptions { memory_limit: 64 << 20, ..OpenOptions::default() };
+    let data = Dataset::open(&DataSource::Path(path.to_owned()), &options)?;
+    for split in data.splits() {
+        let images = data.split(split)?;
+        for index in 0..images.len().min(4) {
+            assert!(images.label(index) < data.classes.len());
+            let _ = images.stamp(index);
+            let _ = images.read(index);
+        }
+    }
+    Ok(())
+}
+
+/// True where the header of a JPEG or PNG file claims more pixels than `most`: decoding them is right, and takes seconds.
+pub fn claims_more_pixels(bytes: &[u8], most: usize) -> bool {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte));
+    let more = |height: &[u8], width: &[u8]| number(height).saturating_mul(number(width)) > most;
+    let png = bytes.get(16..24).is_some_and(|sizes| more(&sizes[..4], &sizes[4..]));
+    // Any frame header, also where it is none: some inputs are left out in vain.
+    let frame = |part: &[u8]| part[0] == 0xff && part[1] & 0xf0 == 0xc0 && more(&part[5..7], &part[7..9]);
+    if bytes.starts_with(b"\x89PNG") { png } else { bytes.windows(9).any(frame) }
+}
