@@ -50,7 +50,7 @@ def picture(path: Path) -> None:
 def main() -> None:
     """Measures in turns."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-    build = ["cargo", "build", "--release", "-p", "residual", "--no-default-features", "--features", "infer"]
+    build = ["cargo", "build", "--release", "-p", "residual", "--no-default-features", "--features", "cli"]
     binary = ours.built([*build], "residual")
     with tempfile.TemporaryDirectory() as folder:
         paths = export(NETWORKS[0], 1, Path(folder))

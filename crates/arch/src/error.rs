@@ -1,5 +1,9 @@
 //! The errors of this crate.
 
+use std::path::PathBuf;
+
+use residual_files::escaped;
+
 use crate::UnknownPath;
 use crate::blocks::UnknownBlock;
 use crate::families::UnknownModel;
@@ -7,6 +11,7 @@ use crate::shape::ShapeError;
 
 /// Any error of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A name that is no network's.
     #[error(transparent)]
@@ -29,4 +34,34 @@ pub enum Error {
     /// JSON that is no specification, or a specification that JSON cannot hold.
     #[error("not a network specification: {0}")]
     Json(#[from] serde_json::Error),
+    /// A specification's file that cannot be read.
+    #[error("{}: cannot read: {reason}", escaped(path))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: residual_files::Error,
+    },
+    /// A specification's file that cannot be written.
+    #[error("{}: cannot write: {reason}", escaped(path))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// A file whose name does not say which format it has.
+    #[error("{}: expected a specification's file, whose name ends in .toml or .json", escaped(path))]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that holds no specification.
+    #[error("{}: {cause}", escaped(path))]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its text.
+        cause: Box<Error>,
+    },
 }

@@ -178,9 +178,9 @@ fn nearest(name: &str) -> Vec<String> {
         String::from_iter(letters)
     };
     let distance = |known: &str| {
-        let as_is = strsim::damerau_levenshtein(wanted, known);
-        let joined = strsim::damerau_levenshtein(&joined(wanted), &joined(known));
-        let reordered = strsim::damerau_levenshtein(&sorted(wanted), &sorted(known)) + 1;
+        let as_is = edits(wanted, known);
+        let joined = edits(&joined(wanted), &joined(known));
+        let reordered = edits(&sorted(wanted), &sorted(known)) + 1;
         let beginning = if wanted.len() >= 3 && known.starts_with(wanted) { 1 } else { usize::MAX };
         as_is.min(joined).min(reordered).min(beginning)
     };
@@ -189,6 +189,26 @@ fn nearest(name: &str) -> Vec<String> {
     let best = known[0].0;
     let close = |distance: usize| distance <= 3 && distance * 2 < wanted.len() && distance <= best + 1;
     known.into_iter().filter(|&(d, _)| close(d)).take(3).map(|(_, name)| name.to_string()).collect()
+}
+
+/// Edit distance of two texts: insertions, deletions, replacements and exchanges of neighbours (Damerau 1964).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // Distances of the beginnings of `a`, the last two of them, to every beginning of `b`.
+    let (mut before, mut last) = (Vec::new(), (0..=b.len()).collect::<Vec<usize>>());
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a[i] != b[j]);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
 }
 
 /// The 32-64-128 network for 32x32 images.

@@ -3,6 +3,9 @@
 //! A block that leaves out its shortcut gets the fitting one; equal neighbours are written once with
 //! `repeat`. Reading then writing gives the shortest form.
 
+use std::path::Path;
+
+use residual_files::{MAX_TEXT, read_text};
 use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
@@ -12,6 +15,50 @@ use crate::{
 };
 
 impl NetSpec {
+    /// Reads a specification's file, TOML or JSON by the ending of its name.
+    ///
+    /// ```
+    /// use residual_arch::{NetSpec, families::family};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("mine.toml");
+    /// family("resnet18")?.write(&path)?;
+    /// assert_eq!(NetSpec::read(&path)?, family("resnet18")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// All name the file: [`Error::Read`], [`Error::Format`] for another ending, [`Error::InFile`] for a text that is
+    /// no specification. Whether the network can be built is for [`NetSpec::check`] to say.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let format = Format::of(path)?;
+        let text = read_text(path, MAX_TEXT).map_err(|reason| Error::Read { path: path.into(), reason })?;
+        let spec = match format {
+            Format::Toml => Self::from_toml(&text),
+            Format::Json => Self::from_json(&text),
+        };
+        spec.map_err(|cause| Error::InFile { path: path.into(), cause: Box::new(cause) })
+    }
+
+    /// Writes the specification's file, TOML or JSON by the ending of its name.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for another ending, [`Error::Write`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let text = match Format::of(path)? {
+            Format::Toml => self.to_toml()?,
+            Format::Json => self.to_json()?,
+        };
+        std::fs::write(path, text).map_err(|reason| Error::Write { path: path.into(), reason })
+    }
+
+    /// Whether a file's name ends as that of a specification does: `.toml` or `.json`.
+    pub fn is_file_name(name: impl AsRef<Path>) -> bool {
+        Format::of(name.as_ref()).is_ok()
+    }
+
     /// Reads a specification from TOML.
     ///
     /// # Errors
@@ -43,6 +90,23 @@ impl NetSpec {
     /// [`Error::Json`]; no specification is known to cause it.
     pub fn to_json(&self) -> Result<String, Error> {
         Ok(serde_json::to_string(self)?)
+    }
+}
+
+/// The formats of a specification's file.
+enum Format {
+    Toml,
+    Json,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        match extension.as_deref().and_then(|extension| extension.to_str()) {
+            Some("toml") => Ok(Self::Toml),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Error::Format { path: path.into() }),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-/* predict WEIGHTS WIDTH HEIGHT PIXELS [MODEL]: the most probable class of an image of raw RGB bytes.
+/* predict WEIGHTS IMAGE [MODEL]: the most probable class of a JPEG or PNG file, and where in it the class is seen.
  *
  *   cc -I include examples/predict.c -L ../../target/release -lresidual_c -o predict
  */
@@ -12,18 +12,16 @@ static int fail(const char *doing, residual_status status) {
   return 2;
 }
 
-/* The number that a text is, from 1 to 65535; 0 for any other text. */
-static size_t parse_side(const char *text) {
-  char *end = NULL;
-  unsigned long side = strtoul(text, &end, 10);
-  return *text >= '0' && *text <= '9' && *end == '\0' && side <= 65535 ? (size_t)side : 0;
-}
-
-/* The bytes of a file that has exactly so many. */
-static uint8_t *read_bytes(const char *path, size_t length) {
+/* The bytes of a file; NULL where it cannot be read. */
+static uint8_t *read_bytes(const char *path, size_t *length) {
   FILE *file = fopen(path, "rb");
-  uint8_t *bytes = file ? malloc(length) : NULL;
-  if (bytes && (fread(bytes, 1, length, file) != length || fgetc(file) != EOF)) {
+  uint8_t *bytes = NULL;
+  long end = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+  if (end >= 0 && fseek(file, 0, SEEK_SET) == 0) {
+    *length = (size_t)end;
+    bytes = malloc(*length + 1);
+  }
+  if (bytes && fread(bytes, 1, *length, file) != *length) {
     free(bytes);
     bytes = NULL;
   }
@@ -32,28 +30,24 @@ static uint8_t *read_bytes(const char *path, size_t length) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 5 && count != 6) {
-    fprintf(stderr, "usage: predict WEIGHTS WIDTH HEIGHT PIXELS [MODEL]\n");
-    return 2;
-  }
-  size_t width = parse_side(arguments[2]), height = parse_side(arguments[3]);
-  if (width == 0 || height == 0) {
-    fprintf(stderr, "width and height are numbers from 1 to 65535, not %s and %s\n", arguments[2], arguments[3]);
+  if (count != 3 && count != 4) {
+    fprintf(stderr, "usage: predict WEIGHTS IMAGE [MODEL]\n");
     return 2;
   }
   residual_network *network = NULL;
-  residual_status status = residual_load(arguments[1], count == 6 ? arguments[5] : NULL, 0, &network);
+  residual_status status = residual_load(arguments[1], count == 4 ? arguments[3] : NULL, 0, &network);
   if (status != RESIDUAL_OK) return fail("load", status);
 
   size_t classes = residual_classes(network);
-  uint8_t *pixels = read_bytes(arguments[4], width * height * 3);
+  residual_image image = {0};
+  uint8_t *bytes = read_bytes(arguments[2], &image.length);
   float *probabilities = malloc(classes * sizeof *probabilities);
-  if (!pixels || !probabilities) {
-    fprintf(stderr, "%s cannot be read, or is not %zu x %zu RGB pixels: %zu bytes, neither more nor fewer\n",
-            arguments[4], width, height, width * height * 3);
+  if (!bytes || !probabilities) {
+    fprintf(stderr, "%s cannot be read\n", arguments[2]);
     return 2;
   }
-  status = residual_predict(network, pixels, width, height, 3, probabilities, classes);
+  image.data = bytes;
+  status = residual_predict(network, &image, 1, probabilities, classes);
   if (status != RESIDUAL_OK) return fail("predict", status);
 
   size_t best = 0;
@@ -62,8 +56,19 @@ int main(int count, char **arguments) {
   }
   const char *name = residual_class_name(network, best);
   printf("%zu %s %.6f\n", best, name ? name : "-", probabilities[best]);
+
+  residual_maps map;
+  status = residual_heat_map(network, &image, best, &map);
+  if (status != RESIDUAL_OK) return fail("map", status);
+  for (size_t row = 0; row < map.height; row++) {
+    for (size_t column = 0; column < map.width; column++) {
+      printf("%s%.4f", column ? " " : "", map.values[row * map.width + column]);
+    }
+    printf("\n");
+  }
+  residual_free_maps(&map);
   free(probabilities);
-  free(pixels);
+  free(bytes);
   residual_free(network);
   return 0;
 }

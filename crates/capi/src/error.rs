@@ -5,6 +5,10 @@ use std::ffi::{CString, c_char};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use residual_engine::Error as EngineError;
+use residual_predict::Error;
+use residual_weights::Error as WeightsError;
+
 /// What a call came to: `residual_status` of `residual.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -24,7 +28,7 @@ pub enum Status {
 }
 
 /// A code and its message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) status: Status,
@@ -38,6 +42,45 @@ impl Failure {
 
     pub(crate) fn argument(message: impl Display) -> Self {
         Self::new(Status::InvalidArgument, message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let error = match error {
+            Error::Source(source) => match source.downcast::<Failure>() {
+                Ok(failure) => return *failure,
+                Err(source) => Error::Source(source),
+            },
+            error => error,
+        };
+        Self::new(status(&error), error)
+    }
+}
+
+fn status(error: &Error) -> Status {
+    match error {
+        Error::Model(error) => of_model(error.cause()),
+        Error::Engine(_) => Status::Network,
+        Error::Unanswered { cause, .. } => match &**cause {
+            EngineError::Shape(_) => Status::Image,
+            EngineError::NoFeatures { .. } | EngineError::Class { .. } => Status::InvalidArgument,
+            _ => Status::Network,
+        },
+        Error::Image(_) | Error::Read { .. } | Error::TensorShape { .. } => Status::Image,
+        _ => Status::Internal,
+    }
+}
+
+fn of_model(error: &WeightsError) -> Status {
+    match error {
+        WeightsError::UnknownModel(_) | WeightsError::Specification(_) => Status::InvalidArgument,
+        WeightsError::Mismatch(_)
+        | WeightsError::Integers { .. }
+        | WeightsError::Shape(_)
+        | WeightsError::Values { .. }
+        | WeightsError::OtherNetwork { .. } => Status::Network,
+        _ => Status::File,
     }
 }
 

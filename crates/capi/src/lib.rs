@@ -1,17 +1,24 @@
 //! Prediction from C: the functions of `include/residual.h`, which documents them.
 //!
-//! Every function checks its pointers for null, catches panics, and reports a failure by a code and a message.
+//! Every function checks its pointers for null, catches panics, and reports a failure by a code and a message. What they
+//! do is done by a [`residual_predict::Classifier`].
 
 mod error;
+mod image;
+mod maps;
 mod network;
+mod pointers;
 
 use std::ffi::{CStr, c_char};
 
 use error::{Failure, report};
 pub use error::{Status, residual_message};
+pub use image::Image;
+pub use maps::{Maps, residual_free_maps};
 pub use network::Network;
+use pointers::{one, slice, text, write};
 
-/// Loads a network; see `residual_load` in `residual.h`.
+/// Loads a network from a file; see `residual_load` in `residual.h`.
 ///
 /// # Safety
 /// `path` and `model` are null or point to text that ends in a zero byte; `network` is null or valid for writing
@@ -24,18 +31,35 @@ pub unsafe extern "C" fn residual_load(
     network: *mut *mut Network,
 ) -> Status {
     report(|| {
-        if network.is_null() {
-            return Err(Failure::argument("network is NULL"));
+        // SAFETY: as the caller promises.
+        unsafe {
+            write("network", network, std::ptr::null_mut())?;
+            let (path, model) = (text("path", path)?, text("model", model)?);
+            let path = path.ok_or_else(|| Failure::argument("path is NULL"))?;
+            write("network", network, Box::into_raw(Box::new(Network::open(path, model, threads)?)))
         }
-        // SAFETY: not null, so valid for writing, as the caller promises.
-        unsafe { network.write(std::ptr::null_mut()) };
-        // SAFETY: the caller promises that the texts end.
-        let (path, model) = unsafe { (text("path", path)?, text("model", model)?) };
-        let path = path.ok_or_else(|| Failure::argument("path is NULL"))?;
-        let loaded = Box::into_raw(Box::new(Network::load(path, model, threads)?));
-        // SAFETY: as above.
-        unsafe { network.write(loaded) };
-        Ok(())
+    })
+}
+
+/// Loads a network from the bytes of a file; see `residual_load_bytes` in `residual.h`.
+///
+/// # Safety
+/// `bytes` is null or valid for reading `length` bytes; `model` and `network` as for [`residual_load`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_load_bytes(
+    bytes: *const u8,
+    length: usize,
+    model: *const c_char,
+    threads: usize,
+    network: *mut *mut Network,
+) -> Status {
+    report(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            write("network", network, std::ptr::null_mut())?;
+            let (bytes, model) = (slice("bytes", bytes, length)?, text("model", model)?);
+            write("network", network, Box::into_raw(Box::new(Network::from_bytes(bytes, model, threads)?)))
+        }
     })
 }
 
@@ -60,43 +84,105 @@ pub unsafe extern "C" fn residual_class_name(network: *const Network, class_inde
     name.map_or(std::ptr::null(), CStr::as_ptr)
 }
 
-/// Probabilities of an image; see `residual_predict` in `residual.h`.
+/// Length of an embedding; see `residual_embedding_length` in `residual.h`.
 ///
 /// # Safety
-/// `network` as for [`residual_classes`]; `pixels` is null or valid for reading `height * width * channels`
-/// bytes, `probabilities` is null or valid for writing `length` floats, and nothing else writes the first or
-/// touches the second meanwhile.
+/// As for [`residual_classes`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_embedding_length(network: *const Network) -> usize {
+    // SAFETY: null or a network, as the caller promises.
+    unsafe { network.as_ref() }.map_or(0, Network::embedding_length)
+}
+
+/// Probabilities of images; see `residual_predict` in `residual.h`.
+///
+/// # Safety
+/// `network` as for [`residual_classes`]; `images` is null or valid for reading `count` images, of which each has data
+/// that are null or valid for reading its `length`; `probabilities` is null or valid for writing `length` floats, and
+/// nothing else touches it meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn residual_predict(
     network: *const Network,
-    pixels: *const u8,
-    width: usize,
-    height: usize,
-    channels: usize,
+    images: *const Image,
+    count: usize,
     probabilities: *mut f32,
     length: usize,
 ) -> Status {
     report(|| {
-        // SAFETY: null or a network, as the caller promises.
-        let network = unsafe { network.as_ref() }.ok_or_else(|| Failure::argument("network is NULL"))?;
-        if pixels.is_null() || probabilities.is_null() {
-            return Err(Failure::argument("pixels or probabilities is NULL"));
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (network, images) = (one("network", network)?, slice("images", images, count)?);
+            let each = network.classes();
+            let rows = pointers::rows("probabilities", (probabilities, length), (count, each))?;
+            network.predict(images, rows)
         }
-        if length != network.classes() {
-            let classes = network.classes();
-            return Err(Failure::argument(format_args!(
-                "room for {length} probabilities of {classes} classes"
-            )));
+    })
+}
+
+/// Embeddings of images; see `residual_embed` in `residual.h`.
+///
+/// # Safety
+/// As for [`residual_predict`], with `embeddings` for `probabilities`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_embed(
+    network: *const Network,
+    images: *const Image,
+    count: usize,
+    embeddings: *mut f32,
+    length: usize,
+) -> Status {
+    report(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (network, images) = (one("network", network)?, slice("images", images, count)?);
+            let each = network.embedding_length();
+            let rows = pointers::rows("embeddings", (embeddings, length), (count, each))?;
+            network.embed(images, rows)
         }
-        let bytes = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(channels));
-        let bytes = bytes.filter(|&bytes| bytes <= isize::MAX as usize);
-        let bytes = bytes.ok_or_else(|| Failure::argument("the image is larger than any memory"))?;
-        // SAFETY: not null, and as long as the caller promises; `bytes` fits the address space.
-        let pixels = unsafe { std::slice::from_raw_parts(pixels, bytes) };
-        let found = network.predict(pixels, [width, height, channels])?;
-        // SAFETY: not null, and `length`, which is the number of classes, floats long.
-        unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), probabilities, length) };
-        Ok(())
+    })
+}
+
+/// Feature maps of an image; see `residual_features` in `residual.h`.
+///
+/// # Safety
+/// `network` and `image` as for [`residual_predict`], of one image; `layer` is null or points to text that ends in a zero
+/// byte; `maps` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_features(
+    network: *const Network,
+    image: *const Image,
+    layer: *const c_char,
+    maps: *mut Maps,
+) -> Status {
+    report(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            write("maps", maps, Maps::none())?;
+            let (network, image) = (one("network", network)?, one("image", image)?);
+            let layer = text("layer", layer)?.ok_or_else(|| Failure::argument("layer is NULL"))?;
+            write("maps", maps, network.features(image, layer)?)
+        }
+    })
+}
+
+/// Heat map of a class in an image; see `residual_heat_map` in `residual.h`.
+///
+/// # Safety
+/// As for [`residual_features`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_heat_map(
+    network: *const Network,
+    image: *const Image,
+    class_index: usize,
+    map: *mut Maps,
+) -> Status {
+    report(|| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            write("map", map, Maps::none())?;
+            let (network, image) = (one("network", network)?, one("image", image)?);
+            write("map", map, network.heat_map(image, class_index)?)
+        }
     })
 }
 
@@ -110,17 +196,4 @@ pub unsafe extern "C" fn residual_free(network: *mut Network) {
         // SAFETY: the pointer came from `Box::into_raw` in `residual_load`, and is given back once.
         drop(unsafe { Box::from_raw(network) });
     }
-}
-
-/// The text at `pointer`; `None` for null.
-///
-/// # Safety
-/// `pointer` is null or points to text that ends in a zero byte and stays as it is during `'a`.
-unsafe fn text<'a>(what: &str, pointer: *const c_char) -> Result<Option<&'a str>, Failure> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: not null, and the text ends, as the caller promises.
-    let text = unsafe { CStr::from_ptr(pointer) };
-    text.to_str().map(Some).map_err(|_| Failure::argument(format_args!("{what} is not UTF-8")))
 }

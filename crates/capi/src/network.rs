@@ -1,98 +1,145 @@
-//! A network that predicts from pixels.
+//! A network that answers about images.
 
 use std::ffi::{CStr, CString};
-use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use residual_arch::{NetSpec, families::family};
-use residual_data::{Fit, Image};
-use residual_engine::{Error as EngineError, Images, Options, Plan, Scratch};
-use residual_weights::{Error, StateDict, Weights, recognise, with_classes_of};
+use residual_predict::{Classifier, Error, Input, Model, Options};
 
-use crate::error::{Failure, Status};
+use crate::error::Failure;
+use crate::image::Image;
+use crate::maps::Maps;
 
 /// A loaded network: `residual_network` of `residual.h`.
 #[derive(Debug)]
 pub struct Network {
-    plan: Plan,
-    fit: Fit,
+    classifier: Classifier,
     classes: Vec<CString>,
-    /// Memory of callers that are through, for the next.
-    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Network {
-    pub(crate) fn load(path: &str, model: Option<&str>, threads: usize) -> Result<Self, Failure> {
-        let (spec, classes, state) =
-            match Weights::map(path).map_err(|error| Failure::new(Status::File, error))? {
-                Weights::Trained(trained) => (trained.spec, trained.classes, trained.tensors),
-                Weights::Plain(state) => (named(path, model, &state)?, Vec::new(), state),
-            };
-        let wrong = |error: &dyn Display| Failure::new(Status::Network, format_args!("{path}: {error}"));
-        // C has no `None`: 0 stands for it.
-        let threads = Some(threads).filter(|&threads| threads > 0);
-        let options = Options { threads, ..Options::default() };
-        let plan = Plan::compile(&spec, &state, &options).map_err(|error| wrong(&error))?;
-        let fit = Fit::new(&spec).map_err(|error| wrong(&error))?;
+    pub(crate) fn open(path: &str, model: Option<&str>, threads: usize) -> Result<Self, Failure> {
+        let model = match model {
+            Some(network) => Model::open_as(path, network),
+            None => Model::open(path),
+        };
+        Self::new(model.map_err(Error::from)?, threads)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8], model: Option<&str>, threads: usize) -> Result<Self, Failure> {
+        let model = match model {
+            Some(network) => Model::from_bytes_as(bytes, network),
+            None => Model::from_bytes(bytes),
+        };
+        Self::new(model.map_err(Error::from)?, threads)
+    }
+
+    fn new(model: Model, threads: usize) -> Result<Self, Failure> {
         // A zero byte in a name would end it in C.
-        let name = |name: String| CString::new(name.replace('\0', "?")).unwrap_or_default();
-        let classes = classes.into_iter().map(name).collect();
-        Ok(Self { plan, fit, classes, scratches: Mutex::default() })
+        let name = |name: &String| CString::new(name.replace('\0', "?")).unwrap_or_default();
+        let classes = model.classes().unwrap_or_default().iter().map(name).collect();
+        let options = if threads == 0 { Options::new() } else { Options::new().threads(threads) };
+        Ok(Self { classifier: Classifier::new(model, options)?, classes })
     }
 
     pub(crate) fn classes(&self) -> usize {
-        self.plan.classes()
+        self.classifier.classes().len()
+    }
+
+    pub(crate) fn embedding_length(&self) -> usize {
+        self.classifier.embedding_length()
     }
 
     pub(crate) fn class_name(&self, class: usize) -> Option<&CStr> {
         self.classes.get(class).map(CString::as_c_str)
     }
 
-    /// The probabilities of an image of `[width, height, channels]`.
-    pub(crate) fn predict(
-        &self,
-        pixels: &[u8],
-        [width, height, channels]: [usize; 3],
-    ) -> Result<Vec<f32>, Failure> {
-        let wrong = |message: &dyn Display| Failure::new(Status::Image, message);
-        let image = Image::new(width, height, channels, pixels.to_vec()).map_err(|error| wrong(&error))?;
-        let image = self.fit.fit(image, "the image").map_err(|error| wrong(&error))?;
-        let [_, rows, columns] = self.plan.image();
-        let (width, height) = (image.width(), image.height());
-        if [height, width] != [rows, columns] {
-            return Err(wrong(&format!(
-                "the image has {width}x{height} pixels and the network takes {columns}x{rows}; resize it first"
-            )));
+    /// Fills a row of probabilities for each image.
+    ///
+    /// # Safety
+    /// As for [`Image::input`], of every image.
+    pub(crate) unsafe fn predict(&self, images: &[Image], rows: &mut [f32]) -> Result<(), Failure> {
+        // SAFETY: as the caller promises.
+        let inputs = unsafe { inputs(images) };
+        let answers: Vec<_> = match one(inputs) {
+            Ok(image) => vec![image.and_then(|image| Ok(self.classifier.classify(image)?))],
+            Err(images) => self.classifier.classify_all(images).map(|answer| Ok(answer?)).collect(),
+        };
+        fill(rows, answers, |row, answer| {
+            row.iter_mut().zip(answer.probabilities()).for_each(|(to, &from)| *to = from as f32);
+        })
+    }
+
+    /// Fills a row with the embedding of each image.
+    ///
+    /// # Safety
+    /// As for [`Image::input`], of every image.
+    pub(crate) unsafe fn embed(&self, images: &[Image], rows: &mut [f32]) -> Result<(), Failure> {
+        // SAFETY: as the caller promises.
+        let inputs = unsafe { inputs(images) };
+        let answers: Vec<_> = match one(inputs) {
+            Ok(image) => vec![image.and_then(|image| Ok(self.classifier.embed(image)?))],
+            Err(images) => self.classifier.embed_all(images).map(|answer| Ok(answer?)).collect(),
+        };
+        fill(rows, answers, |row, answer| row.copy_from_slice(&answer))
+    }
+
+    /// # Safety
+    /// As for [`Image::input`].
+    pub(crate) unsafe fn features(&self, image: &Image, layer: &str) -> Result<Maps, Failure> {
+        // SAFETY: as the caller promises.
+        let image = unsafe { image.input() }?;
+        let found = self.classifier.features(image, layer)?;
+        Ok(Maps::new(found.shape, found.values))
+    }
+
+    /// # Safety
+    /// As for [`Image::input`].
+    pub(crate) unsafe fn heat_map(&self, image: &Image, class: usize) -> Result<Maps, Failure> {
+        // SAFETY: as the caller promises.
+        let image = unsafe { image.input() }?;
+        let map = match class {
+            usize::MAX => self.classifier.explain(image)?.map,
+            class => self.classifier.heat_map(image, class)?,
+        };
+        Ok(Maps::new([1, map.size[0], map.size[1]], map.values))
+    }
+}
+
+/// # Safety
+/// As for [`Image::input`], of every image.
+unsafe fn inputs(images: &[Image]) -> Vec<Result<Input<'static>, Failure>> {
+    // SAFETY: as the caller promises.
+    images.iter().map(|image| unsafe { image.input() }).collect()
+}
+
+/// The one image, or all.
+fn one(
+    mut images: Vec<Result<Input<'static>, Failure>>,
+) -> Result<Result<Input<'static>, Failure>, Vec<Result<Input<'static>, Failure>>> {
+    match (images.len(), images.pop()) {
+        (1, Some(image)) => Ok(image),
+        (_, last) => {
+            images.extend(last);
+            Err(images)
         }
-        let mut scratch = self.lock().pop().unwrap_or_else(|| self.plan.scratch());
-        let logits = self.plan.run(Images::Interleaved(image.pixels()), &mut scratch);
-        let found = logits.map(softmax).map_err(|error| match error {
-            EngineError::NotFinite { .. } => Failure::new(Status::Network, error),
-            error => Failure::new(Status::Internal, error),
-        });
-        self.lock().push(scratch);
-        found
-    }
-
-    /// Nothing panics while it holds the lock, so poison means nothing.
-    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
-        self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The network that the caller names for bare weights, with as many classes as they have.
-fn named(path: &str, model: Option<&str>, state: &StateDict) -> Result<NetSpec, Failure> {
-    let Some(model) = model else {
-        let unnamed = Error::NoSpec { model: recognise(state).map(|found| found.model) };
-        return Err(Failure::new(Status::File, format_args!("{path}: {unnamed}")));
-    };
-    Ok(with_classes_of(family(model).map_err(Failure::argument)?, state))
-}
-
-/// `p[i] = exp(z[i] - max z) / sum over j of exp(z[j] - max z)`
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| (power / sum) as f32).collect()
+/// Fills a row for each answer; that of an image without an answer with NaN. The first such failure is the call's.
+fn fill<T>(
+    rows: &mut [f32],
+    answers: Vec<Result<T, Failure>>,
+    write: impl Fn(&mut [f32], T),
+) -> Result<(), Failure> {
+    let mut failure = None;
+    let each = rows.len() / answers.len().max(1);
+    for (row, answer) in rows.chunks_exact_mut(each.max(1)).zip(answers) {
+        match answer {
+            Ok(answer) => write(row, answer),
+            Err(error) => {
+                row.fill(f32::NAN);
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }

@@ -33,7 +33,25 @@ impl Fit {
     pub fn new(spec: &NetSpec) -> Result<Self, Error> {
         let [_, height, width] = spec.input;
         let own = Preprocessor::new(&spec.preprocess)?;
-        Ok(Self { input: [height, width], own, resizing: Preprocessor::new(&brought_to_size(spec))? })
+        Ok(Self { input: [height, width], own, resizing: Preprocessor::new(&Self::preprocess(spec))? })
+    }
+
+    /// The network's own preprocessing; where that takes images as they are, with a resize and a crop to the network's
+    /// input.
+    pub fn preprocess(spec: &NetSpec) -> Preprocess {
+        let own = spec.preprocess.clone();
+        let [_, height, width] = spec.input;
+        match own {
+            Preprocess { resize: None, crop: None, .. } => Preprocess {
+                resize: Some(match height == width {
+                    true => Resize::ShorterSide(height),
+                    false => Resize::Exact([height, width]),
+                }),
+                crop: Some([height, width]),
+                ..own
+            },
+            own => own,
+        }
     }
 
     /// The image in the right channels, resized and cropped; `file` is named in errors.
@@ -47,23 +65,6 @@ impl Fit {
     }
 }
 
-/// The network's preprocessing; where that takes images as they are, with a resize and a crop to the input.
-fn brought_to_size(spec: &NetSpec) -> Preprocess {
-    let own = spec.preprocess.clone();
-    let [_, height, width] = spec.input;
-    match own {
-        Preprocess { resize: None, crop: None, .. } => Preprocess {
-            resize: Some(match height == width {
-                true => Resize::ShorterSide(height),
-                false => Resize::Exact([height, width]),
-            }),
-            crop: Some([height, width]),
-            ..own
-        },
-        own => own,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use residual_arch::families::family;
@@ -72,12 +73,12 @@ mod tests {
 
     #[test]
     fn only_networks_without_a_size_are_given_one() {
-        let small = brought_to_size(&family("small").unwrap());
+        let small = Fit::preprocess(&family("small").unwrap());
         assert_eq!((small.resize, small.crop), (Some(Resize::ShorterSide(32)), Some([32, 32])));
         let resnet = family("resnet18").unwrap();
-        assert_eq!(brought_to_size(&resnet), resnet.preprocess);
+        assert_eq!(Fit::preprocess(&resnet), resnet.preprocess);
         let wide = family("small").unwrap().with_input([3, 16, 24]);
-        assert_eq!(brought_to_size(&wide).resize, Some(Resize::Exact([16, 24])));
+        assert_eq!(Fit::preprocess(&wide).resize, Some(Resize::Exact([16, 24])));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use residual_arch::NetSpec;
 use residual_data::{Batch, Dataset, Preprocessor, Split};
 use residual_nn::{Init, ResNet, ResNetConfig};
-use residual_train::{Recipe, from_state_dict};
-use residual_weights::StateDict;
+use residual_train::{Recipe, from_model};
+use residual_weights::{Model, StateDict};
 use serde::Serialize;
 
 use crate::{
@@ -190,7 +190,9 @@ fn run(
     }
     let device = Device::flex().autodiff();
     let network: ResNet = match tensors {
-        Some(state) => from_state_dict(spec, state, &device)?,
+        Some(state) => {
+            from_model(Model::from_state_dict(spec, state).map_err(residual_train::Error::from)?, &device)?
+        }
         None => ResNetConfig::new(spec.clone()).init(Init::new(0, &device))?,
     };
     match network::check(&network, batch, trained) {

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use residual_arch::names::{TensorName, names};
 use residual_arch::{Activation, Field, Layer, LayerOp, NetSpec, Role, TensorSpec, tensors};
-use residual_train::scheme;
-use residual_weights::{Error, Mismatch, StateDict, match_tensors};
+use residual_weights::{Error, Mismatch, StateDict, match_tensors, scheme};
 
 use crate::{Finding, Kind, Severity};
 

@@ -157,7 +157,7 @@ fn a_plain_network_that_explodes() {
 fn with_weights(folder: &TempDir, change: impl FnOnce(&mut StateDict)) -> Vec<Finding> {
     let spec = spec();
     let network = ResNetConfig::new(spec.clone()).init(&burn::tensor::Device::flex()).unwrap();
-    let mut state = to_state_dict(&network).unwrap();
+    let mut state = to_state_dict(&network, network.spec().naming).unwrap();
     change(&mut state);
     let patient = Patient { weights: Some(state), data: Some(open(folder)), ..Patient::new(spec) };
     examine(&patient).unwrap().findings

@@ -141,7 +141,7 @@ fn rates_and_batches_beyond_the_papers() {
 fn of_weights(change: impl FnOnce(&mut StateDict)) -> Vec<Finding> {
     let spec = small(|_| ());
     let network = ResNetConfig::new(spec.clone()).init(&burn::tensor::Device::flex()).unwrap();
-    let mut state = to_state_dict(&network).unwrap();
+    let mut state = to_state_dict(&network, network.spec().naming).unwrap();
     change(&mut state);
     examine(&Patient { weights: Some(state), ..Patient::new(spec) }).unwrap().findings
 }

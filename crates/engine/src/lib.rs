@@ -15,16 +15,17 @@
 //!   through; a border of zeros is part of those whose reader pads.
 //!
 //! ```
-//! # use residual_weights::{StateDict, Tensor};
-//! # let spec = residual_arch::families::family("cifar_resnet8")?;
-//! # let tensors = residual_arch::names::names(&spec, spec.naming).into_iter().map(|tensor| {
+//! # use residual_weights::{Model, Tensor};
+//! # let network = residual_arch::families::family("cifar_resnet8")?.check([3, 32, 32])?;
+//! # let tensors = network.tensors().map(|(path, tensor)| {
 //! #     let elements = tensor.shape.iter().product();
-//! #     Ok((tensor.name, Tensor::new(tensor.shape, vec![0.1; elements])?))
+//! #     Ok((path, Tensor::new(tensor.shape, vec![0.1; elements])?))
 //! # });
-//! # let weights = StateDict::from_tensors(tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?)?;
+//! # let tensors = tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?;
+//! # let model = Model::new(network, tensors)?;
 //! use residual_engine::{Images, Options, Plan};
 //!
-//! let plan = Plan::compile(&spec, &weights, &Options { max_batch: 4, ..Options::default() })?;
+//! let plan = Plan::compile(&model, &Options { max_batch: 4, ..Options::default() })?;
 //! let mut scratch = plan.scratch();
 //! // Two images of bytes, [height][width][channels].
 //! let images = vec![128_u8; 2 * 32 * 32 * 3];

@@ -1,25 +1,17 @@
 //! A network's tensors by canonical path, and batch norms folded.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use residual_arch::{Field, LayerPath, Network, TensorPath};
+use residual_arch::{Field, LayerPath, TensorPath};
 use residual_kernels::Pool;
-use residual_weights::{Error, StateDict, Tensor, check_values, match_tensors, scheme};
+use residual_weights::{Error, Model, Tensor};
 
 /// PyTorch's, added to the variance.
 const EPSILON: f64 = 1e-5;
 
-/// The tensors of a checked network, whichever scheme names them in the file.
+/// The tensors of a model.
 pub(crate) struct Parameters<'a> {
-    state: &'a StateDict,
-    by_path: HashMap<TensorPath, Parameter<'a>>,
-}
-
-/// A tensor, and its name in the file.
-struct Parameter<'a> {
-    name: String,
-    tensor: &'a Tensor,
+    model: &'a Model,
 }
 
 /// A batch norm with running statistics: `y = scale x + shift`, by channel.
@@ -30,15 +22,8 @@ pub(crate) struct Affine {
 }
 
 impl<'a> Parameters<'a> {
-    /// # Errors
-    /// [`Error::Mismatch`] with all that is missing, unexpected or misshapen.
-    pub(crate) fn of(network: &Network, state: &'a StateDict) -> Result<Self, Error> {
-        let expected = network.file_names(scheme(network.spec(), state));
-        let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
-        match_tensors(&in_file, state)?;
-        let parameter = |name: String| Some(Parameter { tensor: state.get(&name)?, name });
-        let by_path = expected.into_iter().filter_map(|t| Some((t.path, parameter(t.name)?))).collect();
-        Ok(Self { state, by_path })
+    pub(crate) fn of(model: &'a Model) -> Self {
+        Self { model }
     }
 
     /// Checks the values of the tensors whose path `chosen` takes.
@@ -46,18 +31,12 @@ impl<'a> Parameters<'a> {
     /// # Errors
     /// [`Error::Values`] with every tensor of the network that has bad ones.
     pub(crate) fn check(&self, chosen: impl Fn(TensorPath) -> bool) -> Result<(), Error> {
-        let chosen = self.by_path.iter().filter(|(path, _)| chosen(**path));
-        if check_values(chosen.map(|(_, parameter)| parameter.name.as_str()), self.state).is_ok() {
-            return Ok(());
-        }
-        let mut all: Vec<&str> = self.by_path.values().map(|parameter| parameter.name.as_str()).collect();
-        all.sort_unstable();
-        check_values(all, self.state)
+        self.model.check_values(chosen)
     }
 
-    /// The tensor at `path`. All that [`Network::tensors`] lists are there.
+    /// The tensor at `path`. All that [`residual_arch::Network::tensors`] lists are there.
     pub(crate) fn get(&self, path: TensorPath) -> &'a [f32] {
-        self.by_path.get(&path).map(|parameter| parameter.tensor.data()).unwrap_or_default()
+        self.model.tensor(path).map(Tensor::data).unwrap_or_default()
     }
 
     /// `scale = gamma / sqrt(var + epsilon)`, `shift = beta - mean scale`, computed in float64.
@@ -79,8 +58,8 @@ impl<'a> Parameters<'a> {
 
     /// Gives the memory of the convolution's weights back, where they are a file's: they are packed.
     pub(crate) fn release(&self, conv: LayerPath) {
-        if let Some(parameter) = self.by_path.get(&conv.tensor(Field::Weight)) {
-            parameter.tensor.release();
+        if let Some(tensor) = self.model.tensor(conv.tensor(Field::Weight)) {
+            tensor.release();
         }
     }
 

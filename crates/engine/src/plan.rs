@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use residual_arch::{LayerPath, NetSpec};
 use residual_kernels::{Algorithm, Buffer, Cpu, Isa, Pool};
-use residual_weights::{Checkpoint, StateDict};
+use residual_weights::Model;
 
 use crate::error::Error;
 use crate::graph::Graph;
@@ -43,22 +43,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compiles the network `spec` with the tensors `weights`, named by any of the schemes of
-    /// [`residual_arch::names`].
+    /// Compiles a model.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the specification is not sound or does not take images of the size asked
-    /// for, [`Error::Weights`] with every tensor that is missing or wrong or not finite,
-    /// [`Error::TooLittleMemory`] before any is taken, [`Error::Option`] and [`Error::Machine`] for options
-    /// that no plan can have, [`Error::Cache`] for a tuning file that is something else.
-    pub fn compile(spec: &NetSpec, weights: &StateDict, options: &Options) -> Result<Self, Error> {
-        let size = options.size.unwrap_or([spec.input[1], spec.input[2]]);
-        let image = [spec.input[0], size[0], size[1]];
-        let checked = spec.check(image)?;
+    /// [`Error::Shape`] where the network does not take images of the size asked for, [`Error::Weights`] with every
+    /// tensor that is not finite, [`Error::TooLittleMemory`] before any is taken, [`Error::Option`] and
+    /// [`Error::Machine`] for options that no plan can have, [`Error::Cache`] for a tuning file that is something else.
+    pub fn compile(model: &Model, options: &Options) -> Result<Self, Error> {
+        let spec = model.spec();
+        let [channels, height, width] = model.network().input();
+        let size = options.size.unwrap_or([height, width]);
+        let image = [channels, size[0], size[1]];
+        let resized = if size == [height, width] { None } else { Some(spec.check(image)?) };
+        let checked = resized.as_ref().unwrap_or(model.network());
         let max_batch = max_batch(options)?;
         let cpu = cpu(options)?;
-        let parameters = Parameters::of(&checked, weights)?;
-        let graph = lower(&checked, &parameters)?;
+        let parameters = Parameters::of(model);
+        let graph = lower(checked, &parameters)?;
         let part = part(&graph, max_batch);
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);
@@ -76,14 +77,6 @@ impl Plan {
         let network = CompiledNetwork { graph, mean, std };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
-    }
-
-    /// Compiles a trained network.
-    ///
-    /// # Errors
-    /// Those of [`Plan::compile`].
-    pub fn from_checkpoint(trained: &Checkpoint, options: &Options) -> Result<Self, Error> {
-        Self::compile(&trained.spec, &trained.tensors, options)
     }
 
     /// Memory for one caller at a time.

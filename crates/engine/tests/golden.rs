@@ -1,7 +1,5 @@
 //! Networks and blocks against what PyTorch computes in float64.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
 use residual_arch::shape::{block_flow, flow};
@@ -42,15 +40,14 @@ fn results(subject: &Subject, golden: &Golden, isa: Option<Isa>) -> Result<Resul
     };
     let (parameters, macs, shape, values) = match subject {
         Subject::Block { block, .. } => {
-            let (spec, weights) = networks::around(block, image).unwrap();
-            let plan = Plan::compile(&spec, &weights, &options)?;
+            let plan = Plan::compile(&networks::around(block, image)?, &options)?;
             let Features { shape, values } =
                 plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;
             let row = block_flow(block, image)?;
             (row.parameters, row.macs, shape.to_vec(), values)
         }
         Subject::Network(spec) => {
-            let plan = Plan::compile(spec, &common::weights(spec), &options)?;
+            let plan = Plan::compile(&networks::model(spec, 1.0)?, &options)?;
             let logits = plan.run(Images::Planar(&input), &mut plan.scratch())?.to_vec();
             let flow = flow(spec, image)?;
             (flow.parameters, flow.macs, vec![batch, plan.classes()], logits)

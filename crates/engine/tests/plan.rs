@@ -9,10 +9,15 @@ use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
 use residual_testkit::naive::relative_error;
-use residual_weights::StateDict;
+use residual_weights::{Model, Tensor};
 
 fn compiled(spec: &NetSpec, options: &Options) -> Plan {
-    Plan::compile(spec, &common::weights(spec), options).unwrap()
+    Plan::compile(&common::model(spec), options).unwrap()
+}
+
+/// The values of a tensor.
+fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
+    model.tensor(path.parse().unwrap()).map(Tensor::data).unwrap()
 }
 
 /// A network of all that there is, small: squeeze-and-excitation, groups, average-pool shortcuts, both orders.
@@ -157,7 +162,7 @@ fn measured_choices_compute_the_same_and_are_kept() {
 
     std::fs::write(&cache, "[]").unwrap();
     let tune = Some(Tune { cache: Some(cache) });
-    let error = Plan::compile(&spec, &common::weights(&spec), &Options { tune, ..Options::default() });
+    let error = Plan::compile(&common::model(&spec), &Options { tune, ..Options::default() });
     assert!(matches!(error.unwrap_err(), Error::Cache { .. }));
 }
 
@@ -173,8 +178,8 @@ fn embeddings_are_what_the_linear_layer_reads() {
         let embeddings = plan.embed(Images::Planar(&x), &mut scratch).unwrap();
         assert_eq!(plan.run(Images::Planar(&x), &mut scratch).unwrap(), logits, "{name}");
 
-        let state = common::weights(&spec);
-        let [weights, bias] = ["linear.weight", "linear.bias"].map(|name| state.get(name).unwrap().data());
+        let model = common::model(&spec);
+        let [weights, bias] = ["head.linear.weight", "head.linear.bias"].map(|path| values(&model, path));
         let width = embeddings.len() / 3;
         let dot = |row: &[f32], class: usize| {
             let products =
@@ -217,8 +222,8 @@ fn features_lead_to_the_logits() {
     assert_eq!(last.shape, [3, 50, 2, 2]);
 
     // The mean of a class activation map is the class's logit without its bias.
-    let state = common::weights(&spec);
-    let bias = state.get("linear.bias").unwrap().data();
+    let model = common::model(&spec);
+    let bias = values(&model, "head.linear.bias");
     let classes = [0, 9, 4];
     let maps = plan.class_activation(Images::Planar(&x), &classes, &mut scratch).unwrap();
     assert_eq!(maps.shape, [3, 1, 2, 2]);
@@ -263,29 +268,16 @@ fn a_norm_without_another_reader_is_folded() {
 #[test]
 fn what_cannot_run_says_why() {
     let spec = family("cifar_resnet8").unwrap();
-    let weights = common::weights(&spec);
-    let compile = |spec: &NetSpec, weights: &StateDict, options: &Options| {
-        Plan::compile(spec, weights, options).unwrap_err()
-    };
-    let plain = Options::default();
-    let mut broken = spec.clone();
-    broken.stages[1].blocks[0].shortcut = Shortcut::Identity;
-    assert!(matches!(compile(&broken, &weights, &plain), Error::Shape(_)));
-    assert!(matches!(compile(&spec, &StateDict::new(), &plain), Error::Weights(_)));
-    let more = spec.clone().with_classes(11);
-    let error = compile(&more, &weights, &plain);
-    assert!(error.to_string().contains("expected [11], found [10]"), "{error}");
-    let mut grey = spec.clone();
-    grey.preprocess.mean = vec![0.5];
-    assert!(matches!(compile(&grey, &weights, &plain), Error::Shape(_)));
+    let model = common::model(&spec);
+    let compile = |options: &Options| Plan::compile(&model, options).unwrap_err();
     for max_batch in [0, usize::MAX] {
         let options = Options { max_batch, ..Options::default() };
-        assert!(matches!(compile(&spec, &weights, &options), Error::Option { option: "max_batch", .. }));
+        assert!(matches!(compile(&options), Error::Option { option: "max_batch", .. }));
     }
     let none = Options { threads: Some(0), ..Options::default() };
-    assert!(matches!(compile(&spec, &weights, &none), Error::Option { option: "threads", .. }));
+    assert!(matches!(compile(&none), Error::Option { option: "threads", .. }));
     let empty = Options { size: Some([0, 32]), ..Options::default() };
-    assert!(matches!(compile(&spec, &weights, &empty), Error::Shape(_)));
+    assert!(matches!(compile(&empty), Error::Shape(_)));
 }
 
 #[test]
@@ -352,40 +344,42 @@ fn there_is_no_framework_in_the_tree() {
 #[test]
 fn weights_that_are_not_finite_are_refused_by_name() {
     let spec = family("cifar_preact20").unwrap();
-    let sound = common::weights(&spec);
+    let sound = common::model(&spec);
     let allow = Options { allow_not_finite: true, ..Options::default() };
-    let names: Vec<String> = sound.names().map(str::to_owned).collect();
-    for name in &names {
-        let mut state = sound.clone();
-        let last = state.get(name).unwrap().data().len() - 1;
-        let bad = if name.ends_with("running_var") { -1e-9 } else { f32::NAN };
-        state.get_mut(name).unwrap().data_mut()[last] = bad;
-        let error = Plan::compile(&spec, &state, &Options::default()).unwrap_err().to_string();
-        assert!(error.contains(name.as_str()), "{name}: {error}");
-        Plan::compile(&spec, &state, &allow).unwrap();
+    let names = residual_arch::names::names(&spec, spec.naming);
+    let spoilt = |model: &mut Model, path: &str, value: f32| {
+        let values = model.tensor_mut(path.parse().unwrap()).unwrap();
+        *values.last_mut().unwrap() = value;
+    };
+    for named in &names {
+        let mut model = sound.clone();
+        spoilt(&mut model, &named.path, if named.name.ends_with("running_var") { -1e-9 } else { f32::NAN });
+        let error = Plan::compile(&model, &Options::default()).unwrap_err().to_string();
+        assert!(error.contains(&named.name), "{}: {error}", named.name);
+        Plan::compile(&model, &allow).unwrap();
     }
     // Several at once are all named, whichever is met first.
-    let mut state = sound.clone();
-    for name in [&names[0], &names[names.len() - 1]] {
-        state.get_mut(name).unwrap().data_mut()[0] = f32::INFINITY;
-    }
-    let error = Plan::compile(&spec, &state, &Options::default()).unwrap_err().to_string();
-    assert!(error.contains(names[0].as_str()) && error.contains(names[names.len() - 1].as_str()), "{error}");
+    let (first, last) = (&names[0], &names[names.len() - 1]);
+    let mut model = sound.clone();
+    spoilt(&mut model, &first.path, f32::INFINITY);
+    spoilt(&mut model, &last.path, f32::INFINITY);
+    let error = Plan::compile(&model, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains(&first.name) && error.contains(&last.name), "{error}");
 }
 
 #[test]
 fn answers_that_are_not_finite_name_their_image() {
     let spec = family("cifar_resnet8").unwrap();
-    let state = common::weights(&spec);
+    let model = common::model(&spec);
     let options = Options { max_batch: 5, ..Options::default() };
-    let plan = Plan::compile(&spec, &state, &options).unwrap();
+    let plan = Plan::compile(&model, &options).unwrap();
     let mut images = vec![0.5_f32; 5 * 3 * 32 * 32];
     images[3 * 3072 + 17] = f32::NAN;
     let error = plan.run(Images::Planar(&images), &mut plan.scratch()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
     let error = plan.features(Images::Planar(&images), "stage2", &mut plan.scratch()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
-    let any = Plan::compile(&spec, &state, &Options { allow_not_finite: true, ..options }).unwrap();
+    let any = Plan::compile(&model, &Options { allow_not_finite: true, ..options }).unwrap();
     let mut scratch = any.scratch();
     let logits = any.run(Images::Planar(&images), &mut scratch).unwrap();
     assert!(
@@ -399,10 +393,10 @@ fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
     let mut spec = family("small").unwrap();
     spec.stem = StemSpec::cifar(1 << 16);
     spec.stages.clear();
-    let state = common::weights(&spec);
+    let model = common::model(&spec);
     // A map of 17 terabytes.
     let options = Options { size: Some([8192, 8192]), ..Options::default() };
-    let error = Plan::compile(&spec, &state, &options).unwrap_err();
+    let error = Plan::compile(&model, &options).unwrap_err();
     assert!(matches!(error, Error::TooLittleMemory { .. }), "{error}");
     assert!(error.to_string().contains("`small` for images of 8192x8192: needs"), "{error}");
 }

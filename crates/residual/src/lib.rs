@@ -45,6 +45,8 @@ pub use residual_engine as engine;
 pub use residual_kernels as kernels;
 #[cfg(feature = "train")]
 pub use residual_nn as nn;
+pub use residual_predict as predict;
+pub use residual_predict::{Classifier, Model};
 #[cfg(feature = "train")]
 pub use residual_report as report;
 #[cfg(feature = "train")]

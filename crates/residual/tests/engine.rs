@@ -6,7 +6,7 @@ use residual::arch::families::family;
 use residual::burn::tensor::{Device, Tensor, TensorData};
 use residual::engine::{Images, Options, Plan};
 use residual::nn::{Mode, NamedTensor};
-use residual::train::from_state_dict;
+use residual::train::from_model;
 use residual_testkit::naive::relative_error;
 use residual_testkit::{formula, networks};
 
@@ -37,17 +37,16 @@ fn every_kind_gives_the_same_logits() {
         // Odd sizes: whatever is left over at an edge is in it.
         let side = if spec.input[1] > 32 { [41, 35] } else { [19, 22] };
         let spec = spec.with_input([3, side[0], side[1]]);
-        let weights = networks::weights(&spec, 0.7).unwrap();
+        let model = networks::model(&spec, 0.7).unwrap();
         let shape = [batch, 3, side[0], side[1]];
         let input = formula::input(&shape);
 
-        let plan =
-            Plan::compile(&spec, &weights, &Options { max_batch: batch, ..Options::default() }).unwrap();
+        let plan = Plan::compile(&model, &Options { max_batch: batch, ..Options::default() }).unwrap();
         let found = plan.run(Images::Planar(&input), &mut plan.scratch()).unwrap().to_vec();
 
         let embeddings = plan.embed(Images::Planar(&input), &mut plan.scratch()).unwrap();
 
-        let network = from_state_dict(&spec, weights, &device).unwrap();
+        let network = from_model(model, &device).unwrap();
         let x = Tensor::from_data(TensorData::new(input, shape), &device);
         // What the head's linear layer reads, its norm applied.
         let pooled =
@@ -85,9 +84,16 @@ fn there_is_no_framework_in_an_inference_build() {
         assert!(output.status.success() && text.contains("residual-engine"), "{text}");
         text.to_lowercase()
     };
-    let inference = tree(&["--no-default-features", "--features", "infer"]);
+    let inference = tree(&["--no-default-features", "--features", "cli"]);
     for framework in ["burn", "residual-nn", "residual-train"] {
         assert!(!inference.contains(framework), "{inference}");
         assert!(tree(&[]).contains(framework));
+    }
+    // A program that uses the library has nothing of the command line's.
+    let library = tree(&["--no-default-features", "--features", "image"]);
+    let of_the_tool = ["clap", "terminal_size", "strsim", "signal-hook", "residual-testkit"];
+    for dependency in of_the_tool {
+        assert!(!library.contains(dependency), "{library}");
+        assert!(inference.contains(dependency), "{dependency}");
     }
 }

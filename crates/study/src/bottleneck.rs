@@ -7,7 +7,7 @@ use residual_arch::shape::{Flow, flow};
 use residual_arch::{NetSpec, families::family};
 use residual_engine::{Images as Pixels, Options, Plan};
 use residual_report::{Axis, BarChart, Page, Table};
-use residual_train::to_state_dict;
+use residual_train::to_model;
 use serde::{Deserialize, Serialize};
 
 use crate::subject::fresh;
@@ -105,8 +105,8 @@ impl Bottleneck {
 
     /// The median of the runs, the first of which is not counted.
     fn time(&self, spec: &NetSpec) -> Result<f64, Error> {
-        let state = to_state_dict(&fresh(spec, 0)?)?;
-        let plan = Plan::compile(spec, &state, &Options { max_batch: self.batch, ..Options::default() })?;
+        let model = to_model(&fresh(spec, 0)?)?;
+        let plan = Plan::compile(&model, &Options { max_batch: self.batch, ..Options::default() })?;
         let mut scratch = plan.scratch();
         // Any values of unit size do: the time does not depend on them.
         let pixels = vec![0.5; self.batch * spec.input.iter().product::<usize>()];

@@ -9,12 +9,11 @@ use std::time::Instant;
 use residual_arch::{families::family, shape::flow};
 use residual_data::steps_per_epoch;
 use residual_report::Page;
-use residual_train::{Recipe, evaluate, to_state_dict};
-use residual_weights::{Checkpoint, StateDict};
+use residual_train::{Recipe, evaluate, to_model};
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{End, Fit};
-use crate::subject::{Images, Model, evaluation, fresh, settled};
+use crate::subject::{Images, Meant, evaluation, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch};
 
 /// Trains a grid of CIFAR networks under one recipe: every kind at every depth with every seed.
@@ -142,7 +141,7 @@ impl Depth {
         stop: &AtomicBool,
     ) -> Result<Option<Cell>, Error> {
         let recipe = Recipe { seed, ..self.recipe.clone() };
-        let (recipe, spec) = settled(&recipe, Model::Name(kind.cifar(depth)), images)?;
+        let (recipe, spec) = settled(&recipe, Meant::Member(kind.cifar(depth)), images)?;
         let drop_last = recipe.drop_last == Some(true);
         let epoch = steps_per_epoch(images.train.len(), recipe.images_per_step(), drop_last);
         let steps = self.steps.unwrap_or((epoch * recipe.epochs) as u64);
@@ -195,14 +194,7 @@ fn save(network: &residual_nn::ResNet, classes: &[String], path: &std::path::Pat
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     }
-    let checkpoint = Checkpoint {
-        spec: network.spec().clone(),
-        classes: classes.to_vec(),
-        tensors: to_state_dict(network)?,
-        optimiser: StateDict::new(),
-        state: None,
-    };
-    Ok(checkpoint.write(path)?)
+    Ok(to_model(network)?.with_classes(classes.to_vec())?.save(path)?)
 }
 
 /// A curve that is being drawn.

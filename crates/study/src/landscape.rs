@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use residual_arch::{Role, tensors};
+use residual_arch::TensorPath;
 use residual_data::Split;
-use residual_nn::{NamedTensor, Randomness};
+use residual_nn::Randomness;
 use residual_report::{FieldChart, Figure, Page, Table};
 use residual_train::DataRecipe;
+use residual_weights::{Model, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::held::{Held, Subject};
+use crate::held::{Held, open};
 use crate::subject::file_name;
 use crate::{Error, Folder, Outcome, Summary, Watch};
 
@@ -79,9 +80,9 @@ impl Landscape {
         let done: Vec<Row> = folder.results()?;
         let all = (self.weights.len() * self.side) as f64;
         for (picture, path) in self.weights.iter().enumerate() {
-            let subject = Subject::read(path, None)?;
-            let directions = [1, 2].map(|number| direction(&subject, self.seed, number));
-            let held = Held::of(&self.data, Split::Train, &subject, self.images, self.seed)?;
+            let model = open(path, None)?;
+            let directions = [1, 2].map(|number| direction(&model, self.seed, number));
+            let held = Held::of(&self.data, Split::Train, &model, self.images, self.seed)?;
             for row in 0..self.side {
                 if done.iter().any(|known| (known.picture, known.row) == (picture, row)) {
                     continue;
@@ -92,9 +93,9 @@ impl Landscape {
                         return Ok(Outcome::Interrupted);
                     }
                     let at = [column, row].map(|index| self.place(index));
-                    losses.push(held.judge(&moved(&subject, &directions, at))?.loss);
+                    losses.push(held.judge(&moved(&model, &directions, at))?.loss);
                 }
-                let network = subject.spec.name.clone();
+                let network = model.spec().name.clone();
                 let share = (picture * self.side + row + 1) as f64 / all;
                 watch.progress(share, &format!("{network}: row {} of {}", row + 1, self.side));
                 folder.append(&Row { picture, network, row, losses })?;
@@ -177,20 +178,22 @@ impl Landscape {
 }
 
 /// A Gaussian direction, each filter as long as the network's; missing where nothing moves.
-fn direction(subject: &Subject, seed: u64, number: u64) -> Vec<Option<Vec<f32>>> {
+fn direction(model: &Model, seed: u64, number: u64) -> Vec<Option<Vec<f32>>> {
     let draw = Randomness { seed, step: number };
-    let own = |(tensor, role): (&NamedTensor, Role)| role.decays().then(|| normalised(tensor, draw));
-    subject.tensors.iter().zip(tensors(&subject.spec).into_iter().map(|spec| spec.role)).map(own).collect()
+    let roles = model.network().tensors().map(|(_, tensor)| tensor.role);
+    let tensors = model.tensors().zip(roles);
+    tensors.map(|((path, tensor), role)| role.decays().then(|| normalised(path, tensor, draw))).collect()
 }
 
 /// Filter by filter: `d |w| / |d|`.
-fn normalised(tensor: &NamedTensor, draw: Randomness) -> Vec<f32> {
-    let filters = tensor.shape.first().copied().unwrap_or(1).max(1);
-    let size = (tensor.values.len() / filters).max(1);
-    let mut direction = Vec::with_capacity(tensor.values.len());
-    for (index, filter) in tensor.values.chunks(size).enumerate() {
+fn normalised(path: TensorPath, tensor: &Tensor, draw: Randomness) -> Vec<f32> {
+    let (path, values) = (path.to_string(), tensor.data());
+    let filters = tensor.shape().first().copied().unwrap_or(1).max(1);
+    let size = (values.len() / filters).max(1);
+    let mut direction = Vec::with_capacity(values.len());
+    for (index, filter) in values.chunks(size).enumerate() {
         let drawn: Vec<f64> =
-            (0..filter.len()).map(|i| draw.normal(&tensor.path, (index * size + i) as u64)).collect();
+            (0..filter.len()).map(|i| draw.normal(&path, (index * size + i) as u64)).collect();
         let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
         let wanted = norm(&mut filter.iter().map(|&w| f64::from(w)));
         let found = norm(&mut drawn.iter().copied());
@@ -200,11 +203,11 @@ fn normalised(tensor: &NamedTensor, draw: Randomness) -> Vec<f32> {
     direction
 }
 
-fn moved(subject: &Subject, directions: &[Vec<Option<Vec<f32>>>; 2], at: [f64; 2]) -> Subject {
-    let mut moved = subject.clone();
-    for (index, tensor) in moved.tensors.iter_mut().enumerate() {
+fn moved(model: &Model, directions: &[Vec<Option<Vec<f32>>>; 2], at: [f64; 2]) -> Model {
+    let mut moved = model.clone();
+    for (index, (path, _)) in model.tensors().enumerate() {
         let [Some(d1), Some(d2)] = [&directions[0][index], &directions[1][index]] else { continue };
-        for ((w, d1), d2) in tensor.values.iter_mut().zip(d1).zip(d2) {
+        for ((w, d1), d2) in moved.tensor_mut(path).unwrap_or_default().iter_mut().zip(d1).zip(d2) {
             *w = (f64::from(*w) + at[0] * f64::from(*d1) + at[1] * f64::from(*d2)) as f32;
         }
     }
@@ -218,13 +221,15 @@ mod tests {
     #[test]
     fn filters_of_a_direction_are_as_long_as_the_networks() {
         let values: Vec<f32> = (0..24).map(|i| i as f32 - 6.0).collect();
-        let tensor = NamedTensor { path: "conv".into(), shape: vec![3, 2, 2, 2], values };
-        let direction = normalised(&tensor, Randomness { seed: 3, step: 1 });
+        let tensor = Tensor::new(vec![3, 2, 2, 2], values).unwrap();
+        let normalised =
+            |step| normalised("stem.conv0.weight".parse().unwrap(), &tensor, Randomness { seed: 3, step });
+        let direction = normalised(1);
         let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        for (d, w) in direction.chunks(8).zip(tensor.values.chunks(8)) {
+        for (d, w) in direction.chunks(8).zip(tensor.data().chunks(8)) {
             assert!((norm(d) / norm(w) - 1.0).abs() < 1e-6);
         }
-        assert_ne!(direction, normalised(&tensor, Randomness { seed: 3, step: 2 }));
-        assert_eq!(direction, normalised(&tensor, Randomness { seed: 3, step: 1 }));
+        assert_ne!(direction, normalised(2));
+        assert_eq!(direction, normalised(1));
     }
 }

@@ -8,9 +8,10 @@ use residual_data::Split;
 use residual_nn::Randomness;
 use residual_report::{Axis, BarChart, Page, Table};
 use residual_train::DataRecipe;
+use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::held::{Held, Subject};
+use crate::held::{Held, open};
 use crate::subject::file_name;
 use crate::{Error, Folder, Judgement, Outcome, Summary, Watch};
 
@@ -70,21 +71,21 @@ impl Lesion {
         watch: &mut dyn Watch,
         stop: &AtomicBool,
     ) -> Result<Outcome, Error> {
-        let subject = Subject::read(&self.weights, self.model.as_deref())?;
+        let model = open(&self.weights, self.model.as_deref())?;
         let done: Vec<Lesioned> = folder.results()?;
-        let changes = self.changes(&subject.spec);
+        let changes = self.changes(model.spec());
         let left: Vec<_> =
             changes.iter().filter(|change| !done.iter().any(|d| d.change == **change)).collect();
         if left.is_empty() {
             return Ok(Outcome::Finished);
         }
-        let held = Held::of(&self.data, Split::Test, &subject, self.images, self.seed)?;
+        let held = Held::of(&self.data, Split::Test, &model, self.images, self.seed)?;
         for (index, &change) in left.iter().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Outcome::Interrupted);
             }
             watch.progress((index as f64 + 0.5) / left.len() as f64, &text(change));
-            let judgement = held.judge(&changed(&subject, change))?;
+            let judgement = held.judge(&changed(&model, change))?;
             folder.append(&Lesioned { change: change.clone(), judgement })?;
         }
         Ok(Outcome::Finished)
@@ -157,45 +158,49 @@ fn pairs(spec: &NetSpec) -> Vec<(BlockPath, BlockPath)> {
     pairs
 }
 
-fn changed(subject: &Subject, change: &Change) -> Subject {
-    let mut subject = subject.clone();
+fn changed(model: &Model, change: &Change) -> Model {
+    let mut changed = model.clone();
     match change {
         Change::Intact => {}
         Change::Drop(block) => {
-            let spec =
-                subject.spec.blocks().find(|(path, _)| path.to_string() == *block).map(|(_, spec)| *spec);
-            for path in spec.iter().flat_map(|spec| last_layer(block, spec)) {
-                subject.change(&path, |tensor| tensor.values.fill(0.0));
+            let spec = model.spec().blocks().find(|(path, _)| path.to_string() == *block);
+            for path in spec.iter().flat_map(|(path, spec)| last_layer(*path, spec)) {
+                changed.tensor_mut(path).unwrap_or_default().fill(0.0);
             }
         }
         Change::Swap(a, b) => {
-            let rename = |path: &str| {
-                let moved = |from: &str, to: &str| {
-                    let rest = path.strip_prefix(from)?.strip_prefix('.')?;
-                    Some(format!("{to}.{rest}"))
-                };
-                moved(a, b).or_else(|| moved(b, a)).unwrap_or_else(|| path.to_owned())
+            let place = |path: TensorPath| match path.layer {
+                LayerPath::Block(block, part) => Some((block.to_string(), part)),
+                _ => None,
             };
-            let source = subject.tensors.clone();
-            for tensor in source {
-                let target = rename(&tensor.path);
-                subject.change(&target, |place| place.values = tensor.values);
+            for (path, tensor) in model.tensors() {
+                let Some((block, part)) = place(path) else { continue };
+                let Some(other) = [(a, b), (b, a)].into_iter().find(|(from, _)| **from == block) else {
+                    continue;
+                };
+                let Ok(other) = other.1.parse::<BlockPath>() else { continue };
+                let target = LayerPath::Block(other, part).tensor(path.field);
+                changed.tensor_mut(target).unwrap_or_default().copy_from_slice(tensor.data());
             }
         }
     }
-    subject
+    changed
 }
 
 /// The tensors that make a branch zero where they are: those of its last convolution or norm.
-fn last_layer(block: &str, spec: &BlockSpec) -> Vec<String> {
+fn last_layer(block: BlockPath, spec: &BlockSpec) -> Vec<TensorPath> {
     let in_branch =
         |path: &TensorPath| matches!(path.layer, LayerPath::Alone(BlockPart::Conv(_) | BlockPart::Norm(_)));
+    let in_network = |path: &TensorPath| {
+        let part = path.layer.block_part()?;
+        Some(LayerPath::Block(block, part).tensor(path.field))
+    };
     // The number of input channels changes shapes alone.
     let parameters = spec.tensors(1).filter(|(_, tensor)| tensor.role.is_parameter()).map(|(path, _)| path);
     let parameters: Vec<_> = parameters.filter(in_branch).collect();
     let last = parameters.last().map(|path| path.layer);
     let of_last = parameters.iter().filter(|path| Some(path.layer) == last);
-    of_last.map(|path| format!("{block}.{path}")).collect()
+    of_last.filter_map(in_network).collect()
 }
 
 /// `stage2.block10` as `2.10`.

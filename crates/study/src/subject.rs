@@ -28,10 +28,10 @@ impl Images {
 }
 
 /// A recipe with nothing left open for one network on these images, and the network.
-pub(crate) fn settled(recipe: &Recipe, model: Model, images: &Images) -> Result<(Recipe, NetSpec), Error> {
-    let recipe = match model {
-        Model::Name(name) => Recipe { model: Some(name), network: None, ..recipe.clone() },
-        Model::Spec(spec) => {
+pub(crate) fn settled(recipe: &Recipe, meant: Meant, images: &Images) -> Result<(Recipe, NetSpec), Error> {
+    let recipe = match meant {
+        Meant::Member(name) => Recipe { model: Some(name), network: None, ..recipe.clone() },
+        Meant::Written(spec) => {
             let spec = spec.with_classes(images.classes.len());
             Recipe { model: None, network: Some(spec), ..recipe.clone() }
         }
@@ -44,9 +44,9 @@ pub(crate) fn settled(recipe: &Recipe, model: Model, images: &Images) -> Result<
 
 /// A network by name or written out.
 #[expect(clippy::large_enum_variant, reason = "there is one of it")]
-pub(crate) enum Model {
-    Name(String),
-    Spec(NetSpec),
+pub(crate) enum Meant {
+    Member(String),
+    Written(NetSpec),
 }
 
 /// A network with random weights, on the device where it can be trained.

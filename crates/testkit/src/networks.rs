@@ -6,7 +6,7 @@ use residual_arch::names::{block_names, names};
 use residual_arch::{
     BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemConv, StemSpec, tensors,
 };
-use residual_weights::{Error, StateDict, Tensor};
+use residual_weights::{Error, Model, StateDict, Tensor};
 
 use crate::formula;
 
@@ -30,12 +30,20 @@ pub fn weights(spec: &NetSpec, gain: f32) -> Result<StateDict, Error> {
     )
 }
 
+/// The network `spec` with the tensors of [`weights`].
+///
+/// # Errors
+/// Those of [`Model::from_state_dict`].
+pub fn model(spec: &NetSpec, gain: f32) -> Result<Model, Error> {
+    Model::from_state_dict(spec, weights(spec, gain)?)
+}
+
 /// A block of a golden file as a network of its own, for inputs of `[channels, height, width]`: its stem copies
 /// the input, and its features are the block's output.
 ///
 /// # Errors
-/// As for [`weights`].
-pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<(NetSpec, StateDict), Error> {
+/// As for [`model`].
+pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<Model, Error> {
     let channels = input[0];
     let spec = NetSpec {
         name: "block".into(),
@@ -66,5 +74,5 @@ pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<(NetSpec, StateDic
         };
         state.insert(named.name, Tensor::new(named.shape, values)?)?;
     }
-    Ok((spec, state))
+    Model::from_state_dict(&spec, state)
 }

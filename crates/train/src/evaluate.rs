@@ -11,7 +11,7 @@ use residual_nn::{Mode, ResNet};
 
 use crate::Error;
 use crate::session::Session;
-use crate::transfer::to_state_dict;
+use crate::transfer::to_model;
 
 /// Runs a network over images in evaluation mode: running statistics, no graph, the network's own
 /// preprocessing. On the engine, but for a network whose [`Path`] is stock. The result does not depend on the number of threads.
@@ -74,7 +74,7 @@ impl InEvaluation<'_, '_> {
                 allow_not_finite: true,
                 ..Options::default()
             };
-            let plan = Plan::compile(self.network.spec(), &to_state_dict(self.network)?, &options)?;
+            let plan = Plan::compile(&to_model(self.network)?, &options)?;
             let scratch = plan.scratch();
             self.plan = Some((plan, scratch));
         }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use residual_arch::{NetSpec, names::names};
+use residual_arch::{HeadPart, LayerPath, NetSpec, TensorPath};
 use residual_nn::{Init, ResNet, ResNetConfig};
-use residual_weights::{StateDict, check_values, scheme};
+use residual_weights::{Model, with_classes_of};
 
-use crate::transfer::{from_state_dict, to_state_dict};
+use crate::transfer::{from_model, to_model};
 use crate::{Error, Recipe};
 
 /// A head that was not taken over from `init`, because it tells other classes apart.
@@ -39,46 +39,23 @@ pub(crate) fn initial(
 /// of classes.
 fn load(path: &Path, network: ResNet, device: &Device) -> Result<(ResNet, Option<ReplacedHead>), Error> {
     let spec = network.spec().clone();
+    let init = |cause: Error| Error::Init {
+        path: path.to_owned(),
+        model: spec.name.clone(),
+        cause: Box::new(cause),
+    };
     let mut state = residual_weights::read(path)?;
     // A checkpoint of a run has the optimiser's tensors beside the network's.
     state.split_prefix("optimiser.")?;
-    let replaced = replace_head(&network, &mut state)?;
-    // After the head: one that is replaced may hold anything.
-    let finite = check_values(state.names(), &state).map_err(Error::from);
-    let loaded = finite.and_then(|()| from_state_dict(&spec, state, device));
-    loaded.map(|network| (network, replaced)).map_err(|error| Error::Init {
-        path: path.to_owned(),
-        model: spec.name,
-        cause: Box::new(error),
-    })
-}
-
-/// Puts the network's own head into `state` where that has one for another number of classes.
-fn replace_head(network: &ResNet, state: &mut StateDict) -> Result<Option<ReplacedHead>, Error> {
-    let spec = network.spec();
-    let own = to_state_dict(network)?;
-    let own_names = names(spec, spec.naming);
-    let theirs = names(spec, scheme(spec, state));
-    let is_head = |path: &str| path.starts_with("head.linear.");
-    let head: Vec<_> = own_names.iter().zip(&theirs).filter(|(tensor, _)| is_head(&tensor.path)).collect();
-    let mut found_classes = None;
-    for (_, theirs) in &head {
-        let Some(found) = state.get(&theirs.name) else { return Ok(None) };
-        // Only the first extent, the classes, may differ; and in weight and bias alike.
-        let (Some(&classes), Some(rest)) = (found.shape().first(), found.shape().get(1..)) else {
-            return Ok(None);
-        };
-        if theirs.shape.get(1..) != Some(rest) || found_classes.is_some_and(|other| other != classes) {
-            return Ok(None);
-        }
-        found_classes = Some(classes);
-    }
-    let Some(found) = found_classes.filter(|&found| found != spec.head.classes) else { return Ok(None) };
-    for (ours, theirs) in head {
-        state.remove(&theirs.name);
-        if let Some(tensor) = own.get(&ours.name) {
-            state.insert(theirs.name.clone(), tensor.clone())?;
-        }
-    }
-    Ok(Some(ReplacedHead { found, classes: spec.head.classes }))
+    let theirs = with_classes_of(spec.clone(), &state);
+    let found = theirs.head.classes;
+    let model = Model::from_state_dict(&theirs, state).map_err(|error| init(error.into()))?;
+    let replaced = (found != spec.head.classes).then_some(ReplacedHead { found, classes: spec.head.classes });
+    let is_kept = |path: TensorPath| replaced.is_none() || path.layer != LayerPath::Head(HeadPart::Linear);
+    // A head that is replaced may hold anything.
+    model.check_values(is_kept).map_err(|error| init(error.into()))?;
+    let own = to_model(&network)?.into_tensors().filter(|(path, _)| !is_kept(*path));
+    let kept = model.into_tensors().filter(|(path, _)| is_kept(*path));
+    let model = Model::new(spec.check(spec.input)?, kept.chain(own))?;
+    Ok((from_model(model, device)?, replaced))
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`Recipe`] is a training as data; [`Schedule`], [`Warmup`] and [`SgdConfig`] are parts of it.
 //! - [`Training`] begins and resumes a [`Trainer`] in a [`RunFolder`]; an [`Observer`] looks on, and can stop it.
-//! - [`evaluate()`] judges a network; [`to_state_dict`] and [`from_state_dict`] give its tensors the names
-//!   that files have.
+//! - [`evaluate()`] judges a network; [`to_model`], [`from_model`] and [`to_state_dict`] lead to and from
+//!   models and the names that files have.
 //!
 //! **Determinism.** The same recipe on the same data gives the same bits: for any number of threads, and
 //! however often the training was interrupted and resumed. Everything random is keyed by seed, epoch or step,
@@ -43,10 +43,9 @@ pub use observer::{Observer, Outcome, StepReport};
 pub use progress::Best;
 pub use recipe::{DataRecipe, Recipe};
 pub use residual_data::{EvaluateOptions, Evaluation};
-pub use residual_weights::scheme;
 pub use run_folder::RunFolder;
 pub use schedule::{LearningRate, Schedule, Warmup};
 pub use sgd::{Sgd, SgdConfig};
 pub use trainer::Trainer;
 pub use training::Training;
-pub use transfer::{from_state_dict, to_state_dict};
+pub use transfer::{from_model, to_model, to_state_dict};

@@ -1,7 +1,7 @@
 //! What a recipe leaves open, decided by the network and the data.
 
 use residual_arch::{NetSpec, Place, Preprocess, Resize, families};
-use residual_data::Augment;
+use residual_data::{Augment, Fit};
 
 use crate::batches::{default_batch, leaves_last_out};
 use crate::{Error, Recipe};
@@ -64,7 +64,7 @@ impl Recipe {
         };
         spec.preprocess = match &self.preprocess {
             Some(given) => given.clone(),
-            None => brought_to_size(&spec),
+            None => Fit::preprocess(&spec),
         };
         let (found, expected) = (spec.preprocess.mean.len(), spec.input[0]);
         if found != expected {
@@ -83,23 +83,6 @@ pub(crate) fn size(preprocess: &Preprocess) -> Option<[usize; 2]> {
     match (preprocess.crop, preprocess.resize) {
         (Some(size), _) | (None, Some(Resize::Exact(size))) => Some(size),
         _ => None,
-    }
-}
-
-/// The network's own preprocessing; where it takes images as they are, with a resize and a crop to the
-/// input's size.
-fn brought_to_size(spec: &NetSpec) -> Preprocess {
-    let [_, height, width] = spec.input;
-    match spec.preprocess {
-        Preprocess { resize: None, crop: None, .. } => Preprocess {
-            resize: Some(match height == width {
-                true => Resize::ShorterSide(height),
-                false => Resize::Exact([height, width]),
-            }),
-            crop: Some([height, width]),
-            ..spec.preprocess.clone()
-        },
-        ref own => own.clone(),
     }
 }
 

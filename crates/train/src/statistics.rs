@@ -6,7 +6,7 @@ use residual_nn::{Mode, ResNet};
 
 use crate::evaluate::{check_batch, to_tensor};
 use crate::prepare::Prepared;
-use crate::transfer::{from_state_dict, to_state_dict};
+use crate::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
 /// With fewer updates than this the running statistics lag behind the weights, which still move fast: they are averages
@@ -63,7 +63,7 @@ impl Trainer<'_> {
 
     /// The network on another device, to the bit.
     fn copy_on(&self, device: &Device) -> Result<ResNet, Error> {
-        let mut copy = from_state_dict(self.network.spec(), to_state_dict(&self.network)?, device)?;
+        let mut copy = from_model(to_model(&self.network)?, device)?;
         copy.freeze_layers(&self.recipe.freeze)?;
         copy.set_compute(self.network.compute());
         Ok(copy)

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use residual_data::{Loader, Note, Split, classes_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
-use residual_weights::{Checkpoint, StateDict, Tensor};
+use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
 use crate::changes::{self, Changes};
 use crate::images::TrainingImages;
@@ -17,7 +17,7 @@ use crate::metrics::MetricsFile;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::session::Session;
-use crate::transfer::{from_state_dict, to_state_dict};
+use crate::transfer::{from_model, to_state_dict};
 use crate::{Error, LearningRate, Observer, Recipe, ReplacedHead, RunFolder, Sgd};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:
@@ -148,11 +148,11 @@ impl<'a> Trainer<'a> {
         Progress::check_network(&folder.last(), &checkpoint.spec, &prepared.spec)?;
         progress.check_metrics(&folder)?;
         remarks.extend(check_data(&prepared.images, &folder, &progress)?);
-        let mut network =
-            from_state_dict(&prepared.spec, checkpoint.tensors, &device()).map_err(|error| {
-                let help = folder.help_without_last();
-                Error::Checkpoint { path: folder.last(), reason: error.to_string(), help }
-            })?;
+        let model = Model::from_state_dict(&prepared.spec, checkpoint.tensors).map_err(Error::from);
+        let mut network = model.and_then(|model| from_model(model, &device())).map_err(|error| {
+            let help = folder.help_without_last();
+            Error::Checkpoint { path: folder.last(), reason: error.to_string(), help }
+        })?;
         network.freeze_layers(&prepared.recipe.freeze)?;
         prepared.check_batches(&network)?;
         progress.recipe = Some(prepared.recipe.clone());
@@ -346,7 +346,7 @@ impl<'a> Trainer<'a> {
         Ok(Checkpoint {
             spec: self.network.spec().clone(),
             classes: self.images.classes().to_vec(),
-            tensors: to_state_dict(&self.network)?,
+            tensors: to_state_dict(&self.network, self.network.spec().naming)?,
             optimiser: StateDict::new(),
             state: None,
         })

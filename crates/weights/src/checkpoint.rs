@@ -36,7 +36,7 @@ const CURRENT: &str = "1";
 /// | --- | --- |
 /// | `residual.version` | `1` |
 /// | `residual.spec` | the [`NetSpec`] as JSON, with the preprocessing |
-/// | `residual.classes` | the class names as a JSON array, in the order of the outputs |
+/// | `residual.classes` | the class names as a JSON array, in the order of the outputs; `null` where they have none |
 /// | `residual.state` | what else the trainer needs to go on, as JSON; may be absent |
 /// | `residual.checksum` | with `residual.state`: the checksum of all that is in the file |
 ///
@@ -74,7 +74,7 @@ const CURRENT: &str = "1";
 pub struct Checkpoint {
     /// The network, and the preprocessing of its images.
     pub spec: NetSpec,
-    /// The name of every class, in the order of the network's outputs.
+    /// The name of every class, in the order of the network's outputs; empty where they have none.
     pub classes: Vec<String>,
     /// The network's tensors. Metadata other than this type's own are kept.
     pub tensors: StateDict,
@@ -117,9 +117,14 @@ impl Checkpoint {
         for text in [Some(&spec), Some(&classes), state.as_ref()].into_iter().flatten() {
             charge_json(&mut budget, "the memory for the metadata", text.as_bytes())?;
         }
+        let spec: NetSpec = parse(SPEC, &spec)?;
+        let classes: Option<Vec<String>> = parse(CLASSES, &classes)?;
+        if let Some(names) = &classes {
+            check_classes(&spec, names).map_err(|reason| Error::Metadata { key: CLASSES, reason })?;
+        }
         let checkpoint = Self {
-            spec: parse(SPEC, &spec)?,
-            classes: parse(CLASSES, &classes)?,
+            spec,
+            classes: classes.unwrap_or_default(),
             state: state.map(|state| parse(STATE, &state)).transpose()?,
             optimiser: tensors.split_prefix(OPTIMISER)?,
             tensors,
@@ -150,14 +155,9 @@ impl Checkpoint {
         content
             .tensors
             .extend(optimiser.map(|(name, tensor)| (Cow::Owned(format!("{OPTIMISER}{name}")), tensor)));
-        let mut describe = |key: &'static str, text: String| {
-            content.metadata.insert(Cow::Borrowed(key), Cow::Owned(text));
-        };
-        describe(VERSION, CURRENT.to_owned());
-        describe(SPEC, to_json(SPEC, &self.spec)?);
-        describe(CLASSES, to_json(CLASSES, &self.classes)?);
+        describe(&mut content, &self.spec, &self.classes)?;
         if let Some(state) = &self.state {
-            describe(STATE, to_json(STATE, state)?);
+            content.metadata.insert(Cow::Borrowed(STATE), Cow::Owned(to_json(STATE, state)?));
             let metadata = content.metadata.iter().map(|(key, text)| (&**key, &**text));
             let tensors = content.tensors.iter().map(|(name, tensor)| (&**name, *tensor));
             let sum = checksum(metadata, tensors);
@@ -168,13 +168,29 @@ impl Checkpoint {
 
     /// The metadata that do not fit the network, and why.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let (named, outputs) = (self.classes.len(), self.spec.head.classes);
-        if named != outputs {
-            let reason = format!("{named} class names for a network of {outputs} classes");
-            return Err((CLASSES, reason));
+        if !self.classes.is_empty() {
+            check_classes(&self.spec, &self.classes).map_err(|reason| (CLASSES, reason))?;
         }
         check_preprocess(&self.spec.preprocess, self.spec.input[0])
             .map_err(|reason| (SPEC, format!("preprocess: {reason}")))
+    }
+}
+
+/// Puts the description of a trained network into a file's metadata.
+pub(crate) fn describe(content: &mut Content<'_>, spec: &NetSpec, classes: &[String]) -> Result<(), Error> {
+    let names = (!classes.is_empty()).then_some(classes);
+    let described =
+        [(VERSION, CURRENT.to_owned()), (SPEC, to_json(SPEC, spec)?), (CLASSES, to_json(CLASSES, &names)?)];
+    let metadata = described.into_iter().map(|(key, text)| (Cow::Borrowed(key), Cow::Owned(text)));
+    content.metadata.extend(metadata);
+    Ok(())
+}
+
+fn check_classes(spec: &NetSpec, names: &[String]) -> Result<(), String> {
+    let (named, outputs) = (names.len(), spec.head.classes);
+    match named == outputs {
+        true => Ok(()),
+        false => Err(format!("{named} class names for a network of {outputs} classes")),
     }
 }
 
@@ -244,11 +260,18 @@ impl Weights {
     }
 
     fn of(state: StateDict, path: &Path) -> Result<Self, Error> {
+        Self::from_state_dict(state).map_err(|error| error.in_file(path))
+    }
+
+    /// Tells what was read: a trained network where the metadata describe one.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] for a damaged description.
+    pub fn from_state_dict(state: StateDict) -> Result<Self, Error> {
         if !state.metadata.contains_key(SPEC) {
             return Ok(Self::Plain(state));
         }
-        let trained = Checkpoint::from_state_dict(state).map_err(|error| error.in_file(path))?;
-        Ok(Self::Trained(Box::new(trained)))
+        Ok(Self::Trained(Box::new(Checkpoint::from_state_dict(state)?)))
     }
 }
 

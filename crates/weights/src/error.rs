@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residual_arch::families::UnknownModel;
+use residual_arch::shape::ShapeError;
 use residual_files::escaped;
 
 use crate::folder::help_for_truncated;
@@ -15,7 +17,7 @@ use crate::values::BadValues;
 pub enum Error {
     /// The cause, and the file that it lies in. Every function that takes a path returns this variant;
     /// [`Error::cause`] looks through it.
-    #[error("{}: {cause}{}", escaped(path), help(.path, .cause))]
+    #[error("{}{}{cause}{}", escaped(path), before(.cause), help(.path, .cause))]
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
@@ -42,6 +44,17 @@ pub enum Error {
     /// The file's tensors do not fit into memory.
     #[error("{0}")]
     TooLittleMemory(residual_files::Error),
+
+    /// A network that does not fit into memory.
+    #[error("`{model}` with {parameters} parameters: {cause}")]
+    NetworkMemory {
+        /// The network.
+        model: String,
+        /// Number of its parameters.
+        parameters: u64,
+        /// What is needed, and what there is.
+        cause: residual_files::Error,
+    },
 
     /// Weights that are not finite, or variances that are negative.
     #[error(
@@ -209,6 +222,36 @@ pub enum Error {
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
 
+    /// Tensors that are not those of the network that they were opened as.
+    #[error("as {model}: {cause}")]
+    AsModel {
+        /// The network.
+        model: String,
+        /// The difference.
+        cause: Box<Error>,
+    },
+
+    /// A checkpoint of another network than the one that it was opened as.
+    #[error("holds `{found}`, which is not `{asked}`; leave --model out")]
+    OtherNetwork {
+        /// The network in the file.
+        found: String,
+        /// The network asked for.
+        asked: String,
+    },
+
+    /// A network that cannot be built.
+    #[error(transparent)]
+    Shape(Box<ShapeError>),
+
+    /// A name that is no family member's.
+    #[error(transparent)]
+    UnknownModel(Box<UnknownModel>),
+
+    /// A file that holds no specification.
+    #[error(transparent)]
+    Specification(Box<residual_arch::Error>),
+
     /// Weights without the description of their network.
     #[error(
         "plain weights: the file does not say which network they belong to; name it with --model NAME{}",
@@ -229,6 +272,14 @@ pub enum Error {
     },
 }
 
+/// What stands between a file and what is wrong with it.
+fn before(cause: &Error) -> &'static str {
+    match cause {
+        Error::AsModel { .. } => ", ",
+        _ => ": ",
+    }
+}
+
 fn help(path: &Path, cause: &Error) -> String {
     match cause {
         Error::Truncated { .. } | Error::Empty => help_for_truncated(path),
@@ -238,6 +289,24 @@ fn help(path: &Path, cause: &Error) -> String {
 
 fn suggestion(model: &Option<String>) -> String {
     model.as_ref().map(|name| format!(" (they look like {name})")).unwrap_or_default()
+}
+
+impl From<ShapeError> for Error {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(Box::new(error))
+    }
+}
+
+impl From<UnknownModel> for Error {
+    fn from(error: UnknownModel) -> Self {
+        Self::UnknownModel(Box::new(error))
+    }
+}
+
+impl From<residual_arch::Error> for Error {
+    fn from(error: residual_arch::Error) -> Self {
+        Self::Specification(Box::new(error))
+    }
 }
 
 impl From<residual_pickle::Error> for Error {
@@ -255,7 +324,7 @@ impl From<residual_pickle::Error> for Error {
 }
 
 impl Error {
-    /// The cause without the file around it.
+    /// The cause without the file and the network around it.
     ///
     /// ```
     /// use residual_weights::{Error, read};
@@ -266,16 +335,26 @@ impl Error {
     /// ```
     pub fn cause(&self) -> &Error {
         match self {
-            Error::InFile { cause, .. } => cause.cause(),
+            Error::InFile { cause, .. } | Error::AsModel { cause, .. } => cause.cause(),
             other => other,
         }
     }
 
     /// Names the file, unless one is named already.
-    pub(crate) fn in_file(self, path: &Path) -> Error {
+    pub fn in_file(self, path: &Path) -> Error {
         match self {
             Error::InFile { .. } => self,
             cause => Error::InFile { path: path.to_owned(), cause: Box::new(cause) },
+        }
+    }
+
+    /// Names the network that tensors were held against.
+    pub(crate) fn of_model(self, model: &str) -> Error {
+        match self {
+            Error::Mismatch(_) | Error::Integers { .. } => {
+                Error::AsModel { model: model.to_owned(), cause: Box::new(self) }
+            }
+            other => other,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Named tensors on disk: safetensors, PyTorch checkpoints, trained networks.
 //!
+//! - [`Model`] is a checked network with its tensors by path, its class names and its preprocessing: what computes
+//!   takes one, and names in files exist in this crate alone;
 //! - [`read`] reads any supported file into a [`StateDict`], told by its content and not by its name;
 //! - [`map()`] does the same without a copy of the elements, for who packs them once and lets go;
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
@@ -14,6 +16,7 @@
 //! nothing; sizes are compared with the file's before memory is taken. Every tensor is held as f32: other
 //! floating-point types and integers (such as `num_batches_tracked`) are converted, correctly rounded.
 
+mod architecture;
 mod atomic;
 mod catalogue;
 mod checkpoint;
@@ -22,19 +25,25 @@ mod error;
 mod folder;
 mod mapping;
 mod matching;
+mod memory;
+mod model;
 mod pickle;
 mod read;
+mod rename;
 pub mod safetensors;
 mod state_dict;
 mod tensor;
 mod values;
 
+pub use architecture::Architecture;
 pub use atomic::{remove_temporaries, write_atomically};
 pub use catalogue::{Recognised, recognise, scheme, with_classes_of};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
 pub use folder::weights_file;
 pub use matching::{Mismatch, Misshapen, match_tensors};
+pub use memory::require_memory;
+pub use model::Model;
 pub use read::{map, read, read_bytes};
 pub use state_dict::StateDict;
 pub use tensor::Tensor;

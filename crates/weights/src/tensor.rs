@@ -113,6 +113,18 @@ impl Tensor {
         }
     }
 
+    /// The same elements in the same order under another shape, without a copy.
+    ///
+    /// # Errors
+    /// [`Error::WrongLength`] where it does not describe as many.
+    pub fn reshaped(self, shape: Vec<usize>) -> Result<Self, Error> {
+        let elements = self.data().len();
+        if element_count(&shape) != Some(elements) {
+            return Err(Error::WrongLength { shape, elements });
+        }
+        Ok(Self { shape, ..self })
+    }
+
     /// Shape and elements, without a copy unless they are mapped.
     pub fn into_parts(self) -> (Vec<usize>, Vec<f32>) {
         let elements = match self.data {

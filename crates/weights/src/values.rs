@@ -54,7 +54,7 @@ pub fn check_values<'n>(names: impl IntoIterator<Item = &'n str>, state: &StateD
     if tensors.is_empty() { Ok(()) } else { Err(Error::Values { tensors }) }
 }
 
-fn bad_values(name: &str, values: &[f32]) -> Option<BadValues> {
+pub(crate) fn bad_values(name: &str, values: &[f32]) -> Option<BadValues> {
     let is_variance = name.rsplit('.').next() == Some("running_var");
     if all_finite(values) && !(is_variance && values.iter().any(|&value| value < 0.0)) {
         return None;

@@ -15,8 +15,8 @@
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use residual_arch::families::family;
 use residual_engine::{Images, Options, Plan, Scratch};
+use residual_weights::Model;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -30,7 +30,7 @@ struct Prepared {
 fn prepare(threads: Option<usize>, words: &[&str]) -> Result<Prepared, Failure> {
     let [model, batch, weights, input] = words else { return Err("MODEL BATCH WEIGHTS INPUT".into()) };
     let options = Options { threads, max_batch: batch.parse()?, ..Options::default() };
-    let plan = Plan::compile(&family(model)?, &residual_weights::map(weights)?, &options)?;
+    let plan = Plan::compile(&Model::open_as(weights, *model)?, &options)?;
     let value = |bytes: &[u8; 4]| f32::from_ne_bytes(*bytes);
     let input = std::fs::read(input)?.as_chunks().0.iter().map(value).collect();
     let scratch = plan.scratch();

@@ -2,9 +2,9 @@
 
 use residual_arch::NetSpec;
 use residual_testkit::networks;
-use residual_weights::StateDict;
+use residual_weights::Model;
 
-/// The tensors of `spec`, named by its own scheme.
-pub(crate) fn weights(spec: &NetSpec) -> StateDict {
-    networks::weights(spec, 1.0).unwrap()
+/// `spec` with weights.
+pub(crate) fn model(spec: &NetSpec) -> Model {
+    networks::model(spec, 1.0).unwrap()
 }

@@ -1,18 +1,16 @@
 //! `residual convert`: weights to safetensors, and from one scheme of names to another.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use residual::arch::names::{TensorName, names};
 use residual::arch::{Naming, NetSpec};
-use residual::weights::{Checkpoint, StateDict, Tensor, Weights, match_tensors, recognise, safetensors};
+use residual::weights::{StateDict, Weights, recognise, safetensors, with_classes_of};
 use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
+use super::network;
 use super::output::Output;
 use super::same_file::same_file;
-use super::{network, weights};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -63,7 +61,7 @@ impl From<Scheme> for Naming {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let (input, out) = (&weights::file_of(&arguments.input)?, &arguments.output);
+    let (input, out) = (&network::file_of(&arguments.input)?, &arguments.output);
     check_extension(out)?;
     if same_file(input, out) {
         let out = escaped(out);
@@ -76,12 +74,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Weights::Plain(state) => {
             let state = match target {
                 None => {
-                    check_floats(&state).map_err(|failure| failure.within(input.display()))?;
+                    state.check_floats().map_err(|error| error.in_file(input))?;
                     state
                 }
                 Some(target) => {
                     let spec = spec_of(arguments, &state)?;
-                    renamed(&spec, state, target).map_err(|failure| failure.within(input.display()))?
+                    state.renamed(&spec, target).map_err(|error| error.in_file(input))?
                 }
             };
             safetensors::write(out, &state)?;
@@ -90,22 +88,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Weights::Trained(trained) => {
             let trained = match target {
                 None => *trained,
-                Some(target) => {
-                    retargeted(*trained, target).map_err(|failure| failure.within(input.display()))?
-                }
+                Some(target) => trained.renamed(target).map_err(|error| error.in_file(input))?,
             };
             trained.write(out)?;
             trained.tensors.len()
         }
     };
-    let names = target.map_or(String::new(), |target| format!(", {} names", weights::naming_text(target)));
+    let names = target.map_or(String::new(), |target| format!(", {} names", network::naming_text(target)));
     Output::new().line(format_args!("{}: {tensors} tensors{names}", out.display()))
-}
-
-/// All that is written is float32: integers of a quantised network would pass as weights from then on.
-fn check_floats(state: &StateDict) -> Outcome {
-    let all: Vec<_> = state.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect();
-    Ok(match_tensors(&all, state)?)
 }
 
 /// A safetensors file under a PyTorch name would only be puzzling.
@@ -134,91 +124,5 @@ fn spec_of(arguments: &Arguments, state: &StateDict) -> Outcome<NetSpec> {
             }
         },
     };
-    Ok(weights::with_classes_of(spec, state))
-}
-
-/// A checkpoint with its tensors under other names, and a description that says so.
-fn retargeted(mut trained: Checkpoint, target: Naming) -> Outcome<Checkpoint> {
-    trained.tensors = renamed(&trained.spec, trained.tensors, target)?;
-    trained.spec.naming = target;
-    Ok(trained)
-}
-
-/// The tensors of `spec` under the names of `target`, metadata and batch counters kept.
-fn renamed(spec: &NetSpec, state: StateDict, target: Naming) -> Outcome<StateDict> {
-    let source = names(spec, weights::naming_of(spec, &state));
-    let expected: Vec<_> = source.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
-    match_tensors(&expected, &state)?;
-    let targets = names(spec, target);
-    let mut new_names: HashMap<String, &TensorName> = HashMap::new();
-    // Both lists are in the network's order.
-    for (source, target) in source.iter().zip(&targets) {
-        new_names.insert(source.name.clone(), target);
-    }
-    let mut result = StateDict::new();
-    result.metadata.clone_from(&state.metadata);
-    for (name, tensor) in state.into_tensors() {
-        match new_names.get(&name) {
-            Some(target) => {
-                // A linear layer may be a 1x1 convolution in the other scheme: the same values.
-                result.insert(&target.name, Tensor::new(target.shape.clone(), tensor.into_parts().1)?)?;
-            }
-            None => result.insert(counter_name(&name, &new_names), tensor)?,
-        }
-    }
-    Ok(result)
-}
-
-/// The new name of a batch norm's `num_batches_tracked`, the only tensor that networks do without: that of
-/// its neighbour `running_mean`.
-fn counter_name(name: &str, new_names: &HashMap<String, &TensorName>) -> String {
-    let renamed = || {
-        let layer = name.strip_suffix("num_batches_tracked")?;
-        let neighbour = new_names.get(&format!("{layer}running_mean"))?;
-        Some(format!("{}num_batches_tracked", neighbour.name.strip_suffix("running_mean")?))
-    };
-    renamed().unwrap_or_else(|| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use residual::arch::families::family;
-
-    use super::*;
-
-    fn state(spec: &NetSpec, naming: Naming) -> StateDict {
-        let tensors = names(spec, naming).into_iter().enumerate().map(|(index, tensor)| {
-            let count = tensor.shape.iter().product();
-            (tensor.name, Tensor::new(tensor.shape, vec![index as f32; count]).unwrap())
-        });
-        StateDict::from_tensors(tensors).unwrap()
-    }
-
-    #[test]
-    fn every_scheme_leads_to_every_other_and_back() {
-        let all = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
-        let spec = family("cifar_preact20").unwrap();
-        for from in all {
-            for to in all {
-                let there = renamed(&spec, state(&spec, from), to).unwrap();
-                assert_eq!(there, state(&spec, to), "{from:?} to {to:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn counters_move_with_their_layer() {
-        let spec = family("cifar_resnet20").unwrap();
-        let mut cifar = state(&spec, Naming::Cifar);
-        cifar.insert("bn1.num_batches_tracked", Tensor::new(vec![], vec![7.0]).unwrap()).unwrap();
-        let sequential = renamed(&spec, cifar, Naming::Sequential).unwrap();
-        assert_eq!(sequential.get("stem.1.num_batches_tracked").unwrap().data(), [7.0]);
-    }
-
-    #[test]
-    fn another_networks_tensors_are_refused() {
-        let other = state(&family("cifar_resnet32").unwrap(), Naming::Cifar);
-        let failure = renamed(&family("cifar_resnet20").unwrap(), other, Naming::Timm).unwrap_err();
-        assert!(failure.report(false).unwrap().contains("unexpected"), "{failure:?}");
-    }
+    Ok(with_classes_of(spec, state))
 }

@@ -9,12 +9,14 @@ use residual::data::{
     evaluate,
 };
 use residual::engine::{Error as EngineError, Images};
+use residual::predict::{Classifier, Error, Options};
+use residual::weights::require_memory;
 
-use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
+use super::network::{self, NetworkArguments};
 use super::output::Output;
 use super::progress::{Bar, note};
-use super::{network, threads, weights};
+use super::threads;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -71,9 +73,9 @@ impl From<SplitName> for Split {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
-    let loaded = arguments.network.load()?;
-    let (spec, naming) = (loaded.spec.clone(), loaded.naming);
-    let data = open(arguments, loaded.classes.as_deref(), spec.head.classes)?;
+    let model = arguments.network.open()?;
+    let (spec, naming) = (model.spec().clone(), model.naming());
+    let data = open(arguments, model.classes(), spec.head.classes)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
     let options = EvaluateOptions {
@@ -83,9 +85,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     // Every decoding thread has a batch in hand, and so has the network.
     let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.workers + 1);
-    network::require_memory(&spec, 1, at_once as u64)?;
-    let network = Network::new(loaded, threads, arguments.batch_size);
-    let mut judge = Judge { network, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
+    require_memory(model.network(), 1, at_once as u64)?;
+    let compiled = Options::new().threads(threads).batch(arguments.batch_size).lazy();
+    let classifier = Classifier::new(model, compiled)?;
+    let mut judge = Judge { classifier, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
     let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
     judge.bar.clear();
     let Some(result) = result.filter(|result| result.total > 0) else {
@@ -98,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
         return output.json(&result);
     }
-    let naming = weights::naming_text(naming);
+    let naming = network::naming_text(naming);
     output.line(format_args!("{} ({naming} names), {split} split, {} images", spec.name, result.total))?;
     table(&result, spec.head.classes).iter().try_for_each(|line| output.line(line))
 }
@@ -139,7 +142,7 @@ fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> 
 
 /// The network that is judged, and what is shown meanwhile.
 struct Judge {
-    network: Network,
+    classifier: Classifier,
     images: ImageSet,
     bar: Bar,
     skipped: usize,
@@ -149,30 +152,24 @@ impl Judged for Judge {
     type Error = Failure;
 
     fn logits(&mut self, batch: Batch) -> Outcome<Vec<f32>> {
-        let classes = self.network.spec().head.classes;
+        let classes = self.classifier.classes().len();
         if let Some(label) = batch.labels.iter().find(|&&label| label >= classes) {
             return Err(Failure::new(format_args!(
                 "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
             )));
         }
         let [_, channels, height, width] = batch.shape;
-        if let Err(error) = self.network.of_size([height, width]) {
-            return Err(match error {
-                EngineError::Shape(cause) => Failure::new(format_args!(
-                    "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
-                    [channels, height, width]
-                )),
-                other => self.network.refused(other),
-            });
-        }
-        let compiled = self.network.of_size([height, width])?;
-        match compiled.plan.run(Images::Planar(&batch.images), &mut compiled.scratch) {
-            Ok(logits) => Ok(logits.to_vec()),
-            Err(error @ EngineError::NotFinite { image }) => {
-                Err(Failure::from(error).within(self.images.file(batch.indices[image])))
+        let logits = self.classifier.logits(Images::Planar(&batch.images), [height, width]);
+        logits.map_err(|error| match error {
+            Error::Engine(EngineError::Shape(cause)) => Failure::new(format_args!(
+                "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
+                [channels, height, width]
+            )),
+            Error::Engine(error @ EngineError::NotFinite { image }) => {
+                Failure::from(error).within(self.images.file(batch.indices[image]))
             }
-            Err(error) => Err(error.into()),
-        }
+            error => error.into(),
+        })
     }
 
     fn progress(&mut self, done: usize) {

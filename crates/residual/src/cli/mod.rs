@@ -8,7 +8,6 @@ mod convert;
 mod describe;
 #[cfg(feature = "train")]
 mod doctor;
-mod engine;
 mod eval;
 mod failure;
 mod interrupt;
@@ -26,6 +25,5 @@ mod threads;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
-mod weights;
 
 pub(crate) use arguments::run;

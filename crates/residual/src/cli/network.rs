@@ -1,57 +1,74 @@
-//! Which network is meant: a family member, a written-out one, or that of a trained checkpoint.
+//! Which network is meant: a family member, a written-out one, or that of a file of weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use residual::arch::NetSpec;
-use residual::arch::families::family;
-use residual::arch::shape::flow;
-use residual::weights::Checkpoint;
-use residual_files::{MAX_TEXT, read_text};
+use clap::Args;
+use residual::arch::{Naming, NetSpec};
+use residual::weights::{Architecture, Model, weights_file};
 
-use super::failure::{Failure, Outcome};
-use super::table::thousands;
+use super::failure::Outcome;
+use super::threads;
+
+/// Which network computes, and on what: the flags of every command that asks one about images.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArguments {
+    /// A trained .safetensors, the folder of a run (its best), or bare weights (.safetensors, .pth, .th).
+    #[arg(long, value_name = "FILE|RUN")]
+    pub(crate) weights: PathBuf,
+    /// The network of bare weights: a family member or a SPEC.toml.
+    #[arg(long, value_name = "MODEL|SPEC.toml")]
+    model: Option<String>,
+    /// Threads for computing. Does not change the result. [default: one a core]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
+    threads: Option<usize>,
+}
+
+impl NetworkArguments {
+    pub(crate) fn open(&self) -> Outcome<Model> {
+        open(&self.weights, self.model.as_deref())
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        threads::count(self.threads)
+    }
+}
+
+/// Opens a trained checkpoint, or bare weights of the network that `model` names.
+pub(crate) fn open(path: &Path, model: Option<&str>) -> Outcome<Model> {
+    let path = file_of(path)?;
+    match model {
+        Some(network) => Ok(Model::open_as(path, network)?),
+        None => Ok(Model::open(path)?),
+    }
+}
+
+/// The file that a path stands for. Of the folder of a run it is its best; which file that is, is said.
+pub(crate) fn file_of(path: &Path) -> Outcome<PathBuf> {
+    let file = weights_file(path)?;
+    if file != path {
+        eprintln!("weights: {}", residual_files::escaped(&file));
+    }
+    Ok(file)
+}
 
 /// The network that `model` names: a family member, `SPEC.toml`, `SPEC.json`, or a trained
 /// checkpoint.
 pub(crate) fn specification(model: &str) -> Outcome<NetSpec> {
-    if let Some(spec) = written_out(model)? {
-        return Ok(spec);
-    }
-    if has_extension(model, &["safetensors"]) {
-        return Ok(Checkpoint::read(model)?.spec);
-    }
-    Ok(family(model)?)
+    Ok(Architecture::from(model).specification()?)
 }
 
 /// The network of `SPEC.toml` or `SPEC.json`; `None` where `model` is no such file's name.
+#[cfg(feature = "train")]
 pub(crate) fn written_out(model: &str) -> Outcome<Option<NetSpec>> {
-    let parse = match () {
-        () if has_extension(model, &["toml"]) => NetSpec::from_toml,
-        () if has_extension(model, &["json"]) => NetSpec::from_json,
-        () => return Ok(None),
-    };
-    parse(&text(model)?).map(Some).map_err(|error| Failure::from(error).within(model))
+    Ok(if NetSpec::is_file_name(model) { Some(NetSpec::read(model)?) } else { None })
 }
 
-/// What a specification's file holds.
-pub(crate) fn text(file: &str) -> Outcome<String> {
-    read_text(file, MAX_TEXT)
-        .map_err(|error| Failure::from(error).within(format_args!("{file}: cannot read")))
-}
-
-/// Refuses a network, before it is built, of which `copies` of the parameters and `images` inputs are more than the
-/// memory that there is.
-pub(crate) fn require_memory(spec: &NetSpec, copies: u64, images: u64) -> Outcome {
-    let parameters = flow(spec, spec.input)?.parameters;
-    let image = spec.input.iter().fold(1, |product: u64, &side| product.saturating_mul(side as u64));
-    let floats = parameters.saturating_mul(copies).saturating_add(image.saturating_mul(images));
-    residual_files::require_memory(floats.saturating_mul(4)).map_err(|error| {
-        let what = format_args!("`{}` with {} parameters", spec.name, thousands(parameters));
-        Failure::from(error).within(what)
-    })
-}
-
-fn has_extension(name: &str, extensions: &[&str]) -> bool {
-    let extension = Path::new(name).extension().map(|extension| extension.to_ascii_lowercase());
-    extension.is_some_and(|found| extensions.iter().any(|known| found == *known))
+/// `torchvision`, `timm`, ...
+pub(crate) fn naming_text(naming: Naming) -> &'static str {
+    match naming {
+        Naming::Torchvision => "torchvision",
+        Naming::Timm => "timm",
+        Naming::Cifar => "cifar",
+        Naming::Sequential => "sequential",
+    }
 }

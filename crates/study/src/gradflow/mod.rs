@@ -11,12 +11,12 @@ use residual_data::{Loader, LoaderOptions};
 use residual_nn::probe::{NetworkProbe, Shares};
 use residual_nn::{Mode, ResNet};
 use residual_report::Page;
-use residual_train::{Recipe, from_state_dict};
-use residual_weights::Checkpoint;
+use residual_train::{Recipe, from_model};
+use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{End, Fit, tensor};
-use crate::subject::{Images, Model, fresh, settled};
+use crate::subject::{Images, Meant, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch, twin};
 
 /// Probes a network, its plain and its pre-activation twin, with one backward pass each over the first batch of
@@ -90,7 +90,7 @@ pub struct BlockRow {
 struct Subject {
     spec: NetSpec,
     norm: bool,
-    weights: Option<(PathBuf, Checkpoint)>,
+    weights: Option<(PathBuf, Model)>,
 }
 
 impl GradientFlow {
@@ -142,12 +142,9 @@ impl GradientFlow {
     fn subjects(&self) -> Result<Vec<Subject>, Error> {
         let mut trained = Vec::new();
         for path in &self.weights {
-            let checkpoint = Checkpoint::read(path)?;
-            trained.push(Subject {
-                spec: checkpoint.spec.clone(),
-                norm: true,
-                weights: Some((path.clone(), checkpoint)),
-            });
+            let model = Model::open(path)?;
+            let spec = model.spec().clone();
+            trained.push(Subject { spec, norm: true, weights: Some((path.clone(), model)) });
         }
         let base = match (&self.network, &self.model, trained.first()) {
             (Some(spec), _, _) => spec.clone(),
@@ -188,11 +185,13 @@ impl GradientFlow {
         share: &mut dyn FnMut(f64),
         stop: &AtomicBool,
     ) -> Result<Option<Flow>, Error> {
-        let (recipe, spec) = settled(&self.recipe, Model::Spec(subject.spec.clone()), images)?;
+        let (recipe, spec) = settled(&self.recipe, Meant::Written(subject.spec.clone()), images)?;
         let trains = subject.weights.is_none() && state != "initial";
         let mut net = match &subject.weights {
-            Some((_, checkpoint)) => {
-                from_state_dict(&spec, checkpoint.tensors.clone(), &burn::tensor::Device::flex().autodiff())?
+            Some((_, trained)) => {
+                // Prepared for these images, with the same tensors.
+                let trained = Model::new(spec.check(spec.input)?, trained.clone().into_tensors())?;
+                from_model(trained, &burn::tensor::Device::flex().autodiff())?
             }
             None => fresh(&spec, recipe.seed)?,
         };

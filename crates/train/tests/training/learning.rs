@@ -7,9 +7,9 @@ use std::sync::Arc;
 use residual_data::{Dataset, Split};
 use residual_train::{
     DataRecipe, EvaluateOptions, Observer, Recipe, ReplacedHead, Schedule, StepReport, Training, evaluate,
-    from_state_dict, read_metrics, to_state_dict,
+    from_model, read_metrics, to_state_dict,
 };
-use residual_weights::Checkpoint;
+use residual_weights::{Checkpoint, Model};
 
 use crate::toy;
 
@@ -35,7 +35,7 @@ fn accuracy_rises_far_above_chance_and_the_best_network_has_it() {
     assert_eq!(checkpoint.classes, ["azure", "brick", "clay"]);
     assert!(checkpoint.optimiser.is_empty() && checkpoint.state.is_none());
     let device = burn::tensor::Device::flex();
-    let network = from_state_dict(&checkpoint.spec, checkpoint.tensors, &device).unwrap();
+    let network = from_model(Model::from_checkpoint(checkpoint).unwrap(), &device).unwrap();
     let images = images(data.path(), Split::Val);
     // 30 images: full batches, a batch with what is left, and one batch for all give the same counts.
     let results = [4, 10, 7, 64].map(|batch_size| {
@@ -121,7 +121,7 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
         let recipe = Recipe { init: Some(weights.clone()), seed: 99, ..toy::recipe(data.path()) };
         let trainer = Training::new(&recipe).begin(&out).unwrap();
         assert_eq!(trainer.replaced_head(), None);
-        let state = to_state_dict(trainer.network()).unwrap();
+        let state = to_state_dict(trainer.network(), trainer.network().spec().naming).unwrap();
         assert_eq!(state, Checkpoint::read(&weights).unwrap().tensors);
     }
 
@@ -135,7 +135,7 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
     let trainer = Training::new(&recipe).begin(&two).unwrap();
     assert_eq!(trainer.replaced_head(), Some(ReplacedHead { found: 3, classes: 2 }));
     let theirs = Checkpoint::read(first.join("best.safetensors")).unwrap().tensors;
-    for (name, tensor) in to_state_dict(trainer.network()).unwrap().iter() {
+    for (name, tensor) in to_state_dict(trainer.network(), trainer.network().spec().naming).unwrap().iter() {
         match is_head(name) {
             true => assert_eq!(tensor.shape()[0], 2, "{name}"),
             false => assert_eq!(Some(tensor), theirs.get(name), "{name}"),

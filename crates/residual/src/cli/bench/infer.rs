@@ -7,6 +7,7 @@ use clap::Args;
 use residual::arch::NetSpec;
 use residual::arch::shape::flow;
 use residual::engine::{Error as EngineError, Images, LayerProfile, Options, Plan, Scratch, Tune};
+use residual::weights::require_memory;
 use residual_testkit::networks;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use super::memory;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::table::{Align, Table};
-use crate::cli::{network, threads, weights};
+use crate::cli::{network, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -129,24 +130,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 /// The network and its plan. The weights are let go once they are packed.
 fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
-    let (spec, tensors) = match (&arguments.weights, &arguments.model) {
-        (Some(path), model) => {
-            let loaded = weights::load(path, model.as_deref())?;
-            (loaded.spec, loaded.tensors)
-        }
+    let model = match (&arguments.weights, &arguments.model) {
+        (Some(path), model) => network::open(path, model.as_deref())?,
         (None, model) => {
             let spec = network::specification(model.as_deref().unwrap_or_default())?;
             // The weights, and the same packed.
-            network::require_memory(&spec, 2, arguments.batch as u64)?;
-            let tensors = networks::weights(&spec, 0.7)?;
-            (spec, tensors)
+            require_memory(&spec.check(spec.input)?, 2, arguments.batch as u64)?;
+            networks::model(&spec, 0.7)?
         }
     };
     let tune = arguments.tune.then(cache).transpose()?;
     let threads = threads::count(arguments.threads);
     let options = Options { threads: Some(threads), max_batch: arguments.batch, tune, ..Options::default() };
-    let plan = Plan::compile(&spec, &tensors, &options)?;
-    Ok((spec, plan))
+    let plan = Plan::compile(&model, &options)?;
+    Ok((model.spec().clone(), plan))
 }
 
 /// `residual/tuned.json` in the user's cache folder; where there is no such folder, nothing is kept.

@@ -8,6 +8,7 @@ use residual::arch::families::family;
 use residual::nn::fused::timed;
 use residual::nn::{Init, Mode, ResNet, ResNetConfig, cross_entropy};
 use residual::train::{Sgd, SgdConfig};
+use residual::weights::require_memory;
 use serde::Serialize;
 
 use super::blocks::{self, Row, Step, ms};
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         spec = spec.clone().with_input([spec.input[0], size, size]);
     }
     // Weights, gradients and velocities.
-    network::require_memory(&spec, 3, arguments.batch.into())?;
+    require_memory(&spec.check(spec.input)?, 3, arguments.batch.into())?;
     let device = Device::flex().autodiff();
     let mut network = ResNetConfig::new(spec).init(Init::new(0, &device))?;
     network.set_compute(arguments.path.with(arguments.memory));

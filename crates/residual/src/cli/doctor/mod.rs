@@ -9,12 +9,12 @@ use residual::arch::NetSpec;
 use residual::data::{DataSource, Dataset, OpenOptions};
 use residual::doctor::{Finding, Patient, Report, Severity, Training, differences, examine, read_toml};
 use residual::train::{Recipe, Schedule, Warmup};
-use residual::weights::{StateDict, Weights, recognise};
+use residual::weights::{StateDict, Weights, recognise, with_classes_of};
 
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::note;
-use super::{network, threads, weights};
+use super::{network, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -115,8 +115,9 @@ fn written(name: &str) -> Outcome<(Named, Vec<Finding>)> {
         let named = if is("json") || is("safetensors") { Named::Written(spec) } else { Named::Member(spec) };
         return Ok((named, vec![]));
     }
-    let (spec, findings) =
-        read_toml(&network::text(name)?).map_err(|error| Failure::from(error).within(name))?;
+    let text = residual_files::read_text(name, residual_files::MAX_TEXT)
+        .map_err(|error| Failure::from(error).within(format_args!("{name}: cannot read")))?;
+    let (spec, findings) = read_toml(&text).map_err(|error| Failure::from(error).within(name))?;
     Ok((Named::Written(spec), findings))
 }
 
@@ -124,7 +125,7 @@ type Loaded = (NetSpec, StateDict, Option<Vec<String>>, Vec<Finding>);
 
 /// A checkpoint is examined as it describes itself, and held against what was named beside it.
 fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded> {
-    let path = &weights::file_of(path)?;
+    let path = &network::file_of(path)?;
     match Weights::read(path)? {
         Weights::Trained(trained) => {
             let mut findings = vec![];
@@ -146,7 +147,7 @@ fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded
                 Some((network, findings)) => (network.spec(), findings),
                 None => (network::specification(&recognised(path, &state)?)?, vec![]),
             };
-            Ok((weights::with_classes_of(spec, &state), state, None, findings))
+            Ok((with_classes_of(spec, &state), state, None, findings))
         }
     }
 }

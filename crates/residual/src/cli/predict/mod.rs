@@ -1,33 +1,23 @@
 //! `residual predict`: the classes of images.
 
-mod ahead;
 mod explain;
 mod inputs;
 mod list;
 mod overlays;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::arch::NetSpec;
-use residual::engine::{Error as EngineError, Images};
+use residual::predict::{ClassScore, Classifier, Error, Explanation, Options, Prediction};
 use residual_files::escaped;
 use serde::Serialize;
 
-use self::ahead::{Ahead, Decoder, Ready};
-use self::explain::drawn;
+use self::explain::encoded;
 use self::overlays::Overlays;
-use super::engine::{Network, NetworkArguments};
 use super::failure::{Failure, Outcome};
+use super::network::NetworkArguments;
 use super::output::Output;
 use super::table::shorten;
-use super::threads;
-
-/// The most images at a time: as many as run at once in networks for 224x224 images.
-const MOST: usize = 16;
-
-/// Bytes of the images that the network is given at a time. Twice as many are decoded ahead.
-const TOGETHER: usize = 1 << 28;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -68,8 +58,9 @@ fn parse_top(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&top| top > 0).ok_or_else(|| "expected a number, 1 or more".to_owned())
 }
 
+/// An answer in JSON.
 #[derive(Serialize)]
-struct Prediction<'a> {
+struct Line<'a> {
     file: &'a str,
     top: Vec<Guess<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,25 +73,28 @@ struct Guess<'a> {
     probability: f64,
 }
 
+impl<'a> From<ClassScore<'a>> for Guess<'a> {
+    fn from(score: ClassScore<'a>) -> Self {
+        Self { class: score.class, probability: score.probability }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     let threads = arguments.network.threads();
     let several = inputs::several(&arguments.images);
     let overlays = |path: &PathBuf| Overlays::new(path, &arguments.images, several);
     let overlays = arguments.explain.as_ref().map(overlays).transpose()?;
-    let loaded = arguments.network.load()?;
+    let model = arguments.network.open()?;
     overlays.iter().try_for_each(Overlays::prepare)?;
     let left_out = overlays.clone();
     let is_overlay = move |file: &PathBuf| left_out.as_ref().is_some_and(|overlays| overlays.holds(file));
     let files = inputs::files(arguments.images.clone());
     let files = files.filter(move |file| !file.as_ref().is_ok_and(&is_overlay));
-    let decoder = Decoder::new(&loaded.spec)?;
-    let most = if several { at_a_time(&loaded.spec) } else { 1 };
-    let mut ahead = Ahead::start(files, decoder, threads::decoding(threads), 2 * most)?;
-    let (spec, classes) = (loaded.spec.clone(), loaded.classes.clone());
-    let numbers = || (0..spec.head.classes).map(|class| class.to_string()).collect();
-    let mut predictor = Predictor {
-        network: Network::new(loaded, threads, most),
-        classes: classes.unwrap_or_else(numbers),
+    let options = Options::new().threads(threads).lazy();
+    // One image alone is not worth a plan for many.
+    let options = if several { options } else { options.batch(1) };
+    let classifier = Classifier::new(model, options)?;
+    let mut printer = Printer {
         output: Output::new(),
         overlays,
         top: arguments.top,
@@ -108,36 +102,57 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
         verbose,
         failed: false,
     };
-    // While the first image is decoded. What is wrong with its size is said of it, and what is wrong with the weights
-    // at once.
-    if let Err(error @ EngineError::Weights(_)) = predictor.network.of_size(usual_size(&spec)) {
-        return Err(predictor.network.refused(error));
+    if printer.overlays.is_some() {
+        let answers = classifier.explain_all(files.map(|file| file.map_err(Relayed)));
+        compile(&classifier)?;
+        answers.into_iter().try_for_each(|answer| printer.explanation(answer))?;
+    } else {
+        let answers = classifier.classify_all(files.map(|file| file.map_err(Relayed)));
+        compile(&classifier)?;
+        answers.into_iter().try_for_each(|answer| printer.answer(answer))?;
     }
-    loop {
-        let taken = ahead.take(most);
-        if taken.is_empty() {
-            return if predictor.failed { Err(Failure::Reported) } else { Ok(()) };
-        }
-        predictor.answer(taken)?;
+    if printer.failed { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Compiles the network while the first images are decoded. What is wrong with their size is said of them, and what is
+/// wrong with the weights at once.
+fn compile(classifier: &Classifier) -> Outcome {
+    match classifier.warm_up() {
+        Err(error @ Error::Model(_)) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
-/// `[height, width]` of most images after the preprocessing.
-fn usual_size(spec: &NetSpec) -> [usize; 2] {
-    let [_, height, width] = spec.input;
-    spec.preprocess.crop.unwrap_or([height, width])
+/// A failure on the way to an image, given back in its turn.
+#[derive(Debug)]
+struct Relayed(Failure);
+
+impl std::fmt::Display for Relayed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no image")
+    }
 }
 
-/// Images at a time: fewer where they are so large that they alone would fill the memory.
-fn at_a_time(spec: &NetSpec) -> usize {
-    let [height, width] = usual_size(spec);
-    let bytes = spec.input[0].saturating_mul(height).saturating_mul(width);
-    (TOGETHER / bytes.max(1)).clamp(1, MOST)
+impl std::error::Error for Relayed {}
+
+/// The failure that an image has in place of an answer.
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Source(source) => match source.downcast::<Relayed>() {
+            Ok(relayed) => relayed.0,
+            Err(other) => Failure::new(other),
+        },
+        error => error.into(),
+    }
 }
 
-struct Predictor {
-    network: Network,
-    classes: Vec<String>,
+/// The name of a file in answers. Bytes that are no text are escaped: two files are never called the same.
+fn named(file: &Path) -> String {
+    file.to_str().map_or_else(|| escaped(file).to_string(), str::to_owned)
+}
+
+/// Prints answers as they come.
+struct Printer {
     output: Output,
     overlays: Option<Overlays>,
     top: usize,
@@ -146,131 +161,68 @@ struct Predictor {
     failed: bool,
 }
 
-impl Predictor {
-    /// Answers in order; neighbours of one size together.
-    fn answer(&mut self, taken: Vec<Outcome<Ready>>) -> Outcome {
-        let mut together: Vec<Ready> = Vec::new();
-        for next in taken {
-            let joins =
-                matches!((together.last(), &next), (Some(last), Ok(next)) if last.size() == next.size());
-            if !joins {
-                self.predict(&std::mem::take(&mut together))?;
-            }
-            match next {
-                Ok(ready) => together.push(ready),
-                Err(failure) => self.report(&failure),
-            }
-        }
-        self.predict(&together)
-    }
-
+impl Printer {
     /// One bad image does not keep the others from their turn.
     fn report(&mut self, failure: &Failure) {
         failure.announce(self.verbose);
         self.failed = true;
     }
 
-    fn predict(&mut self, images: &[Ready]) -> Outcome {
-        let Some(first) = images.first() else { return Ok(()) };
-        let compiled = match self.network.of_size(first.size()) {
-            Ok(compiled) => compiled,
+    fn answer(&mut self, answer: Result<Prediction, Error>) -> Outcome {
+        match answer {
+            Ok(prediction) => self.print(&prediction, None),
             Err(error) => {
-                let failure = Failure::from(error).within(&first.name);
-                self.report(&failure);
-                return self.predict(&images[1..]);
+                self.report(&failure(error));
+                Ok(())
             }
-        };
-        let pixels: Vec<u8> = images.iter().flat_map(|ready| ready.image.pixels()).copied().collect();
-        let logits = match compiled.plan.run(Images::Interleaved(&pixels), &mut compiled.scratch) {
-            Ok(logits) => logits,
-            Err(error @ EngineError::NotFinite { image }) => {
-                self.predict(&images[..image])?;
-                self.report(&Failure::from(error).within(&images[image].name));
-                return self.predict(&images[image + 1..]);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let ranked: Vec<Vec<(usize, f64)>> = logits.chunks(logits.len() / images.len()).map(ranked).collect();
-        let maps = match self.overlays {
-            Some(_) => {
-                let classes: Vec<usize> = ranked.iter().map(|ranked| ranked[0].0).collect();
-                Some(compiled.plan.class_activation(
-                    Images::Interleaved(&pixels),
-                    &classes,
-                    &mut compiled.scratch,
-                )?)
-            }
-            None => None,
-        };
-        for (number, (ready, ranked)) in images.iter().zip(&ranked).enumerate() {
-            let explained = maps.as_ref().and_then(|maps| {
-                let [_, _, height, width] = maps.shape;
-                self.explain(
-                    ready,
-                    &maps.values[number * height * width..][..height * width],
-                    [height, width],
-                )
-            });
-            let guess =
-                |&(class, probability): &(usize, f64)| Guess { class: &self.classes[class], probability };
-            let top = ranked.iter().take(self.top).map(guess).collect();
-            let prediction = Prediction { file: &ready.name, top, explain: explained };
-            print(&mut self.output, &prediction, self.json)?;
         }
-        Ok(())
+    }
+
+    fn explanation(&mut self, answer: Result<Explanation, Error>) -> Outcome {
+        match answer {
+            Ok(explanation) => {
+                let overlay = self.overlay(&explanation);
+                self.print(&explanation.prediction, overlay)
+            }
+            Err(error) => {
+                self.report(&failure(error));
+                Ok(())
+            }
+        }
     }
 
     /// Writes the overlay of an image and says where; an overlay that cannot be written does not keep the answer.
-    fn explain(&mut self, ready: &Ready, map: &[f32], size: [usize; 2]) -> Option<String> {
-        let overlays = self.overlays.as_ref()?;
-        match drawn(&ready.image, map, size).and_then(|png| overlays.write(&ready.file, &png)) {
-            Ok(path) => Some(ahead::named(&path)),
+    fn overlay(&mut self, explanation: &Explanation) -> Option<String> {
+        let (overlays, file) = (self.overlays.as_ref()?, explanation.prediction.file()?);
+        let drawn = explanation.overlay()?;
+        match encoded(&drawn).and_then(|png| overlays.write(file, &png)) {
+            Ok(path) => Some(named(&path)),
             Err(failure) => {
-                self.report(&failure.within(format_args!("{}: no overlay", ready.name)));
+                let failure = failure.within(format_args!("{}: no overlay", named(file)));
+                self.report(&failure);
                 None
             }
         }
     }
-}
 
-/// Classes with their probabilities, the most probable first.
-fn ranked(logits: &[f32]) -> Vec<(usize, f64)> {
-    let mut ranked: Vec<(usize, f64)> = softmax(logits).into_iter().enumerate().collect();
-    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    ranked
-}
-
-/// `exp(z_k) / sum exp(z)`, in f64 and without overflow.
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &z| max.max(f64::from(z)));
-    let powers: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - greatest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
-
-fn print(output: &mut Output, prediction: &Prediction<'_>, json: bool) -> Outcome {
-    if json {
-        return output.json(prediction);
-    }
-    output.line(prediction.file)?;
-    for Guess { class, probability } in &prediction.top {
-        let class = escaped(*class).to_string();
-        output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(&class, 68)))?;
-    }
-    match &prediction.explain {
-        Some(path) => output.line(format_args!("  explained in {path}")),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_by_hand() {
-        let found = softmax(&[0.0, 3f32.ln()]);
-        assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7, "{found:?}");
-        assert_eq!(softmax(&[3e38, -3e38]), [1.0, 0.0]);
+    fn print(&mut self, prediction: &Prediction, explain: Option<String>) -> Outcome {
+        let file = &prediction.file().map(named).unwrap_or_default();
+        let top: Vec<ClassScore<'_>> = prediction.top(self.top).collect();
+        if self.json {
+            return self.output.json(&Line {
+                file,
+                top: top.into_iter().map(Guess::from).collect(),
+                explain,
+            });
+        }
+        self.output.line(file)?;
+        for ClassScore { class, probability, .. } in top {
+            let class = escaped(class).to_string();
+            self.output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(&class, 68)))?;
+        }
+        match explain {
+            Some(path) => self.output.line(format_args!("  explained in {path}")),
+            None => Ok(()),
+        }
     }
 }

@@ -20,16 +20,16 @@ pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize
     let (parameters, macs, eval_output) = match subject {
         Subject::Network(spec) => {
             let flow = flow(spec, image)?;
-            let plan = Plan::compile(spec, &networks::weights(spec, 1.0)?, &options)?;
-            let logits =
-                plan.run(Images::Planar(&formula::input(&input_shape)), &mut plan.scratch())?.to_vec();
+            let plan = Plan::compile(&networks::model(spec, 1.0)?, &options)?;
+            let input = formula::input(&input_shape);
+            let logits = plan.run(Images::Planar(&input), &mut plan.scratch())?.to_vec();
             let shape = vec![batch, plan.classes()];
             (flow.parameters, flow.macs, Computed { shape, values: logits })
         }
         Subject::Block { block, in_channels } => {
             let flow = block_flow(block, image)?;
-            let (spec, weights) = networks::around(block, [*in_channels, height, width])?;
-            let plan = Plan::compile(&spec, &weights, &options)?;
+            let model = networks::around(block, [*in_channels, height, width])?;
+            let plan = Plan::compile(&model, &options)?;
             let input = formula::input(&input_shape);
             let Features { shape, values } =
                 plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;

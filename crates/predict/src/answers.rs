@@ -1,0 +1,117 @@
+//! Answers about many images, in their order.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use residual_engine::Error as EngineError;
+
+use crate::Error;
+use crate::classifier::{Classifier, Task};
+use crate::input::Ready;
+use residual_data::Pipeline;
+
+/// The answers about many images, in their order, as they come: an image that has none gives its error, and the others
+/// go on. Images are decoded ahead on threads of their own, and those that are there together go through the network
+/// together.
+///
+/// Made by [`Classifier::classify_all`], [`Classifier::embed_all`] and [`Classifier::explain_all`].
+pub struct Answers<'c, T> {
+    classifier: &'c Classifier,
+    task: Task<T>,
+    batch: usize,
+    /// `None` where the threads could not be started.
+    ahead: Option<Pipeline<Result<Ready, Error>>>,
+    /// Decoded, and not yet asked about.
+    pending: VecDeque<Result<Ready, Error>>,
+    /// Answered, and not yet given.
+    answered: VecDeque<Result<T, Error>>,
+}
+
+impl<'c, T> Answers<'c, T> {
+    pub(crate) fn new(
+        classifier: &'c Classifier,
+        task: Task<T>,
+        batch: usize,
+        ahead: Result<Pipeline<Result<Ready, Error>>, residual_data::Error>,
+    ) -> Self {
+        let mut answered = VecDeque::new();
+        let ahead = ahead.map_err(|error| answered.push_back(Err(error.into()))).ok();
+        Self { classifier, task, batch, ahead, pending: VecDeque::new(), answered }
+    }
+
+    /// Waits for the next image, and takes those behind it that are decoded already: a batch at the most.
+    fn take(&mut self) {
+        let Some(ahead) = &mut self.ahead else { return };
+        let mut next = ahead.next();
+        while let Some(decoded) = next {
+            self.pending.push_back(decoded.unwrap_or_else(|error| Err(error.into())));
+            next = if self.pending.len() < self.batch { ahead.next_ready() } else { None };
+        }
+    }
+
+    /// Takes the next images that can go through the network together off those that are decoded.
+    fn together(&mut self) -> Vec<Ready> {
+        let mut together: Vec<Ready> = Vec::new();
+        while let Some(Ok(next)) = self.pending.front()
+            && together.first().is_none_or(|first| first.is_like(next))
+            && let Some(Ok(next)) = self.pending.pop_front()
+        {
+            together.push(next);
+        }
+        together
+    }
+
+    /// Asks about images of one size; the error of one does not keep the others from their answers.
+    fn ask(&mut self, mut images: &[Ready]) {
+        while let Some(first) = images.first() {
+            match self.classifier.ask(self.task, images, self.batch) {
+                Ok(answers) => {
+                    self.answered.extend(answers.into_iter().map(Ok));
+                    return;
+                }
+                Err(Error::Engine(EngineError::NotFinite { image })) if image < images.len() => {
+                    self.ask(&images[..image]);
+                    let error = Error::Engine(EngineError::NotFinite { image: 0 });
+                    self.answered.push_back(Err(Error::unanswered(&images[image].name, error)));
+                    images = &images[image + 1..];
+                }
+                Err(error) => {
+                    self.answered.push_back(Err(Error::unanswered(&first.name, error)));
+                    images = &images[1..];
+                }
+            }
+        }
+    }
+}
+
+impl<T> Iterator for Answers<'_, T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(answer) = self.answered.pop_front() {
+                return Some(answer);
+            }
+            if self.pending.is_empty() {
+                self.take();
+            }
+            match self.pending.front()? {
+                Ok(_) => {
+                    let images = self.together();
+                    self.ask(&images);
+                }
+                Err(_) => return self.pending.pop_front()?.err().map(Err),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answers<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pending, answered) = (self.pending.len(), self.answered.len());
+        f.debug_struct("Answers")
+            .field("pending", &pending)
+            .field("answered", &answered)
+            .finish_non_exhaustive()
+    }
+}

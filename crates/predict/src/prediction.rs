@@ -1,0 +1,101 @@
+//! Answers: classes and their probabilities.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The probabilities of all classes for an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    file: Option<PathBuf>,
+    classes: Arc<[String]>,
+    probabilities: Vec<f64>,
+    /// Classes, the most probable first; of equals the first.
+    ranked: Vec<usize>,
+}
+
+/// A class and its probability. Displays as `tabby cat (93.21%)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassScore<'a> {
+    /// The class, counted from 0 in the order of the network's outputs.
+    pub index: usize,
+    /// Its name; its number where the model has no names.
+    pub class: &'a str,
+    /// Its probability, from 0 to 1.
+    pub probability: f64,
+}
+
+impl Prediction {
+    pub(crate) fn new(logits: &[f32], classes: &Arc<[String]>, file: Option<PathBuf>) -> Self {
+        let probabilities = softmax(logits);
+        let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
+        ranked.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        Self { file, classes: classes.clone(), probabilities, ranked }
+    }
+
+    /// The most probable class.
+    pub fn best(&self) -> ClassScore<'_> {
+        self.score(self.ranked.first().copied().unwrap_or(0))
+    }
+
+    /// The `k` most probable classes, the most probable first; all where there are fewer.
+    pub fn top(&self, k: usize) -> impl ExactSizeIterator<Item = ClassScore<'_>> {
+        self.ranked.iter().take(k).map(|&class| self.score(class))
+    }
+
+    /// The probabilities of all classes, in the order of the network's outputs. They add up to 1.
+    pub fn probabilities(&self) -> &[f64] {
+        &self.probabilities
+    }
+
+    /// The probability of the class of that name.
+    pub fn probability_of(&self, class: &str) -> Option<f64> {
+        self.classes.iter().position(|name| name == class).map(|class| self.probabilities[class])
+    }
+
+    /// The file of the image, where it was one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    fn score(&self, index: usize) -> ClassScore<'_> {
+        ClassScore { index, class: &self.classes[index], probability: self.probabilities[index] }
+    }
+}
+
+impl fmt::Display for ClassScore<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:.2}%)", self.class, 100.0 * self.probability)
+    }
+}
+
+/// Softmax of logits, `p_k = exp(z_k) / sum exp(z)`, in f64 and without overflow.
+///
+/// ```
+/// let found = residual_predict::softmax(&[0.0, 3f32.ln()]);
+/// assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7);
+/// assert_eq!(residual_predict::softmax(&[3e38, -3e38]), [1.0, 0.0]);
+/// ```
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &z| max.max(f64::from(z)));
+    let powers: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - greatest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_ranked_and_equals_keep_their_order() {
+        let classes: Arc<[String]> = ["a", "b", "c", "d"].map(String::from).into();
+        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &classes, None);
+        assert_eq!(found.top(9).map(|score| score.class).collect::<Vec<_>>(), ["b", "d", "a", "c"]);
+        assert_eq!((found.best().index, found.top(2).len()), (1, 2));
+        assert_eq!(found.probability_of("b"), Some(found.probabilities()[1]));
+        assert_eq!(found.probability_of("x"), None);
+        let score = ClassScore { index: 0, class: "cat", probability: 0.5 };
+        assert_eq!(score.to_string(), "cat (50.00%)");
+    }
+}

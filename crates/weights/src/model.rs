@@ -1,0 +1,338 @@
+//! A network with its weights, checked.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use residual_arch::{Naming, NetSpec, Network, Preprocess, TensorPath};
+
+use crate::architecture::Architecture;
+use crate::catalogue::{recognise, scheme, with_classes_of};
+use crate::checkpoint::{Checkpoint, Weights, describe};
+use crate::error::Error;
+use crate::folder::weights_file;
+use crate::matching::match_tensors;
+use crate::read::read_bytes;
+use crate::safetensors::Content;
+use crate::state_dict::StateDict;
+use crate::tensor::Tensor;
+use crate::values::{BadValues, bad_values};
+
+/// A network and its weights: a checked [`Network`], every one of its tensors by [`TensorPath`], the names of its
+/// classes where they are known, and the preprocessing of its images.
+///
+/// Every tensor that the network has is there, with the network's shape, and no other. Names of files end here: what
+/// computes with a model goes by paths.
+///
+/// ```
+/// use residual_arch::families::family;
+/// use residual_weights::{Model, Tensor};
+///
+/// let network = family("cifar_resnet8")?.with_classes(2).check([3, 32, 32])?;
+/// let zeros = |shape: Vec<usize>| Tensor::new(shape.clone(), vec![0.0; shape.iter().product()]);
+/// let tensors = network.tensors().map(|(path, tensor)| Ok((path, zeros(tensor.shape)?)));
+/// let tensors = tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?;
+/// let model = Model::new(network, tensors)?.with_classes(vec!["cat".into(), "dog".into()])?;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("cats.safetensors");
+/// model.save(&path)?;
+/// let model = Model::open(&path)?;
+/// assert_eq!(model.classes(), Some(&["cat".to_owned(), "dog".to_owned()][..]));
+/// assert_eq!(model.tensor("head.linear.bias".parse()?).map(Tensor::shape), Some(&[2][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Model {
+    network: Network,
+    /// In the network's order.
+    tensors: Vec<Entry>,
+    by_path: HashMap<TensorPath, usize>,
+    classes: Option<Vec<String>>,
+    naming: Naming,
+    file: Option<PathBuf>,
+}
+
+/// A tensor of a model.
+#[derive(Debug, Clone)]
+struct Entry {
+    path: TensorPath,
+    /// Its name where it came from, for errors.
+    name: String,
+    tensor: Tensor,
+}
+
+impl Model {
+    /// Opens a trained network: a checkpoint, or the folder of a run (its best).
+    ///
+    /// The file is mapped into memory, and read where and when a tensor is: see [`map()`](crate::map()) for what that
+    /// asks of the caller.
+    ///
+    /// # Errors
+    /// Those of [`Weights::map`], all of which name the file; [`Error::NoSpec`] for bare weights, which do not say what
+    /// they belong to ([`Model::open_as`]); [`Error::Shape`] for a network that cannot be built; [`Error::Mismatch`] for
+    /// tensors that are not the network's.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_file(path.as_ref(), None)
+    }
+
+    /// Opens weights as those of a network that is named: `resnet18`, `mine.toml`, a [`NetSpec`]. Bare weights need it,
+    /// and theirs is the number of classes; their tensors may be named in any scheme. A trained checkpoint must be of
+    /// that network.
+    ///
+    /// # Errors
+    /// Those of [`Model::open`] and [`Architecture::specification`]; [`Error::OtherNetwork`].
+    pub fn open_as(path: impl AsRef<Path>, network: impl Into<Architecture>) -> Result<Self, Error> {
+        Self::open_file(path.as_ref(), Some(&network.into()))
+    }
+
+    fn open_file(path: &Path, network: Option<&Architecture>) -> Result<Self, Error> {
+        let path = &weights_file(path)?;
+        let weights = Weights::map(path)?;
+        let model = Self::of_weights(weights, network).map_err(|error| error.in_file(path))?;
+        Ok(Self { file: Some(path.clone()), ..model })
+    }
+
+    /// Takes a trained network from the bytes of its file.
+    ///
+    /// # Errors
+    /// As for [`Model::open`], without a file's name.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, None)
+    }
+
+    /// Takes the weights of a network that is named from the bytes of their file.
+    ///
+    /// # Errors
+    /// As for [`Model::open_as`], without a file's name.
+    pub fn from_bytes_as(bytes: &[u8], network: impl Into<Architecture>) -> Result<Self, Error> {
+        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, Some(&network.into()))
+    }
+
+    /// Takes what a file of weights holds; `network` is needed for bare weights, as for [`Model::open_as`].
+    ///
+    /// # Errors
+    /// As for [`Model::open_as`], without a file's name.
+    pub fn of_weights(weights: Weights, network: Option<&Architecture>) -> Result<Self, Error> {
+        match weights {
+            Weights::Trained(trained) => {
+                if let Some(network) = network {
+                    network.require(&trained.spec)?;
+                }
+                let name = trained.spec.name.clone();
+                Self::from_checkpoint(*trained).map_err(|error| error.of_model(&name))
+            }
+            Weights::Plain(state) => match network {
+                Some(network) => {
+                    let spec = with_classes_of(network.specification()?, &state);
+                    Self::from_state_dict(&spec, state).map_err(|error| error.of_model(&spec.name))
+                }
+                None => Err(Error::NoSpec { model: recognise(&state).map(|found| found.model) }),
+            },
+        }
+    }
+
+    /// Takes the network out of a checkpoint; what the trainer keeps beside it is left out.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Mismatch`], [`Error::Integers`].
+    pub fn from_checkpoint(trained: Checkpoint) -> Result<Self, Error> {
+        let Checkpoint { spec, classes, tensors, .. } = trained;
+        let model = Self::from_state_dict(&spec, tensors)?;
+        Ok(Self { classes: (!classes.is_empty()).then_some(classes), ..model })
+    }
+
+    /// Takes tensors under their names in files, whichever scheme names them: exactly those of `spec`, but for the
+    /// counters of batches, which are left out. Nothing is copied.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a network that cannot be built; [`Error::Mismatch`] with all that is missing, unexpected or
+    /// misshapen; [`Error::Integers`].
+    pub fn from_state_dict(spec: &NetSpec, mut state: StateDict) -> Result<Self, Error> {
+        let network = spec.check(spec.input)?;
+        let naming = scheme(spec, &state);
+        let expected = network.file_names(naming);
+        let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
+        match_tensors(&in_file, &state)?;
+        let shapes = network.tensors().map(|(_, tensor)| tensor.shape);
+        let entry = |(file, shape): (residual_arch::names::FileName, Vec<usize>)| {
+            // A linear layer may be a 1x1 convolution in the file: the same values in the same order.
+            let tensor = state.remove(&file.name)?.reshaped(shape).ok()?;
+            Some(Entry { path: file.path, name: file.name, tensor })
+        };
+        let tensors: Vec<Entry> = expected.into_iter().zip(shapes).filter_map(entry).collect();
+        let by_path = index(&tensors);
+        Ok(Self { network, tensors, by_path, classes: None, naming, file: None })
+    }
+
+    /// Puts a model together from a network and its tensors by path, in any order.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] unless they are exactly the network's, with its shapes.
+    pub fn new(
+        network: Network,
+        tensors: impl IntoIterator<Item = (TensorPath, Tensor)>,
+    ) -> Result<Self, Error> {
+        let mut state = StateDict::new();
+        for (path, tensor) in tensors {
+            state.insert(path.to_string(), tensor)?;
+        }
+        let expected: Vec<_> =
+            network.tensors().map(|(path, tensor)| (path.to_string(), tensor.shape)).collect();
+        match_tensors(&expected, &state)?;
+        let entry = |((path, _), (name, _)): ((TensorPath, _), (String, _))| {
+            let tensor = state.remove(&name)?;
+            Some(Entry { path, name, tensor })
+        };
+        let tensors: Vec<Entry> = network.tensors().zip(expected).filter_map(entry).collect();
+        let (by_path, naming) = (index(&tensors), network.spec().naming);
+        Ok(Self { network, tensors, by_path, classes: None, naming, file: None })
+    }
+
+    /// Gives the classes names, in the order of the network's outputs.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] unless there is one for each.
+    pub fn with_classes(self, names: Vec<String>) -> Result<Self, Error> {
+        let (named, outputs) = (names.len(), self.spec().head.classes);
+        if named != outputs {
+            let reason = format!("{named} class names for a network of {outputs} classes");
+            return Err(Error::Unwritable { reason });
+        }
+        Ok(Self { classes: Some(names), ..self })
+    }
+
+    /// Gives the network another preprocessing.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where it does not fit the network.
+    pub fn with_preprocess(self, preprocess: Preprocess) -> Result<Self, Error> {
+        let spec = NetSpec { preprocess, ..self.spec().clone() };
+        let network = spec.check(self.network.input())?;
+        Ok(Self { network, ..self })
+    }
+
+    /// The network, checked for the input that its specification names.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network's specification.
+    pub fn spec(&self) -> &NetSpec {
+        self.network.spec()
+    }
+
+    /// Preprocessing of the network's images.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.spec().preprocess
+    }
+
+    /// Names of the classes, in the order of the network's outputs; `None` where the file has none.
+    pub fn classes(&self) -> Option<&[String]> {
+        self.classes.as_deref()
+    }
+
+    /// The scheme that named the tensors in the file; the network's own for a model from no file.
+    pub fn naming(&self) -> Naming {
+        self.naming
+    }
+
+    /// The file that was opened; of a folder, the file in it.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The tensor at `path`; `None` where the network has no such tensor.
+    pub fn tensor(&self, path: TensorPath) -> Option<&Tensor> {
+        self.by_path.get(&path).map(|&at| &self.tensors[at].tensor)
+    }
+
+    /// The values of the tensor at `path`, to be changed in place; those of a mapped file are copied first.
+    pub fn tensor_mut(&mut self, path: TensorPath) -> Option<&mut [f32]> {
+        self.by_path.get(&path).map(|&at| self.tensors[at].tensor.data_mut())
+    }
+
+    /// Every tensor by path, in the network's order.
+    pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, &Tensor)> {
+        self.tensors.iter().map(|entry| (entry.path, &entry.tensor))
+    }
+
+    /// Every tensor by path, in the network's order, without a copy.
+    pub fn into_tensors(self) -> impl Iterator<Item = (TensorPath, Tensor)> {
+        self.tensors.into_iter().map(|entry| (entry.path, entry.tensor))
+    }
+
+    /// Checks that the values of the tensors whose path `chosen` takes are finite, and running variances not negative.
+    /// One pass over the values.
+    ///
+    /// # Errors
+    /// [`Error::Values`] with the names in the file of every tensor of the model that has others.
+    pub fn check_values(&self, chosen: impl Fn(TensorPath) -> bool) -> Result<(), Error> {
+        let bad = |entry: &Entry| bad_values(&entry.name, entry.tensor.data());
+        if !self.tensors.iter().filter(|entry| chosen(entry.path)).any(|entry| bad(entry).is_some()) {
+            return Ok(());
+        }
+        let mut tensors: Vec<BadValues> = self.tensors.iter().filter_map(bad).collect();
+        tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Err(Error::Values { tensors })
+    }
+
+    /// The tensors under the names of a scheme, as copies but for those that lie in a mapped file.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`], which no scheme gives.
+    pub fn to_state_dict(&self, naming: Naming) -> Result<StateDict, Error> {
+        self.clone().into_state_dict(naming)
+    }
+
+    /// The tensors under the names of a scheme, without a copy.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`], which no scheme gives.
+    pub fn into_state_dict(self, naming: Naming) -> Result<StateDict, Error> {
+        let names = self.network.file_names(naming);
+        let mut state = StateDict::new();
+        for (file, entry) in names.into_iter().zip(self.tensors) {
+            state.insert(file.name, entry.tensor.reshaped(file.shape)?)?;
+        }
+        Ok(state)
+    }
+
+    /// Writes the model as a checkpoint, atomically ([`write_atomically`](crate::write_atomically())), its tensors named
+    /// by the network's own scheme. [`Model::open`] reads it, and any reader of safetensors finds the tensors there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::NotAFile`], naming the file.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        self.write(path).map_err(|error| error.in_file(path))
+    }
+
+    fn write(&self, path: &Path) -> Result<(), Error> {
+        let names = self.network.file_names(self.spec().naming);
+        // Those that have another shape in files: a linear layer.
+        let reshaped = names.iter().zip(&self.tensors).map(|(file, entry)| {
+            let other = entry.tensor.shape() != file.shape;
+            other.then(|| entry.tensor.clone().reshaped(file.shape.clone())).transpose()
+        });
+        let reshaped = reshaped.collect::<Result<Vec<Option<Tensor>>, Error>>()?;
+        let mut content = Content::default();
+        for ((file, entry), reshaped) in names.iter().zip(&self.tensors).zip(&reshaped) {
+            content.tensors.insert(file.name.as_str().into(), reshaped.as_ref().unwrap_or(&entry.tensor));
+        }
+        describe(&mut content, self.spec(), self.classes().unwrap_or_default())?;
+        content.write(path)
+    }
+}
+
+impl PartialEq for Model {
+    /// Equal networks, tensors and classes; where they came from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.network == other.network
+            && self.classes == other.classes
+            && self.tensors().zip(other.tensors()).all(|(a, b)| a == b)
+    }
+}
+
+fn index(tensors: &[Entry]) -> HashMap<TensorPath, usize> {
+    tensors.iter().enumerate().map(|(at, entry)| (entry.path, at)).collect()
+}
