@@ -1,66 +1,18 @@
-//! Opening data, and reading single images.
+//! Data sets of labelled images, opened and read image by image.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use residual_files::escaped;
 
 use crate::hold_out::HoldOut;
-use crate::listing::{Listing, list};
+use crate::listing::Listing;
 use crate::note::classes_summary;
-use crate::store::{Location, Stamp, Store};
-use crate::{DataSource, Error, HELD_OUT, Image, Note, Source, cifar, decode, layout, sample};
-
-/// A part of the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Val,
-    /// To judge by.
-    Test,
-}
-
-impl Split {
-    /// Every split, in order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Val => "val",
-            Self::Test => "test",
-        })
-    }
-}
-
-/// How data are opened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenOptions {
-    /// Which images of a single folder are held out; a matter of the data, not of a run's seed.
-    pub split_seed: u64,
-    /// The part of each class of a single folder that is held out for validation, 0 to below 1.
-    pub holdout: f64,
-    /// The most bytes that opening the data may take: names and, of a compressed archive, the images.
-    pub memory_limit: u64,
-    /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
-    /// [noted](Dataset::notes), instead of being an error.
-    pub skip_bad: bool,
-}
-
-impl Default for OpenOptions {
-    /// Seed 0, [`HELD_OUT`] of each class, 4 GiB, nothing left out.
-    fn default() -> Self {
-        Self { split_seed: 0, holdout: HELD_OUT, memory_limit: 4 << 30, skip_bad: false }
-    }
-}
+use crate::open::list;
+use crate::store::{Location, Store};
+use crate::{
+    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample,
+};
 
 /// Labelled images, in splits.
 ///

@@ -4,7 +4,7 @@ use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Transformations, expand_interlaced_row};
 
-use crate::decode::{check_dimensions, corrupt};
+use crate::limits::{check_dimensions, corrupt};
 use crate::{Error, Image};
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";

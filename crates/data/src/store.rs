@@ -2,73 +2,13 @@
 //! memory, members of a zip. Reading takes no lock, so that workers do not wait for each other.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::zipped::Packed;
-use crate::{Error, MAX_FILE_BYTES};
-
-/// A file that is read at given offsets, by any number of threads.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedFile {
-    file: Arc<File>,
-    length: u64,
-    /// Of this clone, for [`Read`] and [`Seek`].
-    position: u64,
-}
-
-impl SharedFile {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = residual_files::open(path).map_err(|error| Error::file(path, error))?;
-        let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
-        Ok(Self { file: Arc::new(file), length, position: 0 })
-    }
-
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&*self.file, buffer, offset);
-        #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, offset);
-    }
-
-    fn span(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut reader = self.clone();
-        reader.position = offset;
-        let mut bytes = Vec::with_capacity(length as usize);
-        reader.take(length).read_to_end(&mut bytes)?;
-        if (bytes.len() as u64) < length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
-        }
-        Ok(bytes)
-    }
-}
-
-impl Read for SharedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for SharedFile {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position =
-            target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
-        Ok(self.position)
-    }
-}
+use crate::limits::check_size;
+use crate::packed::Packed;
+use crate::shared_file::SharedFile;
+use crate::{Error, MAX_FILE_BYTES, Stamp};
 
 /// Bytes that spans refer to.
 #[derive(Debug)]
@@ -95,18 +35,6 @@ impl Location {
     pub(crate) fn bytes(&self) -> u64 {
         if let Self::File(path) = self { path.as_os_str().len() as u64 } else { 0 }
     }
-}
-
-/// What tells whether a stored image is the one that it was, without reading it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// Bytes.
-    pub size: u64,
-    /// Time of the last change of the file, or of the archive, in nanoseconds since 1970; none for what is held in
-    /// memory.
-    pub modified: Option<i64>,
-    /// The checksum that a zip archive has of it.
-    pub crc: Option<u32>,
 }
 
 fn modified(found: &std::fs::Metadata) -> Option<i64> {
@@ -167,7 +95,7 @@ impl Store {
             }
             &Location::Span { blob, length, .. } => {
                 let modified = match self.blobs.get(blob) {
-                    Some(Blob::File(shared)) => modified(&shared.file.metadata().map_err(failed)?),
+                    Some(Blob::File(shared)) => modified(&shared.metadata().map_err(failed)?),
                     Some(Blob::Memory(_)) | None => None,
                 };
                 Stamp { size: length, modified, crc: None }
@@ -196,13 +124,6 @@ impl Store {
         };
         self.blobs.push(blob);
         Ok((self.blobs.len() - 1, 0, length))
-    }
-}
-
-pub(crate) fn check_size(size: u64, file: &str) -> Result<(), Error> {
-    match size {
-        0..=MAX_FILE_BYTES => Ok(()),
-        _ => Err(Error::FileTooLarge { file: file.into(), size, limit: MAX_FILE_BYTES }),
     }
 }
 

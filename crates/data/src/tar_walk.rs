@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use tar::{EntryType, Header};
 
-use crate::tarball::BLOCK;
+/// Tar is made of blocks of this many bytes.
+pub(crate) const BLOCK: usize = 512;
 
 /// The longest extended header (GNU long name, pax) that is read. A path has at most 4096 bytes anywhere.
 const MAX_EXTENSION: u64 = 1 << 20;

@@ -11,12 +11,10 @@ use crate::gzip::GzMembers;
 use crate::links::{Link, Member, Members};
 use crate::listing::{Listing, shown};
 use crate::path::{InnerPath, is_cifar, is_image};
-use crate::store::{Blob, Location, SharedFile, Store};
-use crate::tar_walk::{Entry, EntryKind, Seekable, Skip, Stream, Walk};
+use crate::shared_file::SharedFile;
+use crate::store::{Blob, Location, Store};
+use crate::tar_walk::{BLOCK, Entry, EntryKind, Seekable, Skip, Stream, Walk};
 use crate::{Error, MAX_FILE_BYTES, OpenOptions};
-
-/// Tar is made of blocks of this many bytes.
-pub(crate) const BLOCK: usize = 512;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 16;

@@ -20,7 +20,7 @@ pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     let (frame, channels, pixels) = Decoder::default().decode(bytes).map_err(|fault| fault.of(file))?;
     Image::new(frame.width, frame.height, channels, pixels)
-        .map_err(|error| crate::decode::corrupt(file, error))
+        .map_err(|error| crate::limits::corrupt(file, error))
 }
 
 /// Coefficients 1 to 9 of a block, of which libjpeg guesses what is missing.
