@@ -169,6 +169,8 @@ struct BlockFile {
     preactivation: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     squeeze_excite: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    efficient_attention: Option<usize>,
     #[serde(default, skip_serializing_if = "is_default")]
     zero_init: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,7 +255,9 @@ impl TryFrom<NetFile> for NetSpec {
                     .checked_sub(block.repeat)
                     .ok_or_else(|| format!("stage{}: more than {MAX_BLOCKS} blocks", index + 1))?;
                 for _ in 0..block.repeat {
-                    blocks.push(block.read(channels));
+                    blocks.push(
+                        block.read(channels).map_err(|reason| format!("stage{}: {reason}", index + 1))?,
+                    );
                     channels = block.channels;
                 }
             }
@@ -326,24 +330,35 @@ impl From<StemSpec> for StemFile {
 }
 
 impl BlockFile {
-    fn read(&self, in_channels: usize) -> BlockSpec {
+    fn read(&self, in_channels: usize) -> Result<BlockSpec, &'static str> {
         let kind = match self.kind {
             KindFile::Basic => BlockKind::Basic,
             KindFile::Bottleneck => BlockKind::Bottleneck,
         };
-        BlockSpec {
+        Ok(BlockSpec {
             kind,
             order: if self.preactivation { Order::PreActivation } else { Order::PostActivation },
             channels: self.channels,
             width: self.width.unwrap_or(usual_width(kind, self.channels)),
             stride: self.stride,
             groups: self.groups,
-            attention: self.squeeze_excite.map(Attention::squeeze_excite),
+            attention: self.attention()?,
             zero_init: self.zero_init,
             shortcut: match self.shortcut {
                 Some(shortcut) => shortcut.read(self.channels, self.stride),
                 None => Shortcut::fitting(in_channels, self.channels, self.stride),
             },
+        })
+    }
+
+    fn attention(&self) -> Result<Option<Attention>, &'static str> {
+        match (self.squeeze_excite, self.efficient_attention) {
+            (Some(_), Some(_)) => {
+                Err("`squeeze_excite` and `efficient_attention` in one block; leave one out")
+            }
+            (Some(reduced), None) => Ok(Some(Attention::SqueezeExcite { reduced })),
+            (None, Some(kernel)) => Ok(Some(Attention::Efficient { kernel })),
+            (None, None) => Ok(None),
         }
     }
 
@@ -359,7 +374,14 @@ impl BlockFile {
             stride: block.stride,
             groups: block.groups,
             preactivation: block.order == Order::PreActivation,
-            squeeze_excite: block.attention.map(|Attention::SqueezeExcite { reduced }| reduced),
+            squeeze_excite: match block.attention {
+                Some(Attention::SqueezeExcite { reduced }) => Some(reduced),
+                _ => None,
+            },
+            efficient_attention: match block.attention {
+                Some(Attention::Efficient { kernel }) => Some(kernel),
+                _ => None,
+            },
             zero_init: block.zero_init,
             shortcut: (block.shortcut != fitting)
                 .then(|| ShortcutFile::write(block.shortcut, block.channels, block.stride)),

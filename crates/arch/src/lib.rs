@@ -27,9 +27,9 @@ pub use block::{BlockKind, BlockSpec, Convolution, Order};
 pub use error::Error;
 pub use head::HeadSpec;
 pub use network::{
-    Activation, AveragePool, BlockPart, BlockPath, CheckedBlock, Field, HeadPart, Layer, LayerId, LayerOp,
-    LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart, Source, SqueezeExcite, StemPart,
-    TensorPath, UnknownPath, ZeroPad,
+    Activation, AveragePool, BlockPart, BlockPath, CheckedBlock, EfficientAttention, Field, HeadPart, Layer,
+    LayerId, LayerOp, LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart, Source,
+    SqueezeExcite, StemPart, TensorPath, UnknownPath, ZeroPad,
 };
 pub use preprocess::{
     Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,

@@ -76,6 +76,25 @@ fn parameters_are_timms() {
     }
 }
 
+/// timm's own counts, of networks whose attention a rounded number would not show.
+#[test]
+fn parameters_of_attention_are_timms_to_the_last() {
+    let counts = [
+        ("ecaresnet26t", 16_011_916),
+        ("ecaresnet50t", 25_573_814),
+        ("ecaresnet50d", 25_576_350),
+        ("ecaresnet101d", 44_568_563),
+        ("ecaresnet200d", 64_693_400),
+        ("ecaresnet269d", 102_093_077),
+        ("ecaresnetlight", 30_162_046),
+        ("ecaresnext26t_32x4d", 15_406_220),
+        ("ecaresnext50t_32x4d", 25_045_686),
+    ];
+    for (name, count) in counts {
+        assert_eq!(parameters(name), count, "{name}");
+    }
+}
+
 /// The same blocks under another stem: the difference is the stem's alone.
 #[test]
 fn deep_and_tiered_stems_differ_from_the_plain_one_by_their_own_weights() {

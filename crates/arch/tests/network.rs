@@ -2,8 +2,9 @@
 
 use residual_arch::families::{all, family};
 use residual_arch::{
-    Activation, Attention, AveragePool, BlockPath, BlockSpec, Field, Layer, LayerOp, LayerPath, Naming,
-    NetSpec, Norm, Place, Shortcut, Source, SqueezeExcite, StemConv, TensorPath, ZeroPad, blocks,
+    Activation, Attention, AveragePool, BlockPath, BlockSpec, EfficientAttention, Field, Layer, LayerOp,
+    LayerPath, Naming, NetSpec, Norm, Place, Shortcut, Source, SqueezeExcite, StemConv, TensorPath, ZeroPad,
+    blocks,
 };
 
 fn paths(layers: &[Layer]) -> Vec<String> {
@@ -91,6 +92,11 @@ fn operations_carry_what_they_need() {
     let spec = family("seresnet50").unwrap();
     let squeeze = LayerOp::SqueezeExcite(SqueezeExcite { channels: 256, reduced: 16 });
     assert_eq!(find(&spec, "stage1.block0.se"), (squeeze, [256, 56, 56], [256, 56, 56]));
+
+    let spec = family("ecaresnet26t").unwrap();
+    let efficient = |channels, kernel| LayerOp::EfficientAttention(EfficientAttention { channels, kernel });
+    assert_eq!(find(&spec, "stage1.block0.eca").0, efficient(256, 5));
+    assert_eq!(find(&spec, "stage4.block1.eca").0, efficient(2048, 7));
 
     let spec = family("resnet50d").unwrap();
     assert_eq!(find(&spec, "stage1.block0.shortcut.pool").0, LayerOp::Identity);

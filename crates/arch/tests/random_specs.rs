@@ -35,19 +35,33 @@ fn shortcut() -> impl Strategy<Value = Shortcut> {
     ]
 }
 
+fn attention() -> impl Strategy<Value = Attention> {
+    prop_oneof![
+        size().prop_map(Attention::squeeze_excite),
+        size().prop_map(|kernel| Attention::Efficient { kernel }),
+    ]
+}
+
+fn sound_attention() -> impl Strategy<Value = Attention> {
+    prop_oneof![
+        (1usize..5).prop_map(Attention::squeeze_excite),
+        (0usize..4).prop_map(|half| Attention::Efficient { kernel: 2 * half + 1 }),
+    ]
+}
+
 fn block() -> impl Strategy<Value = BlockSpec> {
     let kind = prop_oneof![Just(BlockKind::Basic), Just(BlockKind::Bottleneck)];
     let order = prop_oneof![Just(Order::PostActivation), Just(Order::PreActivation)];
     let sizes = (size(), size(), size(), size());
-    (kind, order, sizes, option::of(size()), any::<bool>(), shortcut()).prop_map(
-        |(kind, order, (channels, width, stride, groups), squeeze_excite, zero_init, shortcut)| BlockSpec {
+    (kind, order, sizes, option::of(attention()), any::<bool>(), shortcut()).prop_map(
+        |(kind, order, (channels, width, stride, groups), attention, zero_init, shortcut)| BlockSpec {
             kind,
             order,
             channels,
             width,
             stride,
             groups,
-            attention: squeeze_excite.map(Attention::squeeze_excite),
+            attention,
             zero_init,
             shortcut,
         },
@@ -55,8 +69,8 @@ fn block() -> impl Strategy<Value = BlockSpec> {
 }
 
 /// Blocks that fit one another, so that whole networks pass the check.
-fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Option<usize>)> {
-    (1usize..5, 1usize..4, any::<bool>(), any::<bool>(), any::<bool>(), option::of(1usize..5))
+fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Option<Attention>)> {
+    (1usize..5, 1usize..4, any::<bool>(), any::<bool>(), any::<bool>(), option::of(sound_attention()))
 }
 
 fn stem() -> impl Strategy<Value = StemSpec> {
@@ -131,7 +145,7 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
             let stages = stages.into_iter().map(|blocks| StageSpec {
                 blocks: blocks
                     .into_iter()
-                    .map(|(quarter, stride, bottleneck, before, pool, squeeze_excite)| {
+                    .map(|(quarter, stride, bottleneck, before, pool, attention)| {
                         let mut block = BlockSpec::bottleneck(channels, quarter, 4 * quarter, stride);
                         if !bottleneck {
                             block.kind = BlockKind::Basic;
@@ -143,7 +157,7 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
                             *average_pool = pool;
                         }
                         channels = block.channels;
-                        BlockSpec { attention: squeeze_excite.map(Attention::squeeze_excite), ..block }
+                        BlockSpec { attention, ..block }
                     })
                     .collect(),
             });

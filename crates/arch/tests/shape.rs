@@ -184,6 +184,15 @@ fn groups_do_not_divide() {
 }
 
 #[test]
+fn efficient_attention_needs_a_middle() {
+    let found = error(|spec| block(spec, 1, 1).attention = Some(Attention::Efficient { kernel: 4 }));
+    assert_eq!(
+        found.to_string(),
+        "stage1.block1.eca: a kernel of 4 has no middle; use an odd one, such as 5"
+    );
+}
+
+#[test]
 fn zero_classes() {
     assert_eq!(error(|spec| spec.head.classes = 0), ShapeError::NoClasses);
 }

@@ -13,8 +13,8 @@ use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm,
 use crate::error::Error;
 use crate::graph::{Graph, INPUT, Map, MapId, Node};
 use crate::op::{
-    AveragePool, ChannelAttention, Dense, FusedConv, MaxPool, NormaliseRelu, Operation, SqueezeExcite,
-    ZeroPad,
+    AveragePool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, NormaliseRelu, Operation,
+    SqueezeExcite, ZeroPad,
 };
 use crate::parameters::Parameters;
 
@@ -151,6 +151,12 @@ impl Fusion<'_> {
                 let expand = self.dense(path, fields, [reduced, channels]);
                 let relu = self.join(&mut end, &mut residual);
                 Box::new(ChannelAttention { gate: Arc::new(SqueezeExcite { reduce, expand }), relu })
+            }
+            LayerOp::EfficientAttention(attention) => {
+                let weights = self.parameters.get(path.tensor(Field::Weight)).to_vec();
+                let gate = Arc::new(EfficientAttention { weights, channels: attention.channels });
+                let relu = self.join(&mut end, &mut residual);
+                Box::new(ChannelAttention { gate, relu })
             }
             LayerOp::Norm(Norm::Batch { .. }) if self.absorb(&mut end, is_relu).is_some() => {
                 Box::new(NormaliseRelu { affine: Arc::new(self.parameters.norm(path)) })

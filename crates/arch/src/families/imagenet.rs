@@ -35,6 +35,7 @@ enum Stem {
 #[derive(Clone, Copy)]
 enum Kind {
     SqueezeExcite,
+    Efficient,
 }
 
 /// torchvision's network.
@@ -74,8 +75,17 @@ impl Row {
         Self { stem: Stem::Deep([24, 32]), average_pool: true, ..self }
     }
 
+    /// Average-pool shortcuts behind the plain stem.
+    const fn average_pool(self) -> Self {
+        Self { average_pool: true, ..self }
+    }
+
     const fn se(self) -> Self {
         Self { attention: Some(Kind::SqueezeExcite), ..self }
+    }
+
+    const fn eca(self) -> Self {
+        Self { attention: Some(Kind::Efficient), ..self }
     }
 
     const fn v2(self) -> Self {
@@ -88,7 +98,7 @@ const D34: [usize; 4] = [3, 4, 6, 3];
 const D101: [usize; 4] = [3, 4, 23, 3];
 const D152: [usize; 4] = [3, 8, 36, 3];
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 34] = [
     tv("resnet18", D18, BASIC),
     tv("resnet34", D34, BASIC),
     tv("resnet50", D34, BOTTLENECK),
@@ -110,6 +120,15 @@ const ROWS: [Row; 25] = [
     timm("seresnet50", D34, BOTTLENECK).se(),
     timm("seresnet101", D101, BOTTLENECK).se(),
     timm("seresnet152", D152, BOTTLENECK).se(),
+    timm("ecaresnet26t", D18, BOTTLENECK).t().eca(),
+    timm("ecaresnet50t", D34, BOTTLENECK).t().eca(),
+    timm("ecaresnet50d", D34, BOTTLENECK).d().eca(),
+    timm("ecaresnet101d", D101, BOTTLENECK).d().eca(),
+    timm("ecaresnet200d", [3, 24, 36, 3], BOTTLENECK).d().eca(),
+    timm("ecaresnet269d", [3, 30, 48, 8], BOTTLENECK).d().eca(),
+    timm("ecaresnetlight", [1, 1, 11, 3], BOTTLENECK).average_pool().eca(),
+    timm("ecaresnext26t_32x4d", D18, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("ecaresnext50t_32x4d", D34, BOTTLENECK).wide(32, 4).t().eca(),
     timm("resnetv2_50", D34, BOTTLENECK).v2(),
     timm("resnetv2_101", D101, BOTTLENECK).v2(),
     timm("resnetv2_152", D152, BOTTLENECK).v2(),
@@ -189,6 +208,7 @@ impl Kind {
     fn sized(self, channels: usize) -> Attention {
         match self {
             Self::SqueezeExcite => Attention::squeeze_excite(squeezed(channels)),
+            Self::Efficient => Attention::efficient(channels),
         }
     }
 }

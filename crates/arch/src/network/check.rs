@@ -108,6 +108,9 @@ fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
     let (kernel, padding) = match &draft.op {
         LayerOp::Conv(conv) => check_conv(layer, conv)?,
         LayerOp::MaxPool(pool) => check_pool(layer, pool)?,
+        LayerOp::EfficientAttention(attention) if attention.kernel % 2 == 0 => {
+            return Err(ShapeError::EvenKernel { layer, kernel: attention.kernel });
+        }
         _ => (1, 0),
     };
     let [_, height, width] = input;

@@ -4,8 +4,8 @@
 use std::iter::once;
 
 use super::{
-    Activation, AveragePool, BlockPart, BlockPath, HeadPart, LayerId, LayerOp, LayerPath, Norm, Reads,
-    ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
+    Activation, AveragePool, BlockPart, BlockPath, EfficientAttention, HeadPart, LayerId, LayerOp, LayerPath,
+    Norm, Reads, ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
 };
 use crate::{Attention, BlockSpec, Convolution, HeadSpec, NetSpec, Order, Shortcut, StemSpec};
 
@@ -226,6 +226,10 @@ fn attention_layer(attention: Attention, channels: usize) -> (BlockPart, LayerOp
         Attention::SqueezeExcite { reduced } => {
             let squeeze = SqueezeExcite { channels, reduced };
             (BlockPart::SqueezeExcite, LayerOp::SqueezeExcite(squeeze))
+        }
+        Attention::Efficient { kernel } => {
+            let attention = EfficientAttention { channels, kernel };
+            (BlockPart::EfficientAttention, LayerOp::EfficientAttention(attention))
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum LayerOp {
     ZeroPad(ZeroPad),
     /// `y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2)` by channel (Hu et al. 2018).
     SqueezeExcite(SqueezeExcite),
+    /// `y = x sigmoid(w * mean(x))`, `*` along the channels (Wang et al. 2020).
+    EfficientAttention(EfficientAttention),
     /// In training, `y = 0` for an image with this probability `p`, else `x / (1 - p)` (Huang et al. 2016).
     StochasticDepth {
         /// Probability of dropping.
@@ -105,6 +107,15 @@ pub struct SqueezeExcite {
     pub reduced: usize,
 }
 
+/// One convolution along the means of the channels, padded with zeros, without bias (Wang et al. 2020).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EfficientAttention {
+    /// Channels of the map.
+    pub channels: usize,
+    /// Size of the kernel, odd.
+    pub kernel: usize,
+}
+
 impl Norm {
     /// True where its scale begins at zero in place of one.
     pub fn is_zero_init(self) -> bool {
@@ -152,6 +163,9 @@ impl LayerOp {
                 LayerTensor::new(Field::ExpandWeight, &[channels, reduced, 1, 1], Role::SqueezeWeight),
                 LayerTensor::new(Field::ExpandBias, &[channels], Role::SqueezeBias),
             ],
+            Self::EfficientAttention(EfficientAttention { kernel, .. }) => {
+                vec![LayerTensor::new(Field::Weight, &[1, 1, kernel], Role::AttentionWeight)]
+            }
             Self::Linear { inputs, outputs } => vec![
                 LayerTensor::new(Field::Weight, &[outputs, inputs], Role::LinearWeight),
                 LayerTensor::new(Field::Bias, &[outputs], Role::LinearBias),
@@ -201,6 +215,7 @@ impl LayerOp {
             | Self::Activation(_)
             | Self::Identity
             | Self::SqueezeExcite(_)
+            | Self::EfficientAttention(_)
             | Self::StochasticDepth { .. }
             | Self::Add
             | Self::Dropout { .. } => Some([channels, height, width]),

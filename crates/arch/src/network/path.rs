@@ -54,7 +54,7 @@ pub enum StemPart {
     Pool,
 }
 
-/// Layer of a block, counted from 1 in the order in which they act: `conv1`, `norm1`, `act1`, `se`, `depth`,
+/// Layer of a block, counted from 1 in the order in which they act: `conv1`, `norm1`, `act1`, `se`, `eca`, `depth`,
 /// `shortcut.conv`, `add`, `act`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -67,6 +67,8 @@ pub enum BlockPart {
     Act(usize),
     /// Squeeze-and-excitation at the end of the branch.
     SqueezeExcite,
+    /// Efficient channel attention at the end of the branch.
+    EfficientAttention,
     /// Stochastic depth at the end of the branch.
     Depth,
     /// Layer of the shortcut.
@@ -241,6 +243,7 @@ impl fmt::Display for BlockPart {
             Self::Norm(number) => write!(f, "norm{number}"),
             Self::Act(number) => write!(f, "act{number}"),
             Self::SqueezeExcite => f.write_str("se"),
+            Self::EfficientAttention => f.write_str("eca"),
             Self::Depth => f.write_str("depth"),
             Self::Shortcut(part) => write!(f, "shortcut.{part}"),
             Self::Add => f.write_str("add"),
@@ -253,6 +256,7 @@ fn parse_block(text: &str) -> Option<BlockPart> {
     let counted = |prefix| numbered(text, prefix, 1);
     match text {
         "se" => Some(BlockPart::SqueezeExcite),
+        "eca" => Some(BlockPart::EfficientAttention),
         "depth" => Some(BlockPart::Depth),
         "add" => Some(BlockPart::Add),
         "act" => Some(BlockPart::OutputAct),

@@ -48,6 +48,13 @@ pub enum ShapeError {
         /// Width of its input.
         width: usize,
     },
+    /// A convolution along the channels whose kernel has no middle.
+    EvenKernel {
+        /// The layer.
+        layer: LayerPath,
+        /// Size of its kernel.
+        kernel: usize,
+    },
     /// A max pool is padded by more than half its kernel, so that windows may hold padding alone.
     PoolPadding {
         /// The layer.
@@ -186,9 +193,10 @@ impl ShapeError {
             | Self::Size(Disagreement { block, .. })
             | Self::ForgottenStride(Disagreement { block, .. })
             | Self::ZeroPadShrinks { block, .. } => block.into(),
-            Self::Vanishes { layer, .. } | Self::PoolPadding { layer, .. } | Self::Groups { layer, .. } => {
-                ShapePlace::Layer(layer)
-            }
+            Self::Vanishes { layer, .. }
+            | Self::EvenKernel { layer, .. }
+            | Self::PoolPadding { layer, .. }
+            | Self::Groups { layer, .. } => ShapePlace::Layer(layer),
             Self::NoClasses => ShapePlace::Part(Place::Head),
             Self::NoStem => ShapePlace::Part(Place::Stem),
             Self::EmptyInput { .. } | Self::InputSize { .. } | Self::InputChannels { .. } => {
@@ -214,6 +222,7 @@ impl ShapeError {
             Self::Vanishes { kernel, padding, height, width, .. } => format!(
                 "a {kernel}x{kernel} kernel with padding {padding} does not fit a map of {height}x{width}"
             ),
+            Self::EvenKernel { kernel, .. } => format!("a kernel of {kernel} has no middle"),
             Self::PoolPadding { kernel, padding, .. } => {
                 format!("padding {padding} is more than half the kernel of {kernel}")
             }
@@ -245,6 +254,9 @@ impl ShapeError {
             Self::ZeroPadShrinks { .. } => "use a projection shortcut".into(),
             Self::Vanishes { kernel, .. } => {
                 format!("give a larger input, or a padding of {}", kernel / 2)
+            }
+            Self::EvenKernel { kernel, .. } => {
+                format!("use an odd one, such as {}", kernel.saturating_add(1))
             }
             Self::PoolPadding { kernel, .. } => format!("use at most {}", kernel / 2),
             Self::Groups { groups, .. } => format!("use a multiple of {groups} channels"),
