@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
 use crate::{
-    Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
-    StageSpec, StemConv, StemSpec,
+    AntiAlias, Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess,
+    Shortcut, StageSpec, StemConv, StemSpec,
 };
 
 impl NetSpec {
@@ -134,6 +134,8 @@ struct StemFile {
     #[serde(default, skip_serializing_if = "is_default")]
     bare: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    anti_alias: Option<AntiAlias>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pool: Option<MaxPool>,
 }
 
@@ -163,6 +165,8 @@ struct BlockFile {
     width: Option<usize>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     stride: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anti_alias: Option<AntiAlias>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     groups: usize,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -313,7 +317,12 @@ impl From<StemFile> for StemSpec {
             stride: conv.stride,
             padding: conv.padding.unwrap_or(conv.kernel / 2),
         };
-        Self { convs: file.convs.into_iter().map(conv).collect(), bare: file.bare, pool: file.pool }
+        Self {
+            convs: file.convs.into_iter().map(conv).collect(),
+            bare: file.bare,
+            pool: file.pool,
+            anti_alias: file.anti_alias,
+        }
     }
 }
 
@@ -325,7 +334,12 @@ impl From<StemSpec> for StemFile {
             stride: conv.stride,
             padding: unusual(conv.padding, conv.kernel / 2),
         };
-        Self { convs: stem.convs.into_iter().map(conv).collect(), bare: stem.bare, pool: stem.pool }
+        Self {
+            convs: stem.convs.into_iter().map(conv).collect(),
+            bare: stem.bare,
+            anti_alias: stem.anti_alias,
+            pool: stem.pool,
+        }
     }
 }
 
@@ -341,6 +355,7 @@ impl BlockFile {
             channels: self.channels,
             width: self.width.unwrap_or(usual_width(kind, self.channels)),
             stride: self.stride,
+            anti_alias: self.anti_alias,
             groups: self.groups,
             attention: self.attention()?,
             zero_init: self.zero_init,
@@ -372,6 +387,7 @@ impl BlockFile {
             channels: block.channels,
             width: unusual(block.width, usual_width(block.kind, block.channels)),
             stride: block.stride,
+            anti_alias: block.anti_alias,
             groups: block.groups,
             preactivation: block.order == Order::PreActivation,
             squeeze_excite: match block.attention {

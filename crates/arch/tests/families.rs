@@ -89,9 +89,31 @@ fn parameters_of_attention_are_timms_to_the_last() {
         ("ecaresnetlight", 30_162_046),
         ("ecaresnext26t_32x4d", 15_406_220),
         ("ecaresnext50t_32x4d", 25_045_686),
+        ("seresnetaa50d", 28_107_256),
+        ("seresnextaa101d_32x8d", 93_588_280),
+        ("seresnextaa201d_32x8d", 149_394_904),
     ];
     for (name, count) in counts {
         assert_eq!(parameters(name), count, "{name}");
+    }
+}
+
+/// A filter has no parameters, and the convolution before it computes as many times more as the stride says.
+#[test]
+fn anti_aliased_networks_have_the_parameters_of_the_others() {
+    let pairs = [
+        ("resnetblur18", "resnet18"),
+        ("resnetblur50", "resnet50"),
+        ("resnetblur50d", "resnet50d"),
+        ("resnetblur101d", "resnet101d"),
+        ("resnetaa34d", "resnet34d"),
+        ("resnetaa50", "resnet50"),
+        ("resnetaa50d", "resnet50d"),
+        ("resnetaa101d", "resnet101d"),
+    ];
+    for (filtered, strided) in pairs {
+        assert_eq!(parameters(filtered), parameters(strided), "{filtered}");
+        assert!(macs(filtered) > macs(strided), "{filtered}");
     }
 }
 

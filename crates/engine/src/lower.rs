@@ -13,8 +13,8 @@ use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm,
 use crate::error::Error;
 use crate::graph::{Graph, INPUT, Map, MapId, Node};
 use crate::op::{
-    AveragePool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, NormaliseRelu, Operation,
-    SqueezeExcite, ZeroPad,
+    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, NormaliseRelu,
+    Operation, SqueezeExcite, ZeroPad,
 };
 use crate::parameters::Parameters;
 
@@ -163,6 +163,7 @@ impl Fusion<'_> {
             }
             LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
             LayerOp::AveragePool(pool) => Box::new(AveragePool { pool }),
+            LayerOp::BlurPool(pool) => Box::new(BlurPool { stride: pool.stride }),
             LayerOp::ZeroPad(pad) => Box::new(ZeroPad { stride: pad.stride, before: pad.before() }),
             _ => return Err(unsupported(layer)),
         };

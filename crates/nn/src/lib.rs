@@ -23,6 +23,7 @@
 mod activation;
 pub mod beyond;
 pub mod block;
+mod blur;
 mod conv;
 mod efficient_attention;
 mod error;

@@ -1,8 +1,8 @@
 //! Options of blocks through stock operations, against formulas written out and finite differences.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::{Attention, BlockSpec};
-use residual_nn::{Block, BlockConfig, EfficientAttention, Init, Mode, NamedTensor};
+use residual_arch::{AntiAlias, Attention, BlockSpec, LayerOp};
+use residual_nn::{Block, BlockConfig, EfficientAttention, Init, LayerModule, Mode, NamedTensor};
 use residual_testkit::formula;
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -50,18 +50,87 @@ fn efficient_attention_is_the_formula_and_so_is_its_gradient() {
     };
     let loss_weights = Tensor::from_data(TensorData::new(factors.clone(), [1, 5, 2, 3]), &device);
     let gradients = (y * loss_weights).sum().backward();
-    let differences = |at: &[f64], loss: &dyn Fn(&[f64]) -> f64| -> Vec<f64> {
-        let moved = |i: usize, by: f64| {
-            let mut at = at.to_vec();
-            at[i] += by;
-            loss(&at)
-        };
-        (0..at.len()).map(|i| (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5).collect()
-    };
     let by_x = differences(&xs, &|xs| loss(xs, &weight));
     assert_close(&values(x.grad(&gradients).unwrap()), &by_x, 1e-5);
     let by_weight = differences(&weight, &|weight| loss(&xs, weight));
     assert_close(&values(attention.weight.val().grad(&gradients).unwrap()), &by_weight, 1e-5);
+}
+
+/// Central differences of a loss at `at`.
+fn differences(at: &[f64], loss: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
+    let moved = |i: usize, by: f64| {
+        let mut at = at.to_vec();
+        at[i] += by;
+        loss(&at)
+    };
+    (0..at.len()).map(|i| (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5).collect()
+}
+
+/// `[1, 2, 1]^T [1, 2, 1] / 16` on one map, pixel by pixel, in float64.
+fn blurred(x: &[f64], [height, width]: [usize; 2], stride: usize) -> Vec<f64> {
+    let reflected = |at: isize, side: usize| {
+        let last = side as isize - 1;
+        (last - (last - at.abs()).abs()) as usize
+    };
+    let pixel = |row: usize, column: usize| {
+        let tap = |(u, v): (isize, isize)| {
+            let [row, column] = [reflected(row as isize + u, height), reflected(column as isize + v, width)];
+            f64::from((2 - u.abs() as i32) * (2 - v.abs() as i32)) / 16.0 * x[row * width + column]
+        };
+        (-1..=1).flat_map(|u| (-1..=1).map(move |v| (u, v))).map(tap).sum::<f64>()
+    };
+    let rows = (0..height).step_by(stride);
+    rows.flat_map(|row| (0..width).step_by(stride).map(move |column| pixel(row, column))).collect()
+}
+
+/// The filter of an anti-aliased block, as a module.
+fn filter(filter: AntiAlias, stride: usize) -> LayerModule {
+    let shortcut = residual_arch::Shortcut::None;
+    let spec = BlockSpec { stride, anti_alias: Some(filter), shortcut, ..BlockSpec::basic(2) };
+    let checked = spec.check([2, 12, 12]).unwrap();
+    let is_filter = |op: &LayerOp| matches!(op, LayerOp::BlurPool(_) | LayerOp::AveragePool(_));
+    let layer = checked.layers().iter().find(|layer| is_filter(layer.op())).unwrap();
+    LayerModule::new(layer, &Device::flex()).unwrap()
+}
+
+#[test]
+fn filters_are_their_formulas_and_so_are_their_gradients() {
+    let device = Device::flex().autodiff();
+    let averaged = |x: &[f64], [height, width]: [usize; 2], stride: usize| -> Vec<f64> {
+        let mean = |row: usize, column: usize| {
+            let window =
+                (0..stride).flat_map(|u| (0..stride).map(move |v| (row * stride + u, column * stride + v)));
+            window.map(|(row, column)| x[row * width + column]).sum::<f64>() / (stride * stride) as f64
+        };
+        (0..height / stride)
+            .flat_map(|row| (0..width / stride).map(move |column| mean(row, column)))
+            .collect()
+    };
+    type Formula<'a> = &'a dyn Fn(&[f64], [usize; 2], usize) -> Vec<f64>;
+    let formulas: [(AntiAlias, Formula<'_>); 2] =
+        [(AntiAlias::Blur, &blurred), (AntiAlias::Average, &averaged)];
+    for (kind, function) in formulas {
+        for (size, stride) in [([4, 6], 2), ([5, 7], 2), ([2, 3], 2), ([7, 4], 3)] {
+            let [height, width] = size;
+            if kind == AntiAlias::Average && size.iter().any(|&side| side < stride) {
+                continue;
+            }
+            let x = input([1, 2, height, width], &device).require_grad();
+            let y = filter(kind, stride).forward(x.clone(), Mode::train(0, 0));
+            let xs: Vec<f64> = values(x.clone()).into_iter().map(f64::from).collect();
+            let of = |xs: &[f64]| -> Vec<f64> {
+                xs.chunks(height * width).flat_map(|map| function(map, size, stride)).collect()
+            };
+            assert_close(&values(y.clone()), &of(&xs), 1e-6);
+            let shape = y.dims();
+            let factors = formula::loss_weights(shape.iter().product());
+            let loss = |xs: &[f64]| of(xs).iter().zip(&factors).map(|(y, &f)| y * f64::from(f)).sum::<f64>();
+            let wanted = differences(&xs, &loss);
+            let factors = Tensor::from_data(TensorData::new(factors.clone(), shape), &device);
+            let gradients = (y * factors).sum().backward();
+            assert_close(&values(x.grad(&gradients).unwrap()), &wanted, 1e-6);
+        }
+    }
 }
 
 /// A block with the option and one without, of the same seed.

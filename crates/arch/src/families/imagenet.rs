@@ -1,7 +1,8 @@
 //! torchvision's and timm's networks for 224x224 images.
 
 use crate::{
-    Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec, StemSpec,
+    AntiAlias, Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec,
+    StemSpec,
 };
 
 const BASIC: bool = false;
@@ -19,6 +20,7 @@ struct Row {
     /// Average-pool shortcuts (ResNet-D).
     average_pool: bool,
     attention: Option<Kind>,
+    anti_alias: Option<AntiAlias>,
     preactivation: bool,
     naming: Naming,
 }
@@ -27,8 +29,8 @@ struct Row {
 enum Stem {
     /// One 7x7 convolution.
     Plain,
-    /// Three 3x3 convolutions, the first two of these channels.
-    Deep([usize; 2]),
+    /// Three 3x3 convolutions of these channels.
+    Deep([usize; 3]),
 }
 
 /// Channel attention, sized for the channels of each block.
@@ -49,6 +51,7 @@ const fn tv(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
         stem: Stem::Plain,
         average_pool: false,
         attention: None,
+        anti_alias: None,
         preactivation: false,
         naming: Naming::Torchvision,
     }
@@ -67,17 +70,32 @@ impl Row {
 
     /// ResNet-D: the deep stem and average-pool shortcuts.
     const fn d(self) -> Self {
-        Self { stem: Stem::Deep([32, 32]), average_pool: true, ..self }
+        Self { stem: Stem::Deep([32, 32, 64]), average_pool: true, ..self }
     }
 
     /// ResNet-T: the tiered deep stem and average-pool shortcuts.
     const fn t(self) -> Self {
-        Self { stem: Stem::Deep([24, 32]), average_pool: true, ..self }
+        Self { stem: Stem::Deep([24, 32, 64]), average_pool: true, ..self }
     }
 
     /// Average-pool shortcuts behind the plain stem.
     const fn average_pool(self) -> Self {
         Self { average_pool: true, ..self }
+    }
+
+    /// The deep stem at twice the channels.
+    const fn wide_stem(self) -> Self {
+        Self { stem: Stem::Deep([64, 64, 128]), ..self }
+    }
+
+    /// Anti-aliased downsampling by blurring.
+    const fn blur(self) -> Self {
+        Self { anti_alias: Some(AntiAlias::Blur), ..self }
+    }
+
+    /// Anti-aliased downsampling by averaging.
+    const fn aa(self) -> Self {
+        Self { anti_alias: Some(AntiAlias::Average), ..self }
     }
 
     const fn se(self) -> Self {
@@ -98,7 +116,7 @@ const D34: [usize; 4] = [3, 4, 6, 3];
 const D101: [usize; 4] = [3, 4, 23, 3];
 const D152: [usize; 4] = [3, 8, 36, 3];
 
-const ROWS: [Row; 34] = [
+const ROWS: [Row; 45] = [
     tv("resnet18", D18, BASIC),
     tv("resnet34", D34, BASIC),
     tv("resnet50", D34, BOTTLENECK),
@@ -129,6 +147,17 @@ const ROWS: [Row; 34] = [
     timm("ecaresnetlight", [1, 1, 11, 3], BOTTLENECK).average_pool().eca(),
     timm("ecaresnext26t_32x4d", D18, BOTTLENECK).wide(32, 4).t().eca(),
     timm("ecaresnext50t_32x4d", D34, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("resnetblur18", D18, BASIC).blur(),
+    timm("resnetblur50", D34, BOTTLENECK).blur(),
+    timm("resnetblur50d", D34, BOTTLENECK).d().blur(),
+    timm("resnetblur101d", D101, BOTTLENECK).d().blur(),
+    timm("resnetaa34d", D34, BASIC).d().aa(),
+    timm("resnetaa50", D34, BOTTLENECK).aa(),
+    timm("resnetaa50d", D34, BOTTLENECK).d().aa(),
+    timm("resnetaa101d", D101, BOTTLENECK).d().aa(),
+    timm("seresnetaa50d", D34, BOTTLENECK).d().se().aa(),
+    timm("seresnextaa101d_32x8d", D101, BOTTLENECK).wide(32, 8).d().se().aa(),
+    timm("seresnextaa201d_32x8d", [3, 24, 36, 4], BOTTLENECK).wide(32, 8).d().wide_stem().se().aa(),
     timm("resnetv2_50", D34, BOTTLENECK).v2(),
     timm("resnetv2_101", D101, BOTTLENECK).v2(),
     timm("resnetv2_152", D152, BOTTLENECK).v2(),
@@ -168,9 +197,9 @@ impl Row {
     fn stem(&self) -> StemSpec {
         let stem = match self.stem {
             Stem::Plain => StemSpec::imagenet(),
-            Stem::Deep([first, second]) => StemSpec::deep(first, second, 64),
+            Stem::Deep([first, second, third]) => StemSpec::deep(first, second, third),
         };
-        StemSpec { bare: self.preactivation, ..stem }
+        StemSpec { bare: self.preactivation, anti_alias: self.anti_alias, ..stem }
     }
 
     fn block(&self, in_channels: usize, planes: usize, stride: usize) -> BlockSpec {
@@ -185,6 +214,7 @@ impl Row {
         if self.preactivation {
             block = block.preactivation();
         }
+        block.anti_alias = self.anti_alias;
         block.attention = self.attention.map(|kind| kind.sized(block.channels));
         if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
             *average_pool = self.average_pool;

@@ -114,6 +114,14 @@ fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
         _ => (1, 0),
     };
     let [_, height, width] = input;
+    let least = match &draft.op {
+        LayerOp::AveragePool(pool) if !pool.overhang => pool.kernel,
+        LayerOp::BlurPool(_) => 2,
+        _ => 1,
+    };
+    if height.min(width) < least {
+        return Err(ShapeError::SmallMap { layer, least, height, width });
+    }
     draft.op.output(input).ok_or(ShapeError::Vanishes { layer, kernel, padding, height, width })
 }
 

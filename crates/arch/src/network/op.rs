@@ -19,6 +19,8 @@ pub enum LayerOp {
     MaxPool(MaxPool),
     /// Mean of square windows without padding.
     AveragePool(AveragePool),
+    /// Low-pass filter with a stride, by channel (Zhang 2019).
+    BlurPool(BlurPool),
     /// `y = x`: the place of a layer that has nothing to do, as ResNet-D's average pool at stride 1. It
     /// counts where files number modules.
     Identity,
@@ -76,6 +78,14 @@ pub struct AveragePool {
     /// an output of `ceil(h / stride)` rows where the window is at least the stride and at most twice that
     /// (PyTorch's `ceil_mode`). Else `(h - kernel) / stride + 1` rows, rounded down.
     pub overhang: bool,
+}
+
+/// Blur pool: the binomial filter `[1, 2, 1]^T [1, 2, 1] / 16` by channel, padded by one row and column of reflection
+/// on every side: `[c, ceil(h / stride), ceil(w / stride)]`, of maps of two rows and columns or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlurPool {
+    /// Stride, at least 1.
+    pub stride: usize,
 }
 
 /// Nonlinearity.
@@ -173,6 +183,7 @@ impl LayerOp {
             Self::Activation(_)
             | Self::MaxPool(_)
             | Self::AveragePool(_)
+            | Self::BlurPool(_)
             | Self::Identity
             | Self::ZeroPad(_)
             | Self::StochasticDepth { .. }
@@ -189,7 +200,7 @@ impl LayerOp {
 
     /// True where each value is drawn from a window of its own channel, without parameters.
     pub fn is_pool(&self) -> bool {
-        matches!(self, Self::MaxPool(_) | Self::AveragePool(_) | Self::GlobalAverage)
+        matches!(self, Self::MaxPool(_) | Self::AveragePool(_) | Self::BlurPool(_) | Self::GlobalAverage)
     }
 
     /// Shape of the output for an input of `[channels, height, width]`; `None` where a kernel does not fit
@@ -208,6 +219,9 @@ impl LayerOp {
                 let side = |side| output_side(side, kernel, stride, 0);
                 Some([channels, side(height)?, side(width)?])
             }
+            Self::BlurPool(BlurPool { stride }) => {
+                strided(channels, stride).filter(|_| height.min(width) > 1)
+            }
             Self::ZeroPad(ZeroPad { out_channels, stride, .. }) => strided(out_channels, stride),
             Self::GlobalAverage => Some([channels, 1, 1]),
             Self::Linear { outputs, .. } => Some([outputs, 1, 1]),
@@ -222,7 +236,7 @@ impl LayerOp {
         }
     }
 
-    /// Multiply-accumulates for one image, for an output of `[_, height, width]`; `None` where 64 bits do
+    /// Multiply-accumulates of convolutions and linear layers for one image, for an output of `[_, height, width]`; `None` where 64 bits do
     /// not hold them.
     pub(super) fn macs(&self, [_, height, width]: [usize; 3]) -> Option<u64> {
         match *self {

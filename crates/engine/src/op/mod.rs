@@ -5,6 +5,7 @@
 
 mod attention;
 mod average_pool;
+mod blur_pool;
 mod conv;
 mod dense;
 mod efficient_attention;
@@ -17,6 +18,7 @@ mod zero_pad;
 
 pub(crate) use attention::{ChannelAttention, Gate};
 pub(crate) use average_pool::AveragePool;
+pub(crate) use blur_pool::BlurPool;
 pub(crate) use conv::{FusedConv, conv_shape};
 pub(crate) use dense::Dense;
 pub(crate) use efficient_attention::EfficientAttention;
