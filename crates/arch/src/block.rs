@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Attention, Shortcut};
+use crate::{AntiAlias, Attention, Shortcut};
 
 /// A block: its branch `F`, and its shortcut `S`.
 ///
@@ -20,6 +20,8 @@ pub struct BlockSpec {
     pub width: usize,
     /// Stride of the block, held by its first 3x3 convolution.
     pub stride: usize,
+    /// Anti-aliased downsampling in place of the stride of that convolution; the shortcut keeps its own.
+    pub anti_alias: Option<AntiAlias>,
     /// Groups of the 3x3 convolution of a bottleneck, of both of a basic block (ResNeXt, Xie et al. 2017).
     pub groups: usize,
     /// Channel attention at the end of the branch.
@@ -67,6 +69,7 @@ impl BlockSpec {
             channels,
             width: channels,
             stride: 1,
+            anti_alias: None,
             groups: 1,
             attention: None,
             zero_init: false,
@@ -106,7 +109,19 @@ impl BlockSpec {
         self.shortcut == Shortcut::None
     }
 
-    /// The convolutions of the branch in order, for an input of `in_channels`.
+    /// The filter of anti-aliased downsampling and the convolution behind which it stands, counted from 0, behind its
+    /// norm and activation as well; `None` where nothing is to be downsampled.
+    pub fn anti_aliased(&self) -> Option<(usize, AntiAlias)> {
+        let filter = self.anti_alias.filter(|_| self.stride != 1)?;
+        let conv = match self.kind {
+            BlockKind::Basic => 0,
+            BlockKind::Bottleneck => 1,
+        };
+        Some((conv, filter))
+    }
+
+    /// The convolutions of the branch in order, for an input of `in_channels`. Behind one of them stands the filter of
+    /// anti-aliased downsampling, with the block's stride ([`anti_aliased`](Self::anti_aliased)).
     pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
         let conv = |i, o, kernel, stride, groups| Convolution {
             in_channels: i,
@@ -116,14 +131,15 @@ impl BlockSpec {
             padding: kernel / 2,
             groups,
         };
+        let stride = if self.anti_aliased().is_some() { 1 } else { self.stride };
         match self.kind {
             BlockKind::Basic => vec![
-                conv(in_channels, self.width, 3, self.stride, self.groups),
+                conv(in_channels, self.width, 3, stride, self.groups),
                 conv(self.width, self.channels, 3, 1, self.groups),
             ],
             BlockKind::Bottleneck => vec![
                 conv(in_channels, self.width, 1, 1, 1),
-                conv(self.width, self.width, 3, self.stride, self.groups),
+                conv(self.width, self.width, 3, stride, self.groups),
                 conv(self.width, self.channels, 1, 1, 1),
             ],
         }
@@ -183,6 +199,9 @@ impl fmt::Display for BlockSpec {
         write!(f, "{}", self.channels)?;
         if self.stride != 1 {
             write!(f, ", stride {}", self.stride)?;
+        }
+        if let Some((_, filter)) = self.anti_aliased() {
+            write!(f, ", {filter}")?;
         }
         if self.groups != 1 {
             write!(f, ", groups {}", self.groups)?;

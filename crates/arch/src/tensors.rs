@@ -1,7 +1,7 @@
 //! Every tensor of a network: canonical path, shape and role.
 //!
 //! Paths, in the order of PyTorch's state dicts (the stem, the blocks, the head; in a block the branch,
-//! squeeze-and-excitation, the shortcut):
+//! its attention, the shortcut):
 //!
 //! | path | shape |
 //! | --- | --- |
@@ -9,6 +9,7 @@
 //! | `stage1.block0.conv1.weight`, `stage1.block0.norm1.*` | `[out, in / groups, k, k]`, `[out]` |
 //! | `stage1.block0.se.reduce.{weight,bias}` | `[r, c, 1, 1]`, `[r]` |
 //! | `stage1.block0.se.expand.{weight,bias}` | `[c, r, 1, 1]`, `[c]` |
+//! | `stage1.block0.eca.weight` | `[1, 1, k]` |
 //! | `stage1.block0.shortcut.conv.weight`, `stage1.block0.shortcut.norm.*` | `[out, in, 1, 1]`, `[out]` |
 //! | `head.norm.*`, `head.linear.{weight,bias}` | `[c]`, `[classes, c]`, `[classes]` |
 //!
@@ -46,6 +47,8 @@ pub enum Role {
     SqueezeWeight,
     /// Bias of a 1x1 convolution of squeeze-and-excitation.
     SqueezeBias,
+    /// Weight of efficient channel attention's convolution, `[1, 1, k]`.
+    AttentionWeight,
     /// Weight of the head's linear layer.
     LinearWeight,
     /// Bias of the head's linear layer.
@@ -61,7 +64,7 @@ impl Role {
     /// Whether it is a weight proper: neither a bias nor part of a batch norm. The others are often
     /// left without weight decay (Goyal et al. 2017; He et al. 2019, section 3.1).
     pub fn decays(self) -> bool {
-        matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::LinearWeight)
+        matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::AttentionWeight | Self::LinearWeight)
     }
 }
 

@@ -48,6 +48,24 @@ pub enum ShapeError {
         /// Width of its input.
         width: usize,
     },
+    /// A map with fewer rows or columns than a pool needs.
+    SmallMap {
+        /// The layer.
+        layer: LayerPath,
+        /// Rows and columns that it needs.
+        least: usize,
+        /// Height of its input.
+        height: usize,
+        /// Width of its input.
+        width: usize,
+    },
+    /// A convolution along the channels whose kernel has no middle.
+    EvenKernel {
+        /// The layer.
+        layer: LayerPath,
+        /// Size of its kernel.
+        kernel: usize,
+    },
     /// A max pool is padded by more than half its kernel, so that windows may hold padding alone.
     PoolPadding {
         /// The layer.
@@ -186,9 +204,11 @@ impl ShapeError {
             | Self::Size(Disagreement { block, .. })
             | Self::ForgottenStride(Disagreement { block, .. })
             | Self::ZeroPadShrinks { block, .. } => block.into(),
-            Self::Vanishes { layer, .. } | Self::PoolPadding { layer, .. } | Self::Groups { layer, .. } => {
-                ShapePlace::Layer(layer)
-            }
+            Self::Vanishes { layer, .. }
+            | Self::SmallMap { layer, .. }
+            | Self::EvenKernel { layer, .. }
+            | Self::PoolPadding { layer, .. }
+            | Self::Groups { layer, .. } => ShapePlace::Layer(layer),
             Self::NoClasses => ShapePlace::Part(Place::Head),
             Self::NoStem => ShapePlace::Part(Place::Stem),
             Self::EmptyInput { .. } | Self::InputSize { .. } | Self::InputChannels { .. } => {
@@ -214,6 +234,10 @@ impl ShapeError {
             Self::Vanishes { kernel, padding, height, width, .. } => format!(
                 "a {kernel}x{kernel} kernel with padding {padding} does not fit a map of {height}x{width}"
             ),
+            Self::SmallMap { least, height, width, .. } => {
+                format!("a map of {height}x{width} where {least}x{least} is the least")
+            }
+            Self::EvenKernel { kernel, .. } => format!("a kernel of {kernel} has no middle"),
             Self::PoolPadding { kernel, padding, .. } => {
                 format!("padding {padding} is more than half the kernel of {kernel}")
             }
@@ -245,6 +269,10 @@ impl ShapeError {
             Self::ZeroPadShrinks { .. } => "use a projection shortcut".into(),
             Self::Vanishes { kernel, .. } => {
                 format!("give a larger input, or a padding of {}", kernel / 2)
+            }
+            Self::SmallMap { .. } => "give a larger input".into(),
+            Self::EvenKernel { kernel, .. } => {
+                format!("use an odd one, such as {}", kernel.saturating_add(1))
             }
             Self::PoolPadding { kernel, .. } => format!("use at most {}", kernel / 2),
             Self::Groups { groups, .. } => format!("use a multiple of {groups} channels"),
@@ -306,6 +334,10 @@ impl Disagreement {
         }
         if stride != self.stride {
             wanted.push(format!("stride {}", self.stride));
+        }
+        if wanted.is_empty() {
+            // Only a mean of windows rounds down.
+            return format!("give an input whose sides are multiples of {} here, or blur", self.stride);
         }
         format!("give the {kind} {}", wanted.join(" and "))
     }

@@ -110,6 +110,7 @@ fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
             check_map(layer.output(), batch, 0)?;
             Pooling::windows(size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2]).map(|_| ())
         }
+        LayerOp::BlurPool(_) => check_map(layer.output(), batch, 0),
         LayerOp::AveragePool(AveragePool { kernel, stride, overhang: true }) => {
             check_map(layer.output(), batch, 0)?;
             Pooling::overhanging(size, [kernel; 2], [stride; 2]).map(|_| ())
