@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use residual_weights::{StateDict, Tensor, Weights, safetensors};
+use residual_weights::{Checkpoint, StateDict, Tensor, safetensors};
 
 /// Names, shapes and bits of all tensors.
 fn bits(state: &StateDict) -> Vec<(String, Vec<usize>, Vec<u32>)> {
@@ -22,5 +22,5 @@ fuzz_target!(|bytes: &[u8]| {
         before.sort();
         assert_eq!(again, before);
     }
-    let _ = Weights::from_state_dict(state);
+    let _ = Checkpoint::from_state_dict(state);
 });
