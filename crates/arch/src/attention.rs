@@ -34,7 +34,7 @@ impl Attention {
     /// ```
     pub fn efficient(channels: usize) -> Self {
         // `t` is the same with the logarithm rounded down.
-        let t = (channels.max(1).ilog2() as usize + 1) / 2;
+        let t = (channels.max(1).ilog2() as usize).div_ceil(2);
         Self::Efficient { kernel: (t | 1).max(3) }
     }
 

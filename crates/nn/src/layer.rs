@@ -1,5 +1,8 @@
 //! One layer of a network as a module.
 
+// A network has a few hundred layers: a kilobyte for each is nothing beside its tensors.
+#![allow(clippy::large_enum_variant)]
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use residual_arch::{Layer, LayerOp, MaxPool, Norm};

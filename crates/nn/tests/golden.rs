@@ -44,8 +44,8 @@ fn golden_files_hold() {
 
 /// What is held.
 enum Model {
-    Block(Block),
-    Net(ResNet),
+    Block(Box<Block>),
+    Net(Box<ResNet>),
 }
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation and once in
@@ -92,13 +92,13 @@ impl Model {
                 let mut block = BlockConfig::new(*spec, *in_channels).init_with(filled, &device)?;
                 block.set_compute(compute);
                 let row = block_flow(spec, image)?;
-                (Self::Block(block), row.parameters, row.macs)
+                (Self::Block(Box::new(block)), row.parameters, row.macs)
             }
             Subject::Network(spec) => {
                 let mut net = ResNetConfig::new((**spec).clone()).init_with(filled, &device)?;
                 net.set_compute(compute);
                 let flow = flow(spec, image)?;
-                (Self::Net(net), flow.parameters, flow.macs)
+                (Self::Net(Box::new(net)), flow.parameters, flow.macs)
             }
         })
     }
