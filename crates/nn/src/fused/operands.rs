@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::module::Param;
 use burn::tensor::Tensor;
 use residual_kernels::block::{
-    BlockGradients, BlockParameters, Input, LinkGradients, LinkParameters, SqueezeGradients,
+    BlockGradients, BlockParameters, Input, LinkGradients, LinkParameters, Running, SqueezeGradients,
     SqueezeParameters,
 };
 
@@ -86,6 +86,13 @@ impl Operands {
         let links = links.into_iter().flatten().filter(|by| !by.is_empty());
         links.chain(squeeze.into_iter().flatten().flatten()).collect()
     }
+}
+
+/// Calls `body` with the mean and the variance of every norm.
+pub(super) fn with_running<T>(running: &[[FlexTensor; 2]], body: impl FnOnce(&[Running<'_>]) -> T) -> T {
+    let running =
+        running.iter().map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) });
+    body(&running.collect::<Vec<_>>())
 }
 
 impl Unit<'_> {
