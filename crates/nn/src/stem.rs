@@ -138,7 +138,7 @@ impl Stem {
             projection: None,
             squeeze: None,
             depth: None,
-            policy: self.compute.memory.policy(),
+            memory: self.compute.memory,
         }
     }
 }

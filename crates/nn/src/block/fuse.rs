@@ -41,7 +41,7 @@ impl Block {
                 _ => None,
             }),
             depth: self.residual.factors(mode, x.dims()[0]),
-            policy: self.compute.memory.policy(),
+            memory: self.compute.memory,
         })
     }
 }

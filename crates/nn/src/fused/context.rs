@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use residual_kernels::block::{Block, BlockShape, Policy, Tape};
+use residual_kernels::block::{Block, BlockShape, Memory, Tape};
 use residual_kernels::{Cpu, Error as KernelError, Layout, Pool, Scratch};
 
 use super::buffers::Buffers;
@@ -37,7 +37,7 @@ struct Shared {
     cpu: OnceLock<Cpu>,
     starting: Mutex<()>,
     maps: Buffers,
-    /// One for each pass that runs at the same time.
+    /// Scratch memory of each pass that runs at the same time.
     scratch: Mutex<Vec<Scratch>>,
     plans: Mutex<Plans>,
 }
@@ -86,22 +86,22 @@ impl FusedContext {
 
     /// The plan of a block from maps of layout `x` to maps of layout `y`.
     ///
-    /// The plans of [`BATCH_SIZES`] batch sizes are kept. The memory that other sizes than this one's have used is given
-    /// back: a network holds that of one.
-    pub(super) fn plan(&self, shape: &BlockShape, x: Layout, y: Layout, policy: Policy) -> Arc<BlockPlan> {
+    /// The plans of [`BATCH_SIZES`] batch sizes are kept. The memory that other sizes than this one's have used is
+    /// given back: a network holds that of one.
+    pub(super) fn plan(&self, shape: &BlockShape, x: Layout, y: Layout, memory: Memory) -> Arc<BlockPlan> {
         let mut plans = lock(&self.0.plans);
         if plans.select(x.batch()) {
             self.0.maps.clear();
         }
         let plans = plans.current();
         let same = |plan: &&Arc<BlockPlan>| {
-            (plan.block.x(), plan.block.y(), plan.policy) == (&x, &y, policy) && plan.shape == *shape
+            (plan.block.x(), plan.block.y(), plan.memory) == (&x, &y, memory) && plan.shape == *shape
         };
         if let Some(plan) = plans.iter().find(same) {
             return plan.clone();
         }
-        let block = sound(Block::new(self.cpu(), shape, x, y, policy));
-        let plan = Arc::new(BlockPlan { shape: shape.clone(), policy, block, tapes: Mutex::default() });
+        let block = sound(Block::new(self.cpu(), shape, x, y, memory));
+        let plan = Arc::new(BlockPlan { shape: shape.clone(), memory, block, tapes: Mutex::default() });
         plans.push(plan.clone());
         plan
     }
@@ -173,7 +173,7 @@ impl Plans {
 #[derive(Debug)]
 pub(super) struct BlockPlan {
     shape: BlockShape,
-    policy: Policy,
+    memory: Memory,
     pub(super) block: Block,
     tapes: Mutex<Vec<Tape>>,
 }
@@ -206,7 +206,7 @@ mod tests {
         let shape = BlockShape::basic(16, 1, Shortcut::Identity, Order::PostActivation);
         let plan = |batch| {
             let maps = Layout::blocked(batch, 16, 4, 4).unwrap();
-            context.plan(&shape, maps, maps, Policy::Keep)
+            context.plan(&shape, maps, maps, Memory::Keep)
         };
         let first = plan(8);
         first.give_tape(first.tape());

@@ -1,9 +1,9 @@
-//! A frozen block between blocks that train: the gradient by its input alone.
+//! A frozen block between blocks that train: the gradient with respect to its input alone.
 
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
-use residual_kernels::block::{InputGradient, KeptOutputs, Policy, Resources, Tape};
+use residual_kernels::block::{InputGradient, KeptOutputs, Memory, Resources, Tape};
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{contiguous, values};
@@ -27,9 +27,9 @@ impl Unit<'_> {
             kept: None,
         };
         let (tape, y) = saved.forward();
-        match self.policy {
-            Policy::Keep => saved.kept = Some((tape, y.clone())),
-            Policy::Recompute => saved.plan.give_tape(tape),
+        match self.memory {
+            Memory::Keep => saved.kept = Some((tape, y.clone())),
+            Memory::Low => saved.plan.give_tape(tape),
         }
         Blocked { tensor: inputs.finish(y, Box::new(saved)), layout, context }
     }

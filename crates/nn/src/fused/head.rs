@@ -71,7 +71,7 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64)
     inputs.finish(tensor(vec![loss], [1]), Box::new(saved))
 }
 
-/// The gradient by the logits, which the loss has computed with it.
+/// The gradient with respect to the logits, which the loss has computed with it.
 #[derive(Debug)]
 struct SavedLoss {
     gradient: Vec<f32>,

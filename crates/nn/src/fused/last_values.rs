@@ -6,7 +6,8 @@ use super::buffers::{contiguous, values};
 use super::context::FusedContext;
 use super::graph::{constant, is_ours};
 
-/// Calls `body` with the values of a tensor without autodiff, and keeps its memory in `context` for the next step, where there is one.
+/// Calls `body` with the values of a tensor without autodiff, and keeps its memory in `context` for the next step,
+/// where there is one.
 pub(crate) fn with_last_values<const D: usize>(
     tensor: Tensor<D>,
     context: Option<&FusedContext>,

@@ -52,7 +52,7 @@ thread_local! {
     static CONVERSIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often this thread has converted maps between Burn's layout and the kernels', in forward passes.
+/// Number of conversions of maps between Burn's layout and the kernels' by this thread, in forward passes.
 pub fn conversions() -> u64 {
     CONVERSIONS.get()
 }
@@ -66,7 +66,7 @@ impl Maps {
         }
     }
 
-    /// As a tensor of Burn's.
+    /// Tensor of Burn's with these maps.
     pub fn into_tensor(self) -> Tensor<4> {
         match self.0 {
             Inner::Tensor(x) => x,
@@ -80,7 +80,7 @@ impl Maps {
         }
     }
 
-    /// Whether the kernels can compute on them.
+    /// Check that the kernels can compute on them.
     pub(crate) fn are_ours(&self) -> bool {
         match &self.0 {
             Inner::Tensor(x) => is_ours(x),
@@ -88,7 +88,7 @@ impl Maps {
         }
     }
 
-    /// Whether a gradient by them will be asked for.
+    /// Check that a gradient with respect to them will be asked for.
     pub(crate) fn are_tracked(&self) -> bool {
         match &self.0 {
             Inner::Tensor(x) => is_tracked(x),
@@ -96,7 +96,7 @@ impl Maps {
         }
     }
 
-    /// For the first layer: images for which no gradient will come stay planar, a fifth of the memory, and get
+    /// Maps for the first layer: images for which no gradient will come stay planar, a fifth of the memory, and get
     /// a border. All else is as [`blocked`](Self::blocked) has it.
     pub(crate) fn images(self, context: &FusedContext, border: usize) -> Blocked {
         match self.0 {
@@ -113,7 +113,7 @@ impl Maps {
         }
     }
 
-    /// In the kernels' layout; where they are not in it yet, with this border and in this context.
+    /// Maps in the kernels' layout; where they are not in it yet, with this border and in this context.
     pub(crate) fn blocked(self, context: &FusedContext, border: usize) -> Blocked {
         match self.0 {
             Inner::Blocked(x) => x,

@@ -25,7 +25,7 @@ impl Unit<'_> {
     pub(super) fn prepared(&self, x: Blocked, border: usize, frozen: bool) -> Prepared {
         let Blocked { tensor, layout: from, context } = x;
         let layout = sound(self.shape.output(&from).and_then(|y| y.with_border(border)));
-        let plan = context.plan(&self.shape, from, layout, self.policy);
+        let plan = context.plan(&self.shape, from, layout, self.memory);
         let mut inputs = Inputs::default();
         inputs.push(tensor);
         self.push_parameters(&mut inputs, frozen);

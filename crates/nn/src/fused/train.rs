@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::block::{Gradients, InputGradient, KeptOutputs, Outputs, Policy, Resources, Tape};
+use residual_kernels::block::{Gradients, InputGradient, KeptOutputs, Memory, Outputs, Resources, Tape};
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, name, shape};
@@ -35,9 +35,9 @@ impl Unit<'_> {
         self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
 
         let y = y.into_tensor(shape(&layout));
-        let kept = match self.policy {
-            Policy::Keep => Kept { tape: Some(tape), y: reads_output.then(|| y.clone()) },
-            Policy::Recompute => {
+        let kept = match self.memory {
+            Memory::Keep => Kept { tape: Some(tape), y: reads_output.then(|| y.clone()) },
+            Memory::Low => {
                 plan.give_tape(tape);
                 Kept { tape: None, y: None }
             }
@@ -65,11 +65,11 @@ impl BatchNorm {
     }
 }
 
-/// What the forward pass left.
+/// Tape and output that the forward pass left.
 #[derive(Debug)]
 struct Kept {
     tape: Option<Tape>,
-    /// Where the backward pass reads it.
+    /// Output, where the backward pass reads it.
     y: Option<FlexTensor>,
 }
 
@@ -83,7 +83,7 @@ struct SavedUnit {
 }
 
 impl SavedUnit {
-    /// Fills `dx`, and gives the gradients by the parameters; `dy` is used up.
+    /// Fills `dx`, and gives the gradients with respect to the parameters; `dy` is used up.
     fn gradients(&mut self, dy: &mut [f32], dx: InputGradient<'_>) -> Vec<Floats> {
         let (context, plan) = (&self.context, &self.plan);
         let (block, cpu) = (&plan.block, context.cpu());

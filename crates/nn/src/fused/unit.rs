@@ -1,6 +1,6 @@
 //! Unit of fused layers: a residual block, or a convolution with its norm and ReLU, as one operation.
 
-use residual_kernels::block::{BlockShape, Policy};
+use residual_kernels::block::{BlockShape, Memory};
 
 use crate::{BatchNorm, Conv2d, SqueezeExcite};
 
@@ -15,5 +15,5 @@ pub(crate) struct Unit<'a> {
     pub(crate) squeeze: Option<&'a SqueezeExcite>,
     /// The factor of each image's branch, where some are dropped.
     pub(crate) depth: Option<Vec<f32>>,
-    pub(crate) policy: Policy,
+    pub(crate) memory: Memory,
 }

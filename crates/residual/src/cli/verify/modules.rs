@@ -4,12 +4,11 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual::arch::shape::{block_flow, flow};
 use residual::arch::{BlockSpec, NetSpec};
 use residual::kernels::Cpu;
-use residual::nn::fused::FusedContext;
+use residual::nn::fused::{FusedContext, Memory, Path};
 use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::report::{Computed, Results, Training};
 use residual_testkit::{Names, Rounding, Subject, formula};
 
-use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
 
 /// Operations and threads of the modules.
@@ -28,7 +27,7 @@ pub(super) fn results(
 ) -> Outcome<Results> {
     let cpu = Cpu::new(threads)?;
     let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
-    let how = How { compute: path.with(Memory::Keep), context };
+    let how = How { compute: Compute { path, memory: Memory::Keep }, context };
     let data = TensorData::new(rounding.input(&input_shape), input_shape);
     let input = Tensor::from_data(data, &Device::flex().autodiff()).require_grad();
     let names = Names::of(subject);
