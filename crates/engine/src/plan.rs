@@ -34,7 +34,7 @@ const MOST_IMAGES: usize = 1 << 16;
 pub struct Plan {
     pub(crate) cpu: Cpu,
     pub(crate) network: CompiledNetwork,
-    /// From the largest batch to single images: any number of images is a sum of theirs.
+    /// Programs from the largest batch to single images: any number of images is a sum of theirs.
     pub(crate) programs: Vec<Program>,
     /// `[channels, height, width]` of an image.
     image: [usize; 3],
@@ -70,7 +70,8 @@ impl Plan {
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
             parameters.check(|path| !convs.contains(&path.layer))?;
         }
-        let mut packer = WeightPacker::new(&cpu, &graph, &parameters, options.allow_not_finite);
+        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
+        let mut packer = WeightPacker::new(&cpu, &parameters, largest, options.allow_not_finite);
         let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
@@ -156,7 +157,7 @@ impl Plan {
         Ok(())
     }
 
-    /// How many images there are.
+    /// Number of images of a batch, checked.
     ///
     /// # Errors
     /// Where they or the scratch memory do not fit the plan.
@@ -187,12 +188,12 @@ impl Plan {
         self.network.graph.head.outs
     }
 
-    /// The most images in one call.
+    /// Largest batch of one call.
     pub fn max_batch(&self) -> usize {
         self.max_batch
     }
 
-    /// Threads that work on a call.
+    /// Number of threads that work on a call.
     pub fn threads(&self) -> usize {
         self.cpu.pool().threads()
     }

@@ -85,7 +85,7 @@ pub(crate) struct CompiledNetwork {
     pub(crate) std: Vec<f32>,
 }
 
-/// Where a run leaves the seconds that each part took: the conversion, every node, the head.
+/// Seconds that each part of a run took: the conversion, every node, the head.
 pub(crate) type Clock<'a> = Option<&'a mut [f64]>;
 
 /// Takes a map, a few images at a time: `take(images, values, layout)`.

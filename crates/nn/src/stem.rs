@@ -6,7 +6,7 @@ use residual_arch::Layer;
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
 use crate::error::assert_channels;
-use crate::fused::{self, Path, Unit};
+use crate::fused::{self, FusedContext, Path, Unit};
 use crate::{BatchNorm, Compute, Conv2d, Error, Init, LayerModule, Layers, Maps, Mode};
 
 /// Convolutions with BN and ReLU, then a pool if any.
@@ -16,6 +16,8 @@ pub struct Stem {
     pub layers: Layers,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -32,7 +34,12 @@ impl Stem {
     /// Builds the stem of a checked network, which has these layers.
     pub(crate) fn build(layers: &[Layer], init: &Init) -> Result<Self, Error> {
         let layers = Layers::new(layers, init)?;
-        Ok(Self { layers, compute: Compute::default(), training: Param::from_bool(true) })
+        Ok(Self {
+            layers,
+            compute: Compute::default(),
+            context: FusedContext::default(),
+            training: Param::from_bool(true),
+        })
     }
 
     /// # Shapes
@@ -47,6 +54,11 @@ impl Stem {
     /// Trains as `compute` says from now on.
     pub fn set_compute(&mut self, compute: Compute) {
         self.compute = compute;
+    }
+
+    /// Runs its fused layers in `context` from now on.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
     }
 
     /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
@@ -97,18 +109,18 @@ impl Stem {
         };
         let borders = groups.iter().skip(1).map(wanted).chain([border]);
         let mut h: Maps = match groups.first() {
-            Some(group @ (Group::Unit(..) | Group::Conv(_))) => x.images(wanted(group)).into(),
+            Some(group @ (Group::Unit(..) | Group::Conv(_))) => x.images(&self.context, wanted(group)).into(),
             _ => x,
         };
         for (group, border) in groups.iter().zip(borders) {
             h = match *group {
                 Group::Unit(conv, norm) => {
                     let unit = self.unit(conv, norm);
-                    let h = h.blocked(conv.padding);
+                    let h = h.blocked(&self.context, conv.padding);
                     if mode.is_training() { unit.train(h, border) } else { unit.evaluate(h, border) }.into()
                 }
-                Group::Conv(conv) => fused::conv(conv, h.blocked(conv.padding), border).into(),
-                Group::MaxPool(pool) => fused::max_pool(pool, h.blocked(0), border).into(),
+                Group::Conv(conv) => fused::conv(conv, h.blocked(&self.context, conv.padding), border).into(),
+                Group::MaxPool(pool) => fused::max_pool(pool, h.blocked(&self.context, 0), border).into(),
                 Group::Other(layer) => layer.forward(h.into_tensor(), mode).into(),
             };
         }
@@ -126,7 +138,7 @@ impl Stem {
             projection: None,
             squeeze: None,
             depth: None,
-            policy: self.compute.memory.policy(),
+            memory: self.compute.memory,
         }
     }
 }

@@ -6,6 +6,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use crate::fused::{FusedContext, with_last_values};
+
 /// A tensor's path, shape and values, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
@@ -58,18 +60,29 @@ pub fn update<M: Module>(
 }
 
 /// Changes every parameter that has a gradient by `f(path, parameter, gradient)`, flat and in place: without
-/// another copy of either where nobody else holds them. The gradients' memory is used again.
+/// another copy of either where nobody else holds them.
 pub fn update_in_place<M: Module>(
     module: M,
     gradients: Gradients,
     f: impl FnMut(&str, &mut [f32], &[f32]),
 ) -> M {
-    module.map(&mut InPlace { path: vec![], gradients, f })
+    module.map(&mut InPlace { path: vec![], gradients, context: None, f })
+}
+
+/// [`update_in_place`] of a module whose fused layers run in `context`, which keeps the gradients' memory.
+pub(crate) fn update_in_context<M: Module>(
+    module: M,
+    gradients: Gradients,
+    context: FusedContext,
+    f: impl FnMut(&str, &mut [f32], &[f32]),
+) -> M {
+    module.map(&mut InPlace { path: vec![], gradients, context: Some(context), f })
 }
 
 struct InPlace<F> {
     path: Vec<String>,
     gradients: Gradients,
+    context: Option<FusedContext>,
     f: F,
 }
 
@@ -81,7 +94,7 @@ impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
         // Every tensor of this crate is f32: the conversion does not copy.
         let mut values = value.inner().into_data().try_into_vec::<f32>().unwrap_or_default();
         let path = self.path.join(".");
-        crate::fused::with_last_values(gradient, |gradient| (self.f)(&path, &mut values, gradient));
+        with_last_values(gradient, self.context.as_ref(), |gradient| (self.f)(&path, &mut values, gradient));
         let value = Tensor::from_data(TensorData::new(values, shape), &device);
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual_arch::shape::{block_flow, flow};
 use residual_kernels::Cpu;
-use residual_nn::fused::{self, Path};
+use residual_nn::fused::{FusedContext, Path};
 use residual_nn::{Block, BlockConfig, Compute, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::golden::Golden;
 use residual_testkit::report::{Computed, Results, Training};
@@ -57,11 +57,15 @@ fn results(
     rounding: Rounding,
 ) -> Result<Results, residual_nn::Error> {
     let cpu = Cpu::new(2).unwrap();
-    fused::set_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
+    let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let device = Device::flex().autodiff();
     let x = Tensor::<4>::from_data(TensorData::new(rounding.input(&shape), shape), &device).require_grad();
     let names = Names::of(subject);
-    let (model, parameters, macs) = Model::build(subject, &names, shape, path)?;
+    let (mut model, parameters, macs) = Model::build(subject, &names, shape, path)?;
+    match &mut model {
+        Model::Block(block) => block.set_context(&context),
+        Model::Net(net) => net.set_context(&context),
+    }
 
     let (eval_output, _, _) = model.forward(x.clone().inner(), Mode::Eval)?;
     let (output, of_output, loss) = model.forward(x.clone(), Mode::train(0, 0))?;

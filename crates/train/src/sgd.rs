@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Gradients;
 use residual_arch::Role;
+use residual_kernels::Cpu;
 use residual_nn::ResNet;
-use residual_nn::fused::with_cpu;
 use residual_weights::StateDict;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,14 @@ pub struct Sgd {
     velocity: BTreeMap<String, Vec<f32>>,
 }
 
+/// A parameter and the gradient with respect to it.
+struct OneParameter<'a> {
+    path: &'a str,
+    role: Role,
+    values: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
 impl Sgd {
     /// An optimiser at rest.
     pub fn new(config: SgdConfig) -> Self {
@@ -93,18 +101,26 @@ impl Sgd {
 
     /// One step of every parameter of a network that has a gradient.
     pub fn step(&mut self, network: &mut ResNet, gradients: Gradients, lr: f64) {
+        let context = network.context().clone();
         network.update_in_place(gradients, |parameter, values, gradient| {
-            self.update(&parameter.path, parameter.role, values, gradient, lr);
+            let of = OneParameter { path: &parameter.path, role: parameter.role, values, gradient };
+            self.update_on(context.cpu(), of, lr);
         });
     }
 
-    /// One step of one parameter, in place. `path` is its name, by which its velocity is kept; `role` says
+    /// One step of one parameter, in place, on the calling thread. `path` is its name, by which its velocity is kept; `role` says
     /// whether it decays.
     ///
     /// # Panics
     /// Where `gradient`, or the velocity kept under `path`, has another length than `parameter`: the caller
     /// has mixed up two parameters.
     pub fn update(&mut self, path: &str, role: Role, parameter: &mut [f32], gradient: &[f32], lr: f64) {
+        let cpu = Cpu::new(1).unwrap_or_else(|error| panic!("{path}: {error}"));
+        self.update_on(&cpu, OneParameter { path, role, values: parameter, gradient }, lr);
+    }
+
+    fn update_on(&mut self, cpu: &Cpu, of: OneParameter<'_>, lr: f64) {
+        let OneParameter { path, role, values: parameter, gradient } = of;
         let decays = self.config.decay_norm_and_bias || role.decays();
         let decay = if decays { self.config.weight_decay as f32 } else { 0.0 };
         let rule = residual_kernels::optim::Sgd {
@@ -118,7 +134,7 @@ impl Sgd {
             self.velocity.insert(path.to_owned(), vec![0.0; parameter.len()]);
         }
         let velocity = self.velocity.get_mut(path).unwrap_or(&mut none);
-        with_cpu(|cpu| rule.step(cpu, parameter, gradient, velocity))
+        rule.step(cpu, parameter, gradient, velocity)
             .unwrap_or_else(|error| panic!("{path}: one gradient and one velocity a parameter: {error}"));
     }
 

@@ -295,7 +295,7 @@ impl<'a> Trainer<'a> {
     /// Sets the number of threads that compute, and that decode, whatever the recipe says. Does not change the
     /// result.
     pub fn set_threads(&mut self, threads: usize) {
-        residual_nn::fused::set_threads(threads.max(1));
+        self.network.set_threads(threads);
         self.recipe.threads = Some(threads.max(1));
         self.loader = None;
     }

@@ -67,7 +67,7 @@ struct ReadyAttention {
     /// Layout of the whole input.
     input: Layout,
     image: ImageLayouts,
-    /// With the residual's layout for one image.
+    /// Join, with the residual's layout for one image.
     join: Join,
 }
 
@@ -95,8 +95,8 @@ impl Executable for ReadyAttention {
         self.join.describe(self.gate.name())
     }
 
-    /// One pass over the maps after their means are known: the gates of an image are a scale by channel, as a batch
-    /// norm's is.
+    /// Multiplies in one pass over the maps after their means are known: the gates of an image are a scale by
+    /// channel, as a batch norm's is.
     fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
         let OperationMemory { x, residual, y, workspace } = memory;
         let (gates, workspace) = self.gates(cpu, x, workspace)?;

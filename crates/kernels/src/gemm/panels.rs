@@ -9,17 +9,17 @@ use crate::simd::BLOCK;
 pub(crate) struct Panel {
     /// The first of its channel blocks.
     pub(crate) block: usize,
-    /// How many blocks it has.
+    /// Number of output blocks.
     pub(crate) blocks: usize,
     /// The first entry of the offset list that it reads.
     pub(crate) first: usize,
-    /// How many entries it reads.
+    /// Number of entries that it reads.
     pub(crate) entries: usize,
     /// The first input block that it reads.
     pub(crate) input: usize,
-    /// How many input blocks it reads.
+    /// Number of input blocks that it reads.
     pub(crate) inputs: usize,
-    /// Where its weights start.
+    /// Offset of its weights.
     pub(crate) at: usize,
 }
 
@@ -57,7 +57,7 @@ impl Panels {
         Self { list, depth, taps, floats: at }
     }
 
-    /// Of the weights `values`, those of the entries `range` of `panel`, counted from its first.
+    /// Weights of the entries `range` of `panel`, counted from its first, of `values`.
     #[inline(always)]
     pub(crate) fn of<'a>(&self, values: &'a [f32], panel: &Panel, range: Range<usize>) -> &'a [f32] {
         let entry = self.depth * panel.blocks * BLOCK;

@@ -45,7 +45,7 @@ pub(super) struct Band {
     pub(super) n: usize,
     /// The first of the channels.
     pub(super) channel: usize,
-    /// How many there are: fewer than 16 at the end.
+    /// Number of channels: fewer than 16 at the end.
     pub(super) channels: usize,
     pub(super) rows: Range<usize>,
 }
@@ -76,7 +76,7 @@ struct Convert<'a> {
     from: &'a Layout,
     y: Parts<'a>,
     to: &'a Layout,
-    /// Whether rows follow each other without a border, on either side.
+    /// Absence of a border between rows, on either side.
     flat: bool,
     band: Band,
 }
@@ -102,7 +102,7 @@ impl Kernel for Convert<'_> {
     }
 }
 
-/// Where `channel`, a multiple of 16, of the first pixel of `row` lies.
+/// Offset of `channel`, a multiple of 16, of the first pixel of `row`.
 pub(super) fn place(maps: &Layout, n: usize, channel: usize, row: usize) -> usize {
     maps.index(n, channel / maps.block(), row, 0) + channel % maps.block()
 }
@@ -120,7 +120,7 @@ impl Steps {
     }
 }
 
-/// Where pixels come from.
+/// Source of pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) x: &'a [f32],
@@ -164,7 +164,7 @@ impl Line<'_> {
         }
     }
 
-    /// From planes to planes, `step` floats apart.
+    /// Copy from planes to planes, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.
@@ -204,7 +204,7 @@ impl Line<'_> {
         }
     }
 
-    /// From planes to pixels, `step` floats apart.
+    /// Transpose from planes to pixels, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.
@@ -244,7 +244,7 @@ impl Line<'_> {
         }
     }
 
-    /// From pixels to planes, `step` floats apart.
+    /// Transpose from pixels to planes, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.

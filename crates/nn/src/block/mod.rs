@@ -30,6 +30,7 @@ use residual_arch::{BlockPart, BlockSpec, Layer, LayerOp};
 use residual_kernels::block::BlockShape;
 
 use crate::error::assert_channels;
+use crate::fused::FusedContext;
 use crate::{Compute, Error, Init, Layers, Maps, Mode, Residual, Shortcut, ShortcutPath};
 use parts::Parts;
 
@@ -78,6 +79,8 @@ pub struct Block {
     kernel_shape: Option<BlockShape>,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
     /// Disabled in a frozen block, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -101,6 +104,7 @@ impl Block {
             fork: parts.fork(),
             kernel_shape: parts.kernel_shape(),
             compute: Compute::default(),
+            context: FusedContext::default(),
             training: Param::from_bool(true),
         })
     }
@@ -134,9 +138,13 @@ impl Block {
         assert_channels("block", x.dims()[1], self.in_channels);
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
-            Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
-            Some(unit) if x.are_tracked() => unit.hand_on(x.blocked(self.border()), border).into(),
-            Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
+            Some(unit) if mode.is_training() => {
+                unit.train(x.blocked(&self.context, self.border()), border).into()
+            }
+            Some(unit) if x.are_tracked() => {
+                unit.hand_on(x.blocked(&self.context, self.border()), border).into()
+            }
+            Some(unit) => unit.evaluate(x.blocked(&self.context, self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }
     }

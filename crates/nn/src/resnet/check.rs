@@ -23,7 +23,7 @@ impl ResNet {
         let network = self.spec().check([channels, height, width])?;
         check_kernels(network.layers(), batch)?;
         if self.compute().path == Path::Fused && fused::is_ours(&self.head.linear.weight.val()) {
-            fused::ready().map_err(Error::Machine)?;
+            self.context().start().map_err(Error::Machine)?;
         }
         if batch > 1 || !mode.is_training() {
             return Ok(());

@@ -13,6 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use residual_arch::{NetSpec, Network, Place};
 
+use crate::fused::FusedContext;
 use crate::{Block, Compute, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
 
 /// Configuration of a [`ResNet`].
@@ -65,6 +66,8 @@ pub struct ResNet {
     spec: NetSpec,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
 }
 
 impl ResNet {
@@ -76,13 +79,16 @@ impl ResNet {
             stages[path.stage - 1].blocks.push(Block::build(spec, layers, &init.at(path))?);
         }
         let ((stem, stem_init), (head, head_init)) = (part(Place::Stem), part(Place::Head));
-        Ok(Self {
+        let mut network = Self {
             stem: Stem::build(stem, &stem_init)?,
             stages,
             head: Head::build(head, &head_init)?,
             spec: network.spec().clone(),
             compute: Compute::default(),
-        })
+            context: FusedContext::default(),
+        };
+        network.set_context(&FusedContext::default());
+        Ok(network)
     }
 
     /// What the network is.
@@ -140,6 +146,28 @@ impl ResNet {
         self.head.set_compute(compute);
     }
 
+    /// Runs the fused layers in `context` from now on: its threads, its plans and its memory.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
+        self.stem.set_context(context);
+        self.stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.blocks)
+            .for_each(|block| block.set_context(context));
+        self.head.set_context(context);
+    }
+
+    /// Sets the number of threads that compute the fused layers of this network, as
+    /// [`FusedContext::with_threads`] has it. The results have the same bits for any number.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.set_context(&FusedContext::with_threads(threads));
+    }
+
+    /// The threads, plans and memory of its fused layers.
+    pub fn context(&self) -> &FusedContext {
+        &self.context
+    }
+
     /// How it trains.
     pub fn compute(&self) -> Compute {
         self.compute
@@ -186,6 +214,7 @@ impl ResNet {
         let mut head = Head::build(network.layers_of(Place::Head), &init)?;
         head.layers = std::mem::take(&mut self.head.layers);
         head.set_compute(self.compute);
+        head.set_context(&self.context);
         self.head = head;
         self.spec = spec;
         Ok(())

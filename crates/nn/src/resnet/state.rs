@@ -112,7 +112,8 @@ impl ResNet {
         // The blocks change hands: parameters that two networks share would have to be copied.
         let stages = std::mem::take(&mut self.stages);
         let network = Self { stages, ..self.clone() };
-        *self = tensors::update_in_place(network, gradients, |path, values, gradient| {
+        let context = network.context().clone();
+        *self = tensors::update_in_context(network, gradients, context, |path, values, gradient| {
             if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
                 f(parameter, values, gradient);
             }

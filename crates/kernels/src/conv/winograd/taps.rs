@@ -1,4 +1,4 @@
-//! The sums at the points, transformed to the gradients by the taps.
+//! The sums at the points, transformed to the gradients with respect to the taps.
 
 use std::ops::Range;
 

@@ -14,7 +14,7 @@ pub(super) struct TransformStage<'a, T, const N: usize> {
     pub(super) maps: T,
     pub(super) grid: Grid,
     pub(super) part: Part,
-    /// What to fill.
+    /// Memory to fill.
     pub(super) target: Parts<'a>,
 }
 
@@ -91,7 +91,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Tiles<N> for Inputs<'_, P,
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Inputs<'_, P, M, N> {
-    /// On one axis: where a tile starts in the map with its border, and which of its `n` pixels lie
+    /// Start of a tile on one axis of the map with its border, and which of its `n` pixels lie
     /// there; the others are zeros of the padding, or beyond what the outputs in the map need.
     #[inline(always)]
     fn inside(&self, tile: usize, padding: usize, size: usize, n: usize) -> (isize, Range<usize>) {
@@ -143,13 +143,13 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Inputs<'_, P, M, N> {
     }
 }
 
-/// What a pixel that does not exist reads.
+/// Values of a pixel that does not exist.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 /// A tile of the input, for one vector of channels.
 struct Tile<'a> {
     x: &'a [f32],
-    /// Where its first pixel lies, which may be before the input.
+    /// Offset of its first pixel, which may be before the input.
     start: isize,
     row: usize,
     /// The pixels that exist.
@@ -184,7 +184,7 @@ impl Tile<'_> {
     }
 }
 
-/// The gradient by the outputs: `A dy A^T`.
+/// Gradient with respect to the outputs: `A dy A^T`.
 pub(super) struct Gradients<'a, P, const M: usize, const N: usize> {
     pub(super) points: PhantomData<P>,
     pub(super) dy: &'a [f32],

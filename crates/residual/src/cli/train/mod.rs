@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use residual::nn::fused::Memory;
 use residual::train::{Changes, Outcome as End, Recipe, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
-use super::compute::Memory;
 use super::failure::{Failure, Outcome};
 use super::interrupt;
 use super::output::Output;
