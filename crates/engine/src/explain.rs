@@ -121,7 +121,7 @@ impl Plan {
         Ok(Features { shape: [batch, 1, height, width], values: maps })
     }
 
-    /// One of the maps of a batch.
+    /// Map of a batch.
     fn map(&self, images: Images<'_>, map: MapId, scratch: &mut Scratch) -> Result<Features, Error> {
         let count = self.count(&images, scratch)?;
         let graph = &self.network.graph;
