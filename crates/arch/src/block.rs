@@ -9,9 +9,9 @@ use crate::{AntiAlias, Attention, Shortcut};
 /// The number of input channels is not part of a block: it is what the layer before gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockSpec {
-    /// Which convolutions the branch is made of.
+    /// Kind: the convolutions that the branch is made of.
     pub kind: BlockKind,
-    /// Where normalisation and activation stand.
+    /// Order of normalisation, activation and convolution.
     pub order: Order,
     /// Output channels of the branch.
     pub channels: usize,
@@ -94,17 +94,17 @@ impl BlockSpec {
         }
     }
 
-    /// The same layers in pre-activation order.
+    /// Block with these layers in pre-activation order.
     pub fn preactivation(self) -> Self {
         Self { order: Order::PreActivation, ..self }
     }
 
-    /// The same layers without a shortcut: the control of every experiment.
+    /// Plain block: these layers without a shortcut, the control of every experiment.
     pub fn plain(self) -> Self {
         Self { shortcut: Shortcut::None, ..self }
     }
 
-    /// Whether the block is a plain one.
+    /// True for a plain block, one without a shortcut.
     pub fn is_plain(&self) -> bool {
         self.shortcut == Shortcut::None
     }

@@ -39,7 +39,7 @@ pub(crate) const MAX_BLOCKS: usize = 100_000;
 pub struct UnknownModel {
     /// The name as given.
     pub name: String,
-    /// What is wrong with it, where it follows a pattern but its numbers do not fit.
+    /// Reason, where it follows a pattern but its numbers do not fit.
     pub reason: Option<String>,
     /// Names close to it, nearest first.
     pub suggestions: Vec<String>,
@@ -118,7 +118,7 @@ const FIXED: [&str; 46] = [
     "resnetv2_50d",
 ];
 
-/// Of the parametric families, what the papers report.
+/// Members of the parametric families that the papers report.
 const MEMBERS: [&str; 25] = [
     "cifar_resnet20",
     "cifar_resnet32",

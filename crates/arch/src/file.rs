@@ -54,7 +54,7 @@ impl NetSpec {
         std::fs::write(path, text).map_err(|reason| Error::Write { path: path.into(), reason })
     }
 
-    /// Whether a file's name ends as that of a specification does: `.toml` or `.json`.
+    /// True for the name of a specification's file, which ends in `.toml` or `.json`.
     pub fn is_file_name(name: impl AsRef<Path>) -> bool {
         Format::of(name.as_ref()).is_ok()
     }

@@ -52,7 +52,7 @@ pub struct FileName {
     pub shape: Vec<usize>,
 }
 
-/// Every tensor's name in a scheme, in the order of [`tensors`](crate::tensors()).
+/// Names of every tensor in a scheme, in the order of [`tensors`](crate::tensors()).
 ///
 /// ```
 /// use residual_arch::{Naming, families::family, names::names};
@@ -67,7 +67,7 @@ pub fn names(spec: &NetSpec, naming: Naming) -> Vec<TensorName> {
 }
 
 impl Network {
-    /// Every tensor's name in a scheme, in the order of [`Network::tensors`].
+    /// Names of every tensor in a scheme, in the order of [`Network::tensors`].
     pub fn file_names(&self, naming: Naming) -> Vec<FileName> {
         file_names(self.spec(), naming).collect()
     }

@@ -158,7 +158,7 @@ impl Preprocess {
         [("resize", resize), ("crop", self.crop)].into_iter().filter_map(|(field, size)| Some((field, size?)))
     }
 
-    /// The same preprocessing for an input of another size, `[channels, height, width]`; see
+    /// Preprocessing for an input of another size, `[channels, height, width]`; see
     /// [`NetSpec::with_input`](crate::NetSpec::with_input).
     pub fn with_input(mut self, [channels, height, width]: [usize; 3]) -> Self {
         let [crop_height, crop_width] = self.crop.unwrap_or([height, width]);

@@ -12,7 +12,7 @@ use crate::block::output_side;
 pub struct StemSpec {
     /// The convolutions in order; at least one.
     pub convs: Vec<StemConv>,
-    /// Whether the last convolution stands without BN and ReLU, because the first block begins with
+    /// True where the last convolution stands without BN and ReLU, because the first block begins with
     /// them (pre-activation networks).
     pub bare: bool,
     /// Max pool at the end.
@@ -54,12 +54,12 @@ impl StemConv {
 }
 
 impl StemSpec {
-    /// One 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
+    /// Stem of one 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
     pub fn cifar(channels: usize) -> Self {
         Self { convs: vec![StemConv::same(channels, 3, 1)], bare: false, pool: None, anti_alias: None }
     }
 
-    /// 7x7 with stride 2, 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
+    /// Stem of a 7x7 convolution with stride 2 and 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
     pub fn imagenet() -> Self {
         Self { convs: vec![StemConv::same(64, 7, 2)], pool: Some(MaxPool::HALVING), ..Self::cifar(64) }
     }
@@ -77,7 +77,7 @@ impl StemSpec {
         self.convs.last().map_or(0, |conv| conv.channels)
     }
 
-    /// Whether convolution `index`, counted from 0, is followed by BN and ReLU.
+    /// True where convolution `index`, counted from 0, is followed by BN and ReLU.
     pub fn has_norm(&self, index: usize) -> bool {
         !(self.bare && index + 1 == self.convs.len())
     }

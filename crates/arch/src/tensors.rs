@@ -19,18 +19,18 @@
 use crate::network::{Draft, block, sections};
 use crate::{BlockSpec, LayerTensor, NetSpec, TensorPath};
 
-/// One parameter or buffer of a network.
+/// Parameter or buffer of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TensorSpec {
     /// Canonical path, as `stage2.block0.shortcut.conv.weight`.
     pub path: String,
     /// Shape, row-major.
     pub shape: Vec<usize>,
-    /// What it is.
+    /// Role.
     pub role: Role,
 }
 
-/// What a tensor is for.
+/// Role of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Weight of a convolution, `[out, in / groups, k, k]`.
@@ -56,12 +56,12 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it is trained by gradient; running statistics are not.
+    /// True where it is trained by gradient; running statistics are not.
     pub fn is_parameter(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVar)
     }
 
-    /// Whether it is a weight proper: neither a bias nor part of a batch norm. The others are often
+    /// True for a weight proper: neither a bias nor part of a batch norm. The others are often
     /// left without weight decay (Goyal et al. 2017; He et al. 2019, section 3.1).
     pub fn decays(self) -> bool {
         matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::AttentionWeight | Self::LinearWeight)
@@ -75,7 +75,7 @@ impl TensorSpec {
     }
 }
 
-/// Every tensor of a network, parameters and buffers, in PyTorch's order.
+/// Tensors of a network, parameters and buffers, in PyTorch's order.
 ///
 /// The specification need not be sound: [`crate::shape::flow`] is what checks it.
 ///
@@ -98,7 +98,7 @@ pub fn block_tensors(spec: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
 }
 
 impl NetSpec {
-    /// Every tensor that the specification stands for, sound or not, in PyTorch's order;
+    /// Tensors that the specification stands for, sound or not, in PyTorch's order;
     /// [`Network::tensors`](crate::Network::tensors) lists those of a checked network.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         sections(self).flat_map(|section| section.drafts).flat_map(tensors_of)
@@ -106,7 +106,7 @@ impl NetSpec {
 }
 
 impl BlockSpec {
-    /// Every tensor of the block on an input of `in_channels`, sound or not, in PyTorch's order.
+    /// Tensors of the block on an input of `in_channels`, sound or not, in PyTorch's order.
     pub fn tensors(&self, in_channels: usize) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         block(self, in_channels).drafts.into_iter().flat_map(tensors_of)
     }

@@ -18,7 +18,7 @@ const GREATEST_MEAN: f64 = 1.5;
 const STD: [f64; 2] = [0.25, 4.0];
 const FAULT_STD: [f64; 2] = [0.02, 50.0];
 
-/// Every check of this file, and the first batch for the network, if the images make one.
+/// Checks of decoded images, and the first batch for the network, if the images make one.
 pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Finding>, Option<Batch>), Error> {
     let options = LoaderOptions {
         shuffle: true,
@@ -53,7 +53,7 @@ pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Find
     Ok((findings, first))
 }
 
-/// Of many bad images the first is told, and the number.
+/// Merges findings of bad images into the first, with their number.
 fn first_only(findings: &mut Vec<Finding>) {
     let bad = findings.iter().filter(|finding| finding.kind == Kind::BadImage).count();
     if bad > 1 {

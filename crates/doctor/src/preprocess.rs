@@ -11,7 +11,7 @@ const GREATEST_MEAN: f32 = 1.0;
 /// deviation of 1 is written too.
 const GREATEST_STD: f32 = 1.0;
 
-/// Every check of this file.
+/// Checks of the preprocessing.
 pub(crate) fn check(spec: &NetSpec) -> Vec<Finding> {
     [scale(spec), size(spec), crop(spec)].concat()
 }

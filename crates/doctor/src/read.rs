@@ -49,7 +49,7 @@ fn take_biases(table: &mut Table) -> Vec<Finding> {
     findings
 }
 
-/// How a written specification differs from that of the checkpoint beside it.
+/// Differences of a written specification from that of the checkpoint beside it.
 pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
     let mut findings = vec![];
     let (ours, theirs) = (tensors(written), tensors(trained));

@@ -23,7 +23,7 @@ pub struct EfficientAttention {
 }
 
 impl EfficientAttention {
-    /// With a kernel of odd size, PyTorch's initialisation.
+    /// Attention with a kernel of odd size, PyTorch's initialisation.
     pub fn new(kernel: usize, init: impl Into<Init>) -> Self {
         Self { weight: init.into().parameter("weight", [1, 1, kernel], Fill::linear(kernel)) }
     }

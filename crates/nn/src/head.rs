@@ -70,7 +70,7 @@ impl Head {
         self.context = context.clone();
     }
 
-    /// The same on maps that may be in the kernels' layout.
+    /// Logits of maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
         let features = dropout(self.pool(x, mode), self.dropout, mode);

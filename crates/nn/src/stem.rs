@@ -12,7 +12,7 @@ use crate::{BatchNorm, Compute, Conv2d, Error, Init, LayerModule, Layers, Maps, 
 /// Convolutions with BN and ReLU, then a pool if any.
 #[derive(Module, Debug)]
 pub struct Stem {
-    /// In order: `conv0`, `norm0`, `act0`, ..., `pool`; the last convolution of a bare stem has no norm.
+    /// Layers in order: `conv0`, `norm0`, `act0`, ..., `pool`; the last convolution of a bare stem has no norm.
     pub layers: Layers,
     #[module(skip)]
     compute: Compute,
@@ -61,7 +61,7 @@ impl Stem {
         self.context = context.clone();
     }
 
-    /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
+    /// Output on maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         if let Some(first) = self.layers.convs().next() {
             assert_channels("stem.conv0", x.dims()[1], first.in_channels());
@@ -100,7 +100,7 @@ impl Stem {
         groups
     }
 
-    /// Each convolution with its norm and ReLU is a plain block of one convolution.
+    /// Forward pass through the kernels, where a convolution with its norm and ReLU is a plain block of one.
     fn forward_fused(&self, groups: &[Group<'_>], x: Maps, mode: Mode, border: usize) -> Maps {
         // Each group makes the border of the next one; a pool reads none.
         let wanted = |group: &Group<'_>| match group {

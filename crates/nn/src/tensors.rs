@@ -11,7 +11,7 @@ use crate::fused::{FusedContext, with_last_values};
 /// A tensor's path, shape and values, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
-    /// Where it stands.
+    /// Path.
     pub path: String,
     /// Shape.
     pub shape: Vec<usize>,
@@ -29,7 +29,7 @@ impl NamedTensor {
     }
 }
 
-/// Every parameter and running statistic of a module.
+/// Parameters and running statistics of a module.
 pub fn state<M: Module>(module: &M) -> Vec<NamedTensor> {
     collect(module, |path, parameter| Some(parameter.named(path)))
 }
@@ -124,7 +124,7 @@ impl<const D: usize> AnyParameter for Param<Tensor<D>> {
     }
 }
 
-/// What `f` makes of every tensor, in the module's order.
+/// Results of `f` for every tensor, in the module's order.
 pub(crate) fn collect<M: Module, T>(
     module: &M,
     f: impl FnMut(String, &dyn AnyParameter) -> Option<T>,

@@ -63,7 +63,7 @@ const fn timm(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
 }
 
 impl Row {
-    /// So many groups in the 3x3 convolution, and their width.
+    /// Width of the 3x3 convolution by groups.
     const fn wide(self, groups: usize, base_width: usize) -> Self {
         Self { groups, base_width, ..self }
     }

@@ -24,13 +24,13 @@ pub enum LayerOp {
     /// `y = x`: the place of a layer that has nothing to do, as ResNet-D's average pool at stride 1. It
     /// counts where files number modules.
     Identity,
-    /// Every `stride`-th row and column, with channels of zeros on both sides.
+    /// Zero-padded copy: every `stride`-th row and column, with channels of zeros on both sides.
     ZeroPad(ZeroPad),
     /// `y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2)` by channel (Hu et al. 2018).
     SqueezeExcite(SqueezeExcite),
     /// `y = x sigmoid(w * mean(x))`, `*` along the channels (Wang et al. 2020).
     EfficientAttention(EfficientAttention),
-    /// In training, `y = 0` for an image with this probability `p`, else `x / (1 - p)` (Huang et al. 2016).
+    /// Stochastic depth: in training, `y = 0` for an image with this probability `p`, else `x / (1 - p)` (Huang et al. 2016).
     StochasticDepth {
         /// Probability of dropping.
         probability: f64,
@@ -39,7 +39,7 @@ pub enum LayerOp {
     Add,
     /// Mean of each channel, `[c, 1, 1]`.
     GlobalAverage,
-    /// In training, `y = 0` for a feature with this probability `p`, else `x / (1 - p)` (Srivastava et al.
+    /// Dropout: in training, `y = 0` for a feature with this probability `p`, else `x / (1 - p)` (Srivastava et al.
     /// 2014).
     Dropout {
         /// Probability of dropping.
@@ -117,7 +117,7 @@ pub struct SqueezeExcite {
     pub reduced: usize,
 }
 
-/// One convolution along the means of the channels, padded with zeros, without bias (Wang et al. 2020).
+/// Convolution along the means of the channels, padded with zeros, without bias (Wang et al. 2020).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EfficientAttention {
     /// Channels of the map.

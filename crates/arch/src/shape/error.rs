@@ -41,7 +41,7 @@ pub enum ShapeError {
         layer: LayerPath,
         /// Side of its kernel.
         kernel: usize,
-        /// Its padding.
+        /// Padding.
         padding: usize,
         /// Height of its input.
         height: usize,
@@ -72,16 +72,16 @@ pub enum ShapeError {
         layer: LayerPath,
         /// Side of its window.
         kernel: usize,
-        /// Its padding.
+        /// Padding.
         padding: usize,
     },
     /// A grouped convolution whose channels do not divide into the groups.
     Groups {
         /// The convolution.
         layer: LayerPath,
-        /// Its groups.
+        /// Number of groups.
         groups: usize,
-        /// Its input or output channels, those that do not divide.
+        /// Input or output channels, those that do not divide.
         channels: usize,
     },
     /// The head has no classes.
@@ -107,9 +107,9 @@ pub enum ShapeError {
     },
     /// An input with other channels than the network is meant for.
     InputChannels {
-        /// What the network takes.
+        /// Channels that the network takes.
         expected: usize,
-        /// What it was given.
+        /// Channels that it was given.
         found: usize,
     },
     /// A stem without a convolution.
@@ -118,14 +118,14 @@ pub enum ShapeError {
     Zero {
         /// Block or layer.
         place: ShapePlace,
-        /// Which of its properties.
+        /// Property.
         what: &'static str,
     },
     /// A probability of dropping that is not from 0 to below 1.
     Probability {
-        /// Which.
+        /// Name of the probability.
         what: &'static str,
-        /// What was found.
+        /// Value.
         value: f64,
     },
     /// Means or standard deviations that are not one a channel.
@@ -141,7 +141,7 @@ pub enum ShapeError {
     NormalisationValue {
         /// `mean` or `std`.
         what: &'static str,
-        /// What was found.
+        /// Value.
         value: f32,
     },
     /// More parameters, elements or operations than 64 bits count.
@@ -222,7 +222,7 @@ impl ShapeError {
         }
     }
 
-    /// What was found there.
+    /// Finding: what is wrong there.
     pub fn found(&self) -> String {
         match self {
             Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => {
@@ -262,7 +262,7 @@ impl ShapeError {
         }
     }
 
-    /// What to do about it.
+    /// Remedy: what to do about it.
     pub fn help(&self) -> String {
         match self {
             Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => at.help(),
@@ -308,18 +308,18 @@ impl std::error::Error for ShapeError {}
 pub struct Disagreement {
     /// The block; `None` for one that stands alone.
     pub block: Option<BlockPath>,
-    /// Its stride.
+    /// Stride of the block.
     pub stride: usize,
-    /// Its shortcut.
+    /// Shortcut of the block.
     pub shortcut: Shortcut,
-    /// What the branch gives, `[channels, height, width]`.
+    /// Shape that the branch gives, `[channels, height, width]`.
     pub branch: [usize; 3],
-    /// What the shortcut gives.
+    /// Shape that the shortcut gives.
     pub given: [usize; 3],
 }
 
 impl Disagreement {
-    /// What the shortcut should be.
+    /// Remedy: what the shortcut should be.
     fn help(&self) -> String {
         let (kind, channels, stride) = match self.shortcut {
             Shortcut::None | Shortcut::Identity => {

@@ -24,7 +24,7 @@ impl Block {
         }
     }
 
-    /// What the kernels run in place of the layers; `None` where the layers have to.
+    /// Operation that the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut.layers);
         let bypassed = branch.norms().any(|norm| norm.bypassed);

@@ -37,7 +37,7 @@ use parts::Parts;
 /// Configuration of any [`Block`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockConfig {
-    /// What the block is.
+    /// Specification of the block.
     pub spec: BlockSpec,
     /// Channels of its input.
     pub in_channels: usize,
@@ -109,7 +109,7 @@ impl Block {
         })
     }
 
-    /// What the block is.
+    /// Specification of the block.
     pub fn spec(&self) -> &BlockSpec {
         &self.spec
     }
@@ -133,7 +133,7 @@ impl Block {
         self.forward_to(x, mode, 0)
     }
 
-    /// The same for a next layer that makes use of a border.
+    /// Output with a border, for a next layer that makes use of one.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         assert_channels("block", x.dims()[1], self.in_channels);
         let mode = mode.within(&self.training);

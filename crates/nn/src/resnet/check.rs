@@ -9,7 +9,7 @@ use crate::fused::{self, Path};
 use crate::{Block, Error, Mode, ResNet};
 
 impl ResNet {
-    /// Whether [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
+    /// Check that [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
     ///
     /// # Errors
     /// If the batch is empty, the input does not fit the network or is larger than the kernels take, or in training
@@ -37,7 +37,7 @@ impl ResNet {
 }
 
 impl Block {
-    /// Whether [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
+    /// Check that [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
     ///
     /// ```
     /// use burn::tensor::Device;

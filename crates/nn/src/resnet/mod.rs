@@ -19,7 +19,7 @@ use crate::{Block, Compute, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
 /// Configuration of a [`ResNet`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResNetConfig {
-    /// What the network is.
+    /// Specification of the network.
     pub spec: NetSpec,
 }
 
@@ -91,7 +91,7 @@ impl ResNet {
         Ok(network)
     }
 
-    /// What the network is.
+    /// Specification of the network.
     pub fn spec(&self) -> &NetSpec {
         &self.spec
     }
@@ -168,7 +168,7 @@ impl ResNet {
         &self.context
     }
 
-    /// How it trains.
+    /// Operations and memory that it trains with.
     pub fn compute(&self) -> Compute {
         self.compute
     }
@@ -187,7 +187,7 @@ impl ResNet {
         self.norms().for_each(|norm| norm.momentum = momentum);
     }
 
-    /// Every batch norm, from the stem to the head.
+    /// Batch norms, from the stem to the head.
     fn norms(&mut self) -> impl Iterator<Item = &mut crate::BatchNorm> {
         let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).flat_map(|block| {
             let residual = &mut block.residual;
@@ -196,7 +196,7 @@ impl ResNet {
         self.stem.layers.norms_mut().chain(blocks).chain(self.head.layers.norms_mut())
     }
 
-    /// Whether [`bypass_norms`](Self::bypass_norms) was called.
+    /// True where [`bypass_norms`](Self::bypass_norms) was called.
     pub fn norms_are_bypassed(&self) -> bool {
         let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
         blocks.any(|block| block.residual.branch.norms().any(|norm| norm.bypassed))

@@ -15,14 +15,14 @@ pub struct Parameter {
     pub path: String,
     /// Shape.
     pub shape: Vec<usize>,
-    /// What it is; [`Role::decays`] says whether weight decay is for it.
+    /// Role; [`Role::decays`] says whether weight decay is for it.
     pub role: Role,
-    /// Whether its layer is frozen.
+    /// True where its layer is frozen.
     pub frozen: bool,
 }
 
 impl ResNet {
-    /// Every tensor, parameters and running statistics, in the order of [`residual_arch::tensors`].
+    /// Tensors, parameters and running statistics, in the order of [`residual_arch::tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
         in_order(self.spec.tensors(), tensors::state(self))
     }
@@ -44,7 +44,7 @@ impl ResNet {
         Ok(())
     }
 
-    /// Every trainable parameter, in the order of [`residual_arch::tensors`].
+    /// Trainable parameters, in the order of [`residual_arch::tensors`].
     pub fn parameters(&self) -> Vec<Parameter> {
         self.parameters_by_path().map(|(_, parameter)| parameter).collect()
     }
@@ -147,7 +147,7 @@ impl BlockConfig {
 }
 
 impl Block {
-    /// Every tensor, in the order of [`residual_arch::block_tensors`].
+    /// Tensors, in the order of [`residual_arch::block_tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
         in_order(self.spec().tensors(self.in_channels()), tensors::state(self))
     }
