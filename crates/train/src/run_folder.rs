@@ -11,16 +11,18 @@ const METRICS: &str = "metrics.jsonl";
 const LAST: &str = "last.safetensors";
 const BEST: &str = "best.safetensors";
 const IMAGES: &str = "images.jsonl";
+const INIT: &str = "init.safetensors";
 const LOCK: &str = ".lock";
 
 /// The files of a run, in the order in which they are written.
-const FILES: [&str; 5] = [RECIPE, IMAGES, METRICS, LAST, BEST];
+const FILES: [&str; 6] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST];
 
 /// The folder of a run, held by this process alone.
 ///
 /// | file | what |
 /// | --- | --- |
 /// | `recipe.toml` | the settled [`Recipe`] |
+/// | `init.safetensors` | the model that a program gave to begin with, where it did |
 /// | `images.jsonl` | size, time and hash of every image, so that changes are noticed |
 /// | `metrics.jsonl` | a line a pass: [`crate::Metrics`] |
 /// | `last.safetensors` | network, optimiser and progress, for resuming |
@@ -38,6 +40,9 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Name of the file of weights to begin with, in the folder of a run that a program has given them.
+    pub(crate) const INIT: &str = INIT;
+
     /// Begins a run in a folder, which is made where it does not exist, by writing its recipe.
     ///
     /// # Errors
@@ -152,6 +157,11 @@ impl RunFolder {
     /// `images.jsonl`.
     pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES)
+    }
+
+    /// `init.safetensors`.
+    pub(crate) fn init(&self) -> PathBuf {
+        self.path.join(INIT)
     }
 
     /// `metrics.jsonl`.

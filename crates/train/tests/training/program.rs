@@ -170,3 +170,33 @@ fn a_source_of_ones_own_is_trained_on_and_gone_on_with() {
     toy::finish(trainer);
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
 }
+
+#[test]
+fn a_model_in_memory_is_fine_tuned_and_its_recipe_repeated() {
+    let runs = tempfile::tempdir().unwrap();
+    let (first, run, again) = (runs.path().join("first"), runs.path().join("run"), runs.path().join("again"));
+    let mut trainer = training().begin(&first).unwrap();
+    trainer.run().map(drop).unwrap();
+    let model = trainer.model().unwrap();
+    assert_eq!(model.classes(), Some(&["azure", "brick", "clay"].map(String::from)[..]));
+
+    let two = |images: Vec<(Image, usize)>| {
+        let images = images.into_iter().filter(|(_, label)| *label < 2).collect();
+        LabelledImages::new(["azure", "brick"], images).unwrap().hold_out(0.2, 0).unwrap()
+    };
+    let tuning = |recipe: Recipe| {
+        let (train, held_out) = two(images(41));
+        Training::new(recipe).images(train, held_out)
+    };
+    let open = Recipe { network: None, lr: None, ..recipe() };
+    let mut trainer = tuning(open).model(model.clone()).begin(&run).unwrap();
+    assert_eq!(trainer.replaced_head().map(|head| (head.found, head.classes)), Some((3, 2)));
+    let path = "stem.conv0.weight".parse().unwrap();
+    assert_eq!(trainer.model().unwrap().tensor(path), model.tensor(path));
+    // A tenth of the rate of ten images, as with the weights of a file.
+    assert!((trainer.recipe().rate() - 0.05 * 10.0 / 64.0 / 10.0).abs() < 1e-12);
+    trainer.run().map(drop).unwrap();
+    let repeated = Recipe::read(run.join("recipe.toml")).unwrap();
+    toy::finish(tuning(repeated).begin(&again).unwrap());
+    assert_eq!(toy::Result::of(&again), toy::Result::of(&run));
+}
