@@ -74,7 +74,7 @@ impl Dataset {
         }
     }
 
-    /// The embedded sample: ten classes of CIFAR-10 (Krizhevsky 2009) as JPEG files, 500 training
+    /// Embedded sample: ten classes of CIFAR-10 (Krizhevsky 2009) as JPEG files, 500 training
     /// and 100 test images each.
     ///
     /// # Errors
@@ -127,12 +127,12 @@ impl Dataset {
         classes_summary(&self.classes)
     }
 
-    /// The splits there are, in order.
+    /// Splits that there are, in order.
     pub fn splits(&self) -> Vec<Split> {
         self.splits.iter().map(|(split, _)| *split).collect()
     }
 
-    /// The split that answers for `wanted`: itself, or `test` for `val` and `val` for `test`, since
+    /// Split that answers for `wanted`: itself, or `test` for `val` and `val` for `test`, since
     /// many data sets have only one of the two.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Dataset {
         found.ok_or_else(missing)
     }
 
-    /// The images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
+    /// Images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
     ///
     /// # Errors
     /// As `resolve`.
@@ -169,7 +169,7 @@ impl Dataset {
         })
     }
 
-    /// Whether a classifier can be trained on these data.
+    /// Checks that a classifier can be trained on these data.
     ///
     /// # Errors
     /// [`Error::OneClass`]; [`Error::MissingSplit`] without training images.
@@ -181,7 +181,7 @@ impl Dataset {
         }
     }
 
-    /// The same images, with labels that count in another list of classes: that of a network which
+    /// Data with labels that count in another list of classes: that of a network which
     /// has them in another order, or more of them.
     ///
     /// # Errors
@@ -228,17 +228,17 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// How many images there are; never 0 in a split of a [`Dataset`].
+    /// Number of images; never 0 in a split of a [`Dataset`].
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no image.
+    /// True where there is no image.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The label of image `index`.
+    /// Label of image `index`.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
@@ -246,7 +246,7 @@ impl ImageSet {
         self.entries[index].label
     }
 
-    /// The path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
+    /// Path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
     /// `data_batch_1[17]` in CIFAR-10's own archives.
     ///
     /// # Panics
@@ -255,7 +255,7 @@ impl ImageSet {
         &self.entries[index].name
     }
 
-    /// How errors call image `index`: its path on disk, or the archive and its name there.
+    /// Place of image `index` as errors name it: its path on disk, or the archive and its name there.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).

@@ -1,4 +1,4 @@
-//! Bytes to pixels: JPEG and PNG, told apart by content.
+//! Decoding of JPEG and PNG, told apart by content.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +39,7 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     decoded.unwrap_or_else(|panic| Err(corrupt(file, panic_message(&*panic))))
 }
 
-/// What a panic said.
+/// Message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

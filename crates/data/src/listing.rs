@@ -1,4 +1,4 @@
-//! What a folder or an archive holds, by name, whatever its kind.
+//! Listing of a folder or an archive by name, whatever its kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,21 +20,21 @@ const PER_FOLDER: u64 = 150;
 /// The files that matter, sorted by path, so that the order is the same everywhere.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// How errors call the whole.
+    /// Name of the whole in errors.
     pub(crate) origin: String,
     /// Files whose name says JPEG or PNG.
     pub(crate) images: BTreeMap<InnerPath, Location>,
     /// Files named as in CIFAR-10's archives.
     pub(crate) cifar: BTreeMap<Parts, Location>,
-    /// Every folder, with or without images.
+    /// Folders, with or without images.
     pub(crate) folders: BTreeSet<InnerPath>,
     /// Files of no kind that is read, counted by folder and ending.
     pub(crate) others: BTreeMap<(InnerPath, String), usize>,
     /// Folders of training runs, which were taken out.
     pub(crate) runs: Vec<InnerPath>,
-    /// What was noticed.
+    /// Notes of what was noticed.
     pub(crate) notes: Vec<Note>,
-    /// What the locations refer to.
+    /// Store that the locations refer to.
     pub(crate) store: Store,
     /// Memory that the listing may still take.
     pub(crate) budget: Budget,
@@ -47,7 +47,7 @@ pub(crate) struct Listing {
     too_deep: Counted,
 }
 
-/// How many there are, and the first.
+/// Count, and the first.
 #[derive(Debug, Default)]
 struct Counted {
     count: usize,
@@ -233,13 +233,13 @@ pub(crate) fn shown(path: &Path) -> String {
     escaped(path).to_string()
 }
 
-/// Whether a file or folder of this name is left out of data and of `predict FOLDER` without a word: hidden, or
+/// Test for the name of a file or folder that is left out of data and of `predict FOLDER` without a word: hidden, or
 /// made by a program for itself.
 pub fn is_hidden_name(name: &std::ffi::OsStr) -> bool {
     is_hidden(name.as_encoded_bytes())
 }
 
-/// Whether a file of this name is taken for an image: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
+/// Test for the name of an image file: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
 /// capital letters.
 pub fn is_image_name(name: &std::ffi::OsStr) -> bool {
     is_image(name.as_encoded_bytes())

@@ -12,7 +12,7 @@ use crate::{Error, MAX_FILE_BYTES, Stamp};
 /// Bytes of a member's record in front of its bytes, without its names.
 const LOCAL: usize = 30;
 
-/// A member's bytes in the archive.
+/// Location of a member's bytes in the archive.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     /// The place of its local header.
@@ -26,7 +26,7 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// What tells whether the member is the one that it was.
+    /// Stamp of the member, from the directory.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp { size: self.size, modified: None, crc: Some(self.crc) }
     }

@@ -12,7 +12,7 @@ const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// The most that the decoder may allocate: some rows of the widest image, 16 bits of RGBA.
 const MAX_ALLOCATION: usize = 48 << 20;
 
-/// Whether the bytes begin as a PNG file does.
+/// Test for bytes that begin as a PNG file does.
 pub(crate) fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(&SIGNATURE)
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::Error;
 
-/// A file that is read at given offsets, by any number of threads.
+/// File that is read at given offsets, by any number of threads.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedFile {
     file: Arc<File>,
     length: u64,
-    /// Of this clone, for [`Read`] and [`Seek`].
+    /// Position of this clone, for [`Read`] and [`Seek`].
     position: u64,
 }
 

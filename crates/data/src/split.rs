@@ -17,7 +17,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// Every split, in order.
+    /// Splits in order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
 }
 

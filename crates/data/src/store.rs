@@ -17,7 +17,7 @@ pub(crate) enum Blob {
     File(SharedFile),
 }
 
-/// Where the bytes of one file are.
+/// Location of the bytes of one file.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
     /// A file of its own.
@@ -26,7 +26,7 @@ pub(crate) enum Location {
     Span { blob: usize, offset: u64, length: u64 },
     /// A member of the zip archive, which is blob 0.
     Packed(Packed),
-    /// In a compressed archive, and not kept.
+    /// Place in a compressed archive that was not kept.
     Skipped,
 }
 
@@ -42,7 +42,7 @@ fn modified(found: &std::fs::Metadata) -> Option<i64> {
     i64::try_from(since.as_nanos()).ok()
 }
 
-/// All that locations refer to.
+/// Store that locations refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     blobs: Vec<Blob>,
@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// What tells whether the bytes at `location` are those that they were, as far as it is known without reading
+    /// Stamp of the bytes at `location`, as far as it is known without reading
     /// them; `file` is named in errors.
     pub(crate) fn stamp(&self, location: &Location, file: &str) -> Result<Stamp, Error> {
         let failed = |source| Error::io(file, source);

@@ -65,7 +65,7 @@ pub(crate) fn list_zip(path: &Path, options: &OpenOptions) -> Result<Listing, Er
     Ok(listing)
 }
 
-/// Where the directory is.
+/// Directory of an archive: its place and its size.
 struct Directory {
     start: u64,
     length: u64,

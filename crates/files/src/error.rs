@@ -13,7 +13,7 @@ pub enum Error {
     /// A folder, a FIFO, a socket or a device: reading it may never end.
     #[error("{kind}, not a regular file")]
     NotRegular {
-        /// Its kind, such as `a FIFO`.
+        /// Kind of the file, such as `a FIFO`.
         kind: &'static str,
     },
     /// More bytes than the limit.

@@ -125,7 +125,7 @@ impl Trainer<'_> {
         Ok(report)
     }
 
-    /// One step of the optimiser: the loss before it, and the number of images that were classified correctly.
+    /// Update of the weights by one batch: the loss before it, and the number of images that were classified correctly.
     fn update(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
         let mode = Mode::train(self.recipe.seed, self.progress.step);
         check_batch(&self.network, &batch, mode)?;

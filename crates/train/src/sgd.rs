@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The constants of [`Sgd`].
+/// Constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SgdConfig {
@@ -21,7 +21,7 @@ pub struct SgdConfig {
     pub nesterov: bool,
     /// Weight decay `lambda` (L2 penalty `lambda/2 |p|^2`). Default 5e-4.
     pub weight_decay: f64,
-    /// Whether batch norms' parameters and biases decay too. Default false (He et al. 2019, section 3.1);
+    /// Decay of batch norms' parameters and biases too. Default false (He et al. 2019, section 3.1);
     /// `torch.optim.SGD` over all parameters is true.
     pub decay_norm_and_bias: bool,
 }
@@ -94,12 +94,12 @@ struct OneParameter<'a> {
 }
 
 impl Sgd {
-    /// An optimiser at rest.
+    /// Optimiser at rest.
     pub fn new(config: SgdConfig) -> Self {
         Self { config, velocity: BTreeMap::new() }
     }
 
-    /// One step of every parameter of a network that has a gradient.
+    /// Updates every parameter of a network that has a gradient by one step.
     pub fn step(&mut self, network: &mut ResNet, gradients: Gradients, lr: f64) {
         let context = network.context().clone();
         network.update_in_place(gradients, |parameter, values, gradient| {
@@ -138,7 +138,7 @@ impl Sgd {
             .unwrap_or_else(|error| panic!("{path}: one gradient and one velocity a parameter: {error}"));
     }
 
-    /// The velocities by the parameters' names, each as a vector; bit for bit.
+    /// Velocities by the parameters' names, each as a vector; bit for bit.
     ///
     /// # Errors
     /// [`Error::Weights`] for a name that no tensor may have.
