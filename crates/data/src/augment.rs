@@ -19,6 +19,7 @@ use crate::{Error, Image, MAX_PIXELS};
 /// takes their place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Augment {
     /// Random part of the image, resized to `size`: area and aspect ratio are drawn as
     /// torchvision's `RandomResizedCrop` draws them, ten times at most, else the largest centre

@@ -94,7 +94,7 @@ impl Image {
         self.window_on(&vec![0; self.channels], corner, size)
     }
 
-    /// The same on another background, a value a channel.
+    /// Window on another background, a value a channel.
     fn window_on(&self, background: &[u8], [top, left]: [isize; 2], [height, width]: [usize; 2]) -> Self {
         let mut pixels = background.repeat(height * width);
         let from = left.max(0);

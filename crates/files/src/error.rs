@@ -6,6 +6,7 @@ use crate::HumanBytes;
 
 /// A file that cannot be read, without its name: the caller has it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The system's own error.
     #[error(transparent)]

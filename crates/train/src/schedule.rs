@@ -15,6 +15,7 @@ use crate::Error;
 /// In a recipe: `schedule = { kind = "cosine" }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Schedule {
     /// Constant rate `lr`.
     Constant {},
@@ -74,6 +75,7 @@ fn final_div_factor() -> f64 {
 /// In a recipe: `warmup = { epochs = 5 }` or `warmup = { steps = 500 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Warmup {
     /// Length in epochs; parts of one are allowed.
     Epochs(f64),

@@ -108,7 +108,7 @@ impl Sgd {
         });
     }
 
-    /// One step of one parameter, in place, on the calling thread. `path` is its name, by which its velocity is kept; `role` says
+    /// Updates one parameter by one step, in place, on the calling thread. `path` is its name, by which its velocity is kept; `role` says
     /// whether it decays.
     ///
     /// # Panics

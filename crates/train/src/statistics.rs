@@ -61,11 +61,12 @@ impl Trainer<'_> {
         Ok(true)
     }
 
-    /// The network on another device, to the bit.
+    /// Copy of the network on another device, to the bit, with the same threads and plans.
     fn copy_on(&self, device: &Device) -> Result<ResNet, Error> {
         let mut copy = from_model(to_model(&self.network)?, device)?;
         copy.freeze_layers(&self.recipe.freeze)?;
         copy.set_compute(self.network.compute());
+        copy.set_context(self.network.context());
         Ok(copy)
     }
 }

@@ -204,6 +204,9 @@ impl<'a> Trainer<'a> {
         let Prepared { recipe, rate, steps_per_epoch, images, .. } = prepared;
         let State { mut network, velocity, progress } = state;
         network.set_compute(compute(recipe.low_memory));
+        if let Some(threads) = recipe.threads {
+            network.set_threads(threads);
+        }
         let mut sgd = Sgd::new(recipe.optimiser);
         sgd.load(velocity);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
@@ -397,7 +400,7 @@ fn check_data(
     })
 }
 
-/// What a program has given a training in memory.
+/// Images and model that a program has given a training in memory.
 #[derive(Default)]
 pub(crate) struct Given {
     pub(crate) images: Option<TrainingImages>,

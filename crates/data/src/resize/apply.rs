@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(column(&[0, 100], 4), [0, 25, 75, 100]);
     }
 
-    /// The same calls in Pillow 12.3.
+    /// Values of the same calls in Pillow 12.3.
     #[test]
     fn values_are_pillows() {
         let pixels: Vec<u8> = (0..35u32).map(|i| (i * 37 % 256) as u8).collect();

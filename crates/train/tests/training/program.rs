@@ -28,6 +28,7 @@ fn parts(images: Vec<(Image, usize)>) -> (LabelledImages, LabelledImages) {
 /// [`toy::recipe`] for images of four channels.
 fn recipe() -> Recipe {
     let mut recipe = toy::recipe(Path::new("nowhere"));
+    recipe.threads = Some(1);
     let network = recipe.network.as_mut().unwrap();
     network.input = [4, 8, 8];
     network.preprocess =
@@ -48,6 +49,8 @@ fn images_of_four_channels_from_memory_are_trained_on_and_gone_on_with() {
     assert_eq!(trainer.classes(), ["azure", "brick", "clay"]);
     assert_eq!((trainer.training_images(), trainer.evaluation_images().1), (32, 9));
     let Outcome::Finished { best } = trainer.run().unwrap() else { panic!() };
+    // The recipe's threads, also after statistics were taken anew on a copy of the network.
+    assert_eq!(trainer.network().context().cpu().pool().threads(), 1);
     assert!(best.top1 > 0.5, "{best:?}");
     assert_eq!(trainer.into_network().spec().input, [4, 8, 8]);
 
