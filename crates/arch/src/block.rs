@@ -36,6 +36,7 @@ pub struct BlockSpec {
 
 /// The convolutions of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BlockKind {
     /// 3x3 with the stride, 3x3 (He et al. 2015, figure 5 left).
     Basic,

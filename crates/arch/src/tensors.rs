@@ -32,6 +32,7 @@ pub struct TensorSpec {
 
 /// Role of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// Weight of a convolution, `[out, in / groups, k, k]`.
     ConvWeight,

@@ -56,7 +56,7 @@ mod tests {
     fn what_is_no_image_is_named() {
         assert!(matches!(decode(b"", "x"), Err(Error::EmptyImage { .. })));
         let error = decode(b"GIF89a..", "holiday.jpg").unwrap_err();
-        assert!(error.is_bad_image());
+        assert!(error.bad_image().is_some());
         assert_eq!(
             error.to_string(),
             "holiday.jpg: a GIF image, whatever its name says, and only JPEG and PNG are read; \

@@ -449,19 +449,39 @@ impl Error {
         }
     }
 
-    /// True where one image is at fault, so that it can be left out; otherwise the whole set is.
-    pub fn is_bad_image(&self) -> bool {
-        matches!(
-            self,
-            Self::EmptyImage { .. }
-                | Self::UnknownImage { .. }
-                | Self::UnsupportedImage { .. }
-                | Self::TruncatedImage { .. }
-                | Self::CorruptImage { .. }
-                | Self::ImageTooLarge { .. }
-                | Self::ImageTooWide { .. }
-                | Self::FileTooLarge { .. }
-                | Self::Source { .. }
-        )
+    /// Image that is at fault, so that it can be left out; `None` where the whole set is.
+    pub fn bad_image(&self) -> Option<BadImage> {
+        let (Self::EmptyImage { file }
+        | Self::UnknownImage { file, .. }
+        | Self::UnsupportedImage { file, .. }
+        | Self::TruncatedImage { file }
+        | Self::CorruptImage { file, .. }
+        | Self::ImageTooLarge { file, .. }
+        | Self::ImageTooWide { file, .. }
+        | Self::FileTooLarge { file, .. }
+        | Self::Source { file, .. }) = self
+        else {
+            return None;
+        };
+        let text = self.to_string();
+        // The text of each begins with the file.
+        let found =
+            text.strip_prefix(file.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Some(BadImage { file: file.clone(), found: found.to_owned() })
+    }
+}
+
+/// Image that was left out. Displays as `FILE: FOUND`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadImage {
+    /// Its file.
+    pub file: String,
+    /// Fault of the image.
+    pub found: String,
+}
+
+impl std::fmt::Display for BadImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file, self.found)
     }
 }

@@ -107,7 +107,7 @@ pub fn evaluate<J: Judged>(
             return Ok(None);
         }
         let batch = batch?;
-        batch.skipped.iter().for_each(|reason| judged.skipped(reason));
+        batch.skipped.iter().for_each(|bad| judged.skipped(&bad.to_string()));
         done += batch.labels.len() + batch.skipped.len();
         if !batch.labels.is_empty() {
             let labels = batch.labels.clone();

@@ -51,7 +51,7 @@ pub use augment::{Augment, augment};
 pub use data_source::DataSource;
 pub use dataset::{Dataset, ImageSet};
 pub use decode::decode;
-pub use error::Error;
+pub use error::{BadImage, Error};
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate};
 pub use fit::Fit;
 pub use hold_out::HELD_OUT;

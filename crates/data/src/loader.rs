@@ -7,7 +7,7 @@ use residual_arch::Preprocess;
 
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
-use crate::{Augment, Error, Image, Preprocessor, Source, augment};
+use crate::{Augment, BadImage, Error, Image, Preprocessor, Source, augment};
 
 /// Options by which an epoch is read.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub struct Batch {
     pub labels: Vec<usize>,
     /// Place of each image in its source.
     pub indices: Vec<usize>,
-    /// Bad images that were left out, by file, with what is wrong with each.
-    pub skipped: Vec<String>,
+    /// Bad images that were left out.
+    pub skipped: Vec<BadImage>,
 }
 
 /// Number of batches of an epoch of `images`.
@@ -173,10 +173,10 @@ impl Epoch {
             }
             match self.image(index) {
                 Ok(image) => self.add(&mut batch, index, &image, indices.len())?,
-                Err(error) if self.options.skip_bad && error.is_bad_image() => {
-                    batch.skipped.push(error.to_string());
-                }
-                Err(error) => return Err(error),
+                Err(error) => match error.bad_image().filter(|_| self.options.skip_bad) {
+                    Some(bad) => batch.skipped.push(bad),
+                    None => return Err(error),
+                },
             }
         }
         Ok(batch)

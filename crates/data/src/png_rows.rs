@@ -109,7 +109,7 @@ mod tests {
         // The last 12 bytes are the empty IEND chunk; every pixel is there before it.
         for cut in 1..whole.len() - 12 {
             let error = decode(&whole[..cut], "a/b.png").expect_err("cut");
-            assert!(error.is_bad_image() && error.to_string().starts_with("a/b.png: "), "{error}");
+            assert!(error.bad_image().is_some() && error.to_string().starts_with("a/b.png: "), "{error}");
             if cut >= 8 {
                 assert!(matches!(error, Error::TruncatedImage { .. }), "cut at {cut}: {error}");
             }

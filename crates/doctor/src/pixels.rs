@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use residual_arch::Preprocess;
-use residual_data::{Batch, Error as DataError, ImageSet, Loader, LoaderOptions};
+use residual_data::{BadImage, Batch, Error as DataError, ImageSet, Loader, LoaderOptions};
 
 use crate::{Error, Finding, Kind, Severity};
 
@@ -42,7 +42,7 @@ pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Find
             }
             Err(error) => return Err(error.into()),
         };
-        findings.extend(batch.skipped.iter().map(|reason| bad_image(reason)));
+        findings.extend(batch.skipped.iter().map(bad_image));
         moments.add(&batch);
         if first.is_none() && batch.shape[0] > 0 {
             first = Some(batch);
@@ -65,9 +65,8 @@ fn first_only(findings: &mut Vec<Finding>) {
     }
 }
 
-fn bad_image(reason: &str) -> Finding {
-    let (file, found) = reason.rsplit_once(": ").unwrap_or(("image", reason));
-    let finding = Kind::BadImage.at(file).found(found).expected("a whole JPEG or PNG");
+fn bad_image(bad: &BadImage) -> Finding {
+    let finding = Kind::BadImage.at(&bad.file).found(&bad.found).expected("a whole JPEG or PNG");
     finding.help("copy or export the image again, or leave it out with --skip-bad")
 }
 

@@ -7,6 +7,7 @@ use thiserror::Error as ThisError;
 
 /// Error of a network that cannot be built, filled, or run.
 #[derive(Clone, Debug, PartialEq, ThisError)]
+#[non_exhaustive]
 pub enum Error {
     /// A name that is no network's.
     #[error(transparent)]

@@ -101,7 +101,7 @@ impl Trainer<'_> {
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
     fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
-        batch.skipped.iter().for_each(|reason| self.session.skipped(reason));
+        batch.skipped.iter().for_each(|bad| self.session.skipped(&bad.to_string()));
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
         // Where every image was left out, the step still counts: the schedule is laid over all steps.

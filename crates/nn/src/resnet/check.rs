@@ -1,7 +1,7 @@
 //! Whether an input fits, before it runs.
 
 use residual_arch::shape::ShapePlace;
-use residual_arch::{AveragePool, Layer, LayerOp, LayerPath};
+use residual_arch::{AveragePool, Layer, LayerOp, LayerPath, Norm};
 use residual_kernels::pool::Pooling;
 use residual_kernels::{ConvShape, Error as KernelError, Layout};
 
@@ -69,9 +69,9 @@ impl Block {
     }
 }
 
-/// The norms of maps of one pixel.
+/// Batch norms of maps of one pixel.
 fn single_pixel_norms(layers: &[Layer]) -> impl Iterator<Item = LayerPath> {
-    let norms = layers.iter().filter(|layer| matches!(layer.op(), LayerOp::Norm(_)));
+    let norms = layers.iter().filter(|layer| matches!(layer.op(), LayerOp::Norm(Norm::Batch { .. })));
     norms.filter(|layer| layer.input()[1..] == [1, 1]).map(Layer::path)
 }
 
