@@ -180,8 +180,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Tiles<N> for Gradients<'_,
 
 /// A transform of the pixels of a tile on one axis, `K` of them to `N` points.
 trait Axis<const K: usize, const N: usize> {
-    /// Opacity of the distance between positions: else the offsets of all positions are kept, on the stack, from tile to
-    /// tile.
+    /// Opacity of the distance between positions: else the offsets of all positions are kept, on the stack, from
+    /// tile to tile.
     const OPAQUE: bool;
 
     fn line<S: Simd>(s: S, pixels: [S::V; K]) -> [S::V; N];
@@ -214,7 +214,8 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Axis<M, N> for GradientAxi
 /// Transforms a tile on both axes, `B^T d B` or `A dy A^T`.
 ///
 /// # Safety
-/// `target` is valid for a vector at each of the N^2 positions. `tile` has been checked; where `WHOLE`, all of it exists.
+/// `target` is valid for a vector at each of the N^2 positions. `tile` has been checked; where `WHOLE`, all of it
+/// exists.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
 unsafe fn both_axes<S: Simd, A: Axis<K, N>, const K: usize, const N: usize, const WHOLE: bool>(
