@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::graph::MapId;
 use crate::images::Images;
 use crate::plan::Plan;
-use crate::program::Wanted;
+use crate::program::{HeadOutputs, Wanted};
 use crate::scratch::Scratch;
 
 /// Feature maps, `[batch][channels][height][width]`.
@@ -71,7 +71,8 @@ impl Plan {
         self.each_part(images, count, |program, images, _| {
             let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, None)?;
-            let out = (&mut pooled[..batch * width], &mut logits[..batch * classes]);
+            let logits = &mut logits[..batch * classes];
+            let out = HeadOutputs { pooled: &mut pooled[..batch * width], logits };
             program.head(&self.cpu, &self.network, memory, out, None)?;
             embeddings.extend_from_slice(&pooled[..batch * width]);
             Ok(())

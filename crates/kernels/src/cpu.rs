@@ -2,7 +2,7 @@
 
 use crate::{Error, Isa, Pool};
 
-/// An instruction set, a pool of threads and the sizes of the caches: what every kernel is handed.
+/// Processor: an instruction set, a pool of threads and the sizes of the caches, which every kernel is handed.
 ///
 /// ```
 /// use residual_kernels::Cpu;

@@ -64,7 +64,7 @@ impl Block {
             InputGradient::To(dx) => self.x.check("the gradient with respect to the block's input", dx.len()),
             InputGradient::OverDy if self.x == self.y => Ok(()),
             InputGradient::OverDy => {
-                let reason = format!("its input lies as {:?} and its output as {:?}", self.x, self.y);
+                let reason = format!("its input has the layout {:?} and its output {:?}", self.x, self.y);
                 Err(wrong(format!("{reason}: the gradients cannot share memory")))
             }
         }

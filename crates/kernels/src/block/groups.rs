@@ -14,7 +14,7 @@ use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
 use crate::{Cpu, Error, Layout, MapsRef, Scratch};
 
-/// The widest map of a group takes one part of so many of a core's level 2 cache. On two cores of a Zen 5 with
+/// Share of a core's level 2 cache, one in `SHARE`, that the widest map of a group takes. On two cores of a Zen 5 with
 /// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 1% and 5%
 /// more with twice as much, 5% and 9% with four times.
 const SHARE: usize = 2;
@@ -56,7 +56,7 @@ impl Groups {
         Self { images, count: batch / images }
     }
 
-    /// Groups of so many images.
+    /// Groups of `images` images.
     pub(super) fn of_images(images: usize, batch: usize) -> Result<Self, Error> {
         if images == 0 || !batch.is_multiple_of(images) {
             return Err(wrong(format!("{images} images at a time do not divide a batch of {batch}")));

@@ -63,7 +63,7 @@ fn read(conv: &ConvShape) -> Result<Layout, Error> {
     Layout::blocked(conv.batch, conv.in_channels, conv.size[0], conv.size[1])
 }
 
-/// A block on the images of a group, of a batch of so many.
+/// A block on the images of a group, of a batch of `batch`.
 #[derive(Clone, Copy)]
 struct GroupShape<'a> {
     shape: &'a BlockShape,

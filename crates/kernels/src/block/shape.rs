@@ -71,8 +71,7 @@ pub struct BlockShape {
     pub shortcut: Shortcut,
     /// The order.
     pub order: Order,
-    /// Squeeze-and-excitation at the end of the branch (Hu et al. 2018), with so many channels in its
-    /// middle.
+    /// Channels between the two layers of a squeeze-and-excitation at the end of the branch (Hu et al. 2018).
     pub squeeze: Option<usize>,
 }
 

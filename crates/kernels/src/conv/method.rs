@@ -40,7 +40,7 @@ pub(super) struct Method {
     pub(super) error: f64,
     /// Products of the definition, where true: nothing is transformed.
     pub(super) plain: bool,
-    /// Preference for an input with a border as wide as the padding, whoever writes it.
+    /// Preference for an input with a border as wide as the padding.
     pub(super) wants_border: bool,
     /// Preference for an output without a border, which is written in strips longer than a row.
     pub(super) long_strips: bool,

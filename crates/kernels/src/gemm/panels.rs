@@ -23,7 +23,7 @@ pub(crate) struct Panel {
     pub(crate) at: usize,
 }
 
-/// The order of weights that lie as `[panel][entry][depth][blocks * 16]`.
+/// Panels of packed weights, `[panel][entry][depth][blocks * 16]`.
 ///
 /// An entry is one (input block, tap) with `depth` channels, in this order. A panel of a grouped convolution has the
 /// entries of its own groups only, with zeros where a group ends inside a block.

@@ -303,16 +303,16 @@ mod tests {
 
     #[test]
     fn any_layout_to_any_other_and_back() {
-        let sizes = [(1, 1, 1, 1), (2, 3, 4, 5), (1, 16, 2, 2), (2, 17, 3, 1), (1, 33, 1, 7), (1, 31, 5, 9)];
+        let sizes = [[1, 1, 1, 1], [2, 3, 4, 5], [1, 16, 2, 2], [2, 17, 3, 1], [1, 33, 1, 7], [1, 31, 5, 9]];
         let cpus = Isa::available().into_iter().flat_map(|isa| [1, 3].map(|threads| (isa, threads)));
         for (isa, threads) in cpus {
             let cpu = Cpu::with_isa(isa, threads).unwrap();
             sizes.into_iter().for_each(|size| there_and_back(&cpu, size));
         }
-        there_and_back(&Cpu::new(2).unwrap(), (1, 18, 50, 45));
+        there_and_back(&Cpu::new(2).unwrap(), [1, 18, 50, 45]);
     }
 
-    fn there_and_back(cpu: &Cpu, (n, c, h, w): (usize, usize, usize, usize)) {
+    fn there_and_back(cpu: &Cpu, [n, c, h, w]: [usize; 4]) {
         let planar = Layout::planar(n, c, h, w).unwrap();
         let x: Vec<f32> = (1..=planar.len()).map(|i| i as f32).collect();
         for from in every_layout(n, c, h, w) {

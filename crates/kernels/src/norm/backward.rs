@@ -33,7 +33,7 @@ impl Backward<'_> {
 
     /// Computes `dgamma`, `dbeta` and `dx`, and `g`, the gradient behind the ReLU, where it is asked for:
     /// what goes on to the residual. Two passes over `x`, `dy` and the mask. The borders of `dx` and `g`,
-    /// and the lanes past the last channel, become 0. `g` may not lie as another layout than `dx`.
+    /// and the lanes past the last channel, become 0. `g` has the layout of `dx`.
     ///
     /// # Errors
     /// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where the

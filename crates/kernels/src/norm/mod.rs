@@ -43,7 +43,8 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::V; TILE]) -> S::V {
     s.add(s.add(a, b), s.add(c, d))
 }
 
-/// Images are cut into at least so many groups, in their order: a thread has the images that it had before.
+/// Least number of groups that images are cut into, in their order: a thread has the images that it had before. Not
+/// measured.
 const GROUPS: usize = 4;
 
 /// Maps cut into bands: some rows of a channel block, or, where maps are small, the block of several images.

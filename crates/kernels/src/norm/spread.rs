@@ -16,7 +16,7 @@ pub(super) fn workspace(maps: &Layout) -> usize {
 /// Destination of `dx`.
 pub(super) struct Target<'a> {
     pub(super) dx: MapsMut<'a>,
-    /// `g`, which lies as `dx`.
+    /// Gradient behind the ReLU, `g`, in the layout of `dx`.
     pub(super) g: Option<&'a mut [f32]>,
     /// Maps that are added to `dx`.
     pub(super) residual: Option<MapsRef<'a>>,

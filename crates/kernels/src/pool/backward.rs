@@ -66,7 +66,7 @@ pub fn average_backward(cpu: &Cpu, pooling: &Pooling, dy: MapsRef<'_>, dx: MapsM
 
 /// Distribution of a window's gradient over its pixels.
 ///
-/// Kernels with `R` and `C` are for windows of so many rows and columns, 0 standing for any: with constants the
+/// Kernels with `R` and `C` are for windows of `R` rows and `C` columns, 0 standing for any: with constants the
 /// loops disappear.
 trait Spread: Copy + Sync {
     /// Vectors of a window, two, from `lane` on.

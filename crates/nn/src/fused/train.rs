@@ -122,7 +122,7 @@ impl Saved for SavedUnit {
         let context = self.context.clone();
         let maps = context.maps();
         let (mut dy, x) = (maps.own(contiguous(dy)), *self.plan.block.x());
-        // A block whose input lies as its output does writes the one's gradient over the other's.
+        // A block whose input and output have one layout writes the gradient of the one over that of the other.
         let mut fresh = (wanted[0] && x != *self.plan.block.y()).then(|| maps.take(x.len()));
         let dx = match &mut fresh {
             _ if !wanted[0] => InputGradient::Unwanted,

@@ -51,8 +51,8 @@ impl PackedWeights for DataWeights {
 }
 
 impl ConvBackwardData {
-    /// The gradient with respect to the input of the convolution `shape`, whose output's gradient lies as `dy` says and
-    /// whose input's is to lie as `dx` says; both are blocked, either may have a border.
+    /// The gradient with respect to the input of the convolution `shape`, from the layout `dy` of its
+    /// output's gradient to the layout `dx`; both are blocked, either may have a border.
     ///
     /// # Errors
     /// [`Error::Shape`] where the shape is impossible or is not that of the layouts.

@@ -33,8 +33,8 @@ pub(in crate::conv) const WINOGRAD4: Method = Method {
     weights: 36,
     error: 5e-6,
     plain: false,
-    // The input transform checks the edges of the map itself. A border spares it that, but long strips of who writes
-    // the map are worth more.
+    // The input transform checks the edges of the map itself. A border spares it that, but the long strips in
+    // which a convolution writes a map without one are worth more.
     wants_border: false,
     long_strips: false,
     settles: None,
@@ -117,9 +117,9 @@ struct AtPoints<P, const M: usize, const N: usize> {
 #[derive(Clone, Copy, Debug)]
 enum Order {
     /// A block of tiles goes through all stages before its thread takes the next: its transformed data
-    /// stays in the level 2 cache, but the weights pass by once for each block.
+    /// stays in the level 2 cache, but the weights are read once for each block.
     Blocks,
-    /// Stages one after the other, each over all tiles: the weights pass by once.
+    /// Stages one after the other, each over all tiles: the weights are read once.
     Phases,
 }
 

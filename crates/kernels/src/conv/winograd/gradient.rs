@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::maps::Maps;
 use super::pairs::{Filled, Pairs};
 use super::points::F4;
-use super::taps::{self, M, N, finish};
+use super::taps::{self, M, N, OutputRows, finish};
 use super::tiles::{Grid, Part, Transformed};
 use super::transforms::{Gradients, Inputs, TransformStage};
 use crate::conv::backward::{Bands, Outer, Place, Target, Task, run_outer};
@@ -287,11 +287,12 @@ impl Kernel for Finish<'_> {
         for panel in 0..task.panels() {
             let at = sums.at(panel, out);
             let sums = taps::Sums { values: &points[at..], position: sums.position, row: sums.row };
-            let (rows, blocks) = (0..target.bands.rows(out), task.panel(panel));
+            let rows = OutputRows { block: out, rows: 0..target.bands.rows(out) };
+            let blocks = task.panel(panel);
             match blocks.len() * BLOCK / S::LANES {
-                1 => finish::<S, 1>(s, sums, (out, rows), blocks.start, target),
-                2 => finish::<S, 2>(s, sums, (out, rows), blocks.start, target),
-                _ => finish::<S, 4>(s, sums, (out, rows), blocks.start, target),
+                1 => finish::<S, 1>(s, sums, rows, blocks.start, target),
+                2 => finish::<S, 2>(s, sums, rows, blocks.start, target),
+                _ => finish::<S, 4>(s, sums, rows, blocks.start, target),
             }
         }
     }

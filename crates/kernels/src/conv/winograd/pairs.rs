@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::maps::Maps;
-use super::taps::{M, N, Sums, finish};
+use super::taps::{M, N, OutputRows, Sums, finish};
 use super::tiles::Grid;
 use crate::Layout;
 use crate::conv::backward::{Target, Task};
@@ -97,7 +97,8 @@ impl Pairs<'_> {
                 }
                 let width = $vectors * S::LANES;
                 let sums = Sums { values: self.points, position: Self::position(width), row: width };
-                finish::<S, $vectors>(s, sums, (out, rows), blocks.start, self.target);
+                let rows = OutputRows { block: out, rows };
+                finish::<S, $vectors>(s, sums, rows, blocks.start, self.target);
             }};
         }
         match blocks.len() * BLOCK / S::LANES {
