@@ -22,8 +22,8 @@ pub struct Preprocess {
     /// Colour of what the crop adds where the image is smaller.
     #[serde(default, skip_serializing_if = "Fill::is_default")]
     pub fill: Fill,
-    /// Mean of each channel, on the scale 0 to 1. Its length, 1 or 3, says whether images are read
-    /// as grey or as RGB.
+    /// Mean of each channel, on the scale 0 to 1. Its length says whether images are read as grey (1) or as RGB (3);
+    /// any other is for images of as many channels, which a program gives.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, on the scale 0 to 1.
     pub std: Vec<f32>,

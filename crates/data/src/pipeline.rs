@@ -29,7 +29,9 @@ use crate::decode::panic_message;
 /// let fit = Fit::new(&residual_arch::families::family("small")?)?;
 /// let files = ["one.png", "none.png"].map(String::from).into_iter();
 /// let read = |name: &str| if name == "one.png" { Some(PNG) } else { None };
-/// # const PNG: &[u8] = include_bytes!("../tests/fixtures/png/interlaced_rgb8_3x9.png");
+/// # const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\
+/// #     \x00\x01My\xab\xc3\x00\x00\x00\x0aIDATx\xdac\xf8\x0f\x00\x01\x01\x01\x00\x1c\xb0\x8c\x99\
+/// #     \x00\x00\x00\x00IEND\xaeB`\x82";
 /// let options = PipelineOptions { threads: 2, window: 8, waits_for_items: false };
 /// let mut decoded = Pipeline::start(files, options, move |name: String, _stopped| {
 ///     let bytes = read(&name).ok_or_else(|| format!("{name}: no such file"))?;
