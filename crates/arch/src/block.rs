@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use crate::{Attention, Shortcut};
+use crate::{AntiAlias, Attention, Shortcut};
 
 /// A block: its branch `F`, and its shortcut `S`.
 ///
 /// The number of input channels is not part of a block: it is what the layer before gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockSpec {
-    /// Which convolutions the branch is made of.
+    /// Kind: the convolutions that the branch is made of.
     pub kind: BlockKind,
-    /// Where normalisation and activation stand.
+    /// Order of normalisation, activation and convolution.
     pub order: Order,
     /// Output channels of the branch.
     pub channels: usize,
@@ -20,6 +20,8 @@ pub struct BlockSpec {
     pub width: usize,
     /// Stride of the block, held by its first 3x3 convolution.
     pub stride: usize,
+    /// Anti-aliased downsampling in place of the stride of that convolution; the shortcut keeps its own.
+    pub anti_alias: Option<AntiAlias>,
     /// Groups of the 3x3 convolution of a bottleneck, of both of a basic block (ResNeXt, Xie et al. 2017).
     pub groups: usize,
     /// Channel attention at the end of the branch.
@@ -34,6 +36,7 @@ pub struct BlockSpec {
 
 /// The convolutions of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BlockKind {
     /// 3x3 with the stride, 3x3 (He et al. 2015, figure 5 left).
     Basic,
@@ -67,6 +70,7 @@ impl BlockSpec {
             channels,
             width: channels,
             stride: 1,
+            anti_alias: None,
             groups: 1,
             attention: None,
             zero_init: false,
@@ -91,22 +95,34 @@ impl BlockSpec {
         }
     }
 
-    /// The same layers in pre-activation order.
+    /// Block with these layers in pre-activation order.
     pub fn preactivation(self) -> Self {
         Self { order: Order::PreActivation, ..self }
     }
 
-    /// The same layers without a shortcut: the control of every experiment.
+    /// Plain block: these layers without a shortcut, the control of every experiment.
     pub fn plain(self) -> Self {
         Self { shortcut: Shortcut::None, ..self }
     }
 
-    /// Whether the block is a plain one.
+    /// True for a plain block, one without a shortcut.
     pub fn is_plain(&self) -> bool {
         self.shortcut == Shortcut::None
     }
 
-    /// The convolutions of the branch in order, for an input of `in_channels`.
+    /// The filter of anti-aliased downsampling and the convolution behind which it stands, counted from 0, behind its
+    /// norm and activation as well; `None` where nothing is to be downsampled.
+    pub fn anti_aliased(&self) -> Option<(usize, AntiAlias)> {
+        let filter = self.anti_alias.filter(|_| self.stride != 1)?;
+        let conv = match self.kind {
+            BlockKind::Basic => 0,
+            BlockKind::Bottleneck => 1,
+        };
+        Some((conv, filter))
+    }
+
+    /// The convolutions of the branch in order, for an input of `in_channels`. Behind one of them stands the filter of
+    /// anti-aliased downsampling, with the block's stride ([`anti_aliased`](Self::anti_aliased)).
     pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
         let conv = |i, o, kernel, stride, groups| Convolution {
             in_channels: i,
@@ -116,14 +132,15 @@ impl BlockSpec {
             padding: kernel / 2,
             groups,
         };
+        let stride = if self.anti_aliased().is_some() { 1 } else { self.stride };
         match self.kind {
             BlockKind::Basic => vec![
-                conv(in_channels, self.width, 3, self.stride, self.groups),
+                conv(in_channels, self.width, 3, stride, self.groups),
                 conv(self.width, self.channels, 3, 1, self.groups),
             ],
             BlockKind::Bottleneck => vec![
                 conv(in_channels, self.width, 1, 1, 1),
-                conv(self.width, self.width, 3, self.stride, self.groups),
+                conv(self.width, self.width, 3, stride, self.groups),
                 conv(self.width, self.channels, 1, 1, 1),
             ],
         }
@@ -183,6 +200,9 @@ impl fmt::Display for BlockSpec {
         write!(f, "{}", self.channels)?;
         if self.stride != 1 {
             write!(f, ", stride {}", self.stride)?;
+        }
+        if let Some((_, filter)) = self.anti_aliased() {
+            write!(f, ", {filter}")?;
         }
         if self.groups != 1 {
             write!(f, ", groups {}", self.groups)?;

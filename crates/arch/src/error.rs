@@ -39,7 +39,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         reason: residual_files::Error,
     },
     /// A specification's file that cannot be written.
@@ -47,7 +47,7 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         reason: std::io::Error,
     },
     /// A file whose name does not say which format it has.
@@ -61,7 +61,7 @@ pub enum Error {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its text.
+        /// Fault of its text.
         cause: Box<Error>,
     },
 }

@@ -7,6 +7,9 @@
 //! | `wide_resnet50_2`, `101_2`, `resnext50_32x4d`, `101_32x8d`, `101_64x4d` | torchvision's (Zagoruyko and Komodakis 2016; Xie et al. 2017) |
 //! | `resnet26d`, `34d`, `50d`, `101d`, `152d`, `resnet26t` | timm's: ResNet-D (He et al. 2019), and its tiered stem |
 //! | `seresnet18`, `34`, `50`, `101`, `152` | timm's: squeeze-and-excitation (Hu et al. 2018) |
+//! | `ecaresnet26t`, `50t`, `50d`, `101d`, `200d`, `269d`, `ecaresnetlight`, `ecaresnext26t_32x4d`, `50t_32x4d` | timm's: efficient channel attention (Wang et al. 2020) |
+//! | `resnetblur18`, `50`, `50d`, `101d` | timm's: blur pools where the stride is (Zhang 2019) |
+//! | `resnetaa34d`, `50`, `50d`, `101d`, `seresnetaa50d`, `seresnextaa101d_32x8d`, `201d_32x8d` | timm's: average pools where the stride is |
 //! | `resnetv2_50`, `101`, `152`, `50d` | timm's: pre-activation (He et al. 2016) |
 //! | `cifar_resnet{6n+2}` | He et al. 2015, section 4.2, with its parameter-free shortcuts (option A); `cifar_resnet{6n+2}_b` with projections (option B) |
 //! | `cifar_plain{6n+2}` | the same without shortcuts |
@@ -36,7 +39,7 @@ pub(crate) const MAX_BLOCKS: usize = 100_000;
 pub struct UnknownModel {
     /// The name as given.
     pub name: String,
-    /// What is wrong with it, where it follows a pattern but its numbers do not fit.
+    /// Reason, where it follows a pattern but its numbers do not fit.
     pub reason: Option<String>,
     /// Names close to it, nearest first.
     pub suggestions: Vec<String>,
@@ -66,7 +69,7 @@ pub const PATTERNS: [&str; 6] = [
 ];
 
 /// The names without a free number.
-const FIXED: [&str; 26] = [
+const FIXED: [&str; 46] = [
     "small",
     "resnet18",
     "resnet34",
@@ -89,13 +92,33 @@ const FIXED: [&str; 26] = [
     "seresnet50",
     "seresnet101",
     "seresnet152",
+    "ecaresnet26t",
+    "ecaresnet50t",
+    "ecaresnet50d",
+    "ecaresnet101d",
+    "ecaresnet200d",
+    "ecaresnet269d",
+    "ecaresnetlight",
+    "ecaresnext26t_32x4d",
+    "ecaresnext50t_32x4d",
+    "resnetblur18",
+    "resnetblur50",
+    "resnetblur50d",
+    "resnetblur101d",
+    "resnetaa34d",
+    "resnetaa50",
+    "resnetaa50d",
+    "resnetaa101d",
+    "seresnetaa50d",
+    "seresnextaa101d_32x8d",
+    "seresnextaa201d_32x8d",
     "resnetv2_50",
     "resnetv2_101",
     "resnetv2_152",
     "resnetv2_50d",
 ];
 
-/// Of the parametric families, what the papers report.
+/// Members of the parametric families that the papers report.
 const MEMBERS: [&str; 25] = [
     "cifar_resnet20",
     "cifar_resnet32",

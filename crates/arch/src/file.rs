@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
 use crate::{
-    Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess, Shortcut,
-    StageSpec, StemConv, StemSpec,
+    AntiAlias, Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess,
+    Shortcut, StageSpec, StemConv, StemSpec,
 };
 
 impl NetSpec {
@@ -54,7 +54,7 @@ impl NetSpec {
         std::fs::write(path, text).map_err(|reason| Error::Write { path: path.into(), reason })
     }
 
-    /// Whether a file's name ends as that of a specification does: `.toml` or `.json`.
+    /// True for the name of a specification's file, which ends in `.toml` or `.json`.
     pub fn is_file_name(name: impl AsRef<Path>) -> bool {
         Format::of(name.as_ref()).is_ok()
     }
@@ -134,6 +134,8 @@ struct StemFile {
     #[serde(default, skip_serializing_if = "is_default")]
     bare: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    anti_alias: Option<AntiAlias>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pool: Option<MaxPool>,
 }
 
@@ -163,12 +165,16 @@ struct BlockFile {
     width: Option<usize>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     stride: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anti_alias: Option<AntiAlias>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     groups: usize,
     #[serde(default, skip_serializing_if = "is_default")]
     preactivation: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     squeeze_excite: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    efficient_attention: Option<usize>,
     #[serde(default, skip_serializing_if = "is_default")]
     zero_init: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,7 +259,9 @@ impl TryFrom<NetFile> for NetSpec {
                     .checked_sub(block.repeat)
                     .ok_or_else(|| format!("stage{}: more than {MAX_BLOCKS} blocks", index + 1))?;
                 for _ in 0..block.repeat {
-                    blocks.push(block.read(channels));
+                    blocks.push(
+                        block.read(channels).map_err(|reason| format!("stage{}: {reason}", index + 1))?,
+                    );
                     channels = block.channels;
                 }
             }
@@ -309,7 +317,12 @@ impl From<StemFile> for StemSpec {
             stride: conv.stride,
             padding: conv.padding.unwrap_or(conv.kernel / 2),
         };
-        Self { convs: file.convs.into_iter().map(conv).collect(), bare: file.bare, pool: file.pool }
+        Self {
+            convs: file.convs.into_iter().map(conv).collect(),
+            bare: file.bare,
+            pool: file.pool,
+            anti_alias: file.anti_alias,
+        }
     }
 }
 
@@ -321,29 +334,46 @@ impl From<StemSpec> for StemFile {
             stride: conv.stride,
             padding: unusual(conv.padding, conv.kernel / 2),
         };
-        Self { convs: stem.convs.into_iter().map(conv).collect(), bare: stem.bare, pool: stem.pool }
+        Self {
+            convs: stem.convs.into_iter().map(conv).collect(),
+            bare: stem.bare,
+            anti_alias: stem.anti_alias,
+            pool: stem.pool,
+        }
     }
 }
 
 impl BlockFile {
-    fn read(&self, in_channels: usize) -> BlockSpec {
+    fn read(&self, in_channels: usize) -> Result<BlockSpec, &'static str> {
         let kind = match self.kind {
             KindFile::Basic => BlockKind::Basic,
             KindFile::Bottleneck => BlockKind::Bottleneck,
         };
-        BlockSpec {
+        Ok(BlockSpec {
             kind,
             order: if self.preactivation { Order::PreActivation } else { Order::PostActivation },
             channels: self.channels,
             width: self.width.unwrap_or(usual_width(kind, self.channels)),
             stride: self.stride,
+            anti_alias: self.anti_alias,
             groups: self.groups,
-            attention: self.squeeze_excite.map(Attention::squeeze_excite),
+            attention: self.attention()?,
             zero_init: self.zero_init,
             shortcut: match self.shortcut {
                 Some(shortcut) => shortcut.read(self.channels, self.stride),
                 None => Shortcut::fitting(in_channels, self.channels, self.stride),
             },
+        })
+    }
+
+    fn attention(&self) -> Result<Option<Attention>, &'static str> {
+        match (self.squeeze_excite, self.efficient_attention) {
+            (Some(_), Some(_)) => {
+                Err("`squeeze_excite` and `efficient_attention` in one block; leave one out")
+            }
+            (Some(reduced), None) => Ok(Some(Attention::SqueezeExcite { reduced })),
+            (None, Some(kernel)) => Ok(Some(Attention::Efficient { kernel })),
+            (None, None) => Ok(None),
         }
     }
 
@@ -357,9 +387,17 @@ impl BlockFile {
             channels: block.channels,
             width: unusual(block.width, usual_width(block.kind, block.channels)),
             stride: block.stride,
+            anti_alias: block.anti_alias,
             groups: block.groups,
             preactivation: block.order == Order::PreActivation,
-            squeeze_excite: block.attention.map(|Attention::SqueezeExcite { reduced }| reduced),
+            squeeze_excite: match block.attention {
+                Some(Attention::SqueezeExcite { reduced }) => Some(reduced),
+                _ => None,
+            },
+            efficient_attention: match block.attention {
+                Some(Attention::Efficient { kernel }) => Some(kernel),
+                _ => None,
+            },
             zero_init: block.zero_init,
             shortcut: (block.shortcut != fitting)
                 .then(|| ShortcutFile::write(block.shortcut, block.channels, block.stride)),

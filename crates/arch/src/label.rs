@@ -1,6 +1,6 @@
 //! Labels: parts of a network in a few words, for tables. Their `Display` says all that they are made of.
 
-use crate::{BlockKind, BlockSpec, HeadSpec, Order, Shortcut, StemSpec};
+use crate::{AntiAlias, BlockKind, BlockSpec, HeadSpec, Order, Shortcut, StemSpec};
 
 impl BlockSpec {
     /// Label of the block: `basic`, `preact bottleneck`, `bottleneck g32 se`.
@@ -20,6 +20,7 @@ impl BlockSpec {
         if self.groups > 1 {
             words.push(format!("g{}", self.groups));
         }
+        words.extend(self.anti_aliased().map(|(_, filter)| filter.label().to_owned()));
         words.extend(self.attention.map(|attention| attention.label().to_owned()));
         words.join(" ")
     }
@@ -40,13 +41,19 @@ impl Shortcut {
 }
 
 impl StemSpec {
-    /// Label of the stem: `conv7 /2, pool`, `3 convs, pool`.
+    /// Label of the stem: `conv7 /2, pool`, `conv7 /2, pool, blur`, `3 convs, pool`.
     pub fn label(&self) -> String {
         let convolutions = match &self.convs[..] {
             [conv] => with_stride(&format!("conv{}", conv.kernel), conv.stride),
             convs => format!("{} convs", convs.len()),
         };
-        if self.pool.is_some() { convolutions + ", pool" } else { convolutions }
+        let pool = match (self.pool, self.anti_alias) {
+            (None, _) => return convolutions,
+            (Some(_), None) => "pool",
+            (Some(_), Some(AntiAlias::Blur)) => "pool, blur",
+            (Some(_), Some(AntiAlias::Average)) => "average pool",
+        };
+        format!("{convolutions}, {pool}")
     }
 }
 

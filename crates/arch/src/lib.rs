@@ -5,6 +5,7 @@
 //! [`Network`], the ordered list of its layers with their shapes. The summary table, the counts of parameters
 //! and operations, the lists of tensors and their names in files are folds over that list.
 
+mod anti_alias;
 mod attention;
 mod block;
 pub mod blocks;
@@ -22,17 +23,18 @@ mod spec;
 mod stem;
 mod tensors;
 
+pub use anti_alias::AntiAlias;
 pub use attention::Attention;
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
 pub use error::Error;
 pub use head::HeadSpec;
 pub use network::{
-    Activation, AveragePool, BlockPart, BlockPath, CheckedBlock, Field, HeadPart, Layer, LayerId, LayerOp,
-    LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart, Source, SqueezeExcite, StemPart,
-    TensorPath, UnknownPath, ZeroPad,
+    Activation, AveragePool, BlockPart, BlockPath, BlurPool, CheckedBlock, EfficientAttention, Field,
+    HeadPart, Layer, LayerId, LayerOp, LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart,
+    Source, SqueezeExcite, StemPart, TensorPath, UnknownPath, ZeroPad,
 };
 pub use preprocess::{
-    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
+    Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
 };
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};

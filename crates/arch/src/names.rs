@@ -10,13 +10,14 @@
 //! | block `b` of stage `s` | `layer{s}.{b}` | `layer{s}.{b}` | `stages.{s-1}.blocks.{b}` | `layer{s}.{b}` | `stage{s}.{b}` |
 //! | its convolution `k`, BN `k` | `conv{k}`, `bn{k}` | `conv{k}`, `bn{k}` | `conv{k}`, `norm{k}` | `conv{k}`, `bn{k}` | `residual.{n}` |
 //! | its squeeze-and-excitation | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `residual.{n}.fc1`, `.fc2` |
+//! | its efficient channel attention | `se.conv` | `se.conv` | `se.conv` | `se.conv` | `residual.{n}.conv` |
 //! | its projection | `downsample.0`, `.1` | `downsample.0`, `.1` | `downsample.conv`, `.norm` | `shortcut.0`, `.1` | `shortcut.0`, `.1` |
 //! | the BN before the head | `norm` | - | `norm` | `bn` | `head.0` |
 //! | the linear layer | `fc` | `fc` | `head.fc`, a 1x1 convolution | `linear` | `head.2`, or `head.4` after a BN and ReLU |
 //!
 //! An average-pool shortcut counts its pool, so that the convolution and BN are `.1` and `.2`, also
 //! where its stride is 1. In `residual.{n}`, `n` counts convolutions, BN and ReLU in the order in which
-//! they act, and squeeze-and-excitation as one module after them. Dropout has no place in the numbers.
+//! they act, and channel attention as one module after them. Dropout has no place in the numbers.
 //! timm's pre-activation names are those of every network with a pre-activation block, a bare stem or a
 //! BN before its head.
 
@@ -51,7 +52,7 @@ pub struct FileName {
     pub shape: Vec<usize>,
 }
 
-/// Every tensor's name in a scheme, in the order of [`tensors`](crate::tensors()).
+/// Names of every tensor in a scheme, in the order of [`tensors`](crate::tensors()).
 ///
 /// ```
 /// use residual_arch::{Naming, families::family, names::names};
@@ -66,7 +67,7 @@ pub fn names(spec: &NetSpec, naming: Naming) -> Vec<TensorName> {
 }
 
 impl Network {
-    /// Every tensor's name in a scheme, in the order of [`Network::tensors`].
+    /// Names of every tensor in a scheme, in the order of [`Network::tensors`].
     pub fn file_names(&self, naming: Naming) -> Vec<FileName> {
         file_names(self.spec(), naming).collect()
     }
@@ -186,6 +187,8 @@ impl Scheme {
             Field::ReduceBias => "fc1.bias",
             Field::ExpandWeight => "fc2.weight",
             Field::ExpandBias => "fc2.bias",
+            // timm calls the module `se` as well, and the convolution in it `conv`.
+            _ if layer.path.block_part() == Some(BlockPart::EfficientAttention) => "conv.weight",
             field => field.name(),
         };
         format!("{}.{field}", self.layer(layer))
@@ -229,6 +232,7 @@ impl Scheme {
             (Self::TimmV2, BlockPart::Shortcut(_)) => "downsample.conv".into(),
             (Self::Sequential, BlockPart::Shortcut(_)) => format!("shortcut.{position}"),
             (Self::Sequential, _) => format!("residual.{position}"),
+            (_, BlockPart::EfficientAttention) => "se".into(),
             (_, part) => part.to_string(),
         }
     }

@@ -19,6 +19,9 @@ pub struct Preprocess {
     /// Then cut this many pixels, `[height, width]`, out of the centre.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
+    /// Colour of what the crop adds where the image is smaller.
+    #[serde(default, skip_serializing_if = "Fill::is_default")]
+    pub fill: Fill,
     /// Mean of each channel, on the scale 0 to 1. Its length, 1 or 3, says whether images are read
     /// as grey or as RGB.
     pub mean: Vec<f32>,
@@ -32,8 +35,25 @@ pub struct Preprocess {
 pub enum Resize {
     /// The shorter side becomes this long; the aspect ratio is kept.
     ShorterSide(usize),
-    /// Exactly `[height, width]`; the aspect ratio is not kept.
+    /// Exactly `[height, width]`; the aspect ratio is not kept (timm's crop mode `squash`).
     Exact([usize; 2]),
+    /// The aspect ratio is kept and `[height, width]` is covered: one side fits, the other may be longer (timm's
+    /// `ResizeKeepRatio` with `longest=0`; of a square, [`ShorterSide`](Self::ShorterSide) but for the rounding).
+    Cover([usize; 2]),
+    /// The aspect ratio is kept and the whole image lies within `[height, width]`: one side fits, the other may be
+    /// shorter, and a crop fills up what is missing (timm's crop mode `border`).
+    Within([usize; 2]),
+}
+
+/// Colour of pixels outside an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// Black, torchvision's.
+    #[default]
+    Black,
+    /// The mean of the normalisation, rounded to a pixel value: 0 once normalised.
+    Mean,
 }
 
 /// Interpolation of a resize, with antialiasing but for [`Nearest`](Self::Nearest), as Pillow computes it: the filter is
@@ -54,6 +74,41 @@ pub enum Interpolation {
     Bicubic,
     /// A sinc of radius 3 in a sinc window.
     Lanczos,
+}
+
+impl Fill {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Resize {
+    /// `[height, width]` of an image of `[height, width]` after the resize.
+    ///
+    /// The longer side of [`ShorterSide`](Self::ShorterSide) is `side * long / short`, cut to a whole number, as
+    /// torchvision does; [`Cover`](Self::Cover) and [`Within`](Self::Within) round to the nearest, as timm does.
+    pub fn target(self, [height, width]: [usize; 2]) -> [usize; 2] {
+        match self {
+            Self::Exact(size) => size,
+            Self::ShorterSide(side) => {
+                let longer = |long: usize, short: usize| {
+                    usize::try_from(side as u128 * long as u128 / short.max(1) as u128).unwrap_or(usize::MAX)
+                };
+                if width <= height { [longer(height, width), side] } else { [side, longer(width, height)] }
+            }
+            Self::Cover([h, w]) => {
+                scaled([height, width], (height as f64 / h as f64).min(width as f64 / w as f64))
+            }
+            Self::Within([h, w]) => {
+                scaled([height, width], (height as f64 / h as f64).max(width as f64 / w as f64))
+            }
+        }
+    }
+}
+
+/// Both sides divided by `ratio`, at least 1.
+fn scaled(size: [usize; 2], ratio: f64) -> [usize; 2] {
+    size.map(|side| ((side as f64 / ratio).round_ties_even() as usize).max(1))
 }
 
 impl Interpolation {
@@ -81,6 +136,7 @@ impl Preprocess {
             resize: None,
             interpolation: Interpolation::default(),
             crop: None,
+            fill: Fill::default(),
             mean: IMAGENET_MEAN.to_vec(),
             std: IMAGENET_STD.to_vec(),
         }
@@ -97,25 +153,28 @@ impl Preprocess {
     pub fn sizes(&self) -> impl Iterator<Item = (&'static str, [usize; 2])> {
         let resize = self.resize.map(|resize| match resize {
             Resize::ShorterSide(side) => [side, side],
-            Resize::Exact(size) => size,
+            Resize::Exact(size) | Resize::Cover(size) | Resize::Within(size) => size,
         });
         [("resize", resize), ("crop", self.crop)].into_iter().filter_map(|(field, size)| Some((field, size?)))
     }
 
-    /// The same preprocessing for an input of another size, `[channels, height, width]`; see
+    /// Preprocessing for an input of another size, `[channels, height, width]`; see
     /// [`NetSpec::with_input`](crate::NetSpec::with_input).
     pub fn with_input(mut self, [channels, height, width]: [usize; 3]) -> Self {
-        self.resize = match (self.resize, self.crop) {
-            (Some(Resize::ShorterSide(side)), Some([h, w])) => {
-                Some(Resize::ShorterSide(in_proportion(side, height.min(width), h.min(w))))
-            }
-            (Some(Resize::ShorterSide(_)), None) => Some(Resize::ShorterSide(height.min(width))),
-            (Some(Resize::Exact([h, w])), Some([crop_h, crop_w])) => {
-                Some(Resize::Exact([in_proportion(h, height, crop_h), in_proportion(w, width, crop_w)]))
-            }
-            (Some(Resize::Exact(_)), None) => Some(Resize::Exact([height, width])),
-            (None, _) => None,
+        let [crop_height, crop_width] = self.crop.unwrap_or([height, width]);
+        let scaled = |[h, w]: [usize; 2]| match self.crop {
+            Some(_) => [in_proportion(h, height, crop_height), in_proportion(w, width, crop_width)],
+            None => [height, width],
         };
+        self.resize = self.resize.map(|resize| match (resize, self.crop) {
+            (Resize::ShorterSide(side), Some(_)) => {
+                Resize::ShorterSide(in_proportion(side, height.min(width), crop_height.min(crop_width)))
+            }
+            (Resize::ShorterSide(_), None) => Resize::ShorterSide(height.min(width)),
+            (Resize::Exact(size), _) => Resize::Exact(scaled(size)),
+            (Resize::Cover(size), _) => Resize::Cover(scaled(size)),
+            (Resize::Within(size), _) => Resize::Within(scaled(size)),
+        });
         self.crop = self.crop.map(|_| [height, width]);
         for values in [&mut self.mean, &mut self.std] {
             match (values.len(), channels) {
@@ -132,4 +191,27 @@ impl Preprocess {
 fn in_proportion(side: usize, new: usize, old: usize) -> usize {
     let (side, new, old) = (side as u128, new as u128, old.max(1) as u128);
     usize::try_from((side * new + old / 2) / old).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_side_is_cut_not_rounded() {
+        assert_eq!(Resize::ShorterSide(256).target([375, 500]), [256, 341]);
+        assert_eq!(Resize::ShorterSide(256).target([500, 375]), [341, 256]);
+        assert_eq!(Resize::ShorterSide(3).target([10, 10]), [3, 3]);
+        assert_eq!(Resize::ShorterSide(usize::MAX).target([1, usize::MAX]), [usize::MAX, usize::MAX]);
+    }
+
+    /// timm 1.0's `ResizeKeepRatio((224, 320), longest=0)` and `longest=1`.
+    #[test]
+    fn covering_and_lying_within_round_to_the_nearest() {
+        assert_eq!(Resize::Cover([224, 320]).target([375, 500]), [240, 320]);
+        assert_eq!(Resize::Within([224, 320]).target([375, 500]), [224, 299]);
+        assert_eq!(Resize::Cover([224, 320]).target([333, 1000]), [224, 673]);
+        assert_eq!(Resize::Within([224, 320]).target([333, 1000]), [107, 320]);
+        assert_eq!(Resize::Within([224, 224]).target([1, 1000]), [1, 224]);
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     BlockPath, BlockSpec, Layer, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, NetSpec, Network, Place, Shortcut,
 };
 
-/// What a network does to shapes, row by row.
+/// Flow of shapes through a network, row by row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Flow {
     /// The input, `[channels, height, width]`.
@@ -39,16 +39,16 @@ pub struct Flow {
 pub struct Row {
     /// `stem`, `stage2.block0` or `head`.
     pub path: String,
-    /// What it is made of, for people.
+    /// Description for people.
     pub description: String,
     /// The shortcut of a block.
     #[serde(serialize_with = "as_text")]
     pub shortcut: Option<Shortcut>,
-    /// What it gives, `[channels, height, width]`.
+    /// Shape of the output, `[channels, height, width]`.
     pub output: [usize; 3],
-    /// Number of its parameters.
+    /// Number of parameters.
     pub parameters: u64,
-    /// Its multiply-accumulates for one image.
+    /// Multiply-accumulates for one image.
     pub macs: u64,
 }
 
@@ -117,7 +117,7 @@ impl Row {
     }
 }
 
-/// What concerns no single layer.
+/// Check of all that concerns no single layer.
 pub(crate) fn check_whole(spec: &NetSpec, input: [usize; 3]) -> Result<(), ShapeError> {
     check_input(input)?;
     let channels = spec.input[0];

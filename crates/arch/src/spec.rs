@@ -27,7 +27,7 @@ pub struct NetSpec {
     /// Probability `p` of dropping the last block's branch in training; block `l` of `L` (counted
     /// from 1) is dropped with probability `p l / L` (Huang et al. 2016, the linear rule).
     pub stochastic_depth: f64,
-    /// What images go through before the stem.
+    /// Preprocessing of images before the stem.
     pub preprocess: Preprocess,
 }
 
@@ -55,7 +55,7 @@ pub enum Naming {
 }
 
 impl NetSpec {
-    /// Every block with its stage (from 1) and its place in the stage (from 0), in order.
+    /// Blocks with their stage (from 1) and their place in the stage (from 0), in order.
     pub fn blocks(&self) -> impl Iterator<Item = (BlockPath, &BlockSpec)> {
         self.stages.iter().enumerate().flat_map(|(s, stage)| {
             stage
@@ -66,13 +66,13 @@ impl NetSpec {
         })
     }
 
-    /// The same network with another number of classes.
+    /// Network with another number of classes.
     pub fn with_classes(mut self, classes: usize) -> Self {
         self.head.classes = classes;
         self
     }
 
-    /// The same network meant for another input, `[channels, height, width]`.
+    /// Network meant for another input, `[channels, height, width]`.
     ///
     /// The preprocessing follows: a centre crop becomes `height` x `width` and the resizing before it
     /// keeps its proportion to the crop. Between grey and RGB, the normalisation's means and deviations

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::AntiAlias;
 use crate::block::output_side;
 
 /// Convolutions, each followed by BN and ReLU, then at most one max pool.
@@ -11,11 +12,13 @@ use crate::block::output_side;
 pub struct StemSpec {
     /// The convolutions in order; at least one.
     pub convs: Vec<StemConv>,
-    /// Whether the last convolution stands without BN and ReLU, because the first block begins with
+    /// True where the last convolution stands without BN and ReLU, because the first block begins with
     /// them (pre-activation networks).
     pub bare: bool,
     /// Max pool at the end.
     pub pool: Option<MaxPool>,
+    /// Anti-aliased downsampling in place of the stride of the pool.
+    pub anti_alias: Option<AntiAlias>,
 }
 
 /// A square convolution of the stem.
@@ -51,14 +54,14 @@ impl StemConv {
 }
 
 impl StemSpec {
-    /// One 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
+    /// Stem of one 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
     pub fn cifar(channels: usize) -> Self {
-        Self { convs: vec![StemConv::same(channels, 3, 1)], bare: false, pool: None }
+        Self { convs: vec![StemConv::same(channels, 3, 1)], bare: false, pool: None, anti_alias: None }
     }
 
-    /// 7x7 with stride 2, 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
+    /// Stem of a 7x7 convolution with stride 2 and 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
     pub fn imagenet() -> Self {
-        Self { convs: vec![StemConv::same(64, 7, 2)], bare: false, pool: Some(MaxPool::HALVING) }
+        Self { convs: vec![StemConv::same(64, 7, 2)], pool: Some(MaxPool::HALVING), ..Self::cifar(64) }
     }
 
     /// Three 3x3 convolutions in place of the 7x7 one, the first with stride 2 (ResNet-C/D, He et
@@ -66,7 +69,7 @@ impl StemSpec {
     pub fn deep(first: usize, second: usize, third: usize) -> Self {
         let convs =
             vec![StemConv::same(first, 3, 2), StemConv::same(second, 3, 1), StemConv::same(third, 3, 1)];
-        Self { convs, bare: false, pool: Some(MaxPool::HALVING) }
+        Self { convs, pool: Some(MaxPool::HALVING), ..Self::cifar(third) }
     }
 
     /// Output channels: those of the last convolution, zero if there is none.
@@ -74,7 +77,7 @@ impl StemSpec {
         self.convs.last().map_or(0, |conv| conv.channels)
     }
 
-    /// Whether convolution `index`, counted from 0, is followed by BN and ReLU.
+    /// True where convolution `index`, counted from 0, is followed by BN and ReLU.
     pub fn has_norm(&self, index: usize) -> bool {
         !(self.bare && index + 1 == self.convs.len())
     }
@@ -91,7 +94,8 @@ impl fmt::Display for StemSpec {
             .pool
             .iter()
             .map(|MaxPool { kernel, stride: s, .. }| format!("max pool {kernel}x{kernel}{}", stride(*s)));
-        f.write_str(&convs.chain(pool).collect::<Vec<_>>().join(", "))
+        let filter = self.anti_alias.filter(|_| self.pool.is_some()).map(|filter| filter.to_string());
+        f.write_str(&convs.chain(pool).chain(filter).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every tensor of a network: canonical path, shape and role.
 //!
 //! Paths, in the order of PyTorch's state dicts (the stem, the blocks, the head; in a block the branch,
-//! squeeze-and-excitation, the shortcut):
+//! its attention, the shortcut):
 //!
 //! | path | shape |
 //! | --- | --- |
@@ -9,6 +9,7 @@
 //! | `stage1.block0.conv1.weight`, `stage1.block0.norm1.*` | `[out, in / groups, k, k]`, `[out]` |
 //! | `stage1.block0.se.reduce.{weight,bias}` | `[r, c, 1, 1]`, `[r]` |
 //! | `stage1.block0.se.expand.{weight,bias}` | `[c, r, 1, 1]`, `[c]` |
+//! | `stage1.block0.eca.weight` | `[1, 1, k]` |
 //! | `stage1.block0.shortcut.conv.weight`, `stage1.block0.shortcut.norm.*` | `[out, in, 1, 1]`, `[out]` |
 //! | `head.norm.*`, `head.linear.{weight,bias}` | `[c]`, `[classes, c]`, `[classes]` |
 //!
@@ -18,19 +19,20 @@
 use crate::network::{Draft, block, sections};
 use crate::{BlockSpec, LayerTensor, NetSpec, TensorPath};
 
-/// One parameter or buffer of a network.
+/// Parameter or buffer of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TensorSpec {
     /// Canonical path, as `stage2.block0.shortcut.conv.weight`.
     pub path: String,
     /// Shape, row-major.
     pub shape: Vec<usize>,
-    /// What it is.
+    /// Role.
     pub role: Role,
 }
 
-/// What a tensor is for.
+/// Role of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// Weight of a convolution, `[out, in / groups, k, k]`.
     ConvWeight,
@@ -46,6 +48,8 @@ pub enum Role {
     SqueezeWeight,
     /// Bias of a 1x1 convolution of squeeze-and-excitation.
     SqueezeBias,
+    /// Weight of efficient channel attention's convolution, `[1, 1, k]`.
+    AttentionWeight,
     /// Weight of the head's linear layer.
     LinearWeight,
     /// Bias of the head's linear layer.
@@ -53,15 +57,15 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it is trained by gradient; running statistics are not.
+    /// True where it is trained by gradient; running statistics are not.
     pub fn is_parameter(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVar)
     }
 
-    /// Whether it is a weight proper: neither a bias nor part of a batch norm. The others are often
+    /// True for a weight proper: neither a bias nor part of a batch norm. The others are often
     /// left without weight decay (Goyal et al. 2017; He et al. 2019, section 3.1).
     pub fn decays(self) -> bool {
-        matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::LinearWeight)
+        matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::AttentionWeight | Self::LinearWeight)
     }
 }
 
@@ -72,7 +76,7 @@ impl TensorSpec {
     }
 }
 
-/// Every tensor of a network, parameters and buffers, in PyTorch's order.
+/// Tensors of a network, parameters and buffers, in PyTorch's order.
 ///
 /// The specification need not be sound: [`crate::shape::flow`] is what checks it.
 ///
@@ -95,7 +99,7 @@ pub fn block_tensors(spec: &BlockSpec, in_channels: usize) -> Vec<TensorSpec> {
 }
 
 impl NetSpec {
-    /// Every tensor that the specification stands for, sound or not, in PyTorch's order;
+    /// Tensors that the specification stands for, sound or not, in PyTorch's order;
     /// [`Network::tensors`](crate::Network::tensors) lists those of a checked network.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         sections(self).flat_map(|section| section.drafts).flat_map(tensors_of)
@@ -103,7 +107,7 @@ impl NetSpec {
 }
 
 impl BlockSpec {
-    /// Every tensor of the block on an input of `in_channels`, sound or not, in PyTorch's order.
+    /// Tensors of the block on an input of `in_channels`, sound or not, in PyTorch's order.
     pub fn tensors(&self, in_channels: usize) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         block(self, in_channels).drafts.into_iter().flat_map(tensors_of)
     }

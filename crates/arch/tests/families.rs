@@ -76,6 +76,47 @@ fn parameters_are_timms() {
     }
 }
 
+/// timm's own counts, of networks whose attention a rounded number would not show.
+#[test]
+fn parameters_of_attention_are_timms_to_the_last() {
+    let counts = [
+        ("ecaresnet26t", 16_011_916),
+        ("ecaresnet50t", 25_573_814),
+        ("ecaresnet50d", 25_576_350),
+        ("ecaresnet101d", 44_568_563),
+        ("ecaresnet200d", 64_693_400),
+        ("ecaresnet269d", 102_093_077),
+        ("ecaresnetlight", 30_162_046),
+        ("ecaresnext26t_32x4d", 15_406_220),
+        ("ecaresnext50t_32x4d", 25_045_686),
+        ("seresnetaa50d", 28_107_256),
+        ("seresnextaa101d_32x8d", 93_588_280),
+        ("seresnextaa201d_32x8d", 149_394_904),
+    ];
+    for (name, count) in counts {
+        assert_eq!(parameters(name), count, "{name}");
+    }
+}
+
+/// A filter has no parameters, and the convolution before it computes as many times more as the stride says.
+#[test]
+fn anti_aliased_networks_have_the_parameters_of_the_others() {
+    let pairs = [
+        ("resnetblur18", "resnet18"),
+        ("resnetblur50", "resnet50"),
+        ("resnetblur50d", "resnet50d"),
+        ("resnetblur101d", "resnet101d"),
+        ("resnetaa34d", "resnet34d"),
+        ("resnetaa50", "resnet50"),
+        ("resnetaa50d", "resnet50d"),
+        ("resnetaa101d", "resnet101d"),
+    ];
+    for (filtered, strided) in pairs {
+        assert_eq!(parameters(filtered), parameters(strided), "{filtered}");
+        assert!(macs(filtered) > macs(strided), "{filtered}");
+    }
+}
+
 /// The same blocks under another stem: the difference is the stem's alone.
 #[test]
 fn deep_and_tiered_stems_differ_from_the_plain_one_by_their_own_weights() {

@@ -94,6 +94,7 @@ fn odd_networks() -> Vec<NetSpec> {
         squeezed(family("resnetv2_50d").unwrap()),
         squeezed(family("cifar_preact164").unwrap()),
         squeezed(family("small").unwrap()),
+        family("ecaresnet26t").unwrap(),
         mixed,
         bare,
     ]

@@ -2,8 +2,9 @@
 
 use residual_arch::families::{all, family};
 use residual_arch::{
-    Activation, Attention, AveragePool, BlockPath, BlockSpec, Field, Layer, LayerOp, LayerPath, Naming,
-    NetSpec, Norm, Place, Shortcut, Source, SqueezeExcite, StemConv, TensorPath, ZeroPad, blocks,
+    Activation, AntiAlias, Attention, AveragePool, BlockPath, BlockSpec, BlurPool, EfficientAttention, Field,
+    Layer, LayerOp, LayerPath, MaxPool, Naming, NetSpec, Norm, Order, Place, Shortcut, Source, SqueezeExcite,
+    StemConv, TensorPath, ZeroPad, blocks,
 };
 
 fn paths(layers: &[Layer]) -> Vec<String> {
@@ -72,6 +73,41 @@ fn layers_of_a_preactivation_block() {
 }
 
 #[test]
+fn a_filter_stands_behind_the_activation_of_what_it_replaces_the_stride_of() {
+    let blurred = |order| {
+        let block = BlockSpec { anti_alias: Some(AntiAlias::Blur), ..BlockSpec::bottleneck(8, 4, 16, 2) };
+        wiring(&BlockSpec { order, ..block }, [8, 8, 8])
+    };
+    let post = blurred(Order::PostActivation);
+    assert_eq!(post[4..8], ["norm2 < conv2", "act2 < norm2", "aa < act2", "conv3 < aa"]);
+    let pre = blurred(Order::PreActivation);
+    assert_eq!(pre[5..9], ["conv2 < act2", "norm3 < conv2", "act3 < norm3", "aa < act3"]);
+
+    let shapes = |name: &str, parts: &[&str]| {
+        let spec = family(name).unwrap();
+        let network = spec.check(spec.input).unwrap();
+        let of = |part: &&str| {
+            let layer = network.find(part.parse().unwrap()).unwrap();
+            (*layer.op(), layer.output())
+        };
+        parts.iter().map(of).collect::<Vec<_>>()
+    };
+    let blur = LayerOp::BlurPool(BlurPool { stride: 2 });
+    let pool = LayerOp::MaxPool(MaxPool { stride: 1, ..MaxPool::HALVING });
+    assert_eq!(
+        shapes("resnetblur50", &["stem.pool", "stem.aa", "stage2.block0.aa"]),
+        [(pool, [64, 112, 112]), (blur, [64, 56, 56]), (blur, [128, 28, 28])]
+    );
+    let average = LayerOp::AveragePool(AveragePool { kernel: 2, stride: 2, overhang: false });
+    assert_eq!(
+        shapes("resnetaa34d", &["stem.pool", "stage3.block0.aa"]),
+        [(average, [64, 56, 56]), (average, [256, 14, 14])]
+    );
+    let plain = BlockSpec { anti_alias: Some(AntiAlias::Blur), ..BlockSpec::basic(8) };
+    assert_eq!(wiring(&plain, [8, 8, 8]), wiring(&BlockSpec::basic(8), [8, 8, 8]));
+}
+
+#[test]
 fn operations_carry_what_they_need() {
     let find = |spec: &NetSpec, path: &str| {
         let network = spec.check(spec.input).unwrap();
@@ -91,6 +127,11 @@ fn operations_carry_what_they_need() {
     let spec = family("seresnet50").unwrap();
     let squeeze = LayerOp::SqueezeExcite(SqueezeExcite { channels: 256, reduced: 16 });
     assert_eq!(find(&spec, "stage1.block0.se"), (squeeze, [256, 56, 56], [256, 56, 56]));
+
+    let spec = family("ecaresnet26t").unwrap();
+    let efficient = |channels, kernel| LayerOp::EfficientAttention(EfficientAttention { channels, kernel });
+    assert_eq!(find(&spec, "stage1.block0.eca").0, efficient(256, 5));
+    assert_eq!(find(&spec, "stage4.block1.eca").0, efficient(2048, 7));
 
     let spec = family("resnet50d").unwrap();
     assert_eq!(find(&spec, "stage1.block0.shortcut.pool").0, LayerOp::Identity);

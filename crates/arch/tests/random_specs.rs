@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    Attention, BlockKind, BlockSpec, HeadSpec, Interpolation, Layer, LayerOp, LayerPath, MaxPool, Naming,
-    NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec, StemConv, StemSpec,
-    TensorPath, block_tensors, tensors,
+    AntiAlias, Attention, BlockKind, BlockSpec, Fill, HeadSpec, Interpolation, Layer, LayerOp, LayerPath,
+    MaxPool, Naming, NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec,
+    StemConv, StemSpec, TensorPath, block_tensors, tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -35,28 +35,55 @@ fn shortcut() -> impl Strategy<Value = Shortcut> {
     ]
 }
 
+fn anti_alias() -> impl Strategy<Value = AntiAlias> {
+    prop_oneof![Just(AntiAlias::Blur), Just(AntiAlias::Average)]
+}
+
+fn attention() -> impl Strategy<Value = Attention> {
+    prop_oneof![
+        size().prop_map(Attention::squeeze_excite),
+        size().prop_map(|kernel| Attention::Efficient { kernel }),
+    ]
+}
+
+fn sound_attention() -> impl Strategy<Value = Attention> {
+    prop_oneof![
+        (1usize..5).prop_map(Attention::squeeze_excite),
+        (0usize..4).prop_map(|half| Attention::Efficient { kernel: 2 * half + 1 }),
+    ]
+}
+
 fn block() -> impl Strategy<Value = BlockSpec> {
     let kind = prop_oneof![Just(BlockKind::Basic), Just(BlockKind::Bottleneck)];
     let order = prop_oneof![Just(Order::PostActivation), Just(Order::PreActivation)];
     let sizes = (size(), size(), size(), size());
-    (kind, order, sizes, option::of(size()), any::<bool>(), shortcut()).prop_map(
-        |(kind, order, (channels, width, stride, groups), squeeze_excite, zero_init, shortcut)| BlockSpec {
-            kind,
-            order,
-            channels,
-            width,
-            stride,
-            groups,
-            attention: squeeze_excite.map(Attention::squeeze_excite),
-            zero_init,
-            shortcut,
-        },
-    )
+    (kind, order, sizes, (option::of(attention()), option::of(anti_alias())), any::<bool>(), shortcut())
+        .prop_map(
+            |(
+                kind,
+                order,
+                (channels, width, stride, groups),
+                (attention, anti_alias),
+                zero_init,
+                shortcut,
+            )| BlockSpec {
+                kind,
+                order,
+                channels,
+                width,
+                stride,
+                anti_alias,
+                groups,
+                attention,
+                zero_init,
+                shortcut,
+            },
+        )
 }
 
 /// Blocks that fit one another, so that whole networks pass the check.
-fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Option<usize>)> {
-    (1usize..5, 1usize..4, any::<bool>(), any::<bool>(), any::<bool>(), option::of(1usize..5))
+fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Option<Attention>)> {
+    (1usize..5, 1usize..4, any::<bool>(), any::<bool>(), any::<bool>(), option::of(sound_attention()))
 }
 
 fn stem() -> impl Strategy<Value = StemSpec> {
@@ -68,17 +95,16 @@ fn stem() -> impl Strategy<Value = StemSpec> {
     });
     let pool =
         (size(), size(), size()).prop_map(|(kernel, stride, padding)| MaxPool { kernel, stride, padding });
-    (vec(conv, 0..4), any::<bool>(), option::of(pool)).prop_map(|(convs, bare, pool)| StemSpec {
-        convs,
-        bare,
-        pool,
-    })
+    (vec(conv, 0..4), any::<bool>(), option::of(pool), option::of(anti_alias()))
+        .prop_map(|(convs, bare, pool, anti_alias)| StemSpec { convs, bare, pool, anti_alias })
 }
 
 fn preprocess() -> impl Strategy<Value = Preprocess> {
     let resize = prop_oneof![
         size().prop_map(Resize::ShorterSide),
         (size(), size()).prop_map(|(height, width)| Resize::Exact([height, width])),
+        (size(), size()).prop_map(|(height, width)| Resize::Cover([height, width])),
+        (size(), size()).prop_map(|(height, width)| Resize::Within([height, width])),
     ];
     let crop = (size(), size()).prop_map(|(height, width)| [height, width]);
     let interpolation = prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
@@ -87,6 +113,7 @@ fn preprocess() -> impl Strategy<Value = Preprocess> {
             resize,
             interpolation,
             crop,
+            fill: Fill::Mean,
             mean,
             std,
         })
@@ -123,12 +150,13 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
     (naming(), stages, any::<bool>(), any::<bool>(), vec(1usize..9, 1..4)).prop_map(
         |(naming, stages, bare, norm, widths)| {
             let convs: Vec<_> = widths.iter().map(|&channels| StemConv::same(channels, 3, 1)).collect();
-            let stem = StemSpec { convs, bare, pool: Some(MaxPool::HALVING) };
+            let stem =
+                StemSpec { convs, bare, pool: Some(MaxPool::HALVING), anti_alias: Some(AntiAlias::Blur) };
             let mut channels = stem.channels();
             let stages = stages.into_iter().map(|blocks| StageSpec {
                 blocks: blocks
                     .into_iter()
-                    .map(|(quarter, stride, bottleneck, before, pool, squeeze_excite)| {
+                    .map(|(quarter, stride, bottleneck, before, pool, attention)| {
                         let mut block = BlockSpec::bottleneck(channels, quarter, 4 * quarter, stride);
                         if !bottleneck {
                             block.kind = BlockKind::Basic;
@@ -140,7 +168,7 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
                             *average_pool = pool;
                         }
                         channels = block.channels;
-                        BlockSpec { attention: squeeze_excite.map(Attention::squeeze_excite), ..block }
+                        BlockSpec { attention, ..block }
                     })
                     .collect(),
             });

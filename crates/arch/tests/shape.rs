@@ -2,7 +2,9 @@
 
 use residual_arch::families::family;
 use residual_arch::shape::{Disagreement, ShapeError, block_flow, flow};
-use residual_arch::{Attention, BlockSpec, MaxPool, NetSpec, Resize, Shortcut, StemConv, StemSpec};
+use residual_arch::{
+    AntiAlias, Attention, BlockSpec, MaxPool, NetSpec, Resize, Shortcut, StemConv, StemSpec,
+};
 
 const INPUT: [usize; 3] = [3, 32, 32];
 
@@ -154,7 +156,9 @@ fn the_map_shrinks_to_nothing() {
     assert_eq!(flow(&spec, [3, 7, 7]).unwrap().rows[0].output, [32, 1, 1]);
 
     let pool = MaxPool { kernel: 2, stride: 2, padding: 0 };
-    let spec = changed(|spec| spec.stem = StemSpec { convs: vec![unpadded], bare: false, pool: Some(pool) });
+    let spec = changed(|spec| {
+        spec.stem = StemSpec { convs: vec![unpadded], pool: Some(pool), ..StemSpec::cifar(1) }
+    });
     let found = flow(&spec, [3, 7, 7]).unwrap_err();
     assert!(
         matches!(&found, ShapeError::Vanishes { layer, .. } if layer.to_string() == "stem.pool"),
@@ -181,6 +185,34 @@ fn groups_do_not_divide() {
     // A basic block's first convolution is grouped by its input too.
     let found = block_flow(&BlockSpec { groups: 4, ..BlockSpec::projection(8, 1) }, [6, 8, 8]).unwrap_err();
     assert_eq!(found, ShapeError::Groups { layer: "conv1".parse().unwrap(), groups: 4, channels: 6 });
+}
+
+#[test]
+fn efficient_attention_needs_a_middle() {
+    let found = error(|spec| block(spec, 1, 1).attention = Some(Attention::Efficient { kernel: 4 }));
+    assert_eq!(
+        found.to_string(),
+        "stage1.block1.eca: a kernel of 4 has no middle; use an odd one, such as 5"
+    );
+}
+
+#[test]
+fn filters_need_maps_to_filter() {
+    let filtered = |filter| changed(|spec| block(spec, 2, 0).anti_alias = Some(filter));
+    let found = flow(&filtered(AntiAlias::Blur), [3, 1, 8]).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "stage2.block0.aa: a map of 1x8 where 2x2 is the least; give a larger input"
+    );
+    // A mean rounds down, a projection up: they agree on even maps.
+    assert!(flow(&filtered(AntiAlias::Average), [3, 8, 8]).is_ok());
+    let found = flow(&filtered(AntiAlias::Average), [3, 9, 8]).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "stage2.block0: branch gives 64x4x4, shortcut gives 64x5x4; give an input whose sides are multiples of 2 \
+         here, or blur"
+    );
+    assert_eq!(flow(&filtered(AntiAlias::Blur), [3, 9, 8]).unwrap().rows[3].output, [64, 5, 4]);
 }
 
 #[test]

@@ -8,6 +8,21 @@ use residual_arch::{Error, NetSpec};
 const MIXED: &str = include_str!("mixed.toml");
 
 #[test]
+fn one_attention_a_block() {
+    let text = |fields: &str| {
+        format!(
+            "name = 'n'\ninput = [3, 8, 8]\nstem = {{ convs = [{{ channels = 8, kernel = 3 }}] }}\n\
+             head = {{ classes = 2 }}\n[[stages]]\nblocks = [{{ kind = 'basic', channels = 8, {fields} }}]\n"
+        )
+    };
+    let spec = NetSpec::from_toml(&text("efficient_attention = 3")).unwrap();
+    assert_eq!(spec.stages[0].blocks[0].attention, Some(residual_arch::Attention::Efficient { kernel: 3 }));
+    assert_eq!(NetSpec::from_toml(&spec.to_toml().unwrap()).unwrap(), spec);
+    let error = NetSpec::from_toml(&text("efficient_attention = 3, squeeze_excite = 2")).unwrap_err();
+    assert!(error.to_string().contains("leave one out"), "{error}");
+}
+
+#[test]
 fn every_family_member_survives_a_round_trip() {
     for name in all() {
         let spec = family(name).unwrap();

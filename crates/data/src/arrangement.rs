@@ -1,4 +1,4 @@
-//! Which folders are splits and which are classes, from their names and from what is in them.
+//! Arrangement of folders: splits or classes, by their names and by what is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(crate) struct Child {
     pub(crate) direct: usize,
     /// Images in folders below.
     pub(crate) deep: usize,
-    /// Its folders with images.
+    /// Folders in it that have images.
     pub(crate) inner: BTreeSet<Vec<u8>>,
     /// Split that its name says, where it says one.
     pub(crate) split: Option<SplitName>,
@@ -34,13 +34,13 @@ type Children = BTreeMap<Vec<u8>, Child>;
 /// Reading of folders side by side: splits or classes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// These are splits, which hold classes.
+    /// Splits, which hold classes.
     Splits(Vec<(Split, Vec<u8>)>),
-    /// Each is a class.
+    /// Classes.
     Classes,
 }
 
-/// The folders in `top`, with and without images.
+/// Folders in `top`, with and without images.
 pub(crate) fn children(listing: &Listing, top: &InnerPath) -> Children {
     let depth = top.depth();
     let mut found = Children::new();
@@ -67,7 +67,7 @@ pub(crate) fn children(listing: &Listing, top: &InnerPath) -> Children {
     found
 }
 
-/// Tells splits from classes. Splits are folders with class folders in them, called `train`, `val`, `test` or the
+/// Reading of folders side by side as splits or as classes. Splits are folders with class folders in them, called `train`, `val`, `test` or the
 /// like, or at least two that share all other words of their names.
 ///
 /// # Errors

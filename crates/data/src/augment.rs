@@ -8,7 +8,7 @@ use crate::random::Use;
 use crate::resize::resize;
 use crate::{Error, Image, MAX_PIXELS};
 
-/// One random change. A recipe lists them, and they are applied in that order:
+/// Augmentation: a random change to a training image. A recipe lists them, and they are applied in that order:
 ///
 /// ```toml
 /// augment = [{ kind = "pad_crop", padding = 4 }, { kind = "horizontal_flip" }]
@@ -19,14 +19,15 @@ use crate::{Error, Image, MAX_PIXELS};
 /// takes their place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Augment {
-    /// A random part of the image, resized to `size`: area and aspect ratio are drawn as
+    /// Random part of the image, resized to `size`: area and aspect ratio are drawn as
     /// torchvision's `RandomResizedCrop` draws them, ten times at most, else the largest centre
     /// that keeps within `ratio` (Szegedy et al. 2014, section 6).
     RandomResizedCrop {
         /// `[height, width]` of the result.
         size: [usize; 2],
-        /// Least and greatest part of the image's area.
+        /// Least and greatest share of the image's area.
         #[serde(default = "default_scale")]
         scale: [f64; 2],
         /// Least and greatest width / height.
@@ -39,9 +40,9 @@ pub enum Augment {
         /// Pixels on each side.
         padding: usize,
     },
-    /// Left and right exchanged.
+    /// Flip of left and right.
     HorizontalFlip {
-        /// How often, 0 to 1.
+        /// Probability, 0 to 1.
         #[serde(default = "default_probability")]
         probability: f64,
     },
@@ -93,7 +94,7 @@ impl Augment {
         }
     }
 
-    /// Whether the result has a size of this augmentation's choosing.
+    /// True where the augmentation chooses the size of the result.
     pub(crate) fn sets_size(&self) -> bool {
         matches!(self, Self::RandomResizedCrop { .. })
     }
@@ -119,7 +120,7 @@ impl Augment {
     }
 }
 
-/// Applies the list to one sample. The result depends on (`seed`, `epoch`, `index`) alone.
+/// Augments one sample by the list. The result depends on (`seed`, `epoch`, `index`) alone.
 ///
 /// # Errors
 /// None for a list that passes [`Augment::check`].
@@ -136,7 +137,7 @@ pub fn augment(
     Ok(image)
 }
 
-/// The corner and size of the part that `RandomResizedCrop` cuts out.
+/// Corner and size of the part that `RandomResizedCrop` cuts out.
 fn random_part(
     [height, width]: [usize; 2],
     scale: [f64; 2],

@@ -18,13 +18,13 @@ const TRAIN_BATCHES: usize = 5;
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// One image: its name, label, and where its planes are.
+/// Record of one image: its name, its label, and the location of its planes.
 pub(crate) type Record = (String, usize, Location);
 
-/// Classes, and the images of each split there is.
+/// Classes, and the records of each split.
 pub(crate) type Contents = (Vec<String>, Vec<(Split, Vec<Record>)>);
 
-/// The planes of one image, as an image. `None` for another number of bytes.
+/// Image of the planes of a record. `None` for another number of bytes.
 pub(crate) fn image_of_planes(planes: &[u8]) -> Option<Image> {
     let plane = SIDE * SIDE;
     if planes.len() != IMAGE {
@@ -34,7 +34,7 @@ pub(crate) fn image_of_planes(planes: &[u8]) -> Option<Image> {
     Image::new(SIDE, SIDE, 3, pixels).ok()
 }
 
-/// Reads the labels and finds the images.
+/// Classes and records of a listing of batches: reads the labels and finds the images.
 pub(crate) fn arrange(listing: &mut Listing) -> Result<Contents, Error> {
     let origin = listing.origin.clone();
     let batches: Vec<(Parts, Location)> = listing
@@ -97,7 +97,7 @@ fn read_batch(store: &mut Store, location: &Location, name: &str, file: &str) ->
     Ok(records)
 }
 
-/// Labels, and where each image begins.
+/// Labels, and the first byte of each image.
 fn python_batch(pickled: &Pickled<'_>) -> Result<(Vec<i64>, Vec<usize>), &'static str> {
     let heap = &pickled.heap;
     let labels =

@@ -1,4 +1,4 @@
-//! Where images come from, as a user writes it.
+//! Origin of images, as a user writes it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where images come from: the embedded sample, or a folder or archive on disk.
+/// Origin of images: the embedded sample, or a folder or archive on disk.
 ///
 /// ```
 /// use residual_data::DataSource;

@@ -1,66 +1,18 @@
-//! Opening data, and reading single images.
+//! Data sets of labelled images, opened and read image by image.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use residual_files::escaped;
 
 use crate::hold_out::HoldOut;
-use crate::listing::{Listing, list};
+use crate::listing::Listing;
 use crate::note::classes_summary;
-use crate::store::{Location, Stamp, Store};
-use crate::{DataSource, Error, HELD_OUT, Image, Note, Source, cifar, decode, layout, sample};
-
-/// A part of the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Val,
-    /// To judge by.
-    Test,
-}
-
-impl Split {
-    /// Every split, in order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Val => "val",
-            Self::Test => "test",
-        })
-    }
-}
-
-/// How data are opened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenOptions {
-    /// Which images of a single folder are held out; a matter of the data, not of a run's seed.
-    pub split_seed: u64,
-    /// The part of each class of a single folder that is held out for validation, 0 to below 1.
-    pub holdout: f64,
-    /// The most bytes that opening the data may take: names and, of a compressed archive, the images.
-    pub memory_limit: u64,
-    /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
-    /// [noted](Dataset::notes), instead of being an error.
-    pub skip_bad: bool,
-}
-
-impl Default for OpenOptions {
-    /// Seed 0, [`HELD_OUT`] of each class, 4 GiB, nothing left out.
-    fn default() -> Self {
-        Self { split_seed: 0, holdout: HELD_OUT, memory_limit: 4 << 30, skip_bad: false }
-    }
-}
+use crate::open::list;
+use crate::store::{Location, Store};
+use crate::{
+    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample,
+};
 
 /// Labelled images, in splits.
 ///
@@ -122,7 +74,7 @@ impl Dataset {
         }
     }
 
-    /// The embedded sample: ten classes of CIFAR-10 (Krizhevsky 2009) as JPEG files, 500 training
+    /// Embedded sample: ten classes of CIFAR-10 (Krizhevsky 2009) as JPEG files, 500 training
     /// and 100 test images each.
     ///
     /// # Errors
@@ -175,12 +127,12 @@ impl Dataset {
         classes_summary(&self.classes)
     }
 
-    /// The splits there are, in order.
+    /// Splits that there are, in order.
     pub fn splits(&self) -> Vec<Split> {
         self.splits.iter().map(|(split, _)| *split).collect()
     }
 
-    /// The split that answers for `wanted`: itself, or `test` for `val` and `val` for `test`, since
+    /// Split that answers for `wanted`: itself, or `test` for `val` and `val` for `test`, since
     /// many data sets have only one of the two.
     ///
     /// # Errors
@@ -202,7 +154,7 @@ impl Dataset {
         found.ok_or_else(missing)
     }
 
-    /// The images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
+    /// Images of a split, or of the one that answers for it ([`resolve`](Self::resolve)).
     ///
     /// # Errors
     /// As `resolve`.
@@ -217,7 +169,7 @@ impl Dataset {
         })
     }
 
-    /// Whether a classifier can be trained on these data.
+    /// Checks that a classifier can be trained on these data.
     ///
     /// # Errors
     /// [`Error::OneClass`]; [`Error::MissingSplit`] without training images.
@@ -229,7 +181,7 @@ impl Dataset {
         }
     }
 
-    /// The same images, with labels that count in another list of classes: that of a network which
+    /// Data with labels that count in another list of classes: that of a network which
     /// has them in another order, or more of them.
     ///
     /// # Errors
@@ -276,17 +228,17 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// How many images there are; never 0 in a split of a [`Dataset`].
+    /// Number of images; never 0 in a split of a [`Dataset`].
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no image.
+    /// True where there is no image.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The label of image `index`.
+    /// Label of image `index`.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
@@ -294,7 +246,7 @@ impl ImageSet {
         self.entries[index].label
     }
 
-    /// The path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
+    /// Path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
     /// `data_batch_1[17]` in CIFAR-10's own archives.
     ///
     /// # Panics
@@ -303,7 +255,7 @@ impl ImageSet {
         &self.entries[index].name
     }
 
-    /// How errors call image `index`: its path on disk, or the archive and its name there.
+    /// Place of image `index` as errors name it: its path on disk, or the archive and its name there.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).

@@ -1,19 +1,10 @@
-//! Bytes to pixels: JPEG and PNG, told apart by content.
+//! Decoding of JPEG and PNG, told apart by content.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::limits::corrupt;
 use crate::{Error, Image, jpeg, kind, png_rows};
-
-/// The most pixels that an image may have, 8192 x 8192: a header that claims more is taken for
-/// damage before anything is allocated.
-pub const MAX_PIXELS: usize = residual_arch::MAX_PIXELS;
-
-/// The most bytes that an image file may have, 256 MiB.
-pub const MAX_FILE_BYTES: u64 = 1 << 28;
-
-/// The most pixels that a row may have: rows are decoded whole.
-pub(crate) const MAX_WIDTH: usize = 1 << 20;
 
 /// Decodes the bytes of an image file; `file` is named in errors.
 ///
@@ -30,7 +21,7 @@ pub(crate) const MAX_WIDTH: usize = 1 << 20;
 ///
 /// # Errors
 /// [`Error::EmptyImage`], [`Error::UnknownImage`], [`Error::UnsupportedImage`], [`Error::TruncatedImage`],
-/// [`Error::CorruptImage`], [`Error::ImageTooLarge`] ([`MAX_PIXELS`]), [`Error::ImageTooWide`].
+/// [`Error::CorruptImage`], [`Error::ImageTooLarge`] ([`MAX_PIXELS`](crate::MAX_PIXELS)), [`Error::ImageTooWide`].
 pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     if bytes.is_empty() {
         return Err(Error::EmptyImage { file: file.into() });
@@ -48,33 +39,13 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     decoded.unwrap_or_else(|panic| Err(corrupt(file, panic_message(&*panic))))
 }
 
-pub(crate) fn corrupt(file: &str, detail: impl ToString) -> Error {
-    Error::CorruptImage { file: file.into(), detail: detail.to_string() }
-}
-
-/// What a panic said.
+/// Message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
         _ => "panic".to_owned(),
     }
-}
-
-/// [`Error::ImageTooLarge`] or [`Error::ImageTooWide`] for what its header claims.
-pub(crate) fn check_dimensions(width: usize, height: usize, file: &str) -> Result<(), Error> {
-    if width.checked_mul(height).is_none_or(|pixels| pixels > MAX_PIXELS) {
-        return Err(too_large(width, height, file));
-    }
-    if width > MAX_WIDTH {
-        return Err(Error::ImageTooWide { file: file.into(), width: width as u64, limit: MAX_WIDTH as u64 });
-    }
-    Ok(())
-}
-
-pub(crate) fn too_large(width: usize, height: usize, file: &str) -> Error {
-    let (width, height, limit) = (width as u64, height as u64, MAX_PIXELS as u64);
-    Error::ImageTooLarge { file: file.into(), width, height, limit }
 }
 
 #[cfg(test)]
@@ -85,7 +56,7 @@ mod tests {
     fn what_is_no_image_is_named() {
         assert!(matches!(decode(b"", "x"), Err(Error::EmptyImage { .. })));
         let error = decode(b"GIF89a..", "holiday.jpg").unwrap_err();
-        assert!(error.is_bad_image());
+        assert!(error.bad_image().is_some());
         assert_eq!(
             error.to_string(),
             "holiday.jpg: a GIF image, whatever its name says, and only JPEG and PNG are read; \

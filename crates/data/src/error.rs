@@ -8,14 +8,14 @@ use residual_files::escaped;
 use crate::Split;
 use crate::note::listed;
 
-/// What is wrong, where, and the help where there is one.
+/// Error of this crate: what is wrong, where, and the help where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path leads nowhere.
     #[error("{}: no such file or folder", escaped(path))]
     NotFound {
-        /// As it was given.
+        /// Path as it was given.
         path: PathBuf,
     },
     /// The operating system refused.
@@ -23,7 +23,7 @@ pub enum Error {
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// Cause, from the operating system.
         source: io::Error,
     },
     /// A FIFO, a socket or a device in the place of a file.
@@ -34,7 +34,7 @@ pub enum Error {
     NotRegular {
         /// The file.
         path: PathBuf,
-        /// Its kind, such as `a FIFO`.
+        /// Kind of the file, such as `a FIFO`.
         kind: &'static str,
     },
     /// A link that leads to no file or folder of the data.
@@ -44,9 +44,9 @@ pub enum Error {
     DeadLink {
         /// The link.
         link: String,
-        /// Its target, as the link has it.
+        /// Target, as the link has it.
         target: String,
-        /// Why it cannot be followed.
+        /// Reason for which it cannot be followed.
         reason: String,
     },
     /// Links that point at each other so often that there is no end of paths.
@@ -77,7 +77,7 @@ pub enum Error {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What it looks like.
+        /// Description of the content.
         found: String,
     },
     /// An archive that stops too early.
@@ -85,7 +85,7 @@ pub enum Error {
     TruncatedArchive {
         /// The archive.
         path: String,
-        /// Where it stops.
+        /// Place at which it stops.
         detail: String,
     },
     /// An archive whose structure is broken.
@@ -93,7 +93,7 @@ pub enum Error {
     CorruptArchive {
         /// The archive.
         path: String,
-        /// What is broken.
+        /// Description of the damage.
         detail: String,
     },
     /// A compressed archive that unpacks to more than may be held in memory.
@@ -173,7 +173,7 @@ pub enum Error {
     NoClasses {
         /// The folder or archive.
         path: String,
-        /// What is there instead.
+        /// Content that is there instead.
         found: String,
     },
     /// Data that cannot teach a classifier anything.
@@ -213,9 +213,9 @@ pub enum Error {
     MissingSplit {
         /// The folder or archive.
         path: String,
-        /// What was asked for.
+        /// Split that was asked for.
         wanted: Split,
-        /// What there is.
+        /// Splits that there are.
         present: Vec<Split>,
         /// True for a folder of classes, of which a part could be held out.
         held_out: bool,
@@ -225,7 +225,7 @@ pub enum Error {
     Cifar {
         /// The file.
         path: String,
-        /// What is different.
+        /// Difference.
         detail: String,
     },
     /// An image file without a single byte.
@@ -239,7 +239,7 @@ pub enum Error {
     UnknownImage {
         /// The file.
         file: String,
-        /// What it is instead, as far as its content tells, and what can be done.
+        /// Kind of the content, as far as it tells, and what can be done.
         found: String,
     },
     /// An image of a kind that few programs write, and that is not decoded here.
@@ -249,7 +249,7 @@ pub enum Error {
     UnsupportedImage {
         /// The file.
         file: String,
-        /// Its kind, with an article.
+        /// Kind of the image, with an article.
         kind: &'static str,
     },
     /// An image that stops too early.
@@ -263,7 +263,7 @@ pub enum Error {
     CorruptImage {
         /// The file.
         file: String,
-        /// What the decoder said.
+        /// Finding of the decoder.
         detail: String,
     },
     /// An image, or what preprocessing would make of it, is larger than can be right.
@@ -311,7 +311,7 @@ pub enum Error {
     ChannelsDiffer {
         /// The file.
         file: String,
-        /// Its channels.
+        /// Channels of the image.
         found: usize,
         /// Channels of the preprocessing.
         expected: usize,
@@ -329,7 +329,7 @@ pub enum Error {
     LabelBeyond {
         /// Name of the image.
         file: String,
-        /// Its label.
+        /// Label of the image.
         label: usize,
         /// Number of classes.
         classes: usize,
@@ -349,7 +349,7 @@ pub enum Error {
     FileTooLarge {
         /// The file.
         file: String,
-        /// Its size in bytes.
+        /// Size in bytes.
         size: u64,
         /// [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
         limit: u64,
@@ -363,7 +363,7 @@ pub enum Error {
     MixedSizes {
         /// The file that differs.
         file: String,
-        /// Its `[height, width]`.
+        /// `[height, width]` of the file that differs.
         found: [usize; 2],
         /// The first file of the batch.
         first: String,
@@ -373,11 +373,11 @@ pub enum Error {
     /// An option with a value that makes no sense.
     #[error("{option}: {found} is not possible; expected {expected}")]
     InvalidOption {
-        /// Its name, as in a recipe.
+        /// Name of the option, as in a recipe.
         option: &'static str,
         /// The value.
         found: String,
-        /// What values are possible.
+        /// Values that are possible.
         expected: &'static str,
     },
     /// An image number beyond the end of the set.
@@ -387,13 +387,13 @@ pub enum Error {
         path: String,
         /// The number.
         index: usize,
-        /// How many there are.
+        /// Number of images.
         len: usize,
     },
     /// A worker thread could not be started.
     #[error("cannot start a thread for decoding: {source}")]
     Thread {
-        /// What the operating system said.
+        /// Cause, from the operating system.
         source: io::Error,
     },
     /// A defect of this program: a worker thread panicked.
@@ -410,7 +410,7 @@ fn list(splits: &[Split]) -> String {
     splits.iter().map(Split::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What to do about a missing split.
+/// Help for a missing split.
 fn help_for(wanted: Split, held_out: bool) -> &'static str {
     match (wanted, held_out) {
         (Split::Train, _) => "put the images to learn from into train/CLASS/IMAGE",
@@ -449,19 +449,39 @@ impl Error {
         }
     }
 
-    /// Whether one image is at fault, so that it can be left out; otherwise the whole set is.
-    pub fn is_bad_image(&self) -> bool {
-        matches!(
-            self,
-            Self::EmptyImage { .. }
-                | Self::UnknownImage { .. }
-                | Self::UnsupportedImage { .. }
-                | Self::TruncatedImage { .. }
-                | Self::CorruptImage { .. }
-                | Self::ImageTooLarge { .. }
-                | Self::ImageTooWide { .. }
-                | Self::FileTooLarge { .. }
-                | Self::Source { .. }
-        )
+    /// Image that is at fault, so that it can be left out; `None` where the whole set is.
+    pub fn bad_image(&self) -> Option<BadImage> {
+        let (Self::EmptyImage { file }
+        | Self::UnknownImage { file, .. }
+        | Self::UnsupportedImage { file, .. }
+        | Self::TruncatedImage { file }
+        | Self::CorruptImage { file, .. }
+        | Self::ImageTooLarge { file, .. }
+        | Self::ImageTooWide { file, .. }
+        | Self::FileTooLarge { file, .. }
+        | Self::Source { file, .. }) = self
+        else {
+            return None;
+        };
+        let text = self.to_string();
+        // The text of each begins with the file.
+        let found =
+            text.strip_prefix(file.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Some(BadImage { file: file.clone(), found: found.to_owned() })
+    }
+}
+
+/// Image that was left out. Displays as `FILE: FOUND`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadImage {
+    /// Its file.
+    pub file: String,
+    /// Fault of the image.
+    pub found: String,
+}
+
+impl std::fmt::Display for BadImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file, self.found)
     }
 }

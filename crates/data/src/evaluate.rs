@@ -1,4 +1,4 @@
-//! How well whoever gives logits does on labelled images.
+//! Evaluation: how many labelled images are classified correctly, and the loss.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::scores::score;
 use crate::{Batch, Error, Loader, LoaderOptions, Source};
 
-/// How [`evaluate`] reads its images.
+/// Options by which [`evaluate`] reads its images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvaluateOptions {
-    /// Images at a time. The last batch has what is left.
+    /// Number of images at a time. The last batch has what is left.
     pub batch_size: usize,
-    /// Decoding threads.
+    /// Number of decoding threads.
     pub workers: usize,
-    /// Leave out images that cannot be decoded, in place of stopping at the first.
+    /// Leniency: leave out images that cannot be decoded, in place of stopping at the first.
     pub skip_bad: bool,
 }
 
@@ -26,14 +26,14 @@ impl Default for EvaluateOptions {
     }
 }
 
-/// The result of [`evaluate`].
+/// Evaluation of a classifier: its top-1 and top-5 accuracy and its loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images whose class has the greatest logit.
+    /// Number of images whose class has the greatest logit.
     pub top1_correct: u64,
-    /// Images whose class is among the five greatest logits.
+    /// Number of images whose class is among the five greatest logits.
     pub top5_correct: u64,
-    /// Images.
+    /// Number of images.
     pub total: u64,
     /// Mean cross-entropy of an image, summed in f64 in the order of the images.
     pub loss: f64,
@@ -58,34 +58,34 @@ impl Evaluation {
     }
 }
 
-/// Who is judged by [`evaluate`], and told how far it is.
+/// Classifier that [`evaluate`] judges, and that is told of its progress.
 pub trait Judged {
-    /// What can go wrong.
+    /// Error of the classifier.
     type Error: From<Error>;
 
-    /// The logits of a batch, `[batch][classes]`.
+    /// Logits of a batch, `[batch][classes]`.
     ///
     /// # Errors
     /// For images that it does not take, and for labels that have no logit.
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Self::Error>;
 
-    /// Whether to stop before the next batch.
+    /// True to stop before the next batch.
     fn stopped(&mut self) -> bool {
         false
     }
 
-    /// After every batch: images done.
+    /// Called after every batch, with the number of images done.
     fn progress(&mut self, done: usize) {
         let _ = done;
     }
 
-    /// An image that could not be decoded and was left out.
+    /// Called for an image that could not be decoded and was left out.
     fn skipped(&mut self, reason: &str) {
         let _ = reason;
     }
 }
 
-/// Judges by all images in their order, decoded ahead by the workers. The result does not depend on their
+/// Evaluates a classifier on all images in their order, decoded ahead by the workers. The result does not depend on their
 /// number; `None` where it was stopped. Where there are no images, or all were left out, `total` is 0.
 ///
 /// # Errors
@@ -107,7 +107,7 @@ pub fn evaluate<J: Judged>(
             return Ok(None);
         }
         let batch = batch?;
-        batch.skipped.iter().for_each(|reason| judged.skipped(reason));
+        batch.skipped.iter().for_each(|bad| judged.skipped(&bad.to_string()));
         done += batch.labels.len() + batch.skipped.len();
         if !batch.labels.is_empty() {
             let labels = batch.labels.clone();

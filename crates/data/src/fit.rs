@@ -21,7 +21,7 @@ pub struct Fit {
     /// `[height, width]` of the network's input.
     input: [usize; 2],
     own: Preprocessor,
-    /// For images that the network does not take as they are.
+    /// Preprocessing of images that the network does not take as they are.
     resizing: Preprocessor,
 }
 

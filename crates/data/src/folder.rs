@@ -14,7 +14,7 @@ use crate::{Error, OpenOptions};
 struct Pending {
     path: PathBuf,
     inside: InnerPath,
-    /// Its place without links.
+    /// Place without links.
     real: PathBuf,
     links: Option<Rc<Followed>>,
 }
@@ -131,7 +131,7 @@ impl Walk {
     }
 }
 
-/// Whether a folder is one of those on the way to it.
+/// Test for a folder that is one of those on the way to it.
 fn leads_back(real: &Path, mut links: Option<&Followed>) -> bool {
     while let Some(link) = links {
         if link.real.starts_with(real) {

@@ -22,7 +22,7 @@ impl HoldOut {
         Ok(Self { share, seed })
     }
 
-    /// For each of the `count` images of a class, true where it is held out: of the nearest whole number to the
+    /// Flags of the `count` images of a class, true where an image is held out: the nearest whole number to the
     /// share, but at least one, and one left to train on, as far as two images allow.
     pub(crate) fn of_class(&self, label: usize, count: usize) -> Vec<bool> {
         let wanted = (count as f64 * self.share).round() as usize;

@@ -90,8 +90,13 @@ impl Image {
 
     /// The window of `size = [height, width]` whose upper left corner is at `top`, `left`; what lies
     /// outside the image is black.
-    pub(crate) fn window(&self, [top, left]: [isize; 2], [height, width]: [usize; 2]) -> Self {
-        let mut pixels = vec![0; height * width * self.channels];
+    pub(crate) fn window(&self, corner: [isize; 2], size: [usize; 2]) -> Self {
+        self.window_on(&vec![0; self.channels], corner, size)
+    }
+
+    /// Window on another background, a value a channel.
+    fn window_on(&self, background: &[u8], [top, left]: [isize; 2], [height, width]: [usize; 2]) -> Self {
+        let mut pixels = background.repeat(height * width);
         let from = left.max(0);
         let to = left.saturating_add_unsigned(width).min(self.width as isize);
         for y in 0..height {
@@ -108,9 +113,9 @@ impl Image {
     }
 
     /// The centre, as torchvision's `center_crop` takes it: an odd margin is halved to the even
-    /// neighbour (Python's `round`), and a side that is too short is padded with black, the odd
+    /// neighbour (Python's `round`), and a side that is too short is padded with `fill`, the odd
     /// pixel at the end.
-    pub(crate) fn centre_crop(&self, size: [usize; 2]) -> Self {
+    pub(crate) fn centre_crop(&self, size: [usize; 2], fill: &[u8]) -> Self {
         let offset = |have: usize, want: usize| {
             if have < want {
                 return -(((want - have) / 2) as isize);
@@ -118,7 +123,7 @@ impl Image {
             let margin = have - want;
             (margin / 2 + usize::from(margin % 4 == 3)) as isize
         };
-        self.window([offset(self.height, size[0]), offset(self.width, size[1])], size)
+        self.window_on(fill, [offset(self.height, size[0]), offset(self.width, size[1])], size)
     }
 
     /// Left and right exchanged.
@@ -177,15 +182,15 @@ mod tests {
     fn the_centre_is_rounded_as_python_rounds() {
         // round(0.5) = 0, round(1.5) = 2, round(2.5) = 2, round(3.5) = 4.
         for (margin, offset) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (7, 4), (9, 4)] {
-            let cut = ramp(margin + 1, 1).centre_crop([1, 1]);
+            let cut = ramp(margin + 1, 1).centre_crop([1, 1], &[0]);
             assert_eq!(usize::from(cut.pixels[0]), offset + 1, "margin {margin}");
         }
     }
 
     #[test]
     fn a_small_image_is_padded_around() {
-        assert_eq!(ramp(1, 1).centre_crop([1, 4]).pixels, [0, 1, 0, 0]);
-        assert_eq!(ramp(3, 1).centre_crop([3, 1]).pixels, [0, 2, 0]);
+        assert_eq!(ramp(1, 1).centre_crop([1, 4], &[0]).pixels, [0, 1, 0, 0]);
+        assert_eq!(ramp(3, 1).centre_crop([3, 1], &[9]).pixels, [9, 2, 9]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{Error, Image, Source, Stamp};
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledImages {
     classes: Vec<String>,
-    /// Each image, its label, and its place in the list that was given.
+    /// Images with their labels, and its place in the list that was given.
     images: Vec<(Image, usize, usize)>,
 }
 

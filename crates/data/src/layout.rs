@@ -1,4 +1,4 @@
-//! From paths to classes and splits.
+//! Classes and splits of a listing of paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(crate) struct Arranged {
     pub(crate) classes: Vec<String>,
     pub(crate) splits: Vec<(Split, Vec<(InnerPath, usize)>)>,
     pub(crate) notes: Vec<Note>,
-    /// Whether a part of each class is held out for validation.
+    /// True where a part of each class is held out for validation.
     pub(crate) held_out: bool,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arrang
     Ok(arranged)
 }
 
-/// The folders that everything is in and that are neither a split nor the only class. An empty folder beside is
+/// Folders that everything is in and that are neither a split nor the only class. An empty folder beside is
 /// passed by only where splits are inside: it may be a class that lacks its images.
 fn common_top(listing: &Listing) -> InnerPath {
     let mut top = InnerPath::default();
@@ -57,7 +57,7 @@ fn common_top(listing: &Listing) -> InnerPath {
     }
 }
 
-/// Whether splits are in a folder, or in the only folder with images there, and so on.
+/// Test for splits in a folder, or in the only folder with images there, and so on.
 fn leads_to_splits(listing: &Listing, mut folder: InnerPath) -> bool {
     loop {
         let found = children(listing, &folder);
@@ -107,7 +107,7 @@ fn classes_below(listing: &Listing, root: &InnerPath) -> Result<Classes, Error> 
     Ok(classes)
 }
 
-/// What an empty class folder holds in place of images, to be put behind the error.
+/// Content of an empty class folder in place of images, to be put behind the error.
 fn instead(listing: &Listing, folder: &InnerPath) -> String {
     let kinds = kinds_of_others(listing, |path| path.is_within(folder));
     match kinds.first() {

@@ -19,7 +19,7 @@ const MAX_STEPS: usize = 50_000_000;
 /// Bytes that are kept of a member beside its name.
 const PER_MEMBER: u64 = 150;
 
-/// One member of an archive.
+/// Member of an archive.
 #[derive(Debug)]
 pub(crate) enum Member {
     File(Location),
@@ -37,7 +37,7 @@ pub(crate) struct Link {
     pub(crate) symbolic: bool,
 }
 
-/// Where a link leads, if it does not lead to a member.
+/// Target of a link, if it does not lead to a member.
 enum Lost {
     Outside,
     Missing,

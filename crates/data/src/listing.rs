@@ -1,16 +1,12 @@
-//! What a folder or an archive holds, by name, whatever its kind.
+//! Listing of a folder or an archive by name, whatever its kind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 
 use residual_files::{Budget, escaped, escaped_bytes};
 
-use crate::folder::list_folder;
 use crate::path::{InnerPath, MAX_DEPTH, extension, is_cifar, is_hidden, is_image};
 use crate::store::{Location, Store};
-use crate::tarball::{self, list_tar, list_tar_gz};
-use crate::zipped::list_zip;
 use crate::{Error, Note, OpenOptions};
 
 /// The parts of the path of one of CIFAR-10's files.
@@ -24,21 +20,21 @@ const PER_FOLDER: u64 = 150;
 /// The files that matter, sorted by path, so that the order is the same everywhere.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// How errors call the whole.
+    /// Name of the whole in errors.
     pub(crate) origin: String,
     /// Files whose name says JPEG or PNG.
     pub(crate) images: BTreeMap<InnerPath, Location>,
     /// Files named as in CIFAR-10's archives.
     pub(crate) cifar: BTreeMap<Parts, Location>,
-    /// Every folder, with or without images.
+    /// Folders, with or without images.
     pub(crate) folders: BTreeSet<InnerPath>,
     /// Files of no kind that is read, counted by folder and ending.
     pub(crate) others: BTreeMap<(InnerPath, String), usize>,
     /// Folders of training runs, which were taken out.
     pub(crate) runs: Vec<InnerPath>,
-    /// What was noticed.
+    /// Notes of what was noticed.
     pub(crate) notes: Vec<Note>,
-    /// What the locations refer to.
+    /// Store that the locations refer to.
     pub(crate) store: Store,
     /// Memory that the listing may still take.
     pub(crate) budget: Budget,
@@ -51,7 +47,7 @@ pub(crate) struct Listing {
     too_deep: Counted,
 }
 
-/// How many there are, and the first.
+/// Count, and the first.
 #[derive(Debug, Default)]
 struct Counted {
     count: usize,
@@ -232,43 +228,18 @@ fn ending(name: &[u8]) -> String {
     }
 }
 
-/// Lists a folder or an archive, told apart by content.
-pub(crate) fn list(path: &Path, options: &OpenOptions) -> Result<Listing, Error> {
-    let metadata = std::fs::metadata(path).map_err(|source| Error::io(path, source))?;
-    if metadata.is_dir() {
-        return list_folder(path, options).map(Listing::finish);
-    }
-    let unknown = |found: &str| Err(Error::UnknownFormat { path: path.into(), found: found.into() });
-    if !metadata.is_file() {
-        return unknown("neither a file nor a folder");
-    }
-    let mut start = Vec::new();
-    residual_files::open(path)
-        .and_then(|file| Ok(file.take(tarball::BLOCK as u64).read_to_end(&mut start)?))
-        .map_err(|error| Error::file(path, error))?;
-    let listing = match start.as_slice() {
-        [] => return unknown("an empty file"),
-        [0x1f, 0x8b, ..] => list_tar_gz(path, options),
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => list_zip(path, options),
-        [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', ..] => return unknown("a single image"),
-        start if tarball::is_header(start) => list_tar(path, options),
-        _ => return unknown("not an archive of a known kind"),
-    };
-    listing.map(Listing::finish)
-}
-
 /// Name of a path for errors and origins.
 pub(crate) fn shown(path: &Path) -> String {
     escaped(path).to_string()
 }
 
-/// Whether a file or folder of this name is left out of data and of `predict FOLDER` without a word: hidden, or
+/// Test for the name of a file or folder that is left out of data and of `predict FOLDER` without a word: hidden, or
 /// made by a program for itself.
 pub fn is_hidden_name(name: &std::ffi::OsStr) -> bool {
     is_hidden(name.as_encoded_bytes())
 }
 
-/// Whether a file of this name is taken for an image: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
+/// Test for the name of an image file: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
 /// capital letters.
 pub fn is_image_name(name: &std::ffi::OsStr) -> bool {
     is_image(name.as_encoded_bytes())

@@ -7,35 +7,35 @@ use residual_arch::Preprocess;
 
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
-use crate::{Augment, Error, Image, Preprocessor, Source, augment};
+use crate::{Augment, BadImage, Error, Image, Preprocessor, Source, augment};
 
-/// How an epoch is read.
+/// Options by which an epoch is read.
 #[derive(Clone, Debug)]
 pub struct LoaderOptions {
-    /// Images in a batch.
+    /// Number of images in a batch.
     pub batch_size: usize,
-    /// Decoding threads; with 0, batches are decoded by whoever asks for them.
+    /// Number of decoding threads; with 0, batches are decoded by whoever asks for them.
     pub workers: usize,
-    /// Whether the order is random, keyed (`seed`, `epoch`), or that of the set.
+    /// True where the order is random, keyed (`seed`, `epoch`), or that of the set.
     pub shuffle: bool,
-    /// Of the run.
+    /// Seed of the training.
     pub seed: u64,
-    /// Which epoch, from 0.
+    /// Number of the epoch, from 0.
     pub epoch: u64,
-    /// The batch to begin with: those before it were done before an interruption.
+    /// Number of the batch to begin with: those before it were done before an interruption.
     pub first_batch: usize,
-    /// Whether a last batch that is not full is left out.
+    /// True where a last batch that is not full is left out.
     pub drop_last: bool,
-    /// Random changes, in order; empty for evaluation.
+    /// Augmentations, in order; empty for evaluation.
     pub augment: Vec<Augment>,
-    /// What every image goes through.
+    /// Preprocessing of every image.
     pub preprocess: Preprocess,
-    /// Whether a bad image is left out and named, instead of being an error.
+    /// True where a bad image is left out and named, instead of being an error.
     pub skip_bad: bool,
 }
 
 impl LoaderOptions {
-    /// For evaluation: in order, everything, unchanged; one worker.
+    /// Options for evaluation: in order, everything, unchanged; one worker.
     pub fn evaluation(batch_size: usize, preprocess: Preprocess) -> Self {
         Self {
             batch_size,
@@ -52,28 +52,28 @@ impl LoaderOptions {
     }
 }
 
-/// Images and labels that go through a network together.
+/// Batch: images and labels that go through a network together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Normalised values, `[n, channels, height, width]`.
     pub images: Vec<f32>,
-    /// The shape of `images`; `[0, channels, 0, 0]` where every image was left out.
+    /// Shape of `images`; `[0, channels, 0, 0]` where every image was left out.
     pub shape: [usize; 4],
-    /// The label of each image.
+    /// Label of each image.
     pub labels: Vec<usize>,
-    /// The place of each image in its set.
+    /// Place of each image in its source.
     pub indices: Vec<usize>,
-    /// Bad images that were left out, by file, with what is wrong with each.
-    pub skipped: Vec<String>,
+    /// Bad images that were left out.
+    pub skipped: Vec<BadImage>,
 }
 
-/// How many batches an epoch of `images` has.
+/// Number of batches of an epoch of `images`.
 pub fn steps_per_epoch(images: usize, batch_size: usize, drop_last: bool) -> usize {
     let size = batch_size.max(1);
     if drop_last { images / size } else { images.div_ceil(size) }
 }
 
-/// The batches of one epoch, in order.
+/// Loader of the batches of one epoch, in order.
 ///
 /// What a batch holds is a function of the set, the options, and nothing else: the number of
 /// workers, or where the epoch was begun, changes no bit. An error ends the iteration. Dropping the
@@ -141,7 +141,7 @@ impl Iterator for Loader {
     }
 }
 
-/// The order of an epoch.
+/// Order of an epoch.
 fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     if options.shuffle {
@@ -150,7 +150,7 @@ fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
     order
 }
 
-/// All that the batches of an epoch are made from.
+/// Epoch: all that its batches are made from.
 struct Epoch {
     set: Arc<dyn Source>,
     order: Vec<usize>,
@@ -173,10 +173,10 @@ impl Epoch {
             }
             match self.image(index) {
                 Ok(image) => self.add(&mut batch, index, &image, indices.len())?,
-                Err(error) if self.options.skip_bad && error.is_bad_image() => {
-                    batch.skipped.push(error.to_string());
-                }
-                Err(error) => return Err(error),
+                Err(error) => match error.bad_image().filter(|_| self.options.skip_bad) {
+                    Some(bad) => batch.skipped.push(bad),
+                    None => return Err(error),
+                },
             }
         }
         Ok(batch)

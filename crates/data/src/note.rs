@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Something about data that are read all the same, which whoever uses them should hear of.
+/// Note on data that are read all the same: something that whoever uses them should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
@@ -10,26 +10,26 @@ pub enum Note {
     SampleShadowed,
     /// Folders of training runs, which are not data.
     Runs {
-        /// How many there are.
+        /// Number of them.
         count: usize,
         /// The first.
         first: String,
     },
     /// Folders beside the splits.
     Beside {
-        /// Each folder, and how many images are in it.
+        /// Folders, and the number of images in each.
         folders: Vec<(String, usize)>,
     },
     /// Images that are in no class folder.
     Loose {
-        /// How many there are.
+        /// Number of them.
         count: usize,
         /// The first.
         first: String,
     },
     /// Files in class folders whose names are not those of JPEG or PNG images.
     OtherFiles {
-        /// Each ending, such as `.webp`, and how many files have it; the most frequent first.
+        /// Endings, such as `.webp`, and the number of files of each; the most frequent first.
         kinds: Vec<(String, usize)>,
     },
     /// Training classes of one image, where others have more.
@@ -39,35 +39,35 @@ pub enum Note {
     },
     /// Classes whose images are all in folders of their own.
     Nested {
-        /// Each class, and how many folders it is made of.
+        /// Classes, and the number of folders that each is made of.
         classes: Vec<(String, usize)>,
     },
     /// Links to a folder that they are in.
     LinkLoops {
-        /// How many there are.
+        /// Number of them.
         count: usize,
         /// The first.
         first: String,
     },
     /// Links to nothing, not named as images.
     DeadLinks {
-        /// How many there are.
+        /// Number of them.
         count: usize,
-        /// What is wrong with the first.
+        /// Error of the first.
         first: String,
     },
     /// Folders and files so deep that they are left out.
     TooDeep {
-        /// How many there are.
+        /// Number of them.
         count: usize,
         /// The first.
         first: String,
     },
     /// Files and folders that cannot be read, left out as [`OpenOptions::skip_bad`](crate::OpenOptions) says.
     LeftOut {
-        /// How many there are.
+        /// Number of them.
         count: usize,
-        /// What is wrong with the first.
+        /// Error of the first.
         first: String,
     },
 }

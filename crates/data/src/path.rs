@@ -54,7 +54,7 @@ impl InnerPath {
         self.0.rsplit(|&byte| byte == JOINT).next().unwrap_or(&[])
     }
 
-    /// How many parts there are.
+    /// Number of parts.
     pub(crate) fn depth(&self) -> usize {
         match self.0.is_empty() {
             true => 0,
@@ -62,7 +62,7 @@ impl InnerPath {
         }
     }
 
-    /// How many bytes it takes.
+    /// Number of bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.len()
     }
@@ -76,18 +76,18 @@ impl InnerPath {
         Some(Self(self.0[..end].to_vec()))
     }
 
-    /// Its first `depth` parts.
+    /// Path of the first `depth` parts.
     pub(crate) fn up_to(&self, depth: usize) -> Self {
         Self::default().followed_by(self.parts().take(depth))
     }
 
-    /// Whether it is `folder` or inside it.
+    /// True where it is `folder` or inside it.
     pub(crate) fn is_within(&self, folder: &Self) -> bool {
         folder.0.is_empty()
             || (self.0.starts_with(&folder.0) && matches!(self.0.get(folder.0.len()), None | Some(&JOINT)))
     }
 
-    /// Whether a part of it is hidden, or made by a program for itself.
+    /// True where a part of it is hidden, or made by a program for itself.
     pub(crate) fn is_hidden(&self) -> bool {
         self.parts().any(is_hidden)
     }
@@ -129,7 +129,7 @@ const OF_PROGRAMS: [&[u8]; 11] = [
     b"desktop.ini",
 ];
 
-/// Whether a file or folder of this name is left out without a word.
+/// Test for the name of a file or folder that is left out without a word.
 pub(crate) fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") || OF_PROGRAMS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
@@ -145,12 +145,12 @@ pub(crate) fn extension(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a file of this name is taken for an image.
+/// Test for the name of an image file.
 pub(crate) fn is_image(name: &[u8]) -> bool {
     IMAGES.iter().any(|known| extension(name).eq_ignore_ascii_case(known))
 }
 
-/// Whether a file of this name belongs to CIFAR-10's archives.
+/// Test for the name of a file of CIFAR-10's archives.
 pub(crate) fn is_cifar(name: &[u8]) -> bool {
     let stem = name.strip_suffix(b".bin").unwrap_or(name);
     let number = stem.strip_prefix(b"data_batch_").and_then(|number| std::str::from_utf8(number).ok());

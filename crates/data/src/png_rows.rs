@@ -4,7 +4,7 @@ use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Transformations, expand_interlaced_row};
 
-use crate::decode::{check_dimensions, corrupt};
+use crate::limits::{check_dimensions, corrupt};
 use crate::{Error, Image};
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -12,7 +12,7 @@ const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// The most that the decoder may allocate: some rows of the widest image, 16 bits of RGBA.
 const MAX_ALLOCATION: usize = 48 << 20;
 
-/// Whether the bytes begin as a PNG file does.
+/// Test for bytes that begin as a PNG file does.
 pub(crate) fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(&SIGNATURE)
 }
@@ -109,7 +109,7 @@ mod tests {
         // The last 12 bytes are the empty IEND chunk; every pixel is there before it.
         for cut in 1..whole.len() - 12 {
             let error = decode(&whole[..cut], "a/b.png").expect_err("cut");
-            assert!(error.is_bad_image() && error.to_string().starts_with("a/b.png: "), "{error}");
+            assert!(error.bad_image().is_some() && error.to_string().starts_with("a/b.png: "), "{error}");
             if cut >= 8 {
                 assert!(matches!(error, Error::TruncatedImage { .. }), "cut at {cut}: {error}");
             }

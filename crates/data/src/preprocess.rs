@@ -1,8 +1,8 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{Interpolation, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
+use residual_arch::{Fill, Interpolation, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
 
-use crate::resize::{resize, shorter_side};
+use crate::resize::resize;
 use crate::{Error, Image};
 
 /// A checked [`Preprocess`], ready to be applied.
@@ -23,6 +23,8 @@ pub struct Preprocessor {
     resize: Option<Resize>,
     interpolation: Interpolation,
     crop: Option<[usize; 2]>,
+    /// Colour of what the crop adds, a value a channel.
+    fill: Vec<u8>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
     tables: Vec<Vec<f32>>,
 }
@@ -34,7 +36,7 @@ impl Preprocessor {
     /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { resize, interpolation, crop, mean, std } = preprocess;
+        let Preprocess { resize, interpolation, crop, fill, mean, std } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
         if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
             return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
@@ -46,12 +48,7 @@ impl Preprocessor {
             let pixels = height.checked_mul(width);
             height > 0 && width > 0 && pixels.is_some_and(|pixels| pixels <= MAX_PREPROCESSED_PIXELS)
         };
-        let size = match *resize {
-            Some(Resize::ShorterSide(side)) => [side, side],
-            Some(Resize::Exact(size)) => size,
-            None => [1, 1],
-        };
-        for (option, size) in [("resize", size), ("crop", crop.unwrap_or([1, 1]))] {
+        for (option, size) in preprocess.sizes() {
             if !fits(size) {
                 return invalid(
                     option,
@@ -66,6 +63,7 @@ impl Preprocessor {
             resize: *resize,
             interpolation: *interpolation,
             crop: *crop,
+            fill: mean.iter().map(|&mean| filled(*fill, mean)).collect(),
             tables: mean.iter().zip(std).map(table).collect(),
         })
     }
@@ -82,16 +80,12 @@ impl Preprocessor {
     /// enlarged.
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
         let mut image = image.with_channels(self.channels(), file)?;
-        let size = match self.resize {
-            Some(Resize::ShorterSide(side)) => Some(shorter_side([image.height(), image.width()], side)),
-            Some(Resize::Exact(size)) => Some(size),
-            None => None,
-        };
-        if let Some(size) = size {
+        if let Some(target) = self.resize {
+            let size = target.target([image.height(), image.width()]);
             image = resize(image, size, self.interpolation, file)?;
         }
         Ok(match self.crop {
-            Some(size) if size != [image.height(), image.width()] => image.centre_crop(size),
+            Some(size) if size != [image.height(), image.width()] => image.centre_crop(size, &self.fill),
             _ => image,
         })
     }
@@ -116,6 +110,14 @@ impl Preprocessor {
         let mut values = Vec::with_capacity(shape.iter().product());
         self.normalise(&image, &mut values);
         Ok((values, shape))
+    }
+}
+
+/// Pixel value of a fill in a channel of this mean, as timm rounds it.
+fn filled(fill: Fill, mean: f32) -> u8 {
+    match fill {
+        Fill::Black => 0,
+        Fill::Mean => (255.0 * f64::from(mean)).round_ties_even() as u8,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sample that is compiled in; `assets/sample/README.md` says what it is and how it was made.
+//! The sample that is compiled in; `assets/README.md` says what it is and how it was made.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::listing::Listing;
 use crate::tarball::unpack;
 use crate::{Error, OpenOptions};
 
-static ARCHIVE: &[u8] = include_bytes!("../../../assets/sample/cifar10-sample.tar.gz");
+static ARCHIVE: &[u8] = include_bytes!("../assets/cifar10-sample.tar.gz");
 
 pub(crate) fn list() -> Result<Listing, Error> {
     let options = OpenOptions { memory_limit: u64::MAX, ..OpenOptions::default() };

@@ -1,4 +1,4 @@
-//! How well logits fit a label.
+//! Loss of logits, and the place of the label among them.
 
 /// Cross-entropy `ln sum_k exp(z_k) - z_label` in f64, and the place of the label among the classes, 0 for
 /// the most probable. Of equal logits the first class comes first; a logit that is not a number comes before

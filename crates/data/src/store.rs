@@ -2,73 +2,13 @@
 //! memory, members of a zip. Reading takes no lock, so that workers do not wait for each other.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::zipped::Packed;
-use crate::{Error, MAX_FILE_BYTES};
-
-/// A file that is read at given offsets, by any number of threads.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedFile {
-    file: Arc<File>,
-    length: u64,
-    /// Of this clone, for [`Read`] and [`Seek`].
-    position: u64,
-}
-
-impl SharedFile {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = residual_files::open(path).map_err(|error| Error::file(path, error))?;
-        let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
-        Ok(Self { file: Arc::new(file), length, position: 0 })
-    }
-
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&*self.file, buffer, offset);
-        #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, offset);
-    }
-
-    fn span(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut reader = self.clone();
-        reader.position = offset;
-        let mut bytes = Vec::with_capacity(length as usize);
-        reader.take(length).read_to_end(&mut bytes)?;
-        if (bytes.len() as u64) < length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
-        }
-        Ok(bytes)
-    }
-}
-
-impl Read for SharedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for SharedFile {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position =
-            target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
-        Ok(self.position)
-    }
-}
+use crate::limits::check_size;
+use crate::packed::Packed;
+use crate::shared_file::SharedFile;
+use crate::{Error, MAX_FILE_BYTES, Stamp};
 
 /// Bytes that spans refer to.
 #[derive(Debug)]
@@ -77,7 +17,7 @@ pub(crate) enum Blob {
     File(SharedFile),
 }
 
-/// Where the bytes of one file are.
+/// Location of the bytes of one file.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
     /// A file of its own.
@@ -86,7 +26,7 @@ pub(crate) enum Location {
     Span { blob: usize, offset: u64, length: u64 },
     /// A member of the zip archive, which is blob 0.
     Packed(Packed),
-    /// In a compressed archive, and not kept.
+    /// Place in a compressed archive that was not kept.
     Skipped,
 }
 
@@ -97,24 +37,12 @@ impl Location {
     }
 }
 
-/// What tells whether a stored image is the one that it was, without reading it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// Bytes.
-    pub size: u64,
-    /// Time of the last change of the file, or of the archive, in nanoseconds since 1970; none for what is held in
-    /// memory.
-    pub modified: Option<i64>,
-    /// The checksum that a zip archive has of it.
-    pub crc: Option<u32>,
-}
-
 fn modified(found: &std::fs::Metadata) -> Option<i64> {
     let since = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
 }
 
-/// All that locations refer to.
+/// Store that locations refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     blobs: Vec<Blob>,
@@ -156,7 +84,7 @@ impl Store {
         }
     }
 
-    /// What tells whether the bytes at `location` are those that they were, as far as it is known without reading
+    /// Stamp of the bytes at `location`, as far as it is known without reading
     /// them; `file` is named in errors.
     pub(crate) fn stamp(&self, location: &Location, file: &str) -> Result<Stamp, Error> {
         let failed = |source| Error::io(file, source);
@@ -167,7 +95,7 @@ impl Store {
             }
             &Location::Span { blob, length, .. } => {
                 let modified = match self.blobs.get(blob) {
-                    Some(Blob::File(shared)) => modified(&shared.file.metadata().map_err(failed)?),
+                    Some(Blob::File(shared)) => modified(&shared.metadata().map_err(failed)?),
                     Some(Blob::Memory(_)) | None => None,
                 };
                 Stamp { size: length, modified, crc: None }
@@ -196,13 +124,6 @@ impl Store {
         };
         self.blobs.push(blob);
         Ok((self.blobs.len() - 1, 0, length))
-    }
-}
-
-pub(crate) fn check_size(size: u64, file: &str) -> Result<(), Error> {
-    match size {
-        0..=MAX_FILE_BYTES => Ok(()),
-        _ => Err(Error::FileTooLarge { file: file.into(), size, limit: MAX_FILE_BYTES }),
     }
 }
 

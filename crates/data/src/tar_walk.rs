@@ -6,19 +6,20 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use tar::{EntryType, Header};
 
-use crate::tarball::BLOCK;
+/// Tar is made of blocks of this many bytes.
+pub(crate) const BLOCK: usize = 512;
 
 /// The longest extended header (GNU long name, pax) that is read. A path has at most 4096 bytes anywhere.
 const MAX_EXTENSION: u64 = 1 << 20;
 
 /// A member of the archive.
 pub(crate) struct Entry {
-    /// Its path, as it is written.
+    /// Path, as it is written.
     pub(crate) name: Vec<u8>,
     pub(crate) kind: EntryKind,
     /// The place of its bytes in the archive.
     pub(crate) offset: u64,
-    /// How many those are.
+    /// Number of those.
     pub(crate) length: u64,
 }
 
@@ -77,11 +78,11 @@ pub(crate) struct Walk<S> {
     position: u64,
     /// The next header.
     next: u64,
-    /// Whether the end marker was seen.
+    /// True where the end marker was seen.
     ended: bool,
 }
 
-/// What extended headers say of the next member.
+/// Fields of extended headers for the next member.
 #[derive(Default)]
 struct Extended {
     name: Option<Vec<u8>>,
@@ -103,7 +104,7 @@ impl<S: Skip> Walk<S> {
         Self { stream, position: 0, next: 0, ended: false }
     }
 
-    /// Whether the archive had its end marker; what follows that is not looked at.
+    /// True where the archive had its end marker; what follows that is not looked at.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }

@@ -11,19 +11,17 @@ use crate::gzip::GzMembers;
 use crate::links::{Link, Member, Members};
 use crate::listing::{Listing, shown};
 use crate::path::{InnerPath, is_cifar, is_image};
-use crate::store::{Blob, Location, SharedFile, Store};
-use crate::tar_walk::{Entry, EntryKind, Seekable, Skip, Stream, Walk};
+use crate::shared_file::SharedFile;
+use crate::store::{Blob, Location, Store};
+use crate::tar_walk::{BLOCK, Entry, EntryKind, Seekable, Skip, Stream, Walk};
 use crate::{Error, MAX_FILE_BYTES, OpenOptions};
-
-/// Tar is made of blocks of this many bytes.
-pub(crate) const BLOCK: usize = 512;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 16;
 /// Bytes of a blob that small files share; one of more than an eighth has its own, so that little room is lost.
 const FULL: usize = 1 << 20;
 
-/// Whether a block is a tar header, by its checksum, or the end of an empty archive.
+/// Test for a tar header, by its checksum, or the end of an empty archive.
 pub(crate) fn is_header(block: &[u8]) -> bool {
     if block.len() != BLOCK {
         return false;
@@ -35,7 +33,7 @@ pub(crate) fn is_header(block: &[u8]) -> bool {
     u32::from_str_radix(&claimed, 8) == Ok(sum) || block.iter().all(|&byte| byte == 0)
 }
 
-/// What went wrong, as one of the two ways in which an archive can be bad.
+/// Error of an archive, in one of the two ways in which it can be bad.
 fn sort_error(origin: &str, error: &io::Error) -> Error {
     let (path, detail) = (origin.to_owned(), escaped_bytes(error.to_string().as_bytes()).to_string());
     if error.kind() == io::ErrorKind::UnexpectedEof {

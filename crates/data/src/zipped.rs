@@ -6,74 +6,24 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use flate2::Crc;
-use flate2::bufread::DeflateDecoder;
 
 use crate::links::{Link, Member, Members};
 use crate::listing::{Listing, shown};
+use crate::packed::{Packed, extra_field, u16_at, u32_at, u64_at};
 use crate::path::{InnerPath, is_image};
-use crate::store::{Blob, Location, SharedFile, Stamp, Store, check_size};
-use crate::{Error, MAX_FILE_BYTES, OpenOptions};
+use crate::shared_file::SharedFile;
+use crate::store::{Blob, Location, Store};
+use crate::{Error, OpenOptions};
 
 /// The end of the directory's record, without its comment.
 const END: usize = 22;
 /// The record in front of it that tells the place of the larger one, and that one.
 const LOCATOR: u64 = 20;
 const END_64: usize = 56;
-/// A member's record in the directory, and in front of its bytes, both without names.
+/// A member's record in the directory, without its names.
 const RECORD: usize = 46;
-const LOCAL: usize = 30;
 /// The longest target of a link.
 const MAX_TARGET: u64 = 4096;
-
-/// A member's bytes in the archive.
-#[derive(Clone, Debug)]
-pub(crate) struct Packed {
-    /// The place of its local header.
-    header: u64,
-    /// Bytes in the archive.
-    packed: u64,
-    /// Bytes unpacked.
-    size: u64,
-    crc: u32,
-    deflated: bool,
-}
-
-impl Packed {
-    /// What tells whether the member is the one that it was.
-    pub(crate) fn stamp(&self) -> Stamp {
-        Stamp { size: self.size, modified: None, crc: Some(self.crc) }
-    }
-
-    /// Unpacks the member; `file` is named in errors.
-    pub(crate) fn read(&self, mut archive: SharedFile, file: &str) -> Result<Vec<u8>, Error> {
-        check_size(self.size, file)?;
-        let failed = |detail: String| Error::CorruptImage { file: file.into(), detail };
-        let io = |source: io::Error| failed(source.to_string());
-        archive.seek(SeekFrom::Start(self.header)).map_err(io)?;
-        let mut local = [0; LOCAL];
-        archive.read_exact(&mut local).map_err(io)?;
-        if !local.starts_with(b"PK\x03\x04") {
-            return Err(failed("its place in the archive holds something else".into()));
-        }
-        let behind = i64::from(u16_at(&local, 26)) + i64::from(u16_at(&local, 28));
-        archive.seek(SeekFrom::Current(behind)).map_err(io)?;
-        // The size is the archive's claim: no memory is set aside for it, and more is not read.
-        let packed = BufReader::new(archive.take(self.packed));
-        let mut bytes = Vec::new();
-        let limit = self.size.min(MAX_FILE_BYTES) + 1;
-        match self.deflated {
-            true => DeflateDecoder::new(packed).take(limit).read_to_end(&mut bytes),
-            false => packed.take(limit).read_to_end(&mut bytes),
-        }
-        .map_err(io)?;
-        let mut crc = Crc::new();
-        crc.update(&bytes);
-        if bytes.len() as u64 != self.size || crc.sum() != self.crc {
-            return Err(failed("the archive's checksum or size of it is not that of its bytes".into()));
-        }
-        Ok(bytes)
-    }
-}
 
 /// A member's record in the directory.
 struct Record {
@@ -115,7 +65,7 @@ pub(crate) fn list_zip(path: &Path, options: &OpenOptions) -> Result<Listing, Er
     Ok(listing)
 }
 
-/// Where the directory is.
+/// Directory of an archive: its place and its size.
 struct Directory {
     start: u64,
     length: u64,
@@ -258,34 +208,6 @@ impl Record {
     }
 }
 
-impl Packed {
-    /// Takes what does not fit 32 bits from the extra field of zip64.
-    fn widen(&mut self, extra: &[u8]) {
-        let Some(mut wide) = extra_field(extra, 1) else { return };
-        for value in [&mut self.size, &mut self.packed, &mut self.header] {
-            if *value == u64::from(u32::MAX)
-                && let Some((first, rest)) = wide.split_at_checked(8)
-            {
-                *value = u64_at(first, 0);
-                wide = rest;
-            }
-        }
-    }
-}
-
-/// The field of this number among the extra fields.
-fn extra_field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
-    while extra.len() >= 4 {
-        let (number, length) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));
-        let field = extra.get(4..4 + length)?;
-        if number == wanted {
-            return Some(field);
-        }
-        extra = &extra[4 + length..];
-    }
-    None
-}
-
 /// The name in UTF-8 that Info-ZIP puts beside one that is not; it counts while it belongs to that.
 fn unicode_path(extra: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let field = extra_field(extra, 0x7075).filter(|field| field.len() > 5 && field[0] == 1)?;
@@ -314,18 +236,6 @@ fn cp437(byte: u8) -> char {
     }
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,14 +246,5 @@ mod tests {
         assert_eq!(all.len(), 256);
         assert!(!all.contains(&char::REPLACEMENT_CHARACTER));
         assert_eq!([0x82, 0x41, 0xe1, 0xff].map(cp437), ['é', 'A', 'ß', '\u{a0}']);
-    }
-
-    #[test]
-    fn extra_fields_are_found() {
-        let extra = [&[9, 9, 1, 0, 7][..], &[1, 0, 8, 0, 1, 2, 0, 0, 0, 0, 0, 0]].concat();
-        let mut packed = Packed { header: 5, packed: u64::from(u32::MAX), size: 6, crc: 0, deflated: false };
-        packed.widen(&extra);
-        assert_eq!((packed.header, packed.packed, packed.size), (5, 0x201, 6));
-        assert_eq!(extra_field(&[1, 0, 200, 0, 1], 1), None);
     }
 }

@@ -243,7 +243,7 @@ fn bad_images_name_their_file() {
         for (i, error) in errors.iter().enumerate() {
             let text = error.to_string();
             assert!(text.starts_with(&path.display().to_string()) && text.contains(set.name(i)), "{text}");
-            assert!(error.is_bad_image());
+            assert!(error.bad_image().is_some());
         }
         set.read(4).unwrap();
         assert!(matches!(set.read(5), Err(Error::NoSuchImage { index: 5, len: 5, .. })));

@@ -154,7 +154,7 @@ fn bad_images_are_left_out_on_request_and_named() {
     let run = |workers| batches(&set, LoaderOptions { workers, skip_bad: true, ..training() });
     let one = run(1);
     assert_eq!(one.len(), 6, "the number of steps stays");
-    let skipped: Vec<&String> = one.iter().flat_map(|batch| &batch.skipped).collect();
+    let skipped: Vec<String> = one.iter().flat_map(|batch| &batch.skipped).map(ToString::to_string).collect();
     assert_eq!(skipped.len(), 2);
     assert!(skipped.iter().any(|text| text.ends_with("b/13.png: the image file is empty")));
     assert!(skipped.iter().any(|text| text.ends_with("a/04.png: the image is truncated")));

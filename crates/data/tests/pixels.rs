@@ -110,7 +110,7 @@ fn kinds_that_are_not_read_are_named() {
     ] {
         let error = decode(&bytes, "a/b.jpg").unwrap_err();
         assert!(matches!(error, Error::UnsupportedImage { .. }), "{error}");
-        assert!(error.is_bad_image());
+        assert!(error.bad_image().is_some());
         let text = error.to_string();
         assert!(text.starts_with("a/b.jpg: a JPEG") || text.starts_with("a/b.jpg: a "), "{text}");
         assert!(text.contains(says) && text.contains("help: "), "{text}");

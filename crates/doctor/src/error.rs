@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Any error of this crate.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The network could not be built or run.
     #[error(transparent)]

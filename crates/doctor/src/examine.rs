@@ -13,7 +13,7 @@ use crate::{
     trainable, training, weights,
 };
 
-/// All that there is to look at.
+/// Patient: all that there is to look at.
 #[derive(Clone, Debug)]
 pub struct Patient {
     /// The network; it need not be sound.
@@ -24,7 +24,7 @@ pub struct Patient {
     pub classes: Option<Vec<String>>,
     /// The images.
     pub data: Option<Dataset>,
-    /// How it is trained.
+    /// Training of the network.
     pub training: Option<Training>,
 }
 
@@ -35,22 +35,22 @@ impl Patient {
     }
 }
 
-/// What an examination gave.
+/// Report of an examination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// In the order of the examination.
+    /// Findings in the order of the examination.
     pub findings: Vec<Finding>,
-    /// What would be a finding, but that the blocks are those of a family member as its paper trained it: the
+    /// Findings set aside, because the blocks are those of a family member as its paper trained it: the
     /// deep plain networks are there to show what shortcuts are for.
     pub passed: Vec<Finding>,
-    /// What was looked at.
+    /// Names of what was looked at.
     pub checked: Vec<&'static str>,
-    /// What could not be looked at, and why.
+    /// Names of what could not be looked at, and why.
     pub not_checked: Vec<String>,
 }
 
 impl Report {
-    /// How many findings are this bad.
+    /// Number of findings that are this bad.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -14,42 +14,42 @@ pub enum Severity {
     Fault,
 }
 
-/// One thing found: what, where, and how to help it.
+/// Finding: what is wrong, where, and how to help it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is.
+    /// Kind.
     pub kind: Kind,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
     /// A block's path, a tensor, a class, a file.
     pub place: String,
-    /// What was found.
+    /// Finding in words.
     pub found: String,
-    /// What was expected in its place.
+    /// Expectation in its place.
     pub expected: String,
-    /// What to do about it.
+    /// Remedy.
     pub help: String,
     /// Paper and section, or the rule that it rests on.
     pub source: &'static str,
 }
 
 impl Finding {
-    /// The same with what was found.
+    /// Sets what was found.
     pub(crate) fn found(self, found: impl Into<String>) -> Self {
         Self { found: found.into(), ..self }
     }
 
-    /// The same with what was expected.
+    /// Sets what was expected.
     pub(crate) fn expected(self, expected: impl Into<String>) -> Self {
         Self { expected: expected.into(), ..self }
     }
 
-    /// The same with the help.
+    /// Sets the help.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: help.into(), ..self }
     }
 
-    /// The same, as bad as `severity`.
+    /// Sets the severity.
     pub(crate) fn severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
@@ -57,7 +57,7 @@ impl Finding {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $severity:ident, $title:literal, $source:literal;)*) => {
-        /// Everything that the doctor knows to look for.
+        /// Kind of finding: everything that the doctor knows to look for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Kind {
@@ -65,10 +65,10 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// Every kind, in the order of the examination.
+            /// Kinds in the order of the examination.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// In a few words.
+            /// Title in a few words.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)* }
             }
@@ -78,7 +78,7 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $source,)* }
             }
 
-            /// How bad it is, where the check does not say otherwise.
+            /// Severity where the check does not say otherwise.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$kind => Severity::$severity,)* }
             }
@@ -141,9 +141,9 @@ kinds! {
     EmptyClass, Warning, "a class without images", "nothing to learn from, nothing to judge by";
     /// Some classes have many times the images of others.
     Imbalance, Warning, "classes of very different size", "Buda et al. 2018";
-    /// The same image to train on and to judge by.
+    /// Image that is both trained on and judged by.
     Overlap, Warning, "images in both training and evaluation", "Barz and Denzler 2020";
-    /// The same image in two classes.
+    /// Image that is in two classes.
     TwoLabels, Warning, "one image under two labels", "Northcutt et al. 2021";
     /// An image that cannot be decoded.
     BadImage, Fault, "an image that cannot be read", "docs of the data crate";

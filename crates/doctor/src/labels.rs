@@ -7,7 +7,7 @@ use crate::{Finding, Kind, Severity};
 /// From ten to one on accuracy falls measurably, and oversampling helps (Buda et al. 2018).
 const IMBALANCE: usize = 10;
 
-/// Every check of this file.
+/// Checks of labels.
 pub(crate) fn check(data: &Dataset, outputs: usize, names: Option<&[String]>) -> Vec<Finding> {
     let sets = data.splits().into_iter().filter_map(|split| Some((split, data.split(split).ok()?)));
     let counts: Vec<_> = sets.map(|(split, set)| (split, counts(&set, data.classes.len()))).collect();

@@ -10,7 +10,7 @@ use crate::{Error, Finding, Kind, Severity};
 /// From one image in a hundred on, the overlap moves the accuracy by as much as one point.
 const FAULT_FRACTION: f64 = 0.01;
 
-/// Every check of this file. Images that cannot be read are left to [`crate::pixels`].
+/// Checks for images in several splits. Images that cannot be read are left to [`crate::pixels`].
 pub(crate) fn check(data: &Dataset) -> Result<Vec<Finding>, Error> {
     let Ok(train) = data.split(Split::Train) else { return Ok(vec![]) };
     let known = hashes(&train);
@@ -40,7 +40,7 @@ fn hashes(set: &ImageSet) -> Places {
     places
 }
 
-/// Whether two images are the same; a hash alone does not say so.
+/// True where two images are the same; a hash alone does not say so.
 fn same(a: &ImageSet, i: usize, b: &ImageSet, j: usize) -> bool {
     matches!((a.bytes(i), b.bytes(j)), (Ok(a), Ok(b)) if a == b)
 }

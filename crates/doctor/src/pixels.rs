@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use residual_arch::Preprocess;
-use residual_data::{Batch, Error as DataError, ImageSet, Loader, LoaderOptions};
+use residual_data::{BadImage, Batch, Error as DataError, ImageSet, Loader, LoaderOptions};
 
 use crate::{Error, Finding, Kind, Severity};
 
@@ -18,7 +18,7 @@ const GREATEST_MEAN: f64 = 1.5;
 const STD: [f64; 2] = [0.25, 4.0];
 const FAULT_STD: [f64; 2] = [0.02, 50.0];
 
-/// Every check of this file, and the first batch for the network, if the images make one.
+/// Checks of decoded images, and the first batch for the network, if the images make one.
 pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Finding>, Option<Batch>), Error> {
     let options = LoaderOptions {
         shuffle: true,
@@ -42,7 +42,7 @@ pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Find
             }
             Err(error) => return Err(error.into()),
         };
-        findings.extend(batch.skipped.iter().map(|reason| bad_image(reason)));
+        findings.extend(batch.skipped.iter().map(bad_image));
         moments.add(&batch);
         if first.is_none() && batch.shape[0] > 0 {
             first = Some(batch);
@@ -53,7 +53,7 @@ pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Find
     Ok((findings, first))
 }
 
-/// Of many bad images the first is told, and the number.
+/// Merges findings of bad images into the first, with their number.
 fn first_only(findings: &mut Vec<Finding>) {
     let bad = findings.iter().filter(|finding| finding.kind == Kind::BadImage).count();
     if bad > 1 {
@@ -65,9 +65,8 @@ fn first_only(findings: &mut Vec<Finding>) {
     }
 }
 
-fn bad_image(reason: &str) -> Finding {
-    let (file, found) = reason.rsplit_once(": ").unwrap_or(("image", reason));
-    let finding = Kind::BadImage.at(file).found(found).expected("a whole JPEG or PNG");
+fn bad_image(bad: &BadImage) -> Finding {
+    let finding = Kind::BadImage.at(&bad.file).found(&bad.found).expected("a whole JPEG or PNG");
     finding.help("copy or export the image again, or leave it out with --skip-bad")
 }
 

@@ -11,7 +11,7 @@ const GREATEST_MEAN: f32 = 1.0;
 /// deviation of 1 is written too.
 const GREATEST_STD: f32 = 1.0;
 
-/// Every check of this file.
+/// Checks of the preprocessing.
 pub(crate) fn check(spec: &NetSpec) -> Vec<Finding> {
     [scale(spec), size(spec), crop(spec)].concat()
 }
@@ -44,8 +44,9 @@ fn crop(spec: &NetSpec) -> Vec<Finding> {
     let Some([height, width]) = spec.preprocess.crop else { return vec![] };
     let [h, w] = match spec.preprocess.resize {
         Some(Resize::ShorterSide(side)) => [side, side],
-        Some(Resize::Exact(size)) => size,
-        None => return vec![],
+        Some(Resize::Exact(size) | Resize::Cover(size)) => size,
+        // What is within a size is meant to be filled up.
+        Some(Resize::Within(_)) | None => return vec![],
     };
     if height <= h && width <= w {
         return vec![];

@@ -49,7 +49,7 @@ fn take_biases(table: &mut Table) -> Vec<Finding> {
     findings
 }
 
-/// How a written specification differs from that of the checkpoint beside it.
+/// Differences of a written specification from that of the checkpoint beside it.
 pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
     let mut findings = vec![];
     let (ours, theirs) = (tensors(written), tensors(trained));
@@ -70,9 +70,9 @@ pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
 }
 
 fn describe(preprocess: &Preprocess) -> String {
-    let Preprocess { resize, interpolation, crop, mean, std } = preprocess;
+    let Preprocess { resize, interpolation, crop, fill, mean, std } = preprocess;
     let resize = resize.map_or(String::new(), |resize| format!("resize {resize:?} ({interpolation:?}), "));
-    let crop = crop.map_or(String::new(), |[height, width]| format!("crop {height}x{width}, "));
+    let crop = crop.map_or(String::new(), |[height, width]| format!("crop {height}x{width} (on {fill:?}), "));
     format!("{resize}{crop}mean {mean:?}, std {std:?}")
 }
 

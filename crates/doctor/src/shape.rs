@@ -8,7 +8,7 @@ use crate::{Finding, Kind};
 /// The most errors that are looked for, each on a copy of the network: a file may hold 100,000 blocks, all wrong.
 const MOST: usize = 100;
 
-/// Every error of shape, and the network with all of them mended; `None` where one has no help.
+/// Errors of shape, and the network with all of them mended; `None` where one has no help.
 pub(crate) fn check(spec: &NetSpec) -> (Vec<Finding>, Option<NetSpec>) {
     let (mut findings, mut spec) = (Vec::new(), spec.clone());
     let mut last = None;

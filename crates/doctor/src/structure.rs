@@ -15,7 +15,7 @@ const DEEP_PLAIN_BLOCKS: usize = 15;
 /// On a map of 3x3, 49 of the 81 taps of a padded 3x3 convolution read the map; on 2x2, 16 of 36.
 const SMALLEST_MAP: usize = 3;
 
-/// Every check of this file, on a network that shapes flow through.
+/// Checks of how blocks are put together, on a network that shapes flow through.
 pub(crate) fn check(spec: &NetSpec) -> Vec<Finding> {
     let Ok(network) = spec.check(spec.input) else { return vec![] };
     [zero_init(&network), shortcuts(&network), norms(&network), last_map(spec, spec.input)].concat()
@@ -41,7 +41,7 @@ fn is_plain(block: &[Layer]) -> bool {
     !block.iter().any(|layer| *layer.op() == LayerOp::Add)
 }
 
-/// Whether the blocks are exactly those of a family member.
+/// True where the blocks are exactly those of a family member.
 pub(crate) fn is_published(spec: &NetSpec) -> bool {
     let same = |known: NetSpec| known.stem == spec.stem && known.stages == spec.stages;
     families::all().into_iter().any(|name| families::family(name).is_ok_and(same))

@@ -2,7 +2,7 @@
 
 use residual_arch::NetSpec;
 use residual_arch::shape::flow;
-use residual_data::Preprocessor;
+use residual_data::{Error as DataError, Preprocessor};
 use residual_train::{Error, Recipe, require_memory_of_network};
 
 use crate::{Finding, Kind};
@@ -12,11 +12,20 @@ pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
     // How many classes there are is for the data to say, and costs a name each.
     let classes = ["one", "two"].map(str::to_owned);
     let recipe = Recipe { network: Some(spec.clone().with_classes(classes.len())), ..Recipe::default() };
-    let refusal = match recipe.settle(&classes, usize::MAX) {
-        Ok((_, settled)) => Preprocessor::new(&settled.preprocess).err()?.to_string(),
-        Err(error) => error.to_string(),
+    let (found, help) = match recipe.settle(&classes, usize::MAX) {
+        Ok((_, settled)) => match Preprocessor::new(&settled.preprocess).err()? {
+            DataError::InvalidOption { option, found, expected } => {
+                (format!("{option}: {found} is not possible"), format!("give {expected}"))
+            }
+            error => (error.to_string(), "change the preprocessing".into()),
+        },
+        Err(Error::Network(error)) => (format!("{}: {}", error.place(), error.found()), error.help()),
+        Err(Error::Channels { found, expected }) => (
+            format!("preprocess: gives {found} channels, the network takes {expected}"),
+            "give one mean and std a channel".into(),
+        ),
+        Err(error) => (error.to_string(), "change the network or its preprocessing".into()),
     };
-    let (found, help) = refusal.split_once("; ").unwrap_or((&refusal, "another value"));
     let finding = Kind::Refused.at("network").found(found).expected("a network that training begins with");
     Some(finding.help(help))
 }

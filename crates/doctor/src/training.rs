@@ -5,14 +5,14 @@ use residual_arch::{Layer, NetSpec};
 use crate::structure::{DEEP_BLOCKS, last_norm};
 use crate::{Finding, Kind};
 
-/// What is known of a training.
+/// Training: what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
     /// Images in a step.
     pub batch_size: usize,
     /// The greatest learning rate.
     pub lr: f64,
-    /// Whether the rate rises before it falls.
+    /// True where the rate rises before it falls.
     pub warms_up: bool,
 }
 
@@ -26,7 +26,7 @@ const GREATEST_FACTOR: f64 = 8.0;
 /// 2018, figure 1).
 const SMALL_BATCH: usize = 8;
 
-/// Every check of this file.
+/// Checks of rates and batches.
 pub(crate) fn check(spec: &NetSpec, training: &Training) -> Vec<Finding> {
     [batch(training), rate(training), warmup(spec, training)].concat()
 }

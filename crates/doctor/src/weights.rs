@@ -19,7 +19,7 @@ const DEVIATIONS: f32 = 5.0;
 /// The fraction of a layer's channels that may be dead. Weight decay prunes channels in healthy networks too.
 pub(crate) const DEAD_FRACTION: f64 = 0.5;
 
-/// Every check of this file, and the tensors without what does not belong there.
+/// Checks of tensors, and the tensors without what does not belong there.
 pub(crate) fn check(spec: &NetSpec, mut state: StateDict) -> (Vec<Finding>, StateDict) {
     let expected = names(spec, scheme(spec, &state));
     let mut findings = biases(spec, &expected, &mut state);

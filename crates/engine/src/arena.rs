@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Floats of a cache line: every place starts on one.
 const LINE: usize = 16;
 
-/// Which parts of a piece of memory are free. It grows where no free part is large enough.
+/// Free parts of a piece of memory. It grows where no free part is large enough.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     /// Sorted, never touching each other.

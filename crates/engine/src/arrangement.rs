@@ -9,7 +9,7 @@ use crate::error::{Error, InLayer};
 use crate::graph::{Graph, INPUT, MapId};
 use crate::segments::{Segment, local_to, segments};
 
-/// Where the maps of a graph lie for batches of one size.
+/// Layout in memory of a graph's maps, for batches of one size.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrangement {
     pub(crate) batch: usize,
@@ -85,7 +85,7 @@ pub(crate) fn layout(graph: &Graph, map: MapId, batch: usize, border: usize) -> 
     layout(batch, channels, height, width)?.with_border(border)
 }
 
-/// Where each map lies, and where the last of them ends. A place is free again after its map's last reader; the
+/// Places of the maps, and the end of the last. A place is free again after its map's last reader; the
 /// place of a map of the whole batch is taken before the segment that writes it and given back after the
 /// segment that reads it last, since other images go through in between.
 fn places(

@@ -7,7 +7,7 @@ use residual_arch::LayerPath;
 use residual_arch::shape::ShapeError;
 use residual_kernels::Error as KernelError;
 
-/// Why a plan could not be compiled or run.
+/// Error of compiling or running a plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,7 +28,7 @@ pub enum Error {
         height: usize,
         /// Columns of an image.
         width: usize,
-        /// What is needed, and what there is.
+        /// Memory that is needed, and that there is.
         cause: residual_files::Error,
     },
 
@@ -47,7 +47,7 @@ pub enum Error {
     Unsupported {
         /// The layer's path.
         layer: LayerPath,
-        /// Its operation.
+        /// Operation of the layer.
         op: String,
     },
 
@@ -56,7 +56,7 @@ pub enum Error {
     Kernel {
         /// The layer's path.
         layer: String,
-        /// What the kernel said.
+        /// Error of the kernel.
         cause: KernelError,
     },
 
@@ -67,11 +67,11 @@ pub enum Error {
     /// An option has a value that no plan can have.
     #[error("option `{option}` is {found}; expected {expected}")]
     Option {
-        /// Which one.
+        /// Name of the option.
         option: &'static str,
-        /// Its value.
+        /// Value of the option.
         found: String,
-        /// What it may be.
+        /// Values that it may have.
         expected: &'static str,
     },
 
@@ -115,7 +115,7 @@ pub enum Error {
     NoFeatures {
         /// The name asked for.
         path: String,
-        /// What there is.
+        /// Names that there are.
         available: String,
     },
 
@@ -124,7 +124,7 @@ pub enum Error {
     Class {
         /// The class asked for, counted from 0.
         class: usize,
-        /// How many there are.
+        /// Number of classes.
         classes: usize,
     },
 
@@ -133,7 +133,7 @@ pub enum Error {
     Cache {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Reason.
         reason: String,
     },
 }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::graph::MapId;
 use crate::images::Images;
 use crate::plan::Plan;
-use crate::program::Wanted;
+use crate::program::{HeadOutputs, Wanted};
 use crate::scratch::Scratch;
 
 /// Feature maps, `[batch][channels][height][width]`.
@@ -80,7 +80,8 @@ impl Plan {
         self.each_part(images, count, |program, images, _| {
             let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, None)?;
-            let out = (&mut pooled[..batch * width], &mut logits[..batch * classes]);
+            let logits = &mut logits[..batch * classes];
+            let out = HeadOutputs { pooled: &mut pooled[..batch * width], logits };
             program.head(&self.cpu, &self.network, memory, out, None)?;
             embeddings.extend_from_slice(&pooled[..batch * width]);
             Ok(())
@@ -130,7 +131,7 @@ impl Plan {
         Ok(Features { shape: [batch, 1, height, width], values: maps })
     }
 
-    /// One of the maps of a batch.
+    /// Map of a batch, by its number in the graph.
     fn map(&self, images: Images<'_>, map: MapId, scratch: &mut Scratch) -> Result<Features, Error> {
         let count = self.count(&images, scratch)?;
         let graph = &self.network.graph;

@@ -20,7 +20,7 @@ pub(crate) struct Map {
 /// An operation between maps.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// Its first layer.
+    /// Path of its first layer.
     pub(crate) path: LayerPath,
     pub(crate) op: Box<dyn Operation>,
     pub(crate) input: MapId,
@@ -66,7 +66,7 @@ impl Graph {
         self.maps.iter().map(|map| map.channels * map.size[0] * map.size[1]).max().unwrap_or(1)
     }
 
-    /// For every map, the last node that reads it; the head comes after all nodes.
+    /// Last node that reads each map; the head comes after all nodes.
     pub(crate) fn last_reads(&self) -> Vec<usize> {
         let mut last: Vec<usize> = vec![0; self.maps.len()];
         for (index, node) in self.nodes.iter().enumerate() {

@@ -12,7 +12,10 @@ use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm,
 
 use crate::error::Error;
 use crate::graph::{Graph, INPUT, Map, MapId, Node};
-use crate::op::{AveragePool, Dense, FusedConv, MaxPool, Normalise, Operation, SqueezeExcite, ZeroPad};
+use crate::op::{
+    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, Normalise,
+    Operation, SqueezeExcite, ZeroPad,
+};
 use crate::parameters::Parameters;
 
 /// Graph of a checked network.
@@ -174,20 +177,25 @@ impl Fusion<'_> {
             LayerOp::SqueezeExcite(squeeze) => {
                 let (channels, reduced) = (squeeze.channels, squeeze.reduced);
                 let fields = [Field::ReduceWeight, Field::ReduceBias];
-                let reduce = Arc::new(self.dense(path, fields, [channels, reduced]));
+                let reduce = self.dense(path, fields, [channels, reduced]);
                 let fields = [Field::ExpandWeight, Field::ExpandBias];
-                let expand = Arc::new(self.dense(path, fields, [reduced, channels]));
+                let expand = self.dense(path, fields, [reduced, channels]);
                 let relu = self.join(&mut end, &mut residual);
-                Box::new(SqueezeExcite { reduce, expand, relu })
+                Box::new(ChannelAttention { gate: Arc::new(SqueezeExcite { reduce, expand }), relu })
+            }
+            LayerOp::EfficientAttention(attention) => {
+                let weights = self.parameters.get(path.tensor(Field::Weight)).to_vec();
+                let gate = Arc::new(EfficientAttention { weights, channels: attention.channels });
+                let relu = self.join(&mut end, &mut residual);
+                Box::new(ChannelAttention { gate, relu })
             }
             LayerOp::Norm(Norm::Batch { .. }) => {
                 let relu = self.absorb(&mut end, is_relu).is_some();
                 Box::new(Normalise { affine: Arc::new(self.parameters.norm(path)), relu })
             }
             LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
-            LayerOp::AveragePool(pool) if pool == residual_arch::AveragePool::overhanging(pool.stride) => {
-                Box::new(AveragePool { stride: pool.stride })
-            }
+            LayerOp::AveragePool(pool) => Box::new(AveragePool { pool }),
+            LayerOp::BlurPool(pool) => Box::new(BlurPool { stride: pool.stride }),
             LayerOp::ZeroPad(pad) => Box::new(ZeroPad { stride: pad.stride, before: pad.before() }),
             _ => return Err(unsupported(layer)),
         };

@@ -24,8 +24,8 @@ pub struct Options {
     pub until: Option<LayerPath>,
     /// Tuning: measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,
-    /// Permission to compute with weights, and to give logits, that are not finite: for networks in training and in experiments,
-    /// which may have diverged. Otherwise both are errors.
+    /// Permission to compute with weights, and to give logits, that are not finite: for networks in training and in
+    /// experiments, which may have diverged. Otherwise both are errors.
     pub allow_not_finite: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::lower::{lower, lower_until};
 use crate::op::WeightPacker;
 use crate::options::Options;
 use crate::parameters::Parameters;
-use crate::program::{CompiledNetwork, Program, ProgramDraft};
+use crate::program::{CompiledNetwork, HeadOutputs, Program, ProgramDraft};
 use crate::scratch::Scratch;
 use crate::segments::weight_bytes;
 use crate::tune::choose;
@@ -34,7 +34,7 @@ const MOST_IMAGES: usize = 1 << 16;
 pub struct Plan {
     pub(crate) cpu: Cpu,
     pub(crate) network: CompiledNetwork,
-    /// From the largest batch to single images: any number of images is a sum of theirs.
+    /// Programs from the largest batch to single images: any number of images is a sum of theirs.
     pub(crate) programs: Vec<Program>,
     /// `[channels, height, width]` of an image.
     image: [usize; 3],
@@ -67,13 +67,14 @@ impl Plan {
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);
         let drafts = batches(part).map(draft).collect::<Result<Vec<_>, _>>()?;
-        require_memory(spec, &graph, &algorithms, &drafts, (size, max_batch))?;
+        require_memory(spec, size, memory_needed(&graph, &algorithms, &drafts, max_batch))?;
         if !options.allow_not_finite {
             let convs: HashSet<LayerPath> = graph.convs().map(|node| node.path).collect();
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
             parameters.check(|path| !convs.contains(&path.layer))?;
         }
-        let mut packer = WeightPacker::new(&cpu, &graph, &parameters, options.allow_not_finite);
+        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
+        let mut packer = WeightPacker::new(&cpu, &parameters, largest, options.allow_not_finite);
         let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
@@ -137,7 +138,7 @@ impl Plan {
             let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, clock.as_deref_mut())?;
             let logits = &mut logits[first * classes..(first + batch) * classes];
-            let out = (&mut pooled[..batch * features], logits);
+            let out = HeadOutputs { pooled: &mut pooled[..batch * features], logits };
             program.head(&self.cpu, &self.network, memory, out, clock.as_deref_mut())
         })
     }
@@ -159,7 +160,7 @@ impl Plan {
         Ok(())
     }
 
-    /// How many images there are.
+    /// Number of images of a batch, checked.
     ///
     /// # Errors
     /// Where they or the scratch memory do not fit the plan.
@@ -190,12 +191,12 @@ impl Plan {
         self.network.graph.head.outs
     }
 
-    /// The most images in one call.
+    /// Largest batch of one call.
     pub fn max_batch(&self) -> usize {
         self.max_batch
     }
 
-    /// Threads that work on a call.
+    /// Number of threads that work on a call.
     pub fn threads(&self) -> usize {
         self.cpu.pool().threads()
     }
@@ -251,21 +252,24 @@ fn batches(part: usize) -> impl Iterator<Item = usize> {
     std::iter::once(part).chain(powers.filter(move |&power| power < part))
 }
 
-/// Refuses a plan whose packed weights, maps and results need more memory than there is.
-fn require_memory(
-    spec: &NetSpec,
+/// Bytes of a plan's packed weights, maps and results, and of the largest layer's weights before they are packed.
+fn memory_needed(
     graph: &Graph,
     algorithms: &[Option<Algorithm>],
     drafts: &[ProgramDraft],
-    ([height, width], max_batch): ([usize; 2], usize),
-) -> Result<(), Error> {
-    let packed: usize =
-        graph.nodes.iter().zip(algorithms).map(|(node, algorithm)| weight_bytes(&*node.op, *algorithm)).sum();
+    max_batch: usize,
+) -> usize {
+    let layers = graph.nodes.iter().zip(algorithms);
+    let packed: usize = layers.map(|(node, algorithm)| weight_bytes(&*node.op, *algorithm)).sum();
     let unpacked = graph.convs().map(|node| weight_bytes(&*node.op, None)).max().unwrap_or(0);
     let maps = drafts.iter().map(ProgramDraft::memory).max().unwrap_or(0);
     let results = max_batch.saturating_mul(graph.head.outs);
     let values = maps.saturating_add(results).saturating_mul(size_of::<f32>());
-    let bytes = packed.saturating_add(unpacked).saturating_add(values);
+    packed.saturating_add(unpacked).saturating_add(values)
+}
+
+/// Refuses a plan for images of `[height, width]` that needs more memory than there is.
+fn require_memory(spec: &NetSpec, [height, width]: [usize; 2], bytes: usize) -> Result<(), Error> {
     residual_files::require_memory(bytes as u64).map_err(|cause| Error::TooLittleMemory {
         model: spec.name.clone(),
         height,

@@ -10,17 +10,17 @@ use crate::scratch::Scratch;
 pub struct Profile {
     /// Images in the run.
     pub images: usize,
-    /// In the order in which they run.
+    /// Layers in the order in which they run.
     pub layers: Vec<LayerProfile>,
 }
 
 /// The time of one layer.
 #[derive(Clone, Debug)]
 pub struct LayerProfile {
-    /// Its canonical path; `input` is the conversion of the images, `head` the average pool and the linear
+    /// Path of the layer; `input` is the conversion of the images, `head` the average pool and the linear
     /// layer.
     pub name: String,
-    /// What computes it, with what follows in the same pass.
+    /// Kernel that computes it, with what follows in the same pass.
     pub kernel: String,
     /// Median over the runs, in milliseconds, of the whole batch.
     pub ms: f64,

@@ -85,7 +85,15 @@ pub(crate) struct CompiledNetwork {
     pub(crate) std: Vec<f32>,
 }
 
-/// Where a run leaves the seconds that each part took: the conversion, every node, the head.
+/// Results of a head.
+pub(crate) struct HeadOutputs<'a> {
+    /// Averaged maps, `[batch][channels]`.
+    pub(crate) pooled: &'a mut [f32],
+    /// Logits, `[batch][classes]`.
+    pub(crate) logits: &'a mut [f32],
+}
+
+/// Seconds that each part of a run took: the conversion, every node, the head.
 pub(crate) type Clock<'a> = Option<&'a mut [f64]>;
 
 /// Takes a map, a few images at a time: `take(images, values, layout)`.
@@ -149,16 +157,16 @@ impl Program {
         Ok(())
     }
 
-    /// The head, after all nodes: `pooled` is `[batch][channels]`, `logits` `[batch][classes]`.
+    /// Computes the head, after all nodes.
     pub(crate) fn head(
         &self,
         cpu: &Cpu,
         network: &CompiledNetwork,
         memory: &[f32],
-        (pooled, logits): (&mut [f32], &mut [f32]),
+        out: HeadOutputs<'_>,
         mut clock: Clock<'_>,
     ) -> Result<(), Error> {
-        let graph = &network.graph;
+        let (graph, HeadOutputs { pooled, logits }) = (&network.graph, out);
         let head = || {
             let layout = self.arrangement.layout(graph, graph.last, self.batch())?;
             let maps = &memory[self.arrangement.place(graph.last, &(0..self.batch()))];

@@ -8,9 +8,9 @@ use residual_kernels::Buffer;
 pub struct Scratch {
     /// The maps and the workspace of a part of a batch.
     pub(crate) memory: Buffer,
-    /// What the linear layer reads, of the part.
+    /// Pooled vectors that the linear layer reads, of the part.
     pub(crate) pooled: Vec<f32>,
-    /// Of the whole batch.
+    /// Logits of the whole batch.
     pub(crate) logits: Vec<f32>,
 }
 

@@ -50,8 +50,8 @@ fn part_of(node: &Node) -> Option<Place> {
     node.path.place().map(Place::outermost)
 }
 
-/// As many images as have their maps in the cache, but so many that a group moves [`WORTH`] times as many bytes of
-/// maps as of weights, which are read again for each; two at least.
+/// Images at a time: as many as have their maps in the cache, but so many that a group moves [`WORTH`] times as many
+/// bytes of maps as of weights, which are read again for each; two at least.
 fn images_at_a_time(
     graph: &Graph,
     nodes: Range<usize>,
@@ -83,7 +83,7 @@ pub(crate) fn weight_bytes(op: &dyn Operation, algorithm: Option<Algorithm>) -> 
     conv.in_channels / conv.groups * conv.out_channels * values * size_of::<f32>()
 }
 
-/// For every map the segment that it is local to: whose nodes write it and alone read it. It lies in memory for
+/// Segment that each map is local to: whose nodes write it and alone read it. It lies in memory for
 /// the images that the segment has in hand; all others, the head's among them, lie there for the whole batch.
 pub(crate) fn local_to(graph: &Graph, segments: &[Segment]) -> Vec<Option<usize>> {
     let segment_of = |node: usize| segments.iter().position(|segment| segment.nodes.contains(&node));

@@ -56,7 +56,7 @@ pub(crate) fn choose(
     Ok(algorithms)
 }
 
-/// What `select` chooses for every convolution.
+/// Choice of `select` for every convolution.
 fn estimates(graph: &Graph, batch: usize, weights: Weights) -> Result<Vec<Option<Algorithm>>, Error> {
     let estimate = |node: &Node| {
         let Some((shape, input)) = convolution(graph, node, batch)? else { return Ok(None) };
@@ -77,7 +77,7 @@ fn convolution(graph: &Graph, node: &Node, batch: usize) -> Result<Option<(ConvS
 struct Layer {
     shape: ConvShape,
     input: Layout,
-    /// Whether its weights come from memory at every run.
+    /// Weights that come from memory at every run.
     from_memory: bool,
 }
 
@@ -91,7 +91,7 @@ impl Layer {
     }
 }
 
-/// What was measured: the key of the fastest by machine and shape.
+/// Cache of measured choices: the key of the fastest by machine and shape.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Cache(BTreeMap<String, String>);
 
@@ -151,7 +151,7 @@ fn key(cpu: &Cpu, layer: &Layer) -> String {
     )
 }
 
-/// What the system calls the processor; where it says nothing, the architecture.
+/// Name of the processor; where the system has none, the architecture.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find(|line| line.starts_with("model name"));

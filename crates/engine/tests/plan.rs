@@ -4,7 +4,9 @@ mod common;
 
 use std::process::Command;
 
-use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family};
+use residual_arch::{
+    AntiAlias, Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family,
+};
 use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
 use residual_testkit::formula;
@@ -20,7 +22,7 @@ fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
     model.tensor(path.parse().unwrap()).map(Tensor::data).unwrap()
 }
 
-/// A network of all that there is, small: squeeze-and-excitation, groups, average-pool shortcuts, both orders.
+/// A network of all that there is, small: both attentions, groups, filters, average-pool shortcuts, both orders.
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
     let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
@@ -30,9 +32,11 @@ fn mixture() -> NetSpec {
         vec![se, BlockSpec::basic(16).preactivation(), BlockSpec { shortcut: pooled, ..grouped }],
         vec![BlockSpec {
             attention: Some(Attention::squeeze_excite(4)),
+            anti_alias: Some(AntiAlias::Blur),
             ..BlockSpec::projection(33, 2).preactivation()
         }],
         vec![
+            BlockSpec { attention: Some(Attention::Efficient { kernel: 5 }), ..BlockSpec::basic(33) },
             BlockSpec::basic(33).plain(),
             BlockSpec {
                 shortcut: Shortcut::ZeroPad { channels: 50, stride: 2 },

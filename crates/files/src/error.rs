@@ -6,6 +6,7 @@ use crate::HumanBytes;
 
 /// A file that cannot be read, without its name: the caller has it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The system's own error.
     #[error(transparent)]
@@ -13,7 +14,7 @@ pub enum Error {
     /// A folder, a FIFO, a socket or a device: reading it may never end.
     #[error("{kind}, not a regular file")]
     NotRegular {
-        /// Its kind, such as `a FIFO`.
+        /// Kind of the file, such as `a FIFO`.
         kind: &'static str,
     },
     /// More bytes than the limit.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 
-/// A name to print: control characters, and bytes that are not UTF-8, become `\n`, `\u{1b}` or `\xe9`.
+/// Name to print: control characters, and bytes that are not UTF-8, become `\n`, `\u{1b}` or `\xe9`.
 ///
 /// ```
 /// assert_eq!(residual_files::escaped("a\x1b[31mb").to_string(), "a\\u{1b}[31mb");
@@ -12,7 +12,7 @@ pub fn escaped(name: &(impl AsRef<OsStr> + ?Sized)) -> Escaped<'_> {
     escaped_bytes(name.as_ref().as_encoded_bytes())
 }
 
-/// As [`escaped`], for the bytes of a name in an archive.
+/// Name in an archive to print, of its bytes: see [`escaped`].
 pub fn escaped_bytes(name: &[u8]) -> Escaped<'_> {
     Escaped { name, backslashes: false }
 }
@@ -38,12 +38,12 @@ pub fn unambiguous(name: &[u8]) -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a> {
     name: &'a [u8],
-    /// Whether backslashes are escaped too.
+    /// True where backslashes are escaped too.
     backslashes: bool,
 }
 
 impl Escaped<'_> {
-    /// Whether the name is printed as it is.
+    /// True where the name is printed as it is.
     pub fn is_plain(&self) -> bool {
         std::str::from_utf8(self.name).is_ok_and(|name| name.chars().all(is_plain))
     }
@@ -67,7 +67,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a terminal shows the character where it stands. Marks that turn the direction of writing do not.
+/// Test for a character that a terminal shows the character where it stands. Marks that turn the direction of writing do not.
 fn is_plain(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -34,7 +34,7 @@ fn meminfo() -> Option<u64> {
     field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kib| kib * 1024)
 }
 
-/// What the version 2 control group of a container leaves.
+/// Memory that the version 2 control group of a container leaves.
 fn control_group() -> Option<u64> {
     let number = |name: &str| {
         std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok()
@@ -42,7 +42,7 @@ fn control_group() -> Option<u64> {
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// What `ulimit -v` leaves.
+/// Memory that `ulimit -v` leaves.
 fn address_space() -> Option<u64> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;

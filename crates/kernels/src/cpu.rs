@@ -2,7 +2,7 @@
 
 use crate::{Error, Isa, Pool};
 
-/// An instruction set, a pool of threads and the sizes of the caches: what every kernel is handed.
+/// Processor: an instruction set, a pool of threads and the sizes of the caches, which every kernel is handed.
 ///
 /// ```
 /// use residual_kernels::Cpu;
@@ -21,7 +21,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Those of `threads` threads that help on this machine ([`Pool::helpful_threads`]), with [`Isa::detect`].
+    /// Processor with those of `threads` threads that help on this machine ([`Pool::helpful_threads`]), with
+    /// [`Isa::detect`].
     ///
     /// # Errors
     /// Those of [`Isa::detect`] and [`Pool::new`].
@@ -37,7 +38,7 @@ impl Cpu {
         Ok(Self { isa, pool: Pool::new(threads)?, level2: level2_bytes(), plain_forward: false })
     }
 
-    /// The same with one thread: for a task of a loop that runs on all of them.
+    /// Processor with one thread: for a task of a loop that runs on all of them.
     ///
     /// # Errors
     /// Those of [`Pool::new`].
@@ -46,7 +47,7 @@ impl Cpu {
         Ok(Self { isa, pool: Pool::new(1)?, level2, plain_forward })
     }
 
-    /// The same, on which forward convolutions choose no Winograd form: slower, and within 1e-6 in place of 5e-6.
+    /// Processor on which forward convolutions choose no Winograd form: slower, and within 1e-6 in place of 5e-6.
     /// Gradients are computed as always.
     ///
     /// For comparing gradients with another implementation's: the derivative of a ReLU jumps at zero, and a value
@@ -56,7 +57,7 @@ impl Cpu {
         Self { plain_forward: true, ..self }
     }
 
-    /// Whether forward convolutions choose no Winograd form.
+    /// Absence of Winograd forms in forward convolutions.
     pub fn plain_forward(&self) -> bool {
         self.plain_forward
     }
@@ -77,7 +78,7 @@ impl Cpu {
     }
 }
 
-/// What the system says of the first core's level 2 cache; where it says nothing, what most cores have.
+/// Size of the first core's level 2 cache; where the system does not say, what most cores have.
 fn level2_bytes() -> usize {
     const USUAL: usize = 512 << 10;
     let size = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size");

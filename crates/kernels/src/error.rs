@@ -1,6 +1,6 @@
 //! What can be wrong with a call.
 
-/// Why a kernel refused to run. Everything is checked before the first element is written.
+/// Error of a kernel that refused to run. Everything is checked before the first element is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -9,7 +9,7 @@ pub enum Error {
     Isa {
         /// The name asked for.
         name: String,
-        /// What there is, as a list.
+        /// Names that there are, as a list.
         available: String,
     },
     /// A pool of no threads was asked for.
@@ -18,33 +18,33 @@ pub enum Error {
     /// A pool of more threads than any machine has was asked for.
     #[error("{threads} threads; a pool has at most {}", crate::Pool::MOST_THREADS)]
     ManyThreads {
-        /// How many were asked for.
+        /// Number asked for.
         threads: usize,
     },
     /// The system would not start a thread.
     #[error("cannot start thread {index}: {reason}; help: ask for fewer threads")]
     Spawn {
-        /// Which of the pool's threads.
+        /// Index of the thread in the pool.
         index: usize,
-        /// What the system said.
+        /// Message of the system.
         reason: String,
     },
     /// A slice is not as long as its shape says.
     #[error("{what}: expected {expected} elements, found {found}")]
     Length {
-        /// Which slice.
+        /// Name of the slice.
         what: &'static str,
-        /// How long it has to be.
+        /// Length that it has to have.
         expected: usize,
-        /// How long it is.
+        /// Length that it has.
         found: usize,
     },
     /// Sizes that are impossible or do not fit together.
     #[error("{what}: {reason}")]
     Shape {
-        /// Of what.
+        /// Name of the operation.
         what: String,
-        /// What is wrong with it.
+        /// Reason.
         reason: String,
     },
 }

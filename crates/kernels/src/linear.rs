@@ -98,7 +98,7 @@ impl Linear {
         let Self { batch, ins, outs } = *self;
         self.check([
             ("the input", batch * ins, x.len()),
-            ("the gradient by the output", batch * outs, dy.len()),
+            ("the gradient with respect to the output", batch * outs, dy.len()),
         ])?;
         self.check([
             ("the weights", outs * ins, weights.len()),
@@ -183,7 +183,7 @@ fn product(cpu: &Cpu, [rows, columns, depth]: [usize; 3], a: Strided<'_>, b: &[f
     });
 }
 
-/// At most `ROWS` rows of a product.
+/// Rows of a product, at most `ROWS`.
 struct Rank<'a> {
     rows: std::ops::Range<usize>,
     columns: usize,

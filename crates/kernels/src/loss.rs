@@ -4,15 +4,15 @@ use crate::layout::check_length;
 use crate::memory::Parts;
 use crate::{Cpu, Error};
 
-/// What a row of logits should say.
+/// Targets of rows of logits.
 #[derive(Clone, Copy, Debug)]
 pub enum Targets<'a> {
     /// The class of each row, with label smoothing (Szegedy et al. 2016, section 7): a part `smoothing` of
     /// the probability is spread over all classes.
     Classes {
-        /// One a row.
+        /// Class of each row.
         classes: &'a [usize],
-        /// From 0 to 1.
+        /// Smoothing, from 0 to 1.
         smoothing: f32,
     },
     /// The probabilities of each row, `[batch, classes]`: what mixing two images leaves.
@@ -48,7 +48,7 @@ impl Targets<'_> {
     }
 }
 
-/// The mean over the batch of `-sum over k of t[k] log softmax(z)[k]`, and its gradient by the logits,
+/// The mean over the batch of `-sum over k of t[k] log softmax(z)[k]`, and its gradient with respect to the logits,
 /// `(softmax(z) sum(t) - t) / batch`.
 ///
 /// # Shapes

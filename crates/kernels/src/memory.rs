@@ -18,24 +18,24 @@ struct Line([f32; BLOCK]);
 /// finds their addresses in the processor's table.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    memory: Memory,
+    memory: Backing,
     len: usize,
 }
 
 #[derive(Debug)]
-enum Memory {
+enum Backing {
     Lines(Vec<Line>),
     #[cfg(target_os = "linux")]
     Pages(Pages),
 }
 
-impl Default for Memory {
+impl Default for Backing {
     fn default() -> Self {
         Self::Lines(Vec::new())
     }
 }
 
-impl Memory {
+impl Backing {
     fn zeroed(lines: usize) -> Self {
         #[cfg(target_os = "linux")]
         if let Some(pages) = Pages::zeroed(lines.saturating_mul(size_of::<Line>())) {
@@ -106,7 +106,7 @@ impl Pages {
 impl Buffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        Self { memory: Memory::zeroed(len.div_ceil(BLOCK)), len }
+        Self { memory: Backing::zeroed(len.div_ceil(BLOCK)), len }
     }
 
     /// Floats that fit.
@@ -114,7 +114,7 @@ impl Buffer {
         self.memory.floats()
     }
 
-    /// The same memory as `len` floats of any values; `None` where they do not fit.
+    /// Memory cut to `len` floats of any values; `None` where they do not fit.
     pub(crate) fn cut(self, len: usize) -> Option<Self> {
         (len <= self.capacity()).then_some(Self { len, ..self })
     }
@@ -176,7 +176,7 @@ impl<'a> Parts<'a> {
         unsafe { self.start.add(at) }
     }
 
-    /// One part.
+    /// Part of the slice.
     ///
     /// # Safety
     /// While the part lives, no other part that overlaps it is made or written.

@@ -23,12 +23,12 @@ pub struct Sgd {
     pub momentum: f32,
     /// Factor of the parameter that is added to its gradient.
     pub weight_decay: f32,
-    /// Whether the velocity is looked ahead.
+    /// Nesterov's look-ahead of the velocity.
     pub nesterov: bool,
 }
 
 impl Sgd {
-    /// One step; `velocity` starts as zeros. Without momentum it may be empty: there is none to keep.
+    /// Does a step; `velocity` starts as zeros. Without momentum it may be empty: there is none to keep.
     ///
     /// # Errors
     /// [`Error::Length`] where the slices are not equally long.

@@ -10,7 +10,7 @@ use crate::Buffer;
 #[derive(Debug, Default)]
 pub struct Scratch {
     free: Vec<Buffer>,
-    /// One for each thread, where a pass has threads that take memory of their own.
+    /// Scratch memory of each thread, where a pass has threads that take memory of their own.
     workers: Vec<Scratch>,
 }
 

@@ -18,18 +18,18 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 
-/// How long an idle worker looks for work before it sleeps: longer than the gaps between the layers of
+/// Time that an idle worker looks for work before it sleeps: longer than the gaps between the layers of
 /// a network, shorter than what a user would notice in the processor's load.
 const SPIN: Duration = Duration::from_micros(100);
 
 /// Looks between two readings of the clock.
 const LOOKS: usize = 64;
 
-/// In [`Shared::state`]: the loop may be joined.
+/// Bit of [`Shared::state`]: the loop may be joined.
 const OPEN: u64 = 1 << 31;
-/// In [`Shared::state`]: the mask of the count of workers inside the loop.
+/// Bits of [`Shared::state`]: the mask of the count of workers inside the loop.
 const INSIDE: u64 = OPEN - 1;
-/// In [`Shared::state`]: one loop later.
+/// Step of [`Shared::state`]: one loop later.
 const EPOCH: u64 = 1 << 32;
 
 /// A pool of threads.
@@ -52,12 +52,12 @@ pub struct Pool {
     busy: AtomicBool,
 }
 
-/// What the caller and the workers share.
+/// State that the caller and the workers share.
 struct Shared {
     /// The loop's number (from bit 32), [`OPEN`], and how many workers are inside.
     state: AtomicU64,
     job: UnsafeCell<Job>,
-    /// How many iterations of each thread's share are claimed.
+    /// Iterations of each thread's share that are claimed.
     claimed: Box<[Claimed]>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     closing: AtomicBool,

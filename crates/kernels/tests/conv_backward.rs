@@ -35,7 +35,7 @@ fn laid(values: &[f32], to: Layout) -> Vec<f32> {
     laid
 }
 
-/// `values`, which lie as `from` says, as NCHW.
+/// `values`, of layout `from`, as NCHW.
 fn plain(values: &[f32], from: Layout) -> Vec<f32> {
     let mut plain = vec![f32::NAN; planar_of(&from).len()];
     convert(&Cpu::new(1).unwrap(), values, from, &mut plain, planar_of(&from)).unwrap();
@@ -68,7 +68,7 @@ impl Case {
         ]
     }
 
-    /// The gradient by the input, in its own layout, added to `other` (in the same).
+    /// The gradient with respect to the input, in its own layout, added to `other` (in the same).
     fn data(
         &self,
         isa: Isa,

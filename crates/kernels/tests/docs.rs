@@ -1,4 +1,5 @@
-//! The guide to adding a kernel names files that exist and shows code that is theirs.
+//! The guide to adding a kernel names files that exist and shows code that is theirs; unsafe code is where the rules
+//! say.
 
 use std::path::{Path, PathBuf};
 
@@ -41,4 +42,42 @@ fn code_in_the_guide_is_that_of_the_file() {
             );
         }
     }
+}
+
+/// Whether a line of Rust has unsafe code: not in a comment or a string.
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe(", "unsafe trait"]
+        .iter()
+        .any(|text| code.contains(text))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            sources(&entry, found);
+        } else if entry.extension().is_some_and(|end| end == "rs") {
+            found.push(entry);
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_contributing_says() {
+    let Ok(rules) = std::fs::read_to_string(repository().join("CONTRIBUTING.md")) else { return };
+    let rule = rules.split("- `unsafe` is forbidden").nth(1).unwrap().split("\n- ").next().unwrap();
+    let mut named: Vec<&str> = rule.split('`').skip(1).step_by(2).collect();
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(repository().join("crates")).unwrap().map(|entry| entry.unwrap().path()) {
+        let (mut files, name) = (Vec::new(), folder.file_name().unwrap().to_owned());
+        if folder.join("src").is_dir() {
+            sources(&folder.join("src"), &mut files);
+        }
+        if files.iter().any(|file| std::fs::read_to_string(file).unwrap().lines().any(is_unsafe)) {
+            found.push(name.into_string().unwrap());
+        }
+    }
+    named.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, named, "crates with unsafe code, and those that CONTRIBUTING.md names");
 }

@@ -197,6 +197,50 @@ fn global_average_of_every_channel() {
 }
 
 #[test]
+fn blur_is_the_binomial_filter_of_the_reflected_map() {
+    for (channels, size, stride) in [(1, [2, 2], 1), (17, [5, 8], 2), (16, [6, 3], 2), (40, [9, 7], 3)] {
+        let [height, width] = size;
+        let maps = Layout::blocked(2, channels, height, width).unwrap();
+        let out = Layout::blocked(2, channels, height.div_ceil(stride), width.div_ceil(stride)).unwrap();
+        let x = noise(7, planar(&maps).len());
+        let reflected = |at: isize, side: usize| {
+            let last = side as isize - 1;
+            (last - (last - at.abs()).abs()) as usize
+        };
+        let pixel = |map: &[f32], row: usize, column: usize| {
+            let tap = |u: isize, v: isize| {
+                let (y, x) = (reflected(row as isize + u, height), reflected(column as isize + v, width));
+                ((2 - u.abs()) * (2 - v.abs())) as f64 / 16.0 * f64::from(map[y * width + x])
+            };
+            (-1..=1).flat_map(|u| (-1..=1).map(move |v| (u, v))).map(|(u, v)| tap(u, v)).sum::<f64>()
+        };
+        let mut wanted = Vec::new();
+        for map in x.chunks(height * width) {
+            for row in (0..height).step_by(stride) {
+                wanted.extend((0..width).step_by(stride).map(|column| pixel(map, row, column)));
+            }
+        }
+        for cpu in cpus() {
+            for [border, padding] in [[0, 1], [1, 0]] {
+                let from = maps.with_border(border).unwrap();
+                let to = out.with_border(padding).unwrap();
+                let mut y = vec![f32::NAN; to.len()];
+                pool::blur(&cpu, stride, MapsRef::new(&laid(&x, from), from), MapsMut::new(&mut y, to))
+                    .unwrap();
+                let error = relative_error(&plain(&y, to), &wanted);
+                assert!(error < BOUND, "{size:?} by {stride}, {:?}: {error:e}", cpu.isa());
+            }
+        }
+    }
+    let line = Layout::blocked(1, 1, 1, 4).unwrap();
+    let half = Layout::blocked(1, 1, 1, 2).unwrap();
+    let (x, mut y) = (vec![0.0; line.len()], vec![0.0; half.len()]);
+    let cpu = Cpu::new(1).unwrap();
+    let refused = pool::blur(&cpu, 2, MapsRef::new(&x, line), MapsMut::new(&mut y, half));
+    assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
+}
+
+#[test]
 fn impossible_poolings_are_errors() {
     for (kernel, stride, padding) in [(0, 1, 0), (3, 0, 1), (3, 1, 2), (9, 1, 0)] {
         assert!(Pooling::windows([4, 4], [kernel; 2], [stride; 2], [padding; 2]).is_err());

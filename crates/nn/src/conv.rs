@@ -26,7 +26,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Without bias, He initialisation ([`Fill::he`]).
+    /// Convolution without bias, He initialisation ([`Fill::he`]).
     pub fn new(conv: &Convolution, init: impl Into<Init>) -> Self {
         let inputs = conv.in_channels / conv.groups;
         let shape = [conv.out_channels, inputs, conv.kernel, conv.kernel];

@@ -5,8 +5,9 @@ use residual_arch::{BlockSpec, CheckedBlock, LayerPath, families::UnknownModel};
 use residual_kernels::Error as KernelError;
 use thiserror::Error as ThisError;
 
-/// Why a network cannot be built, filled, or run.
+/// Error of a network that cannot be built, filled, or run.
 #[derive(Clone, Debug, PartialEq, ThisError)]
+#[non_exhaustive]
 pub enum Error {
     /// A name that is no network's.
     #[error(transparent)]
@@ -29,7 +30,7 @@ pub enum Error {
     Unsupported {
         /// The layer.
         layer: LayerPath,
-        /// Its operation.
+        /// Operation of the layer.
         op: String,
     },
     /// Sizes that the specification allows and the kernels do not.
@@ -37,7 +38,7 @@ pub enum Error {
     Kernel {
         /// The layer.
         layer: String,
-        /// What the kernel says.
+        /// Error of the kernel.
         cause: KernelError,
     },
     /// Threads or an instruction set that the machine does not give.
@@ -90,9 +91,9 @@ pub enum Error {
     /// A label beyond the classes.
     #[error("sample {sample}: label {label} is not one of {classes} classes")]
     Label {
-        /// Which sample of the batch.
+        /// Sample of the batch, from 0.
         sample: usize,
-        /// Its label.
+        /// Label of the sample.
         label: usize,
         /// Number of classes.
         classes: usize,
@@ -100,9 +101,9 @@ pub enum Error {
     /// A number of groups or heads that does not divide what they share.
     #[error("{whole} {what} cannot be divided into {parts} equal parts")]
     Division {
-        /// What is divided.
+        /// Name of the things that are divided.
         what: &'static str,
-        /// How many there are.
+        /// Number of them.
         whole: usize,
         /// Into how many parts.
         parts: usize,

@@ -6,7 +6,7 @@ use residual_arch::shape::ShapeError;
 use residual_arch::{Layer, LayerOp};
 
 use crate::error::assert_channels;
-use crate::fused::{self, Path};
+use crate::fused::{self, FusedContext, Path};
 use crate::squeeze::global_average;
 use crate::{BatchNorm, Compute, Error, Init, LayerModule, Layers, Linear, Maps, Mode};
 
@@ -21,6 +21,8 @@ pub struct Head {
     dropout: f64,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -44,6 +46,7 @@ impl Head {
             linear: linear.ok_or(ShapeError::NoClasses)?,
             dropout,
             compute: Compute::default(),
+            context: FusedContext::default(),
             training: Param::from_bool(true),
         })
     }
@@ -62,12 +65,17 @@ impl Head {
         self.compute = compute;
     }
 
-    /// The same on maps that may be in the kernels' layout.
+    /// Runs its fused layers in `context` from now on.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
+    }
+
+    /// Logits of maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
         let features = dropout(self.pool(x, mode), self.dropout, mode);
         if mode.is_training() && self.compute.path == Path::Fused && fused::is_ours(&features) {
-            return fused::linear(&self.linear, features);
+            return fused::linear(&self.linear, features, &self.context);
         }
         self.linear.forward(features, mode)
     }
@@ -80,7 +88,7 @@ impl Head {
             && x.are_ours()
             && let Some(norm) = self.fused_norm()
         {
-            let x = x.blocked(0);
+            let x = x.blocked(&self.context, 0);
             return fused::global_average(match norm {
                 Some(norm) => fused::norm_relu(norm, x),
                 None => x,

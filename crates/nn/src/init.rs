@@ -34,7 +34,7 @@ enum Source {
     Tensors(Arc<HashMap<String, NamedTensor>>),
 }
 
-/// How a parameter is filled.
+/// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill {
     /// Zero.
@@ -64,7 +64,7 @@ impl Init {
         Self { device: device.clone(), source: Source::Tensors(Arc::new(tensors)), path: String::new() }
     }
 
-    /// The same, one level deeper: `path.name`.
+    /// Initialiser one level deeper, at `path.name`.
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         Self { path: self.join(&name.to_string()), ..self.clone() }
     }

@@ -1,11 +1,14 @@
 //! One layer of a network as a module.
 
+// A network has a few hundred layers: a kilobyte for each is nothing beside its tensors.
+#![allow(clippy::large_enum_variant)]
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use residual_arch::{Layer, LayerOp, MaxPool, Norm};
 
 use crate::stateless::Stateless;
-use crate::{BatchNorm, BatchNormConfig, Conv2d, Error, Init, Mode, SqueezeExcite};
+use crate::{BatchNorm, BatchNormConfig, Conv2d, EfficientAttention, Error, Init, Mode, SqueezeExcite};
 
 /// Layer of a stem, a branch or a shortcut, by its [`LayerOp`].
 #[derive(Module, Debug)]
@@ -16,6 +19,8 @@ pub enum LayerModule {
     Norm(BatchNorm),
     /// Squeeze-and-excitation.
     SqueezeExcite(SqueezeExcite),
+    /// Efficient channel attention.
+    EfficientAttention(EfficientAttention),
     /// Layer without parameters: an activation, a pool, a padding.
     Stateless(Stateless),
 }
@@ -35,6 +40,9 @@ impl LayerModule {
             LayerOp::SqueezeExcite(squeeze) => {
                 Self::SqueezeExcite(SqueezeExcite::new(squeeze.channels, squeeze.reduced, init))
             }
+            LayerOp::EfficientAttention(attention) => {
+                Self::EfficientAttention(EfficientAttention::new(attention.kernel, init))
+            }
             op => match Stateless::new(&op) {
                 Some(layer) => Self::Stateless(layer),
                 None => return Err(Error::Unsupported { layer: layer.path(), op: format!("{op:?}") }),
@@ -52,6 +60,7 @@ impl LayerModule {
             Self::Conv(conv) => conv.forward(x, mode),
             Self::Norm(norm) => norm.forward(x, mode),
             Self::SqueezeExcite(squeeze) => squeeze.forward(x, mode),
+            Self::EfficientAttention(attention) => attention.forward(x, mode),
             Self::Stateless(layer) => layer.forward(x),
         }
     }

@@ -32,7 +32,7 @@ impl Layers {
         Ok(Self { layers: layers.into_iter().map(named).collect::<Result<_, Error>>()? })
     }
 
-    /// Every layer in order, by name.
+    /// Layers in order, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &LayerModule)> {
         self.layers.iter().map(|named| (named.name.as_str(), &named.layer))
     }
@@ -52,12 +52,12 @@ impl Layers {
         self.layers.is_empty()
     }
 
-    /// Its convolutions in order.
+    /// Convolutions in order.
     pub fn convs(&self) -> impl Iterator<Item = &Conv2d> {
         self.iter().filter_map(|(_, layer)| layer.as_conv())
     }
 
-    /// Its batch norms in order.
+    /// Batch norms in order.
     pub fn norms(&self) -> impl Iterator<Item = &BatchNorm> {
         self.iter().filter_map(|(_, layer)| layer.as_norm())
     }

@@ -23,7 +23,9 @@
 mod activation;
 pub mod beyond;
 pub mod block;
+mod blur;
 mod conv;
+mod efficient_attention;
 mod error;
 pub mod fused;
 mod head;
@@ -52,6 +54,7 @@ pub use block::{
     PlainBlockConfig, PreActBlock, PreActBlockConfig, ProjectionBlock, ProjectionBlockConfig,
 };
 pub use conv::Conv2d;
+pub use efficient_attention::EfficientAttention;
 pub use error::Error;
 pub use fused::{Compute, Maps};
 pub use head::Head;

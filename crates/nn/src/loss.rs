@@ -41,7 +41,7 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Res
     Ok(stock(logits, labels, smoothing))
 }
 
-/// The same by Burn's operations, of labels that were checked.
+/// Cross-entropy by Burn's operations, of labels that were checked.
 fn stock(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<1> {
     let [batch, classes] = logits.dims();
     // The mean is folded into the targets: one product and one sum are left for the tensors.

@@ -80,17 +80,17 @@ impl<F: Module> Residual<F> {
 }
 
 impl<F: Module, S: Module> Residual<F, S> {
-    /// With another shortcut.
+    /// Sets the shortcut.
     pub fn with_shortcut<T: Module>(self, shortcut: T) -> Residual<F, T> {
         Residual { branch: self.branch, shortcut, activation: self.activation, depth: self.depth }
     }
 
-    /// With an activation after the addition.
+    /// Sets the activation after the addition.
     pub fn with_activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
 
-    /// With stochastic depth: in training each sample loses its branch with probability `drop`. `usage`
+    /// Sets stochastic depth: in training each sample loses its branch with probability `drop`. `usage`
     /// names the draws; residuals of one network need different names.
     pub fn with_stochastic_depth(self, usage: impl Into<String>, drop: f64) -> Self {
         Self { depth: StochasticDepth { usage: usage.into(), drop: drop.clamp(0.0, 1.0) }, ..self }
@@ -101,7 +101,7 @@ impl<F: Module, S: Module> Residual<F, S> {
         self.activation
     }
 
-    /// What the branch of each of so many samples is multiplied by; `None` where none is dropped.
+    /// Factor of the branch of each of so many samples; `None` where none is dropped.
     pub(crate) fn factors(&self, mode: Mode, samples: usize) -> Option<Vec<f32>> {
         match mode {
             Mode::Train(randomness) if self.depth.drop > 0.0 => Some(self.depth.factors(randomness, samples)),

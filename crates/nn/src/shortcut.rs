@@ -10,7 +10,7 @@ use crate::{Error, Init, Layers, Mode, ShortcutPath};
 /// zero-padded copy (He et al. 2015, section 3.3; ResNet-D's average pool, He et al. 2019).
 #[derive(Module, Debug)]
 pub struct Shortcut {
-    /// Its layers, `conv` and `norm` of a projection among them; an identity has none.
+    /// Layers: `shortcut.conv` and `shortcut.norm` of a projection among them; an identity has none.
     pub layers: Layers,
     /// False in a plain block.
     #[module(skip)]

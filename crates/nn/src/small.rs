@@ -13,7 +13,7 @@ pub struct SmallResNetConfig {
 }
 
 impl SmallResNetConfig {
-    /// For `classes` classes.
+    /// Configuration for `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { classes }
     }

@@ -16,7 +16,7 @@ pub struct SqueezeExcite {
 }
 
 impl SqueezeExcite {
-    /// For maps of `channels`, with `reduced` channels in its middle.
+    /// Attention on maps of `channels`, with `reduced` channels in its middle.
     pub fn new(channels: usize, reduced: usize, init: impl Into<Init>) -> Self {
         let init = init.into();
         Self {

@@ -51,7 +51,7 @@ impl Stage {
         self.forward_to(x.into(), mode, 0).into_tensor()
     }
 
-    /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
+    /// Output on maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         let borders = self.blocks.iter().skip(1).map(Block::border).chain([border]);
         self.blocks.iter().zip(borders).fold(x, |x, (block, border)| block.forward_to(x, mode, border))

@@ -7,9 +7,10 @@ use burn::tensor::{
     ops::{AvgPoolOptions, MaxPoolOptions, PadMode},
     s,
 };
-use residual_arch::{AveragePool, LayerOp, MaxPool, ZeroPad};
+use residual_arch::{AveragePool, BlurPool, LayerOp, MaxPool, ZeroPad};
 
 use crate::Activation;
+use crate::blur::blur_pool;
 
 /// Layer without parameters.
 #[derive(Module, Debug)]
@@ -24,6 +25,7 @@ enum Op {
     Activation(Activation),
     MaxPool(MaxPool),
     AveragePool(AveragePool),
+    BlurPool(BlurPool),
     Identity,
     ZeroPad(ZeroPad),
 }
@@ -35,6 +37,7 @@ impl Stateless {
             LayerOp::Activation(activation) => Op::Activation(Activation::of(activation)?),
             LayerOp::MaxPool(pool) => Op::MaxPool(pool),
             LayerOp::AveragePool(pool) => Op::AveragePool(pool),
+            LayerOp::BlurPool(pool) => Op::BlurPool(pool),
             LayerOp::Identity => Op::Identity,
             LayerOp::ZeroPad(pad) => Op::ZeroPad(pad),
             _ => return None,
@@ -62,6 +65,7 @@ impl Stateless {
             Op::Activation(activation) => activation.forward(x),
             Op::MaxPool(pool) => max_pool(x, pool),
             Op::AveragePool(pool) => average_pool(x, pool),
+            Op::BlurPool(pool) => blur_pool(x, pool),
             Op::Identity => x,
             Op::ZeroPad(pad) => zero_pad(x, &pad),
         }
@@ -89,7 +93,7 @@ fn average_pool(x: Tensor<4>, pool: AveragePool) -> Tensor<4> {
     avg_pool2d(x, options)
 }
 
-/// Every `stride`-th row and column, the new channels zero, half of them on each side (the odd one last).
+/// Zero-padded copy: every `stride`-th row and column, the new channels zero, half of them on each side (the odd one last).
 fn zero_pad(x: Tensor<4>, pad: &ZeroPad) -> Tensor<4> {
     let stride = pad.stride as isize;
     let x = if stride == 1 { x } else { x.slice(s![.., .., ..;stride, ..;stride]) };

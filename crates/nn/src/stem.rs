@@ -6,16 +6,18 @@ use residual_arch::Layer;
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
 use crate::error::assert_channels;
-use crate::fused::{self, Path, Unit};
+use crate::fused::{self, FusedContext, Path, Unit};
 use crate::{BatchNorm, Compute, Conv2d, Error, Init, LayerModule, Layers, Maps, Mode};
 
 /// Convolutions with BN and ReLU, then a pool if any.
 #[derive(Module, Debug)]
 pub struct Stem {
-    /// In order: `conv0`, `norm0`, `act0`, ..., `pool`; the last convolution of a bare stem has no norm.
+    /// Layers in order: `conv0`, `norm0`, `act0`, ..., `pool`; the last convolution of a bare stem has no norm.
     pub layers: Layers,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
     /// Disabled in a frozen layer, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -32,7 +34,12 @@ impl Stem {
     /// Builds the stem of a checked network, which has these layers.
     pub(crate) fn build(layers: &[Layer], init: &Init) -> Result<Self, Error> {
         let layers = Layers::new(layers, init)?;
-        Ok(Self { layers, compute: Compute::default(), training: Param::from_bool(true) })
+        Ok(Self {
+            layers,
+            compute: Compute::default(),
+            context: FusedContext::default(),
+            training: Param::from_bool(true),
+        })
     }
 
     /// # Shapes
@@ -49,7 +56,12 @@ impl Stem {
         self.compute = compute;
     }
 
-    /// On maps that stay in the kernels' layout, for a next layer that makes use of a border.
+    /// Runs its fused layers in `context` from now on.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
+    }
+
+    /// Output on maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         if let Some(first) = self.layers.convs().next() {
             assert_channels("stem.conv0", x.dims()[1], first.in_channels());
@@ -88,7 +100,7 @@ impl Stem {
         groups
     }
 
-    /// Each convolution with its norm and ReLU is a plain block of one convolution.
+    /// Forward pass through the kernels, where a convolution with its norm and ReLU is a plain block of one.
     fn forward_fused(&self, groups: &[Group<'_>], x: Maps, mode: Mode, border: usize) -> Maps {
         // Each group makes the border of the next one; a pool reads none.
         let wanted = |group: &Group<'_>| match group {
@@ -97,18 +109,18 @@ impl Stem {
         };
         let borders = groups.iter().skip(1).map(wanted).chain([border]);
         let mut h: Maps = match groups.first() {
-            Some(group @ (Group::Unit(..) | Group::Conv(_))) => x.images(wanted(group)).into(),
+            Some(group @ (Group::Unit(..) | Group::Conv(_))) => x.images(&self.context, wanted(group)).into(),
             _ => x,
         };
         for (group, border) in groups.iter().zip(borders) {
             h = match *group {
                 Group::Unit(conv, norm) => {
                     let unit = self.unit(conv, norm);
-                    let h = h.blocked(conv.padding);
+                    let h = h.blocked(&self.context, conv.padding);
                     if mode.is_training() { unit.train(h, border) } else { unit.evaluate(h, border) }.into()
                 }
-                Group::Conv(conv) => fused::conv(conv, h.blocked(conv.padding), border).into(),
-                Group::MaxPool(pool) => fused::max_pool(pool, h.blocked(0), border).into(),
+                Group::Conv(conv) => fused::conv(conv, h.blocked(&self.context, conv.padding), border).into(),
+                Group::MaxPool(pool) => fused::max_pool(pool, h.blocked(&self.context, 0), border).into(),
                 Group::Other(layer) => layer.forward(h.into_tensor(), mode).into(),
             };
         }
@@ -126,7 +138,7 @@ impl Stem {
             projection: None,
             squeeze: None,
             depth: None,
-            policy: self.compute.memory.policy(),
+            memory: self.compute.memory,
         }
     }
 }

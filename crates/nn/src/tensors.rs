@@ -6,10 +6,12 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use crate::fused::{FusedContext, with_last_values};
+
 /// A tensor's path, shape and values, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
-    /// Where it stands.
+    /// Path.
     pub path: String,
     /// Shape.
     pub shape: Vec<usize>,
@@ -27,7 +29,7 @@ impl NamedTensor {
     }
 }
 
-/// Every parameter and running statistic of a module.
+/// Parameters and running statistics of a module.
 pub fn state<M: Module>(module: &M) -> Vec<NamedTensor> {
     collect(module, |path, parameter| Some(parameter.named(path)))
 }
@@ -58,18 +60,29 @@ pub fn update<M: Module>(
 }
 
 /// Changes every parameter that has a gradient by `f(path, parameter, gradient)`, flat and in place: without
-/// another copy of either where nobody else holds them. The gradients' memory is used again.
+/// another copy of either where nobody else holds them.
 pub fn update_in_place<M: Module>(
     module: M,
     gradients: Gradients,
     f: impl FnMut(&str, &mut [f32], &[f32]),
 ) -> M {
-    module.map(&mut InPlace { path: vec![], gradients, f })
+    module.map(&mut InPlace { path: vec![], gradients, context: None, f })
+}
+
+/// [`update_in_place`] of a module whose fused layers run in `context`, which keeps the gradients' memory.
+pub(crate) fn update_in_context<M: Module>(
+    module: M,
+    gradients: Gradients,
+    context: FusedContext,
+    f: impl FnMut(&str, &mut [f32], &[f32]),
+) -> M {
+    module.map(&mut InPlace { path: vec![], gradients, context: Some(context), f })
 }
 
 struct InPlace<F> {
     path: Vec<String>,
     gradients: Gradients,
+    context: Option<FusedContext>,
     f: F,
 }
 
@@ -81,7 +94,7 @@ impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
         // Every tensor of this crate is f32: the conversion does not copy.
         let mut values = value.inner().into_data().try_into_vec::<f32>().unwrap_or_default();
         let path = self.path.join(".");
-        crate::fused::with_last_values(gradient, |gradient| (self.f)(&path, &mut values, gradient));
+        with_last_values(gradient, self.context.as_ref(), |gradient| (self.f)(&path, &mut values, gradient));
         let value = Tensor::from_data(TensorData::new(values, shape), &device);
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
     }
@@ -111,7 +124,7 @@ impl<const D: usize> AnyParameter for Param<Tensor<D>> {
     }
 }
 
-/// What `f` makes of every tensor, in the module's order.
+/// Results of `f` for every tensor, in the module's order.
 pub(crate) fn collect<M: Module, T>(
     module: &M,
     f: impl FnMut(String, &dyn AnyParameter) -> Option<T>,

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
 use residual_arch::{Attention, BlockSpec, NetSpec, Shortcut, families::family};
-use residual_kernels::{Cpu, Isa};
-use residual_nn::fused::{Memory, Path, conversions, set_cpu, set_threads};
+use residual_kernels::{Cpu, Isa, Pool};
+use residual_nn::fused::{FusedContext, Memory, Path, conversions};
 use residual_nn::{
     BasicBlockConfig, Block, BlockConfig, Compute, Conv2d, Init, Maps, Mode, NamedTensor, ResNet,
     ResNetConfig, cross_entropy,
@@ -125,7 +125,12 @@ fn build(spec: &NetSpec, compute: Compute) -> ResNet {
 }
 
 fn net_step(spec: &NetSpec, shape: [usize; 4], compute: Compute) -> Vec<NamedTensor> {
-    let net = build(spec, compute);
+    step(&build(spec, compute), shape)
+}
+
+/// Logits, gradients and running statistics of a training step.
+fn step(net: &ResNet, shape: [usize; 4]) -> Vec<NamedTensor> {
+    let spec = net.spec();
     let x = input(shape);
     let logits = net.forward(x.clone(), Mode::train(3, 4));
     let labels = formula::labels(shape[0], spec.head.classes);
@@ -155,17 +160,46 @@ fn the_same_bits_for_any_number_of_threads() {
     let mut wanted = None;
     for threads in [1, 2, 5] {
         // On fewer cores as well.
-        set_cpu(Cpu::with_isa(Isa::detect().unwrap(), threads).unwrap());
-        let found = net_step(&spec, [5, 3, 16, 16], FUSED);
+        let mut net = build(&spec, FUSED);
+        net.set_context(&FusedContext::with_cpu(Cpu::with_isa(Isa::detect().unwrap(), threads).unwrap()));
+        let found = step(&net, [5, 3, 16, 16]);
         assert_eq!(wanted.get_or_insert_with(|| found.clone()), &found, "{threads} threads");
     }
 }
 
 #[test]
 fn no_number_of_threads_panics() {
+    let mut net = build(&family("small").unwrap(), FUSED);
     for threads in [0, 1, 1000, usize::MAX] {
-        set_threads(threads);
+        net.set_threads(threads);
+        assert_eq!(net.context().cpu().pool().threads(), Pool::helpful_threads(threads.max(1)));
     }
+}
+
+#[test]
+fn networks_of_one_process_have_threads_of_their_own() {
+    let spec = family("small").unwrap().with_input([3, 16, 16]);
+    let [mut one, mut three, other] = [0, 1, 2].map(|_| build(&spec, FUSED));
+    let threads = |net: &ResNet| net.context().cpu().pool().threads();
+    let usual = threads(&other);
+    one.set_threads(1);
+    three.set_context(&FusedContext::with_cpu(Cpu::with_isa(Isa::detect().unwrap(), 3).unwrap()));
+    assert_eq!([&one, &three, &other].map(threads), [1, 3, usual]);
+    // In turns and at the same time, with batches of several sizes.
+    let wanted = [5, 2].map(|batch| step(&build(&spec, FUSED), [batch, 3, 16, 16]));
+    std::thread::scope(|scope| {
+        for net in [&one, &three, &other] {
+            let wanted = &wanted;
+            scope.spawn(move || {
+                // The second pass of a network has other running statistics.
+                let found = step(net, [5, 3, 16, 16]);
+                assert_eq!(found, wanted[0]);
+                assert_eq!(step(net, [2, 3, 16, 16])[0], wanted[1][0]);
+                assert_eq!(step(net, [5, 3, 16, 16])[0], wanted[0][0]);
+            });
+        }
+    });
+    assert_eq!([&one, &three, &other].map(threads), [1, 3, usual]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual_arch::shape::{block_flow, flow};
 use residual_kernels::Cpu;
-use residual_nn::fused::{self, Path};
+use residual_nn::fused::{FusedContext, Path};
 use residual_nn::{Block, BlockConfig, Compute, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::golden::Golden;
 use residual_testkit::report::{Computed, Results, Training};
@@ -44,8 +44,8 @@ fn golden_files_hold() {
 
 /// What is held.
 enum Model {
-    Block(Block),
-    Net(ResNet),
+    Block(Box<Block>),
+    Net(Box<ResNet>),
 }
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation and once in
@@ -57,11 +57,15 @@ fn results(
     rounding: Rounding,
 ) -> Result<Results, residual_nn::Error> {
     let cpu = Cpu::new(2).unwrap();
-    fused::set_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
+    let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let device = Device::flex().autodiff();
     let x = Tensor::<4>::from_data(TensorData::new(rounding.input(&shape), shape), &device).require_grad();
     let names = Names::of(subject);
-    let (model, parameters, macs) = Model::build(subject, &names, shape, path)?;
+    let (mut model, parameters, macs) = Model::build(subject, &names, shape, path)?;
+    match &mut model {
+        Model::Block(block) => block.set_context(&context),
+        Model::Net(net) => net.set_context(&context),
+    }
 
     let (eval_output, _, _) = model.forward(x.clone().inner(), Mode::Eval)?;
     let (output, of_output, loss) = model.forward(x.clone(), Mode::train(0, 0))?;
@@ -92,13 +96,13 @@ impl Model {
                 let mut block = BlockConfig::new(*spec, *in_channels).init_with(filled, &device)?;
                 block.set_compute(compute);
                 let row = block_flow(spec, image)?;
-                (Self::Block(block), row.parameters, row.macs)
+                (Self::Block(Box::new(block)), row.parameters, row.macs)
             }
             Subject::Network(spec) => {
                 let mut net = ResNetConfig::new((**spec).clone()).init_with(filled, &device)?;
                 net.set_compute(compute);
                 let flow = flow(spec, image)?;
-                (Self::Net(net), flow.parameters, flow.macs)
+                (Self::Net(Box::new(net)), flow.parameters, flow.macs)
             }
         })
     }

@@ -66,6 +66,9 @@ fn tensors_of_every_kind_of_network_are_those_of_the_specification() {
         "wide_resnet50_2",
         "seresnet18",
         "seresnet50",
+        "ecaresnet26t",
+        "resnetblur50",
+        "resnetaa50d",
         "resnetv2_50",
         "resnetv2_50d",
         "cifar_resnet20",
@@ -397,10 +400,10 @@ fn norms_of_a_single_value_are_found_wherever_they_are() {
     let conv = |kernel, padding, stride| residual_arch::StemConv { channels: 4, kernel, stride, padding };
     let pool = |kernel, padding| Some(residual_arch::MaxPool { kernel, stride: 1, padding });
     let stems = [
-        StemSpec { convs: vec![conv(3, 1, 9), conv(2, 2, 1)], bare: false, pool: None },
-        StemSpec { convs: vec![conv(3, 1, 9), conv(1, 1, 1)], bare: true, pool: None },
-        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(1, 0) },
-        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(2, 1) },
+        StemSpec { convs: vec![conv(3, 1, 9), conv(2, 2, 1)], bare: false, pool: None, ..StemSpec::cifar(1) },
+        StemSpec { convs: vec![conv(3, 1, 9), conv(1, 1, 1)], bare: true, pool: None, ..StemSpec::cifar(1) },
+        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(1, 0), ..StemSpec::cifar(1) },
+        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(2, 1), ..StemSpec::cifar(1) },
     ];
     for stem in stems {
         let mut net = build(NetSpec { stem: stem.clone(), ..tiny() }, &autodiff());

@@ -5,8 +5,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::shape::flow;
 use residual_arch::{
-    Attention, BlockKind, BlockSpec, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StageSpec, StemConv,
-    StemSpec, families::family,
+    AntiAlias, Attention, BlockKind, BlockSpec, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StageSpec,
+    StemConv, StemSpec, families::family,
 };
 use residual_nn::fused::{Memory, Path};
 use residual_nn::{Compute, Error, Init, Mode, NamedTensor, Randomness, ResNet, ResNetConfig, cross_entropy};
@@ -43,6 +43,17 @@ impl Draws {
         self.number(1, most)
     }
 
+    fn anti_alias(&mut self) -> Option<AntiAlias> {
+        self.one_of(&[None, None, None, Some(AntiAlias::Blur), Some(AntiAlias::Average)])
+    }
+
+    fn attention(&mut self) -> Attention {
+        match self.chance(0.7) {
+            true => Attention::squeeze_excite(self.number(1, 9)),
+            false => Attention::Efficient { kernel: self.one_of(&[1, 3, 5]) },
+        }
+    }
+
     fn stem(&mut self) -> StemSpec {
         let conv = |draws: &mut Self| {
             let kernel = draws.one_of(&[1, 2, 3, 3, 4, 5, 7]);
@@ -55,7 +66,7 @@ impl Draws {
             let kernel = self.number(1, 4);
             MaxPool { kernel, stride: self.number(1, 3), padding: self.number(0, kernel / 2) }
         });
-        StemSpec { convs, bare: self.chance(0.4), pool }
+        StemSpec { convs, bare: self.chance(0.4), pool, anti_alias: self.anti_alias() }
     }
 
     fn block(&mut self, in_channels: usize, order: Order) -> BlockSpec {
@@ -77,8 +88,9 @@ impl Draws {
             channels,
             width: groups * self.channels(),
             stride,
+            anti_alias: self.anti_alias(),
             groups,
-            attention: self.chance(0.3).then(|| Attention::squeeze_excite(self.number(1, 9))),
+            attention: self.chance(0.3).then(|| self.attention()),
             zero_init: self.chance(0.1),
             shortcut,
         }

@@ -9,7 +9,7 @@ pub enum Error {
     Broken {
         /// Offset inside the pickle stream.
         at: usize,
-        /// What is wrong there.
+        /// Reason.
         reason: String,
     },
 

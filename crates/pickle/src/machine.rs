@@ -21,10 +21,10 @@ pub fn budget() -> Budget {
     Budget::new(MEMORY)
 }
 
-/// What a pickle stands for.
+/// Value that a pickle stands for.
 #[derive(Debug)]
 pub struct Pickled<'a> {
-    /// All values.
+    /// Heap of all its values.
     pub heap: Heap<'a>,
     /// The value that the pickle is of.
     pub root: Id,

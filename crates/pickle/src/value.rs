@@ -51,7 +51,7 @@ pub enum Value<'a> {
     Call {
         /// The function, or the class of an object.
         function: Id,
-        /// Its arguments, a tuple where the pickle is sound.
+        /// Arguments, a tuple where the pickle is sound.
         arguments: Id,
         /// The state that the object was given afterwards (`__setstate__`).
         state: Option<Id>,
@@ -61,7 +61,7 @@ pub enum Value<'a> {
 /// A recorded call: the function's module and name, and the arguments.
 pub type Call<'h> = ((&'h str, &'h str), &'h [Id]);
 
-/// All values of one pickle.
+/// Heap of the values of one pickle.
 #[derive(Debug, Default)]
 pub struct Heap<'a> {
     values: Vec<Value<'a>>,
@@ -83,7 +83,7 @@ impl<'a> Heap<'a> {
         &mut self.values[id]
     }
 
-    /// All values, in the order in which they were made.
+    /// Values in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = &Value<'a>> {
         self.values.iter()
     }

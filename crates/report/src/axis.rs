@@ -1,20 +1,20 @@
 //! Axes: scales and ticks.
 
-/// How numbers become places.
+/// Scale of an axis: how numbers become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// Evenly.
     Linear,
-    /// By the logarithm; what is not above zero has no place.
+    /// Logarithmic; what is not above zero has no place.
     Log,
 }
 
 /// An axis of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What it counts, with its unit.
+    /// Quantity on the axis, with its unit.
     pub label: String,
-    /// How.
+    /// Scale.
     pub scale: Scale,
     from_zero: bool,
 }
@@ -35,7 +35,7 @@ impl Axis {
         Self { from_zero: true, ..self }
     }
 
-    /// Whether a number has a place.
+    /// Test for a number that has a place on the axis.
     pub(crate) fn has(&self, value: f64) -> bool {
         value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
     }

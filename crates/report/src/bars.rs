@@ -27,7 +27,7 @@ impl BarChart {
         Self { title: title.into(), names, y: y.from_zero(), bars: Vec::new(), reference: None }
     }
 
-    /// One bar more; bars of one `group` share a colour.
+    /// Adds a bar; bars of one `group` share a colour.
     pub fn with(mut self, name: impl Into<String>, value: f64, group: usize) -> Self {
         self.bars.push((name.into(), value, group));
         self

@@ -112,7 +112,7 @@ impl FieldChart {
         }
     }
 
-    /// Where an edge of a cell crosses a level.
+    /// Point at which an edge of a cell crosses a level.
     fn crossing(
         &self,
         a: (usize, usize, f64),

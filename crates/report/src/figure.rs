@@ -66,7 +66,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Where a point is drawn.
+    /// Place at which a point is drawn.
     pub(crate) fn at(&self, x: f64, y: f64) -> [f64; 2] {
         let ([left, top], [width, height]) = (self.origin, self.size);
         [left + self.x.place(x) * width, top + (1.0 - self.y.place(y)) * height]

@@ -10,7 +10,7 @@ const PLOT: [f64; 2] = [620.0, 300.0];
 const ORIGIN: [f64; 2] = [66.0, 66.0];
 const LEGEND_LINE: f64 = 20.0;
 
-/// One line of a chart.
+/// Line of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     name: String,
@@ -57,7 +57,7 @@ impl LineChart {
         Self { title: title.into(), x, y, series: Vec::new() }
     }
 
-    /// One line more.
+    /// Adds a line.
     pub fn with(mut self, series: Series) -> Self {
         self.series.push(series);
         self
@@ -132,7 +132,7 @@ impl LineChart {
         }
     }
 
-    /// In words: the ends of every line.
+    /// Description in words: the ends of every line.
     fn description(&self) -> String {
         let number = crate::axis::number;
         let line = |series: &Series| match (series.points.first(), series.points.last()) {

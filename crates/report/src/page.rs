@@ -67,7 +67,7 @@ impl Page {
         self.push(&html)
     }
 
-    /// What is to be read as typed: a command, a file.
+    /// Code: text that is to be read as typed, such as a command or a file.
     pub fn verbatim(self, text: &str) -> Self {
         let html = format!("<pre>{}</pre>", escape(text));
         self.push(&html)
@@ -102,7 +102,7 @@ impl Page {
         self.push(&html)
     }
 
-    /// Every figure by name.
+    /// Figures by name.
     pub fn figures(&self) -> impl Iterator<Item = (&str, &Figure)> {
         self.figures.iter().map(|(name, figure)| (name.as_str(), figure))
     }

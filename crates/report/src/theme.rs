@@ -1,6 +1,6 @@
 //! The colours of figures and pages, in light and dark.
 
-/// How many series have a colour of their own; dashes tell further ones apart.
+/// Number of series that have a colour of their own; dashes tell further ones apart.
 pub const COLOURS: usize = 7;
 
 /// The style of every figure: colours as custom properties, light by default and dark where the reader's

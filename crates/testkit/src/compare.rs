@@ -10,7 +10,7 @@
 
 use crate::golden::{Float32, Golden, Reference};
 
-/// What is compared, by its name in a golden file.
+/// Quantity that is compared, by its name in a golden file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// Output with running statistics.
@@ -26,7 +26,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// Its field in a golden file.
+    /// Field in a golden file.
     pub fn name(self) -> &'static str {
         match self {
             Self::EvalOutput => "eval_output",
@@ -38,7 +38,7 @@ impl Group {
     }
 }
 
-/// How often PyTorch's own float32 error is allowed, where a file states it.
+/// Multiple of PyTorch's own float32 error that is allowed, where a file states it.
 const OF_FLOAT32: f64 = 10.0;
 
 /// Tolerances for one network: those of the [table](self), or ten times PyTorch's own float32 error in the same part
@@ -46,7 +46,7 @@ const OF_FLOAT32: f64 = 10.0;
 #[derive(Clone, Debug)]
 pub struct Tolerances {
     deep: bool,
-    /// Whether gradients are compared by their norms, widely.
+    /// True where gradients are compared by their norms, widely.
     flips: bool,
     float32: Float32,
 }
@@ -60,7 +60,7 @@ impl Tolerances {
         Self { deep, flips: deep, float32: golden.float32.clone() }
     }
 
-    /// The same where one ReLU or another may be on the other side of zero than in the reference: gradients as if
+    /// Tolerances where one ReLU or another may be on the other side of zero than in the reference: gradients as if
     /// the network were deep.
     #[must_use]
     pub fn with_flips(self) -> Self {
@@ -131,7 +131,7 @@ pub struct Deviation {
     pub allowed: f64,
 }
 
-/// What a tensor of another shape than the reference's deviates by.
+/// Deviation of a tensor of another shape than the reference's.
 pub(crate) const NOTHING: Deviation = Deviation { part: "shape", error: f64::INFINITY, allowed: 0.0 };
 
 impl Deviation {

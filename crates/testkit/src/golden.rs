@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use residual_files::escaped;
 use serde::Deserialize;
 
-/// What PyTorch computes in float64 for one network or block.
+/// Golden file: what PyTorch computes in float64 for one network or block.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Golden {
     /// The network's or block's name: all that is needed to rebuild it.
@@ -55,7 +55,7 @@ pub struct Reference {
     pub values: Vec<f64>,
 }
 
-/// Why a golden file could not be read.
+/// Error of a golden file that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.

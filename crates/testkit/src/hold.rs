@@ -6,7 +6,7 @@ use crate::report::{Report, Results};
 use crate::rounding::Rounding;
 use crate::subject::Subject;
 
-/// Whose forward convolutions can be computed in another way than they usually are.
+/// Convolutions of an implementation: whether they can be computed in another way than they usually are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Convolutions {
     /// Plain ones only.

@@ -12,12 +12,12 @@ use crate::subject::Subject;
 /// The names that the tensors of a network or block have in its golden file.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// By canonical path, the shape of the implementation's tensor and the name and shape in the file.
+    /// Tensors by canonical path: the shape of the implementation's tensor and the name and shape in the file.
     tensors: HashMap<String, (Vec<usize>, TensorName)>,
 }
 
 impl Names {
-    /// Those of `subject`.
+    /// Names of the tensors of `subject`.
     pub fn of(subject: &Subject) -> Self {
         match subject {
             Subject::Network(spec) => Self::new(tensors(spec), names(spec, spec.naming)),
@@ -37,7 +37,7 @@ impl Names {
         Self { tensors: named.collect() }
     }
 
-    /// Every tensor by its canonical path, filled by the formula under its name and shape in the file.
+    /// Tensors by canonical path, filled by the formula under its name and shape in the file.
     pub fn fill(&self) -> impl Iterator<Item = (String, Computed)> {
         self.tensors.iter().map(|(path, (shape, name))| {
             let values = formula::tensor(&name.name, &name.shape);

@@ -49,7 +49,11 @@ pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<Model, Error> {
         name: "block".into(),
         naming: Naming::Sequential,
         input,
-        stem: StemSpec { convs: vec![StemConv::same(channels, 1, 1)], bare: true, pool: None },
+        stem: StemSpec {
+            convs: vec![StemConv::same(channels, 1, 1)],
+            bare: true,
+            ..StemSpec::cifar(channels)
+        },
         stages: vec![StageSpec { blocks: vec![*block] }],
         head: HeadSpec::new(2),
         stochastic_depth: 0.0,

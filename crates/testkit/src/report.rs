@@ -25,7 +25,7 @@ impl Computed {
     }
 }
 
-/// What was computed of that which a golden file has a reference for.
+/// Results: what was computed of that which a golden file has a reference for.
 #[derive(Clone, Debug)]
 pub struct Results {
     /// Number of parameters.
@@ -53,18 +53,18 @@ pub struct Training {
     pub running: BTreeMap<String, Computed>,
 }
 
-/// How one file was met.
+/// Report on how one file was met.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The network or block.
     pub model: String,
-    /// Whether everything holds.
+    /// True where everything holds.
     pub ok: bool,
     /// The tensor that comes closest to its tolerance, or exceeds it most.
     pub worst: Worst,
     /// The gradient that was beyond its tolerance at first, where that is due to a ReLU next to zero.
     pub flipped: Option<Worst>,
-    /// What is wrong beyond tolerances: counts that differ, tensors missing or unexpected.
+    /// Faults beyond tolerances: counts that differ, tensors missing or unexpected.
     pub problems: Vec<String>,
 }
 

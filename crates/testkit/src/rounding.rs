@@ -2,16 +2,16 @@
 
 use crate::formula;
 
-/// How a computation is to round.
+/// Rounding of a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rounding {
-    /// Whether forward convolutions are plain, without Winograd's transforms.
+    /// True where forward convolutions are plain, without Winograd's transforms.
     pub plain: bool,
-    /// By how many units in the last place of 1 the input is scaled.
+    /// Units in the last place of 1 by which the input is scaled.
     pub nudge: u32,
 }
 
-/// How often a gradient is computed again. With noise of 3e-7 a layer, resnet18 of the golden files had the
+/// Number of times that a gradient is computed again. With noise of 3e-7 a layer, resnet18 of the golden files had the
 /// reference's side of every ReLU in one of three computations, with 1e-7 in three of three.
 const NUDGES: u32 = 8;
 

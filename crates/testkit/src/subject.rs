@@ -10,7 +10,7 @@ pub enum Subject {
     Network(Box<NetSpec>),
     /// A block.
     Block {
-        /// What it is.
+        /// Specification.
         block: BlockSpec,
         /// Channels of its input.
         in_channels: usize,

@@ -18,15 +18,15 @@ const STEPS: usize = 20;
 /// A last batch of fewer images than this, and than half of a full one, is left out.
 const FEWEST: usize = 4;
 
-/// The rate for [`BATCH`] images.
+/// Learning rate for [`BATCH`] images.
 const RATE: f64 = 0.05;
 
-/// The part of the rate with which weights that were trained before are trained on. `small`, trained on four classes of
+/// Share of the rate with which weights that were trained before are trained on. `small`, trained on four classes of
 /// the sample and then for three epochs on 220 images of two others: the validation loss rises from 0.24 to 0.54 at the
 /// whole rate and falls from 0.63 to 0.46 at a tenth.
 const FINE_TUNING: f64 = 0.1;
 
-/// The greatest power of two of which an epoch has [`STEPS`], within limits.
+/// Default batch size: the greatest power of two of which an epoch has [`STEPS`], within limits.
 pub(crate) fn default_batch(training_images: usize) -> usize {
     match training_images / STEPS {
         0 => SMALLEST_BATCH,
@@ -34,7 +34,7 @@ pub(crate) fn default_batch(training_images: usize) -> usize {
     }
 }
 
-/// Whether the images that do not fill a last batch are so few that they are left out.
+/// Test for a last batch of so few images that they are left out.
 pub(crate) fn leaves_last_out(training_images: usize, batch_size: usize) -> bool {
     let left = training_images % batch_size.max(1);
     let few = left == 1 || (left < FEWEST && 2 * left < batch_size);

@@ -1,4 +1,4 @@
-//! What may change of a recipe between the parts of a run.
+//! Changes of a recipe between the parts of a run.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use crate::{Error, Recipe, Schedule};
 /// written into its `recipe.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Where the images are now: the same ones, as far as sizes, times and hashes tell.
+    /// Path at which the images are now: the same ones, as far as sizes, times and hashes tell.
     pub data: Option<PathBuf>,
-    /// Epochs of the whole run.
+    /// Number of epochs of the whole run.
     pub epochs: Option<usize>,
 }
 
-/// The fields that change no weight, and the epochs.
+/// Fields that may change: those that change no weight, and the epochs.
 const MAY_CHANGE: [&str; 7] = [
     "threads",
     "low_memory",
@@ -28,12 +28,12 @@ const MAY_CHANGE: [&str; 7] = [
     "epochs",
 ];
 
-/// The same for people.
+/// Text of [`MAY_CHANGE`], for errors.
 const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.skip_bad, and \
                        epochs where the schedule is constant or has milestones";
 
 impl Changes {
-    /// Whether there is none.
+    /// True where there is none.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -46,7 +46,7 @@ impl Changes {
     }
 }
 
-/// The changes of a settled recipe, a line each, against the one that a run began with.
+/// Changes of a settled recipe, a line each, against the one that a run began with.
 ///
 /// # Errors
 /// [`Error::RecipeChanged`] for the first that would make it another training.
@@ -66,7 +66,7 @@ pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<
     Ok(lines)
 }
 
-/// Whether the rate of a step is the same however many epochs follow.
+/// Test for a schedule whose rates are the same however many epochs follow.
 fn is_independent_of_epochs(schedule: &Schedule) -> bool {
     match schedule {
         Schedule::Constant {} => true,
@@ -75,7 +75,7 @@ fn is_independent_of_epochs(schedule: &Schedule) -> bool {
     }
 }
 
-/// Whether the run is not longer yet than the recipe says.
+/// True where the run is not longer yet than the recipe says.
 fn reaches(now: &Recipe, progress: &Progress) -> bool {
     now.epochs >= progress.epoch + usize::from(progress.batch > 0)
 }
@@ -91,7 +91,7 @@ struct Difference {
     expected: String,
 }
 
-/// The fields in which two tables differ, by their paths; a list counts as one value.
+/// Fields in which two tables differ, by their paths; a list counts as one value.
 fn differences(now: &Value, then: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     collect(String::new(), Some(now), Some(then), &mut found);
@@ -113,7 +113,7 @@ fn collect(field: String, now: Option<&Value>, then: Option<&Value>, found: &mut
     found.push(Difference { field, found: shown(now), expected: shown(then) });
 }
 
-/// At most so many characters of a value are shown.
+/// Limit on the characters of a value that are shown.
 const SHOWN: usize = 60;
 
 fn shown(value: Option<&Value>) -> String {

@@ -3,15 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a training or an evaluation cannot begin or go on: a variant per cause.
+/// Error of a training or an evaluation: a variant per cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No epochs.
+    /// Number of epochs that is zero.
     #[error("epochs: 0 trains nothing; give 1 or more")]
     ZeroEpochs,
 
-    /// More steps than can be counted.
+    /// Number of steps that is beyond counting.
     #[error("epochs: {epochs} of {steps} steps are more than can be counted; give fewer")]
     TooManySteps {
         /// Epochs.
@@ -23,7 +23,7 @@ pub enum Error {
     /// A learning rate that is zero, negative, infinite or not a number.
     #[error("lr: {found} is not a learning rate; give a finite number above zero, such as 0.05")]
     LearningRate {
-        /// What was given.
+        /// Value that was given.
         found: f64,
     },
 
@@ -37,7 +37,7 @@ pub enum Error {
     /// A momentum with which SGD does not settle.
     #[error("optimiser.momentum: {found} is outside [0, 1)")]
     Momentum {
-        /// What was given.
+        /// Value that was given.
         found: f64,
     },
 
@@ -48,7 +48,7 @@ pub enum Error {
     /// A label smoothing that leaves nothing of the label, or more than it.
     #[error("label_smoothing: {found} is outside [0, 1)")]
     LabelSmoothing {
-        /// What was given.
+        /// Value that was given.
         found: f64,
     },
 
@@ -57,7 +57,7 @@ pub enum Error {
     OutOfRange {
         /// The field of the recipe.
         field: &'static str,
-        /// What was given.
+        /// Value that was given.
         found: f64,
         /// The range, in words.
         expected: &'static str,
@@ -66,14 +66,14 @@ pub enum Error {
     /// A seed that a recipe file cannot hold.
     #[error("seed: {found} does not fit a recipe file; give at most {}", i64::MAX)]
     Seed {
-        /// What was given.
+        /// Value that was given.
         found: u64,
     },
 
     /// A schedule that does not exist.
     #[error("no schedule is called `{found}`; there are constant, cosine, step and one-cycle")]
     UnknownSchedule {
-        /// What was given.
+        /// Value that was given.
         found: String,
     },
 
@@ -126,7 +126,7 @@ pub enum Error {
     /// Data of one class: there is nothing to tell apart.
     #[error("the data have one class, `{class}`; a classifier needs two or more")]
     OneClass {
-        /// Its name.
+        /// Name of the class.
         class: String,
     },
 
@@ -148,13 +148,13 @@ pub enum Error {
     /// A layer to be frozen that the network does not have.
     #[error("freeze: the network has no layer `{found}`; it has {}", known.join(", "))]
     UnknownLayer {
-        /// What was given.
+        /// Value that was given.
         found: String,
         /// The layers at the top.
         known: Vec<String>,
     },
 
-    /// Every layer frozen.
+    /// Frozen layers that leave nothing to train.
     #[error("freeze: every layer is frozen, so that nothing would be trained")]
     AllFrozen,
 
@@ -163,7 +163,7 @@ pub enum Error {
     Recipe {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// Place and cause.
         reason: Box<toml::de::Error>,
     },
 
@@ -189,7 +189,7 @@ pub enum Error {
     NoLast {
         /// The folder.
         path: PathBuf,
-        /// What can be done.
+        /// Help.
         help: String,
     },
 
@@ -203,11 +203,11 @@ pub enum Error {
         path: PathBuf,
         /// The field.
         field: String,
-        /// Its value now.
+        /// Value of the field now.
         found: String,
-        /// Its value then.
+        /// Value of the field when the run began.
         expected: String,
-        /// What may change.
+        /// Fields that may change.
         allowed: &'static str,
     },
 
@@ -221,7 +221,7 @@ pub enum Error {
         path: PathBuf,
         /// The epoch after which the network was the best.
         epoch: usize,
-        /// What there is.
+        /// Checkpoint that there is.
         last: PathBuf,
     },
 
@@ -257,9 +257,9 @@ pub enum Error {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Reason.
         reason: String,
-        /// What can be done.
+        /// Help.
         help: String,
     },
 
@@ -268,7 +268,7 @@ pub enum Error {
         "the data have {found} when this run began; restore them, or begin a new run with --init RUN/best.safetensors"
     )]
     DataChanged {
-        /// How they differ.
+        /// Difference.
         found: String,
     },
 
@@ -277,7 +277,7 @@ pub enum Error {
     ImageChanged {
         /// The image.
         file: String,
-        /// How it differs.
+        /// Difference.
         how: String,
     },
 
@@ -291,11 +291,11 @@ pub enum Error {
     /// A training that does not fit into memory.
     #[error("{what}: {cause}; {help}")]
     Memory {
-        /// What needs it.
+        /// Part of the training that needs it.
         what: String,
-        /// How much is needed, and how much there is.
+        /// Memory that is needed, and memory that there is.
         cause: residual_files::Error,
-        /// What can be done.
+        /// Help.
         help: &'static str,
     },
 
@@ -345,7 +345,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Reason.
         reason: serde_json::Error,
     },
 
@@ -354,7 +354,7 @@ pub enum Error {
     ImageSize {
         /// `[channels, height, width]` of the images.
         input: [usize; 3],
-        /// Where they do not fit.
+        /// Layer at which they do not fit.
         cause: Box<residual_arch::shape::ShapeError>,
     },
 
@@ -376,7 +376,7 @@ pub enum Error {
         path: PathBuf,
         /// The network.
         model: String,
-        /// What does not fit.
+        /// Cause.
         cause: Box<Error>,
     },
 
@@ -387,9 +387,9 @@ pub enum Error {
     /// The operating system refused.
     #[error("{}: cannot {doing}: {reason}", path.display())]
     Io {
-        /// What was being done.
+        /// Operation that failed.
         doing: &'static str,
-        /// With which file or folder.
+        /// File or folder.
         path: PathBuf,
         /// The system's answer.
         reason: io::Error,
@@ -413,7 +413,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: an error of the operating system, met while `doing` something with `path`.
+    /// Error of the operating system for `map_err`, met while `doing` something with `path`.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |reason| Error::Io { doing, path: path.to_owned(), reason }
     }

@@ -1,4 +1,4 @@
-//! How well a network does on images that it was not trained on.
+//! Evaluation of a network on images that it was not trained on.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +13,7 @@ use crate::Error;
 use crate::session::Session;
 use crate::transfer::to_model;
 
-/// Runs a network over images in evaluation mode: running statistics, no graph, the network's own
+/// Evaluates a network on images: running statistics, no graph, the network's own
 /// preprocessing. On the engine, but for a network whose [`Path`] is stock. The result does not depend on the number of threads.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub fn evaluate(
     evaluate_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
 }
 
-/// The most images that a plan of the engine takes at a time.
+/// Limit on the images that a plan of the engine takes at a time.
 const MOST: usize = 65_536;
 
 /// [`evaluate`] while an observer looks on; `None` where it was stopped.
@@ -57,12 +57,12 @@ struct InEvaluation<'a, 's> {
     session: &'a mut Session<'s>,
     total: usize,
     options: &'a EvaluateOptions,
-    /// For images of the last batch's size.
+    /// Compiled plan for images of the last batch's size.
     plan: Option<(Plan, Scratch)>,
 }
 
 impl InEvaluation<'_, '_> {
-    /// The logits by the engine: the weights are packed once for all images.
+    /// Logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
         if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
@@ -108,7 +108,7 @@ impl Judged for InEvaluation<'_, '_> {
     }
 }
 
-/// Whether the network takes these images and knows these labels.
+/// Checks that the network takes these images and knows these labels.
 pub(crate) fn check_batch(network: &ResNet, batch: &Batch, mode: Mode) -> Result<(), Error> {
     let classes = network.spec().head.classes;
     if let Some(&label) = batch.labels.iter().find(|&&label| label >= classes) {
@@ -123,12 +123,12 @@ pub(crate) fn check_batch(network: &ResNet, batch: &Batch, mode: Mode) -> Result
     })
 }
 
-/// The images as a tensor, and the labels.
+/// Images of a batch as a tensor, and their labels.
 pub(crate) fn to_tensor(batch: Batch, device: &Device) -> (Tensor<4>, Vec<usize>) {
     (Tensor::from_data(TensorData::new(batch.images, batch.shape), device), batch.labels)
 }
 
-/// A tensor's values, row-major.
+/// Values of a tensor, row-major.
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     // Every tensor of a network is f32.
     tensor.into_data().try_into_vec().expect("a network's tensors are f32")

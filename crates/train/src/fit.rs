@@ -101,7 +101,7 @@ impl Trainer<'_> {
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
     fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
-        batch.skipped.iter().for_each(|reason| self.session.skipped(reason));
+        batch.skipped.iter().for_each(|bad| self.session.skipped(&bad.to_string()));
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
         // Where every image was left out, the step still counts: the schedule is laid over all steps.
@@ -125,7 +125,7 @@ impl Trainer<'_> {
         Ok(report)
     }
 
-    /// One step of the optimiser: the loss before it, and the number of images that were classified correctly.
+    /// Update of the weights by one batch: the loss before it, and the number of images that were classified correctly.
     fn update(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
         let mode = Mode::train(self.recipe.seed, self.progress.step);
         check_batch(&self.network, &batch, mode)?;

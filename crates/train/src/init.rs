@@ -1,16 +1,17 @@
-//! Beginning with weights that another training has made.
+//! Initial weights: random, or those that another training has made.
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use residual_arch::{HeadPart, LayerPath, NetSpec, TensorPath};
+use residual_arch::{HeadPart, LayerPath, TensorPath};
 use residual_nn::{Init, ResNet, ResNetConfig};
 use residual_weights::{Model, with_classes_of};
 
+use crate::Error;
+use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
-use crate::{Error, Recipe};
 
-/// A head that was not taken over from `init`, because it tells other classes apart.
+/// Head that was not taken over from the weights to begin with, because it is for other classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplacedHead {
     /// Classes of the head in the file.
@@ -19,41 +20,51 @@ pub struct ReplacedHead {
     pub classes: usize,
 }
 
-/// The network at its beginning: random by the recipe's seed, or with the weights of `init`, and with its
-/// frozen layers.
+/// Network at its beginning: random by the recipe's seed, or with the weights of a `model` or of the recipe's `init`,
+/// and with its frozen layers.
 pub(crate) fn initial(
-    recipe: &Recipe,
-    spec: &NetSpec,
+    prepared: &Prepared,
+    model: Option<Model>,
     device: &Device,
 ) -> Result<(ResNet, Option<ReplacedHead>), Error> {
-    let mut network = ResNetConfig::new(spec.clone()).init(Init::new(recipe.seed, device))?;
-    let mut replaced = None;
-    if let Some(path) = &recipe.init {
-        (network, replaced) = load(path, network, device)?;
-    }
+    let Prepared { recipe, spec, .. } = prepared;
+    let random = ResNetConfig::new(spec.clone()).init(Init::new(recipe.seed, device))?;
+    let (mut network, replaced) = match (model, &recipe.init) {
+        (Some(model), _) => take_over(model, random, device)?,
+        (None, Some(path)) => load(path, random, device)?,
+        (None, None) => (random, None),
+    };
     network.freeze_layers(&recipe.freeze)?;
     Ok((network, replaced))
 }
 
-/// The weights of a file in place of the network's own, its head excepted where the file's has another number
-/// of classes.
+/// Weights of a file in place of the network's own.
 fn load(path: &Path, network: ResNet, device: &Device) -> Result<(ResNet, Option<ReplacedHead>), Error> {
     let spec = network.spec().clone();
-    let init = |cause: Error| Error::Init {
-        path: path.to_owned(),
-        model: spec.name.clone(),
-        cause: Box::new(cause),
-    };
     let mut state = residual_weights::read(path)?;
     // A checkpoint of a run has the optimiser's tensors beside the network's.
     state.split_prefix("optimiser.")?;
-    let theirs = with_classes_of(spec.clone(), &state);
-    let found = theirs.head.classes;
-    let model = Model::from_state_dict(&theirs, state).map_err(|error| init(error.into()))?;
-    let replaced = (found != spec.head.classes).then_some(ReplacedHead { found, classes: spec.head.classes });
+    let model = Model::from_state_dict(&with_classes_of(spec.clone(), &state), state).map_err(Error::from);
+    model.and_then(|model| take_over(model, network, device)).map_err(|cause| Error::Init {
+        path: path.to_owned(),
+        model: spec.name,
+        cause: Box::new(cause),
+    })
+}
+
+/// Weights of a model in place of the network's own, its head excepted where the model's has another number of
+/// classes.
+fn take_over(
+    model: Model,
+    network: ResNet,
+    device: &Device,
+) -> Result<(ResNet, Option<ReplacedHead>), Error> {
+    let spec = network.spec();
+    let (found, classes) = (model.spec().head.classes, spec.head.classes);
+    let replaced = (found != classes).then_some(ReplacedHead { found, classes });
     let is_kept = |path: TensorPath| replaced.is_none() || path.layer != LayerPath::Head(HeadPart::Linear);
     // A head that is replaced may hold anything.
-    model.check_values(is_kept).map_err(|error| init(error.into()))?;
+    model.check_values(is_kept)?;
     let own = to_model(&network)?.into_tensors().filter(|(path, _)| !is_kept(*path));
     let kept = model.into_tensors().filter(|(path, _)| is_kept(*path));
     let model = Model::new(spec.check(spec.input)?, kept.chain(own))?;

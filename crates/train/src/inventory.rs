@@ -1,4 +1,4 @@
-//! The images of a run as they were when it began.
+//! Inventory of the images of a run as they were when it began.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,16 +16,16 @@ use crate::progress::Fnv;
 /// in memory already. 256 MB take 0.1 s.
 const HASHED: u64 = 256 << 20;
 
-/// An image as it was, a line of `images.jsonl`: a JSON array of split, name, label, bytes, time of change in
+/// Image as it was, a line of `images.jsonl`: a JSON array of split, name, label, bytes, time of change in
 /// nanoseconds since 1970, and hash of the content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Line(Split, String, usize, u64, Option<i64>, Option<u64>);
 
-/// The images of a run as they were when it began, in the order of the data.
+/// Inventory of the images of a run as they were when it began, in the order of the data.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Inventory(Vec<Line>);
 
-/// How the images of a resumed run compare with those that it began with.
+/// Comparison of the images of a resumed run with those that it began with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
     /// Images of the same size and another time, which were not hashed when the run began.
@@ -33,7 +33,7 @@ pub(crate) struct Compared {
 }
 
 impl Inventory {
-    /// Looks at all images of these splits. One that cannot be read has no size and no hash: whoever trains on it
+    /// Inventory of all images of these splits. One that cannot be read has no size and no hash: whoever trains on it
     /// will say so.
     pub(crate) fn of(sets: &[(Split, &dyn Source)]) -> Self {
         let places = || sets.iter().flat_map(|&(split, set)| (0..set.len()).map(move |i| (split, set, i)));

@@ -1,4 +1,4 @@
-//! Memory that a training asks for, before any of it is taken.
+//! Memory that a training asks for, checked before any of it is taken.
 
 use residual_arch::NetSpec;
 use residual_arch::shape::flow;
@@ -9,7 +9,7 @@ use crate::{Error, Recipe};
 /// Bytes of an f32.
 const FLOAT: u128 = 4;
 
-/// Refuses a network whose weights, gradients and velocities alone are more than the memory that is available. To be
+/// Memory check of a network: refuses one whose weights, gradients and velocities alone are more than the memory that is available. To be
 /// called before the network is built.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn require_memory_of_network(spec: &NetSpec) -> Result<(), Error> {
     require(what, u128::from(parameters) * 3 * FLOAT, "choose a smaller network")
 }
 
-/// Refuses a step that needs more memory than is available: the weights as above, the images, and what each block
+/// Memory check of a step: refuses one that needs more memory than is available: the weights as above, the images, and what each block
 /// gives, once with `low_memory` and twice without. Less is not possible; more may be needed.
 ///
 /// `image` is the size of an image, where it is known to be another than the network's input.
@@ -45,7 +45,7 @@ pub fn require_memory_to_train(
     require(what, floats * FLOAT, "choose a smaller batch (--batch-size), or --memory low")
 }
 
-/// Refuses an evaluation of more images at a time than there is memory for.
+/// Memory check of an evaluation: refuses one of more images at a time than there is memory for.
 pub(crate) fn require_memory_to_evaluate(
     spec: &NetSpec,
     image: Option<[usize; 3]>,

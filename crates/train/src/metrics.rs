@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// One line of `metrics.jsonl`: how a pass over a split went.
+/// Metrics of a pass over a split: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Epoch, counted from 1.
@@ -24,13 +24,13 @@ pub struct Metrics {
     pub top1: f64,
     /// Learning rate of the last step.
     pub lr: f64,
-    /// Images a second in this pass.
+    /// Throughput of this pass, images a second.
     pub images_per_s: f64,
     /// Seconds since the training began, without the time in which it lay interrupted.
     pub seconds: f64,
 }
 
-/// The longest `metrics.jsonl` that is read, in bytes: a million epochs.
+/// Limit on the `metrics.jsonl` that is read, in bytes: a million epochs.
 const LONGEST: u64 = 1 << 30;
 
 /// Reads a `metrics.jsonl`. A last line without its end, as a killed process may leave it, is passed over.

@@ -123,7 +123,7 @@ pub struct StepReport {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Outcome {
-    /// All epochs are done.
+    /// End of the last epoch.
     Finished {
         /// The best evaluation.
         best: Best,

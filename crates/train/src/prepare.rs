@@ -10,6 +10,7 @@ use residual_nn::{Mode, ResNet};
 use crate::images::TrainingImages;
 use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
 use crate::settle::size;
+use crate::trainer::Given;
 use crate::{Error, LearningRate, Recipe};
 
 /// Recipe and images of a training, opened, settled and checked before anything is written.
@@ -30,20 +31,24 @@ const TRIED: usize = 8;
 impl Prepared {
     /// Opens the images, decides what the recipe leaves open, and checks all that can be known before a network is
     /// built. Images that a program has `given` take the place of the recipe's.
-    pub(crate) fn new(recipe: &Recipe, given: Option<TrainingImages>) -> Result<Self, Error> {
+    pub(crate) fn new(recipe: &Recipe, given: &Given) -> Result<Self, Error> {
         // What is wrong with the recipe itself is said before the data are opened.
         recipe.validate()?;
         let mut recipe = recipe.clone();
-        let images = match given {
+        let images = match &given.images {
             Some(images) => {
                 recipe.data.path = PathBuf::new();
                 recipe.data.from_program = true;
-                images
+                images.clone()
             }
             None if recipe.data.from_program => return Err(Error::ImagesNotGiven),
             None => TrainingImages::open(&recipe.data)?,
         };
         images.check()?;
+        if let Some(model) = &given.model {
+            // A head for other classes is replaced.
+            recipe.network = Some(model.spec().clone().with_classes(images.classes().len()));
+        }
         let (mut recipe, spec) = recipe.settle(images.classes(), images.train.len())?;
         recipe.make_paths_absolute()?;
         let batch_size = recipe.images_per_step();

@@ -1,4 +1,4 @@
-//! Where a training stands, to the last bit.
+//! Progress of a training, to the last bit.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Metrics, Recipe, RunFolder, read_metrics};
 
-/// Where a training stands. With the network's and the optimiser's tensors, all that an exact resume needs:
+/// Progress of a training. With the network's and the optimiser's tensors, all that an exact resume needs:
 /// randomness is keyed by seed, epoch, step and sample, so that it has no state of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +19,7 @@ pub(crate) struct Progress {
     pub(crate) batch: usize,
     /// Optimiser steps that are done.
     pub(crate) step: u64,
-    /// What was gathered in the epoch that is going on.
+    /// Sums of the epoch that is going on.
     pub(crate) pass: Pass,
     /// Seconds since the training began, without interruptions.
     pub(crate) seconds: f64,
@@ -27,12 +27,12 @@ pub(crate) struct Progress {
     pub(crate) best: Option<Best>,
     /// The lines of `metrics.jsonl`.
     pub(crate) history: Vec<Metrics>,
-    /// Of the data that the training began with.
+    /// Fingerprint of the data that the training began with.
     pub(crate) data: Fingerprint,
     /// The settled recipe that it began with, and what was changed of it since; none in files of earlier releases.
     #[serde(default)]
     pub(crate) recipe: Option<Recipe>,
-    /// What was said of images at which the training stopped: they may be mended.
+    /// Errors of images at which the training stopped: they may be mended.
     #[serde(default)]
     pub(crate) bad: Vec<String>,
 }
@@ -53,11 +53,11 @@ pub(crate) struct Pass {
 pub struct Best {
     /// Epoch, counted from 1.
     pub epoch: usize,
-    /// Fraction of the images that were told right.
+    /// Fraction of the images that were classified correctly.
     pub top1: f64,
 }
 
-/// What two data sets have alike if they are the same.
+/// Fingerprint of the data: equal for two data sets if they are the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fingerprint {
@@ -163,7 +163,7 @@ pub(crate) fn rate(images: u64, seconds: f64) -> f64 {
 }
 
 impl Fingerprint {
-    /// Whether the data have as many images of the same names and labels.
+    /// Checks that the data have as many images of the same names and labels.
     pub(crate) fn compare(&self, now: &Self) -> Result<(), Error> {
         let counts = [
             ("training images", now.train, self.train),
@@ -195,7 +195,7 @@ impl Fnv {
         }
     }
 
-    /// The same over words of eight bytes, and the length: faster, and another hash.
+    /// Hash over words of eight bytes, and the length: faster, and another one.
     pub(crate) fn write_words(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {

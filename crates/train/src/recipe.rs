@@ -1,4 +1,4 @@
-//! All that is needed to repeat a training.
+//! Recipe: all that is needed to repeat a training.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batches::{BATCH, default_rate};
 use crate::{Error, Schedule, SgdConfig, Warmup};
 
-/// A training as data, read from and written to TOML. Every field has a default; an unknown field is an
+/// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
 ///
 /// ```toml
@@ -44,7 +44,7 @@ pub struct Recipe {
     /// A network written out, in place of `model`. Its number of classes must be the data's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetSpec>,
-    /// The images.
+    /// Images to train on and to evaluate on.
     pub data: DataRecipe,
     /// Weights to begin with, in place of random ones. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,16 +52,16 @@ pub struct Recipe {
     /// Layers that stay as they are, running statistics included: `stem`, `stage1`, `stage2.block0`, `head`.
     /// Default none.
     pub freeze: Vec<String>,
-    /// Passes over the training images. Default 20.
+    /// Number of epochs: passes over the training images. Default 20.
     pub epochs: usize,
-    /// Images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64. Fewer
+    /// Batch size: images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64. Fewer
     /// steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// Images at a time in evaluation. Default `batch_size`, at most 256.
+    /// Batch size of evaluations. Default `batch_size`, at most 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
-    /// Whether the images that do not fill a last batch are left out of an epoch (others in each, since the
+    /// True where the images that do not fill a last batch are left out of an epoch (others in each, since the
     /// order is drawn anew). Default: where they are fewer than four and than half a batch, and where it is a
     /// single one. Batch statistics of few images say little, of a single one on a 1x1 map nothing at all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,41 +70,41 @@ pub struct Recipe {
     /// for fewer (Goyal et al. 2017, section 2.1); a tenth of that with `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
-    /// How the rate moves. Default `one_cycle`.
+    /// Schedule of the learning rate. Default `one_cycle`.
     pub schedule: Schedule,
     /// Linear rise in front of the schedule. Default none.
     pub warmup: Warmup,
-    /// SGD's constants.
+    /// Optimiser: the constants of SGD.
     pub optimiser: SgdConfig,
-    /// `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7). Default 0.
+    /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7). Default 0.
     pub label_smoothing: f64,
-    /// Random changes to the training images. Default, by the network's input: up to 64 pixels wide, pad by
+    /// Augmentations of the training images. Default, by the network's input: up to 64 pixels wide, pad by
     /// an eighth (4 of 32) and crop, then flip (He et al. 2015, section 4.2); above, random resized crop to
     /// the input's size, then flip (Szegedy et al. 2014, section 6).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Vec<Augment>>,
-    /// What all images go through. Default: the network's own; where that neither resizes nor crops, the
+    /// Preprocessing of all images. Default: the network's own; where that neither resizes nor crops, the
     /// shorter side is brought to the input's size and the centre cut out, which leaves images of the right
     /// size alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
     /// Seed of everything random: weights, order, augmentation, stochastic depth, dropout. Default 0.
     pub seed: u64,
-    /// Threads for computing and as many for decoding, at most [`Recipe::MOST_THREADS`]. Default: one a core.
+    /// Number of threads for computing and as many for decoding, at most [`Recipe::MOST_THREADS`]. Default: one a core.
     /// Does not change the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    /// Keep the blocks' inputs alone between the forward and the backward pass, and compute what is inside
+    /// Low memory: keep the blocks' inputs alone between the forward and the backward pass, and compute what is inside
     /// them again: networks of any depth fit. Default false. Does not change the result.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub low_memory: bool,
-    /// Save `last.safetensors` every so many steps besides after every epoch, so that a killed process loses
+    /// Interval of checkpoints: save `last.safetensors` every so many steps besides after every epoch, so that a killed process loses
     /// less. Default: after every epoch alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every_steps: Option<u64>,
 }
 
-/// Where the images are.
+/// Data of a recipe: the path of the images, and the split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
@@ -120,7 +120,7 @@ pub struct DataRecipe {
     pub validation: f64,
     /// Seed of that split, apart from the training's so that runs with several seeds share one. Default 0.
     pub split_seed: u64,
-    /// Count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
+    /// Leniency: count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
     pub skip_bad: bool,
 }
 
@@ -163,11 +163,11 @@ impl Default for Recipe {
     }
 }
 
-/// The longest recipe that is read, in bytes: a written-out network of a thousand blocks has a twentieth of it.
+/// Limit on a recipe that is read, in bytes: a written-out network of a thousand blocks has a twentieth of it.
 const LONGEST: u64 = 4 << 20;
 
 impl Recipe {
-    /// More threads than this are a slip of the finger.
+    /// Limit on the number of threads: more are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
 
     /// Number of threads that compute, and as many that decode: more than there are cores are no faster, and each
@@ -189,17 +189,17 @@ impl Recipe {
             .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
     }
 
-    /// Images in a step: as given or settled, and 64 where neither.
+    /// Number of images in a step: as given or settled, and 64 where neither.
     pub fn images_per_step(&self) -> usize {
         self.batch_size.unwrap_or(BATCH)
     }
 
-    /// The greatest learning rate: as given or settled, and else the default for the images in a step.
+    /// Greatest learning rate: as given or settled, and else the default for the images in a step.
     pub fn rate(&self) -> f64 {
         self.lr.unwrap_or_else(|| default_rate(self.images_per_step(), self.init.is_some()))
     }
 
-    /// The recipe as TOML.
+    /// TOML text of the recipe.
     ///
     /// # Errors
     /// [`Error::RecipeText`] for what TOML cannot hold, such as a path that is not UTF-8.

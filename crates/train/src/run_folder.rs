@@ -1,4 +1,4 @@
-//! The folder of a run.
+//! Folder of a run.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,16 +11,18 @@ const METRICS: &str = "metrics.jsonl";
 const LAST: &str = "last.safetensors";
 const BEST: &str = "best.safetensors";
 const IMAGES: &str = "images.jsonl";
+const INIT: &str = "init.safetensors";
 const LOCK: &str = ".lock";
 
 /// The files of a run, in the order in which they are written.
-const FILES: [&str; 5] = [RECIPE, IMAGES, METRICS, LAST, BEST];
+const FILES: [&str; 6] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST];
 
-/// The folder of a run, held by this process alone.
+/// Folder of a run, held by this process alone.
 ///
 /// | file | what |
 /// | --- | --- |
 /// | `recipe.toml` | the settled [`Recipe`] |
+/// | `init.safetensors` | the model that a program gave to begin with, where it did |
 /// | `images.jsonl` | size, time and hash of every image, so that changes are noticed |
 /// | `metrics.jsonl` | a line a pass: [`crate::Metrics`] |
 /// | `last.safetensors` | network, optimiser and progress, for resuming |
@@ -38,6 +40,9 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Name of the file of weights to begin with, in the folder of a run that a program has given them.
+    pub(crate) const INIT: &str = INIT;
+
     /// Begins a run in a folder, which is made where it does not exist, by writing its recipe.
     ///
     /// # Errors
@@ -49,7 +54,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The same, and what was made is removed when the folder is dropped, unless it is [kept](Self::keep).
+    /// Begins a run as [`create`](Self::create) does; what was made is removed when the folder is dropped, unless it is [kept](Self::keep).
     pub(crate) fn tentative(path: impl Into<PathBuf>, recipe: &Recipe) -> Result<Self, Error> {
         let path = path.into();
         let text = recipe.to_toml()?;
@@ -114,13 +119,13 @@ impl RunFolder {
         }
     }
 
-    /// Whether the run has got beyond its recipe: it has weights, or a pass that was written down.
+    /// True where the run has got beyond its recipe: it has weights, or a pass that was written down.
     pub(crate) fn has_got_on(&self) -> bool {
         let lines = std::fs::metadata(self.metrics()).is_ok_and(|metrics| metrics.len() > 0);
         exists(&self.last()) || exists(&self.best()) || lines
     }
 
-    /// What can be done without a `last.safetensors`.
+    /// Help for a run without a `last.safetensors`.
     pub(crate) fn help_without_last(&self) -> String {
         match exists(&self.best()) {
             true => format!(
@@ -136,12 +141,12 @@ impl RunFolder {
         }
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The recipe that the run began with.
+    /// Recipe that the run began with.
     ///
     /// # Errors
     /// Those of [`Recipe::read`].
@@ -152,6 +157,11 @@ impl RunFolder {
     /// `images.jsonl`.
     pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES)
+    }
+
+    /// `init.safetensors`.
+    pub(crate) fn init(&self) -> PathBuf {
+        self.path.join(INIT)
     }
 
     /// `metrics.jsonl`.
@@ -193,7 +203,7 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// Whether there is something of this name, a link into nowhere included.
+/// Test for something of this name, a link into nowhere included.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

@@ -1,4 +1,4 @@
-//! The learning rate of every step.
+//! Learning rate of every step.
 
 use std::f64::consts::PI;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// How the learning rate moves over a training of `T` steps, `t = 0 .. T - 1`, from the recipe's rate `lr`.
+/// Schedule of the learning rate over a training of `T` steps, `t = 0 .. T - 1`, from the recipe's rate `lr`.
 ///
 /// A [`Warmup`] of `W` steps comes first; the formulas below then hold with `t - W` for `t` and `T - W` for
 /// `T`, except [`Schedule::Step`], whose milestones are epochs of the whole training.
@@ -15,8 +15,9 @@ use crate::Error;
 /// In a recipe: `schedule = { kind = "cosine" }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Schedule {
-    /// `lr` throughout.
+    /// Constant rate `lr`.
     Constant {},
     /// `floor + (lr - floor) (1 + cos(pi t / T)) / 2` (Loshchilov and Hutter 2017, equation 5, without
     /// restarts).
@@ -68,16 +69,17 @@ fn final_div_factor() -> f64 {
     1e4
 }
 
-/// Steps at the beginning in which the rate rises linearly: step `t` of `W` takes `lr (t + 1) / W`, where
+/// Warm-up: steps at the beginning in which the rate rises linearly: step `t` of `W` takes `lr (t + 1) / W`, where
 /// `lr` is the rate that the schedule begins with (Goyal et al. 2017, section 2.2).
 ///
 /// In a recipe: `warmup = { epochs = 5 }` or `warmup = { steps = 500 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Warmup {
-    /// So many epochs; parts of one are allowed.
+    /// Length in epochs; parts of one are allowed.
     Epochs(f64),
-    /// So many steps.
+    /// Length in steps.
     Steps(u64),
 }
 
@@ -246,12 +248,12 @@ impl Warmup {
     }
 }
 
-/// From `a` to `b` along half a cosine.
+/// Interpolation from `a` to `b` along half a cosine.
 fn anneal(a: f64, b: f64, p: f64) -> f64 {
     b + (a - b) / 2.0 * (1.0 + (PI * p).cos())
 }
 
-/// How far `x` is on the way from `a` to `b`; a way of no length is over at once.
+/// Fraction of `x` on the way from `a` to `b`; a way of no length is over at once.
 fn share(x: f64, a: f64, b: f64) -> f64 {
     if b > a { (x - a) / (b - a) } else { 1.0 }
 }

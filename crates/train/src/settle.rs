@@ -1,4 +1,4 @@
-//! What a recipe leaves open, decided by the network and the data.
+//! Settling of a recipe: what it leaves open is decided by the network and the data.
 
 use residual_arch::{NetSpec, Place, Preprocess, Resize, families};
 use residual_data::{Augment, Fit};
@@ -6,14 +6,14 @@ use residual_data::{Augment, Fit};
 use crate::batches::{default_batch, leaves_last_out};
 use crate::{Error, Recipe};
 
-/// Inputs up to this wide get the augmentation of CIFAR, wider ones that of ImageNet.
+/// Widest input that gets the augmentation of CIFAR, wider ones that of ImageNet.
 const SMALL_INPUT: usize = 64;
 
-/// The most images at a time in an evaluation, where the recipe does not say: more do not make it faster.
+/// Limit on the images at a time in an evaluation, where the recipe does not say: more do not make it faster.
 const MOST_AT_A_TIME: usize = 256;
 
 impl Recipe {
-    /// Decides what the recipe leaves open: the network for data of these `classes`, its preprocessing, the
+    /// Settles what the recipe leaves open: the network for data of these `classes`, its preprocessing, the
     /// augmentation, the batches. Gives the recipe with nothing left open, and the network.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Recipe {
         }
     }
 
-    /// The network for data of these classes, with the preprocessing that its images will have.
+    /// Network for data of these classes, with the preprocessing that its images will have.
     fn network_for(&mut self, classes: &[String]) -> Result<NetSpec, Error> {
         let mut spec = match &self.network {
             Some(spec) if spec.head.classes != classes.len() => {
@@ -78,7 +78,7 @@ impl Recipe {
     }
 }
 
-/// The size of preprocessed images, where it is the same for all.
+/// Size of preprocessed images, where it is the same for all.
 pub(crate) fn size(preprocess: &Preprocess) -> Option<[usize; 2]> {
     match (preprocess.crop, preprocess.resize) {
         (Some(size), _) | (None, Some(Resize::Exact(size))) => Some(size),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Gradients;
 use residual_arch::Role;
+use residual_kernels::Cpu;
 use residual_nn::ResNet;
-use residual_nn::fused::with_cpu;
 use residual_weights::StateDict;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The constants of [`Sgd`].
+/// Constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SgdConfig {
@@ -21,7 +21,7 @@ pub struct SgdConfig {
     pub nesterov: bool,
     /// Weight decay `lambda` (L2 penalty `lambda/2 |p|^2`). Default 5e-4.
     pub weight_decay: f64,
-    /// Whether batch norms' parameters and biases decay too. Default false (He et al. 2019, section 3.1);
+    /// Decay of batch norms' parameters and biases too. Default false (He et al. 2019, section 3.1);
     /// `torch.optim.SGD` over all parameters is true.
     pub decay_norm_and_bias: bool,
 }
@@ -85,26 +85,42 @@ pub struct Sgd {
     velocity: BTreeMap<String, Vec<f32>>,
 }
 
+/// A parameter and the gradient with respect to it.
+struct OneParameter<'a> {
+    path: &'a str,
+    role: Role,
+    values: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
 impl Sgd {
-    /// An optimiser at rest.
+    /// Optimiser at rest.
     pub fn new(config: SgdConfig) -> Self {
         Self { config, velocity: BTreeMap::new() }
     }
 
-    /// One step of every parameter of a network that has a gradient.
+    /// Updates every parameter of a network that has a gradient by one step.
     pub fn step(&mut self, network: &mut ResNet, gradients: Gradients, lr: f64) {
+        let context = network.context().clone();
         network.update_in_place(gradients, |parameter, values, gradient| {
-            self.update(&parameter.path, parameter.role, values, gradient, lr);
+            let of = OneParameter { path: &parameter.path, role: parameter.role, values, gradient };
+            self.update_on(context.cpu(), of, lr);
         });
     }
 
-    /// One step of one parameter, in place. `path` is its name, by which its velocity is kept; `role` says
+    /// Updates one parameter by one step, in place, on the calling thread. `path` is its name, by which its velocity is kept; `role` says
     /// whether it decays.
     ///
     /// # Panics
     /// Where `gradient`, or the velocity kept under `path`, has another length than `parameter`: the caller
     /// has mixed up two parameters.
     pub fn update(&mut self, path: &str, role: Role, parameter: &mut [f32], gradient: &[f32], lr: f64) {
+        let cpu = Cpu::new(1).unwrap_or_else(|error| panic!("{path}: {error}"));
+        self.update_on(&cpu, OneParameter { path, role, values: parameter, gradient }, lr);
+    }
+
+    fn update_on(&mut self, cpu: &Cpu, of: OneParameter<'_>, lr: f64) {
+        let OneParameter { path, role, values: parameter, gradient } = of;
         let decays = self.config.decay_norm_and_bias || role.decays();
         let decay = if decays { self.config.weight_decay as f32 } else { 0.0 };
         let rule = residual_kernels::optim::Sgd {
@@ -118,11 +134,11 @@ impl Sgd {
             self.velocity.insert(path.to_owned(), vec![0.0; parameter.len()]);
         }
         let velocity = self.velocity.get_mut(path).unwrap_or(&mut none);
-        with_cpu(|cpu| rule.step(cpu, parameter, gradient, velocity))
+        rule.step(cpu, parameter, gradient, velocity)
             .unwrap_or_else(|error| panic!("{path}: one gradient and one velocity a parameter: {error}"));
     }
 
-    /// The velocities by the parameters' names, each as a vector; bit for bit.
+    /// Velocities by the parameters' names, each as a vector; bit for bit.
     ///
     /// # Errors
     /// [`Error::Weights`] for a name that no tensor may have.

@@ -1,4 +1,4 @@
-//! Running statistics taken anew before an evaluation.
+//! Running statistics, taken anew before an evaluation.
 
 use burn::tensor::Device;
 use residual_data::{Loader, LoaderOptions};
@@ -9,11 +9,11 @@ use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
-/// With fewer updates than this the running statistics lag behind the weights, which still move fast: they are averages
+/// Number of updates below which the running statistics lag behind the weights, which still move fast: they are averages
 /// over the last ten updates, and in the beginning of what the network began with.
 pub(crate) const FEW_UPDATES: u64 = 200;
 
-/// So many images are enough (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", section 3).
+/// Number of images that are enough (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", section 3).
 const IMAGES: usize = 1024;
 
 impl Trainer<'_> {
@@ -61,11 +61,12 @@ impl Trainer<'_> {
         Ok(true)
     }
 
-    /// The network on another device, to the bit.
+    /// Copy of the network on another device, to the bit, with the same threads and plans.
     fn copy_on(&self, device: &Device) -> Result<ResNet, Error> {
         let mut copy = from_model(to_model(&self.network)?, device)?;
         copy.freeze_layers(&self.recipe.freeze)?;
         copy.set_compute(self.network.compute());
+        copy.set_context(self.network.context());
         Ok(copy)
     }
 }

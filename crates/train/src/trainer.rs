@@ -17,7 +17,7 @@ use crate::metrics::MetricsFile;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::session::Session;
-use crate::transfer::{from_model, to_state_dict};
+use crate::transfer::{from_model, to_model, to_state_dict};
 use crate::{Error, LearningRate, Observer, Recipe, ReplacedHead, RunFolder, Sgd};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:
@@ -71,16 +71,24 @@ impl<'a> Trainer<'a> {
     /// Begins a training in a folder that has none: see [`Training::begin`](crate::Training::begin).
     pub(crate) fn begin(
         recipe: &Recipe,
-        given: Option<TrainingImages>,
+        given: Given,
         out: PathBuf,
         session: Session<'a>,
     ) -> Result<Self, Error> {
         RunFolder::check_free(&out)?;
-        let prepared = Prepared::new(recipe, given)?;
-        let (network, replaced_head) = initial(&prepared.recipe, &prepared.spec, &device())?;
+        let mut recipe = recipe.clone();
+        if given.model.is_some() {
+            recipe.model = None;
+            recipe.init = Some(out.join(RunFolder::INIT));
+        }
+        let prepared = Prepared::new(&recipe, &given)?;
+        let (network, replaced_head) = initial(&prepared, given.model.clone(), &device())?;
         prepared.check_batches(&network)?;
         let inventory = prepared.images.inventory();
         let folder = RunFolder::tentative(out, &prepared.recipe)?;
+        if let Some(model) = &given.model {
+            model.save(folder.init())?;
+        }
         let mut trainer = Self::first(prepared, folder, network, inventory, session)?;
         trainer.folder.keep();
         Ok(Self { replaced_head, ..trainer })
@@ -109,7 +117,7 @@ impl<'a> Trainer<'a> {
     pub(crate) fn resume(
         out: PathBuf,
         changes: &Changes,
-        given: Option<TrainingImages>,
+        given: Given,
         session: Session<'a>,
     ) -> Result<Self, Error> {
         let folder = RunFolder::open(out)?;
@@ -120,10 +128,10 @@ impl<'a> Trainer<'a> {
         }
         recipe.validate()?;
         recipe.data.check_place()?;
-        let prepared = Prepared::new(&recipe, given)?;
+        let prepared = Prepared::new(&recipe, &given)?;
         if !folder.last().exists() {
             // The process ended between the recipe and the first checkpoint.
-            let (network, replaced_head) = initial(&prepared.recipe, &prepared.spec, &device())?;
+            let (network, replaced_head) = initial(&prepared, None, &device())?;
             prepared.check_batches(&network)?;
             if !changes.is_empty() {
                 folder.write_recipe(&prepared.recipe)?;
@@ -196,6 +204,9 @@ impl<'a> Trainer<'a> {
         let Prepared { recipe, rate, steps_per_epoch, images, .. } = prepared;
         let State { mut network, velocity, progress } = state;
         network.set_compute(compute(recipe.low_memory));
+        if let Some(threads) = recipe.threads {
+            network.set_threads(threads);
+        }
         let mut sgd = Sgd::new(recipe.optimiser);
         sgd.load(velocity);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
@@ -240,6 +251,14 @@ impl<'a> Trainer<'a> {
     /// Network as it stands, in place of the trainer. The best network so far is in the folder's `best.safetensors`.
     pub fn into_network(self) -> ResNet {
         self.network
+    }
+
+    /// Model of the network as it stands, with the names of its classes: to be saved, or to classify with.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], which a network that is trained cannot give.
+    pub fn model(&self) -> Result<Model, Error> {
+        Ok(to_model(&self.network)?.with_classes(self.classes().to_vec())?)
     }
 
     /// Number of images to train on.
@@ -295,7 +314,7 @@ impl<'a> Trainer<'a> {
     /// Sets the number of threads that compute, and that decode, whatever the recipe says. Does not change the
     /// result.
     pub fn set_threads(&mut self, threads: usize) {
-        residual_nn::fused::set_threads(threads.max(1));
+        self.network.set_threads(threads);
         self.recipe.threads = Some(threads.max(1));
         self.loader = None;
     }
@@ -379,6 +398,14 @@ fn check_data(
             "{undecided} images have the sizes that they had, and another time: they are taken to be the same"
         )),
     })
+}
+
+/// Images and model that a program has given a training in memory.
+#[derive(Default)]
+pub(crate) struct Given {
+    pub(crate) images: Option<TrainingImages>,
+    /// Model whose weights are begun with.
+    pub(crate) model: Option<Model>,
 }
 
 /// Tensors and progress of a training.

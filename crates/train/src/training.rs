@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use residual_arch::NetSpec;
 use residual_data::Source;
+use residual_weights::Model;
 
 use crate::images::TrainingImages;
 use crate::session::Session;
+use crate::trainer::Given;
 use crate::{Changes, Error, Observer, Recipe, Trainer};
 
 /// Training put together from a recipe, images, an observer and a stop flag, to be [begun](Self::begin) in a folder or
@@ -46,7 +48,7 @@ use crate::{Changes, Error, Observer, Recipe, Trainer};
 /// ```
 pub struct Training<'a> {
     recipe: Recipe,
-    images: Option<TrainingImages>,
+    given: Given,
     changes: Changes,
     observer: Box<dyn Observer + Send + 'a>,
     stop: Arc<AtomicBool>,
@@ -64,11 +66,19 @@ impl<'a> Training<'a> {
     pub fn new(recipe: impl Into<Recipe>) -> Self {
         Self {
             recipe: recipe.into(),
-            images: None,
+            given: Given::default(),
             changes: Changes::default(),
             observer: Box::new(()),
             stop: Arc::default(),
         }
+    }
+
+    /// Fine-tunes a model: begins with its network and its weights, its head excepted where it is for another number of
+    /// classes. The model is kept in the run's folder, and the recipe's `init` is its file there, so that the recipe
+    /// can be repeated.
+    pub fn model(mut self, model: Model) -> Self {
+        self.given.model = Some(model);
+        self
     }
 
     /// Changes the recipe.
@@ -80,14 +90,14 @@ impl<'a> Training<'a> {
     /// Trains on the images of a folder or an archive, as [`residual_data`] reads them.
     pub fn data(mut self, path: impl Into<PathBuf>) -> Self {
         self.recipe.data.path = path.into();
-        self.images = None;
+        self.given.images = None;
         self
     }
 
     /// Trains on images that the program gives, and evaluates on others of the same classes. They are not in the run's
     /// folder: to resume it, give them again.
     pub fn images(mut self, train: impl Source + 'static, evaluation: impl Source + 'static) -> Self {
-        self.images = Some(TrainingImages::given(Arc::new(train), Arc::new(evaluation)));
+        self.given.images = Some(TrainingImages::given(Arc::new(train), Arc::new(evaluation)));
         self
     }
 
@@ -119,7 +129,7 @@ impl<'a> Training<'a> {
     /// network's, or no numbers; [`Error::ImageSize`], [`Error::LastBatch`] and [`Error::Memory`] for a step or an
     /// evaluation that is not possible; [`Error::ImagesNotGiven`] for a recipe of images that a program gave.
     pub fn begin(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
-        Trainer::begin(&self.recipe, self.images, folder.into(), Session::new(self.observer, self.stop))
+        Trainer::begin(&self.recipe, self.given, folder.into(), Session::new(self.observer, self.stop))
     }
 
     /// Resumes the training in a folder from its last checkpoint, by the folder's own recipe, to the same bits as if
@@ -132,7 +142,7 @@ impl<'a> Training<'a> {
     /// that the training began with; those of [`begin`](Self::begin).
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
         let session = Session::new(self.observer, self.stop);
-        Trainer::resume(folder.into(), &self.changes, self.images, session)
+        Trainer::resume(folder.into(), &self.changes, self.given, session)
     }
 }
 

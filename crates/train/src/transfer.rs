@@ -1,4 +1,4 @@
-//! Modules to and from models.
+//! Conversion between modules and models.
 
 use burn::tensor::Device;
 use residual_arch::{Naming, TensorPath};
@@ -7,7 +7,7 @@ use residual_weights::{Model, StateDict, Tensor};
 
 use crate::Error;
 
-/// The model of a network: its tensors as they are now, by path.
+/// Model of a network: its tensors as they are now, by path.
 ///
 /// # Errors
 /// [`Error::Weights`], which a network that was built cannot give.
@@ -22,15 +22,15 @@ pub fn to_model(network: &ResNet) -> Result<Model, Error> {
     Ok(Model::new(checked, tensors)?)
 }
 
-/// The tensors of a network under the names of a scheme, as files have them.
+/// Tensors of a network under the names of a scheme, as files have them.
 ///
 /// # Errors
-/// As for [`to_model`].
+/// Those of [`to_model`].
 pub fn to_state_dict(network: &ResNet, naming: Naming) -> Result<StateDict, Error> {
     Ok(to_model(network)?.into_state_dict(naming)?)
 }
 
-/// The network of a model on a device.
+/// Network of a model on a device.
 ///
 /// # Errors
 /// [`Error::Nn`] for a network that cannot be built there.

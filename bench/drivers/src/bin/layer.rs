@@ -8,7 +8,7 @@
 //! anything else, or what cannot be had         error REASON
 //! ```
 //!
-//! PASS is `forward` (with a bias; weights packed beforehand), `data` or `weights`. The gradient by the
+//! PASS is `forward` (with a bias; weights packed beforehand), `data` or `weights`. The gradient with respect to the
 //! input packs its weights every time, as training has to; maps are in the kernels' own layout.
 
 use std::io::{BufRead, Write};

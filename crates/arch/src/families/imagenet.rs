@@ -1,7 +1,8 @@
 //! torchvision's and timm's networks for 224x224 images.
 
 use crate::{
-    Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec, StemSpec,
+    AntiAlias, Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Resize, Shortcut, StageSpec,
+    StemSpec,
 };
 
 const BASIC: bool = false;
@@ -19,6 +20,7 @@ struct Row {
     /// Average-pool shortcuts (ResNet-D).
     average_pool: bool,
     attention: Option<Kind>,
+    anti_alias: Option<AntiAlias>,
     preactivation: bool,
     naming: Naming,
 }
@@ -27,14 +29,15 @@ struct Row {
 enum Stem {
     /// One 7x7 convolution.
     Plain,
-    /// Three 3x3 convolutions, the first two of these channels.
-    Deep([usize; 2]),
+    /// Three 3x3 convolutions of these channels.
+    Deep([usize; 3]),
 }
 
 /// Channel attention, sized for the channels of each block.
 #[derive(Clone, Copy)]
 enum Kind {
     SqueezeExcite,
+    Efficient,
 }
 
 /// torchvision's network.
@@ -48,6 +51,7 @@ const fn tv(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
         stem: Stem::Plain,
         average_pool: false,
         attention: None,
+        anti_alias: None,
         preactivation: false,
         naming: Naming::Torchvision,
     }
@@ -59,23 +63,47 @@ const fn timm(name: &'static str, blocks: [usize; 4], bottleneck: bool) -> Row {
 }
 
 impl Row {
-    /// So many groups in the 3x3 convolution, and their width.
+    /// Width of the 3x3 convolution by groups.
     const fn wide(self, groups: usize, base_width: usize) -> Self {
         Self { groups, base_width, ..self }
     }
 
     /// ResNet-D: the deep stem and average-pool shortcuts.
     const fn d(self) -> Self {
-        Self { stem: Stem::Deep([32, 32]), average_pool: true, ..self }
+        Self { stem: Stem::Deep([32, 32, 64]), average_pool: true, ..self }
     }
 
     /// ResNet-T: the tiered deep stem and average-pool shortcuts.
     const fn t(self) -> Self {
-        Self { stem: Stem::Deep([24, 32]), average_pool: true, ..self }
+        Self { stem: Stem::Deep([24, 32, 64]), average_pool: true, ..self }
+    }
+
+    /// Average-pool shortcuts behind the plain stem.
+    const fn average_pool(self) -> Self {
+        Self { average_pool: true, ..self }
+    }
+
+    /// The deep stem at twice the channels.
+    const fn wide_stem(self) -> Self {
+        Self { stem: Stem::Deep([64, 64, 128]), ..self }
+    }
+
+    /// Anti-aliased downsampling by blurring.
+    const fn blur(self) -> Self {
+        Self { anti_alias: Some(AntiAlias::Blur), ..self }
+    }
+
+    /// Anti-aliased downsampling by averaging.
+    const fn aa(self) -> Self {
+        Self { anti_alias: Some(AntiAlias::Average), ..self }
     }
 
     const fn se(self) -> Self {
         Self { attention: Some(Kind::SqueezeExcite), ..self }
+    }
+
+    const fn eca(self) -> Self {
+        Self { attention: Some(Kind::Efficient), ..self }
     }
 
     const fn v2(self) -> Self {
@@ -88,7 +116,7 @@ const D34: [usize; 4] = [3, 4, 6, 3];
 const D101: [usize; 4] = [3, 4, 23, 3];
 const D152: [usize; 4] = [3, 8, 36, 3];
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 45] = [
     tv("resnet18", D18, BASIC),
     tv("resnet34", D34, BASIC),
     tv("resnet50", D34, BOTTLENECK),
@@ -110,6 +138,26 @@ const ROWS: [Row; 25] = [
     timm("seresnet50", D34, BOTTLENECK).se(),
     timm("seresnet101", D101, BOTTLENECK).se(),
     timm("seresnet152", D152, BOTTLENECK).se(),
+    timm("ecaresnet26t", D18, BOTTLENECK).t().eca(),
+    timm("ecaresnet50t", D34, BOTTLENECK).t().eca(),
+    timm("ecaresnet50d", D34, BOTTLENECK).d().eca(),
+    timm("ecaresnet101d", D101, BOTTLENECK).d().eca(),
+    timm("ecaresnet200d", [3, 24, 36, 3], BOTTLENECK).d().eca(),
+    timm("ecaresnet269d", [3, 30, 48, 8], BOTTLENECK).d().eca(),
+    timm("ecaresnetlight", [1, 1, 11, 3], BOTTLENECK).average_pool().eca(),
+    timm("ecaresnext26t_32x4d", D18, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("ecaresnext50t_32x4d", D34, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("resnetblur18", D18, BASIC).blur(),
+    timm("resnetblur50", D34, BOTTLENECK).blur(),
+    timm("resnetblur50d", D34, BOTTLENECK).d().blur(),
+    timm("resnetblur101d", D101, BOTTLENECK).d().blur(),
+    timm("resnetaa34d", D34, BASIC).d().aa(),
+    timm("resnetaa50", D34, BOTTLENECK).aa(),
+    timm("resnetaa50d", D34, BOTTLENECK).d().aa(),
+    timm("resnetaa101d", D101, BOTTLENECK).d().aa(),
+    timm("seresnetaa50d", D34, BOTTLENECK).d().se().aa(),
+    timm("seresnextaa101d_32x8d", D101, BOTTLENECK).wide(32, 8).d().se().aa(),
+    timm("seresnextaa201d_32x8d", [3, 24, 36, 4], BOTTLENECK).wide(32, 8).d().wide_stem().se().aa(),
     timm("resnetv2_50", D34, BOTTLENECK).v2(),
     timm("resnetv2_101", D101, BOTTLENECK).v2(),
     timm("resnetv2_152", D152, BOTTLENECK).v2(),
@@ -149,9 +197,9 @@ impl Row {
     fn stem(&self) -> StemSpec {
         let stem = match self.stem {
             Stem::Plain => StemSpec::imagenet(),
-            Stem::Deep([first, second]) => StemSpec::deep(first, second, 64),
+            Stem::Deep([first, second, third]) => StemSpec::deep(first, second, third),
         };
-        StemSpec { bare: self.preactivation, ..stem }
+        StemSpec { bare: self.preactivation, anti_alias: self.anti_alias, ..stem }
     }
 
     fn block(&self, in_channels: usize, planes: usize, stride: usize) -> BlockSpec {
@@ -166,6 +214,7 @@ impl Row {
         if self.preactivation {
             block = block.preactivation();
         }
+        block.anti_alias = self.anti_alias;
         block.attention = self.attention.map(|kind| kind.sized(block.channels));
         if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
             *average_pool = self.average_pool;
@@ -189,6 +238,7 @@ impl Kind {
     fn sized(self, channels: usize) -> Attention {
         match self {
             Self::SqueezeExcite => Attention::squeeze_excite(squeezed(channels)),
+            Self::Efficient => Attention::efficient(channels),
         }
     }
 }

@@ -108,9 +108,20 @@ fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
     let (kernel, padding) = match &draft.op {
         LayerOp::Conv(conv) => check_conv(layer, conv)?,
         LayerOp::MaxPool(pool) => check_pool(layer, pool)?,
+        LayerOp::EfficientAttention(attention) if attention.kernel % 2 == 0 => {
+            return Err(ShapeError::EvenKernel { layer, kernel: attention.kernel });
+        }
         _ => (1, 0),
     };
     let [_, height, width] = input;
+    let least = match &draft.op {
+        LayerOp::AveragePool(pool) if !pool.overhang => pool.kernel,
+        LayerOp::BlurPool(_) => 2,
+        _ => 1,
+    };
+    if height.min(width) < least {
+        return Err(ShapeError::SmallMap { layer, least, height, width });
+    }
     draft.op.output(input).ok_or(ShapeError::Vanishes { layer, kernel, padding, height, width })
 }
 

@@ -67,13 +67,13 @@ impl Network {
         self.layers_of(path.place()?).iter().find(|layer| layer.path == path)
     }
 
-    /// Every block in order: its path, its specification and its layers.
+    /// Blocks in order: its path, its specification and its layers.
     pub fn blocks(&self) -> impl Iterator<Item = (BlockPath, &BlockSpec, &[Layer])> {
         let layers = self.starts.windows(2).skip(1).map(|range| &self.layers[range[0]..range[1]]);
         self.spec.blocks().zip(layers).map(|((path, block), layers)| (path, block, layers))
     }
 
-    /// Every parameter and buffer, in PyTorch's order.
+    /// Parameters and buffers, in PyTorch's order.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         tensors(&self.layers)
     }
@@ -135,7 +135,7 @@ impl CheckedBlock {
         &self.layers
     }
 
-    /// Every parameter and buffer, in PyTorch's order.
+    /// Parameters and buffers, in PyTorch's order.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, LayerTensor)> {
         tensors(&self.layers)
     }

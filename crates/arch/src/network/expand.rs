@@ -4,10 +4,12 @@
 use std::iter::once;
 
 use super::{
-    Activation, AveragePool, BlockPart, BlockPath, HeadPart, LayerId, LayerOp, LayerPath, Norm, Reads,
-    ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
+    Activation, AveragePool, BlockPart, BlockPath, BlurPool, EfficientAttention, HeadPart, LayerId, LayerOp,
+    LayerPath, Norm, Reads, ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
 };
-use crate::{Attention, BlockSpec, Convolution, HeadSpec, NetSpec, Order, Shortcut, StemSpec};
+use crate::{
+    AntiAlias, Attention, BlockSpec, Convolution, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StemSpec,
+};
 
 /// A layer before shapes flow through it.
 pub(crate) struct Draft {
@@ -108,8 +110,20 @@ impl Chain {
                 self.push(LayerPath::Stem(StemPart::Act(index)), RELU);
             }
         }
-        if let Some(pool) = stem.pool {
-            self.push(LayerPath::Stem(StemPart::Pool), LayerOp::MaxPool(pool));
+        let Some(pool) = stem.pool else { return };
+        let filter =
+            stem.anti_alias.filter(|_| pool.stride != 1).map(|filter| filter_layer(filter, pool.stride));
+        let filter = match (stem.anti_alias, filter) {
+            // The average stands in place of the maximum.
+            (Some(AntiAlias::Average), Some(average)) => {
+                return self.push(LayerPath::Stem(StemPart::Pool), average);
+            }
+            (_, filter) => filter,
+        };
+        let stride = if filter.is_some() { 1 } else { pool.stride };
+        self.push(LayerPath::Stem(StemPart::Pool), LayerOp::MaxPool(MaxPool { stride, ..pool }));
+        if let Some(filter) = filter {
+            self.push(LayerPath::Stem(StemPart::AntiAlias), filter);
         }
     }
 
@@ -154,6 +168,11 @@ impl Chain {
                 if index == 0 {
                     h = self.end;
                 }
+            }
+            if let Some((before, filter)) = block.anti_aliased()
+                && index == before + 1
+            {
+                self.push(at(BlockPart::AntiAlias), filter_layer(filter, block.stride));
             }
             self.push(at(BlockPart::Conv(number)), LayerOp::Conv(conv));
             if block.order == Order::PostActivation {
@@ -220,12 +239,24 @@ impl Chain {
 
 const RELU: LayerOp = LayerOp::Activation(Activation::Relu);
 
+/// Filter with the stride of the layer before it.
+fn filter_layer(filter: AntiAlias, stride: usize) -> LayerOp {
+    match filter {
+        AntiAlias::Blur => LayerOp::BlurPool(BlurPool { stride }),
+        AntiAlias::Average => LayerOp::AveragePool(AveragePool { kernel: stride, stride, overhang: false }),
+    }
+}
+
 /// Layer of a channel attention on a map of `channels`.
 fn attention_layer(attention: Attention, channels: usize) -> (BlockPart, LayerOp) {
     match attention {
         Attention::SqueezeExcite { reduced } => {
             let squeeze = SqueezeExcite { channels, reduced };
             (BlockPart::SqueezeExcite, LayerOp::SqueezeExcite(squeeze))
+        }
+        Attention::Efficient { kernel } => {
+            let attention = EfficientAttention { channels, kernel };
+            (BlockPart::EfficientAttention, LayerOp::EfficientAttention(attention))
         }
     }
 }

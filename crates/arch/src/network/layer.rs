@@ -57,7 +57,7 @@ impl Reads {
         }
     }
 
-    /// Each of them.
+    /// Maps, one or two.
     pub fn sources(self) -> impl Iterator<Item = Source> {
         std::iter::once(self.first()).chain(self.second())
     }

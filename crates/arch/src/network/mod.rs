@@ -25,7 +25,7 @@ mod tensor;
 pub use checked::{CheckedBlock, Network};
 pub(crate) use expand::{Draft, Section, block, sections};
 pub use layer::{Layer, LayerId, Reads, Source};
-pub use op::{Activation, AveragePool, LayerOp, Norm, SqueezeExcite, ZeroPad};
+pub use op::{Activation, AveragePool, BlurPool, EfficientAttention, LayerOp, Norm, SqueezeExcite, ZeroPad};
 pub use path::{BlockPart, BlockPath, HeadPart, LayerPath, ShortcutPart, StemPart, UnknownPath};
 pub use place::Place;
 pub use tensor::{Field, LayerTensor, TensorPath};

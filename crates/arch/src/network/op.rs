@@ -19,14 +19,18 @@ pub enum LayerOp {
     MaxPool(MaxPool),
     /// Mean of square windows without padding.
     AveragePool(AveragePool),
+    /// Low-pass filter with a stride, by channel (Zhang 2019).
+    BlurPool(BlurPool),
     /// `y = x`: the place of a layer that has nothing to do, as ResNet-D's average pool at stride 1. It
     /// counts where files number modules.
     Identity,
-    /// Every `stride`-th row and column, with channels of zeros on both sides.
+    /// Zero-padded copy: every `stride`-th row and column, with channels of zeros on both sides.
     ZeroPad(ZeroPad),
     /// `y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2)` by channel (Hu et al. 2018).
     SqueezeExcite(SqueezeExcite),
-    /// In training, `y = 0` for an image with this probability `p`, else `x / (1 - p)` (Huang et al. 2016).
+    /// `y = x sigmoid(w * mean(x))`, `*` along the channels (Wang et al. 2020).
+    EfficientAttention(EfficientAttention),
+    /// Stochastic depth: in training, `y = 0` for an image with this probability `p`, else `x / (1 - p)` (Huang et al. 2016).
     StochasticDepth {
         /// Probability of dropping.
         probability: f64,
@@ -35,7 +39,7 @@ pub enum LayerOp {
     Add,
     /// Mean of each channel, `[c, 1, 1]`.
     GlobalAverage,
-    /// In training, `y = 0` for a feature with this probability `p`, else `x / (1 - p)` (Srivastava et al.
+    /// Dropout: in training, `y = 0` for a feature with this probability `p`, else `x / (1 - p)` (Srivastava et al.
     /// 2014).
     Dropout {
         /// Probability of dropping.
@@ -76,6 +80,14 @@ pub struct AveragePool {
     pub overhang: bool,
 }
 
+/// Blur pool: the binomial filter `[1, 2, 1]^T [1, 2, 1] / 16` by channel, padded by one row and column of reflection
+/// on every side: `[c, ceil(h / stride), ceil(w / stride)]`, of maps of two rows and columns or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlurPool {
+    /// Stride, at least 1.
+    pub stride: usize,
+}
+
 /// Nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -103,6 +115,15 @@ pub struct SqueezeExcite {
     pub channels: usize,
     /// Channels between the convolutions.
     pub reduced: usize,
+}
+
+/// Convolution along the means of the channels, padded with zeros, without bias (Wang et al. 2020).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EfficientAttention {
+    /// Channels of the map.
+    pub channels: usize,
+    /// Size of the kernel, odd.
+    pub kernel: usize,
 }
 
 impl Norm {
@@ -152,6 +173,9 @@ impl LayerOp {
                 LayerTensor::new(Field::ExpandWeight, &[channels, reduced, 1, 1], Role::SqueezeWeight),
                 LayerTensor::new(Field::ExpandBias, &[channels], Role::SqueezeBias),
             ],
+            Self::EfficientAttention(EfficientAttention { kernel, .. }) => {
+                vec![LayerTensor::new(Field::Weight, &[1, 1, kernel], Role::AttentionWeight)]
+            }
             Self::Linear { inputs, outputs } => vec![
                 LayerTensor::new(Field::Weight, &[outputs, inputs], Role::LinearWeight),
                 LayerTensor::new(Field::Bias, &[outputs], Role::LinearBias),
@@ -159,6 +183,7 @@ impl LayerOp {
             Self::Activation(_)
             | Self::MaxPool(_)
             | Self::AveragePool(_)
+            | Self::BlurPool(_)
             | Self::Identity
             | Self::ZeroPad(_)
             | Self::StochasticDepth { .. }
@@ -175,7 +200,7 @@ impl LayerOp {
 
     /// True where each value is drawn from a window of its own channel, without parameters.
     pub fn is_pool(&self) -> bool {
-        matches!(self, Self::MaxPool(_) | Self::AveragePool(_) | Self::GlobalAverage)
+        matches!(self, Self::MaxPool(_) | Self::AveragePool(_) | Self::BlurPool(_) | Self::GlobalAverage)
     }
 
     /// Shape of the output for an input of `[channels, height, width]`; `None` where a kernel does not fit
@@ -194,6 +219,9 @@ impl LayerOp {
                 let side = |side| output_side(side, kernel, stride, 0);
                 Some([channels, side(height)?, side(width)?])
             }
+            Self::BlurPool(BlurPool { stride }) => {
+                strided(channels, stride).filter(|_| height.min(width) > 1)
+            }
             Self::ZeroPad(ZeroPad { out_channels, stride, .. }) => strided(out_channels, stride),
             Self::GlobalAverage => Some([channels, 1, 1]),
             Self::Linear { outputs, .. } => Some([outputs, 1, 1]),
@@ -201,13 +229,14 @@ impl LayerOp {
             | Self::Activation(_)
             | Self::Identity
             | Self::SqueezeExcite(_)
+            | Self::EfficientAttention(_)
             | Self::StochasticDepth { .. }
             | Self::Add
             | Self::Dropout { .. } => Some([channels, height, width]),
         }
     }
 
-    /// Multiply-accumulates for one image, for an output of `[_, height, width]`; `None` where 64 bits do
+    /// Multiply-accumulates of convolutions and linear layers for one image, for an output of `[_, height, width]`; `None` where 64 bits do
     /// not hold them.
     pub(super) fn macs(&self, [_, height, width]: [usize; 3]) -> Option<u64> {
         match *self {

@@ -40,7 +40,7 @@ pub struct BlockPath {
     pub block: usize,
 }
 
-/// Layer of a stem, counted from 0: `conv0`, `norm0`, `act0`, `pool`.
+/// Layer of a stem, counted from 0: `conv0`, `norm0`, `act0`, `pool`, `aa`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StemPart {
@@ -50,11 +50,13 @@ pub enum StemPart {
     Norm(usize),
     /// Activation behind the norm of the same number.
     Act(usize),
-    /// Max pool at the end.
+    /// Pool at the end.
     Pool,
+    /// Filter of anti-aliased downsampling behind the pool.
+    AntiAlias,
 }
 
-/// Layer of a block, counted from 1 in the order in which they act: `conv1`, `norm1`, `act1`, `se`, `depth`,
+/// Layer of a block, counted from 1 in the order in which they act: `conv1`, `norm1`, `act1`, `aa`, `se`, `eca`, `depth`,
 /// `shortcut.conv`, `add`, `act`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -65,8 +67,12 @@ pub enum BlockPart {
     Norm(usize),
     /// Activation behind the norm of the same number.
     Act(usize),
+    /// Filter of anti-aliased downsampling.
+    AntiAlias,
     /// Squeeze-and-excitation at the end of the branch.
     SqueezeExcite,
+    /// Efficient channel attention at the end of the branch.
+    EfficientAttention,
     /// Stochastic depth at the end of the branch.
     Depth,
     /// Layer of the shortcut.
@@ -220,6 +226,7 @@ impl fmt::Display for StemPart {
             Self::Norm(index) => write!(f, "norm{index}"),
             Self::Act(index) => write!(f, "act{index}"),
             Self::Pool => f.write_str("pool"),
+            Self::AntiAlias => f.write_str("aa"),
         }
     }
 }
@@ -228,6 +235,7 @@ fn parse_stem(text: &str) -> Option<StemPart> {
     let counted = |prefix| numbered(text, prefix, 0);
     match text {
         "pool" => Some(StemPart::Pool),
+        "aa" => Some(StemPart::AntiAlias),
         _ => (counted("conv").map(StemPart::Conv))
             .or_else(|| counted("norm").map(StemPart::Norm))
             .or_else(|| counted("act").map(StemPart::Act)),
@@ -240,7 +248,9 @@ impl fmt::Display for BlockPart {
             Self::Conv(number) => write!(f, "conv{number}"),
             Self::Norm(number) => write!(f, "norm{number}"),
             Self::Act(number) => write!(f, "act{number}"),
+            Self::AntiAlias => f.write_str("aa"),
             Self::SqueezeExcite => f.write_str("se"),
+            Self::EfficientAttention => f.write_str("eca"),
             Self::Depth => f.write_str("depth"),
             Self::Shortcut(part) => write!(f, "shortcut.{part}"),
             Self::Add => f.write_str("add"),
@@ -252,7 +262,9 @@ impl fmt::Display for BlockPart {
 fn parse_block(text: &str) -> Option<BlockPart> {
     let counted = |prefix| numbered(text, prefix, 1);
     match text {
+        "aa" => Some(BlockPart::AntiAlias),
         "se" => Some(BlockPart::SqueezeExcite),
+        "eca" => Some(BlockPart::EfficientAttention),
         "depth" => Some(BlockPart::Depth),
         "add" => Some(BlockPart::Add),
         "act" => Some(BlockPart::OutputAct),

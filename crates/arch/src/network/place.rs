@@ -78,7 +78,7 @@ impl FromStr for Place {
 }
 
 impl NetSpec {
-    /// Every part of the network in order: the stem, each stage and behind it its blocks, the head.
+    /// Parts of the network in order: the stem, each stage and behind it its blocks, the head.
     pub fn places(&self) -> Vec<Place> {
         let mut places = vec![Place::Stem];
         for (index, stage) in self.stages.iter().enumerate() {

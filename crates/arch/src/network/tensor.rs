@@ -33,9 +33,9 @@ pub enum Field {
 /// that text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorPath {
-    /// Its layer.
+    /// Layer that has it.
     pub layer: LayerPath,
-    /// Its name in the layer.
+    /// Name in the layer.
     pub field: Field,
 }
 

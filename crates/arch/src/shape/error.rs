@@ -41,12 +41,30 @@ pub enum ShapeError {
         layer: LayerPath,
         /// Side of its kernel.
         kernel: usize,
-        /// Its padding.
+        /// Padding.
         padding: usize,
         /// Height of its input.
         height: usize,
         /// Width of its input.
         width: usize,
+    },
+    /// A map with fewer rows or columns than a pool needs.
+    SmallMap {
+        /// The layer.
+        layer: LayerPath,
+        /// Rows and columns that it needs.
+        least: usize,
+        /// Height of its input.
+        height: usize,
+        /// Width of its input.
+        width: usize,
+    },
+    /// A convolution along the channels whose kernel has no middle.
+    EvenKernel {
+        /// The layer.
+        layer: LayerPath,
+        /// Size of its kernel.
+        kernel: usize,
     },
     /// A max pool is padded by more than half its kernel, so that windows may hold padding alone.
     PoolPadding {
@@ -54,16 +72,16 @@ pub enum ShapeError {
         layer: LayerPath,
         /// Side of its window.
         kernel: usize,
-        /// Its padding.
+        /// Padding.
         padding: usize,
     },
     /// A grouped convolution whose channels do not divide into the groups.
     Groups {
         /// The convolution.
         layer: LayerPath,
-        /// Its groups.
+        /// Number of groups.
         groups: usize,
-        /// Its input or output channels, those that do not divide.
+        /// Input or output channels, those that do not divide.
         channels: usize,
     },
     /// The head has no classes.
@@ -89,9 +107,9 @@ pub enum ShapeError {
     },
     /// An input with other channels than the network is meant for.
     InputChannels {
-        /// What the network takes.
+        /// Channels that the network takes.
         expected: usize,
-        /// What it was given.
+        /// Channels that it was given.
         found: usize,
     },
     /// A stem without a convolution.
@@ -100,14 +118,14 @@ pub enum ShapeError {
     Zero {
         /// Block or layer.
         place: ShapePlace,
-        /// Which of its properties.
+        /// Property.
         what: &'static str,
     },
     /// A probability of dropping that is not from 0 to below 1.
     Probability {
-        /// Which.
+        /// Name of the probability.
         what: &'static str,
-        /// What was found.
+        /// Value.
         value: f64,
     },
     /// Means or standard deviations that are not one a channel.
@@ -123,7 +141,7 @@ pub enum ShapeError {
     NormalisationValue {
         /// `mean` or `std`.
         what: &'static str,
-        /// What was found.
+        /// Value.
         value: f32,
     },
     /// More parameters, elements or operations than 64 bits count.
@@ -186,9 +204,11 @@ impl ShapeError {
             | Self::Size(Disagreement { block, .. })
             | Self::ForgottenStride(Disagreement { block, .. })
             | Self::ZeroPadShrinks { block, .. } => block.into(),
-            Self::Vanishes { layer, .. } | Self::PoolPadding { layer, .. } | Self::Groups { layer, .. } => {
-                ShapePlace::Layer(layer)
-            }
+            Self::Vanishes { layer, .. }
+            | Self::SmallMap { layer, .. }
+            | Self::EvenKernel { layer, .. }
+            | Self::PoolPadding { layer, .. }
+            | Self::Groups { layer, .. } => ShapePlace::Layer(layer),
             Self::NoClasses => ShapePlace::Part(Place::Head),
             Self::NoStem => ShapePlace::Part(Place::Stem),
             Self::EmptyInput { .. } | Self::InputSize { .. } | Self::InputChannels { .. } => {
@@ -202,7 +222,7 @@ impl ShapeError {
         }
     }
 
-    /// What was found there.
+    /// Finding: what is wrong there.
     pub fn found(&self) -> String {
         match self {
             Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => {
@@ -214,6 +234,10 @@ impl ShapeError {
             Self::Vanishes { kernel, padding, height, width, .. } => format!(
                 "a {kernel}x{kernel} kernel with padding {padding} does not fit a map of {height}x{width}"
             ),
+            Self::SmallMap { least, height, width, .. } => {
+                format!("a map of {height}x{width} where {least}x{least} is the least")
+            }
+            Self::EvenKernel { kernel, .. } => format!("a kernel of {kernel} has no middle"),
             Self::PoolPadding { kernel, padding, .. } => {
                 format!("padding {padding} is more than half the kernel of {kernel}")
             }
@@ -238,13 +262,17 @@ impl ShapeError {
         }
     }
 
-    /// What to do about it.
+    /// Remedy: what to do about it.
     pub fn help(&self) -> String {
         match self {
             Self::Channels(at) | Self::Size(at) | Self::ForgottenStride(at) => at.help(),
             Self::ZeroPadShrinks { .. } => "use a projection shortcut".into(),
             Self::Vanishes { kernel, .. } => {
                 format!("give a larger input, or a padding of {}", kernel / 2)
+            }
+            Self::SmallMap { .. } => "give a larger input".into(),
+            Self::EvenKernel { kernel, .. } => {
+                format!("use an odd one, such as {}", kernel.saturating_add(1))
             }
             Self::PoolPadding { kernel, .. } => format!("use at most {}", kernel / 2),
             Self::Groups { groups, .. } => format!("use a multiple of {groups} channels"),
@@ -280,18 +308,18 @@ impl std::error::Error for ShapeError {}
 pub struct Disagreement {
     /// The block; `None` for one that stands alone.
     pub block: Option<BlockPath>,
-    /// Its stride.
+    /// Stride of the block.
     pub stride: usize,
-    /// Its shortcut.
+    /// Shortcut of the block.
     pub shortcut: Shortcut,
-    /// What the branch gives, `[channels, height, width]`.
+    /// Shape that the branch gives, `[channels, height, width]`.
     pub branch: [usize; 3],
-    /// What the shortcut gives.
+    /// Shape that the shortcut gives.
     pub given: [usize; 3],
 }
 
 impl Disagreement {
-    /// What the shortcut should be.
+    /// Remedy: what the shortcut should be.
     fn help(&self) -> String {
         let (kind, channels, stride) = match self.shortcut {
             Shortcut::None | Shortcut::Identity => {
@@ -306,6 +334,10 @@ impl Disagreement {
         }
         if stride != self.stride {
             wanted.push(format!("stride {}", self.stride));
+        }
+        if wanted.is_empty() {
+            // Only a mean of windows rounds down.
+            return format!("give an input whose sides are multiples of {} here, or blur", self.stride);
         }
         format!("give the {kind} {}", wanted.join(" and "))
     }

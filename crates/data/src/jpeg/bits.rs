@@ -49,7 +49,7 @@ impl<'a> Bits<'a> {
         *self = self.loaded_by_bytes();
     }
 
-    /// By value, as all that is called seldom: so the bits stay in registers elsewhere.
+    /// Reading of what is called seldom, by value: so the bits stay in registers elsewhere.
     #[cold]
     fn loaded_by_bytes(mut self) -> Self {
         while !self.ended && self.count <= 56 {
@@ -89,7 +89,7 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// One bit; fills by itself.
+    /// Next bit; fills by itself.
     #[inline(always)]
     pub(super) fn bit(&mut self) -> bool {
         if self.count < 1 {

@@ -10,7 +10,7 @@ pub(super) enum Colour {
     YCbCr,
     /// Ink, inverted: 255 is none. So Adobe's programs write it, and Pillow takes it to be in every file.
     Cmyk,
-    /// The same, with C, M and Y as the YCbCr of their complements.
+    /// CMYK with C, M and Y as the YCbCr of their complements.
     Ycck,
 }
 

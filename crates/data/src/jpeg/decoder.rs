@@ -11,7 +11,7 @@ use super::scan::{self, Plane, Settings};
 use super::tables::ZIGZAG;
 use crate::{Error, Image};
 
-/// Whether the bytes begin as a JPEG file does.
+/// Test for bytes that begin as a JPEG file does.
 pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
@@ -20,7 +20,7 @@ pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     let (frame, channels, pixels) = Decoder::default().decode(bytes).map_err(|fault| fault.of(file))?;
     Image::new(frame.width, frame.height, channels, pixels)
-        .map_err(|error| crate::decode::corrupt(file, error))
+        .map_err(|error| crate::limits::corrupt(file, error))
 }
 
 /// Coefficients 1 to 9 of a block, of which libjpeg guesses what is missing.
@@ -29,9 +29,9 @@ const GUESSED: std::ops::Range<usize> = 1..10;
 /// A component whose coefficients are kept until the last scan is read.
 struct Kept {
     plane: Plane,
-    /// Of its first scan: later ones may define others for other components.
+    /// Quantisation table of its first scan: later ones may define others for other components.
     factors: Option<Block>,
-    /// By coefficient, in zigzag order: low bits that are still to come, once there was a scan of it.
+    /// Progress by coefficient, in zigzag order: low bits that are still to come, once there was a scan of it.
     missing: [Option<u8>; 64],
 }
 
@@ -57,7 +57,7 @@ impl Kept {
     }
 }
 
-/// What is known so far.
+/// State of the decoder so far.
 #[derive(Default)]
 struct Decoder {
     settings: Settings,

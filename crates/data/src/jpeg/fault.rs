@@ -22,7 +22,7 @@ impl Fault {
             Self::Truncated => Error::TruncatedImage { file: file.into() },
             Self::Corrupt(detail) => Error::CorruptImage { file: file.into(), detail: detail.into() },
             Self::Unsupported(kind) => Error::UnsupportedImage { file: file.into(), kind },
-            Self::TooLarge { width, height } => crate::decode::too_large(width, height, file),
+            Self::TooLarge { width, height } => crate::limits::too_large(width, height, file),
         }
     }
 }

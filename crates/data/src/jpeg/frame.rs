@@ -26,7 +26,7 @@ pub(super) struct Component {
     pub(super) blocks_down: usize,
 }
 
-/// What a SOF segment says.
+/// Frame: sizes and components, from a SOF segment.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) width: usize,
@@ -114,14 +114,14 @@ impl Frame {
 /// A component of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// Its place among the frame's components.
+    /// Place among the frame's components.
     pub(super) component: usize,
     /// Numbers of its Huffman tables.
     pub(super) dc: usize,
     pub(super) ac: usize,
 }
 
-/// What a SOS segment says.
+/// Scan: components and settings, from a SOS segment.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     pub(super) parts: Vec<Part>,

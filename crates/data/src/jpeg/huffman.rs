@@ -44,11 +44,11 @@ impl Definition {
 
 /// Codes of one table, ready to be decoded.
 pub(super) struct Codes {
-    /// By the next [`LOOK`] bits: length and symbol of their code, or 0 for a longer one.
+    /// Table by the next [`LOOK`] bits: length and symbol of their code, or 0 for a longer one.
     look: [u16; 1 << LOOK],
-    /// By length: the first 16 bits that belong to longer codes.
+    /// Table by length: the first 16 bits that belong to longer codes.
     limits: [u32; 17],
-    /// By length: what is to be added to a code for its place in `symbols`.
+    /// Table by length: what is to be added to a code for its place in `symbols`.
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }
@@ -119,7 +119,7 @@ pub(super) const END: usize = 255;
 
 /// Codes of AC coefficients of sequential scans: code and value are looked up together where they are short.
 pub(super) struct Steps {
-    /// By the next [`LOOK_VALUE`] bits, from the low bit: length (8), run (8), value (16); length 0: not here.
+    /// Table by the next [`LOOK_VALUE`] bits, from the low bit: length (8), run (8), value (16); length 0: not here.
     look: [u32; 1 << LOOK_VALUE],
     codes: Codes,
 }

@@ -27,7 +27,7 @@ const C2_053: i32 = fix(2.053119869);
 const C2_562: i32 = fix(2.562915447);
 const C3_072: i32 = fix(3.072711026);
 
-/// One pass along the first index, for all 8 of the second. The results have `SHIFT` bits less.
+/// Pass along the first index, for all 8 of the second. The results have `SHIFT` bits less.
 // Neither this nor `shuffle` is inlined: together they become worse vectors, at a cost of a quarter of the time
 // of decoding (4:4:4 photographs, x86-64).
 #[inline(never)]

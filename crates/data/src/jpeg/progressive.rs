@@ -58,7 +58,7 @@ impl Bands<'_> {
         Ok(())
     }
 
-    /// One bit more of the coefficients that are not zero, and those that become so.
+    /// Refinement: one bit more of the coefficients that are not zero, and those that become so.
     fn refine(&mut self, bits: &mut Bits, block: &mut Block) -> Result<(), Fault> {
         let step = 1i16 << self.scan.low;
         let mut k = self.scan.first;

@@ -87,7 +87,7 @@ impl Rows {
         }
     }
 
-    /// Where the samples of a block belong: from its first on, and the distance of its rows. `row` counts within the
+    /// Place of the samples of a block: from its first on, and the distance of its rows. `row` counts within the
     /// row of MCUs.
     #[inline]
     pub(super) fn block(&mut self, component: usize, row: usize, column: usize) -> (&mut [u8], usize) {

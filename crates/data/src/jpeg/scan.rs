@@ -15,7 +15,7 @@ use super::tables::standard;
 pub(super) struct Settings {
     pub(super) dc: [Option<Definition>; 4],
     pub(super) ac: [Option<Definition>; 4],
-    /// By number, in rows.
+    /// Blocks by number, in rows.
     pub(super) factors: [Option<Block>; 4],
     /// MCUs between two restarts, or 0.
     pub(super) restart: usize,
@@ -180,7 +180,7 @@ fn places(component: &Component) -> impl Iterator<Item = (usize, usize)> {
     (0..down).flat_map(move |row| (0..across).map(move |column| (row, column)))
 }
 
-/// What a scan says of a block.
+/// Coefficients of a block in a scan.
 enum Decoder<'a> {
     Sequential(Box<Coder>),
     FirstDc { codes: Box<Codes>, predicted: i16, low: u8 },

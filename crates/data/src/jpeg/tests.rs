@@ -117,7 +117,7 @@ fn a_header_that_claims_gigapixels_is_refused() {
 }
 
 proptest::proptest! {
-    /// Whatever is damaged, there is an image or an error, and never a panic or a hang.
+    /// Damage of any kind: there is an image or an error, and never a panic or a hang.
     #[test]
     fn damage_never_panics(at in 2usize..1200, byte: u8, cut in 0usize..1200) {
         let mut bytes = encode(24, 24, image::ExtendedColorType::Rgb8);

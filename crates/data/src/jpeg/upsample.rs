@@ -1,10 +1,10 @@
 //! Chroma to the size of the image, as libjpeg does it ("fancy" upsampling): a triangle filter where a side is
 //! halved, in which a sample weighs 3/4 and its neighbour 1/4; repeated samples at all other ratios.
 
-/// How the samples of a component become those of the image.
+/// Upsampling of a component to the size of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ratio {
-    /// One to one.
+    /// No upsampling: one sample a pixel.
     Whole,
     /// Half the width, triangle filter.
     HalfWidth,
@@ -12,7 +12,7 @@ pub(super) enum Ratio {
     HalfHeight,
     /// Half of both, triangle filter.
     Half,
-    /// So many times repeated along a row.
+    /// Repetition along a row, so many times.
     Repeated(usize),
 }
 
@@ -29,7 +29,7 @@ impl Ratio {
         }
     }
 
-    /// Whether a row of the image is made of two rows of samples.
+    /// True where a row of the image is made of two rows of samples.
     pub(super) fn needs_neighbour(self) -> bool {
         matches!(self, Self::HalfHeight | Self::Half)
     }

@@ -11,4 +11,4 @@ mod nearest;
 mod passes;
 mod taps;
 
-pub(crate) use apply::{resize, shorter_side};
+pub(crate) use apply::resize;

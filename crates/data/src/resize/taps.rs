@@ -8,7 +8,7 @@ pub(super) const PRECISION: u32 = 22;
 /// Taps along one side: for each target pixel the first source pixel that it reads, and the weights.
 pub(super) struct Taps {
     bounds: Vec<(usize, usize)>,
-    /// All weights, one target pixel after the other.
+    /// Weights, one target pixel after the other.
     weights: Vec<i32>,
 }
 
@@ -39,7 +39,7 @@ impl Taps {
         Self { bounds, weights }
     }
 
-    /// For each target pixel in order: its first source pixel, and the weights from there on.
+    /// Spans of the target pixels in order: the first source pixel of each, and the weights from there on.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         self.bounds.windows(2).map(|pair| (pair[0].0, &self.weights[pair[0].1..pair[1].1]))
     }

@@ -7,7 +7,7 @@ use residual_nn::{Mode, ResNet, cross_entropy};
 
 use crate::Error;
 
-/// One batch, forward and backward.
+/// Signals of one batch, forward and backward.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signals {
     /// Mean cross-entropy of the batch.
@@ -16,12 +16,12 @@ pub struct Signals {
     pub blocks: Vec<BlockSignal>,
 }
 
-/// What passes the end of the stem or of a block.
+/// Signal at the end of the stem or of a block: its output, and the gradient with respect to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockSignal {
     /// `stem`, or the block's path.
     pub path: String,
-    /// Whether every value of the output is finite.
+    /// True where every value of the output is finite.
     pub finite: bool,
     /// Channels of the output that are zero everywhere in the batch, where the output comes from a ReLU.
     pub dead: Option<usize>,
@@ -61,7 +61,7 @@ fn is_rectified(layers: &[Layer]) -> bool {
     last.is_some_and(|layer| *layer.op() == LayerOp::Activation(Activation::Relu))
 }
 
-/// What was seen on the way forward, and the zero whose gradient is the output's.
+/// Probe at an output: what was seen on the way forward, and the zero whose gradient is the output's.
 struct Probe {
     seen: BlockSignal,
     zero: Tensor<4>,

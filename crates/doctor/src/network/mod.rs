@@ -9,7 +9,7 @@ use residual_nn::{Mode, ResNet};
 
 use crate::{Error, Finding};
 
-/// Every check of this folder, on a network that a checkpoint has `trained`, or a new one.
+/// Checks of a batch on a network that a checkpoint has `trained`, or a new one.
 pub(crate) fn check(network: &ResNet, batch: &Batch, trained: bool) -> Result<Vec<Finding>, Error> {
     let mode = Mode::train(0, 0);
     network.check_input(batch.shape, mode)?;

@@ -12,13 +12,13 @@ use crate::{Finding, Kind, Severity};
 const RATIO: f64 = 2.5e3;
 const RATE: f64 = 1.25;
 
-/// At any rate: the deepest that was measured, `cifar_resnet1202`, shows 2,608.
+/// Greatest ratio at any rate: the deepest that was measured, `cifar_resnet1202`, shows 2,608.
 const GREATEST_RATIO: f64 = 1e6;
 
 /// A single-precision weight does not move by less than this part of itself.
 const PRECISION: f64 = 1.0 / (1u64 << 24) as f64;
 
-/// Every check of this file.
+/// Checks of signals.
 pub(super) fn check(signals: &Signals) -> Vec<Finding> {
     if let Some(block) = signals.blocks.iter().find(|block| !block.finite) {
         let finding =

@@ -5,17 +5,21 @@ use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 
-/// ResNet-D's average pooling before a projection: windows of 2x2, of which the last may be cut off.
+/// Average pooling without padding.
 #[derive(Debug)]
 pub(crate) struct AveragePool {
-    pub(crate) stride: usize,
+    pub(crate) pool: residual_arch::AveragePool,
 }
 
 impl Operation for AveragePool {
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
         let maps = site.maps;
         let size = [maps.input.height(), maps.input.width()];
-        let windows = Pooling::overhanging(size, [2; 2], [self.stride; 2])?;
+        let [kernel, stride] = [self.pool.kernel, self.pool.stride].map(|side| [side; 2]);
+        let windows = match self.pool.overhang {
+            true => Pooling::overhanging(size, kernel, stride)?,
+            false => Pooling::windows(size, kernel, stride, [0; 2])?,
+        };
         Ok(Prepared::ready(0, ReadyAveragePool { maps, windows }))
     }
 }

@@ -7,7 +7,6 @@ use residual_arch::{Field, LayerPath};
 use residual_kernels::{Buffer, Conv, ConvWeights, Cpu};
 
 use crate::error::{Error, InLayer};
-use crate::graph::Graph;
 use crate::parameters::Parameters;
 
 /// Weights of a convolution packed for its algorithm, with the bias that its batch norm leaves.
@@ -28,14 +27,13 @@ pub(crate) struct WeightPacker<'a> {
 }
 
 impl<'a> WeightPacker<'a> {
-    /// A packer for the convolutions of `graph`, with memory for the largest.
+    /// A packer for convolutions of which the largest has `largest` weights.
     pub(crate) fn new(
         cpu: &'a Cpu,
-        graph: &Graph,
         parameters: &'a Parameters<'a>,
+        largest: usize,
         allow_not_finite: bool,
     ) -> Self {
-        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
         let room = Buffer::zeroed(largest);
         Self { cpu, parameters, allow_not_finite, room, packed: HashMap::new() }
     }

@@ -5,7 +5,7 @@ use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
 
-/// Every `stride`-th pixel, after `before` channels of zeros.
+/// Zero-padded copy: every `stride`-th pixel, after `before` channels of zeros.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ZeroPad {
     pub(crate) stride: usize,

@@ -1,67 +1,16 @@
 //! Backward pass of a block: `dx = (dF/dx)^T g + (dS/dx)^T g`, `g = act'(y) dy`.
 
 use super::branch::BranchBackward;
-use super::forward::Input;
-use super::parameters::BlockGradients;
+use super::pass::{BackwardPass, Gradients, Input, InputGradient, KeptOutputs, Outputs};
 use super::plan::Block;
 use super::resources::Resources;
-use super::shape::{Order, Policy, Shortcut, wrong};
+use super::shape::{Memory, Order, Shortcut, wrong};
 use super::tape::Tape;
 use crate::Error;
 
-/// Output of a block, and the gradient with respect to it.
-#[derive(Debug)]
-pub struct Outputs<'a> {
-    /// Output, in the layout [`Block::y`]; filled again with [`Policy::Recompute`].
-    pub y: &'a mut [f32],
-    /// Gradient with respect to it, in its layout. It is used up: any values are left in it, or what
-    /// [`InputGradient::OverDy`] says.
-    pub dy: &'a mut [f32],
-}
-
-/// Output of a block that is there, and the gradient with respect to it.
-#[derive(Debug)]
-pub struct KeptOutputs<'a> {
-    /// Output, in the layout [`Block::y`]; empty where it is not [read](Block::reads_output).
-    pub y: &'a [f32],
-    /// Gradient with respect to it, as in [`Outputs`].
-    pub dy: &'a mut [f32],
-}
-
-/// Gradients that a block's backward pass computes.
-#[derive(Debug)]
-pub struct Gradients<'p, 'a> {
-    /// Gradients with respect to the parameters.
-    pub parameters: &'p mut BlockGradients<'a>,
-    /// Gradient with respect to the input.
-    pub x: InputGradient<'p>,
-}
-
-/// Destination of the gradient with respect to a block's input.
-#[derive(Debug)]
-pub enum InputGradient<'a> {
-    /// It is not computed: the first layer's input is data.
-    Unwanted,
-    /// Memory of its own, in the layout [`Block::x`].
-    To(&'a mut [f32]),
-    /// The memory of the gradient with respect to the output, for a block whose input and output have one layout.
-    OverDy,
-}
-
-/// A backward pass; all has been checked.
-#[derive(Clone, Copy)]
-pub(super) struct BackwardPass<'a> {
-    pub(super) block: &'a Block,
-    pub(super) input: &'a Input<'a>,
-    pub(super) tape: &'a Tape,
-    /// Whether the statistics and the parameters are constants: the gradient with respect to the input alone is
-    /// computed.
-    pub(super) frozen: bool,
-}
-
 impl Block {
-    /// Computes the gradients with respect to the parameters and to `x`, from `dy`. With [`Policy::Keep`] the tape and
-    /// `y` are what the forward pass left; with [`Policy::Recompute`] both are filled again.
+    /// Computes the gradients with respect to the parameters and to `x`, from `dy`. With [`Memory::Keep`] the tape and
+    /// `y` are what the forward pass left; with [`Memory::Low`] both are filled again.
     ///
     /// # Errors
     /// As for [`Block::forward`]; [`Error::Shape`] where `dx` is to lie over a `dy` of another layout.
@@ -73,14 +22,14 @@ impl Block {
         tape: &mut Tape,
         gradients: Gradients<'_, '_>,
     ) -> Result<(), Error> {
-        if self.policy == Policy::Recompute {
+        if self.memory == Memory::Low {
             self.forward(on, input, tape, outputs.y)?;
         }
         let outputs = KeptOutputs { y: outputs.y, dy: outputs.dy };
         self.backward_from_tape(on, input, outputs, tape, gradients)
     }
 
-    /// The same from a tape and an output that are there, whatever the policy: neither is written.
+    /// Backward pass from a tape and an output that are there, whatever the memory: neither is written.
     ///
     /// # Errors
     /// As for [`Block::backward`].
@@ -96,13 +45,13 @@ impl Block {
         self.check_input(input, if unread { self.y.len() } else { outputs.y.len() })?;
         self.check_gradients(input.parameters, gradients.parameters)?;
         self.check_tape(tape)?;
-        self.y.check("the gradient by the block's output", outputs.dy.len())?;
+        self.y.check("the gradient with respect to the block's output", outputs.dy.len())?;
         self.check_input_gradient(&gradients.x)?;
         BackwardPass { block: self, input, tape, frozen: false }.run(on, outputs, gradients)
     }
 
-    /// Whether the backward pass reads the block's output: as the mask of the ReLU behind an addition. Without a
-    /// shortcut, what the last convolution gives says the same.
+    /// Dependence of the backward pass on the block's output: true where it is read, as the mask of the ReLU behind
+    /// an addition. Without a shortcut, what the last convolution gives says the same.
     pub fn reads_output(&self, input: &Input<'_>) -> bool {
         let joined = self.shortcut != Shortcut::None || self.is_gated(input);
         joined && self.order == Order::PostActivation
@@ -112,10 +61,10 @@ impl Block {
         match dx {
             InputGradient::Unwanted => Ok(()),
             _ if self.x.block() == 1 => Err(wrong("planar maps have no gradient".into())),
-            InputGradient::To(dx) => self.x.check("the gradient by the block's input", dx.len()),
+            InputGradient::To(dx) => self.x.check("the gradient with respect to the block's input", dx.len()),
             InputGradient::OverDy if self.x == self.y => Ok(()),
             InputGradient::OverDy => {
-                let reason = format!("its input lies as {:?} and its output as {:?}", self.x, self.y);
+                let reason = format!("its input has the layout {:?} and its output {:?}", self.x, self.y);
                 Err(wrong(format!("{reason}: the gradients cannot share memory")))
             }
         }

@@ -1,96 +1,15 @@
 //! Branch of a block, `F(x)`: `z = w * R(N(z))`, one convolution after the other, forward and backward.
 
-use super::backward::{BackwardPass, Gradients, InputGradient};
-use super::conv_layer::{ConvOperands, ForwardConv};
-use super::forward::{ForwardPass, StatisticsSource};
+use super::convolve::{Activations, ConvForward};
 use super::group_backward::{ConvBackward, ConvOutputGradient, DataGradientTarget, JoinGradient};
 use super::groups::{GroupSlices, part};
 use super::norm::Norm;
 use super::parameters::BlockGradients;
-use super::plan::Block;
-use super::resources::{Operand, Resources};
+use super::pass::{BackwardPass, ForwardPass, Gradients, InputGradient, StatisticsSource};
+use super::resources::Resources;
 use super::shape::{Order, Shortcut};
 use crate::norm::{Mask, Spread, pass_workspace};
-use crate::{Buffer, Epilogue, Error, MapsMut, MapsRef, Scratch, Sums};
-
-/// Maps that the convolutions of a branch read: the input, and what they gave themselves.
-#[derive(Clone, Copy)]
-pub(super) struct Activations<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) norms: &'a [Norm],
-    /// Output of each convolution.
-    pub(super) written: &'a [Buffer],
-}
-
-/// A convolution over all groups of a batch.
-pub(super) struct ConvForward<'a> {
-    pub(super) conv: &'a ForwardConv,
-    pub(super) weights: &'a [f32],
-    /// Maps that are added, of all groups, by the layout of one.
-    pub(super) residual: Option<MapsRef<'a>>,
-}
-
-impl Block {
-    /// `a = R(N(z))`, the input of convolution `index` for a group; of the first convolution `x` or `h`.
-    pub(super) fn conv_input<'a>(
-        &self,
-        on: &mut Resources<'_>,
-        index: usize,
-        group: usize,
-        from: Activations<'a>,
-    ) -> Result<Operand<'a>, Error> {
-        let z = match index.checked_sub(1) {
-            Some(below) => part(&from.written[below], self.links[below].layouts.output, group),
-            None => part(from.x, self.x_of_group, group),
-        };
-        match self.norm_before(index) {
-            Some(norm) => from.norms[norm].activate(on, z, self.links[index].layouts.input),
-            None => Ok(Operand::Borrowed(z.values)),
-        }
-    }
-
-    /// `z = w * a + residual` group by group, where `read` gives `a`; and the statistics of `z` where a `norm` asks
-    /// for them.
-    pub(super) fn convolve<'a>(
-        &self,
-        on: &mut Resources<'_>,
-        of: &ConvForward<'_>,
-        read: impl Fn(&mut Resources<'_>, usize) -> Result<Operand<'a>, Error> + Sync,
-        z: &mut [f32],
-        norm: Option<&mut Norm>,
-    ) -> Result<(), Error> {
-        let conv = of.conv;
-        let channels = conv.conv.shape().out_channels;
-        let summed = norm.is_some();
-        let mut sums = on.scratch.take(if summed { 2 * channels * self.groups.count } else { 0 });
-        let z = GroupSlices::new(z, conv.conv.output().len());
-        let sums_of = GroupSlices::new(&mut sums, 2 * channels);
-        conv.packed(on, of.weights, |on, weights| {
-            self.groups.each(on, |on, group| {
-                let residual = of.residual.map(|maps| part(maps.values, maps.layout, group));
-                let epilogue = Epilogue { residual, ..Epilogue::default() };
-                let a = read(on, group)?;
-                let mut z = z.take(group);
-                let mut sums = summed.then(|| sums_of.take(group));
-                let sums = sums.as_mut().map(|sums| {
-                    let (sum, squares) = sums.split_at_mut(channels);
-                    Sums { sum, squares }
-                });
-                conv.run(on, ConvOperands { x: &a, weights, epilogue, sums }, &mut z)?;
-                a.release(on.scratch);
-                Ok(())
-            })
-        })?;
-        norm.map_or(Ok(()), |norm| norm.set_from_sums(&sums))?;
-        on.scratch.give(sums);
-        Ok(())
-    }
-
-    /// Whether the output of convolution `index` is kept: all but that of the block itself.
-    pub(super) fn writes(&self, index: usize) -> bool {
-        index + 1 < self.links.len() || self.order == Order::PostActivation || self.squeeze.is_some()
-    }
-}
+use crate::{Buffer, Error, MapsMut, MapsRef, Scratch};
 
 impl ForwardPass<'_> {
     /// `z = w * a` and the statistics of `z`, one convolution after the other; without the last where that
@@ -167,7 +86,7 @@ impl BranchBackward<'_> {
         Ok(())
     }
 
-    /// Through convolution `index` to the normalisation before it.
+    /// Gradient through convolution `index`, to the normalisation before it.
     fn inner_conv(
         &self,
         on: &mut Resources<'_>,
@@ -192,7 +111,7 @@ impl BranchBackward<'_> {
         Ok(BranchGradient { behind: Some(da), factors: Some(factors) })
     }
 
-    /// Through a post-activation block's first convolution to `dx`.
+    /// Gradient through a post-activation block's first convolution, to `dx`.
     fn first_conv(
         &self,
         on: &mut Resources<'_>,
@@ -242,7 +161,7 @@ impl BranchBackward<'_> {
         ConvBackward { pass, index, dz, g, projection_factors: self.projection_factors, target }
     }
 
-    /// From `h = R(N(x))` of a pre-activation block back to `x`, where the identity's gradient is added.
+    /// Gradient of `h = R(N(x))` of a pre-activation block, back to `x`, where the identity's gradient is added.
     fn first_norm(
         &self,
         on: &mut Resources<'_>,

@@ -11,7 +11,7 @@ use crate::{
 /// A convolution of some images of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GroupConv {
-    /// Its sizes for the images that are taken at a time.
+    /// Sizes for the images that are taken at a time.
     pub(super) shape: ConvShape,
     /// Images of the whole batch: algorithms are chosen for it, since weights are packed once for all.
     pub(super) batch: usize,
@@ -46,7 +46,7 @@ pub(super) struct ConvOperands<'a> {
     pub(super) x: &'a [f32],
     pub(super) weights: &'a ConvWeights,
     pub(super) epilogue: Epilogue<'a>,
-    /// Where the sums of the output's channels go, where they are asked for.
+    /// Sums of the output's channels, where they are asked for.
     pub(super) sums: Option<Sums<'a>>,
 }
 
@@ -59,7 +59,7 @@ impl ForwardConv {
         Ok(Self { conv, packed })
     }
 
-    /// The same convolution between maps of another number of images.
+    /// Copy of the convolution for maps of another number of images.
     pub(super) fn for_maps(&self, cpu: &Cpu, input: Layout, output: Layout) -> Result<Self, Error> {
         let batch = input.batch();
         Self::new(cpu, GroupConv { shape: ConvShape { batch, ..*self.conv.shape() }, batch }, input, output)
@@ -111,7 +111,7 @@ impl ForwardConv {
 pub(super) enum DataGradientWeights<'a> {
     /// Packed once for all groups.
     Packed(&'a DataWeights),
-    /// As they are, for a single group: packed when they are needed, so that they take no memory beside the gradient
+    /// Unpacked, for a single group: packed when they are needed, so that they take no memory beside the gradient
     /// with respect to the weights.
     Plain(&'a [f32]),
 }

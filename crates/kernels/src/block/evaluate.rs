@@ -1,13 +1,14 @@
 //! `y = act(F(x) + S(x))` with running statistics: nothing is kept.
 
-use super::forward::Input;
-use super::gate::Gate;
-use super::join::{BranchOutput, JoinOperands};
+use super::gate::BranchOutput;
+use super::join::JoinOperands;
 use super::norm::Norm;
+use super::pass::Input;
 use super::plan::Block;
 use super::resources::{Operand, Resources};
 use super::shape::{Order, Shortcut};
 use super::shortcut::{ShortcutOutput, ZeroPadding};
+use super::tape::Gate;
 use crate::eltwise::zero_pad;
 use crate::layout::check_length;
 use crate::{Epilogue, Error, Layout, MapsMut, MapsRef};

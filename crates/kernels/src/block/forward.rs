@@ -1,7 +1,7 @@
 //! Forward pass of a block: `y = act(F(x) + S(x))`.
 
-use super::branch::Activations;
-use super::parameters::BlockParameters;
+use super::convolve::Activations;
+use super::pass::{ForwardPass, Input, StatisticsSource};
 use super::plan::Block;
 use super::resources::Resources;
 use super::shape::Order;
@@ -9,34 +9,6 @@ use super::shortcut::ProjectionTape;
 use super::tape::Tape;
 use crate::layout::check_length;
 use crate::{Error, MapsRef};
-
-/// Operands of a block's forward pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// Input maps, in the layout [`Block::x`].
-    pub x: &'a [f32],
-    /// Parameters of the block.
-    pub parameters: &'a BlockParameters<'a>,
-    /// Stochastic depth (Huang et al. 2016): the factor of each image's branch, `[batch]`.
-    pub depth: Option<&'a [f32]>,
-}
-
-/// Source of the statistics of a block's normalisations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StatisticsSource {
-    /// The batch itself.
-    Batch,
-    /// The tape, on which they are folded already.
-    Tape,
-}
-
-/// A forward pass that leaves a tape; all has been checked.
-#[derive(Clone, Copy)]
-pub(super) struct ForwardPass<'a> {
-    pub(super) block: &'a Block,
-    pub(super) input: &'a Input<'a>,
-    pub(super) statistics: StatisticsSource,
-}
 
 impl Block {
     /// Computes `y` with the batch's own statistics, and leaves on the tape what the backward pass reads.

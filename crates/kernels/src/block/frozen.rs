@@ -1,9 +1,10 @@
 //! A block whose parameters and statistics are constants, and which hands a gradient on.
 
-use super::backward::{BackwardPass, Gradients, InputGradient, KeptOutputs};
 use super::evaluate::Running;
-use super::forward::{ForwardPass, Input, StatisticsSource};
 use super::parameters::{BlockGradients, LinkGradients, SqueezeGradients};
+use super::pass::{
+    BackwardPass, ForwardPass, Gradients, Input, InputGradient, KeptOutputs, StatisticsSource,
+};
 use super::plan::Block;
 use super::resources::Resources;
 use super::tape::Tape;
@@ -28,8 +29,8 @@ impl Block {
         ForwardPass { block: self, input, statistics: StatisticsSource::Tape }.run(on, tape, y)
     }
 
-    /// Computes the gradient by `x` alone, from a tape and an output that [`Block::forward_frozen`] left; `dy` is
-    /// used up.
+    /// Computes the gradient with respect to `x` alone, from a tape and an output that [`Block::forward_frozen`]
+    /// left; `dy` is used up.
     ///
     /// # Errors
     /// As for [`Block::backward_from_tape`].
@@ -43,7 +44,7 @@ impl Block {
     ) -> Result<(), Error> {
         self.check_input(input, outputs.y.len())?;
         self.check_tape(tape)?;
-        self.y.check("the gradient by the block's output", outputs.dy.len())?;
+        self.y.check("the gradient with respect to the block's output", outputs.dy.len())?;
         self.check_input_gradient(&dx)?;
         // The gradient through the gate is computed with those by its parameters, which are few.
         let mut layers = input

@@ -1,37 +1,25 @@
-//! Gate of a branch: squeeze-and-excitation and stochastic depth, `f[n, c] = depth[n] sigmoid(W2 relu(W1 m + b1) + b2)`,
-//! `m = mean(N(z))`, and the gradient `df = f g + e` of what it multiplies.
+//! Gate of a branch: squeeze-and-excitation and stochastic depth, `f[n, c] = depth[n] sigmoid(W2 relu(W1 m + b1) +
+//! b2)`, `m = mean(N(z))`, and the gradient `df = f g + e` of what it multiplies.
 
-use super::backward::BackwardPass;
-use super::forward::Input;
-use super::join::BranchOutput;
 use super::norm::Norm;
 use super::parameters::SqueezeGradients;
+use super::pass::{BackwardPass, Input};
 use super::plan::Block;
 use super::resources::Resources;
 use super::shape::Order;
+use super::tape::Gate;
 use crate::eltwise::{Join, gated_sums};
 use crate::linear::{Linear, LinearBackward, LinearGradients};
 use crate::norm::{apply, apply_workspace};
 use crate::pool::global_average;
-use crate::{Buffer, Epilogue, Error, Layout, MapsMut, MapsRef};
+use crate::{Buffer, Epilogue, Error, MapsMut, MapsRef};
 
-/// Squeeze-and-excitation on the tape, `[batch, channels]` or `[batch, middle]`; all empty without.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Gate {
-    /// `m = mean(F)`
-    mean: Vec<f32>,
-    /// `h = relu(W1 m + b1)`
-    pub(super) middle: Vec<f32>,
-    /// `s = sigmoid(W2 h + b2)`
-    gate: Vec<f32>,
-}
-
-impl Gate {
-    /// For a branch that gives `maps`, and `middle` channels between the two layers.
-    pub(super) fn zeroed(maps: &Layout, middle: usize) -> Self {
-        let zeros = |of: usize| vec![0.0; maps.batch() * of];
-        Self { mean: zeros(maps.channels()), middle: zeros(middle), gate: zeros(maps.channels()) }
-    }
+/// Output of the last convolution of a branch.
+#[derive(Clone, Copy)]
+pub(super) struct BranchOutput<'a> {
+    pub(super) z: MapsRef<'a>,
+    /// Normalisation that is still to be applied to it.
+    pub(super) norm: Option<&'a Norm>,
 }
 
 /// The linear layers of a squeeze-and-excitation.
@@ -49,7 +37,7 @@ impl Block {
         }
     }
 
-    /// Whether the branch is multiplied by anything.
+    /// Presence of a gate: true where the branch is multiplied by anything.
     pub(super) fn is_gated(&self, input: &Input<'_>) -> bool {
         self.squeeze.is_some() || input.depth.is_some()
     }
@@ -154,7 +142,7 @@ impl BackwardPass<'_> {
         Ok(())
     }
 
-    /// What the mean of the branch receives through the gate, over the pixels that it is the mean of:
+    /// Gradient with respect to the mean of the branch through the gate, over the pixels that it is the mean of:
     /// `e[n, c] = dm / pixels`.
     fn squeeze(
         &self,

@@ -1,14 +1,14 @@
 //! Gradients of a convolution, group by group: `dz`, then `dw = dz a^T` and `da = w^T dz`; with the first convolution
 //! those of the shortcut.
 
-use super::backward::BackwardPass;
-use super::branch::Activations;
 use super::conv_layer::DataGradientWeights;
+use super::convolve::Activations;
 use super::groups::{GroupSlices, part, summed};
 use super::norm::spread;
 use super::parameters::BlockGradients;
+use super::pass::BackwardPass;
+use super::projection::ShortcutDataGradient;
 use super::resources::{Operand, Resources};
-use super::shortcut::ShortcutDataGradient;
 use crate::norm::{Mask, Spread};
 use crate::{Error, Layout, MapsRef};
 
@@ -24,17 +24,17 @@ pub(super) struct ConvOutputGradient<'a> {
     pub(super) factors: Option<&'a [f32]>,
 }
 
-/// Where the gradient with respect to a convolution's input goes.
+/// Destination of the gradient with respect to a convolution's input.
 pub(super) enum DataGradientTarget<'a> {
-    /// To the normalisation before, whose sums are taken.
+    /// Output of the normalisation before, whose sums are taken.
     Norm {
         index: usize,
         da: GroupSlices<'a>,
         sums: GroupSlices<'a>,
     },
-    /// To the gradient with respect to the block's input.
+    /// Input of the block.
     Input(GroupSlices<'a>),
-    /// The same, in place of `g`.
+    /// Input of the block, its gradient in place of `g`.
     OverG,
     Unwanted,
 }
@@ -42,7 +42,7 @@ pub(super) enum DataGradientTarget<'a> {
 /// Gradient behind the join, `g = act'(y) dy`.
 pub(super) enum JoinGradient<'a> {
     Read(&'a [f32]),
-    /// Of each group, to be written over.
+    /// Slice of each group, to be written over.
     Overwrite(GroupSlices<'a>),
 }
 
@@ -65,7 +65,7 @@ struct GroupWeights<'a> {
 }
 
 impl ConvBackward<'_> {
-    /// Group by group; and through the shortcut with the first convolution.
+    /// Computes the gradients group by group; those of the shortcut with the first convolution.
     pub(super) fn run(
         &self,
         on: &mut Resources<'_>,

@@ -14,13 +14,13 @@ use crate::memory::Parts;
 use crate::simd::{Kernel, Simd};
 use crate::{Cpu, Error, Layout, MapsRef, Scratch};
 
-/// The widest map of a group takes one part of so many of a core's level 2 cache. On two cores of a Zen 5 with
+/// Share of a core's level 2 cache, one in `SHARE`, that the widest map of a group takes. On two cores of a Zen 5 with
 /// 1 MiB each, steps of `small` and `cifar_resnet20` at batch 128 take as long with a quarter to all of it, 1% and 5%
 /// more with twice as much, 5% and 9% with four times.
 const SHARE: usize = 2;
 
-/// How many times as large as the weights a group's widest map is at least: they are read for every group,
-/// and the gradient by them is written for every group. From 2 to 8 made no difference to `small` and
+/// Least size of a group's widest map, in sizes of the weights: they are read for every group,
+/// and the gradient with respect to them is written for every group. From 2 to 8 made no difference to `small` and
 /// `cifar_resnet20`, from 1 to 4 none to `resnet18` and `resnet50`.
 const OVER_WEIGHTS: usize = 2;
 
@@ -28,13 +28,13 @@ const OVER_WEIGHTS: usize = 2;
 /// depend on the number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Groups {
-    /// Of a group.
+    /// Images of a group.
     pub(super) images: usize,
     pub(super) count: usize,
 }
 
 impl Groups {
-    /// For a block on maps that lie as `x` says.
+    /// Groups for a block on maps of layout `x`.
     pub(super) fn new(cpu: &Cpu, shape: &BlockShape, x: &Layout) -> Result<Self, Error> {
         let convs = shape.branch(x)?;
         let (mut widest, mut weights) = (x.image(), 0);
@@ -56,7 +56,7 @@ impl Groups {
         Self { images, count: batch / images }
     }
 
-    /// Groups of so many images.
+    /// Groups of `images` images.
     pub(super) fn of_images(images: usize, batch: usize) -> Result<Self, Error> {
         if images == 0 || !batch.is_multiple_of(images) {
             return Err(wrong(format!("{images} images at a time do not divide a batch of {batch}")));
@@ -213,7 +213,7 @@ impl Kernel for Add<'_> {
 }
 
 impl Scratch {
-    /// One for each of so many threads, kept from loop to loop.
+    /// Scratch memory of each of `threads` threads, kept from loop to loop.
     fn workers(&mut self, threads: usize) -> Vec<Scratch> {
         let mut workers = self.take_workers();
         workers.resize_with(threads.max(workers.len()), Scratch::default);

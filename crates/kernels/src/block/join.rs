@@ -1,26 +1,18 @@
 //! Join of a block, `y = act(f N(z) + S)`, and its gradient `g = act'(y) dy`.
 
-use super::backward::BackwardPass;
-use super::branch::{Activations, BranchGradient, ConvForward};
-use super::forward::{ForwardPass, Input};
-use super::gate::Gate;
-use super::norm::Norm;
+use super::branch::BranchGradient;
+use super::convolve::{Activations, ConvForward};
+use super::gate::BranchOutput;
 use super::parameters::BlockGradients;
+use super::pass::{BackwardPass, ForwardPass, Input};
 use super::plan::Block;
 use super::resources::Resources;
 use super::shape::Order;
 use super::shortcut::ShortcutOutput;
+use super::tape::Gate;
 use crate::eltwise::{Join, ScaledResidual};
 use crate::norm::{Mask, Sum, pass_workspace};
 use crate::{Error, MapsMut, MapsRef};
-
-/// Output of the last convolution of a branch.
-#[derive(Clone, Copy)]
-pub(super) struct BranchOutput<'a> {
-    pub(super) z: MapsRef<'a>,
-    /// Normalisation that is still to be applied to it.
-    pub(super) norm: Option<&'a Norm>,
-}
 
 /// Both paths of a block where they meet.
 #[derive(Clone, Copy)]
@@ -127,7 +119,7 @@ impl Block {
 }
 
 impl BackwardPass<'_> {
-    /// From the output to behind the join: `dy` becomes `g`, and through the gate `df`. Without a shortcut and a gate,
+    /// Gradient behind the join: `dy` becomes `g`, and through the gate `df`. Without a shortcut and a gate,
     /// the ReLU is left to the second pass of the last normalisation.
     pub(super) fn join(
         &self,

@@ -17,14 +17,15 @@
 //! maps stay in the kernels' layout from end to end.
 //!
 //! What the backward pass reads lies on a [`Tape`]: what each convolution gives, and the statistics. What a
-//! convolution reads is computed again from that, one pass over memory. With [`Policy::Keep`] every block has
-//! a tape of its own; with [`Policy::Recompute`] all blocks of the same shape may share one, which the backward
+//! convolution reads is computed again from that, one pass over memory. With [`Memory::Keep`] every block has
+//! a tape of its own; with [`Memory::Low`] all blocks of the same shape may share one, which the backward
 //! pass fills again from the block's input (Chen et al. 2016): the memory of a network of any depth is that of
 //! its blocks' inputs.
 
 mod backward;
 mod branch;
 mod conv_layer;
+mod convolve;
 mod evaluate;
 mod forward;
 mod frozen;
@@ -34,19 +35,20 @@ mod groups;
 mod join;
 mod norm;
 mod parameters;
+mod pass;
 mod plan;
+mod projection;
 mod resources;
 mod shape;
 mod shortcut;
 mod tape;
 
-pub use backward::{Gradients, InputGradient, KeptOutputs, Outputs};
 pub use evaluate::Running;
-pub use forward::Input;
 pub use parameters::{
     BlockGradients, BlockParameters, LinkGradients, LinkParameters, SqueezeGradients, SqueezeParameters,
 };
+pub use pass::{Gradients, Input, InputGradient, KeptOutputs, Outputs};
 pub use plan::Block;
 pub use resources::Resources;
-pub use shape::{BlockShape, Bottleneck, Link, Order, Policy, Shortcut};
+pub use shape::{BlockShape, Bottleneck, Link, Memory, Order, Shortcut};
 pub use tape::Tape;

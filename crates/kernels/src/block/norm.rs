@@ -1,12 +1,10 @@
 //! Batch normalisation with ReLU in a block: `a = R(scale z + shift)`, and its gradient `dz = a g + b z + c`.
 //!
 //! Forward, the statistics come from the sums that the convolution before has left, and are folded into a scale and a
-//! shift. Backward, a first pass takes the sums of `g` and of `g (z - mean)`, `g = R'(a) da`; the gradients with respect
-//! to scale and shift follow, and the factors of the second pass, which is [`Spread`].
+//! shift. Backward, a first pass takes the sums of `g` and of `g (z - mean)`, `g = R'(a) da`; the gradients with
+//! respect to scale and shift follow, and the factors of the second pass, which is [`Spread`].
 
-use super::backward::BackwardPass;
-use super::parameters::{BlockGradients, LinkParameters};
-use super::plan::Block;
+use super::parameters::LinkParameters;
 use super::resources::{Operand, Resources};
 use crate::norm::{
     BatchStatistics, Mask, Parameters, Spread, Sum, apply, apply_workspace, pass_workspace, statistics,
@@ -87,6 +85,37 @@ impl Norm {
         let pass = Sum::new(z, da, mask, &self.statistics.mean, sums);
         on.with(pass_workspace(&da.layout), |cpu, workspace| pass.run(cpu, workspace))
     }
+
+    /// Gradients with respect to scale and shift from the `sums` of the first pass, and the factors `[a][b][c]` of the
+    /// second. Without gradients the statistics are constants, and `a` alone is not zero.
+    pub(super) fn gradient_factors(
+        &self,
+        on: &mut Resources<'_>,
+        sums: Buffer,
+        of: &LinkParameters<'_>,
+        eps: f32,
+        gradients: Option<NormGradients<'_>>,
+    ) -> Result<Buffer, Error> {
+        let mut factors = on.scratch.take(3 * self.scale.len());
+        match gradients {
+            Some(NormGradients { gamma, beta }) => {
+                let of = Parameters { statistics: &self.statistics, gamma: of.gamma, eps };
+                of.factors(&sums, [gamma, beta], &mut factors)?;
+            }
+            None => {
+                factors.fill(0.0);
+                factors[..self.scale.len()].copy_from_slice(&self.scale);
+            }
+        }
+        on.scratch.give(sums);
+        Ok(factors)
+    }
+}
+
+/// Destinations of the gradients with respect to scale and shift.
+pub(super) struct NormGradients<'a> {
+    pub(super) gamma: &'a mut [f32],
+    pub(super) beta: &'a mut [f32],
 }
 
 /// The second pass of a normalisation's gradient on a group of images: `dz` in the layout `to`.
@@ -98,49 +127,4 @@ pub(super) fn spread<'a>(
     let mut dz = on.scratch.take(to.len());
     on.with(pass_workspace(&to), |cpu, workspace| pass.run(cpu, MapsMut::new(&mut dz, to), workspace))?;
     Ok(Operand::Owned(dz))
-}
-
-impl BackwardPass<'_> {
-    /// Gradients with respect to scale and shift of normalisation `index` from the `sums` of its first pass, and the
-    /// factors `[a][b][c]` of the second.
-    pub(super) fn norm_factors(
-        &self,
-        on: &mut Resources<'_>,
-        index: usize,
-        sums: Buffer,
-        gradients: &mut BlockGradients<'_>,
-    ) -> Result<Buffer, Error> {
-        let (norm, parameters) = (&self.tape.norms[index], self.input.parameters);
-        let mut factors = on.scratch.take(3 * norm.scale.len());
-        if self.frozen {
-            // A constant factor.
-            factors.fill(0.0);
-            factors[..norm.scale.len()].copy_from_slice(&norm.scale);
-        } else {
-            let (gamma, eps) = (parameters.link(index).gamma, parameters.eps);
-            let of = Parameters { statistics: &norm.statistics, gamma, eps };
-            let by = &mut gradients.links[index];
-            of.factors(&sums, [by.gamma, by.beta], &mut factors)?;
-        }
-        on.scratch.give(sums);
-        Ok(factors)
-    }
-}
-
-impl Block {
-    /// The normalisation before convolution `index` of the branch; none before a post-activation block's first.
-    pub(super) fn norm_before(&self, index: usize) -> Option<usize> {
-        match self.order {
-            super::Order::PostActivation => index.checked_sub(1),
-            super::Order::PreActivation => Some(index),
-        }
-    }
-
-    /// The normalisation behind convolution `index` of the branch; none behind a pre-activation block's last.
-    pub(super) fn norm_after(&self, index: usize) -> Option<usize> {
-        match self.order {
-            super::Order::PostActivation => Some(index),
-            super::Order::PreActivation => Some(index + 1).filter(|&after| after < self.links.len()),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The parameters of a block and the gradients by them.
+//! The parameters of a block and the gradients with respect to them.
 
 use super::plan::Block;
 use super::shape::wrong;
@@ -11,9 +11,9 @@ use crate::{Error, Layout};
 pub struct LinkParameters<'a> {
     /// `[out_channels][in_channels / groups][rows][columns]`
     pub weights: &'a [f32],
-    /// The factor of each normalised channel; empty where there is no normalisation.
+    /// Scale of each normalised channel; empty where there is no normalisation.
     pub gamma: &'a [f32],
-    /// The summand of each normalised channel; empty where there is no normalisation.
+    /// Shift of each normalised channel; empty where there is no normalisation.
     pub beta: &'a [f32],
 }
 
@@ -29,54 +29,54 @@ pub struct SqueezeParameters<'a> {
 /// The parameters of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockParameters<'a> {
-    /// Those of the branch, from the input on.
+    /// Convolutions of the branch, from the input on.
     pub links: &'a [LinkParameters<'a>],
-    /// Those of the projection, where there is one; it has no normalisation in pre-activation.
+    /// Projection, where there is one; it has no normalisation in pre-activation.
     pub projection: Option<LinkParameters<'a>>,
-    /// Those of squeeze-and-excitation, where there is one.
+    /// Squeeze-and-excitation, where there is one.
     pub squeeze: Option<SqueezeParameters<'a>>,
-    /// What normalisations add to the variance.
+    /// Epsilon, which normalisations add to the variance.
     pub eps: f32,
 }
 
 impl<'a> BlockParameters<'a> {
-    /// Those of the convolutions, the projection's last.
+    /// Parameters of the convolutions, the projection's last.
     pub fn all_links(&self) -> impl Iterator<Item = &LinkParameters<'a>> {
         self.links.iter().chain(&self.projection)
     }
 
-    /// Those of convolution `index`, the projection last.
+    /// Parameters of convolution `index`, the projection last.
     pub(super) fn link(&self, index: usize) -> &LinkParameters<'a> {
         self.links.get(index).or(self.projection.as_ref()).expect("the parameters were checked")
     }
 }
 
-/// The gradients by [`LinkParameters`], as long as they are.
+/// Gradients with respect to [`LinkParameters`], of the same lengths.
 #[derive(Debug)]
 pub struct LinkGradients<'a> {
-    /// By the weights.
+    /// Gradient with respect to the weights.
     pub weights: &'a mut [f32],
-    /// By the factor of each normalised channel.
+    /// Gradient with respect to the scale of each normalised channel.
     pub gamma: &'a mut [f32],
-    /// By the summand of each normalised channel.
+    /// Gradient with respect to the shift of each normalised channel.
     pub beta: &'a mut [f32],
 }
 
-/// The gradients by [`SqueezeParameters`], as long as they are.
+/// Gradients with respect to [`SqueezeParameters`], of the same lengths.
 #[derive(Debug)]
 pub struct SqueezeGradients<'a> {
-    /// By the first layer's weights and bias.
+    /// Gradients with respect to the first layer's weights and bias.
     pub reduce: [&'a mut [f32]; 2],
-    /// By the second's.
+    /// Gradients with respect to the second layer's weights and bias.
     pub expand: [&'a mut [f32]; 2],
 }
 
-/// The gradients by the parameters of a block.
+/// Gradients with respect to the parameters of a block.
 #[derive(Debug)]
 pub struct BlockGradients<'a> {
-    /// Those of the convolutions, the projection's last.
+    /// Parameters of the convolutions, the projection's last.
     pub links: Vec<LinkGradients<'a>>,
-    /// Those of squeeze-and-excitation.
+    /// Gradients of squeeze-and-excitation.
     pub squeeze: Option<SqueezeGradients<'a>>,
 }
 
@@ -123,11 +123,15 @@ impl Block {
     ) -> Result<(), Error> {
         check_length("the gradients' convolutions", self.convs().count(), gradients.links.len())?;
         for (found, wanted) in gradients.links.iter().zip(parameters.all_links()) {
-            check_length("the gradient by the weights", wanted.weights.len(), found.weights.len())?;
-            check_length("the gradient by a scale", wanted.gamma.len(), found.gamma.len())?;
-            check_length("the gradient by a shift", wanted.beta.len(), found.beta.len())?;
+            check_length(
+                "the gradient with respect to the weights",
+                wanted.weights.len(),
+                found.weights.len(),
+            )?;
+            check_length("the gradient with respect to a scale", wanted.gamma.len(), found.gamma.len())?;
+            check_length("the gradient with respect to a shift", wanted.beta.len(), found.beta.len())?;
         }
         let squeezes = [parameters.squeeze.is_some(), gradients.squeeze.is_some()].map(usize::from);
-        check_length("the gradients by a squeeze", squeezes[0], squeezes[1])
+        check_length("the gradients with respect to a squeeze", squeezes[0], squeezes[1])
     }
 }

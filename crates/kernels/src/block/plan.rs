@@ -2,8 +2,8 @@
 
 use super::conv_layer::{ConvLayer, ConvLayouts, ForwardConv, GroupConv};
 use super::groups::Groups;
-use super::shape::{BlockShape, Order, Policy, Shortcut, wrong};
-use super::shortcut::Projection;
+use super::projection::Projection;
+use super::shape::{BlockShape, Memory, Order, Shortcut, wrong};
 use crate::simd::BLOCK;
 use crate::{ConvShape, Cpu, Error, Layout};
 
@@ -11,14 +11,14 @@ use crate::{ConvShape, Cpu, Error, Layout};
 ///
 /// ```
 /// use residual_kernels::block::{
-///     Block, BlockParameters, BlockShape, Input, LinkParameters, Order, Policy, Resources, Shortcut,
+///     Block, BlockParameters, BlockShape, Input, LinkParameters, Order, Memory, Resources, Shortcut,
 /// };
 /// use residual_kernels::{Cpu, Layout, Scratch};
 ///
 /// let cpu = Cpu::new(2)?;
 /// let maps = Layout::blocked(4, 16, 8, 8)?.with_border(1)?;
 /// let shape = BlockShape::basic(16, 1, Shortcut::Identity, Order::PostActivation);
-/// let block = Block::new(&cpu, &shape, maps, maps, Policy::Keep)?;
+/// let block = Block::new(&cpu, &shape, maps, maps, Memory::Keep)?;
 ///
 /// let (weights, ones, zeros) = (vec![0.01; 9 * 16 * 16], vec![1.0; 16], vec![0.0; 16]);
 /// let link = LinkParameters { weights: &weights, gamma: &ones, beta: &zeros };
@@ -35,7 +35,7 @@ pub struct Block {
     pub(super) order: Order,
     pub(super) shortcut: Shortcut,
     pub(super) squeeze: Option<usize>,
-    pub(super) policy: Policy,
+    pub(super) memory: Memory,
     pub(super) x: Layout,
     pub(super) y: Layout,
     pub(super) groups: Groups,
@@ -43,11 +43,11 @@ pub struct Block {
     pub(super) y_of_group: Layout,
     /// The convolutions of the branch on a group.
     pub(super) links: Vec<ConvLayer>,
-    /// That of the shortcut on a group.
+    /// Projection of the shortcut on a group.
     pub(super) projection: Option<Projection>,
     /// The convolutions of the branch in evaluation, on the whole batch: each writes what the next one reads.
     pub(super) straight: Vec<ForwardConv>,
-    /// That of the shortcut.
+    /// Projection of the shortcut in evaluation.
     pub(super) straight_projection: Option<ForwardConv>,
     /// Maps that are normalised, in the order of the branch, the projection's last.
     pub(super) normalised: Vec<Layout>,
@@ -63,7 +63,7 @@ fn read(conv: &ConvShape) -> Result<Layout, Error> {
     Layout::blocked(conv.batch, conv.in_channels, conv.size[0], conv.size[1])
 }
 
-/// A block on the images of a group, of a batch of so many.
+/// A block on the images of a group, of a batch of `batch`.
 #[derive(Clone, Copy)]
 struct GroupShape<'a> {
     shape: &'a BlockShape,
@@ -109,18 +109,18 @@ impl GroupShape<'_> {
 }
 
 impl Block {
-    /// The block `shape` from maps that lie as `x` says to maps that lie as `y` says, blocked. A border of
+    /// The block `shape` from maps of layout `x` to maps of layout `y`, blocked. A border of
     /// `x` as wide as the first convolution's padding saves a copy. Images may be planar where the block is a
     /// plain post-activation one: then they have no gradient.
     ///
     /// # Errors
     /// [`Error::Shape`] where branch and shortcut do not fit each other or the layouts.
-    pub fn new(cpu: &Cpu, shape: &BlockShape, x: Layout, y: Layout, policy: Policy) -> Result<Self, Error> {
+    pub fn new(cpu: &Cpu, shape: &BlockShape, x: Layout, y: Layout, memory: Memory) -> Result<Self, Error> {
         let images = Groups::new(cpu, shape, &x)?.images;
-        Self::with_images_at_once(cpu, shape, [x, y], policy, images)
+        Self::with_images_at_once(cpu, shape, [x, y], memory, images)
     }
 
-    /// The same with so many images at a time between two normalisations: they divide the batch. The results
+    /// Block that takes `images` images at a time between two normalisations: they divide the batch. The results
     /// are equal to rounding.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl Block {
         cpu: &Cpu,
         shape: &BlockShape,
         [x, y]: [Layout; 2],
-        policy: Policy,
+        memory: Memory,
         images: usize,
     ) -> Result<Self, Error> {
         let output = shape.output(&x)?;
@@ -164,7 +164,7 @@ impl Block {
             order,
             shortcut,
             squeeze: shape.squeeze,
-            policy,
+            memory,
             x,
             y,
             groups,
@@ -201,5 +201,26 @@ impl Block {
     /// The last convolution of the branch.
     pub(super) fn last(&self) -> &ConvLayer {
         &self.links[self.links.len() - 1]
+    }
+
+    /// The normalisation before convolution `index` of the branch; none before a post-activation block's first.
+    pub(super) fn norm_before(&self, index: usize) -> Option<usize> {
+        match self.order {
+            Order::PostActivation => index.checked_sub(1),
+            Order::PreActivation => Some(index),
+        }
+    }
+
+    /// The normalisation behind convolution `index` of the branch; none behind a pre-activation block's last.
+    pub(super) fn norm_after(&self, index: usize) -> Option<usize> {
+        match self.order {
+            Order::PostActivation => Some(index),
+            Order::PreActivation => Some(index + 1).filter(|&after| after < self.links.len()),
+        }
+    }
+
+    /// Presence of the output of convolution `index` on the tape: true of all but that of the block itself.
+    pub(super) fn writes(&self, index: usize) -> bool {
+        index + 1 < self.links.len() || self.order == Order::PostActivation || self.squeeze.is_some()
     }
 }

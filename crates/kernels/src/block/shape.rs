@@ -16,7 +16,7 @@ pub struct Link {
     pub groups: usize,
 }
 
-/// The other way from the input to the addition.
+/// Shortcut from the input to the addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortcut {
     /// None: a plain block.
@@ -42,7 +42,7 @@ pub enum Shortcut {
     },
 }
 
-/// Whether a normalisation and ReLU follow the convolution or go before it.
+/// Order of a convolution and its normalisation and ReLU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// conv-BN-ReLU, the last ReLU after the addition (He et al. 2015).
@@ -51,13 +51,15 @@ pub enum Order {
     PreActivation,
 }
 
-/// Where the intermediate maps are when the backward pass reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// On the tape, as the forward pass left them.
+/// Maps that are kept between the forward and the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// Tape, as the forward pass left it.
+    #[default]
     Keep,
-    /// Computed again from the block's input, to the same bits.
-    Recompute,
+    /// Input of the block alone: the tape is computed again from it, to the same bits. A network of any depth trains in
+    /// the memory of its blocks' inputs, for one more forward pass a step.
+    Low,
 }
 
 /// A residual block: its branch, its shortcut and their order.
@@ -69,8 +71,7 @@ pub struct BlockShape {
     pub shortcut: Shortcut,
     /// The order.
     pub order: Order,
-    /// Squeeze-and-excitation at the end of the branch (Hu et al. 2018), with so many channels in its
-    /// middle.
+    /// Channels between the two layers of a squeeze-and-excitation at the end of the branch (Hu et al. 2018).
     pub squeeze: Option<usize>,
 }
 
@@ -109,13 +110,13 @@ impl BlockShape {
         Self { links, shortcut, order, squeeze: None }
     }
 
-    /// The same with squeeze-and-excitation.
+    /// Block with squeeze-and-excitation, of `middle` channels between its layers.
     #[must_use]
     pub fn with_squeeze(self, middle: usize) -> Self {
         Self { squeeze: Some(middle), ..self }
     }
 
-    /// The convolutions of the branch on an input that lies as `x` says.
+    /// The convolutions of the branch on an input of layout `x`.
     pub(super) fn branch(&self, x: &Layout) -> Result<Vec<ConvShape>, Error> {
         if self.links.is_empty() {
             return Err(wrong("its branch is empty".into()));
@@ -146,7 +147,7 @@ impl BlockShape {
         Pooling::overhanging([x.height(), x.width()], [2; 2], [stride; 2]).map(Some)
     }
 
-    /// The projection on an input that lies as `x` says.
+    /// The projection on an input of layout `x`.
     pub(super) fn projection(&self, x: &Layout) -> Result<Option<ConvShape>, Error> {
         let (size, stride) = match (self.shortcut, self.pooling(x)?) {
             (Shortcut::Projection { stride }, _) => ([x.height(), x.width()], stride),

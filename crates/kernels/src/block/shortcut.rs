@@ -1,27 +1,17 @@
 //! Shortcut of a block, `S(x)`, forward and backward: the identity, a projection, or zero padding.
 
-use super::backward::BackwardPass;
-use super::branch::{Activations, ConvForward};
-use super::conv_layer::{ConvLayer, DataGradientWeights};
-use super::forward::{ForwardPass, StatisticsSource};
+use super::convolve::{Activations, ConvForward};
 use super::groups::GroupSlices;
 use super::norm::Norm;
 use super::parameters::BlockGradients;
+use super::pass::{BackwardPass, ForwardPass, StatisticsSource};
 use super::plan::Block;
+use super::projection::{Projection, ShortcutDataGradient};
 use super::resources::{Operand, Resources};
 use super::shape::{Order, Shortcut};
 use crate::eltwise::{zero_pad, zero_pad_backward};
 use crate::norm::Mask;
-use crate::pool::{self, Pooling};
 use crate::{Buffer, Error, Layout, MapsMut, MapsRef};
-
-/// The 1x1 convolution of a shortcut.
-#[derive(Clone, Debug)]
-pub(super) struct Projection {
-    pub(super) layer: ConvLayer,
-    /// The pooling before it.
-    pub(super) pooling: Option<Pooling>,
-}
 
 /// Maps that a shortcut adds to the branch.
 pub(super) struct ShortcutOutput<'a> {
@@ -50,18 +40,6 @@ pub(super) struct ZeroPadding {
     pub(super) stride: usize,
     /// Channels of zeros before the input's.
     pub(super) before: usize,
-}
-
-/// Gradient with respect to the input of the first convolution through the shortcut.
-pub(super) struct ShortcutDataGradient<'a> {
-    pub(super) values: Operand<'a>,
-    layout: Layout,
-}
-
-impl ShortcutDataGradient<'_> {
-    pub(super) fn maps(&self) -> MapsRef<'_> {
-        MapsRef::new(&self.values, self.layout)
-    }
 }
 
 impl<'a> ForwardPass<'a> {
@@ -162,58 +140,6 @@ impl Block {
         let adds = self.shortcut == Shortcut::Identity && self.order == Order::PostActivation;
         let identity = ShortcutDataGradient { values: Operand::Borrowed(g.values), layout: g.layout };
         Ok(adds.then_some(identity))
-    }
-}
-
-impl Projection {
-    /// The convolution's input: `h`, or the mean of its pixels.
-    pub(super) fn pooled<'a>(
-        &self,
-        on: &mut Resources<'_>,
-        h: Operand<'a>,
-        layout: Layout,
-    ) -> Result<Operand<'a>, Error> {
-        let Some(pooling) = &self.pooling else { return Ok(h) };
-        let to = self.layer.layouts.input.with_batch(layout.batch())?;
-        let mut pooled = on.scratch.take(to.len());
-        pool::average(on.cpu, pooling, MapsRef::new(&h, layout), MapsMut::new(&mut pooled, to))?;
-        h.release(on.scratch);
-        Ok(Operand::Owned(pooled))
-    }
-
-    /// `dw` of a group.
-    pub(super) fn weight_gradient(
-        &self,
-        on: &mut Resources<'_>,
-        h: MapsRef<'_>,
-        dz: &[f32],
-        dw: &mut [f32],
-    ) -> Result<(), Error> {
-        let read = self.pooled(on, Operand::Borrowed(h.values), h.layout)?;
-        self.layer.weight_gradient(on, &read, dz, dw)?;
-        read.release(on.scratch);
-        Ok(())
-    }
-
-    /// Gradient with respect to `h` of a group, whose layout is `layout`; without a border.
-    pub(super) fn data_gradient<'a>(
-        &self,
-        on: &mut Resources<'_>,
-        layout: Layout,
-        dz: &[f32],
-        weights: DataGradientWeights<'_>,
-    ) -> Result<ShortcutDataGradient<'a>, Error> {
-        let (layer, layout) = (&self.layer, layout.with_border(0)?);
-        let mut back = on.scratch.take(layer.layouts.dx.len());
-        layer.data_gradient(on, dz, weights, None, &mut back)?;
-        let Some(pooling) = &self.pooling else {
-            return Ok(ShortcutDataGradient { values: Operand::Owned(back), layout });
-        };
-        let mut dh = on.scratch.take(layout.len());
-        let dy = MapsRef::new(&back, layer.layouts.dx);
-        pool::average_backward(on.cpu, pooling, dy, MapsMut::new(&mut dh, layout))?;
-        on.scratch.give(back);
-        Ok(ShortcutDataGradient { values: Operand::Owned(dh), layout })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Tape of a block: the maps and statistics that its backward pass reads.
 
-use super::gate::Gate;
 use super::norm::Norm;
 use super::plan::Block;
 use super::shape::{Order, wrong};
@@ -18,6 +17,25 @@ pub struct Tape {
     pub(super) norms: Vec<Norm>,
     /// Factor of the branch.
     pub(super) gate: Gate,
+}
+
+/// Squeeze-and-excitation on the tape, `[batch, channels]` or `[batch, middle]`; all empty without.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate {
+    /// `m = mean(F)`
+    pub(super) mean: Vec<f32>,
+    /// `h = relu(W1 m + b1)`
+    pub(super) middle: Vec<f32>,
+    /// `s = sigmoid(W2 h + b2)`
+    pub(super) gate: Vec<f32>,
+}
+
+impl Gate {
+    /// Gate of a branch that gives `maps`, with `middle` channels between the two layers.
+    pub(super) fn zeroed(maps: &Layout, middle: usize) -> Self {
+        let zeros = |of: usize| vec![0.0; maps.batch() * of];
+        Self { mean: zeros(maps.channels()), middle: zeros(middle), gate: zeros(maps.channels()) }
+    }
 }
 
 impl Tape {

@@ -21,14 +21,14 @@ const WEIGHT_PACKED: usize = 48;
 /// The least that a weight costs at stride 2, fitted with `winograd::at_points::STRIDED_TRANSFORM` to one run.
 const STRIDED_WEIGHT: usize = 22;
 
-/// Where a convolution's packed weights are when it runs.
+/// Place of a convolution's packed weights when it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weights {
-    /// In a cache.
+    /// A cache.
     AtHand,
-    /// In memory, as in a network with more weights than the caches hold.
+    /// Memory, as in a network with more weights than the caches hold.
     InMemory,
-    /// They are packed before every run, as in training.
+    /// Packed before every run, as in training.
     PackedAnew,
 }
 
@@ -72,12 +72,12 @@ impl Load {
         Self { shape: *shape, output, kept, weight }
     }
 
-    /// Its gradient by the weights, which fetches none.
+    /// Weight gradient of the convolution, which fetches no weights.
     pub(super) fn by_weights(shape: &ConvShape, output: [usize; 2]) -> Self {
         Self { shape: *shape, output, kept: Weights::AtHand, weight: 0 }
     }
 
-    /// The same cut into tiles of `tile` x `tile` outputs, each of which takes `points` products for every pair of
+    /// Convolution cut into tiles of `tile` x `tile` outputs, each of which takes `points` products for every pair of
     /// channels.
     pub(super) fn tiled(&self, tile: usize, points: usize) -> Tiled {
         let [ins, outs] =

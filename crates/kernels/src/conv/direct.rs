@@ -16,15 +16,15 @@ use crate::{Cpu, Error, Layout};
 
 /// Products that a micro-kernel adds up in registers before it turns to the next panel: the weights of
 /// that many products and one panel (16 KiB for AVX2) stay in the level 1 cache while a band's strips
-/// pass over them.
+/// pass over them. Not measured: half of the smallest level 1 cache that is met.
 const CHUNK: usize = 256;
 
 /// Pixels of a band: what they have in a chunk's channels (256 KiB) stays in the level 2 cache while all
-/// panels pass over them.
+/// panels pass over them. Not measured: half of the smallest level 2 cache that is met.
 const BAND: usize = 256;
 
 /// Tasks to aim for, so that several threads have equal shares. Not a multiple of the threads: what is
-/// computed must not depend on them.
+/// computed must not depend on them. Not measured.
 const TASKS: usize = 32;
 
 /// Anything.
@@ -52,7 +52,7 @@ pub(super) struct Direct {
     output: Layout,
     source: Source,
     panels: Panels,
-    /// Where each (input block, tap) lies from a pixel.
+    /// Offset of each (input block, tap) from a pixel.
     offsets: Vec<usize>,
     rows: usize,
     bands: usize,
@@ -83,8 +83,8 @@ impl Direct {
         Ok(Arc::new(Self { shape, input, output, source, panels, offsets, rows, bands }))
     }
 
-    /// Whether a pixel that follows another in the output does so at the same distance in the source
-    /// and in the residual even from one row to the next, so that a band is a single strip.
+    /// Evenness of the pixels: true where one that follows another in the output does so at the same distance in the
+    /// source and in the residual even from one row to the next, so that a band is a single strip.
     fn is_flat(&self, finish: &Finish<'_>) -> bool {
         let from = self.source.layout;
         let across = self.output.width() * self.source.stride[1] * from.block();
@@ -192,7 +192,7 @@ impl Kernel for Band<'_> {
 }
 
 impl Band<'_> {
-    /// Where the first tap of the first pixel of output row `y` lies in the source.
+    /// Offset of the first tap of the first pixel of output row `y` in the source.
     fn origin(&self, n: usize, y: usize) -> usize {
         let Source { layout: from, stride, .. } = self.conv.source;
         let [top, left] = self.conv.shape.padding.map(|padding| from.border() - padding.min(from.border()));

@@ -5,13 +5,13 @@ use std::ops::Range;
 use super::ConvShape;
 use crate::simd::{BLOCK, Simd};
 
-/// How many floats ahead of a transpose the rows are fetched into the cache: they are too far apart to be
+/// Floats ahead of a transpose by which its rows are fetched into the cache: they are too far apart to be
 /// fetched unasked.
 const AHEAD: usize = 4 * BLOCK;
 
 /// Weights `[out_channels][in_channels / groups][rows][columns]`.
 ///
-/// The gradient by the input of a convolution is a convolution with the same weights, in- and output
+/// The gradient with respect to the input of a convolution is a convolution with the same weights, in- and output
 /// channels exchanged and, at stride 1, the taps in reverse order: it reads them so, without a copy.
 #[derive(Clone, Copy)]
 pub(super) struct KernelView<'a> {
@@ -25,7 +25,7 @@ pub(super) struct KernelView<'a> {
     exchanged: bool,
 }
 
-/// What the 16 channels of an output block read of consecutive input channels, or of one of them where the
+/// Inputs that the 16 channels of an output block read: consecutive channels, or of one of them where the
 /// channels are exchanged: a matrix of as many columns as these have taps.
 enum Rows {
     /// Column `c` of channel `i` is `values[at + i stride + c]`.
@@ -42,7 +42,7 @@ struct Row {
 }
 
 impl<'a> KernelView<'a> {
-    /// For the convolution `shape`; where `exchanged`, the weights are those of the convolution of whose
+    /// Weights of the convolution `shape`; where `exchanged`, the weights are those of the convolution of whose
     /// input this computes the gradient. There are [`ConvShape::weights`] of them.
     pub(super) fn new(shape: &ConvShape, values: &'a [f32], exchanged: bool) -> Self {
         let [ins, outs] = [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups);
@@ -50,12 +50,12 @@ impl<'a> KernelView<'a> {
         Self { values, ins, outs, groups: shape.groups, taps: shape.taps(), exchanged }
     }
 
-    /// Whether in- and output channels are exchanged.
+    /// Exchange of in- and output channels.
     pub(super) fn is_exchanged(&self) -> bool {
         self.exchanged
     }
 
-    /// Which tap of the reading convolution tap `tap` of the values is: at stride 1.
+    /// Tap of the reading convolution that tap `tap` of the values is: at stride 1.
     #[inline(always)]
     pub(super) fn tap(&self, tap: usize) -> usize {
         if self.exchanged { self.taps - 1 - tap } else { tap }
@@ -105,7 +105,7 @@ impl<'a> KernelView<'a> {
         }
     }
 
-    /// What output block `block` reads of `inputs`.
+    /// Inputs of `inputs` that output block `block` reads.
     #[inline(always)]
     fn rows(&self, block: usize, inputs: &Range<usize>) -> Rows {
         let Self { ins, outs, taps, .. } = *self;
@@ -126,7 +126,7 @@ impl<'a> KernelView<'a> {
         }
     }
 
-    /// What is read of input channel `k` of those of `rows`.
+    /// Weights of input channel `k` of those of `rows`.
     #[inline(always)]
     fn rows_of(&self, rows: &Rows, k: usize) -> Rows {
         match *rows {
@@ -140,7 +140,7 @@ impl<'a> KernelView<'a> {
         }
     }
 
-    /// What `channel` reads of `inputs`.
+    /// Inputs of `inputs` that `channel` reads.
     fn row(&self, channel: usize, inputs: &Range<usize>) -> Row {
         let Self { ins, outs, taps, .. } = *self;
         let group = channel / outs;

@@ -19,7 +19,7 @@ pub(crate) struct Lent<W> {
 }
 
 impl<W: PackedWeights> Lent<W> {
-    /// What `weights` are, without their memory.
+    /// Shape of `weights`, without their memory.
     pub(crate) fn new(mut weights: W) -> Self {
         let floats = std::mem::take(weights.memory()).len();
         Self { empty: weights, floats }

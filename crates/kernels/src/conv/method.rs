@@ -14,16 +14,18 @@ use crate::{Cpu, Error, Isa, Layout, Pool};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convolution {
     pub(super) shape: ConvShape,
-    /// Of the maps that are read: the input or, for the gradient by the input, the output's gradient.
+    /// Layout of the maps that are read: the input or, for the gradient with respect to the input, the output's
+    /// gradient.
     pub(super) input: Layout,
-    /// Of the maps that are written; for the gradient by the weights, of the output's gradient, which is read.
+    /// Layout of the maps that are written; for the gradient with respect to the weights, of the output's gradient,
+    /// which is read.
     pub(super) output: Layout,
 }
 
 /// Makes a computation ready that writes maps.
 pub(super) type Prepare = fn(&Cpu, &Convolution) -> Result<Arc<dyn Plan>, Error>;
 
-/// Makes a gradient by the weights ready, and cuts its pixels into bands.
+/// Makes a gradient with respect to the weights ready, and cuts its pixels into bands.
 pub(super) type PrepareGradient = fn(&Cpu, &Convolution, &mut Bands) -> Result<Arc<dyn GradientPlan>, Error>;
 
 /// A method's row in the table of [`super::table`].
@@ -36,23 +38,24 @@ pub(super) struct Method {
     pub(super) weights: usize,
     /// Bound of the relative error, in the Euclidean norm, of sums in float32.
     pub(super) error: f64,
-    /// Whether the products are those of the definition: nothing is transformed.
+    /// Products of the definition, where true: nothing is transformed.
     pub(super) plain: bool,
-    /// Whether the input should have a border as wide as the padding, whoever writes it.
+    /// Preference for an input with a border as wide as the padding.
     pub(super) wants_border: bool,
-    /// Whether maps without a border are written in strips longer than a row.
+    /// Preference for an output without a border, which is written in strips longer than a row.
     pub(super) long_strips: bool,
     /// Reason for which no later row is looked at where this one applies.
     pub(super) settles: Option<&'static str>,
-    /// Whether it computes the convolution on an input of that layout, forward and by the weights; or why not.
+    /// Applicability to the convolution on an input of that layout, forward and for the weight gradient; or why not.
     pub(super) applies: fn(&ConvShape, &Layout) -> Result<(), &'static str>,
     /// Work, in multiplications; `None` where the method applies and is not worth a thought.
     pub(super) work: fn(&Load) -> Option<f64>,
-    /// The convolution. Where [`ConvShape::turned`] gives one, the gradient by the input is computed by it too.
+    /// The convolution. Where [`ConvShape::turned`] gives one, the gradient with respect to the input is computed by
+    /// it too.
     pub(super) forward: Prepare,
-    /// The gradient by the input of any other convolution; the shape is that convolution's.
+    /// The gradient with respect to the input of any other convolution; the shape is that convolution's.
     pub(super) by_input: Option<Prepare>,
-    /// The gradient by the weights.
+    /// The gradient with respect to the weights.
     pub(super) by_weights: Option<PrepareGradient>,
 }
 
@@ -64,7 +67,7 @@ pub(super) trait Plan: Debug + Send + Sync {
     /// Floats of the packed weights.
     fn weights(&self) -> usize;
 
-    /// Whether the order of the weights depends on stride, padding and dilation.
+    /// Dependence of the order of the weights on stride, padding and dilation.
     fn packs_for_reach(&self) -> bool {
         false
     }
@@ -89,17 +92,17 @@ pub(super) struct Workers<'a> {
     pub(super) isa: Isa,
 }
 
-/// What a [`Plan`] reads and writes.
+/// Operands of a [`Plan`].
 pub(super) struct Operands<'a> {
     pub(super) x: &'a [f32],
-    /// What [`Plan::pack`] has left.
+    /// Weights that [`Plan::pack`] has packed.
     pub(super) weights: &'a [f32],
     pub(super) finish: &'a Finish<'a>,
     pub(super) y: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
 }
 
-/// A gradient by the weights, ready to run.
+/// A gradient with respect to the weights, ready to run.
 pub(super) trait GradientPlan: Debug + Send + Sync {
     /// The input's layout as it is read: that of the maps, or one with a border.
     fn source(&self) -> Layout;

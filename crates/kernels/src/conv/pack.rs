@@ -8,18 +8,20 @@ use crate::gemm::Panels;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
-/// Tasks that the packing of a panel is cut into, for several threads to share it. Not measured.
+/// Tasks that the packing of a panel is cut into, for several threads to share it. Not measured. Safe: tasks write
+/// places of their own, so that no result depends on it, and a panel is packed once in inference and once a step in
+/// training.
 const SHARES: usize = 4;
 
-/// Tasks that the packing of all panels together is cut into. Not measured.
+/// Tasks that the packing of all panels together is cut into. Not measured; safe as [`SHARES`] is.
 const ACROSS: usize = 16;
 
-/// Where a tap of the kernel is packed.
+/// Place where a tap of the kernel is packed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
-    /// Which of several [`Panels`].
+    /// Index of the [`Panels`].
     pub(super) class: usize,
-    /// Which of its taps.
+    /// Index of the tap.
     pub(super) tap: usize,
 }
 

@@ -51,7 +51,7 @@ impl PackedWeights for ConvWeights {
 }
 
 impl Conv {
-    /// A convolution from maps that lie as `input` says to maps that lie as `output` says, by the
+    /// A convolution from maps of layout `input` to maps of layout `output`, by the
     /// algorithm that [`select`](super::select) chooses.
     ///
     /// The input is blocked or planar, the output blocked; either may have a border. An input border as
@@ -63,7 +63,7 @@ impl Conv {
         Self::with_choice(cpu, shape, input, output, select_forward(cpu, &shape, &input, Weights::AtHand)?)
     }
 
-    /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
+    /// Convolution with weights that are packed before every run ([`Weights::PackedAnew`]).
     ///
     /// # Errors
     /// Those of [`Conv::new`].
@@ -72,7 +72,7 @@ impl Conv {
         Self::with_choice(cpu, shape, input, output, choice)
     }
 
-    /// The same by a given algorithm.
+    /// Convolution by a given algorithm.
     ///
     /// # Errors
     /// Those of [`Conv::new`], and [`Error::Shape`] where the algorithm cannot compute it.
@@ -99,27 +99,27 @@ impl Conv {
         Ok(Self { shape, input, output, choice, prepared })
     }
 
-    /// How it is computed.
+    /// Algorithm that computes it.
     pub fn algorithm(&self) -> Algorithm {
         self.choice.algorithm
     }
 
-    /// Why it is computed so.
+    /// Reason for the algorithm.
     pub fn why(&self) -> &str {
         &self.choice.why
     }
 
-    /// Its sizes.
+    /// Sizes of the convolution.
     pub fn shape(&self) -> &ConvShape {
         &self.shape
     }
 
-    /// How its input lies.
+    /// Layout of the input.
     pub fn input(&self) -> &Layout {
         &self.input
     }
 
-    /// How its output lies.
+    /// Layout of the output.
     pub fn output(&self) -> &Layout {
         &self.output
     }
@@ -134,7 +134,7 @@ impl Conv {
         Ok(packed)
     }
 
-    /// The same on the threads of `cpu`.
+    /// Packs the weights on the threads of `cpu`.
     ///
     /// # Errors
     /// As for [`Conv::pack`].

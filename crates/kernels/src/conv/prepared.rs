@@ -1,4 +1,5 @@
-//! A plan between maps and its packed weights: what the convolution and the gradient by its input have in common.
+//! A plan between maps and its packed weights: what the convolution and the gradient with respect to its input have
+//! in common.
 
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use crate::{Buffer, Cpu, Error, Isa, Layout, Pool};
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     plan: Arc<dyn Plan>,
-    /// Of the convolution that it computes; its channels are those of the maps that are read and written.
+    /// Layouts of the convolution that it computes; its channels are those of the maps that are read and written.
     shape: ConvShape,
     input: Layout,
     output: Layout,
     packing: Packing,
 }
 
-/// What packed weights and a plan have to agree in. Weights serve every batch and image size, and every stride and
+/// Agreement of packed weights and a plan. Weights serve every batch and image size, and every stride and
 /// padding unless `reach` says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packing {
@@ -53,15 +54,15 @@ impl Packed {
     }
 }
 
-/// What a [`Prepared`] computes.
+/// Pass that a [`Prepared`] computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
     Forward,
-    /// The gradient by the input.
+    /// The gradient with respect to the input.
     ByInput,
 }
 
-/// What a [`Prepared`] reads and writes.
+/// Operands of a [`Prepared`].
 pub(super) struct Arguments<'a> {
     pub(super) x: &'a [f32],
     pub(super) weights: &'a Packed,
@@ -77,7 +78,8 @@ impl Prepared {
         Self::by(cpu, of, choice, Direction::Forward, choice.algorithm.method().forward)
     }
 
-    /// The gradient by the input of the convolution with the shape of `of`, from its output's gradient to its input's.
+    /// The gradient with respect to the input of the convolution with the shape of `of`, from its output's gradient
+    /// to its input's.
     pub(super) fn by_input(cpu: &Cpu, of: &Convolution, choice: &Choice) -> Result<Self, Error> {
         let method = choice.algorithm.method();
         if let Some(shape) = of.shape.turned() {
@@ -148,7 +150,9 @@ impl Prepared {
         self.check(cpu, weights)?;
         let [reads, writes] = match self.packing.direction {
             Direction::Forward => ["the input", "the output"],
-            Direction::ByInput => ["the gradient by the output", "the gradient by the input"],
+            Direction::ByInput => {
+                ["the gradient with respect to the output", "the gradient with respect to the input"]
+            }
         };
         self.input.check(reads, x.len())?;
         self.output.check(writes, y.len())?;
@@ -191,7 +195,7 @@ impl Prepared {
     fn wrong(&self, reason: String) -> Error {
         let what = match self.packing.direction {
             Direction::Forward => "convolution",
-            Direction::ByInput => "the gradient by the input",
+            Direction::ByInput => "the gradient with respect to the input",
         };
         Error::Shape { what: what.into(), reason }
     }

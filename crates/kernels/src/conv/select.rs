@@ -9,29 +9,30 @@ use crate::{Cpu, Error, Layout};
 /// An algorithm, and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What to use.
+    /// Algorithm to use.
     pub algorithm: Algorithm,
-    /// Why, for a person to read.
+    /// Reason, for a person to read.
     pub why: String,
 }
 
 /// A pass of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// Its output.
+    /// Output of the convolution.
     Forward,
-    /// The gradient by its input.
+    /// The gradient with respect to its input.
     BackwardData,
-    /// The gradient by its weights.
+    /// The gradient with respect to its weights.
     BackwardWeights,
 }
 
 /// Chooses the algorithm for `pass` of the convolution `shape`. `maps` is how the maps lie that are read:
-/// the input or, for the gradient by the input, the output's gradient.
+/// the input or, for the gradient with respect to the input, the output's gradient.
 ///
 /// Of the methods that apply, the one with the least work, counted in multiplications: products, transforms, and
-/// the fetching of weights, which decides for small maps with many channels. The gradient by the input at stride 1
-/// is a convolution of the output's gradient, and chosen for as such. The gradient by the weights fetches none.
+/// the fetching of weights, which decides for small maps with many channels. The gradient with respect to the input
+/// at stride 1 is a convolution of the output's gradient, and chosen for as such. The gradient with respect to the
+/// weights fetches none.
 ///
 /// # Errors
 /// Those of [`ConvShape::output`].
@@ -81,7 +82,7 @@ pub(crate) fn select_forward(
     Ok(Choice { why: "the forward pass is to be plain".into(), ..choice })
 }
 
-/// The method for `load` on maps that lie as `maps` says.
+/// The method for `load` on maps of layout `maps`.
 ///
 /// The first that applies and leaves nothing to choose; else, of those whose work is within
 /// [`Weights::near`] of the least, the first of the fewest weights.

@@ -4,7 +4,7 @@ use super::ConvShape;
 use crate::memory::Parts;
 use crate::{Cpu, Error, Layout};
 
-/// Where a direct convolution reads from.
+/// Source that a direct convolution reads from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     pub(super) layout: Layout,

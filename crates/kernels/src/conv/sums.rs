@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::layout::check_length;
 
-/// Where a convolution leaves, of each output channel, the sum of its results and of their squares over
+/// Sums of a convolution's output: for each channel the sum of its results and of their squares over
 /// all images and pixels, before the epilogue: what a batch normalisation needs.
 ///
 /// Single products are added up in float32 within a band of rows, bands in float64, always in the same

@@ -18,15 +18,18 @@ pub(super) static METHODS: [Method; 8] =
 /// | key | method |
 /// | --- | --- |
 /// | `pointwise` | a matrix product over pixels, for kernels of one tap |
-/// | `winograd4`, `winograd2` | Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 3x3), 36 and 16 multiplications for 16 and 4 outputs instead of 144 and 36, with weights packed at the points |
-/// | `expanded4`, `expanded2` | the same with weights that are packed as they are and taken to the points in the cache, every time: 9 of them come from memory in place of 36 and 16 |
-/// | `strided4`, `strided2` | minimal filtering at stride 2, by phases of the input: on each axis the even pixels meet two taps and the odd ones one; 81 and 25 multiplications instead of 144 and 36 |
+/// | `winograd4`, `winograd2` | Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 3x3), 36 and 16 multiplications
+/// for 16 and 4 outputs instead of 144 and 36, with weights packed at the points |
+/// | `expanded4`, `expanded2` | the same with weights that are packed as they are and taken to the points in the
+/// cache, every time: 9 of them come from memory in place of 36 and 16 |
+/// | `strided4`, `strided2` | minimal filtering at stride 2, by phases of the input: on each axis the even pixels
+/// meet two taps and the odd ones one; 81 and 25 multiplications instead of 144 and 36 |
 /// | `direct` | the convolution as defined, as a matrix product at the offsets of the taps: computes anything |
 #[derive(Clone, Copy)]
 pub struct Algorithm(&'static Method);
 
 impl Algorithm {
-    /// All of them, in the order of the table.
+    /// Algorithms in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
         METHODS.iter().map(Self)
     }
@@ -36,7 +39,7 @@ impl Algorithm {
         Self::all().find(|algorithm| algorithm.key() == key)
     }
 
-    /// The algorithms that compute the convolution `shape` forward on an input that lies as `input` says. Where one of
+    /// The algorithms that compute the convolution `shape` forward on an input of layout `input`. Where one of
     /// them leaves nothing to choose (a kernel of one tap), it alone.
     pub fn candidates(shape: &ConvShape, input: &Layout) -> Vec<Self> {
         let applying: Vec<_> =
@@ -62,13 +65,13 @@ impl Algorithm {
         self.0.error
     }
 
-    /// Whether its input should have a border as wide as the padding even where whoever writes that input would rather
+    /// Preference for an input with a border as wide as the padding even where whoever writes that input would rather
     /// write none ([`Algorithm::long_strips`]).
     pub fn wants_border(self) -> bool {
         self.0.wants_border
     }
 
-    /// Whether it writes an output without a border in strips longer than a row, which is faster.
+    /// Preference for an output without a border, which it writes in strips longer than a row, which is faster.
     pub fn long_strips(self) -> bool {
         self.0.long_strips
     }

@@ -11,13 +11,13 @@ use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 /// dropped (stochastic depth) by `scale` and `shift`, a shortcut `r` normalised by `factor`.
 #[derive(Clone, Copy, Debug)]
 pub struct Join<'a> {
-    /// Of every channel of every image, `[batch, channels]`.
+    /// Vector of every channel of every image, `[batch, channels]`.
     pub scale: &'a [f32],
-    /// Of every channel of every image, `[batch, channels]`.
+    /// Vector of every channel of every image, `[batch, channels]`.
     pub shift: &'a [f32],
-    /// The shortcut's side.
+    /// Residual, the shortcut's side.
     pub residual: Option<ScaledResidual<'a>>,
-    /// Whether negative results become 0.
+    /// ReLU: negative results become 0.
     pub relu: bool,
 }
 
@@ -84,7 +84,7 @@ fn lanes(factors: &[f32], maps: &Layout, n: usize, block: usize) -> [f32; BLOCK]
     lanes
 }
 
-/// One plane of a [`Join`].
+/// Plane of a [`Join`].
 struct Plane<'a> {
     of: &'a Join<'a>,
     x: &'a [f32],
@@ -172,7 +172,7 @@ pub fn gated_sums(
     Ok(())
 }
 
-/// One plane of [`gated_sums`].
+/// Plane of [`gated_sums`].
 struct Gate<'a> {
     x: &'a [f32],
     maps: &'a Layout,

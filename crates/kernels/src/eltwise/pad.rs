@@ -67,8 +67,8 @@ pub fn zero_pad_backward(
     let MapsRef { values: dy, layout: from } = dy;
     let MapsMut { values: dx, layout: to } = dx;
     check_zero_pad(&to, stride, before, &from)?;
-    from.check("the gradient by the output", dy.len())?;
-    to.check("the gradient by the input", dx.len())?;
+    from.check("the gradient with respect to the output", dy.len())?;
+    to.check("the gradient with respect to the input", dx.len())?;
     let dx = Parts::new(dx);
     cpu.pool().for_each(to.batch() * to.blocks(), |plane, _| {
         let (n, block) = (plane / to.blocks(), plane % to.blocks());
@@ -94,7 +94,7 @@ pub fn zero_pad_backward(
     Ok(())
 }
 
-/// Whether every `stride`-th pixel of `from`, after `before` channels, gives `to`.
+/// Check that every `stride`-th pixel of `from`, after `before` channels, gives `to`.
 fn check_zero_pad(from: &Layout, stride: usize, before: usize, to: &Layout) -> Result<(), Error> {
     let size = |l: &Layout| [l.height(), l.width()];
     let fits = from.batch() == to.batch()

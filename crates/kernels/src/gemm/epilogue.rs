@@ -5,7 +5,7 @@ use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
 use crate::{Error, MapsRef};
 
-/// What is done to a convolution's result before it is stored: `y = act(scale z + shift + residual)`.
+/// Epilogue of a convolution, done before its result is stored: `y = act(scale z + shift + residual)`.
 ///
 /// `scale` and `shift` have one value for each output channel: a bias is a `shift` alone, a folded batch
 /// normalisation is both. `act` is ReLU where `relu` says so, else the identity. The default changes
@@ -18,7 +18,7 @@ pub struct Epilogue<'a> {
     pub shift: Option<&'a [f32]>,
     /// Feature maps to add: blocked, of the output's size, with any border.
     pub residual: Option<MapsRef<'a>>,
-    /// Whether negative results become 0.
+    /// ReLU: negative results become 0.
     pub relu: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Finish<'a> {
     channels: usize,
 }
 
-/// Where a strip lies: its first channel, its pixels' place in the residual, and its band.
+/// Place of a strip: its first channel, its pixels' place in the residual, and its band.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) channel: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The same for the vector from channel `lane` of the block on.
+    /// Place of the vector from channel `lane` of the block on.
     pub(crate) fn lane(self, lane: usize) -> Self {
         Self { channel: self.channel + lane, residual_at: self.residual_at + lane, ..self }
     }
@@ -100,17 +100,17 @@ impl Finish<'_> {
         2 * bands * blocks * BLOCK
     }
 
-    /// Where pixel (`y`, `x`) of channel block `block` of image `n` lies in the residual; 0 without one.
+    /// Offset of pixel (`y`, `x`) of channel block `block` of image `n` in the residual; 0 without one.
     pub(crate) fn residual_at(&self, n: usize, block: usize, y: usize, x: usize) -> usize {
         self.residual.map_or(0, |maps| maps.layout.index(n, block, y, x))
     }
 
-    /// How far apart the residual's pixels lie; zeros without one.
+    /// Strides of the residual; zeros without one.
     pub(crate) fn residual_steps(&self) -> Steps {
         self.residual.map_or(Steps::default(), |maps| maps.layout.steps())
     }
 
-    /// Panics unless all that maps that lie as `output` says touch lies in the slices.
+    /// Panics unless all that maps of layout `output` touch lies in the slices.
     pub(crate) fn check_maps(&self, output: &Layout, band: usize) {
         assert!(output.blocks() * BLOCK <= self.channels);
         if let Some(MapsRef { values, layout }) = &self.residual {
@@ -121,7 +121,7 @@ impl Finish<'_> {
         }
     }
 
-    /// Whether the residual, if any, has no border between its rows.
+    /// Absence of a border between the rows of the residual, if there is any.
     pub(crate) fn is_flat(&self) -> bool {
         self.residual.is_none_or(|maps| maps.layout.border() == 0)
     }

@@ -9,21 +9,21 @@ use crate::simd::BLOCK;
 pub(crate) struct Panel {
     /// The first of its channel blocks.
     pub(crate) block: usize,
-    /// How many blocks it has.
+    /// Number of output blocks.
     pub(crate) blocks: usize,
     /// The first entry of the offset list that it reads.
     pub(crate) first: usize,
-    /// How many entries it reads.
+    /// Number of entries that it reads.
     pub(crate) entries: usize,
     /// The first input block that it reads.
     pub(crate) input: usize,
-    /// How many input blocks it reads.
+    /// Number of input blocks that it reads.
     pub(crate) inputs: usize,
-    /// Where its weights start.
+    /// Offset of its weights.
     pub(crate) at: usize,
 }
 
-/// The order of weights that lie as `[panel][entry][depth][blocks * 16]`.
+/// Panels of packed weights, `[panel][entry][depth][blocks * 16]`.
 ///
 /// An entry is one (input block, tap) with `depth` channels, in this order. A panel of a grouped convolution has the
 /// entries of its own groups only, with zeros where a group ends inside a block.
@@ -57,7 +57,7 @@ impl Panels {
         Self { list, depth, taps, floats: at }
     }
 
-    /// Of the weights `values`, those of the entries `range` of `panel`, counted from its first.
+    /// Weights of the entries `range` of `panel`, counted from its first, of `values`.
     #[inline(always)]
     pub(crate) fn of<'a>(&self, values: &'a [f32], panel: &Panel, range: Range<usize>) -> &'a [f32] {
         let entry = self.depth * panel.blocks * BLOCK;

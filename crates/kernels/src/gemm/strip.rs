@@ -4,13 +4,14 @@ use super::{Finish, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
-/// How many offsets ahead of their use weights are fetched. On a Zen 5, F(4x4) for 16x512@7 runs at 2.18 of the peak
+/// Offsets ahead of their use by which weights are fetched. On a Zen 5, F(4x4) for 16x512@7 runs at 2.18 of the peak
 /// with 1, 2.30 with 2 and 2.35 with 4; where weights are at hand all are the same.
 const AHEAD: usize = 4;
 
-/// One panel of output channels for a strip of pixels that lie next to each other in the output:
+/// Panel of output channels for a strip of pixels that lie next to each other in the output:
 ///
-/// `output[row][channel] = sum over offsets o and k < depth of input[origin + row row_stride + o + k] weights[o][k][channel]`
+/// `output[row][channel] = sum over offsets o and k < depth of input[origin + row row_stride + o + k]
+/// weights[o][k][channel]`
 ///
 /// `depth` is 16 where the input is blocked and 1 where it is planar. The output's channels lie in
 /// `blocks` channel blocks, `block_stride` floats apart, a row `step` floats after the one before.
@@ -32,7 +33,7 @@ pub(crate) struct Strip<'a> {
     pub(crate) blocks: usize,
     /// Add to what the output holds (the sum over earlier offsets) instead of overwriting it.
     pub(crate) add: bool,
-    /// What to do to the sums before they are stored, and where; nothing while offsets are still to come.
+    /// Epilogue of the sums before they are stored, and its place; nothing while offsets are still to come.
     pub(crate) finish: Option<(&'a Finish<'a>, Place)>,
 }
 

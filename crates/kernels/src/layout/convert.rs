@@ -45,7 +45,7 @@ pub(super) struct Band {
     pub(super) n: usize,
     /// The first of the channels.
     pub(super) channel: usize,
-    /// How many there are: fewer than 16 at the end.
+    /// Number of channels: fewer than 16 at the end.
     pub(super) channels: usize,
     pub(super) rows: Range<usize>,
 }
@@ -76,7 +76,7 @@ struct Convert<'a> {
     from: &'a Layout,
     y: Parts<'a>,
     to: &'a Layout,
-    /// Whether rows follow each other without a border, on either side.
+    /// Absence of a border between rows, on either side.
     flat: bool,
     band: Band,
 }
@@ -102,7 +102,7 @@ impl Kernel for Convert<'_> {
     }
 }
 
-/// Where `channel`, a multiple of 16, of the first pixel of `row` lies.
+/// Offset of `channel`, a multiple of 16, of the first pixel of `row`.
 pub(super) fn place(maps: &Layout, n: usize, channel: usize, row: usize) -> usize {
     maps.index(n, channel / maps.block(), row, 0) + channel % maps.block()
 }
@@ -120,7 +120,7 @@ impl Steps {
     }
 }
 
-/// Where pixels come from.
+/// Source of pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) x: &'a [f32],
@@ -164,7 +164,7 @@ impl Line<'_> {
         }
     }
 
-    /// From planes to planes, `step` floats apart.
+    /// Copy from planes to planes, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.
@@ -204,7 +204,7 @@ impl Line<'_> {
         }
     }
 
-    /// From planes to pixels, `step` floats apart.
+    /// Transpose from planes to pixels, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.
@@ -244,7 +244,7 @@ impl Line<'_> {
         }
     }
 
-    /// From pixels to planes, `step` floats apart.
+    /// Transpose from pixels to planes, `step` floats apart.
     ///
     /// # Safety
     /// As for [`Line::write`], which has checked the ends.
@@ -303,16 +303,16 @@ mod tests {
 
     #[test]
     fn any_layout_to_any_other_and_back() {
-        let sizes = [(1, 1, 1, 1), (2, 3, 4, 5), (1, 16, 2, 2), (2, 17, 3, 1), (1, 33, 1, 7), (1, 31, 5, 9)];
+        let sizes = [[1, 1, 1, 1], [2, 3, 4, 5], [1, 16, 2, 2], [2, 17, 3, 1], [1, 33, 1, 7], [1, 31, 5, 9]];
         let cpus = Isa::available().into_iter().flat_map(|isa| [1, 3].map(|threads| (isa, threads)));
         for (isa, threads) in cpus {
             let cpu = Cpu::with_isa(isa, threads).unwrap();
             sizes.into_iter().for_each(|size| there_and_back(&cpu, size));
         }
-        there_and_back(&Cpu::new(2).unwrap(), (1, 18, 50, 45));
+        there_and_back(&Cpu::new(2).unwrap(), [1, 18, 50, 45]);
     }
 
-    fn there_and_back(cpu: &Cpu, (n, c, h, w): (usize, usize, usize, usize)) {
+    fn there_and_back(cpu: &Cpu, [n, c, h, w]: [usize; 4]) {
         let planar = Layout::planar(n, c, h, w).unwrap();
         let x: Vec<f32> = (1..=planar.len()).map(|i| i as f32).collect();
         for from in every_layout(n, c, h, w) {

@@ -25,7 +25,7 @@ pub struct Layout {
     border: usize,
 }
 
-/// How far apart what lies in maps is: a [`Layout`] with its divisions and products done.
+/// Strides of a layout: a [`Layout`] with its divisions and products done.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Steps {
     origin: usize,
@@ -44,7 +44,7 @@ impl Steps {
 }
 
 impl Layout {
-    /// Blocked by 16 channels, without a border.
+    /// Layout blocked by 16 channels, without a border.
     ///
     /// # Errors
     /// [`Error::Shape`] where a size is zero or the whole does not fit the address space.
@@ -52,7 +52,7 @@ impl Layout {
         Self { batch, channels, height, width, block: BLOCK, border: 0 }.checked()
     }
 
-    /// One plane a channel (NCHW), without a border.
+    /// Layout of one plane a channel (NCHW), without a border.
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
@@ -60,7 +60,7 @@ impl Layout {
         Self { batch, channels, height, width, block: 1, border: 0 }.checked()
     }
 
-    /// All channels of a pixel together (NHWC), without a border.
+    /// Layout of all channels of a pixel together (NHWC), without a border.
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
@@ -68,7 +68,7 @@ impl Layout {
         Self { batch, channels, height, width, block: channels, border: 0 }.checked()
     }
 
-    /// The same with `border` rows and columns of zeros on every side of each map.
+    /// Layout with `border` rows and columns of zeros on every side of each map.
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
@@ -76,7 +76,7 @@ impl Layout {
         Self { border, ..self }.checked()
     }
 
-    /// The same of `batch` images.
+    /// Layout of `batch` images.
     ///
     /// # Errors
     /// As for [`Layout::blocked`].
@@ -156,14 +156,14 @@ impl Layout {
         self.batch * self.image()
     }
 
-    /// Where the block `block` of pixel (`y`, `x`) of image `n` starts; the border is not counted in
+    /// Offset of block `block` of pixel (`y`, `x`) of image `n`; the border is not counted in
     /// `y` and `x`.
     pub fn index(&self, n: usize, block: usize, y: usize, x: usize) -> usize {
         let (y, x) = (y + self.border, x + self.border);
         n * self.image() + block * self.plane() + y * self.row() + x * self.block
     }
 
-    /// How far apart what lies in the maps is.
+    /// Strides of the layout.
     pub(crate) fn steps(&self) -> Steps {
         Steps {
             origin: self.index(0, 0, 0, 0),
@@ -207,7 +207,7 @@ impl Layout {
         2 * self.blocks() * BLOCK
     }
 
-    /// Whether `values` is as long as this layout says.
+    /// Check that `values` is the length of this layout.
     ///
     /// # Errors
     /// [`Error::Length`], naming it `what`.
@@ -215,7 +215,7 @@ impl Layout {
         check_length(what, self.len(), values)
     }
 
-    /// The same numbers of images, channels, rows and columns?
+    /// Equality of the numbers of images, channels, rows and columns.
     pub(crate) fn same_maps(&self, other: &Self) -> bool {
         let sizes = |l: &Self| (l.batch, l.channels, l.height, l.width);
         sizes(self) == sizes(other)

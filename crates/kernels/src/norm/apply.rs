@@ -42,7 +42,7 @@ pub fn apply(
     Ok(())
 }
 
-/// Floats of workspace that [`apply`] needs for an output that lies as `to` says.
+/// Floats of workspace that [`apply`] needs for an output of layout `to`.
 pub fn apply_workspace(to: &Layout) -> usize {
     to.vectors()
 }

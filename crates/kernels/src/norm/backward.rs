@@ -1,38 +1,11 @@
 //! The gradients of a batch normalisation.
 
-use super::gated::{Maps, Upstream};
+use super::gated::{Maps, Mask, Upstream};
 use super::spread::Target;
 use super::{BatchStatistics, reduce, spread};
 use crate::layout::{check_length, workspace as floats};
 use crate::memory::Parts;
 use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
-
-/// Where the ReLU behind a normalisation let nothing through.
-#[derive(Clone, Copy, Debug)]
-pub enum Mask<'a> {
-    /// There is no ReLU.
-    None,
-    /// Where its output is 0.
-    Output(MapsRef<'a>),
-    /// Where `scale x + shift` is not above 0: for a normalisation without a residual, so that its output
-    /// need not be kept. The vectors are those of [`BatchStatistics::fold`].
-    Recompute {
-        /// `gamma / sqrt(var + eps)`
-        scale: &'a [f32],
-        /// `beta - mean scale`
-        shift: &'a [f32],
-    },
-}
-
-impl<'a> Mask<'a> {
-    /// Scale and shift, empty where there are none.
-    pub(super) fn vectors(&self) -> [&'a [f32]; 2] {
-        match self {
-            Self::Recompute { scale, shift } => [scale, shift],
-            _ => [&[], &[]],
-        }
-    }
-}
 
 /// The gradients of `y = act(gamma xhat + beta + residual)` in training, where the statistics are the
 /// batch's own: see the [module](super) for the formulas.
@@ -48,19 +21,19 @@ pub struct Backward<'a> {
     pub statistics: &'a BatchStatistics,
     /// The factor of each channel.
     pub gamma: &'a [f32],
-    /// What was added to the variance.
+    /// Epsilon, which was added to the variance.
     pub eps: f32,
 }
 
 impl Backward<'_> {
-    /// Floats of workspace that [`Backward::run`] needs for maps that lie as `maps` says.
+    /// Floats of workspace that [`Backward::run`] needs for maps of layout `maps`.
     pub fn workspace(maps: &Layout) -> usize {
         5 * maps.channels() + pass_workspace(maps)
     }
 
     /// Computes `dgamma`, `dbeta` and `dx`, and `g`, the gradient behind the ReLU, where it is asked for:
     /// what goes on to the residual. Two passes over `x`, `dy` and the mask. The borders of `dx` and `g`,
-    /// and the lanes past the last channel, become 0. `g` may not lie as another layout than `dx`.
+    /// and the lanes past the last channel, become 0. `g` has the layout of `dx`.
     ///
     /// # Errors
     /// [`Error::Length`] where a slice is too short or too long, [`Error::Shape`] where the
@@ -91,7 +64,7 @@ pub(crate) fn pass_workspace(maps: &Layout) -> usize {
     reduce::workspace(maps).max(spread::workspace(maps))
 }
 
-/// What a normalisation is made of.
+/// Parameters of a normalisation.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameters<'a> {
     pub(crate) statistics: &'a BatchStatistics,
@@ -167,7 +140,7 @@ impl<'a> Sum<'a> {
         Self { maps, mean, sums }
     }
 
-    /// With [`pass_workspace`] floats of workspace.
+    /// Runs the pass, with [`pass_workspace`] floats of workspace.
     ///
     /// # Errors
     /// As for [`Backward::run`].
@@ -187,7 +160,7 @@ pub(crate) struct Spread<'a> {
 }
 
 impl Spread<'_> {
-    /// With [`pass_workspace`] floats of workspace.
+    /// Runs the pass, with [`pass_workspace`] floats of workspace.
     ///
     /// # Errors
     /// As for [`Backward::run`].

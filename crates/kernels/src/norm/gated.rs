@@ -1,11 +1,38 @@
 //! `g = dy act'(y)`, pixel by pixel: what both passes of a normalisation's gradient read.
 
-use super::{LineStart, Mask, Place};
+use super::{LineStart, Place};
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Simd};
 use crate::{Error, Layout, MapsRef};
 
-/// The gradient by a normalisation's output.
+/// Mask of the ReLU behind a normalisation: where it let nothing through.
+#[derive(Clone, Copy, Debug)]
+pub enum Mask<'a> {
+    /// There is no ReLU.
+    None,
+    /// Output of the ReLU, which is 0 there.
+    Output(MapsRef<'a>),
+    /// Recomputed: where `scale x + shift` is not above 0, for a normalisation without a residual, so that its output
+    /// need not be kept. The vectors are those of [`BatchStatistics::fold`].
+    Recompute {
+        /// `gamma / sqrt(var + eps)`
+        scale: &'a [f32],
+        /// `beta - mean scale`
+        shift: &'a [f32],
+    },
+}
+
+impl<'a> Mask<'a> {
+    /// Scale and shift, empty where there are none.
+    pub(super) fn vectors(&self) -> [&'a [f32]; 2] {
+        match self {
+            Self::Recompute { scale, shift } => [scale, shift],
+            _ => [&[], &[]],
+        }
+    }
+}
+
+/// The gradient with respect to a normalisation's output.
 #[derive(Clone, Copy)]
 pub(super) enum Upstream<'a> {
     /// Read.
@@ -22,7 +49,7 @@ impl Upstream<'_> {
         }
     }
 
-    /// Where `len` floats from `at` on lie.
+    /// Pointer to `len` floats from `at` on.
     fn pointer(&self, at: usize, len: usize) -> *const f32 {
         match self {
             Self::Read(dy) => dy[at..at + len].as_ptr(),
@@ -51,18 +78,18 @@ pub(super) const RECOMPUTE: usize = 2;
 pub(super) const GATE: usize = 3;
 
 impl<'a> Maps<'a> {
-    /// With a `dy` that stays as it is.
+    /// Maps with a `dy` that stays as it is.
     pub(super) fn new(x: MapsRef<'a>, dy: MapsRef<'a>, mask: Mask<'a>) -> Self {
         Self { x, dy: Upstream::Read(dy.values), dy_layout: dy.layout, mask }
     }
 
-    /// Checks all against the maps that are computed, which lie as `to` says.
+    /// Checks all against the maps that are computed, of layout `to`.
     pub(super) fn check(&self, to: &Layout) -> Result<(), Error> {
         const WHAT: &str = "the gradient of a normalisation";
         super::same_blocked(WHAT, &self.x.layout, to)?;
         self.x.check("the input")?;
         super::same_blocked(WHAT, &self.dy_layout, to)?;
-        self.dy_layout.check("the gradient by the output", self.dy.len())?;
+        self.dy_layout.check("the gradient with respect to the output", self.dy.len())?;
         match self.mask {
             Mask::None => Ok(()),
             Mask::Output(y) => {
@@ -97,13 +124,13 @@ pub(super) struct Line<S: Simd> {
 }
 
 impl Gated<'_> {
-    /// Whether all maps, and those that are written (which lie as `to` says), have no border.
+    /// Absence of a border in all maps, and in those that are written, of layout `to`.
     pub(super) fn is_flat(&self, to: Option<&Layout>) -> bool {
         let mask = if let Mask::Output(y) = self.maps.mask { y.layout.border() } else { 0 };
         self.maps.x.layout.border() + self.maps.dy_layout.border() + mask + to.map_or(0, Layout::border) == 0
     }
 
-    /// Where `dy` of the first pixel of a line is to be written, where it becomes `g`; the line was checked.
+    /// Pointer to `dy` of the first pixel of a line, where it becomes `g`; the line was checked.
     pub(super) fn gate(&self, at: LineStart, lane: usize) -> Option<*mut f32> {
         let Upstream::Gate(dy) = self.maps.dy else { return None };
         Some(dy.pointer(self.maps.dy_layout.index(at.image, self.place.block, at.row, 0) + lane))

@@ -21,8 +21,9 @@ mod spread;
 mod statistics;
 
 pub use apply::{apply, apply_workspace};
-pub use backward::{Backward, Mask};
+pub use backward::Backward;
 pub(crate) use backward::{Parameters, Spread, Sum, pass_workspace};
+pub use gated::Mask;
 pub use statistics::{BatchStatistics, statistics};
 
 use std::ops::Range;
@@ -42,7 +43,8 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::V; TILE]) -> S::V {
     s.add(s.add(a, b), s.add(c, d))
 }
 
-/// Images are cut into at least so many groups, in their order: a thread has the images that it had before.
+/// Least number of groups that images are cut into, in their order: a thread has the images that it had before. Not
+/// measured.
 const GROUPS: usize = 4;
 
 /// Maps cut into bands: some rows of a channel block, or, where maps are small, the block of several images.
@@ -57,7 +59,7 @@ struct Bands {
     per_plane: usize,
 }
 
-/// One of them.
+/// Place of a band.
 struct Place {
     images: Range<usize>,
     block: usize,
@@ -101,7 +103,7 @@ impl Bands {
 }
 
 impl Place {
-    /// How many lines of how many pixels a band has in maps `width` pixels wide: a line is a row, or, where the
+    /// Number of lines, and of pixels of each, of a band in maps `width` pixels wide: a line is a row, or, where the
     /// maps are `flat` (none has a border), all rows of an image.
     fn lines(&self, flat: bool, width: usize) -> (usize, usize) {
         let (images, rows) = (self.images.len(), self.rows.len());

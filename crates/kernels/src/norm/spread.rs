@@ -13,12 +13,12 @@ pub(super) fn workspace(maps: &Layout) -> usize {
     5 * maps.blocks() * BLOCK
 }
 
-/// Where `dx` goes.
+/// Destination of `dx`.
 pub(super) struct Target<'a> {
     pub(super) dx: MapsMut<'a>,
-    /// `g`, which lies as `dx`.
+    /// Gradient behind the ReLU, `g`, in the layout of `dx`.
     pub(super) g: Option<&'a mut [f32]>,
-    /// What is added to `dx`.
+    /// Maps that are added to `dx`.
     pub(super) residual: Option<MapsRef<'a>>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn spread(
 ) -> Result<(), Error> {
     let Target { dx: MapsMut { values: dx, layout: to }, g, residual } = target;
     maps.check(&to)?;
-    to.check("the gradient by the input", dx.len())?;
+    to.check("the gradient with respect to the input", dx.len())?;
     g.as_ref().map_or(Ok(()), |g| to.check("the gradient behind the ReLU", g.len()))?;
     if let Some(residual) = residual {
         same_blocked("the gradient of a normalisation", &residual.layout, &to)?;

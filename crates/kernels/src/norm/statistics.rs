@@ -18,14 +18,15 @@ pub struct BatchStatistics {
 }
 
 impl BatchStatistics {
-    /// Zeros for maps that lie as `maps` says.
+    /// Zeros for maps of layout `maps`.
     pub fn zeroed(maps: &Layout) -> Self {
         let count = maps.batch() * maps.height() * maps.width();
         let channels = maps.channels();
         Self { count, mean: vec![0.0; channels], variance: vec![0.0; channels] }
     }
 
-    /// From what a convolution left of its output: `var = sum x^2 / count - mean^2`, not below 0.
+    /// Takes the statistics from the sums that a convolution left of its output: `var = sum x^2 / count - mean^2`,
+    /// not below 0.
     ///
     /// In float64, but the sums are float32: where a channel's mean is more than 1,000 times its standard
     /// deviation, [`statistics`] keeps digits that this loses.
@@ -183,7 +184,7 @@ impl Together<'_> {
 }
 
 impl BatchStatistics {
-    /// Floats of workspace that [`statistics`] needs for maps that lie as `maps` says.
+    /// Floats of workspace that [`statistics`] needs for maps of layout `maps`.
     pub fn workspace(maps: &Layout) -> usize {
         3 * BLOCK * Bands::new(maps).count()
     }

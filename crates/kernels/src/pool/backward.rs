@@ -7,7 +7,7 @@ use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Error, Layout, MapsMut, MapsRef};
 
 /// The gradient of [`maximum`](super::maximum): all of a window's goes to its first maximum, as in PyTorch, and to the
-/// last NaN where there is one. `x` is what was pooled, and becomes the gradient by it.
+/// last NaN where there is one. `x` is what was pooled, and becomes the gradient with respect to it.
 ///
 /// The workspace holds at least [`maximum_backward_workspace`] floats.
 ///
@@ -64,15 +64,15 @@ pub fn average_backward(cpu: &Cpu, pooling: &Pooling, dy: MapsRef<'_>, dx: MapsM
     Ok(())
 }
 
-/// What each pixel of a window receives of the window's gradient.
+/// Distribution of a window's gradient over its pixels.
 ///
-/// Kernels with `R` and `C` are for windows of so many rows and columns, 0 standing for any: with constants the
+/// Kernels with `R` and `C` are for windows of `R` rows and `C` columns, 0 standing for any: with constants the
 /// loops disappear.
 trait Spread: Copy + Sync {
-    /// What is to be known of a window: two vectors, from `lane` on.
+    /// Vectors of a window, two, from `lane` on.
     fn window<S: Simd, const R: usize, const C: usize>(&self, s: S, at: &At<'_>, dy: S::V) -> [S::V; 2];
 
-    /// What its pixel number `tap` receives.
+    /// Gradient of pixel number `tap` of a window.
     fn share<S: Simd>(s: S, window: [S::V; 2], tap: usize) -> S::V;
 }
 
@@ -84,7 +84,7 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    /// The displacement of the first of its floats in a plane of maps that lie as `maps` says.
+    /// The displacement of the first of its floats in a plane of maps of layout `maps`.
     ///
     /// # Panics
     /// If the window does not lie in `len` floats.
@@ -134,7 +134,7 @@ impl Spread for Maximum<'_> {
     }
 }
 
-/// All receive the same.
+/// Mean: all pixels receive the same.
 #[derive(Clone, Copy)]
 struct Average;
 
@@ -151,7 +151,7 @@ impl Spread for Average {
     }
 }
 
-/// One plane of zeros, to which the windows add.
+/// Plane of zeros, to which the windows add.
 struct Plane<'a, G> {
     pooling: &'a Pooling,
     spread: G,

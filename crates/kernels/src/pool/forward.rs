@@ -31,12 +31,12 @@ pub fn average(cpu: &Cpu, pooling: &Pooling, x: MapsRef<'_>, y: MapsMut<'_>) -> 
     Ok(())
 }
 
-/// How the pixels of a window become one.
+/// Fold of the pixels of a window.
 trait Fold: Copy + Sync {
-    /// Two become one.
+    /// Fold of two values.
     fn fold<S: Simd>(s: S, a: S::V, b: S::V) -> S::V;
 
-    /// What is left is divided.
+    /// Division of the folded pixels.
     fn finish<S: Simd>(s: S, v: S::V, divisor: f32) -> S::V;
 }
 
@@ -88,7 +88,7 @@ fn run<F: Fold>(cpu: &Cpu, pooling: &Pooling, fold: F, x: MapsRef<'_>, y: MapsMu
     });
 }
 
-/// One plane.
+/// Plane that is pooled.
 struct Plane<'a, F> {
     pooling: &'a Pooling,
     _fold: F,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::simd::BLOCK;
 use crate::{Error, Layout};
 
-/// Which pixels of the input each pixel of the output is made of.
+/// Windows of a pooling: the input pixels of each output pixel.
 ///
 /// ```
 /// use residual_kernels::pool::Pooling;
@@ -18,7 +18,7 @@ use crate::{Error, Layout};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pooling {
     size: [usize; 2],
-    /// On each axis, for each pixel of the output.
+    /// Bins of each axis, for each pixel of the output.
     pub(super) bins: [Vec<Bin>; 2],
 }
 
@@ -26,7 +26,7 @@ pub struct Pooling {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bin {
     pub(super) range: Range<usize>,
-    /// What an average divides by.
+    /// Divisor of an average.
     pub(super) count: usize,
 }
 
@@ -104,7 +104,7 @@ impl Pooling {
         Ok(Self { size, bins })
     }
 
-    /// The same, but an average does not count the padding.
+    /// Windows of which an average does not count the padding.
     #[must_use]
     pub fn without_padding(mut self) -> Self {
         self.bins.iter_mut().flatten().for_each(|bin| bin.count = bin.range.len());

@@ -22,7 +22,8 @@ const VARIABLE: &str = "RESIDUAL_ISA";
 /// | `avx2` | 8 floats | x86-64 with AVX2 and FMA |
 /// | `neon` | 4 floats | every aarch64 |
 /// | `portable` | 8 floats, plain Rust | every machine |
-/// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests: with the feature `portable-wide` |
+/// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests: with the feature
+/// `portable-wide` |
 ///
 /// ```
 /// use residual_kernels::Isa;
@@ -71,7 +72,7 @@ impl Isa {
         })
     }
 
-    /// All that this machine has, the fastest first.
+    /// Instruction sets of this machine, the fastest first.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -87,7 +88,7 @@ impl Isa {
         found
     }
 
-    /// Its name, as `RESIDUAL_ISA` takes it.
+    /// Name of the instruction set, as `RESIDUAL_ISA` takes it.
     pub fn name(&self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@ pub(crate) const BLOCK: usize = 16;
 
 /// A computation written once for every instruction set.
 pub(crate) trait Kernel {
-    /// What the computation returns.
+    /// Value that the computation returns.
     type Output;
 
     /// Runs with the vectors of `S`. Implementations are `#[inline(always)]`, see the module's text.
@@ -32,7 +32,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Enters a function compiled for this instruction set and runs `kernel` inlined there.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
 
-    /// All lanes `x`.
+    /// Vector of which all lanes are `x`.
     fn splat(self, x: f32) -> Self::V;
 
     /// `a + b`.
@@ -107,7 +107,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         }
     }
 
-    /// All lanes zero.
+    /// Vector of which all lanes are zero.
     #[inline(always)]
     fn zero(self) -> Self::V {
         self.splat(0.0)

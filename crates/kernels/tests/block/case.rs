@@ -2,7 +2,7 @@
 
 use residual_kernels::block::{
     Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs,
-    LinkGradients, LinkParameters, Order, Outputs, Policy, Resources, Running, Shortcut, SqueezeGradients,
+    LinkGradients, LinkParameters, Memory, Order, Outputs, Resources, Running, Shortcut, SqueezeGradients,
     SqueezeParameters,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch, convert};
@@ -150,9 +150,9 @@ impl Case {
     }
 
     /// The block from and to maps with these borders.
-    fn block(&self, cpu: &Cpu, borders: [usize; 2], policy: Policy) -> Block {
+    fn block(&self, cpu: &Cpu, borders: [usize; 2], memory: Memory) -> Block {
         let [from, to] = self.maps(borders);
-        Block::new(cpu, &self.shape, from, to, policy).unwrap()
+        Block::new(cpu, &self.shape, from, to, memory).unwrap()
     }
 
     fn maps(&self, borders: [usize; 2]) -> [Layout; 2] {
@@ -163,19 +163,19 @@ impl Case {
 
     /// [`run`](Self::run) with so many images at a time.
     pub(crate) fn run_by(&self, cpu: &Cpu, borders: [usize; 2], images: usize) -> Vec<Vec<f32>> {
-        let policy = Policy::Keep;
+        let memory = Memory::Keep;
         let maps = self.maps(borders);
-        self.train(cpu, &Block::with_images_at_once(cpu, &self.shape, maps, policy, images).unwrap(), policy)
+        self.train(cpu, &Block::with_images_at_once(cpu, &self.shape, maps, memory, images).unwrap(), memory)
     }
 
     /// `y`, `dx` and the gradients by all parameters.
-    pub(crate) fn run(&self, cpu: &Cpu, borders: [usize; 2], policy: Policy) -> Vec<Vec<f32>> {
-        self.train(cpu, &self.block(cpu, borders, policy), policy)
+    pub(crate) fn run(&self, cpu: &Cpu, borders: [usize; 2], memory: Memory) -> Vec<Vec<f32>> {
+        self.train(cpu, &self.block(cpu, borders, memory), memory)
     }
 
     /// The same by a block that is there. Where the input lies as the output does, its gradient takes the
     /// memory of the output's.
-    fn train(&self, cpu: &Cpu, block: &Block, policy: Policy) -> Vec<Vec<f32>> {
+    fn train(&self, cpu: &Cpu, block: &Block, memory: Memory) -> Vec<Vec<f32>> {
         let (from, to) = (*block.x(), *block.y());
         let (x, mut dy) = (laid(&self.x, from), laid(&self.dy, to));
         let (mut y, mut dx) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
@@ -186,7 +186,7 @@ impl Case {
             let (mut tape, mut scratch) = (block.tape(), Scratch::default());
             let mut on = Resources { cpu, scratch: &mut scratch };
             let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
-            if policy == Policy::Keep {
+            if memory == Memory::Keep {
                 block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
             }
             let links = by.iter_mut().map(|of| {
@@ -213,7 +213,7 @@ impl Case {
 
     /// `y` with running statistics.
     fn evaluate(&self, cpu: &Cpu, borders: [usize; 2]) -> Vec<f32> {
-        let block = self.block(cpu, borders, Policy::Keep);
+        let block = self.block(cpu, borders, Memory::Keep);
         let mut y = vec![f32::NAN; block.y().len()];
         let running = self.running();
         let running: Vec<_> = running.iter().map(|[mean, variance]| Running { mean, variance }).collect();
@@ -229,7 +229,7 @@ impl Case {
 
     /// `y` and `dx` of the frozen block. The gradient takes the memory of the output's where it can.
     fn frozen(&self, cpu: &Cpu, borders: [usize; 2]) -> [Vec<f32>; 2] {
-        let block = self.block(cpu, borders, Policy::Keep);
+        let block = self.block(cpu, borders, Memory::Keep);
         let (from, to) = (*block.x(), *block.y());
         let (x, mut dy) = (laid(&self.x, from), laid(&self.dy, to));
         let (mut y, mut dx) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
@@ -257,7 +257,7 @@ impl Case {
         }
     }
 
-    /// Against float64 on every instruction set: training by either policy, evaluation, and the block frozen.
+    /// Against float64 on every instruction set: training by either memory, evaluation, and the block frozen.
     pub(crate) fn check(&self) {
         let (mut naive, x, dy) = self.naive(&[]);
         let (y, dx) = naive.run(&x, &dy);
@@ -270,13 +270,10 @@ impl Case {
         for isa in Isa::available() {
             let cpu = Cpu::with_isa(isa, 2).unwrap();
             for borders in [[1, 1], [0, 2]] {
-                let kept = self.run(&cpu, borders, Policy::Keep);
+                let kept = self.run(&cpu, borders, Memory::Keep);
                 self.assert_close(isa, &kept, &wanted);
                 self.assert_close(isa, &self.run_by(&cpu, borders, 1), &wanted);
-                assert!(
-                    self.run(&cpu, borders, Policy::Recompute) == kept,
-                    "{isa}: recomputed to the same bits"
-                );
+                assert!(self.run(&cpu, borders, Memory::Low) == kept, "{isa}: recomputed to the same bits");
                 let error = relative_error(&self.evaluate(&cpu, borders), &constant[0]);
                 assert!(error <= BOUND, "{isa} {:?} evaluated: {error:e}", self.shape);
                 self.assert_close(isa, &self.frozen(&cpu, borders), &constant);

@@ -2,7 +2,7 @@
 
 use residual_kernels::block::{
     Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs, Link,
-    LinkGradients, LinkParameters, Order, Policy, Resources, Shortcut, SqueezeParameters, Tape,
+    LinkGradients, LinkParameters, Memory, Order, Resources, Shortcut, SqueezeParameters, Tape,
 };
 use residual_kernels::{Cpu, Layout, Scratch};
 
@@ -22,8 +22,8 @@ fn branch_and_shortcut_that_do_not_fit_are_errors() {
     assert!(error(BlockShape { links: vec![link], ..plain.clone() }).contains("groups"));
     let cpu = Cpu::new(1).unwrap();
     let shape = BlockShape::basic(16, 1, Shortcut::Identity, order);
-    assert!(Block::new(&cpu, &shape, x, Layout::planar(1, 16, 8, 8).unwrap(), Policy::Keep).is_err());
-    let block = Block::new(&cpu, &shape, x, x, Policy::Keep).unwrap();
+    assert!(Block::new(&cpu, &shape, x, Layout::planar(1, 16, 8, 8).unwrap(), Memory::Keep).is_err());
+    let block = Block::new(&cpu, &shape, x, x, Memory::Keep).unwrap();
     let (weights, ones) = (vec![0.0; 9 * 256], vec![1.0; 16]);
     let link = LinkParameters { weights: &weights, gamma: &ones, beta: &ones };
     let (one, two) = ([link], [link, link]);
@@ -45,17 +45,17 @@ fn branch_and_shortcut_that_do_not_fit_are_errors() {
     let told = run(&a, &squeezed, &mut tape, None).unwrap_err().to_string();
     assert!(told.contains("a squeeze: false; the parameters are for") && told.contains("a squeeze: true"));
     let smaller = Layout::blocked(1, 16, 4, 4).unwrap();
-    let other = Block::new(&cpu, &shape, smaller, smaller, Policy::Keep).unwrap();
+    let other = Block::new(&cpu, &shape, smaller, smaller, Memory::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut other.tape(), None).is_err());
     by_output_and_over(&cpu, &block, &parameters(&two));
-    let by = |images| Block::with_images_at_once(&cpu, &shape, [x, x], Policy::Keep, images);
+    let by = |images| Block::with_images_at_once(&cpu, &shape, [x, x], Memory::Keep, images);
     assert!(by(0).is_err() && by(2).is_err() && by(1).is_ok());
-    let squeezing = Block::new(&cpu, &shape.with_squeeze(4), x, x, Policy::Keep).unwrap();
+    let squeezing = Block::new(&cpu, &shape.with_squeeze(4), x, x, Memory::Keep).unwrap();
     assert!(run(&a, &parameters(&two), &mut squeezing.tape(), None).is_err());
 }
 
-/// A residual block needs its output for the gradient; one that changes the border cannot put the gradient by its
-/// input over that by its output.
+/// A residual block needs its output for the gradient; one that changes the border cannot put the gradient with
+/// respect to its input over that by its output.
 fn by_output_and_over(cpu: &Cpu, block: &Block, parameters: &BlockParameters<'_>) {
     let (x, mut dy) = (vec![0.5; block.x().len()], vec![1.0; block.y().len()]);
     let input = Input { x: &x, parameters, depth: None };
@@ -75,7 +75,7 @@ fn by_output_and_over(cpu: &Cpu, block: &Block, parameters: &BlockParameters<'_>
     assert!(run(block, &y, &mut dy, &tape).is_ok());
     let bordered = block.y().with_border(1).unwrap();
     let shape = BlockShape::basic(16, 1, Shortcut::Identity, Order::PostActivation);
-    let other = Block::new(cpu, &shape, *block.x(), bordered, Policy::Keep).unwrap();
+    let other = Block::new(cpu, &shape, *block.x(), bordered, Memory::Keep).unwrap();
     let (y, mut dy) = (vec![0.0; bordered.len()], vec![0.0; bordered.len()]);
     let told = run(&other, &y, &mut dy, &other.tape()).unwrap_err().to_string();
     assert!(told.contains("cannot share memory"), "{told}");

@@ -2,20 +2,20 @@
 
 use residual_kernels::block::{
     Block, BlockGradients, BlockParameters, BlockShape, Gradients, Input, InputGradient, KeptOutputs, Link,
-    LinkGradients, LinkParameters, Order, Policy, Resources, Shortcut,
+    LinkGradients, LinkParameters, Memory, Order, Resources, Shortcut,
 };
 use residual_kernels::{Cpu, Isa, Layout, Scratch};
 use residual_testkit::naive::{noise, relative_error};
 
 use crate::case::laid;
 
-/// `y` and the gradients by the parameters of a stem that reads `x` laid as `from` says.
+/// `y` and the gradients with respect to the parameters of a stem that reads `x` laid as `from` says.
 fn stem(cpu: &Cpu, from: Layout, x: &[f32], dy: &[f32]) -> [Vec<f32>; 4] {
     let link = Link { out_channels: 24, kernel: 7, stride: 2, groups: 1 };
     let order = Order::PostActivation;
     let shape = BlockShape { links: vec![link], ..BlockShape::basic(24, 1, Shortcut::None, order) };
     let to = shape.output(&from).unwrap();
-    let block = Block::new(cpu, &shape, from, to, Policy::Keep).unwrap();
+    let block = Block::new(cpu, &shape, from, to, Memory::Keep).unwrap();
     let [weights, gamma, beta] = [noise(5, 24 * 3 * 49), noise(6, 24), noise(7, 24)];
     let link = LinkParameters { weights: &weights, gamma: &gamma, beta: &beta };
     let parameters = BlockParameters { links: &[link], projection: None, squeeze: None, eps: 1e-5 };
@@ -53,5 +53,5 @@ fn planar_images_give_what_blocked_ones_do_and_have_no_gradient() {
     let cpu = Cpu::new(1).unwrap();
     let shape = BlockShape::basic(3, 1, Shortcut::Identity, Order::PostActivation);
     let to = shape.output(&planar).unwrap();
-    assert!(Block::new(&cpu, &shape, planar, to, Policy::Keep).is_err());
+    assert!(Block::new(&cpu, &shape, planar, to, Memory::Keep).is_err());
 }

@@ -7,7 +7,7 @@ mod errors;
 mod images;
 mod naive;
 
-use residual_kernels::block::{BlockShape, Bottleneck, Order, Policy, Shortcut};
+use residual_kernels::block::{BlockShape, Bottleneck, Memory, Order, Shortcut};
 use residual_kernels::{Cpu, Isa};
 
 use case::Case;
@@ -70,7 +70,7 @@ fn the_same_bits_for_any_number_of_threads() {
         let case =
             Case::new(BlockShape::basic(48, 2, Shortcut::Projection { stride: 2 }, order), [5, 33, 13, 14]);
         for isa in Isa::available() {
-            let of = |threads| case.run(&Cpu::with_isa(isa, threads).unwrap(), [1, 1], Policy::Keep);
+            let of = |threads| case.run(&Cpu::with_isa(isa, threads).unwrap(), [1, 1], Memory::Keep);
             let one = of(1);
             assert!([2, 3, 5].into_iter().all(|threads| of(threads) == one), "{isa} {order:?}");
             // Five groups, of which each has a thread of its own, or all threads one after the other.
@@ -86,7 +86,7 @@ fn an_identity_block_of_no_branch_hands_the_gradient_on_unchanged() {
     let shape = BlockShape::basic(16, 1, Shortcut::Identity, Order::PreActivation);
     let mut case = Case::new(shape, [2, 16, 6, 6]);
     case.parameters[1][0].fill(0.0);
-    let found = case.run(&Cpu::new(2).unwrap(), [1, 1], Policy::Keep);
+    let found = case.run(&Cpu::new(2).unwrap(), [1, 1], Memory::Keep);
     assert!(found[0] == case.x && found[1] == case.dy);
 }
 

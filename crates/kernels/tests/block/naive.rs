@@ -88,7 +88,7 @@ impl Unit {
 
 /// Squeeze-and-excitation and stochastic depth in float64: `y[n, c, p] = depth[n] s[n, c] b[n, c, p]`.
 pub(crate) struct Gate {
-    /// Weights and bias of both layers, and the gradients by them.
+    /// Weights and bias of both layers, and the gradients with respect to them.
     pub(crate) layers: Option<[Vec<f64>; 4]>,
     pub(crate) depth: Vec<f64>,
     pub(crate) by: [Vec<f64>; 4],
@@ -223,7 +223,7 @@ pub(crate) struct Naive {
 }
 
 impl Naive {
-    /// `y` and `dx`; the gradients by the parameters stay in the units.
+    /// `y` and `dx`; the gradients with respect to the parameters stay in the units.
     pub(crate) fn run(&mut self, x: &Maps, dy: &Maps) -> (Maps, Maps) {
         match self.order {
             Order::PostActivation => self.post(x, dy),

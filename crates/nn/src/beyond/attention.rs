@@ -9,9 +9,9 @@ use crate::{Error, Init, Linear, Mode};
 /// `softmax(Q K^T / sqrt(d)) V` in every head, the heads concatenated and projected.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    /// To queries, keys and values, one after the other.
+    /// Layer to queries, keys and values, one after the other.
     pub qkv: Linear,
-    /// From the concatenated heads.
+    /// Layer from the concatenated heads.
     pub output: Linear,
     /// Number of heads.
     pub heads: usize,

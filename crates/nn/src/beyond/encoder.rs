@@ -32,7 +32,7 @@ impl EncoderBlockConfig {
         Self { zero_init: true, ..self }
     }
 
-    /// With stochastic depth.
+    /// Sets the probability of stochastic depth.
     pub fn with_stochastic_depth(self, drop: f64) -> Self {
         Self { stochastic_depth: drop, ..self }
     }
@@ -118,7 +118,7 @@ impl Branch<3> for AttentionBranch {
 pub struct FeedForwardBranch {
     /// First.
     pub norm: LayerNorm,
-    /// To more features.
+    /// Layer to more features.
     pub up: Linear,
     /// And back.
     pub down: Linear,

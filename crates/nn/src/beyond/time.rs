@@ -9,9 +9,9 @@ use crate::{Activation, Init, Linear, Mode};
 /// frequencies (Vaswani et al. 2017, section 3.5), then two linear layers with SiLU between.
 #[derive(Module, Debug)]
 pub struct TimeEmbedding {
-    /// From the sinusoids.
+    /// Layer from the sinusoids.
     pub first: Linear,
-    /// To the embedding.
+    /// Layer to the embedding.
     pub second: Linear,
 }
 

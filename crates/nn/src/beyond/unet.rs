@@ -28,7 +28,7 @@ impl UNetBlockConfig {
         Self { in_channels, channels, time_features, groups: 8, zero_init: false }
     }
 
-    /// With another number of groups.
+    /// Sets the number of groups.
     pub fn with_groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
@@ -102,7 +102,7 @@ pub struct UNetBranch {
     pub norm1: GroupNorm,
     /// First convolution, 3x3.
     pub conv1: Conv2d,
-    /// From the time embedding to a shift of every channel.
+    /// Layer from the time embedding to a shift of every channel.
     pub time: Linear,
     /// Second norm.
     pub norm2: GroupNorm,

@@ -34,17 +34,17 @@ pub struct BottleneckBlockConfig {
 }
 
 impl BottleneckBlockConfig {
-    /// From `in_channels` through `width` to `channels`, stride 1, one group.
+    /// Bottleneck from `in_channels` through `width` to `channels`, stride 1, one group.
     pub fn new(in_channels: usize, width: usize, channels: usize) -> Self {
         Self { in_channels, width, channels, stride: 1, groups: 1 }
     }
 
-    /// With a stride.
+    /// Sets the stride.
     pub fn with_stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    /// With groups.
+    /// Sets the groups.
     pub fn with_groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }

@@ -1,13 +1,19 @@
 //! A block through the kernels.
 
 use super::Block;
-use crate::fused::{Path, Unit};
+use crate::fused::{FusedContext, Path, Unit};
 use crate::{Compute, LayerModule, Maps, Mode};
 
 impl Block {
     /// Trains as `compute` says from now on.
     pub fn set_compute(&mut self, compute: Compute) {
         self.compute = compute;
+    }
+
+    /// Runs its fused operation in `context` from now on, where its input comes as a tensor: maps that another block
+    /// gave run in that one's.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
     }
 
     /// The border that its first layer makes use of: of a convolution its padding.
@@ -18,7 +24,7 @@ impl Block {
         }
     }
 
-    /// What the kernels run in place of the layers; `None` where the layers have to.
+    /// Operation that the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut.layers);
         let bypassed = branch.norms().any(|norm| norm.bypassed);
@@ -35,7 +41,7 @@ impl Block {
                 _ => None,
             }),
             depth: self.residual.factors(mode, x.dims()[0]),
-            policy: self.compute.memory.policy(),
+            memory: self.compute.memory,
         })
     }
 }

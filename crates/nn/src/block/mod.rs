@@ -30,13 +30,14 @@ use residual_arch::{BlockPart, BlockSpec, Layer, LayerOp};
 use residual_kernels::block::BlockShape;
 
 use crate::error::assert_channels;
+use crate::fused::FusedContext;
 use crate::{Compute, Error, Init, Layers, Maps, Mode, Residual, Shortcut, ShortcutPath};
 use parts::Parts;
 
 /// Configuration of any [`Block`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockConfig {
-    /// What the block is.
+    /// Specification of the block.
     pub spec: BlockSpec,
     /// Channels of its input.
     pub in_channels: usize,
@@ -78,6 +79,8 @@ pub struct Block {
     kernel_shape: Option<BlockShape>,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
     /// Disabled in a frozen block, which always runs as in [`Mode::Eval`].
     pub training: Param<Flag>,
 }
@@ -101,11 +104,12 @@ impl Block {
             fork: parts.fork(),
             kernel_shape: parts.kernel_shape(),
             compute: Compute::default(),
+            context: FusedContext::default(),
             training: Param::from_bool(true),
         })
     }
 
-    /// What the block is.
+    /// Specification of the block.
     pub fn spec(&self) -> &BlockSpec {
         &self.spec
     }
@@ -129,14 +133,18 @@ impl Block {
         self.forward_to(x, mode, 0)
     }
 
-    /// The same for a next layer that makes use of a border.
+    /// Output with a border, for a next layer that makes use of one.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         assert_channels("block", x.dims()[1], self.in_channels);
         let mode = mode.within(&self.training);
         match self.fused(&x, mode) {
-            Some(unit) if mode.is_training() => unit.train(x.blocked(self.border()), border).into(),
-            Some(unit) if x.are_tracked() => unit.hand_on(x.blocked(self.border()), border).into(),
-            Some(unit) => unit.evaluate(x.blocked(self.border()), border).into(),
+            Some(unit) if mode.is_training() => {
+                unit.train(x.blocked(&self.context, self.border()), border).into()
+            }
+            Some(unit) if x.are_tracked() => {
+                unit.hand_on(x.blocked(&self.context, self.border()), border).into()
+            }
+            Some(unit) => unit.evaluate(x.blocked(&self.context, self.border()), border).into(),
             None => self.forward_stock(x.into_tensor(), mode).into(),
         }
     }

@@ -7,7 +7,7 @@ use crate::{Block, BlockConfig, Error, Init};
 /// A [`Block`] built by [`PlainBlockConfig`].
 pub type PlainBlock = Block;
 
-/// The same layers as a residual block, without the shortcut: `y = act(F(x))`, the control of every
+/// Layers of a residual block without the shortcut: `y = act(F(x))`, the control of every
 /// experiment (He et al. 2015, section 3.3).
 ///
 /// ```
@@ -32,7 +32,7 @@ impl PlainBlockConfig {
         Self { in_channels, layers: BlockSpec::basic(channels).plain() }
     }
 
-    /// With a stride.
+    /// Sets the stride.
     pub fn with_stride(self, stride: usize) -> Self {
         Self { layers: BlockSpec { stride, ..self.layers }, ..self }
     }

@@ -41,7 +41,7 @@ impl PreActBlockConfig {
         Self { width: Some(width), ..Self::basic(in_channels, channels) }
     }
 
-    /// With a stride.
+    /// Sets the stride.
     pub fn with_stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }

@@ -29,12 +29,12 @@ pub struct ProjectionBlockConfig {
 }
 
 impl ProjectionBlockConfig {
-    /// From `in_channels` to `channels` with stride 1.
+    /// Block from `in_channels` to `channels` with stride 1.
     pub fn new(in_channels: usize, channels: usize) -> Self {
         Self { in_channels, channels, stride: 1 }
     }
 
-    /// With a stride.
+    /// Sets the stride.
     pub fn with_stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }

@@ -3,13 +3,16 @@
 use burn::tensor::Tensor;
 use residual_kernels::Layout;
 
-use super::sound;
+use super::context::FusedContext;
+use super::sound::sound;
 
 /// `[batch][channels / 16][height + 2 border][width + 2 border][16]` of a [`Layout::blocked`].
 #[derive(Clone, Debug)]
 pub(crate) struct Blocked {
     pub(crate) tensor: Tensor<5>,
     pub(crate) layout: Layout,
+    /// The context that they were computed in.
+    pub(crate) context: FusedContext,
 }
 
 /// The layout of maps `[batch, channels, height, width]` with a border.

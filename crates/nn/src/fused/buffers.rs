@@ -48,7 +48,7 @@ impl Floats {
         }
     }
 
-    /// As a contiguous tensor.
+    /// Contiguous tensor of the floats.
     pub(super) fn into_tensor(self, shape: impl Into<Vec<usize>>) -> FlexTensor {
         let shape = Shape::from(shape.into());
         let contiguous = Layout::contiguous(shape.clone());
@@ -56,7 +56,7 @@ impl Floats {
         FlexTensor::new(Bytes::from_elems(self.memory), layout, DType::F32)
     }
 
-    /// Whether it is worth keeping: of some size, and made here.
+    /// Worth of keeping: true of floats of some size that were made here.
     fn is_kept(&self) -> bool {
         self.len >= SMALL && self.as_ptr().addr().is_multiple_of(LINE * size_of::<f32>())
     }

@@ -5,20 +5,20 @@ use residual_kernels::{Conv, ConvBackwardData, ConvBackwardWeights, ConvShape, E
 
 use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, values};
+use super::context::FusedContext;
 use super::graph::{Inputs, Saved};
-use super::runtime::runtime;
-use super::sound;
+use super::sound::sound;
 use crate::Conv2d;
 
 /// `y = W x`, padded by half the kernel.
 pub(crate) fn conv(conv: &Conv2d, x: Blocked, border: usize) -> Blocked {
-    let runtime = runtime();
+    let Blocked { tensor, layout: from, context } = x;
     let [out_channels, _, kernel, _] = conv.weight.dims();
     let conv_shape = ConvShape {
-        batch: x.layout.batch(),
-        in_channels: x.layout.channels(),
+        batch: from.batch(),
+        in_channels: from.channels(),
         out_channels,
-        size: [x.layout.height(), x.layout.width()],
+        size: [from.height(), from.width()],
         kernel: [kernel; 2],
         stride: [conv.stride; 2],
         padding: [conv.padding; 2],
@@ -26,24 +26,31 @@ pub(crate) fn conv(conv: &Conv2d, x: Blocked, border: usize) -> Blocked {
         groups: conv.groups,
     };
     let [height, width] = sound(conv_shape.output());
-    let layout = blocked([x.layout.batch(), out_channels, height, width], border);
+    let layout = blocked([from.batch(), out_channels, height, width], border);
     let mut inputs = Inputs::default();
-    let from = x.layout;
-    inputs.push(x.tensor);
+    inputs.push(tensor);
     inputs.push(conv.weight.val());
-    let plan = sound(Conv::packed_anew(&runtime.cpu, conv_shape, from, layout));
-    let weights = sound(plan.pack_on(&runtime.cpu, values(&inputs.values[1])));
-    let mut y = runtime.maps.take(layout.len());
-    runtime.with_workspace(plan.workspace(&runtime.cpu), |workspace| {
+    let cpu = context.cpu();
+    let plan = sound(Conv::packed_anew(cpu, conv_shape, from, layout));
+    let weights = sound(plan.pack_on(cpu, values(&inputs.values[1])));
+    let mut y = context.maps().take(layout.len());
+    context.with_workspace(plan.workspace(cpu), |workspace| {
         let (x, none) = (values(&inputs.values[0]), Epilogue::default());
-        sound(plan.forward(&runtime.cpu, x, &weights, &none, None, &mut y, workspace));
+        sound(plan.forward(cpu, x, &weights, &none, None, &mut y, workspace));
     });
-    let saved = SavedConv { conv: conv_shape, from, to: layout, inputs: inputs.values.clone() };
-    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
+    let saved = SavedConv {
+        context: context.clone(),
+        conv: conv_shape,
+        from,
+        to: layout,
+        inputs: inputs.values.clone(),
+    };
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout, context }
 }
 
 #[derive(Debug)]
 struct SavedConv {
+    context: FusedContext,
     conv: ConvShape,
     from: Layout,
     to: Layout,
@@ -57,27 +64,27 @@ impl Saved for SavedConv {
     }
 
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy) = (runtime(), contiguous(dy));
-        let cpu = &runtime.cpu;
+        let (context, dy) = (&self.context, contiguous(dy));
+        let cpu = context.cpu();
         let [x, weights] = [0, 1].map(|i| values(&self.inputs[i]));
         let dx = wanted[0].then(|| {
             let plan = sound(ConvBackwardData::packed_anew(cpu, self.conv, self.to, self.from));
             let packed = sound(plan.pack(weights));
-            let mut dx = runtime.maps.take(self.from.len());
-            runtime.with_workspace(plan.workspace(cpu), |workspace| {
+            let mut dx = context.maps().take(self.from.len());
+            context.with_workspace(plan.workspace(cpu), |workspace| {
                 sound(plan.run(cpu, values(&dy), &packed, &Epilogue::default(), &mut dx, workspace));
             });
             dx.into_tensor(shape(&self.from))
         });
         let dw = wanted[1].then(|| {
             let plan = sound(ConvBackwardWeights::new(cpu, self.conv, self.from, self.to));
-            let mut dw = runtime.maps.take(weights.len());
-            runtime.with_workspace(plan.workspace(cpu), |workspace| {
+            let mut dw = context.maps().take(weights.len());
+            context.with_workspace(plan.workspace(cpu), |workspace| {
                 sound(plan.run(cpu, x, values(&dy), &mut dw, workspace));
             });
             dw.into_tensor(self.inputs[1].layout().shape().to_vec())
         });
-        runtime.maps.give(dy);
+        context.maps().give(dy);
         vec![dx, dw]
     }
 }

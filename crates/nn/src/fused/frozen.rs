@@ -1,23 +1,25 @@
-//! A frozen block between blocks that train: the gradient by its input alone.
+//! A frozen block between blocks that train: the gradient with respect to its input alone.
 
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
-use residual_kernels::block::{InputGradient, KeptOutputs, Policy, Resources, Running, Tape};
+use residual_kernels::block::{InputGradient, KeptOutputs, Memory, Resources, Tape};
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{contiguous, values};
+use super::context::{BlockPlan, FusedContext};
 use super::graph::Saved;
-use super::operands::Operands;
-use super::runtime::{Plan, runtime};
-use super::sound;
+use super::operands::{Operands, with_running};
+use super::prepare::Prepared;
+use super::sound::sound;
 use super::unit::Unit;
 
 impl Unit<'_> {
     /// Runs on `x` with running statistics, and hands a gradient on to it.
     pub(crate) fn hand_on(&self, x: Blocked, border: usize) -> Blocked {
-        let (layout, plan, inputs) = self.prepared(x, border, true);
+        let Prepared { context, layout, plan, inputs } = self.prepared(x, border, true);
         let mut saved = SavedFrozen {
+            context: context.clone(),
             plan,
             operands: Operands::of(self),
             inputs: inputs.values.clone(),
@@ -25,24 +27,18 @@ impl Unit<'_> {
             kept: None,
         };
         let (tape, y) = saved.forward();
-        match self.policy {
-            Policy::Keep => saved.kept = Some((tape, y.clone())),
-            Policy::Recompute => saved.plan.give_tape(tape),
+        match self.memory {
+            Memory::Keep => saved.kept = Some((tape, y.clone())),
+            Memory::Low => saved.plan.give_tape(tape),
         }
-        Blocked { tensor: inputs.finish(y, Box::new(saved)), layout }
+        Blocked { tensor: inputs.finish(y, Box::new(saved)), layout, context }
     }
-}
-
-/// Calls `body` with the mean and the variance of every norm.
-pub(super) fn with_running<T>(running: &[[FlexTensor; 2]], body: impl FnOnce(&[Running<'_>]) -> T) -> T {
-    let running =
-        running.iter().map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) });
-    body(&running.collect::<Vec<_>>())
 }
 
 #[derive(Debug)]
 struct SavedFrozen {
-    plan: Arc<Plan>,
+    context: FusedContext,
+    plan: Arc<BlockPlan>,
     operands: Operands,
     /// The input and the parameters.
     inputs: Vec<FlexTensor>,
@@ -53,12 +49,12 @@ struct SavedFrozen {
 impl SavedFrozen {
     /// The tape and the output.
     fn forward(&self) -> (Tape, FlexTensor) {
-        let (runtime, block) = (runtime(), &self.plan.block);
-        let (mut tape, mut y) = (self.plan.tape(), runtime.maps.take(block.y().len()));
-        runtime.with_scratch(|scratch| {
+        let (context, block) = (&self.context, &self.plan.block);
+        let (mut tape, mut y) = (self.plan.tape(), context.maps().take(block.y().len()));
+        context.with_scratch(|scratch| {
             with_running(&self.running, |running| {
                 self.operands.with(&self.inputs, |input| {
-                    let mut on = Resources { cpu: &runtime.cpu, scratch };
+                    let mut on = Resources { cpu: context.cpu(), scratch };
                     sound(block.forward_frozen(&mut on, input, running, &mut tape, &mut y));
                 });
             });
@@ -75,22 +71,22 @@ impl Saved for SavedFrozen {
 
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let (tape, y) = self.kept.take().unwrap_or_else(|| self.forward());
-        let (runtime, block) = (runtime(), &self.plan.block);
-        let mut dy = runtime.maps.own(contiguous(dy));
-        let mut fresh = (block.x() != block.y()).then(|| runtime.maps.take(block.x().len()));
+        let (context, block) = (&self.context, &self.plan.block);
+        let mut dy = context.maps().own(contiguous(dy));
+        let mut fresh = (block.x() != block.y()).then(|| context.maps().take(block.x().len()));
         let dx = fresh.as_mut().map_or(InputGradient::OverDy, |dx| InputGradient::To(dx));
-        runtime.with_scratch(|scratch| {
+        context.with_scratch(|scratch| {
             self.operands.with(&self.inputs, |input| {
                 let outputs = KeptOutputs { y: values(&y), dy: &mut dy };
-                let mut on = Resources { cpu: &runtime.cpu, scratch };
+                let mut on = Resources { cpu: context.cpu(), scratch };
                 sound(block.backward_frozen(&mut on, input, outputs, &tape, dx));
             });
         });
         self.plan.give_tape(tape);
-        runtime.maps.give(y);
+        context.maps().give(y);
         let dx = match fresh {
             Some(dx) => {
-                runtime.maps.give_floats(dy);
+                context.maps().give_floats(dy);
                 dx
             }
             None => dy,
@@ -101,7 +97,7 @@ impl Saved for SavedFrozen {
 
 impl Drop for SavedFrozen {
     fn drop(&mut self) {
-        let maps = &runtime().maps;
+        let maps = self.context.maps();
         self.kept.take().into_iter().for_each(|(tape, y)| {
             self.plan.give_tape(tape);
             maps.give(y);

@@ -17,25 +17,25 @@ use super::profile::{self, Entry};
 /// A tensor with its node of the graph.
 type Node = FloatTensor<Autodiff<Flex>>;
 
-/// What an operation leaves for its backward pass.
+/// State that an operation leaves for its backward pass.
 pub(super) trait Saved: Send + Debug {
-    /// What the operation is, for a person to read.
+    /// Description of the operation, for a person to read.
     fn what(&self) -> String;
 
-    /// The gradients by the operation's inputs, from that by its output; those that are not `wanted` may be
-    /// left out.
+    /// The gradients with respect to the operation's inputs, from that by its output; those that are not `wanted` may
+    /// be left out.
     fn backward(self: Box<Self>, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
 }
 
 /// The inputs of an operation, in the order of its gradients.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    /// When the operation began.
+    /// Time at which the operation began.
     start: Instant,
     /// Contiguous.
     pub(super) values: Vec<FlexTensor>,
     nodes: Vec<NodeGuard>,
-    /// Whether any of them is on an autodiff device.
+    /// Presence of an input on an autodiff device.
     recording: bool,
 }
 
@@ -45,12 +45,12 @@ impl Default for Inputs {
     }
 }
 
-/// Whether `x` is of the kind that the kernels compute on.
+/// Check that `x` is of the kind that the kernels compute on: f32 on a Flex device.
 pub(crate) fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
     primitive(x.clone()).is_some_and(|(node, _)| node.primitive().dtype() == DType::F32)
 }
 
-/// Whether a gradient by `x`, which [`is_ours`], will be asked for.
+/// Check that a gradient with respect to `x`, which [`is_ours`], will be asked for.
 pub(crate) fn is_tracked<const D: usize>(x: &Tensor<D>) -> bool {
     let Some((node, true)) = primitive(x.clone()) else { return false };
     let prepared = Backward::<Flex, 1>::prepare::<NoCheckpointing>(Operation, [node.node()]);
@@ -109,7 +109,7 @@ impl Inputs {
     }
 }
 
-/// What the graph holds of an operation: its graph is a type for every number of inputs.
+/// State of an operation in the graph: its graph is a type for every number of inputs.
 type State = Arc<Mutex<Option<Recorded>>>;
 
 /// An operation, and where its times are recorded.

@@ -8,36 +8,36 @@ use residual_kernels::{Epilogue, Layout, MapsMut, MapsRef};
 
 use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, tensor, values};
+use super::context::FusedContext;
 use super::graph::{Inputs, Saved};
-use super::runtime::runtime;
-use super::sound;
+use super::sound::sound;
 use crate::BatchNorm;
 
 /// Max pool; the padding counts for nothing.
 pub(crate) fn max_pool(pool: residual_arch::MaxPool, x: Blocked, border: usize) -> Blocked {
-    let runtime = runtime();
+    let Blocked { tensor, layout: from, context } = x;
     let square = |side| [side; 2];
-    let from = x.layout;
     let (kernel, stride, padding) = (square(pool.kernel), square(pool.stride), square(pool.padding));
     let pooling = sound(Pooling::windows([from.height(), from.width()], kernel, stride, padding));
     let [height, width] = pooling.output();
     let layout = blocked([from.batch(), from.channels(), height, width], border);
     let mut inputs = Inputs::default();
-    inputs.push(x.tensor);
-    let mut y = runtime.maps.take(layout.len());
+    inputs.push(tensor);
+    let mut y = context.maps().take(layout.len());
     let input = inputs.values[0].clone();
     sound(pool::maximum(
-        &runtime.cpu,
+        context.cpu(),
         &pooling,
         MapsRef::new(values(&input), from),
         MapsMut::new(&mut y, layout),
     ));
-    let saved = SavedMaxPool { pooling, x: Some(input), from, to: layout };
-    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
+    let saved = SavedMaxPool { context: context.clone(), pooling, x: Some(input), from, to: layout };
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout, context }
 }
 
 #[derive(Debug)]
 struct SavedMaxPool {
+    context: FusedContext,
     pooling: Pooling,
     x: Option<FlexTensor>,
     from: Layout,
@@ -50,49 +50,53 @@ impl Saved for SavedMaxPool {
     }
 
     fn backward(mut self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy) = (runtime(), contiguous(dy));
+        let context = self.context.clone();
+        let dy = contiguous(dy);
         let Some(x) = self.x.take() else { return vec![None] };
-        let (mut dx, cpu) = (runtime.maps.own(x), &runtime.cpu);
-        runtime.with_workspace(pool::maximum_backward_workspace(cpu, &self.from), |workspace| {
+        let (mut dx, cpu) = (context.maps().own(x), context.cpu());
+        context.with_workspace(pool::maximum_backward_workspace(cpu, &self.from), |workspace| {
             let (from, x) = (MapsRef::new(values(&dy), self.to), MapsMut::new(&mut dx, self.from));
             sound(pool::maximum_backward(cpu, &self.pooling, from, x, workspace));
         });
-        runtime.maps.give(dy);
+        context.maps().give(dy);
         vec![Some(dx.into_tensor(shape(&self.from)))]
     }
 }
 
 /// The mean of every map: `[batch, channels]`.
 pub(crate) fn global_average(x: Blocked) -> Tensor<2> {
-    let (runtime, layout) = (runtime(), x.layout);
+    let Blocked { tensor: maps, layout, context } = x;
     let mut inputs = Inputs::default();
-    inputs.push(x.tensor);
+    inputs.push(maps);
     let mut y = vec![0.0; layout.batch() * layout.channels()];
-    sound(pool::global_average(&runtime.cpu, MapsRef::new(values(&inputs.values[0]), layout), &mut y));
-    inputs.finish(tensor(y, [layout.batch(), layout.channels()]), Box::new(SavedAverage(layout)))
+    sound(pool::global_average(context.cpu(), MapsRef::new(values(&inputs.values[0]), layout), &mut y));
+    inputs.finish(tensor(y, [layout.batch(), layout.channels()]), Box::new(SavedAverage { context, layout }))
 }
 
 #[derive(Debug)]
-struct SavedAverage(Layout);
+struct SavedAverage {
+    context: FusedContext,
+    layout: Layout,
+}
 
 impl Saved for SavedAverage {
     fn what(&self) -> String {
-        format!("average of {}", name(&self.0))
+        format!("average of {}", name(&self.layout))
     }
 
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy, layout) = (runtime(), contiguous(dy), self.0);
-        let mut dx = runtime.maps.take(layout.len());
-        sound(pool::global_average_backward(&runtime.cpu, values(&dy), MapsMut::new(&mut dx, layout)));
+        let (context, dy, layout) = (&self.context, contiguous(dy), self.layout);
+        let mut dx = context.maps().take(layout.len());
+        sound(pool::global_average_backward(context.cpu(), values(&dy), MapsMut::new(&mut dx, layout)));
         vec![Some(dx.into_tensor(shape(&layout)))]
     }
 }
 
 /// Batch norm and ReLU in training; moves the running statistics.
 pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
-    let (runtime, layout) = (runtime(), x.layout);
+    let Blocked { tensor, layout, context } = x;
     let mut inputs = Inputs::default();
-    inputs.push(x.tensor);
+    inputs.push(tensor);
     inputs.push(norm.weight.val());
     inputs.push(norm.bias.val());
     let input = inputs.values.clone();
@@ -100,15 +104,15 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     let eps = norm.epsilon as f32;
     let mut batch = BatchStatistics::zeroed(&layout);
     let [mut scale, mut shift] = [0, 1].map(|_| vec![0.0; layout.channels()]);
-    let mut y = runtime.maps.take(layout.len());
-    runtime.with_workspace(BatchStatistics::workspace(&layout), |workspace| {
-        sound(statistics(&runtime.cpu, x, layout, &mut batch, workspace));
+    let mut y = context.maps().take(layout.len());
+    context.with_workspace(BatchStatistics::workspace(&layout), |workspace| {
+        sound(statistics(context.cpu(), x, layout, &mut batch, workspace));
     });
     sound(batch.fold([gamma, beta], eps, [&mut scale, &mut shift]));
     let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
-    runtime.with_workspace(apply_workspace(&layout), |workspace| {
+    context.with_workspace(apply_workspace(&layout), |workspace| {
         sound(apply(
-            &runtime.cpu,
+            context.cpu(),
             MapsRef::new(x, layout),
             &epilogue,
             MapsMut::new(&mut y, layout),
@@ -116,12 +120,13 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
         ));
     });
     norm.observe(&batch);
-    let saved = SavedNorm { inputs: input, layout, batch, scale, shift, eps };
-    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout }
+    let saved = SavedNorm { context: context.clone(), inputs: input, layout, batch, scale, shift, eps };
+    Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout, context }
 }
 
 #[derive(Debug)]
 struct SavedNorm {
+    context: FusedContext,
     /// The maps, their scale and their shift.
     inputs: Vec<FlexTensor>,
     layout: Layout,
@@ -137,9 +142,9 @@ impl Saved for SavedNorm {
     }
 
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
-        let (runtime, dy, layout) = (runtime(), contiguous(dy), self.layout);
+        let (context, dy, layout) = (&self.context, contiguous(dy), self.layout);
         let [x, gamma] = [0, 1].map(|i| values(&self.inputs[i]));
-        let mut dx = runtime.maps.take(layout.len());
+        let mut dx = context.maps().take(layout.len());
         let [mut dgamma, mut dbeta] = [0, 1].map(|_| vec![0.0; layout.channels()]);
         let backward = Backward {
             x: MapsRef::new(x, layout),
@@ -149,11 +154,11 @@ impl Saved for SavedNorm {
             gamma,
             eps: self.eps,
         };
-        runtime.with_workspace(Backward::workspace(&layout), |workspace| {
+        context.with_workspace(Backward::workspace(&layout), |workspace| {
             let by = [&mut dgamma[..], &mut dbeta[..]];
-            sound(backward.run(&runtime.cpu, by, MapsMut::new(&mut dx, layout), None, workspace));
+            sound(backward.run(context.cpu(), by, MapsMut::new(&mut dx, layout), None, workspace));
         });
-        runtime.maps.give(dy);
+        context.maps().give(dy);
         let channels = [layout.channels()];
         vec![
             Some(dx.into_tensor(shape(&layout))),

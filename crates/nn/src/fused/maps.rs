@@ -8,9 +8,9 @@ use residual_kernels::{Layout, convert};
 
 use super::blocked::{Blocked, blocked, shape};
 use super::buffers::{contiguous, values};
+use super::context::FusedContext;
 use super::graph::{Inputs, Saved, is_ours, is_tracked};
-use super::runtime::runtime;
-use super::sound;
+use super::sound::sound;
 
 /// Feature maps on their way from layer to layer, `[batch, channels, height, width]`.
 ///
@@ -52,7 +52,7 @@ thread_local! {
     static CONVERSIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often this thread has converted maps between Burn's layout and the kernels', in forward passes.
+/// Number of conversions of maps between Burn's layout and the kernels' by this thread, in forward passes.
 pub fn conversions() -> u64 {
     CONVERSIONS.get()
 }
@@ -66,21 +66,21 @@ impl Maps {
         }
     }
 
-    /// As a tensor of Burn's.
+    /// Tensor of Burn's with these maps.
     pub fn into_tensor(self) -> Tensor<4> {
         match self.0 {
             Inner::Tensor(x) => x,
-            Inner::Blocked(Blocked { tensor, layout }) => {
+            Inner::Blocked(Blocked { tensor, layout, context }) => {
                 let mut inputs = Inputs::default();
                 inputs.push(tensor);
                 let dims @ [batch, channels, height, width] = dims(&layout);
                 let planar = sound(Layout::planar(batch, channels, height, width));
-                conversion(inputs, layout, planar, dims)
+                Conversion { context, from: layout, to: planar }.run(inputs, dims)
             }
         }
     }
 
-    /// Whether the kernels can compute on them.
+    /// Check that the kernels can compute on them.
     pub(crate) fn are_ours(&self) -> bool {
         match &self.0 {
             Inner::Tensor(x) => is_ours(x),
@@ -88,7 +88,7 @@ impl Maps {
         }
     }
 
-    /// Whether a gradient by them will be asked for.
+    /// Check that a gradient with respect to them will be asked for.
     pub(crate) fn are_tracked(&self) -> bool {
         match &self.0 {
             Inner::Tensor(x) => is_tracked(x),
@@ -96,9 +96,9 @@ impl Maps {
         }
     }
 
-    /// For the first layer: images for which no gradient will come stay planar, a fifth of the memory, and get
+    /// Maps for the first layer: images for which no gradient will come stay planar, a fifth of the memory, and get
     /// a border. All else is as [`blocked`](Self::blocked) has it.
-    pub(crate) fn images(self, border: usize) -> Blocked {
+    pub(crate) fn images(self, context: &FusedContext, border: usize) -> Blocked {
         match self.0 {
             Inner::Tensor(x) if !is_tracked(&x) => {
                 let [batch, channels, height, width] = x.dims();
@@ -106,14 +106,15 @@ impl Maps {
                 inputs.push(x);
                 let planar = sound(Layout::planar(batch, channels, height, width));
                 let layout = sound(planar.with_border(border));
-                Blocked { tensor: conversion(inputs, planar, layout, shape(&layout)), layout }
+                let conversion = Conversion { context: context.clone(), from: planar, to: layout };
+                Blocked { tensor: conversion.run(inputs, shape(&layout)), layout, context: context.clone() }
             }
-            inner => Self(inner).blocked(border),
+            inner => Self(inner).blocked(context, border),
         }
     }
 
-    /// In the kernels' layout; with this border where they are not in it yet.
-    pub(crate) fn blocked(self, border: usize) -> Blocked {
+    /// Maps in the kernels' layout; where they are not in it yet, with this border and in this context.
+    pub(crate) fn blocked(self, context: &FusedContext, border: usize) -> Blocked {
         match self.0 {
             Inner::Blocked(x) => x,
             Inner::Tensor(x) => {
@@ -122,7 +123,8 @@ impl Maps {
                 inputs.push(x);
                 let planar = sound(Layout::planar(batch, channels, height, width));
                 let layout = blocked(dims, border);
-                Blocked { tensor: conversion(inputs, planar, layout, shape(&layout)), layout }
+                let conversion = Conversion { context: context.clone(), from: planar, to: layout };
+                Blocked { tensor: conversion.run(inputs, shape(&layout)), layout, context: context.clone() }
             }
         }
     }
@@ -133,33 +135,42 @@ fn dims(layout: &Layout) -> [usize; 4] {
 }
 
 /// `from` one layout `to` another; the gradient goes the other way.
-fn conversion<const D: usize>(inputs: Inputs, from: Layout, to: Layout, shape: [usize; D]) -> Tensor<D> {
-    CONVERSIONS.set(CONVERSIONS.get() + 1);
-    let runtime = runtime();
-    let mut y = runtime.maps.take(to.len());
-    sound(convert(&runtime.cpu, values(&inputs.values[0]), from, &mut y, to));
-    let saved = Conversion { from, to, shape: inputs.values[0].layout().shape().to_vec() };
-    inputs.finish(y.into_tensor(shape), Box::new(saved))
+#[derive(Debug)]
+struct Conversion {
+    context: FusedContext,
+    from: Layout,
+    to: Layout,
+}
+
+impl Conversion {
+    fn run<const D: usize>(self, inputs: Inputs, shape: [usize; D]) -> Tensor<D> {
+        CONVERSIONS.set(CONVERSIONS.get() + 1);
+        let mut y = self.context.maps().take(self.to.len());
+        let x = values(&inputs.values[0]);
+        sound(convert(self.context.cpu(), x, self.from, &mut y, self.to));
+        let saved = SavedConversion { shape: inputs.values[0].layout().shape().to_vec(), of: self };
+        inputs.finish(y.into_tensor(shape), Box::new(saved))
+    }
 }
 
 #[derive(Debug)]
-struct Conversion {
-    from: Layout,
-    to: Layout,
+struct SavedConversion {
+    of: Conversion,
+    /// Shape of the input.
     shape: Vec<usize>,
 }
 
-impl Saved for Conversion {
+impl Saved for SavedConversion {
     fn what(&self) -> String {
         "conversion".into()
     }
 
     fn backward(self: Box<Self>, dy: FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
-        let runtime = runtime();
+        let Conversion { context, from, to } = self.of;
         let dy = contiguous(dy);
-        let mut dx = runtime.maps.take(self.from.len());
-        sound(convert(&runtime.cpu, values(&dy), self.to, &mut dx, self.from));
-        runtime.maps.give(dy);
+        let mut dx = context.maps().take(from.len());
+        sound(convert(context.cpu(), values(&dy), to, &mut dx, from));
+        context.maps().give(dy);
         vec![Some(dx.into_tensor(self.shape))]
     }
 }

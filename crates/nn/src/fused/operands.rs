@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::module::Param;
 use burn::tensor::Tensor;
 use residual_kernels::block::{
-    BlockGradients, BlockParameters, Input, LinkGradients, LinkParameters, SqueezeGradients,
+    BlockGradients, BlockParameters, Input, LinkGradients, LinkParameters, Running, SqueezeGradients,
     SqueezeParameters,
 };
 
@@ -13,16 +13,16 @@ use super::graph::{Inputs, constant};
 use super::unit::Unit;
 use crate::BatchNorm;
 
-/// What the inputs after the first are: weights, scale and shift of every convolution, the projection last,
-/// then both layers of squeeze-and-excitation.
+/// Parameters of a unit among an operation's inputs, after the first: weights, scale and shift of every convolution,
+/// the projection last, then both layers of squeeze-and-excitation.
 #[derive(Clone, Debug)]
 pub(super) struct Operands {
     links: usize,
-    /// Whether there is a projection, and whether it has a norm.
+    /// Projection, if there is one, and the presence of its norm.
     projection: Option<bool>,
     squeezes: bool,
     eps: f32,
-    /// Of every image's branch.
+    /// Factor of every image's branch.
     depth: Option<Vec<f32>>,
 }
 
@@ -60,8 +60,8 @@ impl Operands {
         body(&Input { x, parameters: &parameters, depth: self.depth.as_deref() })
     }
 
-    /// Calls `body` with the gradients by the parameters, which it fills, and gives them one by one. Not all
-    /// links have all three: what is empty is no input.
+    /// Calls `body` with the gradients with respect to the parameters, which it fills, and gives them one by one. Not
+    /// all links have all three: what is empty is no input.
     pub(super) fn gradients(
         &self,
         buffers: &Buffers,
@@ -88,8 +88,15 @@ impl Operands {
     }
 }
 
+/// Calls `body` with the mean and the variance of every norm.
+pub(super) fn with_running<T>(running: &[[FlexTensor; 2]], body: impl FnOnce(&[Running<'_>]) -> T) -> T {
+    let running =
+        running.iter().map(|[mean, variance]| Running { mean: values(mean), variance: values(variance) });
+    body(&running.collect::<Vec<_>>())
+}
+
 impl Unit<'_> {
-    /// Its parameters as inputs, of which each gets a gradient unless they are `frozen`.
+    /// Adds its parameters as inputs, of which each gets a gradient unless they are `frozen`.
     pub(super) fn push_parameters(&self, inputs: &mut Inputs, frozen: bool) {
         fn push<const D: usize>(inputs: &mut Inputs, parameter: &Param<Tensor<D>>, frozen: bool) {
             match frozen {
@@ -114,7 +121,7 @@ impl Unit<'_> {
         }
     }
 
-    /// Its norms, the projection's last.
+    /// Norms of the unit, the projection's last.
     pub(super) fn all_norms(&self) -> impl Iterator<Item = &BatchNorm> {
         self.norms.iter().copied().chain(self.projection.and_then(|(_, norm)| norm))
     }

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 /// An operation of the fused path, and how long its passes took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed {
-    /// What it is: `block 32x16x16 to 64x8x8`, channels, rows and columns.
+    /// Name of the operation: `block 32x16x16 to 64x8x8`, channels, rows and columns.
     pub what: String,
-    /// Of its forward pass.
+    /// Duration of its forward pass.
     pub forward: Duration,
-    /// Of its backward pass; none where there was none.
+    /// Duration of its backward pass; none where there was none.
     pub backward: Duration,
 }
 
-/// What is being recorded, if anything.
+/// Recording in progress, if there is one.
 static RECORD: Mutex<Option<Vec<Timed>>> = Mutex::new(None);
 
 /// Calls `body` and says how long each fused operation took that ran meanwhile, on any thread, in the order of the

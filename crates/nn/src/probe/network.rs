@@ -7,12 +7,12 @@ use super::{Shares, split_block};
 use crate::fused::Path;
 use crate::{Compute, Error, Mode, ResNet, cross_entropy};
 
-/// What one backward pass does at every block.
+/// Shares of the gradient at every block in one backward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkProbe {
     /// Mean cross-entropy of the batch.
     pub loss: f64,
-    /// Every block, first to last.
+    /// Blocks, first to last.
     pub blocks: Vec<(BlockPath, Shares)>,
 }
 

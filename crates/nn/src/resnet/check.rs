@@ -1,7 +1,7 @@
 //! Whether an input fits, before it runs.
 
 use residual_arch::shape::ShapePlace;
-use residual_arch::{AveragePool, Layer, LayerOp, LayerPath};
+use residual_arch::{AveragePool, Layer, LayerOp, LayerPath, Norm};
 use residual_kernels::pool::Pooling;
 use residual_kernels::{ConvShape, Error as KernelError, Layout};
 
@@ -9,7 +9,7 @@ use crate::fused::{self, Path};
 use crate::{Block, Error, Mode, ResNet};
 
 impl ResNet {
-    /// Whether [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
+    /// Check that [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
     ///
     /// # Errors
     /// If the batch is empty, the input does not fit the network or is larger than the kernels take, or in training
@@ -23,7 +23,7 @@ impl ResNet {
         let network = self.spec().check([channels, height, width])?;
         check_kernels(network.layers(), batch)?;
         if self.compute().path == Path::Fused && fused::is_ours(&self.head.linear.weight.val()) {
-            fused::ready().map_err(Error::Machine)?;
+            self.context().start().map_err(Error::Machine)?;
         }
         if batch > 1 || !mode.is_training() {
             return Ok(());
@@ -37,7 +37,7 @@ impl ResNet {
 }
 
 impl Block {
-    /// Whether [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
+    /// Check that [`forward`](Self::forward) can run an input of `[batch, channels, height, width]`.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -69,9 +69,9 @@ impl Block {
     }
 }
 
-/// The norms of maps of one pixel.
+/// Batch norms of maps of one pixel.
 fn single_pixel_norms(layers: &[Layer]) -> impl Iterator<Item = LayerPath> {
-    let norms = layers.iter().filter(|layer| matches!(layer.op(), LayerOp::Norm(_)));
+    let norms = layers.iter().filter(|layer| matches!(layer.op(), LayerOp::Norm(Norm::Batch { .. })));
     norms.filter(|layer| layer.input()[1..] == [1, 1]).map(Layer::path)
 }
 
@@ -110,6 +110,7 @@ fn check_layer(layer: &Layer, batch: usize) -> Result<(), KernelError> {
             check_map(layer.output(), batch, 0)?;
             Pooling::windows(size, [pool.kernel; 2], [pool.stride; 2], [pool.padding; 2]).map(|_| ())
         }
+        LayerOp::BlurPool(_) => check_map(layer.output(), batch, 0),
         LayerOp::AveragePool(AveragePool { kernel, stride, overhang: true }) => {
             check_map(layer.output(), batch, 0)?;
             Pooling::overhanging(size, [kernel; 2], [stride; 2]).map(|_| ())

@@ -13,12 +13,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use residual_arch::{NetSpec, Network, Place};
 
+use crate::fused::FusedContext;
 use crate::{Block, Compute, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
 
 /// Configuration of a [`ResNet`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResNetConfig {
-    /// What the network is.
+    /// Specification of the network.
     pub spec: NetSpec,
 }
 
@@ -65,6 +66,8 @@ pub struct ResNet {
     spec: NetSpec,
     #[module(skip)]
     compute: Compute,
+    #[module(skip)]
+    context: FusedContext,
 }
 
 impl ResNet {
@@ -76,16 +79,19 @@ impl ResNet {
             stages[path.stage - 1].blocks.push(Block::build(spec, layers, &init.at(path))?);
         }
         let ((stem, stem_init), (head, head_init)) = (part(Place::Stem), part(Place::Head));
-        Ok(Self {
+        let mut network = Self {
             stem: Stem::build(stem, &stem_init)?,
             stages,
             head: Head::build(head, &head_init)?,
             spec: network.spec().clone(),
             compute: Compute::default(),
-        })
+            context: FusedContext::default(),
+        };
+        network.set_context(&FusedContext::default());
+        Ok(network)
     }
 
-    /// What the network is.
+    /// Specification of the network.
     pub fn spec(&self) -> &NetSpec {
         &self.spec
     }
@@ -140,7 +146,29 @@ impl ResNet {
         self.head.set_compute(compute);
     }
 
-    /// How it trains.
+    /// Runs the fused layers in `context` from now on: its threads, its plans and its memory.
+    pub fn set_context(&mut self, context: &FusedContext) {
+        self.context = context.clone();
+        self.stem.set_context(context);
+        self.stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.blocks)
+            .for_each(|block| block.set_context(context));
+        self.head.set_context(context);
+    }
+
+    /// Sets the number of threads that compute the fused layers of this network, as
+    /// [`FusedContext::with_threads`] has it. The results have the same bits for any number.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.set_context(&FusedContext::with_threads(threads));
+    }
+
+    /// The threads, plans and memory of its fused layers.
+    pub fn context(&self) -> &FusedContext {
+        &self.context
+    }
+
+    /// Operations and memory that it trains with.
     pub fn compute(&self) -> Compute {
         self.compute
     }
@@ -159,7 +187,7 @@ impl ResNet {
         self.norms().for_each(|norm| norm.momentum = momentum);
     }
 
-    /// Every batch norm, from the stem to the head.
+    /// Batch norms, from the stem to the head.
     fn norms(&mut self) -> impl Iterator<Item = &mut crate::BatchNorm> {
         let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).flat_map(|block| {
             let residual = &mut block.residual;
@@ -168,7 +196,7 @@ impl ResNet {
         self.stem.layers.norms_mut().chain(blocks).chain(self.head.layers.norms_mut())
     }
 
-    /// Whether [`bypass_norms`](Self::bypass_norms) was called.
+    /// True where [`bypass_norms`](Self::bypass_norms) was called.
     pub fn norms_are_bypassed(&self) -> bool {
         let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
         blocks.any(|block| block.residual.branch.norms().any(|norm| norm.bypassed))
@@ -186,6 +214,7 @@ impl ResNet {
         let mut head = Head::build(network.layers_of(Place::Head), &init)?;
         head.layers = std::mem::take(&mut self.head.layers);
         head.set_compute(self.compute);
+        head.set_context(&self.context);
         self.head = head;
         self.spec = spec;
         Ok(())

@@ -15,14 +15,14 @@ pub struct Parameter {
     pub path: String,
     /// Shape.
     pub shape: Vec<usize>,
-    /// What it is; [`Role::decays`] says whether weight decay is for it.
+    /// Role; [`Role::decays`] says whether weight decay is for it.
     pub role: Role,
-    /// Whether its layer is frozen.
+    /// True where its layer is frozen.
     pub frozen: bool,
 }
 
 impl ResNet {
-    /// Every tensor, parameters and running statistics, in the order of [`residual_arch::tensors`].
+    /// Tensors, parameters and running statistics, in the order of [`residual_arch::tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
         in_order(self.spec.tensors(), tensors::state(self))
     }
@@ -44,7 +44,7 @@ impl ResNet {
         Ok(())
     }
 
-    /// Every trainable parameter, in the order of [`residual_arch::tensors`].
+    /// Trainable parameters, in the order of [`residual_arch::tensors`].
     pub fn parameters(&self) -> Vec<Parameter> {
         self.parameters_by_path().map(|(_, parameter)| parameter).collect()
     }
@@ -112,7 +112,8 @@ impl ResNet {
         // The blocks change hands: parameters that two networks share would have to be copied.
         let stages = std::mem::take(&mut self.stages);
         let network = Self { stages, ..self.clone() };
-        *self = tensors::update_in_place(network, gradients, |path, values, gradient| {
+        let context = network.context().clone();
+        *self = tensors::update_in_context(network, gradients, context, |path, values, gradient| {
             if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
                 f(parameter, values, gradient);
             }
@@ -146,7 +147,7 @@ impl BlockConfig {
 }
 
 impl Block {
-    /// Every tensor, in the order of [`residual_arch::block_tensors`].
+    /// Tensors, in the order of [`residual_arch::block_tensors`].
     pub fn state(&self) -> Vec<NamedTensor> {
         in_order(self.spec().tensors(self.in_channels()), tensors::state(self))
     }

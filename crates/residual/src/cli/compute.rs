@@ -1,38 +1,22 @@
-//! How a network computes: flags that several commands have.
+//! Choice of operations and memory of a network in training: flags that several commands have.
 
-use clap::ValueEnum;
-use residual::nn::{Compute, fused};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use residual::nn::fused::{Memory, Path};
 
-/// Through which operations a network trains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Path {
-    /// One operation a block, in the kernels.
-    #[default]
-    Fused,
-    /// The tensor framework's, layer by layer.
-    Stock,
+/// For clap: the operations that a network trains through, [`Path`].
+pub(crate) fn path() -> impl TypedValueParser<Value = Path> {
+    let values = [
+        PossibleValue::new("fused").help("One operation a block, in the kernels"),
+        PossibleValue::new("stock").help("The tensor framework's, layer by layer"),
+    ];
+    PossibleValuesParser::new(values).map(|text| if text == "stock" { Path::Stock } else { Path::Fused })
 }
 
-/// What is kept between the forward and the backward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Memory {
-    /// What the backward pass reads.
-    #[default]
-    Keep,
-    /// The inputs of the blocks.
-    Low,
-}
-
-impl Path {
-    pub(crate) fn with(self, memory: Memory) -> Compute {
-        let path = match self {
-            Self::Fused => fused::Path::Fused,
-            Self::Stock => fused::Path::Stock,
-        };
-        let memory = match memory {
-            Memory::Keep => fused::Memory::Keep,
-            Memory::Low => fused::Memory::Low,
-        };
-        Compute { path, memory }
-    }
+/// For clap: the maps that are kept between the forward and the backward pass, [`Memory`].
+pub(crate) fn memory() -> impl TypedValueParser<Value = Memory> {
+    let values = [
+        PossibleValue::new("keep").help("What the backward pass reads"),
+        PossibleValue::new("low").help("The inputs of the blocks"),
+    ];
+    PossibleValuesParser::new(values).map(|text| if text == "low" { Memory::Low } else { Memory::Keep })
 }

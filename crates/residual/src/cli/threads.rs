@@ -18,13 +18,14 @@ const MOST: usize = residual::train::Recipe::MOST_THREADS;
 #[cfg(not(feature = "train"))]
 const MOST: usize = 1024;
 
-/// Starts the threads of the framework, `None` for one a core. To be called once, before anything is computed.
+/// Starts the threads of the framework, `None` for one a core. To be called once, before anything is computed. Networks
+/// compute on as many, where nobody gives them another number.
 ///
 /// Also without a number: where the system refuses a thread, the framework would panic at its first operation.
 #[cfg(feature = "train")]
 pub(crate) fn limit(threads: Option<usize>) -> Outcome {
     let threads = count(threads);
-    residual::nn::fused::try_set_threads(threads)?;
+    residual::kernels::Cpu::new(threads)?;
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     Ok(())
 }

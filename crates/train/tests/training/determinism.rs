@@ -128,7 +128,7 @@ fn the_written_recipe_repeats_the_training() {
     let here = tempfile::tempdir_in(".").unwrap();
     toy::images(here.path(), 3, 11, 4, 8);
     let relative = Path::new(here.path().file_name().unwrap());
-    let trainer = Training::new(&toy::recipe(relative)).begin(runs.path().join("relative")).unwrap();
+    let trainer = Training::new(toy::recipe(relative)).begin(runs.path().join("relative")).unwrap();
     assert!(trainer.recipe().data.path.is_absolute());
 
     let other = runs.path().join("other");

@@ -28,6 +28,7 @@ fn parts(images: Vec<(Image, usize)>) -> (LabelledImages, LabelledImages) {
 /// [`toy::recipe`] for images of four channels.
 fn recipe() -> Recipe {
     let mut recipe = toy::recipe(Path::new("nowhere"));
+    recipe.threads = Some(1);
     let network = recipe.network.as_mut().unwrap();
     network.input = [4, 8, 8];
     network.preprocess =
@@ -48,6 +49,8 @@ fn images_of_four_channels_from_memory_are_trained_on_and_gone_on_with() {
     assert_eq!(trainer.classes(), ["azure", "brick", "clay"]);
     assert_eq!((trainer.training_images(), trainer.evaluation_images().1), (32, 9));
     let Outcome::Finished { best } = trainer.run().unwrap() else { panic!() };
+    // The recipe's threads, also after statistics were taken anew on a copy of the network.
+    assert_eq!(trainer.network().context().cpu().pool().threads(), 1);
     assert!(best.top1 > 0.5, "{best:?}");
     assert_eq!(trainer.into_network().spec().input, [4, 8, 8]);
 
@@ -169,4 +172,34 @@ fn a_source_of_ones_own_is_trained_on_and_gone_on_with() {
     assert_eq!(trainer.remarks(), [""; 0]);
     toy::finish(trainer);
     assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
+}
+
+#[test]
+fn a_model_in_memory_is_fine_tuned_and_its_recipe_repeated() {
+    let runs = tempfile::tempdir().unwrap();
+    let (first, run, again) = (runs.path().join("first"), runs.path().join("run"), runs.path().join("again"));
+    let mut trainer = training().begin(&first).unwrap();
+    trainer.run().map(drop).unwrap();
+    let model = trainer.model().unwrap();
+    assert_eq!(model.classes(), Some(&["azure", "brick", "clay"].map(String::from)[..]));
+
+    let two = |images: Vec<(Image, usize)>| {
+        let images = images.into_iter().filter(|(_, label)| *label < 2).collect();
+        LabelledImages::new(["azure", "brick"], images).unwrap().hold_out(0.2, 0).unwrap()
+    };
+    let tuning = |recipe: Recipe| {
+        let (train, held_out) = two(images(41));
+        Training::new(recipe).images(train, held_out)
+    };
+    let open = Recipe { network: None, lr: None, ..recipe() };
+    let mut trainer = tuning(open).model(model.clone()).begin(&run).unwrap();
+    assert_eq!(trainer.replaced_head().map(|head| (head.found, head.classes)), Some((3, 2)));
+    let path = "stem.conv0.weight".parse().unwrap();
+    assert_eq!(trainer.model().unwrap().tensor(path), model.tensor(path));
+    // A tenth of the rate of ten images, as with the weights of a file.
+    assert!((trainer.recipe().rate() - 0.05 * 10.0 / 64.0 / 10.0).abs() < 1e-12);
+    trainer.run().map(drop).unwrap();
+    let repeated = Recipe::read(run.join("recipe.toml")).unwrap();
+    toy::finish(tuning(repeated).begin(&again).unwrap());
+    assert_eq!(toy::Result::of(&again), toy::Result::of(&run));
 }

@@ -9,10 +9,11 @@ use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Layout};
 
 /// Tasks to aim for, so that several threads have equal shares. Not a multiple of the threads: what is
-/// computed must not depend on them.
+/// computed must not depend on them. Not measured.
 const TASKS: usize = 16;
 
-/// The fewest pixels, or tiles' points, of a band: with fewer, its sums cost more than its products.
+/// The fewest pixels, or tiles' points, of a band: with fewer, its sums cost more than its products. By
+/// that count; not measured.
 const FEWEST: usize = 256;
 
 /// Gradients `[band][out channel][input channel][tap]`, a band for each part of the pixels.
@@ -55,7 +56,7 @@ impl Bands {
         self.count = even.unwrap_or(most);
     }
 
-    /// Whether `tasks` tasks of each band are enough.
+    /// Sufficiency of `tasks` tasks of each band.
     pub(super) fn suffice(&self, tasks: usize) -> bool {
         self.count * tasks >= TASKS
     }
@@ -95,7 +96,7 @@ impl Bands {
     }
 }
 
-/// Where gradients are put.
+/// Destination of weight gradients.
 #[derive(Clone, Copy)]
 pub(in crate::conv) struct Target<'a> {
     pub(in crate::conv) bands: &'a Bands,
@@ -104,7 +105,7 @@ pub(in crate::conv) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Where in which slice the first row of output block `out` starts in band `band`, at input block
+    /// Start of the first row of output block `out` in band `band`, and the slice that it lies in, at input block
     /// `block`; the rows are [`Bands::row`] floats apart.
     pub(in crate::conv) fn at(&self, band: usize, out: usize, block: usize) -> (Parts<'a>, usize) {
         let Bands { blocks, depth, shape, .. } = self.bands;

@@ -12,7 +12,7 @@ use crate::simd::BLOCK;
 /// 0.83 at 128 pixels, 0.89 at 256, 0.86 at 400.
 const CHUNK: usize = 256;
 
-/// How both maps are walked through.
+/// Walk through both maps of a weight gradient.
 #[derive(Clone, Debug)]
 pub(super) struct Chunks {
     shape: ConvShape,
@@ -22,18 +22,18 @@ pub(super) struct Chunks {
     cut: Cut,
 }
 
-/// What a chunk is. Where every row follows the last without a gap, in both maps, rows do not matter.
+/// Pixels of a chunk. Where every row follows the last without a gap, in both maps, rows do not matter.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     /// Some rows of an image.
     Rows { together: usize },
-    /// One of `parts` parts of an image's pixels.
+    /// Part of an image's pixels, of `parts`.
     Parts { parts: usize },
     /// Some images.
     Images { together: usize },
 }
 
-/// One chunk: `lines` lines of `pixels` pixels. Pixel 0 of line 0 lies at `x` and `dy` in the maps'
+/// Chunk of `lines` lines of `pixels` pixels. Pixel 0 of line 0 lies at `x` and `dy` in the maps'
 /// first channel blocks.
 pub(super) struct Chunk {
     pub(super) lines: usize,
@@ -139,7 +139,7 @@ impl Chunks {
         last / BLOCK + 1
     }
 
-    /// Where tap `tap` lies from the first.
+    /// Offset of tap `tap` from the first.
     pub(super) fn tap(&self, tap: usize) -> usize {
         let Self { shape, x, .. } = self;
         let (u, v) = (tap / shape.kernel[1] * shape.dilation[0], tap % shape.kernel[1] * shape.dilation[1]);

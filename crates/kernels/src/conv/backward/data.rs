@@ -51,8 +51,8 @@ impl PackedWeights for DataWeights {
 }
 
 impl ConvBackwardData {
-    /// The gradient by the input of the convolution `shape`, whose output's gradient lies as `dy` says and
-    /// whose input's is to lie as `dx` says; both are blocked, either may have a border.
+    /// The gradient with respect to the input of the convolution `shape`, from the layout `dy` of its
+    /// output's gradient to the layout `dx`; both are blocked, either may have a border.
     ///
     /// # Errors
     /// [`Error::Shape`] where the shape is impossible or is not that of the layouts.
@@ -60,7 +60,7 @@ impl ConvBackwardData {
         Self::with_choice(cpu, shape, dy, dx, select(Pass::BackwardData, &shape, &dy)?)
     }
 
-    /// The same for weights that are packed before every run ([`Weights::PackedAnew`]).
+    /// Data gradient with weights that are packed before every run ([`Weights::PackedAnew`]).
     ///
     /// # Errors
     /// Those of [`ConvBackwardData::new`].
@@ -69,7 +69,7 @@ impl ConvBackwardData {
         Self::with_choice(cpu, shape, dy, dx, choice)
     }
 
-    /// The same by a given algorithm.
+    /// Data gradient by a given algorithm.
     ///
     /// # Errors
     /// Those of [`ConvBackwardData::new`], and [`Error::Shape`] where the algorithm cannot compute
@@ -97,12 +97,12 @@ impl ConvBackwardData {
         Ok(Self { shape, dy, dx, choice, prepared })
     }
 
-    /// How it is computed.
+    /// Algorithm that computes it.
     pub fn algorithm(&self) -> Algorithm {
         self.choice.algorithm
     }
 
-    /// Why it is computed so.
+    /// Reason for the algorithm.
     pub fn why(&self) -> &str {
         &self.choice.why
     }
@@ -112,12 +112,12 @@ impl ConvBackwardData {
         &self.shape
     }
 
-    /// How the gradient by the output lies.
+    /// Layout of the gradient with respect to the output.
     pub fn dy(&self) -> &Layout {
         &self.dy
     }
 
-    /// How the gradient by the input lies.
+    /// Layout of the gradient with respect to the input.
     pub fn dx(&self) -> &Layout {
         &self.dx
     }

@@ -1,4 +1,4 @@
-//! The gradient by the weights as a matrix product over pixels, for blocked inputs.
+//! The gradient with respect to the weights as a matrix product over pixels, for blocked inputs.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,14 +14,16 @@ use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 use crate::{Cpu, Error, Layout};
 
-/// The most output blocks and input panels of a task: a chunk of them is fetched while the last is
-/// computed, and both stay in the level 2 cache beside the sums. When inputs were read once for
-/// every 32 output channels, 16x256->512@56 1x1/2 had 0.34 of the peak in place of 0.65, 16x256->128@56 0.45 in place of
-/// 0.63 (AVX-512, two threads); the value itself was not measured.
+/// The most output blocks and input panels of a task: a chunk of them is fetched while the last is computed, and both
+/// stay in the level 2 cache beside the sums. When inputs were read once for every 32 output channels, 16x256->512@56
+/// 1x1/2 had 0.34 of the peak in place of 0.65, 16x256->128@56 0.45 in place of 0.63 (AVX-512, two threads). Values
+/// near it were not measured. Safe: 16 blocks of 16 channels of a chunk of 256 pixels are 256 KiB, half of the
+/// smallest level 2 cache that is met, and sums are added in the same order for every value.
 const GROUP: usize = 16;
 
-/// How often a line of the cache is asked for at most. Spread so, 64 to 64 channels on 56x56 at batch 16 have 0.77 and 0.80
-/// of the peak for 0.73 and 0.76 (AVX-512, two threads, in turns); other values were not measured.
+/// Most prefetches of a line of the cache. Spread so, 64 to 64 channels on 56x56 at batch 16 have 0.77 and 0.80 of
+/// the peak for 0.73 and 0.76 (AVX-512, two threads, in turns). Other values were not measured. Safe: prefetches
+/// change no result.
 const SPREAD: usize = 4;
 
 /// The gradient as it is defined, of blocked or planar inputs.
@@ -41,7 +43,7 @@ pub(in crate::conv) fn by_pixels(
 
 /// The gradient as it is defined, ready to run.
 ///
-/// The gradients by the outputs are broadcast, and input channels lie in the vectors, as they lie in the
+/// The gradients with respect to the outputs are broadcast, and input channels lie in the vectors, as they lie in the
 /// weights: where the kernel has one tap, the last chunk's sums are stored where they belong.
 #[derive(Clone, Debug)]
 pub(super) struct DirectGradient {
@@ -50,7 +52,7 @@ pub(super) struct DirectGradient {
     chunks: Chunks,
     /// The tasks of a band.
     tasks: Vec<Task>,
-    /// Whether a band has one chunk only, so that no sums have to be kept until the next.
+    /// Completeness after one chunk: true where a band has no more, so that no sums have to be kept until the next.
     single: bool,
 }
 
@@ -206,7 +208,7 @@ impl<'a> Share<'a> {
         }
     }
 
-    /// Where the sums of a panel, an output block and a tap are kept until they are complete.
+    /// Place of the sums of a panel, an output block and a tap until they are complete.
     #[inline(always)]
     fn kept(&self, panel: usize, out: usize, tap: usize) -> Place<'a> {
         let pair = panel * self.task.outs.len() + out - self.task.outs.start;
@@ -216,14 +218,14 @@ impl<'a> Share<'a> {
         Place { sums: self.sums, at, row, block: BLOCK }
     }
 
-    /// Where they belong, for kernels of one tap.
+    /// Final place of the sums, for kernels of one tap.
     #[inline(always)]
     fn weights(&self, panel: usize, out: usize) -> Place<'a> {
         let (sums, at) = self.target.at(self.band, out, self.task.panel(panel).start);
         Place { sums, at, row: self.target.bands.row(out), block: BLOCK }
     }
 
-    /// What slot `slot` fetches of the next chunk: first the input blocks, then the gradients.
+    /// Prefetch of slot `slot` for the next chunk: first the input blocks, then the gradients.
     #[inline(always)]
     fn ahead(&self, chunk: &Chunk, next: Option<&Chunk>, slot: usize) -> Option<Operand<'a>> {
         let (next, Task { outs, ins, .. }) = (next?, self.task);
@@ -248,7 +250,7 @@ impl<'a> Share<'a> {
         Some(Operand { at, line: chunk.pixels * BLOCK, step: BLOCK, ..pixels })
     }
 
-    /// The same where all slots together have more pixels than there are to fetch: every line of the cache is asked for
+    /// Prefetch where all slots together have more pixels than there are to fetch: every line of the cache is asked for
     /// several times in a row, so that memory is as busy at the end of a chunk as at its beginning.
     #[inline(always)]
     fn spread(&self, next: &Chunk, slot: usize) -> Option<Operand<'a>> {

@@ -16,10 +16,10 @@ pub(in crate::conv) struct Outer<'a> {
     pub(in crate::conv) blocks: usize,
     pub(in crate::conv) lines: usize,
     pub(in crate::conv) pixels: usize,
-    /// What to add to; zeros where there is nothing.
+    /// Sums to add to; zeros where there are none.
     pub(in crate::conv) from: Option<Place<'a>>,
     pub(in crate::conv) to: Place<'a>,
-    /// What is read next: a line of the cache is asked for at every pixel, of the first by tiles with
+    /// Prefetch of what is read next: a line of the cache is asked for at every pixel, of the first by tiles with
     /// even numbers, of the second by the others.
     pub(in crate::conv) ahead: [Option<Operand<'a>>; 2],
 }
@@ -38,7 +38,7 @@ pub(in crate::conv) struct Operand<'a> {
 pub(in crate::conv) enum Rows<'a> {
     /// The first `n` channels of a block.
     Block(usize),
-    /// Those that lie at these distances from the pixel.
+    /// Rows at these distances from the pixel.
     At(&'a [usize]),
 }
 

@@ -1,4 +1,4 @@
-//! The gradient by the input at strides above 1, class by class of its pixels.
+//! The gradient with respect to the input at strides above 1, class by class of its pixels.
 //!
 //! On one axis, pixel `a` of `dx` is reached from pixel `p` of `dy` by tap `u` where
 //! `a + padding = p stride + u dilation`. Write `a + padding = m stride + r` with `r < stride`: the taps
@@ -27,7 +27,7 @@ const BAND: usize = 256;
 /// Tasks to aim for, see `TASKS` in `direct`.
 const TASKS: usize = 32;
 
-/// All classes of a convolution's input pixels.
+/// Classes of a convolution's input pixels.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct Phases {
     shape: ConvShape,
@@ -41,12 +41,12 @@ pub(in crate::conv) struct Phases {
 /// The pixels of `dx` with the same rest on both axes.
 #[derive(Clone, Debug)]
 struct Class {
-    /// On each axis, the values of `m`.
+    /// Values of `m` on each axis.
     range: [Range<usize>; 2],
     rest: [usize; 2],
     /// The taps that reach the class, as indices into the kernel.
     taps: Vec<usize>,
-    /// Where each (channel block of `dy`, tap) lies from the first of them, which is at `lead` before `m`.
+    /// Offset of each (channel block of `dy`, tap) from the first of them, which is at `lead` before `m`.
     offsets: Vec<usize>,
     lead: [usize; 2],
     /// Rows of `m` in a band.
@@ -54,7 +54,7 @@ struct Class {
     panels: Panels,
 }
 
-/// What an axis contributes to a class.
+/// Axis of a class.
 struct Axis {
     range: Range<usize>,
     /// The taps, and how far before `m` each reads.
@@ -77,7 +77,7 @@ impl Phases {
         let Convolution { shape, input: dy, output: dx } = *of;
         if [&dy, &dx].iter().any(|layout| layout.block() != BLOCK) {
             let reason = format!("reads and writes blocked maps, not {dy:?} and {dx:?}");
-            return Err(Error::Shape { what: "the gradient by the input".into(), reason });
+            return Err(Error::Shape { what: "the gradient with respect to the input".into(), reason });
         }
         let axes = [0, 1].map(|axis| {
             let of = |rest| Axis::new(&shape, axis, rest);

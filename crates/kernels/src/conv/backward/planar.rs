@@ -1,4 +1,4 @@
-//! The gradient by the weights as a matrix product over pixels, for planar inputs: those of stems.
+//! The gradient with respect to the weights as a matrix product over pixels, for planar inputs: those of stems.
 
 use std::ops::Range;
 

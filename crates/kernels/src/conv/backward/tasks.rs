@@ -12,7 +12,7 @@ pub(in crate::conv) struct Task {
 }
 
 impl Task {
-    /// All pairs of `outs` output blocks and panels of `width` of `ins` input blocks, in tasks of at most
+    /// Tasks for all pairs of `outs` output blocks and panels of `width` of `ins` input blocks, in tasks of at most
     /// `together` blocks and panels.
     pub(in crate::conv) fn all([outs, ins]: [usize; 2], width: usize, together: [usize; 2]) -> Vec<Self> {
         let cut = |len: usize, by: usize| {

@@ -45,7 +45,7 @@ pub struct ConvBackwardWeights {
 }
 
 impl ConvBackwardWeights {
-    /// The gradient by the weights of the convolution `shape`, whose input lies as `x` says, blocked or
+    /// The gradient with respect to the weights of the convolution `shape`, whose input lies as `x` says, blocked or
     /// planar, and whose output's gradient as `dy` says, blocked. Either may have a border; one of `x` as
     /// wide as the padding saves a copy.
     ///
@@ -55,7 +55,7 @@ impl ConvBackwardWeights {
         Self::with_choice(cpu, shape, x, dy, select(Pass::BackwardWeights, &shape, &x)?)
     }
 
-    /// The same by a given algorithm, one that computes gradients by the weights.
+    /// Weight gradient by a given algorithm, one that computes gradients with respect to the weights.
     ///
     /// # Errors
     /// Those of [`ConvBackwardWeights::new`], and [`Error::Shape`] where the algorithm cannot
@@ -93,12 +93,12 @@ impl ConvBackwardWeights {
         Ok(Self { shape, x, dy, source: plan.source(), isa: cpu.isa(), choice, bands, plan })
     }
 
-    /// How it is computed.
+    /// Algorithm that computes it.
     pub fn algorithm(&self) -> Algorithm {
         self.choice.algorithm
     }
 
-    /// Why it is computed so.
+    /// Reason for the algorithm.
     pub fn why(&self) -> &str {
         &self.choice.why
     }
@@ -134,11 +134,11 @@ impl ConvBackwardWeights {
     ) -> Result<(), Error> {
         if cpu.isa() != self.isa {
             let reason = format!("made for {}, asked to run on {}", self.isa, cpu.isa());
-            return Err(Error::Shape { what: "the gradient by the weights".into(), reason });
+            return Err(Error::Shape { what: "the gradient with respect to the weights".into(), reason });
         }
         self.x.check("the input", x.len())?;
-        self.dy.check("the gradient by the output", dy.len())?;
-        check_length("the gradient by the weights", self.shape.weights(), dw.len())?;
+        self.dy.check("the gradient with respect to the output", dy.len())?;
+        check_length("the gradient with respect to the weights", self.shape.weights(), dw.len())?;
         let workspace = floats(self.workspace(cpu), workspace)?;
         let (partial, workspace) = workspace.split_at_mut(self.bands.workspace());
         let (copy, scratch) = workspace.split_at_mut(self.copy());

@@ -16,7 +16,7 @@ use crate::memory::Parts;
 use crate::simd::BLOCK;
 use crate::{Cpu, Error};
 
-/// Multiplications in which an input or output element of a Winograd transform costs as much, stores
+/// Cost of an input or output element of a Winograd transform in multiplications, stores
 /// included. Solved from the prototype's rates for 64 channels on 56x56 (951 of 1380 GFLOP/s).
 pub(super) const TRANSFORM: usize = 15;
 
@@ -33,8 +33,8 @@ pub(in crate::conv) const WINOGRAD4: Method = Method {
     weights: 36,
     error: 5e-6,
     plain: false,
-    // The input transform checks the edges of the map itself. A border spares it that, but long strips of who writes
-    // the map are worth more.
+    // The input transform checks the edges of the map itself. A border spares it that, but the long strips in
+    // which a convolution writes a map without one are worth more.
     wants_border: false,
     long_strips: false,
     settles: None,
@@ -73,7 +73,7 @@ pub(in crate::conv) const STRIDED4: Method = Method {
     ..WINOGRAD4
 };
 
-/// The same of 2x2 outputs, F(2, 2): 25 multiplications for 4 outputs instead of 36.
+/// Minimal filtering at stride 2 with 2x2 outputs a tile, F(2, 2): 25 multiplications for 4 outputs instead of 36.
 pub(in crate::conv) const STRIDED2: Method = Method {
     key: "strided2",
     name: "Winograd F(2x2,3x3) at stride 2",
@@ -85,7 +85,8 @@ pub(in crate::conv) const STRIDED2: Method = Method {
 };
 
 /// Output channel blocks whose products are transformed back before the next are computed, where those of all
-/// do not stay in the level 2 cache until then.
+/// do not stay in the level 2 cache until then. Not measured. Safe: products are added up in the same order for every
+/// value.
 const GROUP: usize = 8;
 
 /// Bytes of transformed weights that every block of tiles may read again: they stay in the last level
@@ -93,7 +94,8 @@ const GROUP: usize = 8;
 /// (1350 GFLOP/s by blocks, 1245 by phases), 37 MB (512 channels) are not (850 and 1180).
 const WEIGHTS_AT_HAND: usize = 12 << 20;
 
-/// Tasks that a position's products are cut into where the stages follow each other over the batch.
+/// Tasks that a position's products are cut into where the stages follow each other over the batch. Not measured. Safe:
+/// tasks write places of their own, so that no result depends on it.
 const SHARES: usize = 4;
 
 /// A convolution with weights at the points, ready to run.
@@ -105,19 +107,19 @@ struct AtPoints<P, const M: usize, const N: usize> {
     /// Output channel blocks of a block of tiles that are computed before they are transformed back.
     group: usize,
     order: Order,
-    /// Where each input channel block lies in a position of the transformed inputs.
+    /// Offset of each input channel block in a position of the transformed inputs.
     offsets: Vec<usize>,
     weights: PointWeights,
     points: PhantomData<P>,
 }
 
-/// In which order tiles go through the stages.
+/// Order in which tiles go through the stages.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     /// A block of tiles goes through all stages before its thread takes the next: its transformed data
-    /// stays in the level 2 cache, but the weights pass by once for each block.
+    /// stays in the level 2 cache, but the weights are read once for each block.
     Blocks,
-    /// All tiles go through a stage before the next begins: the weights pass by once.
+    /// Stages one after the other, each over all tiles: the weights are read once.
     Phases,
 }
 
@@ -149,8 +151,9 @@ impl<P: Points<M, N>, const M: usize, const N: usize> AtPoints<P, M, N> {
         cut.tiles.div_ceil(together).next_multiple_of(2).min(cut.tiles)
     }
 
-    /// All output channel blocks where what a block of tiles has in them stays in the level 2 cache: its weights
-    /// then pass by in the order in which they lie (256 channels on 14x14, one image: 2% faster for it).
+    /// Output channel blocks that are computed together: all, where what a block of tiles has in them stays in the
+    /// level 2 cache: its weights then pass by in the order in which they lie (256 channels on 14x14, one image: 2%
+    /// faster for it).
     fn group_for(cpu: &Cpu, cut: &Cut, bands: usize) -> usize {
         let all = cut.outs();
         let fits = cut.tiles.div_ceil(bands) <= Self::tiles_that_fit(cpu, cut, all);

@@ -31,7 +31,7 @@ pub(super) struct ExpandStage<'a, P, const M: usize, const N: usize> {
     pub(super) points: PhantomData<P>,
     pub(super) inputs: &'a [f32],
     pub(super) from: Transformed,
-    /// Where each input channel block lies in a position.
+    /// Offset of each input channel block in a position.
     pub(super) offsets: &'a [usize],
     pub(super) panels: &'a Panels,
     pub(super) panel: &'a Panel,

@@ -18,10 +18,10 @@ use crate::memory::Parts;
 use crate::simd::BLOCK;
 use crate::{Cpu, Error};
 
-/// Multiplications in which a weight is taken to a point.
+/// Cost of taking a weight to a point, in multiplications. Solved with [`PRODUCT`].
 const EXPANSION: usize = 6;
 
-/// How much longer products take with expanded weights, whose inputs pass by once for every panel: as
+/// Slowdown of products with expanded weights, whose inputs pass by once for every panel: as
 /// [`EXPANSION`], from layers with weights in the level 3 cache.
 const PRODUCT: f64 = 1.16;
 
@@ -73,7 +73,7 @@ struct Expanded<P, const M: usize, const N: usize> {
     bands: usize,
     /// Output channel blocks of a panel, at most.
     width: usize,
-    /// Where each input channel block lies in a position of the transformed inputs.
+    /// Offset of each input channel block in a position of the transformed inputs.
     offsets: Vec<usize>,
     panels: Panels,
     points: PhantomData<P>,

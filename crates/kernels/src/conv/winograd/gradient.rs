@@ -1,4 +1,4 @@
-//! The gradient by the weights, added up at the points.
+//! The gradient with respect to the weights, added up at the points.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::maps::Maps;
 use super::pairs::{Filled, Pairs};
 use super::points::F4;
-use super::taps::{self, M, N, finish};
+use super::taps::{self, M, N, OutputRows, finish};
 use super::tiles::{Grid, Part, Transformed};
 use super::transforms::{Gradients, Inputs, TransformStage};
 use crate::conv::backward::{Bands, Outer, Place, Target, Task, run_outer};
@@ -21,13 +21,17 @@ use crate::{Cpu, Error, Layout};
 /// and 256.
 const TOGETHER: usize = 128;
 
-/// The most tiles that go through the pairs as one group. Other values were not measured.
+/// The most tiles that go through the pairs as one group. Other values were not measured. Safe: it chooses between two
+/// orders that both hold to the bound of the method, and that were each measured where this one sends them.
 const AT_ONCE: usize = 256;
 
-/// Bytes of a group's transformed maps: they stay in the last level cache. Not measured.
+/// Bytes of a group's transformed maps: they stay in the last level cache. Not measured. Safe: a quarter of the
+/// smallest last level cache that was measured on (32 MiB), and a bound of the workspace, not of what can be
+/// computed.
 const MAPS_AT_HAND: usize = 8 << 20;
 
 /// Tasks that the transforms are cut into, at least: many for few threads, and no function of theirs. Not measured.
+/// Safe: tasks write places of their own, so that no result depends on it.
 const SHARES: usize = 32;
 
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
@@ -46,16 +50,16 @@ pub(super) struct WinogradGradient {
     /// Groups of tiles, which are transformed and multiplied one after the other.
     groups: usize,
     order: Order,
-    /// All pairs of channel blocks, in one task or several.
+    /// Pairs of channel blocks, in one task or several.
     tasks: Vec<Task>,
 }
 
-/// In which order tiles are multiplied once they are transformed.
+/// Order in which tiles are multiplied once they are transformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     /// Group by group, and position by position: the sums at all points are kept from group to group.
     Groups,
-    /// All tiles are one group. The sums of a pair of channel blocks are complete in one go over them, and
+    /// One group of all tiles. The sums of a pair of channel blocks are complete in one go over them, and
     /// transformed to the taps before the next pair's: they need no room, and do not leave the cache.
     Pairs,
 }
@@ -131,7 +135,7 @@ impl GradientPlan for WinogradGradient {
     }
 }
 
-/// One computation of a gradient.
+/// Run of a gradient.
 struct Run<'a> {
     plan: &'a WinogradGradient,
     cpu: &'a Cpu,
@@ -202,7 +206,7 @@ impl Run<'_> {
     }
 }
 
-/// Where the sums of a task's pairs lie: `[position][panel][out block][16 out channels][channels of the panel]`.
+/// Layout of the sums of a task's pairs: `[position][panel][out block][16 out channels][channels of the panel]`.
 #[derive(Clone, Copy)]
 struct Sums {
     position: usize,
@@ -283,11 +287,12 @@ impl Kernel for Finish<'_> {
         for panel in 0..task.panels() {
             let at = sums.at(panel, out);
             let sums = taps::Sums { values: &points[at..], position: sums.position, row: sums.row };
-            let (rows, blocks) = (0..target.bands.rows(out), task.panel(panel));
+            let rows = OutputRows { block: out, rows: 0..target.bands.rows(out) };
+            let blocks = task.panel(panel);
             match blocks.len() * BLOCK / S::LANES {
-                1 => finish::<S, 1>(s, sums, (out, rows), blocks.start, target),
-                2 => finish::<S, 2>(s, sums, (out, rows), blocks.start, target),
-                _ => finish::<S, 4>(s, sums, (out, rows), blocks.start, target),
+                1 => finish::<S, 1>(s, sums, rows, blocks.start, target),
+                2 => finish::<S, 2>(s, sums, rows, blocks.start, target),
+                _ => finish::<S, 4>(s, sums, rows, blocks.start, target),
             }
         }
     }

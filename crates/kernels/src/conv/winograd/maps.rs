@@ -1,4 +1,4 @@
-//! The transformed maps of the gradient by the weights.
+//! The transformed maps of the gradient with respect to the weights.
 
 use std::ops::Range;
 

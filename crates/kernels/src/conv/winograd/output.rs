@@ -72,7 +72,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Kernel for OutputStage<'_,
     }
 }
 
-/// Where a tile's outputs go.
+/// Destination of a tile's outputs.
 struct Outputs {
     /// Rows and columns from the first output to the end of the map.
     rows: usize,
@@ -80,7 +80,7 @@ struct Outputs {
     /// The first output, and the floats from a row to the next.
     at: usize,
     row: usize,
-    /// The same in what follows.
+    /// Floats from a row to the next in the residual.
     finish: Place,
     residual_row: usize,
 }
@@ -145,7 +145,7 @@ impl<P: Points<M, N>, const M: usize, const N: usize> OutputStage<'_, P, M, N> {
         }
     }
 
-    /// The same for a tile of which a part lies in the map.
+    /// Stores a tile of which a part lies in the map.
     ///
     /// # Safety
     /// As for [`OutputStage::whole`].

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::maps::Maps;
-use super::taps::{M, N, Sums, finish};
+use super::taps::{M, N, OutputRows, Sums, finish};
 use super::tiles::Grid;
 use crate::Layout;
 use crate::conv::backward::{Target, Task};
@@ -13,10 +13,10 @@ use crate::simd::{BLOCK, Kernel, Simd};
 /// input blocks they are 36 KiB, which stay in the level 1 cache until they are transformed.
 const ROWS: usize = 8;
 
-/// How many positions ahead gradients are fetched.
+/// Positions ahead of their use by which gradients are fetched.
 const AHEAD: usize = 2;
 
-/// All products of a task's pairs of channel blocks, one pair after the other.
+/// Products of a task's pairs of channel blocks, one pair after the other.
 pub(super) struct Pairs<'a> {
     pub(super) maps: Maps<'a>,
     pub(super) task: &'a Task,
@@ -26,7 +26,7 @@ pub(super) struct Pairs<'a> {
     pub(super) filled: Filled,
 }
 
-/// Which tiles have a gradient that is not zero at a position.
+/// Tiles whose gradient is not zero at a position.
 ///
 /// The point at infinity reads the last of a tile's outputs: where the map ends before it, the last row or
 /// column of tiles adds nothing at a sixth of the positions.
@@ -37,7 +37,7 @@ pub(super) struct Filled {
     across: usize,
     /// Tiles without the last row's outputs, which are the last of all: those of one image.
     below: usize,
-    /// Whether the last tile of a row has no outputs in its last column.
+    /// Absence of outputs in the last column of the last tile of a row.
     beside: bool,
 }
 
@@ -48,7 +48,7 @@ impl Filled {
         Self { tiles, across: grid.across, below, beside: short(dy.width()) }
     }
 
-    /// At position `position`: lines of tiles, [`Filled::across`] tiles apart, and tiles of a line.
+    /// Filled tiles at position `position`: lines of tiles, [`Filled::across`] tiles apart, and tiles of a line.
     #[inline(always)]
     fn at(&self, position: usize) -> (usize, usize) {
         let tiles = if position / N == N - 1 { self.tiles - self.below } else { self.tiles };
@@ -97,7 +97,8 @@ impl Pairs<'_> {
                 }
                 let width = $vectors * S::LANES;
                 let sums = Sums { values: self.points, position: Self::position(width), row: width };
-                finish::<S, $vectors>(s, sums, (out, rows), blocks.start, self.target);
+                let rows = OutputRows { block: out, rows };
+                finish::<S, $vectors>(s, sums, rows, blocks.start, self.target);
             }};
         }
         match blocks.len() * BLOCK / S::LANES {

@@ -32,7 +32,7 @@ pub(super) trait Points<const M: usize, const N: usize>: Debug + Send + Sync + '
     /// `A^T m`
     fn output<S: Simd>(s: S, m: [S::V; N]) -> [S::V; M];
 
-    /// `A y`, which takes gradients by the outputs to the points.
+    /// `A y`, which takes gradients with respect to the outputs to the points.
     fn gradient<S: Simd>(s: S, y: [S::V; M]) -> [S::V; N];
 }
 
@@ -161,7 +161,7 @@ impl Points<4, 6> for F4 {
     }
 }
 
-/// The same outputs at stride 2, from n = 2 m + 1 inputs: `y[k] = sum of d[2 k + u] g[u]`.
+/// Points at stride 2: the same outputs, from n = 2 m + 1 inputs: `y[k] = sum of d[2 k + u] g[u]`.
 ///
 /// The even inputs meet two taps, `g[0]` and `g[2]`, the odd ones `g[1]`. The first is F(m, 2) at the
 /// points of `P` without infinity, m + 1 products; the second has m products of its own.

@@ -15,7 +15,7 @@ const CHUNK: usize = 16;
 pub(super) struct ProductStage<'a> {
     pub(super) inputs: &'a [f32],
     pub(super) from: Transformed,
-    /// Where each input channel block lies in a position.
+    /// Offset of each input channel block in a position.
     pub(super) offsets: &'a [usize],
     pub(super) weights: &'a PointWeights,
     /// The weights, in the order of `weights`.

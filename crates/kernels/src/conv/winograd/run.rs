@@ -14,9 +14,10 @@ use crate::simd::BLOCK;
 use crate::{Cpu, Layout};
 
 /// Tiles of a task that transforms inputs, at most: enough tasks for many threads, and no function of theirs.
+/// Not measured. Safe: tasks write places of their own, so that no result depends on it.
 const TILES: usize = 64;
 
-/// Whether `shape` is a 3x3 convolution at stride `stride`, 1 or 2, on blocked maps, without dilation and groups; or
+/// Check that `shape` is a 3x3 convolution at stride `stride`, 1 or 2, on blocked maps, without dilation and groups; or
 /// why not.
 pub(super) fn is_3x3(shape: &ConvShape, input: &Layout, stride: usize) -> Result<(), &'static str> {
     let other = if stride == 1 { "the stride is not 1" } else { "the stride is not 2" };
@@ -40,7 +41,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// In tiles of `tile` x `tile` outputs.
+    /// Convolution cut into tiles of `tile` x `tile` outputs.
     pub(super) fn new(of: &Convolution, tile: usize) -> Self {
         let grid = Grid::of(&of.output, tile);
         Self { of: *of, grid, tiles: of.shape.batch * grid.down * grid.across }
@@ -56,13 +57,13 @@ impl Cut {
         self.of.output.blocks()
     }
 
-    /// Where each input channel block lies in a position of transformed inputs.
+    /// Offset of each input channel block in a position of transformed inputs.
     pub(super) fn offsets(&self, inputs: Transformed) -> Vec<usize> {
         (0..self.ins()).map(|block| block * inputs.block()).collect()
     }
 }
 
-/// One run of a convolution.
+/// Run of a convolution.
 pub(super) struct Run<'a, P, const M: usize, const N: usize> {
     pub(super) cut: &'a Cut,
     pub(super) cpu: &'a Cpu,
@@ -73,7 +74,7 @@ pub(super) struct Run<'a, P, const M: usize, const N: usize> {
 }
 
 impl<'a, P: Points<M, N>, const M: usize, const N: usize> Run<'a, P, M, N> {
-    /// Also the packed weights and the workspace.
+    /// The run, the packed weights and the workspace.
     pub(super) fn new(
         cut: &'a Cut,
         cpu: &'a Cpu,
@@ -90,7 +91,7 @@ impl<'a, P: Points<M, N>, const M: usize, const N: usize> Run<'a, P, M, N> {
         TransformStage { maps, grid, part, target }
     }
 
-    /// All inputs to the points.
+    /// Transforms all inputs to the points.
     pub(super) fn all_inputs(&self, target: Parts<'a>, data: Transformed) {
         let tiles = self.cut.tiles;
         let shares = tiles.div_ceil(TILES);

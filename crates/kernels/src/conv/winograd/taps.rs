@@ -1,4 +1,4 @@
-//! The sums at the points, transformed to the gradients by the taps.
+//! The sums at the points, transformed to the gradients with respect to the taps.
 
 use std::ops::Range;
 
@@ -18,16 +18,23 @@ pub(super) struct Sums<'a> {
     pub(super) row: usize,
 }
 
-/// `G^T u G` of the sums of the channels `rows` of output block `out` and of the `NV` vectors of input
+/// Channels of an output block.
+pub(super) struct OutputRows {
+    pub(super) block: usize,
+    pub(super) rows: Range<usize>,
+}
+
+/// `G^T u G` of the sums of the output channels `of` and of the `NV` vectors of input
 /// channels from block `block` on, put where they belong.
 #[inline(always)]
 pub(super) fn finish<S: Simd, const NV: usize>(
     s: S,
     sums: Sums<'_>,
-    (out, rows): (usize, Range<usize>),
+    of: OutputRows,
     block: usize,
     target: Target<'_>,
 ) {
+    let OutputRows { block: out, rows } = of;
     let (weights, at) = target.at(0, out, block);
     let (row, width) = (target.bands.row(out), NV * S::LANES * TAPS);
     for (from, i) in rows.enumerate() {

@@ -34,7 +34,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The tiles of `size` x `size` pixels of maps that lie as `maps` says; the last may reach beyond them.
+    /// The tiles of `size` x `size` pixels of maps of layout `maps`; the last may reach beyond them.
     pub(super) fn of(maps: &Layout, size: usize) -> Self {
         Self { down: maps.height().div_ceil(size), across: maps.width().div_ceil(size) }
     }
@@ -47,7 +47,7 @@ impl Grid {
     }
 }
 
-/// Where a tile lies: its number, its image, and its row and column there.
+/// Place of a tile: its number, its image, and its row and column there.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     pub(super) tile: usize,
@@ -104,7 +104,7 @@ impl Part {
         assert!(self.tiles.end - self.first.0 <= self.data.tiles);
     }
 
-    /// Where tile `tile` of channel block `block` lies at the first position.
+    /// Offset of tile `tile` of channel block `block` at the first position.
     #[inline(always)]
     pub(super) fn at(&self, block: usize, tile: usize) -> usize {
         (block - self.first.1) * self.data.block() + (tile - self.first.0) * BLOCK

@@ -14,7 +14,7 @@ pub(super) struct TransformStage<'a, T, const N: usize> {
     pub(super) maps: T,
     pub(super) grid: Grid,
     pub(super) part: Part,
-    /// What to fill.
+    /// Memory to fill.
     pub(super) target: Parts<'a>,
 }
 
@@ -82,16 +82,16 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Tiles<N> for Inputs<'_, P,
         // SAFETY: the caller vouches for the target, and the pixels were checked.
         unsafe {
             if tile.rows == (0..N) && tile.columns == (0..N) {
-                self.tile::<S, true>(s, &tile, target, position);
+                both_axes::<S, InputAxis<P, M, N>, N, N, true>(s, &tile, target, position);
             } else {
-                self.tile::<S, false>(s, &tile, target, position);
+                both_axes::<S, InputAxis<P, M, N>, N, N, false>(s, &tile, target, position);
             }
         }
     }
 }
 
 impl<P: Points<M, N>, const M: usize, const N: usize> Inputs<'_, P, M, N> {
-    /// On one axis: where a tile starts in the map with its border, and which of its `n` pixels lie
+    /// Start of a tile on one axis of the map with its border, and which of its `n` pixels lie
     /// there; the others are zeros of the padding, or beyond what the outputs in the map need.
     #[inline(always)]
     fn inside(&self, tile: usize, padding: usize, size: usize, n: usize) -> (isize, Range<usize>) {
@@ -101,55 +101,15 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Inputs<'_, P, M, N> {
         let from = (-start).clamp(0, to as isize) as usize;
         (start, from..to)
     }
-
-    /// `B^T d B`
-    ///
-    /// # Safety
-    /// `target` is valid for a vector at each of the N^2 positions. `tile` has been checked; where `WHOLE`, all
-    /// of it exists.
-    #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
-    unsafe fn tile<S: Simd, const WHOLE: bool>(
-        &self,
-        s: S,
-        tile: &Tile<'_>,
-        target: *mut f32,
-        position: usize,
-    ) {
-        // Opaque, or the offsets of all positions are kept, on the stack, from tile to tile.
-        let position = std::hint::black_box(position);
-        let mut half = [[s.zero(); N]; N];
-        for j in 0..N {
-            let mut column = [s.zero(); N];
-            for i in 0..N {
-                // SAFETY: the caller has checked the tile.
-                column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
-            }
-            let column = P::input(s, column);
-            for i in 0..N {
-                half[i][j] = column[i];
-            }
-        }
-        for i in 0..N {
-            let row = P::input(s, half[i]);
-            for j in 0..N {
-                // SAFETY: the caller vouches for every position.
-                unsafe { s.store(target.add((i * N + j) * position), row[j]) }
-            }
-        }
-    }
 }
 
-/// What a pixel that does not exist reads.
+/// Values of a pixel that does not exist.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 /// A tile of the input, for one vector of channels.
 struct Tile<'a> {
     x: &'a [f32],
-    /// Where its first pixel lies, which may be before the input.
+    /// Offset of its first pixel, which may be before the input.
     start: isize,
     row: usize,
     /// The pixels that exist.
@@ -184,7 +144,7 @@ impl Tile<'_> {
     }
 }
 
-/// The gradient by the outputs: `A dy A^T`.
+/// Gradient with respect to the outputs: `A dy A^T`.
 pub(super) struct Gradients<'a, P, const M: usize, const N: usize> {
     pub(super) points: PhantomData<P>,
     pub(super) dy: &'a [f32],
@@ -210,50 +170,78 @@ impl<P: Points<M, N>, const M: usize, const N: usize> Tiles<N> for Gradients<'_,
         unsafe {
             if tile.rows == (0..M) && tile.columns == (0..M) {
                 assert!(start + (M - 1) * (tile.row + BLOCK) + S::LANES <= self.dy.len());
-                self.tile::<S, true>(s, &tile, target, position);
+                both_axes::<S, GradientAxis<P, M, N>, M, N, true>(s, &tile, target, position);
             } else {
-                self.tile::<S, false>(s, &tile, target, position);
+                both_axes::<S, GradientAxis<P, M, N>, M, N, false>(s, &tile, target, position);
             }
         }
     }
 }
 
-impl<P: Points<M, N>, const M: usize, const N: usize> Gradients<'_, P, M, N> {
-    /// `A dy A^T`
-    ///
-    /// # Safety
-    /// `target` is valid for a vector at each of the N^2 positions. Where `WHOLE`, all of the tile lies
-    /// in the gradient.
+/// A transform of the pixels of a tile on one axis, `K` of them to `N` points.
+trait Axis<const K: usize, const N: usize> {
+    /// Opacity of the distance between positions: else the offsets of all positions are kept, on the stack, from
+    /// tile to tile.
+    const OPAQUE: bool;
+
+    fn line<S: Simd>(s: S, pixels: [S::V; K]) -> [S::V; N];
+}
+
+/// `B^T d`
+struct InputAxis<P, const M: usize, const N: usize>(PhantomData<P>);
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Axis<N, N> for InputAxis<P, M, N> {
+    const OPAQUE: bool = true;
+
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
-    unsafe fn tile<S: Simd, const WHOLE: bool>(
-        &self,
-        s: S,
-        tile: &Tile<'_>,
-        target: *mut f32,
-        position: usize,
-    ) {
-        let mut half = [[s.zero(); M]; N];
-        for j in 0..M {
-            let mut column = [s.zero(); M];
-            for i in 0..M {
-                // SAFETY: the caller vouches for whole tiles; else what does not exist is not read.
-                column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
-            }
-            let column = P::gradient(s, column);
-            for i in 0..N {
-                half[i][j] = column[i];
-            }
+    fn line<S: Simd>(s: S, pixels: [S::V; N]) -> [S::V; N] {
+        P::input(s, pixels)
+    }
+}
+
+/// `A dy`
+struct GradientAxis<P, const M: usize, const N: usize>(PhantomData<P>);
+
+impl<P: Points<M, N>, const M: usize, const N: usize> Axis<M, N> for GradientAxis<P, M, N> {
+    const OPAQUE: bool = false;
+
+    #[inline(always)]
+    fn line<S: Simd>(s: S, pixels: [S::V; M]) -> [S::V; N] {
+        P::gradient(s, pixels)
+    }
+}
+
+/// Transforms a tile on both axes, `B^T d B` or `A dy A^T`.
+///
+/// # Safety
+/// `target` is valid for a vector at each of the N^2 positions. `tile` has been checked; where `WHOLE`, all of it
+/// exists.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "constant bounds and indices keep the arrays in registers")]
+unsafe fn both_axes<S: Simd, A: Axis<K, N>, const K: usize, const N: usize, const WHOLE: bool>(
+    s: S,
+    tile: &Tile<'_>,
+    target: *mut f32,
+    position: usize,
+) {
+    let position = if A::OPAQUE { std::hint::black_box(position) } else { position };
+    let mut half = [[s.zero(); K]; N];
+    for j in 0..K {
+        let mut column = [s.zero(); K];
+        for i in 0..K {
+            // SAFETY: the caller has checked the tile.
+            column[i] = unsafe { tile.load::<S, WHOLE>(s, i, j) };
         }
+        let column = A::line(s, column);
         for i in 0..N {
-            let row = P::gradient(s, half[i]);
-            for j in 0..N {
-                // SAFETY: the caller vouches for every position.
-                unsafe { s.store(target.add((i * N + j) * position), row[j]) }
-            }
+            half[i][j] = column[i];
+        }
+    }
+    for i in 0..N {
+        let row = A::line(s, half[i]);
+        for j in 0..N {
+            // SAFETY: the caller vouches for every position.
+            unsafe { s.store(target.add((i * N + j) * position), row[j]) }
         }
     }
 }

@@ -13,13 +13,13 @@ use crate::simd::{BLOCK, Kernel, Simd};
 /// The order of transformed weights, `[position][panel][input channel][channel of the panel]`.
 #[derive(Clone, Debug)]
 pub(super) struct PointWeights {
-    /// That of the first position; the others follow.
+    /// Panels of the first position; the others follow.
     panels: Panels,
     positions: usize,
 }
 
 impl PointWeights {
-    /// For `ins` and `outs` channel blocks, in panels of `width` blocks.
+    /// Weights for `ins` and `outs` channel blocks, in panels of `width` blocks.
     pub(super) fn new(positions: usize, ins: usize, outs: usize, width: usize) -> Self {
         Self { panels: Panels::new([outs, width], BLOCK, 1, |_, _| 0..ins), positions }
     }
@@ -34,7 +34,7 @@ impl PointWeights {
         &self.panels.list
     }
 
-    /// Of the weights `values`, those of the input channel blocks `range` at `position`.
+    /// Weights of the input channel blocks `range` at `position`, of `values`.
     #[inline(always)]
     pub(super) fn of<'a>(
         &self,

@@ -5,15 +5,15 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use residual::arch::families::family;
-use residual::nn::fused::timed;
-use residual::nn::{Init, Mode, ResNet, ResNetConfig, cross_entropy};
+use residual::nn::fused::{Memory, Path, timed};
+use residual::nn::{Compute, Init, Mode, ResNet, ResNetConfig, cross_entropy};
 use residual::train::{Sgd, SgdConfig};
 use residual::weights::require_memory;
 use serde::Serialize;
 
 use super::blocks::{self, Row, Step, ms};
 use super::memory::peak_mib;
-use crate::cli::compute::{Memory, Path};
+use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::output::Output;
 use crate::cli::{network, threads};
@@ -43,10 +43,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     steps: u32,
     /// Through which operations.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = compute::path(), default_value = "fused")]
     path: Path,
     /// What is kept between forward and backward.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = compute::memory(), default_value = "keep")]
     memory: Memory,
     /// Threads for computing. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     require_memory(&spec.check(spec.input)?, 3, arguments.batch.into())?;
     let device = Device::flex().autodiff();
     let mut network = ResNetConfig::new(spec).init(Init::new(0, &device))?;
-    network.set_compute(arguments.path.with(arguments.memory));
+    network.set_compute(Compute { path: arguments.path, memory: arguments.memory });
     let shape = [&[arguments.batch as usize], &network.spec().input[..]].concat();
     network.check_input([shape[0], shape[1], shape[2], shape[3]], Mode::train(0, 0))?;
     let steps = steps(network, &shape, WARM_UP + arguments.steps)?.split_off(WARM_UP as usize);

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use residual::nn::fused::Memory;
 use residual::train::{Recipe, Schedule};
 
-use crate::cli::compute::Memory;
+use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::threads;
 
@@ -45,7 +46,7 @@ pub(super) struct Training {
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
     /// `low` computes what is inside a block again in the backward pass. Does not change the result.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = compute::memory(), default_value = "keep")]
     memory: Memory,
 }
 

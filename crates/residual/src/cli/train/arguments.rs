@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use residual::nn::fused::Memory;
 use residual::train::{Recipe, Schedule, Warmup};
 
-use crate::cli::compute::Memory;
+use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::{network, threads};
 
@@ -96,7 +97,7 @@ pub(crate) struct Arguments {
     pub(super) threads: Option<usize>,
     /// `low` computes what is inside a block again in the backward pass, so that networks of any depth fit;
     /// goes with --resume. Does not change the result. [default: keep]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = compute::memory())]
     pub(super) memory: Option<Memory>,
     /// Save every N steps as well as after every epoch.
     #[arg(long, value_name = "N")]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use residual::nn::fused::Memory;
 use residual::train::{Changes, Outcome as End, Recipe, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
-use super::compute::Memory;
 use super::failure::{Failure, Outcome};
 use super::interrupt;
 use super::output::Output;
@@ -47,8 +47,7 @@ fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'stati
     recipe.validate()?;
     threads::limit(recipe.threads)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
-    let mut trainer = Training::new(&recipe).stop(stop).begin(out)?;
-    trainer.set_threads(threads::count(recipe.threads));
+    let trainer = Training::new(&recipe).stop(stop).begin(out)?;
     if let Some(head) = trainer.replaced_head() {
         let (found, classes) = (head.found, head.classes);
         note(&format!("the weights' head is for {found} classes: it is replaced by a new one for {classes}"));
@@ -63,7 +62,9 @@ fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcom
     threads::limit(threads)?;
     let changes = Changes { data: arguments.data.clone(), epochs: arguments.epochs };
     let mut trainer = Training::default().changes(changes).stop(stop).resume(folder)?;
-    trainer.set_threads(threads::count(threads));
+    if let Some(threads) = arguments.threads {
+        trainer.set_threads(threads);
+    }
     if let Some(memory) = arguments.memory {
         trainer.set_low_memory(memory == Memory::Low);
     }

@@ -16,7 +16,6 @@ use residual_testkit::{Convolutions, Subject, hold};
 use serde::Serialize;
 
 #[cfg(feature = "train")]
-use super::compute;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::{WIDTH, shorten};
@@ -191,9 +190,9 @@ fn held(golden: &Golden, subject: &Subject, arguments: &Arguments) -> Outcome<Re
     };
     match arguments.path {
         #[cfg(feature = "train")]
-        ComputePath::Fused => trained(compute::Path::Fused, Convolutions::Chosen),
+        ComputePath::Fused => trained(residual::nn::fused::Path::Fused, Convolutions::Chosen),
         #[cfg(feature = "train")]
-        ComputePath::Stock => trained(compute::Path::Stock, Convolutions::Plain),
+        ComputePath::Stock => trained(residual::nn::fused::Path::Stock, Convolutions::Plain),
         // A plan has no gradients, so that nothing is computed again.
         ComputePath::Engine => {
             hold(golden, subject, Convolutions::Plain, |_| engine::results(subject, shape, threads))

@@ -4,12 +4,18 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use residual::arch::shape::{block_flow, flow};
 use residual::arch::{BlockSpec, NetSpec};
 use residual::kernels::Cpu;
-use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy, fused};
+use residual::nn::fused::{FusedContext, Memory, Path};
+use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::report::{Computed, Results, Training};
 use residual_testkit::{Names, Rounding, Subject, formula};
 
-use crate::cli::compute::{Memory, Path};
 use crate::cli::failure::Outcome;
+
+/// Operations and threads of the modules.
+struct How {
+    compute: Compute,
+    context: FusedContext,
+}
 
 /// Builds the subject with the formula's weights, runs it on the formula's input, once in evaluation
 /// and once in training, and goes back through it.
@@ -19,23 +25,24 @@ pub(super) fn results(
     path: Path,
     (rounding, threads): (Rounding, usize),
 ) -> Outcome<Results> {
-    let compute = path.with(Memory::Keep);
     let cpu = Cpu::new(threads)?;
-    fused::set_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
+    let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
+    let how = How { compute: Compute { path, memory: Memory::Keep }, context };
     let data = TensorData::new(rounding.input(&input_shape), input_shape);
     let input = Tensor::from_data(data, &Device::flex().autodiff()).require_grad();
     let names = Names::of(subject);
     match subject {
-        Subject::Network(spec) => of_network(spec, &names, input, compute),
-        Subject::Block { block, in_channels } => of_block((block, *in_channels), &names, input, compute),
+        Subject::Network(spec) => of_network(spec, &names, input, &how),
+        Subject::Block { block, in_channels } => of_block((block, *in_channels), &names, input, &how),
     }
 }
 
-fn of_network(spec: &NetSpec, names: &Names, x: Tensor<4>, compute: Compute) -> Outcome<Results> {
+fn of_network(spec: &NetSpec, names: &Names, x: Tensor<4>, how: &How) -> Outcome<Results> {
     let [batch, channels, height, width] = x.dims();
     let flow = flow(spec, [channels, height, width])?;
     let mut network = ResNetConfig::new(spec.clone()).init_with(filled(names), &x.device())?;
-    network.set_compute(compute);
+    network.set_compute(how.compute);
+    network.set_context(&how.context);
     network.check_input(x.dims(), Mode::train(0, 0))?;
 
     let eval_output = network.forward(x.clone().inner(), Mode::Eval);
@@ -61,13 +68,14 @@ fn of_block(
     (block, in_channels): (&BlockSpec, usize),
     names: &Names,
     x: Tensor<4>,
-    compute: Compute,
+    how: &How,
 ) -> Outcome<Results> {
     let [_, channels, height, width] = x.dims();
     let row = block_flow(block, [channels, height, width])?;
     let device = x.device();
     let mut module = BlockConfig::new(*block, in_channels).init_with(filled(names), &device)?;
-    module.set_compute(compute);
+    module.set_compute(how.compute);
+    module.set_context(&how.context);
 
     let eval_output = module.forward(x.clone().inner(), Mode::Eval);
     let train_output = module.forward(x.clone(), Mode::train(0, 0));

@@ -1,29 +1,51 @@
-//! Squeeze-and-excitation with what follows it: `y = act(x sigmoid(expand(relu(reduce(mean x)))) + residual)`.
+//! Channel attention with what follows it: `y = act(x gate(mean x) + residual)`.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use residual_kernels::norm::{apply, apply_workspace};
 use residual_kernels::{Cpu, Epilogue, Error as KernelError, Layout, MapsMut, MapsRef, pool};
 
-use super::{Dense, Executable, Join, Operation, OperationMemory, Prepared, Site};
+use super::{Executable, Join, Operation, OperationMemory, Prepared, Site};
 
-/// Squeeze-and-excitation (Hu et al. 2018) with the addition and the ReLU behind it.
+/// Factor of each channel of an image, from the means of its channels.
+pub(crate) trait Gate: Debug + Send + Sync {
+    /// Name of the attention, for people.
+    fn name(&self) -> &'static str;
+
+    /// Floats of workspace for one image.
+    fn workspace(&self) -> usize;
+
+    /// Computes the factors before their sigmoid, `[batch][channels]`, from the means.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    fn run(
+        &self,
+        cpu: &Cpu,
+        batch: usize,
+        means: &[f32],
+        gates: &mut [f32],
+        workspace: &mut [f32],
+    ) -> Result<(), KernelError>;
+}
+
+/// Channel attention with the addition and the ReLU behind it.
 #[derive(Clone, Debug)]
-pub(crate) struct SqueezeExcite {
-    pub(crate) reduce: Arc<Dense>,
-    pub(crate) expand: Arc<Dense>,
+pub(crate) struct ChannelAttention {
+    pub(crate) gate: Arc<dyn Gate>,
     pub(crate) relu: bool,
 }
 
-impl Operation for SqueezeExcite {
+impl Operation for ChannelAttention {
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
         let maps = site.maps;
         let join = Join { residual: maps.residual.as_ref().map(single).transpose()?, relu: self.relu };
         let image = ImageLayouts { input: single(&maps.input)?, output: single(&maps.output)? };
-        let vectors = maps.input.batch() * (2 * maps.input.channels() + self.reduce.outs);
+        let vectors = maps.input.batch() * (2 * maps.input.channels() + self.gate.workspace());
         let workspace = vectors + apply_workspace(&image.output);
-        let layers = self.clone();
-        Ok(Prepared::ready(workspace, ReadySqueezeExcite { layers, input: maps.input, image, join }))
+        let gate = Arc::clone(&self.gate);
+        Ok(Prepared::ready(workspace, ReadyAttention { gate, input: maps.input, image, join }))
     }
 }
 
@@ -40,46 +62,41 @@ struct ImageLayouts {
 }
 
 #[derive(Debug)]
-struct ReadySqueezeExcite {
-    layers: SqueezeExcite,
+struct ReadyAttention {
+    gate: Arc<dyn Gate>,
     /// Layout of the whole input.
     input: Layout,
     image: ImageLayouts,
-    /// With the residual's layout for one image.
+    /// Join, with the residual's layout for one image.
     join: Join,
 }
 
-impl ReadySqueezeExcite {
-    /// The factor of each channel of each image, `sigmoid(expand(relu(reduce(mean x))))`, and what is left of the
-    /// workspace.
+impl ReadyAttention {
+    /// The factor of each channel of each image, and what is left of the workspace.
     fn gates<'w>(
         &self,
         cpu: &Cpu,
         x: &[f32],
         workspace: &'w mut [f32],
     ) -> Result<(&'w [f32], &'w mut [f32]), KernelError> {
-        let SqueezeExcite { reduce, expand, .. } = &self.layers;
         let (batch, channels) = (self.input.batch(), self.input.channels());
         let (means, workspace) = workspace.split_at_mut(batch * channels);
         let (gates, workspace) = workspace.split_at_mut(batch * channels);
-        let (middle, workspace) = workspace.split_at_mut(batch * reduce.outs);
+        let (middle, workspace) = workspace.split_at_mut(batch * self.gate.workspace());
         pool::global_average(cpu, MapsRef::new(x, self.input), means)?;
-        reduce.forward(cpu, batch, means, middle)?;
-        // `max` would turn a NaN into 0.
-        middle.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0);
-        expand.forward(cpu, batch, middle, gates)?;
+        self.gate.run(cpu, batch, means, gates, middle)?;
         gates.iter_mut().for_each(|gate| *gate = 1.0 / (1.0 + (-*gate).exp()));
         Ok((gates, workspace))
     }
 }
 
-impl Executable for ReadySqueezeExcite {
+impl Executable for ReadyAttention {
     fn kernel(&self) -> String {
-        self.join.describe("squeeze and excite")
+        self.join.describe(self.gate.name())
     }
 
-    /// One pass over the maps after their means are known: the gates of an image are a scale by channel, as a batch
-    /// norm's is.
+    /// Multiplies in one pass over the maps after their means are known: the gates of an image are a scale by
+    /// channel, as a batch norm's is.
     fn run(&self, cpu: &Cpu, memory: OperationMemory<'_>) -> Result<(), KernelError> {
         let OperationMemory { x, residual, y, workspace } = memory;
         let (gates, workspace) = self.gates(cpu, x, workspace)?;

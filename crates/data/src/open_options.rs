@@ -1,0 +1,24 @@
+//! Options of opening data.
+
+use crate::HELD_OUT;
+
+/// Options of opening data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenOptions {
+    /// Seed by which images of a single folder are held out; a matter of the data, not of a run's seed.
+    pub split_seed: u64,
+    /// Share of each class of a single folder that is held out for validation, 0 to below 1.
+    pub holdout: f64,
+    /// Limit on the bytes that opening the data may take: names and, of a compressed archive, the images.
+    pub memory_limit: u64,
+    /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
+    /// [noted](crate::Dataset::notes), instead of being an error.
+    pub skip_bad: bool,
+}
+
+impl Default for OpenOptions {
+    /// Seed 0, [`HELD_OUT`] of each class, 4 GiB, nothing left out.
+    fn default() -> Self {
+        Self { split_seed: 0, holdout: HELD_OUT, memory_limit: 4 << 30, skip_bad: false }
+    }
+}
