@@ -104,7 +104,8 @@ residual_status residual_predict(const residual_network *network, const residual
 residual_status residual_embed(const residual_network *network, const residual_image *images, size_t count,
                                float *embeddings, size_t length);
 
-/* Feature maps of an image after a layer: "stem", "stage2" (its last block), "stage2.block1". Another layer is
+/* Feature maps of an image after a layer, "stage2.block0.conv1", or a part of the network: "stem", "stage2" (its last
+ * block), "stage2.block1". "head.pool" is the embedding, "head.linear" the logits. Another layer is
  * RESIDUAL_INVALID_ARGUMENT, and the message says which there are. maps are empty after a failure.
  */
 residual_status residual_features(const residual_network *network, const residual_image *image, const char *layer,

@@ -9,11 +9,11 @@ use residual_engine::Error as EngineError;
 use residual_predict::Error;
 use residual_weights::Error as WeightsError;
 
-/// What a call came to: `residual_status` of `residual.h`.
+/// Outcome of a call: `residual_status` of `residual.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub enum Status {
-    /// It worked.
+    /// Success.
     Ok = 0,
     /// A null pointer, text that is not UTF-8, a length that does not fit.
     InvalidArgument = 1,
@@ -64,7 +64,9 @@ fn status(error: &Error) -> Status {
         Error::Engine(_) => Status::Network,
         Error::Unanswered { cause, .. } => match &**cause {
             EngineError::Shape(_) => Status::Image,
-            EngineError::NoFeatures { .. } | EngineError::Class { .. } => Status::InvalidArgument,
+            EngineError::NoFeatures { .. } | EngineError::NoLayer { .. } | EngineError::Class { .. } => {
+                Status::InvalidArgument
+            }
             _ => Status::Network,
         },
         Error::Image(_) | Error::Read { .. } | Error::TensorShape { .. } => Status::Image,

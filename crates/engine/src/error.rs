@@ -101,6 +101,15 @@ pub enum Error {
     #[error("the scratch memory was made for another plan; use Plan::scratch")]
     Scratch,
 
+    /// A layer that the network does not have, or that gives no maps.
+    #[error(
+        "there are no maps after `{layer}`; expected a layer of the network before its pooled features, as stage1.block0.conv1"
+    )]
+    NoLayer {
+        /// The layer asked for.
+        layer: LayerPath,
+    },
+
     /// There are no features of that name.
     #[error("no features are called `{path}`; there are {available}")]
     NoFeatures {

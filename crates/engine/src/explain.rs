@@ -55,6 +55,15 @@ impl Plan {
         self.map(images, map, scratch)
     }
 
+    /// Maps of the last layer that the plan was compiled for ([`Options::until`](crate::Options::until)); of a plan that
+    /// gives logits, those that its head averages.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    pub fn last(&self, images: Images<'_>, scratch: &mut Scratch) -> Result<Features, Error> {
+        self.map(images, self.network.graph.last, scratch)
+    }
+
     /// The embeddings of a batch, `[batch][width]`: what the head's linear layer reads. The last block's maps, through
     /// the head's norm and ReLU where it has them (pre-activation networks), averaged over their pixels. The width is
     /// the channels of the last block.

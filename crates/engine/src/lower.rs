@@ -13,17 +13,17 @@ use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm,
 use crate::error::Error;
 use crate::graph::{Graph, INPUT, Map, MapId, Node};
 use crate::op::{
-    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, NormaliseRelu,
+    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, Normalise,
     Operation, SqueezeExcite, ZeroPad,
 };
 use crate::parameters::Parameters;
 
-/// The graph of a checked network.
+/// Graph of a checked network.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a layer that no operation computes.
 pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Graph, Error> {
-    let wiring = Wiring::of(network);
+    let wiring = Wiring::of(network, network.layers());
     let mut fusion = Fusion { wiring: &wiring, parameters, absorbed: vec![false; wiring.layers.len()] };
     let (mut drafts, mut head) = (Vec::new(), None);
     for index in 0..wiring.layers.len() {
@@ -46,6 +46,34 @@ pub(crate) fn lower(network: &Network, parameters: &Parameters<'_>) -> Result<Gr
     Ok(Schedule::of(network, &wiring, drafts).graph(wiring.source(pooled), head))
 }
 
+/// Graph of the layers of a checked network that lead to the result of `layer`, which nothing behind it is folded into.
+/// Its head is without outputs.
+///
+/// # Errors
+/// [`Error::NoLayer`] for a layer that the network does not have, and for those of the head's pool and behind it;
+/// [`Error::Unsupported`] as for [`lower`].
+pub(crate) fn lower_until(
+    network: &Network,
+    parameters: &Parameters<'_>,
+    layer: LayerPath,
+) -> Result<Graph, Error> {
+    let found = network.layers().iter().position(|found| found.path() == layer);
+    let is_map = |layer: &Layer| !matches!(layer.op(), LayerOp::GlobalAverage | LayerOp::Linear { .. });
+    let end = found.filter(|&end| network.layers()[..=end].iter().all(is_map));
+    let end = end.ok_or(Error::NoLayer { layer })?;
+    let wiring = Wiring::of(network, &network.layers()[..=end]);
+    let mut fusion = Fusion { wiring: &wiring, parameters, absorbed: vec![false; wiring.layers.len()] };
+    let mut drafts = Vec::new();
+    for index in 0..wiring.layers.len() {
+        if !fusion.absorbed[index] && !wiring.layers[index].op().is_identity_in_evaluation() {
+            drafts.push(fusion.draft(index)?);
+        }
+    }
+    let ins = network.layers()[end].output()[0];
+    let head = Dense { ins, outs: 0, weights: Vec::new(), bias: Vec::new() };
+    Ok(Schedule::of(network, &wiring, drafts).graph(wiring.real(end), head))
+}
+
 fn unsupported(layer: &Layer) -> Error {
     Error::Unsupported { layer: layer.path(), op: format!("{:?}", layer.op()) }
 }
@@ -60,8 +88,8 @@ struct Wiring<'a> {
 }
 
 impl<'a> Wiring<'a> {
-    fn of(network: &'a Network) -> Self {
-        let layers = network.layers();
+    /// Wiring of the first layers of a network, or of all.
+    fn of(network: &'a Network, layers: &'a [Layer]) -> Self {
         let none = vec![Vec::new(); layers.len()];
         let mut wiring = Self { layers, readers: none, kept: vec![false; layers.len()] };
         for (index, layer) in layers.iter().enumerate() {
@@ -73,6 +101,9 @@ impl<'a> Wiring<'a> {
         let mut end = network.layers_of(Place::Stem).len();
         for (_, _, layers) in network.blocks() {
             end += layers.len();
+            if end > wiring.layers.len() {
+                break;
+            }
             if let Some(last) = wiring.real(end - 1) {
                 wiring.kept[last] = true;
             }
@@ -158,8 +189,9 @@ impl Fusion<'_> {
                 let relu = self.join(&mut end, &mut residual);
                 Box::new(ChannelAttention { gate, relu })
             }
-            LayerOp::Norm(Norm::Batch { .. }) if self.absorb(&mut end, is_relu).is_some() => {
-                Box::new(NormaliseRelu { affine: Arc::new(self.parameters.norm(path)) })
+            LayerOp::Norm(Norm::Batch { .. }) => {
+                let relu = self.absorb(&mut end, is_relu).is_some();
+                Box::new(Normalise { affine: Arc::new(self.parameters.norm(path)), relu })
             }
             LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
             LayerOp::AveragePool(pool) => Box::new(AveragePool { pool }),
@@ -232,10 +264,11 @@ impl<'a> Schedule<'a> {
         let last = last.map_or(INPUT, |last| self.demand(last));
         let mut named = Vec::new();
         let mut end = self.network.layers_of(Place::Stem).len();
-        named.extend(self.map_of[end - 1].map(|map| (Place::Stem, map)));
+        let map_of = |end: usize| self.map_of.get(end - 1).copied().flatten();
+        named.extend(map_of(end).map(|map| (Place::Stem, map)));
         for (path, _, layers) in self.network.blocks() {
             end += layers.len();
-            named.extend(self.map_of[end - 1].map(|map| (Place::Block(path), map)));
+            named.extend(map_of(end).map(|map| (Place::Block(path), map)));
         }
         Graph { maps: self.maps, nodes: self.nodes, named, last, head }
     }

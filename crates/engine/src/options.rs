@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use residual_arch::LayerPath;
 use residual_kernels::Isa;
 
 /// Options of compiling a plan. The default is one image at a time on all threads of the machine.
@@ -18,6 +19,9 @@ pub struct Options {
     pub max_batch: usize,
     /// Size of the images, `[height, width]` in pixels; `None` for the specification's.
     pub size: Option<[usize; 2]>,
+    /// Last layer, whose maps [`Plan::last`](crate::Plan::last) gives: what is behind it is not compiled, and nothing is
+    /// folded into it. `None` for a plan that gives logits.
+    pub until: Option<LayerPath>,
     /// Tuning: measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,
     /// Permission to compute with weights, and to give logits, that are not finite: for networks in training and in
@@ -27,7 +31,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: None, isa: None, max_batch: 1, size: None, tune: None, allow_not_finite: false }
+        Self {
+            threads: None,
+            isa: None,
+            max_batch: 1,
+            size: None,
+            until: None,
+            tune: None,
+            allow_not_finite: false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use residual_weights::Model;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::images::Images;
-use crate::lower::lower;
+use crate::lower::{lower, lower_until};
 use crate::op::WeightPacker;
 use crate::options::Options;
 use crate::parameters::Parameters;
@@ -59,7 +59,10 @@ impl Plan {
         let max_batch = max_batch(options)?;
         let cpu = cpu(options)?;
         let parameters = Parameters::of(model);
-        let graph = lower(checked, &parameters)?;
+        let graph = match options.until {
+            Some(layer) => lower_until(checked, &parameters, layer)?,
+            None => lower(checked, &parameters)?,
+        };
         let part = part(&graph, max_batch);
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);

@@ -50,7 +50,7 @@ pub struct FeatureMap {
     pub values: Vec<f32>,
 }
 
-/// What is computed for images of one size.
+/// Computation for images of one size.
 pub(crate) type Task<T> =
     fn(&Classifier, &Plan, &mut Scratch, Images<'_>, &[Ready]) -> Result<Vec<T>, EngineError>;
 
@@ -100,7 +100,7 @@ impl Classifier {
     }
 
     fn prepare(&self, batch: usize) -> Result<(), Error> {
-        self.plans.prepare(&self.model, Served { size: usual_size(self.model.spec()), batch })
+        self.plans.prepare(&self.model, Served { size: usual_size(self.model.spec()), batch, until: None })
     }
 
     /// The model.
@@ -189,24 +189,48 @@ impl Classifier {
     /// As for [`Classifier::classify`]; [`EngineError::Class`] for a class that the network does not have.
     pub fn heat_map<'i>(&self, image: impl Into<Input<'i>>, class: usize) -> Result<HeatMap, Error> {
         let ready = self.ready(image.into())?;
-        let map = self.run(std::slice::from_ref(&ready), self.options.single(), |plan, scratch, images| {
+        let map = self.run(std::slice::from_ref(&ready), None, |plan, scratch, images| {
             plan.class_activation(images, &[class], scratch)
         });
         let map = map.map_err(|error| Error::unanswered(&ready.name, error))?;
         Ok(HeatMap { size: [map.shape[2], map.shape[3]], values: map.values })
     }
 
-    /// Feature maps of an image after a layer: `stem`, `stage2` (its last block), `stage2.block1`. Layers behind it do
-    /// not run.
+    /// Feature maps of an image after a layer, by its canonical path (`stage2.block0.conv1`, `head.act`), or after a part
+    /// of the network: `stem`, `stage2` (its last block), `stage2.block1`. Layers behind it do not run. The maps after
+    /// `head.pool` are the embedding, those after `head.linear` the logits, as maps of one pixel.
+    ///
+    /// A layer inside a part goes through a plan of its own, compiled when it is first asked for.
     ///
     /// # Errors
-    /// As for [`Classifier::classify`]; [`EngineError::NoFeatures`] for another layer, with those that there are.
+    /// As for [`Classifier::classify`]; [`EngineError::NoFeatures`] and [`EngineError::NoLayer`] for what the network does
+    /// not have.
     pub fn features<'i>(&self, image: impl Into<Input<'i>>, layer: &str) -> Result<FeatureMap, Error> {
         let ready = self.ready(image.into())?;
-        let maps = self.run(std::slice::from_ref(&ready), self.options.single(), |plan, scratch, images| {
-            plan.features(images, layer, scratch)
-        });
-        let maps = maps.map_err(|error| Error::unanswered(&ready.name, error))?;
+        let maps = self.maps(std::slice::from_ref(&ready), layer);
+        maps.map_err(|error| Error::unanswered(&ready.name, error))
+    }
+
+    fn maps(&self, image: &[Ready], layer: &str) -> Result<FeatureMap, Error> {
+        let path = layer.parse::<LayerPath>().ok();
+        let pixel = |values: Vec<f32>| FeatureMap { shape: [values.len(), 1, 1], values };
+        match path {
+            Some(LayerPath::Head(HeadPart::Pool | HeadPart::Dropout)) => {
+                return Ok(pixel(
+                    self.run(image, None, |plan, scratch, images| plan.embed(images, scratch))?,
+                ));
+            }
+            Some(LayerPath::Head(HeadPart::Linear)) => {
+                return Ok(pixel(
+                    self.run(image, None, |plan, scratch, images| Ok(plan.run(images, scratch)?.to_vec()))?,
+                ));
+            }
+            _ => {}
+        }
+        let maps = self.run(image, path, |plan, scratch, images| match path {
+            Some(_) => plan.last(images, scratch),
+            None => plan.features(images, layer, scratch),
+        })?;
         let [_, channels, height, width] = maps.shape;
         Ok(FeatureMap { shape: [channels, height, width], values: maps.values })
     }
@@ -217,7 +241,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Model`] and [`Error::Engine`]; the latter counts images in the batch.
     pub fn logits(&self, images: Images<'_>, size: [usize; 2]) -> Result<Vec<f32>, Error> {
-        let served = Served { size, batch: self.options.many(self.model.spec()) };
+        let served = Served { size, batch: self.options.many(self.model.spec()), until: None };
         self.plans.with(&self.model, served, |plan, scratch| Ok(plan.run(images, scratch)?.to_vec()))
     }
 
@@ -257,16 +281,26 @@ impl Classifier {
 
     /// Asks about images of one size, `batch` of them at the most.
     pub(crate) fn ask<T>(&self, task: Task<T>, images: &[Ready], batch: usize) -> Result<Vec<T>, Error> {
-        self.run(images, batch, |plan, scratch, values| task(self, plan, scratch, values, images))
+        let served = Served { size: size(images), batch, until: None };
+        self.run_as(images, served, |plan, scratch, values| task(self, plan, scratch, values, images))
     }
 
+    /// Runs a plan for single images, up to a layer or to the logits.
     fn run<R>(
         &self,
-        images: &[Ready],
-        batch: usize,
+        image: &[Ready],
+        until: Option<LayerPath>,
         body: impl FnOnce(&Plan, &mut Scratch, Images<'_>) -> Result<R, EngineError>,
     ) -> Result<R, Error> {
-        let size = images.first().map(Ready::size).unwrap_or_default();
+        self.run_as(image, Served { size: size(image), batch: self.options.single(), until }, body)
+    }
+
+    fn run_as<R>(
+        &self,
+        images: &[Ready],
+        served: Served,
+        body: impl FnOnce(&Plan, &mut Scratch, Images<'_>) -> Result<R, EngineError>,
+    ) -> Result<R, Error> {
         let bytes = |ready: &Ready| match &ready.pixels {
             Pixels::Image(image) => image.pixels().to_vec(),
             Pixels::Tensor(_) => Vec::new(),
@@ -276,7 +310,7 @@ impl Classifier {
             Pixels::Tensor(tensor) => tensor.data().to_vec(),
         };
         let is_tensor = matches!(images.first(), Some(Ready { pixels: Pixels::Tensor(_), .. }));
-        self.plans.with(&self.model, Served { size, batch }, |plan, scratch| match images {
+        self.plans.with(&self.model, served, |plan, scratch| match images {
             [Ready { pixels: Pixels::Image(image), .. }] => {
                 body(plan, scratch, Images::Interleaved(image.pixels()))
             }
@@ -293,6 +327,11 @@ impl Classifier {
             }
         })
     }
+}
+
+/// `[height, width]` of images of one size.
+fn size(images: &[Ready]) -> [usize; 2] {
+    images.first().map(Ready::size).unwrap_or_default()
 }
 
 fn predictions(

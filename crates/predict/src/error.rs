@@ -3,7 +3,7 @@
 use residual_engine::Error as EngineError;
 use residual_files::escaped;
 
-/// Reasons for which there is no answer.
+/// Errors of models, images and answers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +24,7 @@ pub enum Error {
     Read {
         /// The file.
         name: String,
-        /// Why not.
+        /// Reason.
         reason: residual_files::Error,
     },
 
@@ -33,7 +33,7 @@ pub enum Error {
     Unanswered {
         /// The image.
         name: String,
-        /// What the engine said.
+        /// Error of the engine.
         cause: Box<EngineError>,
     },
 
@@ -42,7 +42,7 @@ pub enum Error {
     TensorShape {
         /// The image.
         name: String,
-        /// Its shape.
+        /// Shape of the tensor.
         shape: Vec<usize>,
         /// Channels that the network takes.
         channels: usize,

@@ -7,7 +7,7 @@ use crate::Prediction;
 /// Small images are enlarged by whole steps until their shorter side has this many pixels.
 const VISIBLE: usize = 224;
 
-/// How much of the colour of the strongest place is the map's.
+/// Share of the map in the colour of the strongest place.
 const STRONGEST: f32 = 0.6;
 
 /// An answer, and where in the image its class is seen.

@@ -65,7 +65,7 @@ impl Ready {
         }
     }
 
-    /// Whether two images can go through the network together.
+    /// True where two images can go through the network together.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let is_tensor = |ready: &Self| matches!(ready.pixels, Pixels::Tensor(_));
         self.size() == other.size() && is_tensor(self) == is_tensor(other)

@@ -35,7 +35,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// All threads, one plan for single images and one for many.
+    /// Default options: all threads, one plan for single images and one for many.
     pub fn new() -> Self {
         Self::default()
     }

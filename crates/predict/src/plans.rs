@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use residual_arch::LayerPath;
 use residual_engine::{Error as EngineError, Options as PlanOptions, Plan, Scratch};
 use residual_kernels::Pool;
 use residual_weights::Model;
@@ -19,6 +20,8 @@ pub(crate) struct Served {
     pub(crate) size: [usize; 2],
     /// The most at a time.
     pub(crate) batch: usize,
+    /// The last layer; `None` for the logits.
+    pub(crate) until: Option<LayerPath>,
 }
 
 /// The plans, the last used at the end.
@@ -79,11 +82,12 @@ impl Plans {
         if let Some(compiled) = &*compiled {
             return Ok(compiled.clone());
         }
-        let Served { size, batch } = served;
+        let Served { size, batch, until } = served;
         let options = PlanOptions {
             threads: Some(self.threads),
             max_batch: batch,
             size: Some(size),
+            until,
             ..PlanOptions::default()
         };
         let plan = Plan::compile(model, &options).map_err(|error| match error {

@@ -19,9 +19,9 @@ pub struct Prediction {
 pub struct ClassScore<'a> {
     /// The class, counted from 0 in the order of the network's outputs.
     pub index: usize,
-    /// Its name; its number where the model has no names.
+    /// Name of the class; its number where the model has no names.
     pub class: &'a str,
-    /// Its probability, from 0 to 1.
+    /// Probability, from 0 to 1.
     pub probability: f64,
 }
 

@@ -133,6 +133,46 @@ fn answers_are_the_softmax_of_the_engines_logits() {
     assert_eq!((overlay.width(), overlay.height(), overlay.channels()), (224, 224, 3));
 }
 
+/// `relu(x)`.
+fn relu(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|value| value.max(0.0)).collect()
+}
+
+#[test]
+fn every_layer_gives_its_maps() {
+    let image = picture(32, 32, 2);
+    for name in ["cifar_resnet8", "cifar_preact8", "cifar_preact11"] {
+        let model = networks::model(&family(name).unwrap(), 1.0).unwrap();
+        let classifier = Classifier::new(model, Options::new()).unwrap();
+        let network = classifier.model().network().clone();
+        let features = |layer: &str| classifier.features(&image, layer).unwrap();
+        for layer in network.layers() {
+            let found = features(&layer.path().to_string());
+            assert_eq!(found.shape, layer.output(), "{name} {}", layer.path());
+            assert_eq!(found.values.len(), found.shape.iter().product::<usize>());
+        }
+        let close = |found: &[f32], wanted: &[f32], what: &str| {
+            let largest = wanted.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest.max(1e-3);
+            assert!(found.iter().zip(wanted).all(near), "{name}: {what}");
+        };
+        // The result of the last layer of a part is the part's; an activation is that of the norm before it.
+        for (place, blocks) in [("stage1.block0", 0), ("stage3.block0", 2)] {
+            let (_, _, layers) = network.blocks().nth(blocks).unwrap();
+            let last = layers.last().unwrap().path().to_string();
+            close(&features(&last).values, &features(place).values, &last);
+        }
+        let [norm, act] = ["norm1", "act1"].map(|part| features(&format!("stage2.block0.{part}")).values);
+        assert!(norm.iter().any(|&value| value < 0.0));
+        close(&act, &relu(&norm), "act1");
+        let embedding = classifier.embed(&image).unwrap();
+        assert_eq!(features("head.pool").values, embedding);
+        assert_eq!(classifier.logits(Images::Interleaved(image.pixels()), [32, 32]).unwrap().len(), 10);
+    }
+    let error = classifier().features(&image, "stage1.block0.conv9").unwrap_err().to_string();
+    assert!(error.contains("stage1.block0.conv9"), "{error}");
+}
+
 #[test]
 fn many_images_are_answered_in_order_and_a_bad_one_is_named() {
     let folder = tempfile::tempdir().unwrap();

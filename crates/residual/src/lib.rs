@@ -1,37 +1,96 @@
-//! Residual networks in Rust: define, check, train, evaluate and ship them.
+//! Residual networks in Rust: load one and ask it about images, train it, build blocks of one's own.
 //!
-//! A residual block computes `y = act(F(x) + S(x))`: a branch `F`, a shortcut `S`. This crate is the
-//! facade; each part is a crate of its own:
+//! ```no_run
+//! use residual::Classifier;
+//!
+//! let classifier = Classifier::open("weights.safetensors")?;
+//! let answer = classifier.classify("photo.jpg")?;
+//! println!("{}", answer.best());
+//! # Ok::<(), residual::predict::Error>(())
+//! ```
+//!
+//! A [`Classifier`] takes paths, bytes of files, pixels and tensors, answers about many images in batches, embeds them,
+//! and maps where it sees a class ([`predict`]). Weights of PyTorch, torchvision and timm are opened as the network that
+//! they are for: `Classifier::open_as("resnet18.pth", "resnet18")`.
+//!
+//! # Training
+//!
+//! A folder with a folder of images for each class, a network by name, and a folder for the run, whose best network is
+//! classified with as above:
+//!
+//! ```no_run
+//! # #[cfg(feature = "train")]
+//! # fn train() -> Result<(), Box<dyn std::error::Error>> {
+//! use residual::train::{Outcome, Training};
+//!
+//! let mut trainer = Training::new("cifar_resnet20").data("photos").begin("runs/first")?;
+//! if let Outcome::Finished { best } = trainer.run()? {
+//!     println!("{:.1}% of the held-out images after epoch {}", 100.0 * best.top1, best.epoch);
+//! }
+//! let classifier = residual::Classifier::open("runs/first")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A block of one's own
+//!
+//! A residual block computes `y = act(F(x) + S(x))`: a branch `F`, a shortcut `S`. Any module is a branch once it
+//! says so:
+//!
+//! ```
+//! # #[cfg(feature = "train")]
+//! # fn own_block() {
+//! use residual::burn::{self, module::Module, tensor::{Device, Tensor}};
+//! use residual::nn::{Activation, Branch, Init, Linear, Mode, Residual};
+//!
+//! #[derive(Module, Debug)]
+//! struct Mlp {
+//!     up: Linear,
+//!     down: Linear,
+//! }
+//!
+//! impl Branch<2> for Mlp {
+//!     fn forward(&self, x: Tensor<2>, mode: Mode) -> Tensor<2> {
+//!         self.down.forward(Activation::Relu.forward(self.up.forward(x, mode)), mode)
+//!     }
+//! }
+//!
+//! let device = Device::flex();
+//! let init = Init::new(0, &device);
+//! let mlp = Mlp { up: Linear::new(8, 32, init.at("up")), down: Linear::new(32, 8, init.at("down")) };
+//! let block = Residual::new(mlp);
+//! let y = block.forward(Tensor::<2>::ones([4, 8], &device), Mode::Eval);
+//! assert_eq!(y.dims(), [4, 8]);
+//! # }
+//! # #[cfg(feature = "train")]
+//! # own_block();
+//! ```
+//!
+//! # The parts
+//!
+//! This crate is the facade; each part is a crate of its own:
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`arch`] | networks as data: [`arch::NetSpec`], families by name, shape checks, tensor names |
-//! | [`weights`] | named tensors on disk: safetensors, PyTorch checkpoints, trained networks |
+//! | [`arch`] | networks as data: [`arch::NetSpec`], families by name, checked networks, tensor names |
+//! | [`weights`] | files of named tensors: safetensors, PyTorch checkpoints; [`Model`], a network with its weights |
+//! | [`predict`] | [`Classifier`]: classes, embeddings, feature maps and heat maps of images |
 //! | [`data`] | images in, batches out, deterministic |
 //! | [`kernels`] | f32 kernels on slices, without a framework |
-//! | [`engine`] | trained networks compiled into plans that run without a framework |
+//! | [`engine`] | models compiled into plans that run without a framework |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
-//! | `doctor` | the common errors of networks, weights, data and training, and their mends |
+//! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
 //! | `study` | experiments on why residual networks work |
 //! | `report` | figures and pages |
 //!
-//! The last five come with the feature `train`, which is on by default. Without it there is no tensor
-//! framework in the tree, and the engine computes everything.
+//! # Features
 //!
-//! The binary of the same name is the command line over them: `residual --help`.
-//!
-//! ```
-//! use residual::arch::{BlockPath, families::family, tensors};
-//!
-//! let spec = family("resnet18")?;
-//! let parameters: u64 = tensors(&spec).iter().filter(|t| t.role.is_parameter()).map(|t| t.elements()).sum();
-//! assert_eq!(parameters, 11_689_512);
-//! let (path, block) = spec.blocks().nth(2).unwrap();
-//! assert_eq!(path, BlockPath { stage: 2, block: 0 });
-//! assert_eq!(block.shortcut.stride(), Some(2));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! | feature | on by default | gives |
+//! | --- | --- | --- |
+//! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
+//! | `train` | yes | the last five modules and Burn; without it there is no tensor framework in the tree |
+//! | `image` | no | images of the crate `image` as inputs of a classifier |
 
 #![deny(missing_docs)]
 

@@ -21,31 +21,31 @@ use crate::{Error, Folder, Kind, Outcome, Summary, Watch};
 pub struct Depth {
     /// Layers with weights, `6n + 2`.
     pub depths: Vec<usize>,
-    /// How they are connected.
+    /// Connections of the networks' layers.
     pub kinds: Vec<Kind>,
     /// Seeds 0, 1, ... of weights, order and augmentation.
     pub seeds: u64,
     /// Steps of each training; in place of `epochs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// How often the test images are judged in each training, evenly, the last time at its end.
+    /// Number of judgements of the test images in each training, evenly spread, the last time at its end.
     pub evaluations: u64,
-    /// Everything else: `epochs`, data, batch, rate, schedule, augmentation.
+    /// Rest of the training: `epochs`, data, batch, rate, schedule, augmentation.
     pub recipe: Recipe,
 }
 
 /// A finished training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// How its layers are connected.
+    /// Connection of its layers.
     pub kind: Kind,
     /// Layers.
     pub depth: usize,
-    /// Its seed.
+    /// Seed of its training.
     pub seed: u64,
-    /// Its curve.
+    /// Curve of its training.
     pub points: Vec<Point>,
-    /// Whether the loss ceased to be finite, which ended it.
+    /// True where the loss ceased to be finite, which ended the training.
     pub diverged: bool,
     /// Seconds that it took.
     pub seconds: f64,
@@ -97,7 +97,7 @@ impl Depth {
         Ok(())
     }
 
-    /// Every cell: seed, depth, kind. All of one seed first, so that an interrupted study compares.
+    /// Cells of the study: seed, depth, kind. All of one seed first, so that an interrupted study compares.
     fn cells(&self) -> Vec<(u64, usize, Kind)> {
         let pairs =
             || self.depths.iter().flat_map(|&depth| self.kinds.iter().map(move |&kind| (depth, kind)));

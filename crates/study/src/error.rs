@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a study cannot begin or go on: a variant per cause.
+/// Errors of studies: a variant per cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
     Nothing {
         /// The field of `study.toml`.
         field: &'static str,
-        /// What to give.
+        /// Values that are accepted.
         expected: &'static str,
     },
     /// A number out of its range.
@@ -42,7 +42,7 @@ pub enum Error {
     OutOfRange {
         /// The field of `study.toml`.
         field: &'static str,
-        /// What was given.
+        /// Value found.
         found: String,
         /// The range, in words.
         expected: &'static str,
@@ -52,7 +52,7 @@ pub enum Error {
     Unfit {
         /// The network.
         model: String,
-        /// Why it does not do.
+        /// Reason.
         reason: String,
     },
     /// The folder of another study.
@@ -73,11 +73,11 @@ pub enum Error {
     /// A file that cannot be read or written.
     #[error("{}: cannot {doing}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// Operation.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         cause: io::Error,
     },
     /// A `study.toml` that is none.
@@ -85,7 +85,7 @@ pub enum Error {
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Fault.
         cause: Box<toml::de::Error>,
     },
     /// A study that TOML cannot hold.
@@ -98,13 +98,13 @@ pub enum Error {
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What is wrong.
+        /// Fault.
         cause: serde_json::Error,
     },
 }
 
 impl Error {
-    /// For `map_err`.
+    /// Error of the operating system, for `map_err`.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io { doing, path, cause }

@@ -18,7 +18,7 @@ pub(crate) struct Fit<'a> {
     pub(crate) steps: u64,
 }
 
-/// One step.
+/// Report of one step.
 pub(crate) struct Step {
     /// Steps done.
     pub(crate) done: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Step {
     pub(crate) images: usize,
 }
 
-/// How a training ended.
+/// End of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Finished,

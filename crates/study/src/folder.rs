@@ -131,7 +131,7 @@ fn unread(path: &Path) -> impl FnOnce(residual_files::Error) -> Error {
     move |cause| error(cause.into())
 }
 
-/// Whether the folder holds what somebody else put there; names with a dot first do not count.
+/// True where the folder holds files of somebody else; names with a dot first do not count.
 fn is_taken(path: &Path) -> bool {
     let visible = |name: &OsStr| !name.as_encoded_bytes().starts_with(b".");
     fs::read_dir(path)

@@ -21,7 +21,7 @@ pub(crate) fn open(path: &Path, model: Option<&str>) -> Result<Model, Error> {
     Ok(model)
 }
 
-/// How a network does.
+/// Loss and error of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Mean cross-entropy; `None` where it is not finite.
@@ -67,7 +67,7 @@ impl Held {
         Ok(Self { batches: batches.collect::<Result<_, _>>()? })
     }
 
-    /// How many images there are.
+    /// Number of images.
     pub(crate) fn len(&self) -> usize {
         self.batches.iter().map(|batch| batch.labels.len()).sum()
     }

@@ -28,9 +28,9 @@ pub struct Landscape {
     pub side: usize,
     /// Half the side of the square.
     pub reach: f64,
-    /// How many training images the loss is the mean of.
+    /// Number of training images that the loss is the mean of.
     pub images: usize,
-    /// Of the directions and the images.
+    /// Seed of the directions and the images.
     pub seed: u64,
     /// The data.
     pub data: DataRecipe,
@@ -43,11 +43,11 @@ const CEILING: f64 = 20.0;
 /// A line of `results.jsonl`: a row of one picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Which of the weights, from 0.
+    /// Number of the weights, from 0.
     pub picture: usize,
     /// The network's name.
     pub network: String,
-    /// Which row, from `-reach` along the second direction.
+    /// Number of the row, from `-reach` along the second direction.
     pub row: usize,
     /// The losses along the first direction; `None` where not finite.
     pub losses: Vec<Option<f64>>,

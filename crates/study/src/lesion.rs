@@ -26,9 +26,9 @@ pub struct Lesion {
     /// The family member, for bare weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How many test images judge it.
+    /// Number of test images that judge it.
     pub images: usize,
-    /// How many pairs are exchanged; chosen at random where there are more.
+    /// Number of pairs that are exchanged; chosen at random where there are more.
     pub pairs: usize,
     /// Chooses images and pairs.
     pub seed: u64,
@@ -36,7 +36,7 @@ pub struct Lesion {
     pub data: DataRecipe,
 }
 
-/// What was done to the network.
+/// Change of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -44,16 +44,16 @@ pub enum Change {
     Intact,
     /// This block's branch was set to zero.
     Drop(String),
-    /// These two blocks were exchanged.
+    /// Exchange of two blocks.
     Swap(String, String),
 }
 
 /// A line of `results.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lesioned {
-    /// What was done.
+    /// Change of the network.
     pub change: Change,
-    /// How the network does then.
+    /// Loss and error after the change.
     pub judgement: Judgement,
 }
 

@@ -26,11 +26,11 @@ pub enum Study {
     Bottleneck(Bottleneck),
 }
 
-/// How a study ended.
+/// End of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// Everything is done.
+    /// End with everything done.
     Finished,
     /// The stop flag was raised. What is done is kept.
     Interrupted,
@@ -41,7 +41,7 @@ pub enum Outcome {
 pub struct Summary {
     /// Tables with their titles.
     pub tables: Vec<(String, Table)>,
-    /// What they show.
+    /// Statements that the results support.
     pub words: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Study {
         Ok(outcome)
     }
 
-    /// What the folder holds, for a terminal: statements, and tables with their titles.
+    /// Summary of the folder, for a terminal: statements, and tables with their titles.
     ///
     /// # Errors
     /// Those of [`Folder::open`] and [`Folder::results`].

@@ -18,7 +18,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    /// For training and judging.
+    /// Images for training and judging.
     pub(crate) fn open(data: &DataRecipe) -> Result<Self, Error> {
         let set: Dataset = data.open()?;
         set.check_trainable()?;
@@ -60,7 +60,7 @@ pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// How networks are judged.
+/// Options of judging networks.
 pub(crate) fn evaluation(recipe: &Recipe) -> EvaluateOptions {
     EvaluateOptions {
         batch_size: recipe.eval_batch_size.unwrap_or(recipe.images_per_step()),

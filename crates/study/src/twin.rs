@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// How the layers of a network are connected.
+/// Connection of the layers of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Without shortcuts.
+    /// Layers without shortcuts.
     Plain,
     /// `y = relu(F(x) + S(x))` (He et al. 2015).
     Residual,
@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// Kinds of connections.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Residual, Self::Preact];
 
     /// The kind of a network; `None` for one without blocks or with blocks of several kinds.

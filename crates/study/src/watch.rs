@@ -1,8 +1,8 @@
 //! Looking on.
 
-/// What a study tells while it goes on. Every method does nothing by default; `()` watches nothing.
+/// Observer of a study while it goes on. Every method does nothing by default; `()` watches nothing.
 pub trait Watch {
-    /// How much of this session's work is done, between 0 and 1, and what is being done.
+    /// Progress of this session's work, between 0 and 1, and what is being done.
     fn progress(&mut self, share: f64, doing: &str) {
         let _ = (share, doing);
     }

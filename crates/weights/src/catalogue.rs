@@ -24,7 +24,7 @@ pub struct Recognised {
     pub model: String,
     /// The scheme of the tensors' names.
     pub naming: Naming,
-    /// How many classes the head has.
+    /// Number of classes of the head.
     pub classes: usize,
 }
 

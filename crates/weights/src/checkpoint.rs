@@ -80,7 +80,7 @@ pub struct Checkpoint {
     pub tensors: StateDict,
     /// The optimiser's tensors, without the prefix; empty in a file that is for prediction alone.
     pub optimiser: StateDict,
-    /// What else the trainer needs to go on. Finite floats and 64-bit integers come back as they were; JSON
+    /// State that the trainer needs to go on. Finite floats and 64-bit integers come back as they were; JSON
     /// has no infinity and no NaN.
     pub state: Option<Value>,
 }
@@ -231,7 +231,7 @@ fn checksum<'a>(
     format!("{hash:016x}")
 }
 
-/// What a file of weights turned out to be.
+/// Content of a file of weights.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Weights {
     /// A trained network, description and all.
@@ -250,7 +250,7 @@ impl Weights {
         Self::of(read(path)?, path)
     }
 
-    /// The same, but the file is mapped: see [`map()`] for what that asks of the caller.
+    /// Maps a file, whichever of the two it is: see [`map()`] for what that asks of the caller.
     ///
     /// # Errors
     /// Those of [`Weights::read`].

@@ -11,7 +11,7 @@ use crate::folder::help_for_truncated;
 use crate::matching::Mismatch;
 use crate::values::BadValues;
 
-/// Why tensors could not be read, written or matched: a variant per cause.
+/// Errors of reading, writing and matching tensors: a variant per cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,14 +21,14 @@ pub enum Error {
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Cause in the file.
         cause: Box<Error>,
     },
 
     /// The operating system refused.
     #[error("cannot {doing}: {reason}")]
     Io {
-        /// What was being done: `read`, `write`, ...
+        /// Operation: `read`, `write`, ...
         doing: &'static str,
         /// The system's answer.
         reason: io::Error,
@@ -52,7 +52,7 @@ pub enum Error {
         model: String,
         /// Number of its parameters.
         parameters: u64,
-        /// What is needed, and what there is.
+        /// Memory needed and available.
         cause: residual_files::Error,
     },
 
@@ -63,7 +63,7 @@ pub enum Error {
         crate::values::list(.tensors)
     )]
     Values {
-        /// Every tensor that has such values.
+        /// Tensors that have such values.
         tensors: Vec<BadValues>,
     },
 
@@ -81,7 +81,7 @@ pub enum Error {
     /// A checkpoint that cannot be written as it was put together.
     #[error("a checkpoint cannot be written with {reason}")]
     Unwritable {
-        /// What does not fit.
+        /// Part that does not fit.
         reason: String,
     },
 
@@ -103,21 +103,21 @@ pub enum Error {
     /// The file is of another kind.
     #[error("not a file of weights but {looks_like}; expected .safetensors, or PyTorch's .pth, .pt or .th")]
     NotWeights {
-        /// What the first bytes look like.
+        /// Kind of file that the first bytes look like.
         looks_like: &'static str,
     },
 
     /// A safetensors file whose header or data is broken.
     #[error("broken safetensors file: {reason}")]
     Safetensors {
-        /// What is broken.
+        /// Broken part.
         reason: String,
     },
 
     /// A PyTorch archive whose zip structure is broken.
     #[error("broken zip archive: {}", escaped(.reason))]
     Archive {
-        /// What is broken.
+        /// Broken part.
         reason: String,
     },
 
@@ -148,7 +148,7 @@ pub enum Error {
     Pickle {
         /// Offset inside the pickle stream.
         at: usize,
-        /// What is wrong there.
+        /// Fault at that byte.
         reason: String,
     },
 
@@ -157,7 +157,7 @@ pub enum Error {
     TooLarge {
         /// The quantity.
         what: &'static str,
-        /// Its limit.
+        /// Limit of the quantity.
         limit: usize,
     },
 
@@ -166,7 +166,7 @@ pub enum Error {
         "no tensors found: the file holds {found}; expected a state dict, plain or under `state_dict` or `model`"
     )]
     NoTensors {
-        /// What it holds instead.
+        /// Content found instead.
         found: String,
     },
 
@@ -184,7 +184,7 @@ pub enum Error {
     UnsupportedType {
         /// The tensor.
         name: String,
-        /// Its element type or kind.
+        /// Element type or kind.
         found: String,
     },
 
@@ -193,7 +193,7 @@ pub enum Error {
     WrongLength {
         /// The shape.
         shape: Vec<usize>,
-        /// How many elements there are.
+        /// Number of elements.
         elements: usize,
     },
 
@@ -267,12 +267,12 @@ pub enum Error {
     Metadata {
         /// The metadata's key.
         key: &'static str,
-        /// What is wrong with it.
+        /// Fault of its value.
         reason: String,
     },
 }
 
-/// What stands between a file and what is wrong with it.
+/// Separator between the name of a file and the error.
 fn before(cause: &Error) -> &'static str {
     match cause {
         Error::AsModel { .. } => ", ",
@@ -358,12 +358,12 @@ impl Error {
         }
     }
 
-    /// For `map_err`: a file that is not opened, met while `doing`.
+    /// Error of a file that is not opened, met while `doing`: for `map_err`.
     pub(crate) fn file(doing: &'static str) -> impl FnOnce(residual_files::Error) -> Error {
         move |reason| Error::Io { doing, reason: reason.into() }
     }
 
-    /// For `map_err`: an error of the operating system, met while `doing`.
+    /// Error of the operating system, met while `doing`: for `map_err`.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |reason| Error::Io { doing, reason }
     }

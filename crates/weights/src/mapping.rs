@@ -45,7 +45,7 @@ impl Mapping {
     #[cfg(not(unix))]
     pub(crate) fn release(&self, _: &Range<usize>) {}
 
-    /// Where in the file `part`, a part of its bytes, begins and ends.
+    /// Range in the file of `part`, a part of its bytes.
     fn place(&self, part: &[u8]) -> Option<Range<usize>> {
         let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr())?;
         (start + part.len() <= self.0.len()).then(|| start..start + part.len())
@@ -77,7 +77,7 @@ impl<'a> Source<'a> {
         Self { bytes: mapping, mapping: Some(mapping) }
     }
 
-    /// Whether elements of this kind may lie where they are.
+    /// True where elements of this kind may stay in the file.
     pub(crate) fn holds(&self, element: ElementType, order: ByteOrder) -> bool {
         self.mapping.is_some() && element == ElementType::F32 && order == ByteOrder::HERE
     }

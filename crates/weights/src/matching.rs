@@ -9,10 +9,10 @@ use crate::catalogue::recognise;
 use crate::error::Error;
 use crate::state_dict::StateDict;
 
-/// How many names of each list are shown; the fields hold them all.
+/// Number of names of each list that are shown; the fields hold them all.
 const SHOWN: usize = 8;
 
-/// All differences between the tensors that a network expects and those found.
+/// Differences between the tensors that a network expects and those found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mismatch {
     /// Expected and not found, in the network's order.
@@ -22,7 +22,7 @@ pub struct Mismatch {
     pub unexpected: Vec<String>,
     /// Found under the right name with another shape, in the network's order.
     pub misshapen: Vec<Misshapen>,
-    /// How many tensors agree in name and shape.
+    /// Number of tensors that agree in name and shape.
     pub matched: usize,
     /// The network whose tensors were found, where it is known and the difference is large
     /// ([`Mismatch::is_another_network`]).
@@ -41,7 +41,7 @@ pub struct Misshapen {
 }
 
 impl Mismatch {
-    /// Whether so little agrees that the tensors are those of another network: under half of the expected
+    /// True where so little agrees that the tensors are those of another network: under half of the expected
     /// ones are there with the right name and shape.
     pub fn is_another_network(&self) -> bool {
         let expected = self.matched + self.missing.len() + self.misshapen.len();
@@ -114,7 +114,7 @@ fn check_floats(expected: &[(String, Vec<usize>)], found: &StateDict) -> Result<
     Err(Error::Integers { tensors })
 }
 
-/// Whether the tensor counts batches: PyTorch's batch norm stores one, and no network needs it.
+/// True for a counter of batches: PyTorch's batch norm stores one, and no network needs it.
 pub(crate) fn is_batch_counter(name: &str) -> bool {
     name.rsplit('.').next() == Some("num_batches_tracked")
 }

@@ -44,7 +44,7 @@ use crate::values::{BadValues, bad_values};
 #[derive(Debug, Clone)]
 pub struct Model {
     network: Network,
-    /// In the network's order.
+    /// Tensors in the network's order.
     tensors: Vec<Entry>,
     by_path: HashMap<TensorPath, usize>,
     classes: Option<Vec<String>>,
@@ -56,7 +56,7 @@ pub struct Model {
 #[derive(Debug, Clone)]
 struct Entry {
     path: TensorPath,
-    /// Its name where it came from, for errors.
+    /// Name in the file, for errors.
     name: String,
     tensor: Tensor,
 }
@@ -251,12 +251,12 @@ impl Model {
         self.by_path.get(&path).map(|&at| self.tensors[at].tensor.data_mut())
     }
 
-    /// Every tensor by path, in the network's order.
+    /// Tensors by path, in the network's order.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorPath, &Tensor)> {
         self.tensors.iter().map(|entry| (entry.path, &entry.tensor))
     }
 
-    /// Every tensor by path, in the network's order, without a copy.
+    /// Tensors by path, in the network's order, without a copy.
     pub fn into_tensors(self) -> impl Iterator<Item = (TensorPath, Tensor)> {
         self.tensors.into_iter().map(|entry| (entry.path, entry.tensor))
     }

@@ -10,7 +10,7 @@ use crate::pickle::{read_archive, read_legacy};
 use crate::safetensors;
 use crate::state_dict::StateDict;
 
-/// How many bytes tell the kind of a file.
+/// Number of bytes that tell the kind of a file.
 const HEAD: usize = 512;
 
 /// Reads the tensors of a safetensors file or of a PyTorch checkpoint (zip or legacy; the state dict plain or
@@ -39,7 +39,7 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
     kind.parse(Source::read(&bytes))
 }
 
-/// The same as [`read`], but the file is mapped into memory and tensors of 32-bit floats lie in the map: nothing
+/// Maps a file into memory and reads it as [`read`] does, where tensors of 32-bit floats lie in the map: nothing
 /// is copied, and what nobody looks at is not even read. Everything else is converted, as [`read`] does; what the
 /// system does not map is read.
 ///
@@ -111,7 +111,7 @@ fn without_module(state: StateDict) -> Result<StateDict, Error> {
     state.rename_all(|name| bare(name).unwrap_or_else(|| name.to_owned()))
 }
 
-/// What a file that holds no weights is.
+/// Kind of a file that holds no weights.
 fn looks_like(head: &[u8]) -> &'static str {
     let text = head.trim_ascii_start().to_ascii_lowercase();
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));

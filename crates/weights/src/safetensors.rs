@@ -33,7 +33,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
     from_source(Source::read(bytes))
 }
 
-/// The same from the bytes of a file that may be mapped.
+/// Reads the bytes of a safetensors file that may be mapped.
 pub(crate) fn from_source(source: Source<'_>) -> Result<StateDict, Error> {
     let bytes = source.bytes;
     check_header(bytes)?;
@@ -79,7 +79,7 @@ pub fn to_bytes(state: &StateDict) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// What goes into a file, borrowed from one or more state dicts.
+/// Content of a file, borrowed from one or more state dicts.
 #[derive(Default)]
 pub(crate) struct Content<'a> {
     pub(crate) tensors: BTreeMap<Cow<'a, str>, &'a Tensor>,
@@ -199,7 +199,7 @@ fn broken(error: SafeTensorError, bytes: &[u8]) -> Error {
     Error::Safetensors { reason: error.to_string() }
 }
 
-/// How many bytes the file has by its own header.
+/// Number of bytes of the file by its own header.
 fn declared_length(bytes: &[u8]) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;

@@ -24,12 +24,12 @@ pub struct StateDict {
 }
 
 impl StateDict {
-    /// Without tensors and metadata.
+    /// State dict without tensors and metadata.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From named tensors.
+    /// State dict of named tensors.
     ///
     /// # Errors
     /// [`Error::Duplicate`] and [`Error::ReservedName`], as for [`StateDict::insert`].
@@ -75,12 +75,12 @@ impl StateDict {
         self.tensors.remove(name)
     }
 
-    /// How many tensors there are.
+    /// Number of tensors.
     pub fn len(&self) -> usize {
         self.tensors.len()
     }
 
-    /// Whether there is no tensor.
+    /// True where there is no tensor.
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }

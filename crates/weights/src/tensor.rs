@@ -24,11 +24,11 @@ pub struct Tensor {
     whole: Option<&'static str>,
 }
 
-/// Where a tensor's elements are.
+/// Storage of a tensor's elements.
 #[derive(Debug, Clone)]
 pub(crate) enum Data {
     Owned(Vec<f32>),
-    /// In a file: `bytes` are f32 of this machine, aligned as such.
+    /// Elements in a file: `bytes` are f32 of this machine, aligned as such.
     Mapped {
         file: Mapping,
         bytes: Range<usize>,
@@ -63,7 +63,7 @@ impl Tensor {
         Ok(Self { shape, data, whole: None })
     }
 
-    /// The same, of elements that a file holds as `element`.
+    /// Tensor of elements that a file holds as `element`.
     ///
     /// # Errors
     /// As for [`Tensor::new`].
@@ -87,7 +87,7 @@ impl Tensor {
         self.data.elements()
     }
 
-    /// Whether the elements lie in the file that they came from ([`map`](crate::map())), and not in memory of
+    /// True where the elements lie in the file that they came from ([`map`](crate::map())), and not in memory of
     /// their own.
     pub fn is_mapped(&self) -> bool {
         matches!(self.data, Data::Mapped { .. })
@@ -113,7 +113,7 @@ impl Tensor {
         }
     }
 
-    /// The same elements in the same order under another shape, without a copy.
+    /// Tensor of another shape with the same elements in the same order, without a copy.
     ///
     /// # Errors
     /// [`Error::WrongLength`] where it does not describe as many.

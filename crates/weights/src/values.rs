@@ -15,11 +15,11 @@ const SHOWN: usize = 4;
 pub struct BadValues {
     /// The tensor.
     pub name: String,
-    /// How many of its values are bad.
+    /// Number of bad values.
     pub bad: usize,
-    /// How many values it has.
+    /// Number of values.
     pub of: usize,
-    /// Whether they are finite and negative, in a running variance; else they are NaN or infinite.
+    /// True where they are finite and negative, in a running variance; else they are NaN or infinite.
     pub negative: bool,
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn bad_values(name: &str, values: &[f32]) -> Option<BadValues> {
     Some(BadValues { name: name.to_owned(), bad, of: values.len(), negative: not_finite == 0 })
 }
 
-/// Whether no value is NaN or infinite. Counted and not searched for, which compilers make vectors of.
+/// True where no value is NaN or infinite. Counted and not searched for, which compilers make vectors of.
 fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     let of_chunk = |chunk: &[f32]| {

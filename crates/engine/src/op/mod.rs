@@ -23,7 +23,7 @@ pub(crate) use conv::{FusedConv, conv_shape};
 pub(crate) use dense::Dense;
 pub(crate) use efficient_attention::EfficientAttention;
 pub(crate) use max_pool::MaxPool;
-pub(crate) use normalise::NormaliseRelu;
+pub(crate) use normalise::Normalise;
 pub(crate) use operation::{Executable, Join, MapLayouts, Operation, OperationMemory, Prepared, Site};
 pub(crate) use packer::WeightPacker;
 pub(crate) use squeeze_excite::SqueezeExcite;

@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     table(&result, spec.head.classes).iter().try_for_each(|line| output.line(line))
 }
 
-/// Of fewer than six classes every answer is among the first five.
+/// Lines of the result. Of fewer than six classes every answer is among the first five.
 fn table(result: &Evaluation, classes: usize) -> Vec<String> {
     let percent = |correct: u64| 100.0 * correct as f64 / result.total.max(1) as f64;
     let top = |k, correct| format!("top-{k}  {:6.2}%  {correct} correct", percent(correct));

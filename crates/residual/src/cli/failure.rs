@@ -11,14 +11,14 @@ use super::table::shorten;
 /// The longest line of a report, in characters: a message may quote a file's line of any length.
 const LONGEST: usize = 600;
 
-/// Why a command stops short.
+/// Reason for which a command stops short.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Something is wrong with what was asked for or found: one line, and the chain of causes.
     Error {
         /// The line.
         message: String,
-        /// Its causes, outermost first.
+        /// Causes, outermost first.
         causes: Vec<String>,
     },
     /// A check did not hold. What failed has been printed already.
@@ -32,7 +32,7 @@ pub(crate) enum Failure {
     OutputClosed,
 }
 
-/// What every command returns.
+/// Result of every command.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
@@ -52,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// What to print on standard error: one line, with `verbose` the causes under it.
+    /// Text for standard error: one line, with `verbose` the causes under it.
     pub(crate) fn report(&self, verbose: bool) -> Option<String> {
         let Self::Error { message, causes } = self else { return None };
         let mut report = format!("error: {}\n", line(message));
@@ -73,7 +73,7 @@ impl Failure {
         }
     }
 
-    /// The same failure, its message put after `context` and a colon.
+    /// Failure with its message put after `context` and a colon.
     pub(crate) fn within(self, context: impl Display) -> Self {
         match self {
             Self::Error { message, causes } => {

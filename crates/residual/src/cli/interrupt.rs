@@ -47,7 +47,7 @@ pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Whether whoever started the process has told it to outlive its terminal. Linux says so; elsewhere a standard error
+/// True where whoever started the process has told it to outlive its terminal. Linux says so; elsewhere a standard error
 /// that is no terminal is taken for `nohup`'s.
 #[cfg(feature = "train")]
 fn hang_up_is_ignored() -> bool {

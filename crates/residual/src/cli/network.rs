@@ -9,7 +9,7 @@ use residual::weights::{Architecture, Model, weights_file};
 use super::failure::Outcome;
 use super::threads;
 
-/// Which network computes, and on what: the flags of every command that asks one about images.
+/// Flags of every command that asks a network about images: the network, and its threads.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArguments {
     /// A trained .safetensors, the folder of a run (its best), or bare weights (.safetensors, .pth, .th).

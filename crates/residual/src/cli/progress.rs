@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use residual_files::escaped;
 
-/// Whether standard error is a terminal that lines may be drawn on again and again.
+/// True where standard error is a terminal that lines may be drawn on again and again.
 pub(crate) fn is_interactive() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -31,7 +31,7 @@ pub(crate) struct Bar {
     total: usize,
     begun: Instant,
     is_drawn: bool,
-    /// When it was drawn last, and what.
+    /// Time and content of the last drawing.
     drawn: Cell<Option<Instant>>,
     text: RefCell<String>,
 }
@@ -43,7 +43,7 @@ impl Bar {
         Self { total, begun, is_drawn, drawn: Cell::default(), text: RefCell::default() }
     }
 
-    /// Whether there is a bar.
+    /// True where there is a bar.
     #[cfg(feature = "train")]
     pub(crate) fn is_drawn(&self) -> bool {
         self.is_drawn

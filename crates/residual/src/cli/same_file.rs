@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Whether both paths lead to one existing file: by another spelling, a symbolic or a hard link.
+/// True where both paths lead to one existing file: by another spelling, a symbolic or a hard link.
 pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| path.canonicalize().ok();
     match (resolved(one), resolved(other)) {

@@ -5,7 +5,7 @@ use residual_files::escaped;
 /// Widest line, in characters.
 pub(crate) const WIDTH: usize = 80;
 
-/// How a column is set.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Text.

@@ -3,7 +3,7 @@
 #[cfg(feature = "train")]
 use super::failure::Outcome;
 
-/// For clap: a number of threads, at least one.
+/// Parser of a number of threads, at least one, for clap.
 pub(crate) fn parse(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("0 threads compute nothing; give 1 or more".to_owned()),
@@ -30,12 +30,12 @@ pub(crate) fn limit(threads: Option<usize>) -> Outcome {
     Ok(())
 }
 
-/// How many threads there will be: no more than help.
+/// Number of threads that there will be: no more than help.
 pub(crate) fn count(threads: Option<usize>) -> usize {
     residual::kernels::Pool::helpful_threads(threads.unwrap_or(usize::MAX))
 }
 
-/// How many of `threads` decode ahead of a network that works on all of them: half, since decoding is the lesser
+/// Number of `threads` that decode ahead of a network that works on all of them: half, since decoding is the lesser
 /// part of the work, and what they do not use is the network's. On two cores, evaluating cifar_resnet20 on 10,000
 /// JPEGs takes 1.16 s with one, 1.19 with two and 1.20 with three.
 pub(crate) fn decoding(threads: usize) -> usize {

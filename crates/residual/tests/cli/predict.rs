@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use residual::predict::Options;
+use residual::{Classifier, Model};
+
 use crate::toy::{Bench, Run, picture};
 
 const PREDICT: &str = "predict --weights run/best.safetensors";
@@ -48,6 +51,30 @@ fn threads_and_company_change_no_answer() {
     let wanted = answers("--threads 1 data/test");
     assert_eq!(answers("--threads 2 data/test"), wanted);
     assert_eq!(answers("--threads 5 data/test/azure data/test/brick"), wanted);
+}
+
+#[test]
+fn the_command_and_the_library_give_one_answer() {
+    let bench = Bench::new().trained();
+    let weights = bench.path("run/best.safetensors");
+    picture(1, 9, 50).save(bench.path("large.png")).unwrap();
+    for (images, options) in [("large.png", Options::new().batch(1)), ("data/test large.png", Options::new())]
+    {
+        let classifier = Classifier::new(Model::open(&weights).unwrap(), options).unwrap();
+        let answers = bench.run(&format!("{PREDICT} --json {images}")).json();
+        let files: Vec<_> =
+            answers.iter().map(|answer| bench.path(answer["file"].as_str().unwrap())).collect();
+        for (answer, wanted) in answers.iter().zip(classifier.classify_all(files)) {
+            let wanted = wanted.unwrap();
+            let top = answer["top"].as_array().unwrap();
+            assert_eq!(top.len(), classifier.classes().len());
+            for (found, wanted) in top.iter().zip(wanted.top(5)) {
+                assert_eq!(found["class"], wanted.class);
+                assert_eq!(found["probability"], wanted.probability);
+            }
+        }
+        assert!(!answers.is_empty());
+    }
 }
 
 #[test]

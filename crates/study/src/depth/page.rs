@@ -22,12 +22,12 @@ pub(super) fn line(cell: &Cell) -> String {
     )
 }
 
-/// Of the last point.
+/// Training error of the last point.
 fn train_error(cell: &Cell) -> Option<f64> {
     cell.points.last().filter(|_| !cell.diverged).map(|point| point.train_error)
 }
 
-/// Of the last judgement.
+/// Test error of the last judgement.
 fn test_error(cell: &Cell) -> Option<f64> {
     cell.points.last().filter(|_| !cell.diverged).and_then(|point| point.test_error)
 }
@@ -178,7 +178,7 @@ pub(super) fn table(study: &Depth, cells: &[Cell]) -> Table {
     table
 }
 
-/// What the data show and do not show.
+/// Statements that the data support.
 pub(super) fn words(study: &Depth, cells: &[Cell]) -> Vec<String> {
     let mut words = vec![format!(
         "A difference of two means is called one where it exceeds {DEVIATIONS} times its standard deviation over \

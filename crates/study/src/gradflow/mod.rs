@@ -32,7 +32,7 @@ pub struct GradientFlow {
     /// Trained networks, probed as they are beside the untrained ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<PathBuf>,
-    /// Without batch norms as well.
+    /// Probing of the networks without batch norms as well.
     #[serde(default)]
     pub no_norm: bool,
     /// Trains every network for so many steps and probes it again; 0 does not.
@@ -45,23 +45,23 @@ pub struct GradientFlow {
 /// A probed network: a line of `results.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
-    /// Its name.
+    /// Name of the network.
     pub network: String,
-    /// How it is connected; `None` where its blocks differ.
+    /// Connection of its layers; `None` where its blocks differ.
     pub kind: Option<Kind>,
-    /// Whether it has batch norms.
+    /// True for a network with batch norms.
     pub norm: bool,
     /// `initial`, `after N steps`, or the file of weights.
     pub state: String,
     /// Mean cross-entropy of the batch; `None` where it is not finite.
     pub loss: Option<f64>,
-    /// Whether its training ended in a loss that is not finite; then there are no blocks.
+    /// True where its training ended in a loss that is not finite; then there are no blocks.
     pub diverged: bool,
-    /// Every block, first to last.
+    /// Blocks, first to last.
     pub blocks: Vec<BlockRow>,
 }
 
-/// What [`Shares`] says of a block. Numbers that are not finite are missing.
+/// [`Shares`] of a block. Numbers that are not finite are missing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockRow {
     /// `stage1.block0`.
@@ -86,7 +86,7 @@ pub struct BlockRow {
     pub branch_deviation: Option<f64>,
 }
 
-/// What is probed.
+/// Network that is probed.
 struct Subject {
     spec: NetSpec,
     norm: bool,
@@ -176,7 +176,7 @@ impl GradientFlow {
         }
     }
 
-    /// One probe; `None` where `stop` was raised.
+    /// Result of one probe; `None` where `stop` was raised.
     fn flow(
         &self,
         subject: &Subject,
@@ -229,7 +229,7 @@ impl GradientFlow {
     }
 }
 
-/// One backward pass over the first batch, with the batch's own statistics.
+/// Gradients of one backward pass over the first batch, with the batch's own statistics.
 fn probe(network: &ResNet, recipe: &Recipe, images: &Images) -> Result<NetworkProbe, Error> {
     let options = LoaderOptions {
         shuffle: true,

@@ -56,7 +56,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// One line a row.
+/// Lines, one a row.
 pub(super) fn print(output: &mut Output, rows: &[Row]) -> Outcome {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     if !rows.is_empty() {

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if report.count(Severity::Fault) > 0 { Err(Failure::Check) } else { Ok(()) }
 }
 
-/// All that the arguments name, and what was found on the way to it.
+/// Patient that the arguments name, and what was found on the way to it.
 fn patient(arguments: &Arguments) -> Outcome<(Patient, Vec<Finding>)> {
     let data = arguments.data.as_deref().map(open).transpose()?;
     let training = training(arguments)?;
@@ -169,7 +169,7 @@ fn open(path: &Path) -> Outcome<Dataset> {
     Ok(data)
 }
 
-/// What is known of the training: the recipe, and flags over it. `None` where neither is given.
+/// Training as far as it is known: the recipe, and flags over it. `None` where neither is given.
 fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
     if arguments.recipe.is_none() && arguments.batch_size.is_none() && arguments.lr.is_none() {
         return Ok(None);

@@ -30,7 +30,7 @@ pub(super) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<Pat
     })
 }
 
-/// Whether there may be more than one image.
+/// True where there may be more than one image.
 pub(super) fn several(arguments: &[PathBuf]) -> bool {
     !matches!(arguments, [path] if path.as_os_str() != LIST && !path.is_dir())
 }
@@ -70,7 +70,7 @@ fn file(path: PathBuf) -> Outcome<PathBuf> {
 /// Images and failures, each with the path by which it is sorted.
 type Found = Vec<(PathBuf, Outcome<PathBuf>)>;
 
-/// How many files there are of each ending that is not an image's.
+/// Number of files of each ending that is not an image's.
 type Others = BTreeMap<String, usize>;
 
 fn collect(folder: &Path, found: &mut Found, others: &mut Others) {

@@ -20,7 +20,7 @@ pub(super) fn paths(list: impl BufRead) -> impl Iterator<Item = Outcome<PathBuf>
 
 struct Lines<R> {
     list: R,
-    /// Of the line that was read last, from 1.
+    /// Number of the line that was read last, from 1.
     number: u64,
     ended: bool,
 }

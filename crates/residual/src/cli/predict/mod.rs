@@ -162,7 +162,7 @@ struct Printer {
 }
 
 impl Printer {
-    /// One bad image does not keep the others from their turn.
+    /// Reports a bad image, which does not keep the others from their turn.
     fn report(&mut self, failure: &Failure) {
         failure.announce(self.verbose);
         self.failed = true;

@@ -21,7 +21,7 @@ const MARKED: usize = 128;
 /// before it gets its own.
 const LONGEST: usize = 200;
 
-/// Where overlays go.
+/// Place of overlays.
 #[derive(Clone, Debug)]
 pub(super) enum Overlays {
     /// The one image's.
@@ -71,7 +71,7 @@ impl Overlays {
         })
     }
 
-    /// Whether a file is an overlay of an earlier call in the same folder: no image that anybody asks about.
+    /// True for an overlay of an earlier call in the same folder: no image that anybody asks about.
     pub(super) fn holds(&self, file: &Path) -> bool {
         let Self::Folder(folder) = self else { return false };
         let resolved = |path: &Path| path.canonicalize().ok();

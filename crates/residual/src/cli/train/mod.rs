@@ -90,7 +90,7 @@ fn free_folder(recipe: &Recipe) -> PathBuf {
     numbered.into_iter().find(|folder| !folder.exists()).unwrap_or_default()
 }
 
-/// What is about to be trained, and what was chosen for a new run.
+/// Announcement of what is about to be trained, and of what was chosen for a new run.
 fn describe(trainer: &Trainer, is_new: bool) {
     let (recipe, spec) = (trainer.recipe(), trainer.network().spec());
     note(&trainer.classes_summary());
@@ -125,7 +125,7 @@ fn describe(trainer: &Trainer, is_new: bool) {
     }
 }
 
-/// Whether a folder lies in another one.
+/// True where a folder lies in another one.
 fn is_inside(folder: &Path, data: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     real(folder).zip(real(data)).is_some_and(|(folder, data)| folder.starts_with(data))

@@ -10,7 +10,7 @@ use crate::cli::progress::{Bar, duration};
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How many bad images are named; the rest are counted.
+/// Number of bad images that are named; the rest are counted.
 const NAMED: usize = 10;
 
 /// A moving line on a terminal; elsewhere a plain line every ten seconds. A line an epoch either way.

@@ -59,13 +59,13 @@ pub(crate) struct Arguments {
     threads: Option<usize>,
 }
 
-/// Who computes.
+/// Path of the computation.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ComputePath {
     /// The modules that are trained, through the kernels.
     #[cfg(feature = "train")]
     Fused,
-    /// The same, layer by layer.
+    /// The modules layer by layer.
     #[cfg(feature = "train")]
     Stock,
     /// Plans.
@@ -115,13 +115,13 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     count.outcome()
 }
 
-/// How the files fared.
+/// Counts of the files.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     held: usize,
     failed: usize,
     unread: usize,
-    /// Of networks that this version does not know.
+    /// Files of networks that this version does not know.
     skipped: usize,
 }
 
@@ -148,9 +148,9 @@ impl fmt::Display for Count {
     }
 }
 
-/// Why there is no report of a file.
+/// Reason for which there is no report of a file.
 enum Unchecked {
-    /// Its network is none of this version's.
+    /// Network that is none of this version's.
     Unknown(UnknownModel),
     Failed(Failure),
 }

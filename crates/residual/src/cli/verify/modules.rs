@@ -104,7 +104,7 @@ fn named(tensors: Vec<NamedTensor>) -> impl Iterator<Item = (String, Computed)> 
     tensors.into_iter().map(|NamedTensor { path, shape, values }| (path, Computed { shape, values }))
 }
 
-/// Every tensor, filled by the formula.
+/// Tensors filled by the formula.
 fn filled(names: &Names) -> impl Iterator<Item = NamedTensor> {
     names.fill().map(|(path, Computed { shape, values })| NamedTensor { path, shape, values })
 }
