@@ -14,6 +14,7 @@ mod changes;
 mod error;
 mod evaluate;
 mod fit;
+mod given;
 mod images;
 mod init;
 mod inventory;

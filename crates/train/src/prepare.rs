@@ -7,10 +7,10 @@ use residual_arch::NetSpec;
 use residual_data::{DataSource, Loader, LoaderOptions, Source, steps_per_epoch};
 use residual_nn::{Mode, ResNet};
 
+use crate::given::Given;
 use crate::images::TrainingImages;
 use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
 use crate::settle::size;
-use crate::trainer::Given;
 use crate::{Error, LearningRate, Recipe};
 
 /// Recipe and images of a training, opened, settled and checked before anything is written.

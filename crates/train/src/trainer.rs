@@ -10,6 +10,7 @@ use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
 use crate::changes::{self, Changes};
+use crate::given::Given;
 use crate::images::TrainingImages;
 use crate::init::initial;
 use crate::inventory::{Compared, Inventory};
@@ -398,14 +399,6 @@ fn check_data(
             "{undecided} images have the sizes that they had, and another time: they are taken to be the same"
         )),
     })
-}
-
-/// Images and model that a program has given a training in memory.
-#[derive(Default)]
-pub(crate) struct Given {
-    pub(crate) images: Option<TrainingImages>,
-    /// Model whose weights are begun with.
-    pub(crate) model: Option<Model>,
 }
 
 /// Tensors and progress of a training.

@@ -8,9 +8,9 @@ use residual_arch::NetSpec;
 use residual_data::Source;
 use residual_weights::Model;
 
+use crate::given::Given;
 use crate::images::TrainingImages;
 use crate::session::Session;
-use crate::trainer::Given;
 use crate::{Changes, Error, Observer, Recipe, Trainer};
 
 /// Training put together from a recipe, images, an observer and a stop flag, to be [begun](Self::begin) in a folder or
