@@ -222,7 +222,7 @@ fn features_lead_to_the_logits() {
     assert_eq!(stem.shape, [3, 16, 13, 11]);
     assert!(stem.values.iter().all(|&value| value >= 0.0) && stem.values.iter().any(|&value| value > 0.0));
     let last = plan.features(Images::Planar(&x), "stage3", &mut scratch).unwrap();
-    assert_eq!(last, plan.features(Images::Planar(&x), "stage3.block1", &mut scratch).unwrap());
+    assert_eq!(last, plan.features(Images::Planar(&x), "stage3.block2", &mut scratch).unwrap());
     assert_eq!(last.shape, [3, 50, 2, 2]);
 
     // The mean of a class activation map is the class's logit without its bias.
@@ -247,7 +247,7 @@ fn a_profile_names_every_layer() {
     assert_eq!((profile.images, profile.layers[0].name.as_str()), (2, "input"));
     assert!(layer("stage1.block2.conv2").gflops > 0.0);
     assert!(layer("stage1.block0.se").kernel.ends_with("+ residual + ReLU"));
-    assert!(layer("stage3.block1.shortcut.pad").ms >= 0.0);
+    assert!(layer("stage3.block2.shortcut.pad").ms >= 0.0);
     assert!(layer("stage1.block1.norm1").kernel.contains("batch norm"));
     assert_eq!(profile.layers.last().unwrap().name, "head");
 }
