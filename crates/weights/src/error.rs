@@ -46,7 +46,7 @@ pub enum Error {
     TooLittleMemory(residual_files::Error),
 
     /// A network that does not fit into memory.
-    #[error("`{model}` with {parameters} parameters: {cause}")]
+    #[error("`{model}` with {} parameters: {cause}", thousands(*.parameters))]
     NetworkMemory {
         /// The network.
         model: String,
@@ -285,6 +285,13 @@ fn help(path: &Path, cause: &Error) -> String {
         Error::Truncated { .. } | Error::Empty => help_for_truncated(path),
         _ => String::new(),
     }
+}
+
+/// `9,000,000`
+fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
 fn suggestion(model: &Option<String>) -> String {

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// let network = family("small")?.check([3, 32, 32])?;
 /// require_memory(&network, 1, 1)?;
 /// let error = require_memory(&network, 1, u64::MAX).unwrap_err();
-/// assert!(error.to_string().contains("`small` with 696618 parameters"), "{error}");
+/// assert!(error.to_string().contains("`small` with 696,618 parameters"), "{error}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

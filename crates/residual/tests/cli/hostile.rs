@@ -207,7 +207,7 @@ fn networks_beyond_all_memory_are_refused_with_their_size() {
     let bench = Bench::new();
     fs::write(bench.path("wide.toml"), NETWORK.replace("classes = 2", "classes = 1000000000000")).unwrap();
     for call in ["bench infer --model wide.toml", "bench train --model wide.toml"] {
-        bench.run(call).refused(&["`toy` with 9000000", "needs", " TB"]);
+        bench.run(call).refused(&["`toy` with 9,000,000,0", "needs", " TB"]);
     }
     bench.run("bench infer --model toy.toml --batch 18446744073709551615").refused(&["needs"]);
     bench.run("bench train --model toy.toml --batch 4294967295 --size 8192").refused(&["needs"]);
