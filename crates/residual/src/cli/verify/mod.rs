@@ -15,7 +15,6 @@ use residual_testkit::report::Report;
 use residual_testkit::{Convolutions, Subject, hold};
 use serde::Serialize;
 
-#[cfg(feature = "train")]
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::table::{WIDTH, shorten};
