@@ -17,6 +17,6 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(matches!(image.channels(), 1 | 3));
             assert_eq!(image.pixels().len(), image.width() * image.height() * image.channels());
         }
-        Err(error) => assert!(error.is_bad_image(), "{error}"),
+        Err(error) => assert!(error.bad_image().is_some(), "{error}"),
     }
 });

@@ -122,7 +122,7 @@ pub unsafe extern "C" fn residual_predict(
 /// Embeddings of images; see `residual_embed` in `residual.h`.
 ///
 /// # Safety
-/// As for [`residual_predict`], with `embeddings` for `probabilities`.
+/// As for [`residual_predict()`], with `embeddings` for `probabilities`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn residual_embed(
     network: *const Network,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn residual_embed(
 /// Feature maps of an image; see `residual_features` in `residual.h`.
 ///
 /// # Safety
-/// `network` and `image` as for [`residual_predict`], of one image; `layer` is null or points to text that ends in a zero
+/// `network` and `image` as for [`residual_predict()`], of one image; `layer` is null or points to text that ends in a zero
 /// byte; `maps` is null or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn residual_features(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{Error, Image, Stamp};
 
-/// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`] of
+/// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`](crate::ImageSet) of
 /// a folder or an archive, [`LabelledImages`](crate::LabelledImages) in memory, or a program's own data.
 ///
 /// Four methods are enough. An image is asked for by its place, by several threads at once and in any order, and must

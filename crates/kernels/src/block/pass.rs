@@ -38,7 +38,7 @@ pub(super) struct ForwardPass<'a> {
 /// Output of a block, and the gradient with respect to it.
 #[derive(Debug)]
 pub struct Outputs<'a> {
-    /// Output, in the layout [`Block::y`]; filled again with [`Memory::Low`].
+    /// Output, in the layout [`Block::y`]; filled again with [`Memory::Low`](super::Memory::Low).
     pub y: &'a mut [f32],
     /// Gradient with respect to it, in its layout. It is used up: any values are left in it, or what
     /// [`InputGradient::OverDy`] says.

@@ -13,7 +13,7 @@ pub enum Mask<'a> {
     /// Output of the ReLU, which is 0 there.
     Output(MapsRef<'a>),
     /// Recomputed: where `scale x + shift` is not above 0, for a normalisation without a residual, so that its output
-    /// need not be kept. The vectors are those of [`BatchStatistics::fold`].
+    /// need not be kept. The vectors are those of [`BatchStatistics::fold`](super::BatchStatistics::fold).
     Recompute {
         /// `gamma / sqrt(var + eps)`
         scale: &'a [f32],
