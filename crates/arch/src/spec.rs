@@ -87,7 +87,7 @@ impl NetSpec {
     /// let stages = vec![StageSpec::new(vec![BlockSpec::basic(16)])];
     /// let net = NetSpec::new("tiny", [3, 32, 32], StemSpec::cifar(16), stages, HeadSpec::new(10));
     /// assert_eq!(net.check(net.input)?.output(), [10, 1, 1]);
-    /// # Ok::<(), residual_arch::ShapeError>(())
+    /// # Ok::<(), residual_arch::shape::ShapeError>(())
     /// ```
     pub fn new(
         name: impl Into<String>,
