@@ -23,7 +23,7 @@ pub fn in_folder<T>(body: impl FnOnce(&Path) -> T) -> T {
 
 /// Opens images at a path as a training does, and decodes the first few of each split.
 pub fn read_images(path: &Path) -> Result<(), Error> {
-    let options = OpenOptions { memory_limit: 64 << 20, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.memory_limit = 64 << 20);
     let data = Dataset::open(&DataSource::Path(path.to_owned()), &options)?;
     for split in data.splits() {
         let images = data.split(split)?;

@@ -8,6 +8,7 @@ use crate::{AntiAlias, Attention, Shortcut};
 ///
 /// The number of input channels is not part of a block: it is what the layer before gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BlockSpec {
     /// Kind: the convolutions that the branch is made of.
     pub kind: BlockKind,
@@ -47,6 +48,7 @@ pub enum BlockKind {
 
 /// The order of convolution, batch norm (BN) and ReLU in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// conv-BN-ReLU, the last ReLU after the addition (He et al. 2015).
     PostActivation,
@@ -95,6 +97,18 @@ impl BlockSpec {
         }
     }
 
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::BlockSpec;
+    /// let block = BlockSpec::basic(64).with(|block| block.groups = 4);
+    /// assert_eq!((block.channels, block.groups), (64, 4));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Block with these layers in pre-activation order.
     pub fn preactivation(self) -> Self {
         Self { order: Order::PreActivation, ..self }
@@ -124,14 +138,8 @@ impl BlockSpec {
     /// The convolutions of the branch in order, for an input of `in_channels`. Behind one of them stands the filter of
     /// anti-aliased downsampling, with the block's stride ([`anti_aliased`](Self::anti_aliased)).
     pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
-        let conv = |i, o, kernel, stride, groups| Convolution {
-            in_channels: i,
-            out_channels: o,
-            kernel,
-            stride,
-            padding: kernel / 2,
-            groups,
-        };
+        let conv =
+            |i, o, kernel, stride, groups| Convolution { stride, groups, ..Convolution::new(i, o, kernel) };
         let stride = if self.anti_aliased().is_some() { 1 } else { self.stride };
         match self.kind {
             BlockKind::Basic => vec![
@@ -149,6 +157,7 @@ impl BlockSpec {
 
 /// A square two-dimensional convolution without bias, weight `[out, in / groups, kernel, kernel]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Convolution {
     /// Input channels.
     pub in_channels: usize,
@@ -165,6 +174,24 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// A convolution with stride 1 and one group that keeps the map's size where the kernel is odd: padding is half the
+    /// kernel.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
+        Self { in_channels, out_channels, kernel, stride: 1, padding: kernel / 2, groups: 1 }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::Convolution;
+    /// let halving = Convolution::new(16, 32, 3).with(|conv| conv.stride = 2);
+    /// assert_eq!(halving.output_side(32), Some(16));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Shape of the weight, `[out, in / groups, kernel, kernel]`. Zero groups count as one: the shape
     /// check names that error.
     pub fn weight(&self) -> [usize; 4] {

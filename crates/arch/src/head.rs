@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// (BN and ReLU,) global average pool, (dropout,) linear layer: logits `[B, classes]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HeadSpec {
     /// Number of classes.
     pub classes: usize,
@@ -26,6 +27,18 @@ impl HeadSpec {
     /// Global average pool and linear layer.
     pub fn new(classes: usize) -> Self {
         Self { classes, norm: false, dropout: 0.0 }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::HeadSpec;
+    /// let head = HeadSpec::new(10).with(|head| head.norm = true);
+    /// assert_eq!(head.to_string(), "BN, ReLU, average pool, linear 10");
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// [`crop`](Self::crop), `x = pixel / 255`, `(x - mean[c]) / std[c]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Preprocess {
     /// Resize first, or take the image at its own size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,7 @@ pub struct Preprocess {
 /// Resize of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Resize {
     /// The shorter side becomes this long; the aspect ratio is kept.
     ShorterSide(usize),
@@ -146,6 +148,18 @@ impl Preprocess {
     /// `crop` x `crop`, ImageNet's normalisation (He et al. 2015, section 3.4).
     pub fn imagenet(resize: usize, crop: usize) -> Self {
         Self { resize: Some(Resize::ShorterSide(resize)), crop: Some([crop, crop]), ..Self::normalise_only() }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::Preprocess;
+    /// let grey = Preprocess::normalise_only().with(|grey| (grey.mean, grey.std) = (vec![0.5], vec![0.5]));
+    /// assert_eq!((grey.mean.len(), grey.crop), (1, None));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
     }
 
     /// The sizes that images are brought to, with the names of the fields: the resize, then the crop. A shorter side

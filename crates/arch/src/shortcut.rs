@@ -5,6 +5,7 @@ use std::fmt;
 /// A shortcut. Channels and stride stand here apart from the block's own, because forgetting them is
 /// the commonest error in written networks; [`crate::shape`] checks that both sides agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Shortcut {
     /// No shortcut: a plain block, `y = act(F(x))`.
     None,

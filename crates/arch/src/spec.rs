@@ -1,5 +1,7 @@
 //! A whole network as data.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockPath, BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile};
@@ -10,6 +12,7 @@ use crate::{BlockPath, BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile}
 /// (that is what [`crate::shape`] is for); a network is built only from one that was checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "NetFile", into = "NetFile")]
+#[non_exhaustive]
 pub struct NetSpec {
     /// Name, for people.
     pub name: String,
@@ -33,6 +36,7 @@ pub struct NetSpec {
 
 /// Blocks at one resolution.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StageSpec {
     /// The blocks in order.
     pub blocks: Vec<BlockSpec>,
@@ -41,6 +45,7 @@ pub struct StageSpec {
 /// A scheme of tensor names. [`crate::names`] writes every tensor's name in each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Naming {
     /// `conv1.weight`, `layer1.0.bn2.bias`, `layer2.0.downsample.0.weight`, `fc.weight`.
     Torchvision,
@@ -54,7 +59,68 @@ pub enum Naming {
     Sequential,
 }
 
+impl fmt::Display for Naming {
+    /// `torchvision`, `timm`, `cifar`, `sequential`: as in a specification's file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Torchvision => "torchvision",
+            Self::Timm => "timm",
+            Self::Cifar => "cifar",
+            Self::Sequential => "sequential",
+        })
+    }
+}
+
+impl StageSpec {
+    /// Stage of these blocks.
+    pub fn new(blocks: Vec<BlockSpec>) -> Self {
+        Self { blocks }
+    }
+}
+
 impl NetSpec {
+    /// Network for an input `[channels, height, width]`: torchvision's names, no stochastic depth, ImageNet's
+    /// normalisation of RGB images (other channels need [`preprocess`](Self::preprocess) to be set) and no resizing.
+    ///
+    /// ```
+    /// use residual_arch::{BlockSpec, HeadSpec, NetSpec, StageSpec, StemSpec};
+    /// let stages = vec![StageSpec::new(vec![BlockSpec::basic(16)])];
+    /// let net = NetSpec::new("tiny", [3, 32, 32], StemSpec::cifar(16), stages, HeadSpec::new(10));
+    /// assert_eq!(net.check(net.input)?.output(), [10, 1, 1]);
+    /// # Ok::<(), residual_arch::shape::ShapeError>(())
+    /// ```
+    pub fn new(
+        name: impl Into<String>,
+        input: [usize; 3],
+        stem: StemSpec,
+        stages: Vec<StageSpec>,
+        head: HeadSpec,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            naming: Naming::Torchvision,
+            input,
+            stem,
+            stages,
+            head,
+            stochastic_depth: 0.0,
+            preprocess: Preprocess::normalise_only(),
+        }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::families::family;
+    /// let net = family("resnet50")?.with(|net| net.stochastic_depth = 0.1);
+    /// assert_eq!(net.stochastic_depth, 0.1);
+    /// # Ok::<(), residual_arch::families::UnknownModel>(())
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Blocks with their stage (from 1) and their place in the stage (from 0), in order.
     pub fn blocks(&self) -> impl Iterator<Item = (BlockPath, &BlockSpec)> {
         self.stages.iter().enumerate().flat_map(|(s, stage)| {

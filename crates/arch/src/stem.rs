@@ -9,6 +9,7 @@ use crate::block::output_side;
 
 /// Convolutions, each followed by BN and ReLU, then at most one max pool.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StemSpec {
     /// The convolutions in order; at least one.
     pub convs: Vec<StemConv>,
@@ -23,6 +24,7 @@ pub struct StemSpec {
 
 /// A square convolution of the stem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StemConv {
     /// Output channels.
     pub channels: usize,
@@ -51,17 +53,34 @@ impl StemConv {
     pub fn same(channels: usize, kernel: usize, stride: usize) -> Self {
         Self { channels, kernel, stride, padding: kernel / 2 }
     }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::StemConv;
+    /// let patches = StemConv::same(64, 4, 4).with(|conv| conv.padding = 0);
+    /// assert_eq!((patches.channels, patches.padding), (64, 0));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl StemSpec {
+    /// Stem of these convolutions, each followed by BN and ReLU, without a pool.
+    pub fn new(convs: Vec<StemConv>) -> Self {
+        Self { convs, bare: false, pool: None, anti_alias: None }
+    }
+
     /// Stem of one 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
     pub fn cifar(channels: usize) -> Self {
-        Self { convs: vec![StemConv::same(channels, 3, 1)], bare: false, pool: None, anti_alias: None }
+        Self::new(vec![StemConv::same(channels, 3, 1)])
     }
 
     /// Stem of a 7x7 convolution with stride 2 and 64 channels, then a 3x3 max pool with stride 2 (He et al. 2015, table 1).
     pub fn imagenet() -> Self {
-        Self { convs: vec![StemConv::same(64, 7, 2)], pool: Some(MaxPool::HALVING), ..Self::cifar(64) }
+        Self { pool: Some(MaxPool::HALVING), ..Self::new(vec![StemConv::same(64, 7, 2)]) }
     }
 
     /// Three 3x3 convolutions in place of the 7x7 one, the first with stride 2 (ResNet-C/D, He et
@@ -69,7 +88,19 @@ impl StemSpec {
     pub fn deep(first: usize, second: usize, third: usize) -> Self {
         let convs =
             vec![StemConv::same(first, 3, 2), StemConv::same(second, 3, 1), StemConv::same(third, 3, 1)];
-        Self { convs, pool: Some(MaxPool::HALVING), ..Self::cifar(third) }
+        Self { pool: Some(MaxPool::HALVING), ..Self::new(convs) }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::{MaxPool, StemSpec};
+    /// let stem = StemSpec::cifar(16).with(|stem| stem.pool = Some(MaxPool::HALVING));
+    /// assert_eq!(stem.to_string(), "3x3 conv 16, max pool 3x3, stride 2");
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
     }
 
     /// Output channels: those of the last convolution, zero if there is none.

@@ -250,7 +250,7 @@ fn blocks_are_torchvisions_and_timms() {
     assert_eq!(block("resnet50", 0, 0), BlockSpec::bottleneck(64, 64, 256, 1));
     assert_eq!(
         block("resnext50_32x4d", 1, 1),
-        BlockSpec { groups: 32, ..BlockSpec::bottleneck(512, 256, 512, 1) }
+        BlockSpec::bottleneck(512, 256, 512, 1).with(|block| block.groups = 32)
     );
     assert_eq!(block("resnext101_64x4d", 0, 1).width, 256);
     assert_eq!(block("wide_resnet50_2", 3, 1).width, 1024);
@@ -268,7 +268,7 @@ fn aliases() {
     assert_eq!(network("small_resnet"), network("small"));
     assert_eq!(network("timm_resnet50d"), network("resnet50d"));
     let timm = network("timm_resnet50");
-    assert_eq!(timm, NetSpec { naming: Naming::Timm, ..network("resnet50") });
+    assert_eq!(timm, network("resnet50").with(|net| net.naming = Naming::Timm));
 }
 
 #[test]
@@ -353,7 +353,10 @@ fn classes_and_input_can_be_set() {
     let back = grey.with_input([3, 32, 32]);
     assert_eq!(back.preprocess.mean.len(), 3);
 
-    let exact = |resize, crop| Preprocess { resize: Some(resize), crop, ..Preprocess::normalise_only() };
+    let exact = |resize, crop| {
+        Preprocess::normalise_only()
+            .with(|preprocess| (preprocess.resize, preprocess.crop) = (Some(resize), crop))
+    };
     let moved = exact(Resize::Exact([40, 80]), Some([20, 40])).with_input([3, 10, 60]);
     assert_eq!((moved.resize, moved.crop), (Some(Resize::Exact([20, 120])), Some([10, 60])));
     let moved = exact(Resize::Exact([40, 80]), None).with_input([3, 10, 60]);

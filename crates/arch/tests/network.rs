@@ -61,11 +61,10 @@ fn layers_of_a_preactivation_block() {
         "add < conv2 + x",
     ];
     assert_eq!(wiring(&block, [32, 8, 8]), lines);
-    let pooled = BlockSpec {
-        attention: Some(Attention::squeeze_excite(4)),
-        shortcut: Shortcut::Projection { channels: 64, stride: 2, average_pool: true },
-        ..BlockSpec::projection(64, 2).preactivation()
-    };
+    let pooled = BlockSpec::projection(64, 2).preactivation().with(|block| {
+        block.attention = Some(Attention::squeeze_excite(4));
+        block.shortcut = Shortcut::Projection { channels: 64, stride: 2, average_pool: true };
+    });
     let lines = wiring(&pooled, [32, 8, 8]);
     let end =
         ["se < conv2", "shortcut.pool < act1", "shortcut.conv < shortcut.pool", "add < se + shortcut.conv"];
@@ -75,8 +74,8 @@ fn layers_of_a_preactivation_block() {
 #[test]
 fn a_filter_stands_behind_the_activation_of_what_it_replaces_the_stride_of() {
     let blurred = |order| {
-        let block = BlockSpec { anti_alias: Some(AntiAlias::Blur), ..BlockSpec::bottleneck(8, 4, 16, 2) };
-        wiring(&BlockSpec { order, ..block }, [8, 8, 8])
+        let block = BlockSpec::bottleneck(8, 4, 16, 2).with(|block| block.anti_alias = Some(AntiAlias::Blur));
+        wiring(&block.with(|block| block.order = order), [8, 8, 8])
     };
     let post = blurred(Order::PostActivation);
     assert_eq!(post[4..8], ["norm2 < conv2", "act2 < norm2", "aa < act2", "conv3 < aa"]);
@@ -103,7 +102,7 @@ fn a_filter_stands_behind_the_activation_of_what_it_replaces_the_stride_of() {
         shapes("resnetaa34d", &["stem.pool", "stage3.block0.aa"]),
         [(average, [64, 56, 56]), (average, [256, 14, 14])]
     );
-    let plain = BlockSpec { anti_alias: Some(AntiAlias::Blur), ..BlockSpec::basic(8) };
+    let plain = BlockSpec::basic(8).with(|block| block.anti_alias = Some(AntiAlias::Blur));
     assert_eq!(wiring(&plain, [8, 8, 8]), wiring(&BlockSpec::basic(8), [8, 8, 8]));
 }
 
@@ -322,7 +321,9 @@ fn strides_past_the_map_leave_one_pixel() {
         ];
         for shortcut in shortcuts {
             for order in [BlockSpec::preactivation, |block| block] {
-                let block = order(BlockSpec { shortcut, stride, ..BlockSpec::basic(64) });
+                let block = order(
+                    BlockSpec::basic(64).with(|block| (block.shortcut, block.stride) = (shortcut, stride)),
+                );
                 assert_eq!(block.check([32, 32, 17]).unwrap().output(), [64, 1, 1], "{block} {shortcut}");
             }
         }

@@ -66,17 +66,18 @@ fn block() -> impl Strategy<Value = BlockSpec> {
                 (attention, anti_alias),
                 zero_init,
                 shortcut,
-            )| BlockSpec {
-                kind,
-                order,
-                channels,
-                width,
-                stride,
-                anti_alias,
-                groups,
-                attention,
-                zero_init,
-                shortcut,
+            )| {
+                BlockSpec::basic(channels).with(|block| {
+                    block.kind = kind;
+                    block.order = order;
+                    block.width = width;
+                    block.stride = stride;
+                    block.anti_alias = anti_alias;
+                    block.groups = groups;
+                    block.attention = attention;
+                    block.zero_init = zero_init;
+                    block.shortcut = shortcut;
+                })
             },
         )
 }
@@ -87,16 +88,20 @@ fn sound_block() -> impl Strategy<Value = (usize, usize, bool, bool, bool, Optio
 }
 
 fn stem() -> impl Strategy<Value = StemSpec> {
-    let conv = (size(), size(), size(), size()).prop_map(|(channels, kernel, stride, padding)| StemConv {
-        channels,
-        kernel,
-        stride,
-        padding,
+    let conv = (size(), size(), size(), size()).prop_map(|(channels, kernel, stride, padding)| {
+        StemConv::same(channels, kernel, stride).with(|conv| conv.padding = padding)
     });
     let pool =
         (size(), size(), size()).prop_map(|(kernel, stride, padding)| MaxPool { kernel, stride, padding });
-    (vec(conv, 0..4), any::<bool>(), option::of(pool), option::of(anti_alias()))
-        .prop_map(|(convs, bare, pool, anti_alias)| StemSpec { convs, bare, pool, anti_alias })
+    (vec(conv, 0..4), any::<bool>(), option::of(pool), option::of(anti_alias())).prop_map(
+        |(convs, bare, pool, anti_alias)| {
+            StemSpec::new(convs).with(|stem| {
+                stem.bare = bare;
+                stem.pool = pool;
+                stem.anti_alias = anti_alias;
+            })
+        },
+    )
 }
 
 fn preprocess() -> impl Strategy<Value = Preprocess> {
@@ -109,13 +114,15 @@ fn preprocess() -> impl Strategy<Value = Preprocess> {
     let crop = (size(), size()).prop_map(|(height, width)| [height, width]);
     let interpolation = prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
     (option::of(resize), interpolation, option::of(crop), vec(-2f32..2.0, 0..4), vec(-1f32..2.0, 0..4))
-        .prop_map(|(resize, interpolation, crop, mean, std)| Preprocess {
-            resize,
-            interpolation,
-            crop,
-            fill: Fill::Mean,
-            mean,
-            std,
+        .prop_map(|(resize, interpolation, crop, mean, std)| {
+            Preprocess::normalise_only().with(|preprocess| {
+                preprocess.resize = resize;
+                preprocess.interpolation = interpolation;
+                preprocess.crop = crop;
+                preprocess.fill = Fill::Mean;
+                preprocess.mean = mean;
+                preprocess.std = std;
+            })
         })
 }
 
@@ -124,23 +131,18 @@ fn naming() -> impl Strategy<Value = Naming> {
 }
 
 fn network() -> impl Strategy<Value = NetSpec> {
-    let stages = vec(vec(block(), 0..4).prop_map(|blocks| StageSpec { blocks }), 0..4);
-    let head = (size(), any::<bool>(), -1.0..2.0).prop_map(|(classes, norm, dropout)| HeadSpec {
-        classes,
-        norm,
-        dropout,
+    let stages = vec(vec(block(), 0..4).prop_map(StageSpec::new), 0..4);
+    let head = (size(), any::<bool>(), -1.0..2.0).prop_map(|(classes, norm, dropout)| {
+        HeadSpec::new(classes).with(|head| (head.norm, head.dropout) = (norm, dropout))
     });
     let input = [size(), size(), size()];
     (".*", naming(), input, stem(), stages, head, -1.0..2.0, preprocess()).prop_map(
-        |(name, naming, input, stem, stages, head, stochastic_depth, preprocess)| NetSpec {
-            name,
-            naming,
-            input,
-            stem,
-            stages,
-            head,
-            stochastic_depth,
-            preprocess,
+        |(name, naming, input, stem, stages, head, stochastic_depth, preprocess)| {
+            NetSpec::new(name, input, stem, stages, head).with(|net| {
+                net.naming = naming;
+                net.stochastic_depth = stochastic_depth;
+                net.preprocess = preprocess;
+            })
         },
     )
 }
@@ -150,38 +152,44 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
     (naming(), stages, any::<bool>(), any::<bool>(), vec(1usize..9, 1..4)).prop_map(
         |(naming, stages, bare, norm, widths)| {
             let convs: Vec<_> = widths.iter().map(|&channels| StemConv::same(channels, 3, 1)).collect();
-            let stem =
-                StemSpec { convs, bare, pool: Some(MaxPool::HALVING), anti_alias: Some(AntiAlias::Blur) };
-            let mut channels = stem.channels();
-            let stages = stages.into_iter().map(|blocks| StageSpec {
-                blocks: blocks
-                    .into_iter()
-                    .map(|(quarter, stride, bottleneck, before, pool, attention)| {
-                        let mut block = BlockSpec::bottleneck(channels, quarter, 4 * quarter, stride);
-                        if !bottleneck {
-                            block.kind = BlockKind::Basic;
-                        }
-                        if before {
-                            block = block.preactivation();
-                        }
-                        if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
-                            *average_pool = pool;
-                        }
-                        channels = block.channels;
-                        BlockSpec { attention, ..block }
-                    })
-                    .collect(),
+            let stem = StemSpec::new(convs).with(|stem| {
+                stem.bare = bare;
+                stem.pool = Some(MaxPool::HALVING);
+                stem.anti_alias = Some(AntiAlias::Blur);
             });
-            NetSpec {
-                name: "sound".into(),
-                naming,
-                input: [3, 20, 17],
-                stages: stages.collect(),
+            let mut channels = stem.channels();
+            let stages = stages.into_iter().map(|blocks| {
+                StageSpec::new(
+                    blocks
+                        .into_iter()
+                        .map(|(quarter, stride, bottleneck, before, pool, attention)| {
+                            let mut block = BlockSpec::bottleneck(channels, quarter, 4 * quarter, stride);
+                            if !bottleneck {
+                                block.kind = BlockKind::Basic;
+                            }
+                            if before {
+                                block = block.preactivation();
+                            }
+                            if let Shortcut::Projection { average_pool, .. } = &mut block.shortcut {
+                                *average_pool = pool;
+                            }
+                            channels = block.channels;
+                            block.with(|block| block.attention = attention)
+                        })
+                        .collect(),
+                )
+            });
+            NetSpec::new(
+                "sound",
+                [3, 20, 17],
                 stem,
-                head: HeadSpec { norm, ..HeadSpec::new(5) },
-                stochastic_depth: 0.2,
-                preprocess: Preprocess::normalise_only(),
-            }
+                stages.collect(),
+                HeadSpec::new(5).with(|head| head.norm = norm),
+            )
+            .with(|net| {
+                net.naming = naming;
+                net.stochastic_depth = 0.2;
+            })
         },
     )
 }

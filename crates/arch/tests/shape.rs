@@ -129,7 +129,7 @@ fn the_shortcut_forgets_the_stride() {
 fn a_zero_pad_shortcut_cannot_shrink() {
     let found = error(|spec| {
         *block(spec, 2, 0) =
-            BlockSpec { shortcut: Shortcut::ZeroPad { channels: 16, stride: 1 }, ..BlockSpec::basic(16) };
+            BlockSpec::basic(16).with(|block| block.shortcut = Shortcut::ZeroPad { channels: 16, stride: 1 });
     });
     let expected =
         ShapeError::ZeroPadShrinks { block: Some("stage2.block0".parse().unwrap()), from: 32, to: 16 };
@@ -139,7 +139,7 @@ fn a_zero_pad_shortcut_cannot_shrink() {
 
 #[test]
 fn the_map_shrinks_to_nothing() {
-    let unpadded = StemConv { channels: 32, kernel: 7, stride: 1, padding: 0 };
+    let unpadded = StemConv::same(32, 7, 1).with(|conv| conv.padding = 0);
     let spec = changed(|spec| spec.stem.convs[0] = unpadded);
     let found = flow(&spec, [3, 32, 4]).unwrap_err();
     let expected = ShapeError::Vanishes {
@@ -157,7 +157,7 @@ fn the_map_shrinks_to_nothing() {
 
     let pool = MaxPool { kernel: 2, stride: 2, padding: 0 };
     let spec = changed(|spec| {
-        spec.stem = StemSpec { convs: vec![unpadded], pool: Some(pool), ..StemSpec::cifar(1) }
+        spec.stem = StemSpec::cifar(1).with(|stem| (stem.convs, stem.pool) = (vec![unpadded], Some(pool)))
     });
     let found = flow(&spec, [3, 7, 7]).unwrap_err();
     assert!(
@@ -176,14 +176,15 @@ fn a_pool_padded_past_half_its_kernel() {
 fn groups_do_not_divide() {
     let found = error(|spec| {
         let wide = BlockSpec::bottleneck(32, 30, 64, 2);
-        *block(spec, 2, 0) = BlockSpec { groups: 4, ..wide };
+        *block(spec, 2, 0) = wide.with(|block| block.groups = 4);
     });
     let expected =
         ShapeError::Groups { layer: "stage2.block0.conv2".parse().unwrap(), groups: 4, channels: 30 };
     assert_eq!(found, expected);
     assert!(found.to_string().ends_with("use a multiple of 4 channels"));
     // A basic block's first convolution is grouped by its input too.
-    let found = block_flow(&BlockSpec { groups: 4, ..BlockSpec::projection(8, 1) }, [6, 8, 8]).unwrap_err();
+    let found =
+        block_flow(&BlockSpec::projection(8, 1).with(|block| block.groups = 4), [6, 8, 8]).unwrap_err();
     assert_eq!(found, ShapeError::Groups { layer: "conv1".parse().unwrap(), groups: 4, channels: 6 });
 }
 

@@ -10,6 +10,7 @@ use crate::{Batch, Error, Loader, LoaderOptions, Source};
 
 /// Options by which [`evaluate`] reads its images.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct EvaluateOptions {
     /// Number of images at a time. The last batch has what is left.
     pub batch_size: usize,
@@ -17,6 +18,20 @@ pub struct EvaluateOptions {
     pub workers: usize,
     /// Leniency: leave out images that cannot be decoded, in place of stopping at the first.
     pub skip_bad: bool,
+}
+
+impl EvaluateOptions {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_data::EvaluateOptions;
+    /// let options = EvaluateOptions::default().with(|options| options.batch_size = 256);
+    /// assert_eq!((options.batch_size, options.workers), (256, 1));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for EvaluateOptions {

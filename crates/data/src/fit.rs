@@ -42,14 +42,13 @@ impl Fit {
         let own = spec.preprocess.clone();
         let [_, height, width] = spec.input;
         match own {
-            Preprocess { resize: None, crop: None, .. } => Preprocess {
-                resize: Some(match height == width {
+            Preprocess { resize: None, crop: None, .. } => own.with(|fitting| {
+                fitting.resize = Some(match height == width {
                     true => Resize::ShorterSide(height),
                     false => Resize::Exact([height, width]),
-                }),
-                crop: Some([height, width]),
-                ..own
-            },
+                });
+                fitting.crop = Some([height, width]);
+            }),
             own => own,
         }
     }

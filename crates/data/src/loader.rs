@@ -11,6 +11,7 @@ use crate::{Augment, BadImage, Error, Image, Preprocessor, Source, augment};
 
 /// Options by which an epoch is read.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoaderOptions {
     /// Number of images in a batch.
     pub batch_size: usize,
@@ -50,10 +51,25 @@ impl LoaderOptions {
             skip_bad: false,
         }
     }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_arch::Preprocess;
+    /// use residual_data::LoaderOptions;
+    /// let options = LoaderOptions::evaluation(64, Preprocess::normalise_only());
+    /// let shuffled = options.with(|options| (options.shuffle, options.seed) = (true, 7));
+    /// assert!(shuffled.shuffle);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// Batch: images and labels that go through a network together.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// Normalised values, `[n, channels, height, width]`.
     pub images: Vec<f32>,
@@ -65,6 +81,13 @@ pub struct Batch {
     pub indices: Vec<usize>,
     /// Bad images that were left out.
     pub skipped: Vec<BadImage>,
+}
+
+impl Batch {
+    /// Batch of `[n, channels, height, width]` values and `n` labels that a program gives, with the places 0 to `n`.
+    pub fn new(images: Vec<f32>, shape: [usize; 4], labels: Vec<usize>) -> Self {
+        Self { images, shape, indices: (0..labels.len()).collect(), labels, skipped: Vec::new() }
+    }
 }
 
 /// Number of batches of an epoch of `images`.

@@ -4,6 +4,7 @@ use crate::HELD_OUT;
 
 /// Options of opening data.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// Seed by which images of a single folder are held out; a matter of the data, not of a run's seed.
     pub split_seed: u64,
@@ -14,6 +15,20 @@ pub struct OpenOptions {
     /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
     /// [noted](crate::Dataset::notes), instead of being an error.
     pub skip_bad: bool,
+}
+
+impl OpenOptions {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_data::OpenOptions;
+    /// let options = OpenOptions::default().with(|options| options.holdout = 0.2);
+    /// assert_eq!((options.holdout, options.split_seed), (0.2, 0));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for OpenOptions {

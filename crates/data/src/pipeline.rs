@@ -32,7 +32,7 @@ use crate::decode::panic_message;
 /// # const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\
 /// #     \x00\x01My\xab\xc3\x00\x00\x00\x0aIDATx\xdac\xf8\x0f\x00\x01\x01\x01\x00\x1c\xb0\x8c\x99\
 /// #     \x00\x00\x00\x00IEND\xaeB`\x82";
-/// let options = PipelineOptions { threads: 2, window: 8, waits_for_items: false };
+/// let options = PipelineOptions::new(2, 8);
 /// let mut decoded = Pipeline::start(files, options, move |name: String, _stopped| {
 ///     let bytes = read(&name).ok_or_else(|| format!("{name}: no such file"))?;
 ///     let image = decode(bytes, &name).and_then(|image| fit.fit(image, &name));
@@ -53,6 +53,7 @@ pub struct Pipeline<T> {
 
 /// Extent of a [`Pipeline`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PipelineOptions {
     /// Number of threads that work ahead; with 0, whoever takes a result works.
     pub threads: usize,
@@ -61,6 +62,25 @@ pub struct PipelineOptions {
     /// True where the iterator may wait for its next item, such as for a line of standard input: dropping the pipeline
     /// does not wait with it.
     pub waits_for_items: bool,
+}
+
+impl PipelineOptions {
+    /// Options of a pipeline whose iterator gives its items at once.
+    pub fn new(threads: usize, window: usize) -> Self {
+        Self { threads, window, waits_for_items: false }
+    }
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_data::PipelineOptions;
+    /// let typed = PipelineOptions::new(2, 8).with(|options| options.waits_for_items = true);
+    /// assert_eq!(typed.window, 8);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// Items, job and state that the threads of a pipeline share.

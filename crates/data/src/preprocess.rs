@@ -12,7 +12,10 @@ use crate::{Error, Image};
 /// use residual_data::{Image, Preprocessor};
 ///
 /// let image = Image::new(1, 1, 3, vec![255, 0, 128]).unwrap();
-/// let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..Preprocess::normalise_only() };
+/// let preprocess = Preprocess::normalise_only().with(|preprocess| {
+///     preprocess.mean = vec![0.5; 3];
+///     preprocess.std = vec![0.5; 3];
+/// });
 /// let (values, shape) = Preprocessor::new(&preprocess)?.apply(image, "dot.png")?;
 /// assert_eq!(shape, [3, 1, 1]);
 /// assert_eq!(values[..2], [1.0, -1.0]);
@@ -36,7 +39,7 @@ impl Preprocessor {
     /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { resize, interpolation, crop, fill, mean, std } = preprocess;
+        let Preprocess { resize, interpolation, crop, fill, mean, std, .. } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
         if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
             return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
@@ -148,28 +151,31 @@ mod tests {
         let preprocessor = Preprocessor::new(&Preprocess::imagenet(8, 6)).unwrap();
         let (_, shape) = preprocessor.apply(gradient(30, 20), "x").unwrap();
         assert_eq!(shape, [3, 6, 6]);
-        let exact = Preprocess { resize: Some(Resize::Exact([5, 9])), ..Preprocess::normalise_only() };
+        let exact =
+            Preprocess::normalise_only().with(|preprocess| preprocess.resize = Some(Resize::Exact([5, 9])));
         assert_eq!(Preprocessor::new(&exact).unwrap().apply(gradient(30, 20), "x").unwrap().1, [3, 5, 9]);
     }
 
     #[test]
     fn colours_follow_the_mean() {
-        let grey = Preprocess { mean: vec![0.0], std: vec![1.0], ..Preprocess::normalise_only() };
+        let grey = Preprocess::normalise_only()
+            .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.0], vec![1.0]));
         let (values, shape) = Preprocessor::new(&grey).unwrap().apply(gradient(4, 4), "x").unwrap();
         assert_eq!((values.len(), shape), (16, [1, 4, 4]));
         let dot = Image::new(1, 1, 1, vec![51]).unwrap();
-        let rgb = Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..grey };
+        let rgb = grey.with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.0; 3], vec![1.0; 3]));
         assert_eq!(Preprocessor::new(&rgb).unwrap().apply(dot, "x").unwrap().0, [0.2; 3]);
     }
 
     #[test]
     fn any_number_of_channels_is_normalised() {
         let image = Image::new(2, 1, 4, vec![0, 51, 102, 153, 255, 204, 51, 0]).unwrap();
-        let four = Preprocess { mean: vec![0.0; 4], std: vec![1.0; 4], ..Preprocess::normalise_only() };
+        let four = Preprocess::normalise_only()
+            .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.0; 4], vec![1.0; 4]));
         let (values, shape) = Preprocessor::new(&four).unwrap().apply(image.clone(), "x").unwrap();
         assert_eq!(shape, [4, 1, 2]);
         assert_eq!(values, [0.0, 1.0, 0.2, 0.8, 0.4, 0.2, 0.6, 0.0]);
-        let three = Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..four };
+        let three = four.with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.0; 3], vec![1.0; 3]));
         let error = Preprocessor::new(&three).unwrap().apply(image, "x").unwrap_err();
         assert!(matches!(error, Error::ChannelsDiffer { found: 4, expected: 3, .. }), "{error}");
     }
@@ -178,20 +184,21 @@ mod tests {
     fn impossible_values_are_refused() {
         let good = Preprocess::normalise_only();
         let bad = [
-            Preprocess { mean: vec![0.5; 2], ..good.clone() },
-            Preprocess { mean: vec![], std: vec![], ..good.clone() },
-            Preprocess { mean: vec![f32::NAN; 3], ..good.clone() },
-            Preprocess { std: vec![0.5], ..good.clone() },
-            Preprocess { std: vec![0.5, 0.5, 0.0], ..good.clone() },
-            Preprocess { crop: Some([0, 4]), ..good.clone() },
-            Preprocess { crop: Some([usize::MAX, 4]), ..good.clone() },
-            Preprocess { resize: Some(Resize::ShorterSide(0)), ..good.clone() },
-            Preprocess { resize: Some(Resize::Exact([1 << 20, 1 << 20])), ..good.clone() },
-            Preprocess { resize: Some(Resize::ShorterSide(8192)), ..good.clone() },
-            Preprocess { resize: Some(Resize::ShorterSide(2049)), ..good.clone() },
-            Preprocess { crop: Some([1, 1 << 23]), ..good.clone() },
+            good.clone().with(|preprocess| preprocess.mean = vec![0.5; 2]),
+            good.clone().with(|preprocess| (preprocess.mean, preprocess.std) = (vec![], vec![])),
+            good.clone().with(|preprocess| preprocess.mean = vec![f32::NAN; 3]),
+            good.clone().with(|preprocess| preprocess.std = vec![0.5]),
+            good.clone().with(|preprocess| preprocess.std = vec![0.5, 0.5, 0.0]),
+            good.clone().with(|preprocess| preprocess.crop = Some([0, 4])),
+            good.clone().with(|preprocess| preprocess.crop = Some([usize::MAX, 4])),
+            good.clone().with(|preprocess| preprocess.resize = Some(Resize::ShorterSide(0))),
+            good.clone().with(|preprocess| preprocess.resize = Some(Resize::Exact([1 << 20, 1 << 20]))),
+            good.clone().with(|preprocess| preprocess.resize = Some(Resize::ShorterSide(8192))),
+            good.clone().with(|preprocess| preprocess.resize = Some(Resize::ShorterSide(2049))),
+            good.clone().with(|preprocess| preprocess.crop = Some([1, 1 << 23])),
         ];
-        Preprocessor::new(&Preprocess { resize: Some(Resize::ShorterSide(2048)), ..good }).unwrap();
+        Preprocessor::new(&good.with(|preprocess| preprocess.resize = Some(Resize::ShorterSide(2048))))
+            .unwrap();
         for preprocess in bad {
             let error = Preprocessor::new(&preprocess).unwrap_err();
             assert!(matches!(error, Error::InvalidOption { .. }), "{error}");

@@ -38,7 +38,7 @@ use crate::{Error, Image, Stamp};
 ///     }
 /// }
 ///
-/// let grey = Preprocess { mean: vec![0.5], std: vec![0.5], ..Preprocess::normalise_only() };
+/// let grey = Preprocess::normalise_only().with(|grey| (grey.mean, grey.std) = (vec![0.5], vec![0.5]));
 /// let stripes = Arc::new(Stripes(["rows".into(), "columns".into()]));
 /// let batch = Loader::new(stripes, LoaderOptions::evaluation(16, grey))?.next().unwrap()?;
 /// assert_eq!(batch.shape, [16, 1, 8, 8]);

@@ -183,7 +183,7 @@ fn a_zip_of_more_members_than_16_bits_count() {
     let mut files: support::Files = (0..65_600).map(|i| (format!("a/{i}.png"), vec![])).collect();
     files.extend(images(&["b/1.png"]));
     fs::write(&path, zip_bytes(&files)).unwrap();
-    let options = OpenOptions { holdout: 0.0, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.holdout = 0.0);
     let train = Dataset::open(&DataSource::Path(path), &options).unwrap().split(Split::Train).unwrap();
     assert_eq!(train.len(), 65_601);
     train.read(65_600).unwrap();
@@ -193,7 +193,7 @@ fn a_zip_of_more_members_than_16_bits_count() {
 fn archives_that_promise_too_much() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("archive");
-    let options = OpenOptions { memory_limit: 300, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.memory_limit = 300);
     fs::write(&path, gz_bytes(&tar_bytes(&images(&["a/1.jpg", "b/1.jpg"])))).unwrap();
     let error = Dataset::open(&DataSource::Path(path.clone()), &options).unwrap_err();
     assert!(matches!(error, Error::ArchiveTooLarge { limit: 300, .. }), "{error}");
@@ -232,7 +232,7 @@ fn bad_images_name_their_file() {
     files[2].1.truncate(length / 2);
     files[3].1 = b"<html>not found</html>".to_vec();
     for path in every_kind(place.path(), &files) {
-        let options = OpenOptions { holdout: 0.0, ..OpenOptions::default() };
+        let options = OpenOptions::default().with(|options| options.holdout = 0.0);
         let set =
             Dataset::open(&DataSource::Path(path.clone()), &options).unwrap().split(Split::Train).unwrap();
         let errors: Vec<Error> = (0..4).map(|i| set.read(i).unwrap_err()).collect();
@@ -273,7 +273,7 @@ fn an_unreadable_folder() {
     let mode = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
     mode(0o000);
     let result = open(place.path());
-    let options = OpenOptions { skip_bad: true, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.skip_bad = true);
     let skipping = Dataset::open(&DataSource::Path(place.path().into()), &options);
     let readable = fs::read_dir(&closed).is_ok();
     mode(0o755);

@@ -28,7 +28,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Opens an archive, and checks what that took.
 fn opened(path: &Path) -> Result<Dataset, Error> {
-    let options = OpenOptions { memory_limit: LIMIT, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.memory_limit = LIMIT);
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
     let result = Dataset::open(&DataSource::Path(path.into()), &options);

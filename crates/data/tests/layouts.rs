@@ -137,7 +137,8 @@ fn one_folder_is_split_by_class_and_seed() {
     let mut seen = Vec::new();
     for path in every_kind(place.path(), &files) {
         let split = |seed, holdout| {
-            let options = OpenOptions { split_seed: seed, holdout, ..OpenOptions::default() };
+            let options = OpenOptions::default()
+                .with(|options| (options.split_seed, options.holdout) = (seed, holdout));
             let dataset = Dataset::open(&DataSource::Path(path.clone()), &options).unwrap();
             [Split::Train, Split::Val].map(|split| names(&dataset.split(split).unwrap()))
         };
@@ -162,7 +163,7 @@ fn nothing_is_held_out_where_nothing_is_wanted() {
     let place = tempfile::tempdir().unwrap();
     write_folder(place.path(), &class_folder(&[("a", 3), ("b", 3)]));
     let source = DataSource::Path(place.path().into());
-    let options = |holdout| OpenOptions { holdout, ..OpenOptions::default() };
+    let options = |holdout| OpenOptions::default().with(|options| options.holdout = holdout);
     let dataset = Dataset::open(&source, &options(0.0)).unwrap();
     assert_eq!(dataset.splits(), [Split::Train]);
     let error = dataset.split(Split::Test).unwrap_err();

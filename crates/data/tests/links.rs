@@ -141,7 +141,7 @@ fn other_links_are_errors_that_name_both() {
             assert!(matches!(error, Error::DeadLink { .. }), "{error}");
             let text = error.to_string();
             assert!([name, target, reason, "help: "].iter().all(|part| text.contains(part)), "{text}");
-            let options = OpenOptions { skip_bad: true, ..OpenOptions::default() };
+            let options = OpenOptions::default().with(|options| options.skip_bad = true);
             let data = Dataset::open(&DataSource::Path(path), &options).unwrap();
             assert_eq!(contents(&data).len(), 2);
             assert!(
@@ -285,7 +285,8 @@ fn special_files_in_a_folder_are_errors_at_once() {
     let (fifo, zero, dead) =
         (place.path().join("a/f.jpg"), place.path().join("a/z.jpg"), place.path().join("a/d.jpg"));
     let skipped = |count: usize| {
-        let options = OpenOptions { skip_bad: true, holdout: 0.0, ..OpenOptions::default() };
+        let options =
+            OpenOptions::default().with(|options| (options.skip_bad, options.holdout) = (true, 0.0));
         let data = Dataset::open(&DataSource::Path(place.path().into()), &options).unwrap();
         assert_eq!(data.split(Split::Train).unwrap().len(), 4);
         assert!(

@@ -16,7 +16,7 @@ use support::{Files, encoded, write_folder};
 fn set(files: &Files) -> (tempfile::TempDir, Arc<ImageSet>) {
     let place = tempfile::tempdir().unwrap();
     write_folder(place.path(), files);
-    let options = OpenOptions { holdout: 0.0, ..OpenOptions::default() };
+    let options = OpenOptions::default().with(|options| options.holdout = 0.0);
     let dataset = Dataset::open(&DataSource::Path(place.path().into()), &options).unwrap();
     (place, Arc::new(dataset.split(Split::Train).unwrap()))
 }
@@ -28,18 +28,12 @@ fn files(count: usize) -> Files {
 }
 
 fn training() -> LoaderOptions {
-    LoaderOptions {
-        batch_size: 4,
-        workers: 2,
-        shuffle: true,
-        seed: 9,
-        epoch: 0,
-        first_batch: 0,
-        drop_last: false,
-        augment: vec![Augment::PadCrop { padding: 2 }, Augment::HorizontalFlip { probability: 0.5 }],
-        preprocess: Preprocess::normalise_only(),
-        skip_bad: false,
-    }
+    LoaderOptions::evaluation(4, Preprocess::normalise_only()).with(|options| {
+        options.workers = 2;
+        options.shuffle = true;
+        options.seed = 9;
+        options.augment = vec![Augment::PadCrop { padding: 2 }, Augment::HorizontalFlip { probability: 0.5 }];
+    })
 }
 
 fn batches(set: &Arc<ImageSet>, options: LoaderOptions) -> Vec<Batch> {
@@ -55,7 +49,12 @@ fn workers_change_no_bit() {
     let (_place, set) = set(&files(22));
     let random = Augment::RandomResizedCrop { size: [7, 5], scale: [0.08, 1.0], ratio: [0.75, 1.33] };
     for augment in [training().augment, vec![random, Augment::HorizontalFlip { probability: 0.5 }], vec![]] {
-        let run = |workers| batches(&set, LoaderOptions { workers, augment: augment.clone(), ..training() });
+        let run = |workers| {
+            batches(
+                &set,
+                training().with(|options| (options.workers, options.augment) = (workers, augment.clone())),
+            )
+        };
         let one = run(1);
         assert_eq!(one.len(), 6);
         assert!(one.iter().flat_map(|batch| &batch.images).all(|value| value.is_finite()));
@@ -68,7 +67,8 @@ fn workers_change_no_bit() {
 #[test]
 fn an_epoch_has_every_image_once_in_an_order_of_its_own() {
     let (_place, set) = set(&files(22));
-    let epoch = |seed, epoch| batches(&set, LoaderOptions { seed, epoch, ..training() });
+    let epoch =
+        |seed, epoch| batches(&set, training().with(|options| (options.seed, options.epoch) = (seed, epoch)));
     let first = epoch(9, 0);
     assert_eq!(
         first.iter().map(|batch| batch.shape).collect::<Vec<_>>()[4..],
@@ -94,7 +94,7 @@ fn an_epoch_goes_on_where_it_was_interrupted() {
     let (_place, set) = set(&files(22));
     let whole = batches(&set, training());
     for first_batch in 0..8 {
-        let rest = batches(&set, LoaderOptions { first_batch, ..training() });
+        let rest = batches(&set, training().with(|options| options.first_batch = first_batch));
         assert_eq!(rest, whole[first_batch.min(6)..]);
     }
 }
@@ -113,9 +113,12 @@ fn augmentation_belongs_to_the_sample_not_to_its_place() {
         images
     };
     let shuffled = by_index(training());
-    assert_eq!(by_index(LoaderOptions { shuffle: false, batch_size: 5, ..training() }), shuffled);
-    assert_ne!(by_index(LoaderOptions { epoch: 1, ..training() }), shuffled);
-    assert_ne!(by_index(LoaderOptions { augment: vec![], ..training() }), shuffled);
+    assert_eq!(
+        by_index(training().with(|options| (options.shuffle, options.batch_size) = (false, 5))),
+        shuffled
+    );
+    assert_ne!(by_index(training().with(|options| options.epoch = 1)), shuffled);
+    assert_ne!(by_index(training().with(|options| options.augment = vec![])), shuffled);
 }
 
 #[test]
@@ -126,9 +129,9 @@ fn steps_of_an_epoch() {
     assert_eq!(steps_per_epoch(0, 4, false), 0);
     assert_eq!(steps_per_epoch(5, 0, false), 5);
     let (_place, set) = set(&files(22));
-    let full = batches(&set, LoaderOptions { drop_last: true, ..training() });
+    let full = batches(&set, training().with(|options| options.drop_last = true));
     assert_eq!(full.iter().map(|batch| batch.shape[0]).collect::<Vec<_>>(), [4; 5]);
-    assert_eq!(batches(&set, LoaderOptions { batch_size: usize::MAX, ..training() }).len(), 1);
+    assert_eq!(batches(&set, training().with(|options| options.batch_size = usize::MAX)).len(), 1);
 }
 
 #[test]
@@ -137,7 +140,8 @@ fn a_bad_image_is_an_error_that_names_it_and_ends_the_epoch() {
     files[13].1.clear();
     let (_place, set) = set(&files);
     for workers in [0, 1, 2, 5] {
-        let mut loader = Loader::new(set.clone(), LoaderOptions { workers, ..training() }).unwrap();
+        let mut loader =
+            Loader::new(set.clone(), training().with(|options| options.workers = workers)).unwrap();
         let errors: Vec<Error> = loader.by_ref().filter_map(Result::err).collect();
         assert_eq!(errors.len(), 1);
         assert!(errors[0].to_string().ends_with("b/13.png: the image file is empty"), "{}", errors[0]);
@@ -151,7 +155,9 @@ fn bad_images_are_left_out_on_request_and_named() {
     files[13].1.clear();
     files[4].1.truncate(70);
     let (_place, set) = set(&files);
-    let run = |workers| batches(&set, LoaderOptions { workers, skip_bad: true, ..training() });
+    let run = |workers| {
+        batches(&set, training().with(|options| (options.workers, options.skip_bad) = (workers, true)))
+    };
     let one = run(1);
     assert_eq!(one.len(), 6, "the number of steps stays");
     let skipped: Vec<String> = one.iter().flat_map(|batch| &batch.skipped).map(ToString::to_string).collect();
@@ -161,7 +167,7 @@ fn bad_images_are_left_out_on_request_and_named() {
     assert_eq!(indices(&one).len(), 20);
     assert_eq!((run(2), run(5)), (one.clone(), one));
     // A batch of nothing but bad images is there, and empty.
-    let alone = batches(&set, LoaderOptions { batch_size: 1, skip_bad: true, ..training() });
+    let alone = batches(&set, training().with(|options| (options.batch_size, options.skip_bad) = (1, true)));
     let empty: Vec<&Batch> = alone.iter().filter(|batch| batch.labels.is_empty()).collect();
     assert_eq!(empty.len(), 2);
     assert!(empty.iter().all(|batch| batch.shape == [0, 3, 0, 0] && batch.images.is_empty()));
@@ -172,27 +178,32 @@ fn images_of_several_sizes_need_a_size() {
     let mut files = files(6);
     files[3].1 = encoded(9, 10, 1, ImageFormat::Png);
     let (_place, set) = set(&files);
-    let options =
-        LoaderOptions { shuffle: false, batch_size: 6, augment: vec![], skip_bad: true, ..training() };
+    let options = training().with(|options| {
+        options.shuffle = false;
+        options.batch_size = 6;
+        options.augment = vec![];
+        options.skip_bad = true;
+    });
     let error = Loader::new(set.clone(), options.clone()).unwrap().find_map(Result::err).unwrap();
     let text = error.to_string();
     assert!(text.contains("b/03.png: 9x10 pixels, but ") && text.contains("a/00.png has 12x10"), "{text}");
     assert!(text.contains("`resize` or `crop`"), "{text}");
     let resize = Some(Resize::Exact([4, 4]));
-    let preprocess = Preprocess { resize, ..Preprocess::normalise_only() };
-    assert_eq!(batches(&set, LoaderOptions { preprocess, ..options })[0].shape, [6, 3, 4, 4]);
+    let preprocess = Preprocess::normalise_only().with(|preprocess| preprocess.resize = resize);
+    assert_eq!(batches(&set, options.with(|options| options.preprocess = preprocess))[0].shape, [6, 3, 4, 4]);
 }
 
 #[test]
 fn sizes_come_from_preprocessing_or_from_the_random_crop() {
     let (_place, set) = set(&files(4));
     let preprocess = Preprocess::imagenet(9, 8);
-    let options = LoaderOptions { preprocess, ..training() };
+    let options = training().with(|options| options.preprocess = preprocess);
     assert_eq!(batches(&set, options.clone())[0].shape, [4, 3, 8, 8]);
     let random = Augment::RandomResizedCrop { size: [6, 6], scale: [0.5, 1.0], ratio: [1.0, 1.0] };
-    assert_eq!(batches(&set, LoaderOptions { augment: vec![random], ..options })[0].shape, [4, 3, 6, 6]);
-    let grey = Preprocess { mean: vec![0.5], std: vec![0.5], ..Preprocess::normalise_only() };
-    assert_eq!(batches(&set, LoaderOptions { preprocess: grey, ..training() })[0].shape, [4, 1, 10, 12]);
+    assert_eq!(batches(&set, options.with(|options| options.augment = vec![random]))[0].shape, [4, 3, 6, 6]);
+    let grey = Preprocess::normalise_only()
+        .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.5], vec![0.5]));
+    assert_eq!(batches(&set, training().with(|options| options.preprocess = grey))[0].shape, [4, 1, 10, 12]);
 }
 
 #[test]
@@ -201,9 +212,9 @@ fn impossible_options_are_refused_before_anything_starts() {
     let mut bad_mean = Preprocess::normalise_only();
     bad_mean.mean.pop();
     for options in [
-        LoaderOptions { batch_size: 0, ..training() },
-        LoaderOptions { preprocess: bad_mean, ..training() },
-        LoaderOptions { augment: vec![Augment::HorizontalFlip { probability: 2.0 }], ..training() },
+        training().with(|options| options.batch_size = 0),
+        training().with(|options| options.preprocess = bad_mean),
+        training().with(|options| options.augment = vec![Augment::HorizontalFlip { probability: 2.0 }]),
     ] {
         let error = Loader::new(set.clone(), options).map(drop).unwrap_err();
         assert!(matches!(error, Error::InvalidOption { .. }), "{error}");
@@ -214,8 +225,11 @@ fn impossible_options_are_refused_before_anything_starts() {
 fn a_loader_can_be_dropped_at_any_time() {
     let (_place, set) = set(&files(22));
     for taken in 0..4 {
-        let mut loader =
-            Loader::new(set.clone(), LoaderOptions { batch_size: 1, workers: 5, ..training() }).unwrap();
+        let mut loader = Loader::new(
+            set.clone(),
+            training().with(|options| (options.batch_size, options.workers) = (1, 5)),
+        )
+        .unwrap();
         assert_eq!(loader.by_ref().take(taken).map(Result::unwrap).count(), taken);
         drop(loader);
         // The workers are gone, and with them their hold on the set.

@@ -138,7 +138,8 @@ fn as_trained(patient: &Patient, sound: bool) -> NetSpec {
     let Some(data) = patient.data.as_ref().filter(|_| sound && patient.weights.is_none()) else {
         return spec;
     };
-    let recipe = Recipe { network: Some(spec.clone()), batch_size: Some(1), ..Recipe::default() };
+    let recipe =
+        Recipe::default().with(|recipe| (recipe.network, recipe.batch_size) = (Some(spec.clone()), Some(1)));
     recipe.settle(&data.classes, usize::MAX).map_or(spec, |(_, settled)| settled)
 }
 

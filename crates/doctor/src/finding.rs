@@ -60,6 +60,7 @@ macro_rules! kinds {
         /// Kind of finding: everything that the doctor knows to look for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
         pub enum Kind {
             $($(#[$doc])* $kind,)*
         }

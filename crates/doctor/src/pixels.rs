@@ -20,11 +20,8 @@ const FAULT_STD: [f64; 2] = [0.02, 50.0];
 
 /// Checks of decoded images, and the first batch for the network, if the images make one.
 pub(crate) fn check(set: &ImageSet, preprocess: &Preprocess) -> Result<(Vec<Finding>, Option<Batch>), Error> {
-    let options = LoaderOptions {
-        shuffle: true,
-        skip_bad: true,
-        ..LoaderOptions::evaluation(BATCH, preprocess.clone())
-    };
+    let options = LoaderOptions::evaluation(BATCH, preprocess.clone())
+        .with(|options| (options.shuffle, options.skip_bad) = (true, true));
     let mut loader = match Loader::new(Arc::new(set.clone()), options) {
         Ok(loader) => loader,
         // Wrong means and deviations are the shape check's to tell.

@@ -90,9 +90,9 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
 fn fitting(at: &Disagreement) -> Shortcut {
     let (channels, stride) = (at.branch[0], at.stride);
     match at.shortcut {
-        Shortcut::None | Shortcut::Identity => Shortcut::projection(channels, stride),
         Shortcut::Projection { average_pool, .. } => Shortcut::Projection { channels, stride, average_pool },
         Shortcut::ZeroPad { .. } => Shortcut::ZeroPad { channels, stride },
+        _ => Shortcut::projection(channels, stride),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{Finding, Kind};
 pub(crate) fn check(spec: &NetSpec) -> Option<Finding> {
     // How many classes there are is for the data to say, and costs a name each.
     let classes = ["one", "two"].map(str::to_owned);
-    let recipe = Recipe { network: Some(spec.clone().with_classes(classes.len())), ..Recipe::default() };
+    let recipe =
+        Recipe::default().with(|recipe| recipe.network = Some(spec.clone().with_classes(classes.len())));
     let (found, help) = match recipe.settle(&classes, usize::MAX) {
         Ok((_, settled)) => match Preprocessor::new(&settled.preprocess).err()? {
             DataError::InvalidOption { option, found, expected } => {

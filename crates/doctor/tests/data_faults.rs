@@ -224,8 +224,7 @@ fn the_gradient_of_an_added_zero_is_the_output_s() {
     let network = ResNetConfig::new(spec).init(&burn::tensor::Device::flex().autodiff()).unwrap();
     let images: Vec<f32> = (0..2 * 3 * 256).map(|i| ((i * 37 % 101) as f32 - 50.0) / 29.0).collect();
     let labels = vec![0, 1];
-    let (indices, skipped) = (vec![0, 1], vec![]);
-    let batch = Batch { images, shape: [2, 3, 16, 16], labels, indices, skipped };
+    let batch = Batch::new(images, [2, 3, 16, 16], labels);
     let signals = signals(&network, &batch, Mode::train(0, 0)).unwrap();
     let [stem, first, last] = &signals.blocks[..] else { panic!("{signals:?}") };
     assert!(last.gradient > 0.0);

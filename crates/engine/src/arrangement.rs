@@ -130,8 +130,7 @@ mod tests {
 
     /// Four 3x3 convolutions in a row, the last with the first one's output as its residual.
     fn chain() -> Graph {
-        let conv =
-            Convolution { in_channels: 16, out_channels: 16, kernel: 3, stride: 1, padding: 1, groups: 1 };
+        let conv = Convolution::new(16, 16, 3);
         let node = |index: usize| {
             let residual = (index == 3).then_some(1);
             let op = Box::new(FusedConv { conv, norm: None, relu: true });
@@ -187,7 +186,8 @@ mod tests {
         let all = |key| vec![Algorithm::named(key); 4];
         assert_eq!(borders(&graph, &all("direct")), [1, 1, 1, 1, 0]);
         assert_eq!(borders(&graph, &all("winograd4")), [1, 1, 1, 1, 0]);
-        let pointwise = Convolution { kernel: 1, padding: 0, ..*graph.nodes[0].op.convolution().unwrap() };
+        let pointwise =
+            (*graph.nodes[0].op.convolution().unwrap()).with(|conv| (conv.kernel, conv.padding) = (1, 0));
         graph.nodes[0].op = Box::new(FusedConv { conv: pointwise, norm: None, relu: true });
         let mut algorithms = all("winograd4");
         algorithms[0] = Algorithm::named("pointwise");

@@ -14,6 +14,7 @@ use crate::scratch::Scratch;
 
 /// Feature maps, `[batch][channels][height][width]`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Features {
     /// `[batch, channels, height, width]`
     pub shape: [usize; 4],

@@ -7,6 +7,7 @@
 /// subtracted where the padding is, and every output at the edge would be wrong; and the conversion from
 /// bytes is a pass over the image in any case, which the normalisation does not lengthen.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Images<'a> {
     /// Interleaved bytes, `[batch][height][width][channels]`, from 0 to 255: resized and cropped, not yet normalised.
     Interleaved(&'a [u8]),

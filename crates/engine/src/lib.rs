@@ -25,7 +25,7 @@
 //! # let model = Model::new(network, tensors)?;
 //! use residual_engine::{Images, Options, Plan};
 //!
-//! let plan = Plan::compile(&model, &Options { max_batch: 4, ..Options::default() })?;
+//! let plan = Plan::compile(&model, &Options::default().with(|options| options.max_batch = 4))?;
 //! let mut scratch = plan.scratch();
 //! // Two images of bytes, [height][width][channels].
 //! let images = vec![128_u8; 2 * 32 * 32 * 3];

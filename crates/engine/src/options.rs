@@ -7,6 +7,7 @@ use residual_kernels::Isa;
 
 /// Options of compiling a plan. The default is one image at a time on all threads of the machine.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Threads that work on one call of [`Plan::run`](crate::Plan::run); `None` for as many as the machine runs at
     /// once, which is also the most: others would only be waited for. The logits are the same for any number.
@@ -29,6 +30,20 @@ pub struct Options {
     pub allow_not_finite: bool,
 }
 
+impl Options {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_engine::Options;
+    /// let options = Options::default().with(|options| options.max_batch = 16);
+    /// assert_eq!(options.max_batch, 16);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -45,8 +60,23 @@ impl Default for Options {
 
 /// Choosing algorithms by measurement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tune {
     /// File that keeps what was measured, by processor, instruction set, threads and shape: what it holds
     /// is not measured again. `None` keeps nothing.
     pub cache: Option<PathBuf>,
+}
+
+impl Tune {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_engine::Tune;
+    /// let tune = Tune::default().with(|tune| tune.cache = Some("tuned.json".into()));
+    /// assert!(tune.cache.is_some());
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }

@@ -7,6 +7,7 @@ use crate::scratch::Scratch;
 
 /// The time of every layer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Profile {
     /// Images in the run.
     pub images: usize,
@@ -16,6 +17,7 @@ pub struct Profile {
 
 /// The time of one layer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LayerProfile {
     /// Path of the layer; `input` is the conversion of the images, `head` the average pool and the linear
     /// layer.

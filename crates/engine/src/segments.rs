@@ -112,8 +112,7 @@ mod tests {
 
     /// Two 3x3 convolutions in each of two stages, with 16 channels; the third adds the first one's output.
     fn graph(sizes: [usize; 5]) -> Graph {
-        let conv =
-            Convolution { in_channels: 16, out_channels: 16, kernel: 3, stride: 1, padding: 1, groups: 1 };
+        let conv = Convolution::new(16, 16, 3);
         let node = |index: usize| {
             let residual = (index == 2).then_some(1);
             let op = Box::new(FusedConv { conv, norm: None, relu: true });

@@ -31,17 +31,16 @@ fn results(subject: &Subject, golden: &Golden, isa: Option<Isa>) -> Result<Resul
     let input = formula::input(&golden.input_shape);
     let [batch, channels, height, width] = golden.input_shape;
     let image = [channels, height, width];
-    let options = Options {
-        threads: Some(2),
-        isa,
-        max_batch: batch,
-        size: Some([height, width]),
-        ..Options::default()
-    };
+    let options = Options::default().with(|options| {
+        options.threads = Some(2);
+        options.isa = isa;
+        options.max_batch = batch;
+        options.size = Some([height, width]);
+    });
     let (parameters, macs, shape, values) = match subject {
         Subject::Block { block, .. } => {
             let plan = Plan::compile(&networks::around(block, image)?, &options)?;
-            let Features { shape, values } =
+            let Features { shape, values, .. } =
                 plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;
             let row = block_flow(block, image)?;
             (row.parameters, row.macs, shape.to_vec(), values)

@@ -26,26 +26,22 @@ fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
     let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
-    let se = BlockSpec { attention: Some(Attention::squeeze_excite(8)), ..BlockSpec::basic(16) };
-    let grouped = BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 24, 40, 2) };
+    let se = BlockSpec::basic(16).with(|block| block.attention = Some(Attention::squeeze_excite(8)));
+    let grouped = BlockSpec::bottleneck(16, 24, 40, 2).with(|block| block.groups = 4);
     spec.stages = [
-        vec![se, BlockSpec::basic(16).preactivation(), BlockSpec { shortcut: pooled, ..grouped }],
-        vec![BlockSpec {
-            attention: Some(Attention::squeeze_excite(4)),
-            anti_alias: Some(AntiAlias::Blur),
-            ..BlockSpec::projection(33, 2).preactivation()
-        }],
+        vec![se, BlockSpec::basic(16).preactivation(), grouped.with(|block| block.shortcut = pooled)],
+        vec![BlockSpec::projection(33, 2).preactivation().with(|block| {
+            (block.attention, block.anti_alias) = (Some(Attention::squeeze_excite(4)), Some(AntiAlias::Blur))
+        })],
         vec![
-            BlockSpec { attention: Some(Attention::Efficient { kernel: 5 }), ..BlockSpec::basic(33) },
+            BlockSpec::basic(33).with(|block| block.attention = Some(Attention::Efficient { kernel: 5 })),
             BlockSpec::basic(33).plain(),
-            BlockSpec {
-                shortcut: Shortcut::ZeroPad { channels: 50, stride: 2 },
-                stride: 2,
-                ..BlockSpec::basic(50)
-            },
+            BlockSpec::basic(50).with(|block| {
+                (block.shortcut, block.stride) = (Shortcut::ZeroPad { channels: 50, stride: 2 }, 2)
+            }),
         ],
     ]
-    .map(|blocks| StageSpec { blocks })
+    .map(StageSpec::new)
     .into();
     spec
 }
@@ -66,7 +62,11 @@ fn every_instruction_set_agrees() {
         let run = |isa| {
             let plan = compiled(
                 &spec,
-                &Options { isa: Some(isa), threads: Some(2), max_batch: 3, ..Options::default() },
+                &Options::default().with(|options| {
+                    options.isa = Some(isa);
+                    options.threads = Some(2);
+                    options.max_batch = 3;
+                }),
             );
             plan.run(Images::Planar(&x), &mut plan.scratch()).unwrap().to_vec()
         };
@@ -88,8 +88,14 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
     for threads in [1, 2, 3, 5] {
         // On fewer cores as well.
         let isa = Some(Isa::detect().unwrap());
-        let plan =
-            compiled(&spec, &Options { threads: Some(threads), isa, max_batch: 7, ..Options::default() });
+        let plan = compiled(
+            &spec,
+            &Options::default().with(|options| {
+                options.threads = Some(threads);
+                options.isa = isa;
+                options.max_batch = 7;
+            }),
+        );
         assert_eq!(plan.threads(), threads);
         let mut scratch = plan.scratch();
         let together = bits(plan.run(Images::Planar(&x), &mut scratch).unwrap());
@@ -107,7 +113,10 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
 #[test]
 fn one_plan_serves_eight_threads_at_once() {
     let spec = family("cifar_resnet8").unwrap().with_input([3, 8, 8]);
-    let plan = compiled(&spec, &Options { threads: Some(2), max_batch: 2, ..Options::default() });
+    let plan = compiled(
+        &spec,
+        &Options::default().with(|options| (options.threads, options.max_batch) = (Some(2), 2)),
+    );
     let x = images(&spec, 2);
     let wanted = bits(plan.run(Images::Planar(&x), &mut plan.scratch()).unwrap());
     std::thread::scope(|scope| {
@@ -126,7 +135,7 @@ fn one_plan_serves_eight_threads_at_once() {
 fn bytes_are_normalised_before_the_padding() {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 9, 10]);
     (spec.preprocess.mean, spec.preprocess.std) = (vec![0.9, 0.1, 0.5], vec![0.2, 0.3, 0.4]);
-    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let plan = compiled(&spec, &Options::default().with(|options| options.max_batch = 2));
     let bytes: Vec<u8> = (0..2 * 9 * 10 * 3).map(|i| (i * 37 % 256) as u8).collect();
     let normal = |(i, &byte): (usize, &u8)| {
         (f32::from(byte) / 255.0 - spec.preprocess.mean[i % 3]) / spec.preprocess.std[i % 3]
@@ -158,15 +167,15 @@ fn measured_choices_compute_the_same_and_are_kept() {
         .iter()
         .map(|&v| f64::from(v))
         .collect();
-    let tune = Some(Tune { cache: Some(cache.clone()) });
-    let tuned = compiled(&spec, &Options { tune, ..Options::default() });
+    let tune = Some(Tune::default().with(|tune| tune.cache = Some(cache.clone())));
+    let tuned = compiled(&spec, &Options::default().with(|options| options.tune = tune));
     assert!(relative_error(tuned.run(Images::Planar(&x), &mut tuned.scratch()).unwrap(), &wanted) < 2e-5);
     let kept = std::fs::read_to_string(&cache).unwrap();
     assert!(kept.contains("1x16x32x32 to 16") && kept.contains("1x64x8x8 to 64"), "{kept}");
 
     std::fs::write(&cache, "[]").unwrap();
-    let tune = Some(Tune { cache: Some(cache) });
-    let error = Plan::compile(&common::model(&spec), &Options { tune, ..Options::default() });
+    let tune = Some(Tune::default().with(|tune| tune.cache = Some(cache)));
+    let error = Plan::compile(&common::model(&spec), &Options::default().with(|options| options.tune = tune));
     assert!(matches!(error.unwrap_err(), Error::Cache { .. }));
 }
 
@@ -175,7 +184,7 @@ fn embeddings_are_what_the_linear_layer_reads() {
     for (name, normed) in [("cifar_resnet8", false), ("cifar_preact8", true), ("cifar_preact11", true)] {
         let spec = family(name).unwrap().with_input([3, 18, 11]);
         assert_eq!(spec.head.norm, normed, "{name}");
-        let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
+        let plan = compiled(&spec, &Options::default().with(|options| options.max_batch = 3));
         let mut scratch = plan.scratch();
         let x = images(&spec, 3);
         let logits = plan.run(Images::Planar(&x), &mut scratch).unwrap().to_vec();
@@ -213,7 +222,7 @@ fn embeddings_are_what_the_linear_layer_reads() {
 #[test]
 fn features_lead_to_the_logits() {
     let spec = mixture();
-    let plan = compiled(&spec, &Options { max_batch: 3, ..Options::default() });
+    let plan = compiled(&spec, &Options::default().with(|options| options.max_batch = 3));
     let mut scratch = plan.scratch();
     let x = images(&spec, 3);
     let logits = plan.run(Images::Planar(&x), &mut scratch).unwrap().to_vec();
@@ -241,7 +250,7 @@ fn features_lead_to_the_logits() {
 #[test]
 fn a_profile_names_every_layer() {
     let spec = mixture();
-    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let plan = compiled(&spec, &Options::default().with(|options| options.max_batch = 2));
     let profile = plan.profile(Images::Planar(&images(&spec, 2)), 3, &mut plan.scratch()).unwrap();
     let layer = |name: &str| profile.layers.iter().find(|layer| layer.name == name).unwrap();
     assert_eq!((profile.images, profile.layers[0].name.as_str()), (2, "input"));
@@ -275,19 +284,19 @@ fn what_cannot_run_says_why() {
     let model = common::model(&spec);
     let compile = |options: &Options| Plan::compile(&model, options).unwrap_err();
     for max_batch in [0, usize::MAX] {
-        let options = Options { max_batch, ..Options::default() };
+        let options = Options::default().with(|options| options.max_batch = max_batch);
         assert!(matches!(compile(&options), Error::Option { option: "max_batch", .. }));
     }
-    let none = Options { threads: Some(0), ..Options::default() };
+    let none = Options::default().with(|options| options.threads = Some(0));
     assert!(matches!(compile(&none), Error::Option { option: "threads", .. }));
-    let empty = Options { size: Some([0, 32]), ..Options::default() };
+    let empty = Options::default().with(|options| options.size = Some([0, 32]));
     assert!(matches!(compile(&empty), Error::Shape(_)));
 }
 
 #[test]
 fn wrong_images_are_errors() {
     let spec = family("cifar_resnet8").unwrap();
-    let plan = compiled(&spec, &Options { max_batch: 2, ..Options::default() });
+    let plan = compiled(&spec, &Options::default().with(|options| options.max_batch = 2));
     let mut scratch = plan.scratch();
     let each = 3 * 32 * 32;
     assert!(matches!(
@@ -305,7 +314,10 @@ fn wrong_images_are_errors() {
     assert!(matches!(plan.run(Images::Planar(&[]), &mut scratch), Err(Error::Images { found: 0, .. })));
     let error = plan.run(Images::Interleaved(&vec![0_u8; 3 * each]), &mut scratch).unwrap_err();
     assert!(matches!(error, Error::Batch { found: 3, max_batch: 2 }), "{error}");
-    let other = compiled(&family("cifar_resnet14").unwrap(), &Options { max_batch: 3, ..Options::default() });
+    let other = compiled(
+        &family("cifar_resnet14").unwrap(),
+        &Options::default().with(|options| options.max_batch = 3),
+    );
     let error = plan.run(Images::Interleaved(&vec![0_u8; each]), &mut other.scratch()).unwrap_err();
     assert!(matches!(error, Error::Scratch));
     let error = plan.features(Images::Interleaved(&vec![0_u8; each]), "stage9", &mut scratch).unwrap_err();
@@ -349,7 +361,7 @@ fn there_is_no_framework_in_the_tree() {
 fn weights_that_are_not_finite_are_refused_by_name() {
     let spec = family("cifar_preact20").unwrap();
     let sound = common::model(&spec);
-    let allow = Options { allow_not_finite: true, ..Options::default() };
+    let allow = Options::default().with(|options| options.allow_not_finite = true);
     let names = residual_arch::names::names(&spec, spec.naming);
     let spoilt = |model: &mut Model, path: &str, value: f32| {
         let values = model.tensor_mut(path.parse().unwrap()).unwrap();
@@ -375,7 +387,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
 fn answers_that_are_not_finite_name_their_image() {
     let spec = family("cifar_resnet8").unwrap();
     let model = common::model(&spec);
-    let options = Options { max_batch: 5, ..Options::default() };
+    let options = Options::default().with(|options| options.max_batch = 5);
     let plan = Plan::compile(&model, &options).unwrap();
     let mut images = vec![0.5_f32; 5 * 3 * 32 * 32];
     images[3 * 3072 + 17] = f32::NAN;
@@ -383,7 +395,7 @@ fn answers_that_are_not_finite_name_their_image() {
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
     let error = plan.features(Images::Planar(&images), "stage2", &mut plan.scratch()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 3 }), "{error}");
-    let any = Plan::compile(&model, &Options { allow_not_finite: true, ..options }).unwrap();
+    let any = Plan::compile(&model, &options.with(|options| options.allow_not_finite = true)).unwrap();
     let mut scratch = any.scratch();
     let logits = any.run(Images::Planar(&images), &mut scratch).unwrap();
     assert!(
@@ -399,7 +411,7 @@ fn maps_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
     spec.stages.clear();
     let model = common::model(&spec);
     // A map of 17 terabytes.
-    let options = Options { size: Some([8192, 8192]), ..Options::default() };
+    let options = Options::default().with(|options| options.size = Some([8192, 8192]));
     let error = Plan::compile(&model, &options).unwrap_err();
     assert!(matches!(error, Error::TooLittleMemory { .. }), "{error}");
     assert!(error.to_string().contains("`small` for images of 8192x8192: needs"), "{error}");

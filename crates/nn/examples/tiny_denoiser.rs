@@ -47,7 +47,7 @@ struct Denoiser {
 impl Denoiser {
     fn new(init: &Init) -> Result<Self, residual_nn::Error> {
         let conv3 = |in_channels, out_channels, name| {
-            let conv = Convolution { in_channels, out_channels, kernel: 3, stride: 1, padding: 1, groups: 1 };
+            let conv = Convolution::new(in_channels, out_channels, 3);
             Conv2d::new(&conv, init.at(name))
         };
         let block =
@@ -81,7 +81,8 @@ impl Denoiser {
 
 /// Pixels between 0 and 1, as they are.
 fn preprocess() -> Preprocess {
-    Preprocess { mean: vec![0.0; 3], std: vec![1.0; 3], ..Preprocess::normalise_only() }
+    Preprocess::normalise_only()
+        .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.0; 3], vec![1.0; 3]))
 }
 
 /// An image batch, its noise, and both together.
@@ -139,12 +140,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let steps = EPOCHS * steps_per_epoch(train.len(), BATCH, true) as u64;
     let (start, mut step) = (Instant::now(), 0);
     for epoch in 0..EPOCHS {
-        let options = LoaderOptions {
-            shuffle: true,
-            drop_last: true,
-            epoch,
-            ..LoaderOptions::evaluation(BATCH, preprocess())
-        };
+        let options = LoaderOptions::evaluation(BATCH, preprocess()).with(|options| {
+            options.shuffle = true;
+            options.drop_last = true;
+            options.epoch = epoch;
+        });
         let mut sum = 0.0;
         for batch in Loader::new(train.clone(), options)? {
             let randomness = Randomness { seed: 0, step };

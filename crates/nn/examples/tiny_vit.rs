@@ -35,14 +35,7 @@ struct TinyViT {
 
 impl TinyViT {
     fn new(depth: usize, classes: usize, init: &Init) -> Result<Self, residual_nn::Error> {
-        let cut = Convolution {
-            in_channels: 3,
-            out_channels: FEATURES,
-            kernel: PATCH,
-            stride: PATCH,
-            padding: 0,
-            groups: 1,
-        };
+        let cut = Convolution::new(3, FEATURES, PATCH).with(|conv| (conv.stride, conv.padding) = (PATCH, 0));
         let block = |i| EncoderBlockConfig::new(FEATURES, 4).init(init.at(format!("block{i}")));
         Ok(Self {
             patches: Conv2d::new(&cut, init.at("patches")),
@@ -93,13 +86,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let steps = EPOCHS * steps_per_epoch(train.len(), BATCH, true) as u64;
     let (start, mut step) = (Instant::now(), 0);
     for epoch in 0..EPOCHS {
-        let options = LoaderOptions {
-            shuffle: true,
-            drop_last: true,
-            epoch,
-            augment: vec![Augment::PadCrop { padding: 4 }, Augment::HorizontalFlip { probability: 0.5 }],
-            ..LoaderOptions::evaluation(BATCH, Preprocess::normalise_only())
-        };
+        let options = LoaderOptions::evaluation(BATCH, Preprocess::normalise_only()).with(|options| {
+            options.shuffle = true;
+            options.drop_last = true;
+            options.epoch = epoch;
+            options.augment =
+                vec![Augment::PadCrop { padding: 4 }, Augment::HorizontalFlip { probability: 0.5 }];
+        });
         let mut sum = 0.0;
         for batch in Loader::new(train.clone(), options)? {
             let batch = batch?;

@@ -65,5 +65,5 @@ impl Conv2d {
 
 /// A 1x1 convolution with a stride.
 pub(crate) fn projection(in_channels: usize, out_channels: usize, stride: usize) -> Convolution {
-    Convolution { in_channels, out_channels, kernel: 1, stride, padding: 0, groups: 1 }
+    Convolution::new(in_channels, out_channels, 1).with(|conv| conv.stride = stride)
 }

@@ -30,7 +30,11 @@ impl Shortcut {
     ) -> Result<Self, Error> {
         let channels = spec.channels(in_channels).unwrap_or(in_channels);
         let stride = spec.stride().unwrap_or(1);
-        let block = BlockSpec { shortcut: spec, order, stride, ..BlockSpec::basic(channels) };
+        let block = BlockSpec::basic(channels).with(|block| {
+            block.shortcut = spec;
+            block.order = order;
+            block.stride = stride;
+        });
         let block = crate::error::check_block(&block, in_channels)?;
         Self::build(block.layers(), &init.into())
     }

@@ -45,7 +45,7 @@ fn step(spec: &NetSpec, shape: [usize; 4]) -> Vec<NamedTensor> {
 
 #[test]
 fn small_network() {
-    let spec = NetSpec { stochastic_depth: 0.5, ..family("small").unwrap() };
+    let spec = family("small").unwrap().with(|net| net.stochastic_depth = 0.5);
     assert_same_bits("small", || step(&spec, [24, 3, 32, 32]));
 }
 
@@ -54,19 +54,15 @@ fn small_network() {
 fn network_with_every_option() {
     let mut spec = family("resnet26d").unwrap().with_classes(5).with_input([3, 64, 64]);
     spec.stem = StemSpec::deep(8, 8, 16);
-    let bottleneck = BlockSpec {
-        groups: 4,
-        attention: Some(Attention::squeeze_excite(8)),
-        shortcut: Shortcut::Projection { channels: 64, stride: 2, average_pool: true },
-        ..BlockSpec::bottleneck(16, 32, 64, 2)
-    };
-    let padded = BlockSpec {
-        stride: 2,
-        shortcut: Shortcut::ZeroPad { channels: 96, stride: 2 },
-        ..BlockSpec::basic(96)
-    };
+    let bottleneck = BlockSpec::bottleneck(16, 32, 64, 2).with(|block| {
+        block.groups = 4;
+        block.attention = Some(Attention::squeeze_excite(8));
+        block.shortcut = Shortcut::Projection { channels: 64, stride: 2, average_pool: true };
+    });
+    let padded = BlockSpec::basic(96)
+        .with(|block| (block.stride, block.shortcut) = (2, Shortcut::ZeroPad { channels: 96, stride: 2 }));
     let preact = BlockSpec::projection(96, 1).preactivation();
-    spec.stages = [bottleneck, padded, preact].map(|block| StageSpec { blocks: vec![block] }).to_vec();
+    spec.stages = [bottleneck, padded, preact].map(|block| StageSpec::new(vec![block])).to_vec();
     spec.head.norm = true;
     spec.head.dropout = 0.2;
     assert_same_bits("every option", || step(&spec, [6, 3, 64, 64]));

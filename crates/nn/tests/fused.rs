@@ -66,31 +66,28 @@ fn results(
 
 #[test]
 fn every_kind_of_block_computes_what_its_layers_do() {
-    let zero_pad = BlockSpec {
-        shortcut: Shortcut::ZeroPad { channels: 24, stride: 2 },
-        stride: 2,
-        ..BlockSpec::basic(24)
-    };
-    let pooled = BlockSpec {
-        shortcut: Shortcut::Projection { channels: 24, stride: 2, average_pool: true },
-        ..BlockSpec::projection(24, 2)
-    };
+    let zero_pad = BlockSpec::basic(24)
+        .with(|block| (block.shortcut, block.stride) = (Shortcut::ZeroPad { channels: 24, stride: 2 }, 2));
+    let pooled = BlockSpec::projection(24, 2)
+        .with(|block| block.shortcut = Shortcut::Projection { channels: 24, stride: 2, average_pool: true });
     let specs = [
         BlockSpec::basic(16),
         BlockSpec::projection(24, 2),
         zero_pad,
-        BlockSpec { groups: 4, ..BlockSpec::bottleneck(16, 8, 32, 2) },
+        BlockSpec::bottleneck(16, 8, 32, 2).with(|block| block.groups = 4),
         BlockSpec::bottleneck(16, 8, 16, 1),
         BlockSpec::basic(16).plain(),
         BlockSpec::basic(16).preactivation(),
         BlockSpec::projection(24, 2).preactivation(),
         zero_pad.preactivation(),
-        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::basic(16) },
-        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::bottleneck(16, 8, 32, 2) },
-        BlockSpec { attention: Some(Attention::squeeze_excite(4)), ..BlockSpec::projection(24, 2) }
+        BlockSpec::basic(16).with(|block| block.attention = Some(Attention::squeeze_excite(4))),
+        BlockSpec::bottleneck(16, 8, 32, 2)
+            .with(|block| block.attention = Some(Attention::squeeze_excite(4))),
+        BlockSpec::projection(24, 2)
+            .with(|block| block.attention = Some(Attention::squeeze_excite(4)))
             .preactivation(),
         pooled,
-        BlockSpec { attention: Some(Attention::squeeze_excite(6)), ..pooled },
+        pooled.with(|block| block.attention = Some(Attention::squeeze_excite(6))),
         pooled.preactivation(),
     ];
     for spec in specs {
@@ -219,13 +216,13 @@ fn a_network_converts_its_images_and_nothing_else() {
 #[test]
 fn networks_that_drop_branches_compute_what_their_layers_do() {
     for name in ["cifar_resnet8", "cifar_preact8"] {
-        let spec = NetSpec { stochastic_depth: 0.6, ..family(name).unwrap() };
+        let spec = family(name).unwrap().with(|net| net.stochastic_depth = 0.6);
         let of = |compute| net_step(&spec, [5, 3, 32, 32], compute);
         let (fused, stock) = (of(FUSED), of(STOCK));
         assert_close(name, &fused[..1], &stock[..1], 1e-4);
         assert_close(name, &fused[1..], &stock[1..], 3e-2);
         assert_eq!(of(Compute { memory: Memory::Low, ..FUSED }), fused, "{name}");
-        let kept = NetSpec { stochastic_depth: 0.0, ..spec.clone() };
+        let kept = spec.clone().with(|net| net.stochastic_depth = 0.0);
         assert_ne!(net_step(&kept, [5, 3, 32, 32], FUSED)[0], fused[0], "{name}: branches are dropped");
     }
 }

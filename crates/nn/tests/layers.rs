@@ -186,7 +186,7 @@ fn a_plain_block_is_its_branch() {
 #[test]
 fn zero_init_starts_a_block_as_its_shortcut() {
     let device = Device::flex();
-    let spec = BlockSpec { zero_init: true, ..BlockSpec::basic(4) };
+    let spec = BlockSpec::basic(4).with(|block| block.zero_init = true);
     let block = BlockConfig::new(spec, 4).init(&device).unwrap();
     let x = input([2, 4, 5, 5], &device);
     for mode in [Mode::Eval, Mode::train(0, 0)] {
@@ -199,8 +199,8 @@ fn unsound_blocks_are_errors() {
     let device = Device::flex();
     let error = |spec, channels| BlockConfig::new(spec, channels).init(&device).unwrap_err().to_string();
     assert!(error(BlockSpec::basic(8), 4).contains("branch gives 8"), "{}", error(BlockSpec::basic(8), 4));
-    error(BlockSpec { stride: 2, ..BlockSpec::basic(8) }, 8);
-    error(BlockSpec { groups: 3, ..BlockSpec::basic(8) }, 8);
+    error(BlockSpec::basic(8).with(|block| block.stride = 2), 8);
+    error(BlockSpec::basic(8).with(|block| block.groups = 3), 8);
     error(BlockSpec::basic(0), 0);
 }
 

@@ -33,7 +33,7 @@ fn narrow(name: &str) -> NetSpec {
         }
         match &mut block.shortcut {
             Shortcut::Projection { channels, .. } | Shortcut::ZeroPad { channels, .. } => *channels /= 8,
-            Shortcut::None | Shortcut::Identity => {}
+            _ => {}
         }
     }
     spec.stages.iter_mut().for_each(|stage| stage.blocks.truncate(2));
@@ -43,7 +43,7 @@ fn narrow(name: &str) -> NetSpec {
 fn tiny() -> NetSpec {
     let mut spec = family("small").unwrap().with_classes(4).with_input([3, 8, 8]);
     spec.stem = StemSpec::cifar(4);
-    let stage = |blocks: Vec<BlockSpec>| StageSpec { blocks };
+    let stage = StageSpec::new;
     spec.stages = vec![
         stage(vec![BlockSpec::basic(4), BlockSpec::basic(4)]),
         stage(vec![BlockSpec::projection(8, 2), BlockSpec::basic(8)]),
@@ -106,7 +106,7 @@ fn tensors_of_every_kind_of_network_are_those_of_the_specification() {
 
 #[test]
 fn initial_values_follow_the_rules_and_the_seed() {
-    let spec = NetSpec { stochastic_depth: 0.0, ..narrow("seresnet50") };
+    let spec = narrow("seresnet50").with(|net| net.stochastic_depth = 0.0);
     let net = build(spec.clone(), &Device::flex());
     for (tensor, spec) in net.state().iter().zip(residual_arch::tensors(&spec)) {
         let n = tensor.values.len() as f64;
@@ -309,7 +309,7 @@ fn features_are_what_the_forward_pass_sees() {
 #[test]
 fn stochastic_depth_and_dropout_are_drawn_from_the_step() {
     let device = Device::flex();
-    let mut spec = NetSpec { stochastic_depth: 0.8, ..tiny() };
+    let mut spec = tiny().with(|net| net.stochastic_depth = 0.8);
     spec.head.dropout = 0.5;
     // Of two equal networks, since a training pass moves the running statistics.
     let at = |mode| values(build(spec.clone(), &device).forward(input([8, 3, 8, 8], &device), mode));
@@ -397,16 +397,18 @@ fn other_channels_are_an_error_that_names_the_layer() {
 #[test]
 fn norms_of_a_single_value_are_found_wherever_they_are() {
     let train = Mode::train(0, 0);
-    let conv = |kernel, padding, stride| residual_arch::StemConv { channels: 4, kernel, stride, padding };
+    let conv = |kernel, padding, stride| {
+        residual_arch::StemConv::same(4, kernel, stride).with(|conv| conv.padding = padding)
+    };
     let pool = |kernel, padding| Some(residual_arch::MaxPool { kernel, stride: 1, padding });
     let stems = [
-        StemSpec { convs: vec![conv(3, 1, 9), conv(2, 2, 1)], bare: false, pool: None, ..StemSpec::cifar(1) },
-        StemSpec { convs: vec![conv(3, 1, 9), conv(1, 1, 1)], bare: true, pool: None, ..StemSpec::cifar(1) },
-        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(1, 0), ..StemSpec::cifar(1) },
-        StemSpec { convs: vec![conv(3, 1, 9)], bare: false, pool: pool(2, 1), ..StemSpec::cifar(1) },
+        StemSpec::new(vec![conv(3, 1, 9), conv(2, 2, 1)]),
+        StemSpec::new(vec![conv(3, 1, 9), conv(1, 1, 1)]).with(|stem| stem.bare = true),
+        StemSpec::new(vec![conv(3, 1, 9)]).with(|stem| stem.pool = pool(1, 0)),
+        StemSpec::new(vec![conv(3, 1, 9)]).with(|stem| stem.pool = pool(2, 1)),
     ];
     for stem in stems {
-        let mut net = build(NetSpec { stem: stem.clone(), ..tiny() }, &autodiff());
+        let mut net = build(tiny().with(|net| net.stem = stem.clone()), &autodiff());
         let single = Error::SingleValue { layer: "stem".into(), batch: 1, height: 1, width: 1 };
         assert_eq!(net.check_input([1, 3, 8, 8], train), Err(single), "{stem:?}");
         assert_eq!(net.check_input([1, 3, 8, 8], Mode::Eval), Ok(()), "{stem:?}");
@@ -449,16 +451,14 @@ fn enormous_sizes_are_errors_before_they_run() {
             spec.stages[0].blocks[0] = BlockSpec::projection(8, huge)
         }),
         ("stage1.block0.shortcut.conv: convolution: ", |spec, huge| {
-            spec.stages[0].blocks[0] = BlockSpec {
-                shortcut: Shortcut::Projection { channels: 4, stride: huge, average_pool: false },
-                ..BlockSpec::projection(4, 8)
-            };
+            spec.stages[0].blocks[0] = BlockSpec::projection(4, 8).with(|block| {
+                block.shortcut = Shortcut::Projection { channels: 4, stride: huge, average_pool: false }
+            });
         }),
         ("stage1.block0.conv2: convolution: ", |spec, huge| {
-            spec.stages[0].blocks[0] = BlockSpec {
-                shortcut: Shortcut::Projection { channels: 8, stride: huge, average_pool: true },
-                ..BlockSpec::bottleneck(4, 4, 8, huge)
-            };
+            spec.stages[0].blocks[0] = BlockSpec::bottleneck(4, 4, 8, huge).with(|block| {
+                block.shortcut = Shortcut::Projection { channels: 8, stride: huge, average_pool: true }
+            });
         }),
     ];
     for (start, change) in changes {

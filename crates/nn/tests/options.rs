@@ -86,7 +86,11 @@ fn blurred(x: &[f64], [height, width]: [usize; 2], stride: usize) -> Vec<f64> {
 /// The filter of an anti-aliased block, as a module.
 fn filter(filter: AntiAlias, stride: usize) -> LayerModule {
     let shortcut = residual_arch::Shortcut::None;
-    let spec = BlockSpec { stride, anti_alias: Some(filter), shortcut, ..BlockSpec::basic(2) };
+    let spec = BlockSpec::basic(2).with(|block| {
+        block.stride = stride;
+        block.anti_alias = Some(filter);
+        block.shortcut = shortcut;
+    });
     let checked = spec.check([2, 12, 12]).unwrap();
     let is_filter = |op: &LayerOp| matches!(op, LayerOp::BlurPool(_) | LayerOp::AveragePool(_));
     let layer = checked.layers().iter().find(|layer| is_filter(layer.op())).unwrap();
@@ -141,7 +145,7 @@ fn blocks(spec: BlockSpec, plain: BlockSpec, channels: usize) -> [Block; 2] {
 
 #[test]
 fn a_block_with_efficient_attention_weighs_its_branch() {
-    let spec = BlockSpec { attention: Some(Attention::Efficient { kernel: 3 }), ..BlockSpec::basic(6) };
+    let spec = BlockSpec::basic(6).with(|block| block.attention = Some(Attention::Efficient { kernel: 3 }));
     let [block, plain] = blocks(spec, BlockSpec::basic(6), 6);
     let names: Vec<String> = block.state().into_iter().map(|tensor| tensor.path).collect();
     assert!(names.contains(&"eca.weight".to_owned()), "{names:?}");

@@ -191,9 +191,13 @@ fn shares_add_up_for_every_kind_of_block() {
         (BlockSpec::basic(4), 4),
         (BlockSpec::basic(4).plain(), 4),
         (BlockSpec::projection(8, 2), 4),
-        (BlockSpec { shortcut: zero_pad, ..BlockSpec::projection(8, 2) }, 4),
+        (BlockSpec::projection(8, 2).with(|block| block.shortcut = zero_pad), 4),
         (BlockSpec::projection(8, 2).preactivation(), 4),
-        (BlockSpec { attention: Some(Attention::squeeze_excite(2)), ..BlockSpec::bottleneck(4, 4, 8, 2) }, 4),
+        (
+            BlockSpec::bottleneck(4, 4, 8, 2)
+                .with(|block| block.attention = Some(Attention::squeeze_excite(2))),
+            4,
+        ),
     ];
     for (spec, channels) in specs {
         let block = BlockConfig::new(spec, channels).init(Init::new(9, &device())).unwrap();

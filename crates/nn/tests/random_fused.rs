@@ -59,14 +59,18 @@ impl Draws {
             let kernel = draws.one_of(&[1, 2, 3, 3, 4, 5, 7]);
             let padding = if draws.chance(0.8) { kernel / 2 } else { draws.number(0, kernel) };
             let stride = draws.one_of(&[1, 1, 1, 2, 3]);
-            StemConv { channels: draws.channels(), kernel, stride, padding }
+            StemConv::same(draws.channels(), kernel, stride).with(|conv| conv.padding = padding)
         };
         let convs = (0..self.one_of(&[1, 1, 2, 3])).map(|_| conv(self)).collect();
         let pool = self.chance(0.3).then(|| {
             let kernel = self.number(1, 4);
             MaxPool { kernel, stride: self.number(1, 3), padding: self.number(0, kernel / 2) }
         });
-        StemSpec { convs, bare: self.chance(0.4), pool, anti_alias: self.anti_alias() }
+        StemSpec::new(convs).with(|stem| {
+            stem.bare = self.chance(0.4);
+            stem.pool = pool;
+            stem.anti_alias = self.anti_alias();
+        })
     }
 
     fn block(&mut self, in_channels: usize, order: Order) -> BlockSpec {
@@ -82,18 +86,17 @@ impl Draws {
             _ if zero_pad => Shortcut::ZeroPad { channels, stride },
             _ => Shortcut::Projection { channels, stride, average_pool: self.chance(0.3) },
         };
-        BlockSpec {
-            kind: if basic { BlockKind::Basic } else { BlockKind::Bottleneck },
-            order,
-            channels,
-            width: groups * self.channels(),
-            stride,
-            anti_alias: self.anti_alias(),
-            groups,
-            attention: self.chance(0.3).then(|| self.attention()),
-            zero_init: self.chance(0.1),
-            shortcut,
-        }
+        BlockSpec::basic(channels).with(|block| {
+            block.kind = if basic { BlockKind::Basic } else { BlockKind::Bottleneck };
+            block.order = order;
+            block.width = groups * self.channels();
+            block.stride = stride;
+            block.anti_alias = self.anti_alias();
+            block.groups = groups;
+            block.attention = self.chance(0.3).then(|| self.attention());
+            block.zero_init = self.chance(0.1);
+            block.shortcut = shortcut;
+        })
     }
 
     fn network(&mut self) -> NetSpec {
@@ -112,17 +115,21 @@ impl Draws {
                 blocks.push(self.block(channels, order));
                 channels = blocks[blocks.len() - 1].channels;
             }
-            stages.push(StageSpec { blocks });
+            stages.push(StageSpec::new(blocks));
         }
-        let head = HeadSpec {
-            classes: self.number(1, 20),
-            norm: usual == Order::PreActivation || self.chance(0.2),
-            dropout: self.one_of(&[0.0, 0.0, 0.3]),
-        };
+        let head = HeadSpec::new(self.number(1, 20)).with(|head| {
+            head.norm = usual == Order::PreActivation || self.chance(0.2);
+            head.dropout = self.one_of(&[0.0, 0.0, 0.3]);
+        });
         let stochastic_depth = self.one_of(&[0.0, 0.0, 0.5]);
         let input = [self.number(1, 4), 8, 8];
         let family = family("small").unwrap().with_input(input);
-        NetSpec { stem, stages, head, stochastic_depth, ..family }
+        family.with(|net| {
+            net.stem = stem;
+            net.stages = stages;
+            net.head = head;
+            net.stochastic_depth = stochastic_depth;
+        })
     }
 
     /// Batch, rows and columns: many small images, or few that may be larger; not too much work.

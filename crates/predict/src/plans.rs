@@ -83,13 +83,12 @@ impl Plans {
             return Ok(compiled.clone());
         }
         let Served { size, batch, until } = served;
-        let options = PlanOptions {
-            threads: Some(self.threads),
-            max_batch: batch,
-            size: Some(size),
-            until,
-            ..PlanOptions::default()
-        };
+        let options = PlanOptions::default().with(|options| {
+            options.threads = Some(self.threads);
+            options.max_batch = batch;
+            options.size = Some(size);
+            options.until = until;
+        });
         let plan = Plan::compile(model, &options).map_err(|error| match error {
             // What is wrong with the weights is said of their file.
             EngineError::Weights(error) => {

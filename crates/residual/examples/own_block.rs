@@ -16,12 +16,6 @@ use residual::nn::{
     Activation, BatchNorm, BatchNormConfig, Branch, Conv2d, Init, Linear, Mode, Residual, cross_entropy,
 };
 
-/// Convolution whose output has the size of its input.
-fn same(channels: usize, kernel: usize) -> Convolution {
-    let (in_channels, out_channels, padding) = (channels, channels, kernel / 2);
-    Convolution { in_channels, out_channels, kernel, stride: 1, padding, groups: 1 }
-}
-
 /// Branch of a 5x5 convolution and BN.
 #[derive(Module, Debug)]
 struct Wide {
@@ -45,9 +39,9 @@ struct Network {
 
 impl Network {
     fn new(channels: usize, classes: usize, init: Init) -> Self {
-        let patches = Convolution { in_channels: 3, stride: 4, padding: 0, ..same(channels, 4) };
+        let patches = Convolution::new(3, channels, 4).with(|conv| (conv.stride, conv.padding) = (4, 0));
         let block = |init: Init| {
-            let conv = Conv2d::new(&same(channels, 5), init.at("conv"));
+            let conv = Conv2d::new(&Convolution::new(channels, channels, 5), init.at("conv"));
             let norm = BatchNormConfig::new(channels).init(init.at("norm"));
             Residual::new(Wide { conv, norm }).with_activation(Activation::Relu)
         };
@@ -70,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut network = Network::new(32, dataset.classes.len(), Init::new(0, &device));
     let mut optimiser = SgdConfig::new().init();
     let options =
-        LoaderOptions { shuffle: true, ..LoaderOptions::evaluation(64, Preprocess::normalise_only()) };
+        LoaderOptions::evaluation(64, Preprocess::normalise_only()).with(|options| options.shuffle = true);
     for (step, batch) in Loader::new(Arc::new(dataset.split(Split::Train)?), options)?.enumerate() {
         let batch = batch?;
         let x = Tensor::from_data(TensorData::new(batch.images, batch.shape), &device);

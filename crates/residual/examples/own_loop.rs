@@ -39,13 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut step = 0;
     for epoch in 0..2 {
-        let options = LoaderOptions {
-            shuffle: true,
-            drop_last: true,
-            epoch,
-            augment: vec![Augment::PadCrop { padding: 4 }, Augment::HorizontalFlip { probability: 0.5 }],
-            ..LoaderOptions::evaluation(64, preprocess.clone())
-        };
+        let options = LoaderOptions::evaluation(64, preprocess.clone()).with(|options| {
+            options.shuffle = true;
+            options.drop_last = true;
+            options.epoch = epoch;
+            options.augment =
+                vec![Augment::PadCrop { padding: 4 }, Augment::HorizontalFlip { probability: 0.5 }];
+        });
         for batch in Loader::new(images.clone(), options)? {
             let batch = batch?;
             let x = Tensor::from_data(TensorData::new(batch.images, batch.shape), &device);

@@ -49,7 +49,8 @@ fn every_kind_gives_the_same_logits() {
         let shape = [batch, 3, side[0], side[1]];
         let input = formula::input(&shape);
 
-        let plan = Plan::compile(&model, &Options { max_batch: batch, ..Options::default() }).unwrap();
+        let plan =
+            Plan::compile(&model, &Options::default().with(|options| options.max_batch = batch)).unwrap();
         let found = plan.run(Images::Planar(&input), &mut plan.scratch()).unwrap().to_vec();
 
         let embeddings = plan.embed(Images::Planar(&input), &mut plan.scratch()).unwrap();

@@ -106,7 +106,7 @@ impl Bottleneck {
     /// The median of the runs, the first of which is not counted.
     fn time(&self, spec: &NetSpec) -> Result<f64, Error> {
         let model = to_model(&fresh(spec, 0)?)?;
-        let plan = Plan::compile(&model, &Options { max_batch: self.batch, ..Options::default() })?;
+        let plan = Plan::compile(&model, &Options::default().with(|options| options.max_batch = self.batch))?;
         let mut scratch = plan.scratch();
         // Any values of unit size do: the time does not depend on them.
         let pixels = vec![0.5; self.batch * spec.input.iter().product::<usize>()];

@@ -140,7 +140,7 @@ impl Depth {
         share: &mut dyn FnMut(f64, &str),
         stop: &AtomicBool,
     ) -> Result<Option<Cell>, Error> {
-        let recipe = Recipe { seed, ..self.recipe.clone() };
+        let recipe = self.recipe.clone().with(|recipe| recipe.seed = seed);
         let (recipe, spec) = settled(&recipe, Meant::Member(kind.cifar(depth)), images)?;
         let drop_last = recipe.drop_last == Some(true);
         let epoch = steps_per_epoch(images.train.len(), recipe.images_per_step(), drop_last);

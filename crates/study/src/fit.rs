@@ -80,18 +80,17 @@ impl Fit<'_> {
 
     fn options(&self, epoch: u64, network: &ResNet) -> LoaderOptions {
         let recipe = self.recipe;
-        LoaderOptions {
-            batch_size: recipe.images_per_step(),
-            workers: recipe.workers().div_ceil(2),
-            shuffle: true,
-            seed: recipe.seed,
-            epoch,
-            first_batch: 0,
-            drop_last: recipe.drop_last == Some(true),
-            augment: recipe.augment.clone().unwrap_or_default(),
-            preprocess: network.spec().preprocess.clone(),
-            skip_bad: recipe.data.skip_bad,
-        }
+        LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone()).with(
+            |options| {
+                options.workers = recipe.workers().div_ceil(2);
+                options.shuffle = true;
+                options.seed = recipe.seed;
+                options.epoch = epoch;
+                options.drop_last = recipe.drop_last == Some(true);
+                options.augment = recipe.augment.clone().unwrap_or_default();
+                options.skip_bad = recipe.data.skip_bad;
+            },
+        )
     }
 }
 

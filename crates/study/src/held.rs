@@ -57,12 +57,12 @@ impl Held {
         if let Some(label) = (0..images.len()).map(|i| images.label(i)).find(|&label| label >= classes) {
             return Err(residual_train::Error::LabelBeyond { label, classes }.into());
         }
-        let options = LoaderOptions {
-            shuffle: true,
-            seed,
-            skip_bad: data.skip_bad,
-            ..LoaderOptions::evaluation(BATCH.min(count.max(1)), model.preprocess().clone())
-        };
+        let options =
+            LoaderOptions::evaluation(BATCH.min(count.max(1)), model.preprocess().clone()).with(|options| {
+                options.shuffle = true;
+                options.seed = seed;
+                options.skip_bad = data.skip_bad;
+            });
         let batches = Loader::new(Arc::new(images), options)?.take(count.div_ceil(BATCH).max(1));
         Ok(Self { batches: batches.collect::<Result<_, _>>()? })
     }
@@ -79,13 +79,12 @@ impl Held {
             return Err(residual_train::Error::NothingToEvaluate.into());
         };
         let [_, _, height, width] = first.shape;
-        let options = Options {
-            max_batch: BATCH,
-            size: Some([height, width]),
+        let options = Options::default().with(|options| {
+            options.max_batch = BATCH;
+            options.size = Some([height, width]);
             // Of a network that was changed by hand, that is an answer.
-            allow_not_finite: true,
-            ..Options::default()
-        };
+            options.allow_not_finite = true;
+        });
         let plan = Plan::compile(model, &options)?;
         let mut scratch = plan.scratch();
         for batch in self.batches.iter().filter(|batch| !batch.labels.is_empty()) {

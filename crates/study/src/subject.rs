@@ -30,10 +30,12 @@ impl Images {
 /// A recipe with nothing left open for one network on these images, and the network.
 pub(crate) fn settled(recipe: &Recipe, meant: Meant, images: &Images) -> Result<(Recipe, NetSpec), Error> {
     let recipe = match meant {
-        Meant::Member(name) => Recipe { model: Some(name), network: None, ..recipe.clone() },
+        Meant::Member(name) => {
+            recipe.clone().with(|recipe| (recipe.model, recipe.network) = (Some(name), None))
+        }
         Meant::Written(spec) => {
             let spec = spec.with_classes(images.classes.len());
-            Recipe { model: None, network: Some(spec), ..recipe.clone() }
+            recipe.clone().with(|recipe| (recipe.model, recipe.network) = (None, Some(spec)))
         }
     };
     let (recipe, spec) = recipe.settle(&images.classes, images.train.len())?;
@@ -62,9 +64,9 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 /// Options of judging networks.
 pub(crate) fn evaluation(recipe: &Recipe) -> EvaluateOptions {
-    EvaluateOptions {
-        batch_size: recipe.eval_batch_size.unwrap_or(recipe.images_per_step()),
-        workers: recipe.workers(),
-        skip_bad: recipe.data.skip_bad,
-    }
+    EvaluateOptions::default().with(|options| {
+        options.batch_size = recipe.eval_batch_size.unwrap_or(recipe.images_per_step());
+        options.workers = recipe.workers();
+        options.skip_bad = recipe.data.skip_bad;
+    })
 }

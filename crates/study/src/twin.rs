@@ -29,7 +29,7 @@ impl Kind {
             (true, Order::PostActivation) => Some(Self::Plain),
             (false, Order::PostActivation) => Some(Self::Residual),
             (false, Order::PreActivation) => Some(Self::Preact),
-            (true, Order::PreActivation) => None,
+            _ => None,
         };
         let mut kinds = spec.blocks().map(|(_, block)| kind(block));
         let first = kinds.next()??;

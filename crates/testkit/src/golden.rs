@@ -57,6 +57,7 @@ pub struct Reference {
 
 /// Error of a golden file that could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The file could not be read.
     #[error("{}: cannot read: {source}", escaped(path))]

@@ -45,24 +45,19 @@ pub fn model(spec: &NetSpec, gain: f32) -> Result<Model, Error> {
 /// As for [`model`].
 pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<Model, Error> {
     let channels = input[0];
-    let spec = NetSpec {
-        name: "block".into(),
-        naming: Naming::Sequential,
+    let spec = NetSpec::new(
+        "block",
         input,
-        stem: StemSpec {
-            convs: vec![StemConv::same(channels, 1, 1)],
-            bare: true,
-            ..StemSpec::cifar(channels)
-        },
-        stages: vec![StageSpec { blocks: vec![*block] }],
-        head: HeadSpec::new(2),
-        stochastic_depth: 0.0,
-        preprocess: Preprocess {
-            mean: vec![0.0; channels],
-            std: vec![1.0; channels],
-            ..Preprocess::normalise_only()
-        },
-    };
+        StemSpec::new(vec![StemConv::same(channels, 1, 1)]).with(|stem| stem.bare = true),
+        vec![StageSpec::new(vec![*block])],
+        HeadSpec::new(2),
+    )
+    .with(|net| {
+        net.naming = Naming::Sequential;
+        net.preprocess = Preprocess::normalise_only().with(|preprocess| {
+            (preprocess.mean, preprocess.std) = (vec![0.0; channels], vec![1.0; channels])
+        });
+    });
     let by_path: HashMap<_, _> =
         block_names(block, channels).into_iter().map(|tensor| (tensor.path, tensor.name)).collect();
     let mut state = StateDict::new();

@@ -39,10 +39,8 @@ pub(crate) fn evaluate_until(
     options: &EvaluateOptions,
     session: &mut Session<'_>,
 ) -> Result<Option<Evaluation>, Error> {
-    let options = &EvaluateOptions {
-        batch_size: options.batch_size.min(images.len()).clamp(1, MOST),
-        ..options.clone()
-    };
+    let options =
+        &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let mut judged = InEvaluation { network, session, total: images.len(), options, plan: None };
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options)? {
@@ -66,14 +64,13 @@ impl InEvaluation<'_, '_> {
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
         if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
-            let options = Options {
-                threads: Some(self.options.workers),
-                max_batch: self.options.batch_size,
-                size: Some([height, width]),
+            let options = Options::default().with(|options| {
+                options.threads = Some(self.options.workers);
+                options.max_batch = self.options.batch_size;
+                options.size = Some([height, width]);
                 // Training says what is wrong where the loss is not finite.
-                allow_not_finite: true,
-                ..Options::default()
-            };
+                options.allow_not_finite = true;
+            });
             let plan = Plan::compile(&to_model(self.network)?, &options)?;
             let scratch = plan.scratch();
             self.plan = Some((plan, scratch));

@@ -91,12 +91,11 @@ impl Trainer<'_> {
     }
 
     fn loader_options(&self) -> LoaderOptions {
-        LoaderOptions {
-            workers: self.recipe.workers(),
-            epoch: self.progress.epoch as u64,
-            first_batch: self.progress.batch,
-            ..Prepared::loader_options(&self.recipe, self.network.spec())
-        }
+        Prepared::loader_options(&self.recipe, self.network.spec()).with(|options| {
+            options.workers = self.recipe.workers();
+            options.epoch = self.progress.epoch as u64;
+            options.first_batch = self.progress.batch;
+        })
     }
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
@@ -150,11 +149,11 @@ impl Trainer<'_> {
     /// Evaluates, writes the two lines of the epoch, and keeps the network if it is the best; false where it was
     /// stopped.
     fn evaluate_epoch(&mut self) -> Result<bool, Error> {
-        let options = EvaluateOptions {
-            batch_size: self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step()),
-            workers: self.recipe.workers(),
-            skip_bad: self.recipe.data.skip_bad,
-        };
+        let options = EvaluateOptions::default().with(|options| {
+            options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step());
+            options.workers = self.recipe.workers();
+            options.skip_bad = self.recipe.data.skip_bad;
+        });
         let images = self.images.evaluation.clone();
         let evaluation = evaluate_until(&self.network, images, &options, &mut self.session)?;
         let seconds = self.session.tick();

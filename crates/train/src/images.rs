@@ -14,12 +14,11 @@ impl DataRecipe {
     /// # Errors
     /// [`Error::Data`].
     pub fn open(&self) -> Result<Dataset, Error> {
-        let options = OpenOptions {
-            split_seed: self.split_seed,
-            holdout: self.validation,
-            skip_bad: self.skip_bad,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| {
+            options.split_seed = self.split_seed;
+            options.holdout = self.validation;
+            options.skip_bad = self.skip_bad;
+        });
         Ok(Dataset::open(&self.source(), &options)?)
     }
 

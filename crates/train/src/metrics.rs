@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// Metrics of a pass over a split: a line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Metrics {
     /// Epoch, counted from 1.
     pub epoch: usize,
@@ -28,6 +29,20 @@ pub struct Metrics {
     pub images_per_s: f64,
     /// Seconds since the training began, without the time in which it lay interrupted.
     pub seconds: f64,
+}
+
+impl Metrics {
+    /// Changes fields: for tests of an [`Observer`](crate::Observer).
+    ///
+    /// ```
+    /// use residual_train::Metrics;
+    /// let metrics = Metrics::default().with(|metrics| metrics.split = "val".into());
+    /// assert_eq!(metrics.split, "val");
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// Limit on the `metrics.jsonl` that is read, in bytes: a million epochs.

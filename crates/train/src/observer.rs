@@ -89,7 +89,8 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 }
 
 /// Report of a step, and of its epoch up to it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct StepReport {
     /// Epoch, counted from 1.
     pub epoch: usize,
@@ -117,6 +118,20 @@ pub struct StepReport {
     pub images_per_s: f64,
     /// Seconds that the remaining steps will take at this speed, evaluations not counted.
     pub seconds_left: f64,
+}
+
+impl StepReport {
+    /// Changes fields: for tests of an [`Observer`].
+    ///
+    /// ```
+    /// use residual_train::StepReport;
+    /// let report = StepReport::default().with(|report| report.loss = 0.25);
+    /// assert_eq!(report.loss, 0.25);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// End of a training, or of a part of it.

@@ -68,14 +68,13 @@ impl Prepared {
 
     /// Options by which the images of an epoch are read for training.
     pub(crate) fn loader_options(recipe: &Recipe, spec: &NetSpec) -> LoaderOptions {
-        LoaderOptions {
-            shuffle: true,
-            seed: recipe.seed,
-            drop_last: recipe.drop_last == Some(true),
-            augment: recipe.augment.clone().unwrap_or_default(),
-            skip_bad: recipe.data.skip_bad,
-            ..LoaderOptions::evaluation(recipe.images_per_step(), spec.preprocess.clone())
-        }
+        LoaderOptions::evaluation(recipe.images_per_step(), spec.preprocess.clone()).with(|options| {
+            options.shuffle = true;
+            options.seed = recipe.seed;
+            options.drop_last = recipe.drop_last == Some(true);
+            options.augment = recipe.augment.clone().unwrap_or_default();
+            options.skip_bad = recipe.data.skip_bad;
+        })
     }
 
     /// Sends the first images through decoding, augmentation and preprocessing, and their sizes through the network;
@@ -134,14 +133,13 @@ impl Recipe {
 /// Shape of the first image that can be decoded, of the first few. Images that cannot be are left to the training,
 /// which names or skips them when their turn comes.
 fn first_shape(set: &Arc<dyn Source>, options: LoaderOptions) -> Result<Option<[usize; 3]>, Error> {
-    let options = LoaderOptions {
-        batch_size: 1,
-        workers: 0,
-        shuffle: false,
-        drop_last: false,
-        skip_bad: true,
-        ..options
-    };
+    let options = options.with(|options| {
+        options.batch_size = 1;
+        options.workers = 0;
+        options.shuffle = false;
+        options.drop_last = false;
+        options.skip_bad = true;
+    });
     for batch in Loader::new(set.clone(), options)?.take(TRIED) {
         if let [1, channels, height, width] = batch?.shape {
             return Ok(Some([channels, height, width]));

@@ -50,6 +50,7 @@ pub(crate) struct Pass {
 /// The best evaluation so far: the first of those with the greatest top-1 accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Best {
     /// Epoch, counted from 1.
     pub epoch: usize,

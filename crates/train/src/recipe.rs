@@ -36,6 +36,7 @@ use crate::{Error, Schedule, SgdConfig, Warmup};
 /// `None`). [`Recipe::settle`] decides it; the recipe in a run's folder is settled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Recipe {
     /// Name of a family member ([`residual_arch::families`]), whose number of classes becomes the data's.
     /// Default `small`, where `network` is not given.
@@ -107,6 +108,7 @@ pub struct Recipe {
 /// Data of a recipe: the path of the images, and the split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DataRecipe {
     /// Folder or archive, as [`residual_data`] reads them. Default `sample`, the name by which the command
     /// line knows its embedded images.
@@ -122,6 +124,20 @@ pub struct DataRecipe {
     pub split_seed: u64,
     /// Leniency: count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
     pub skip_bad: bool,
+}
+
+impl DataRecipe {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_train::DataRecipe;
+    /// let data = DataRecipe::default().with(|data| data.path = "flowers".into());
+    /// assert_eq!(data.split_seed, 0);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for DataRecipe {
@@ -169,6 +185,18 @@ const LONGEST: u64 = 4 << 20;
 impl Recipe {
     /// Limit on the number of threads: more are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
+
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_train::Recipe;
+    /// let recipe = Recipe::from("resnet18").with(|recipe| recipe.epochs = 90);
+    /// assert_eq!(recipe.epochs, 90);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
 
     /// Number of threads that compute, and as many that decode: more than there are cores are no faster, and each
     /// that decodes holds batches.

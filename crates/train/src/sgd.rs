@@ -14,6 +14,7 @@ use crate::Error;
 /// Constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SgdConfig {
     /// Momentum `mu`, in `[0, 1)`. Default 0.9.
     pub momentum: f64,
@@ -33,6 +34,18 @@ impl Default for SgdConfig {
 }
 
 impl SgdConfig {
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_train::SgdConfig;
+    /// let plain = SgdConfig::default().with(|sgd| sgd.nesterov = false);
+    /// assert_eq!((plain.momentum, plain.nesterov), (0.9, false));
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Checks the constants.
     ///
     /// # Errors
@@ -73,7 +86,7 @@ impl SgdConfig {
 /// use residual_arch::Role;
 /// use residual_train::{Sgd, SgdConfig};
 ///
-/// let config = SgdConfig { weight_decay: 0.0, nesterov: false, ..SgdConfig::default() };
+/// let config = SgdConfig::default().with(|sgd| (sgd.weight_decay, sgd.nesterov) = (0.0, false));
 /// let mut sgd = Sgd::new(config);
 /// let mut weight = [1.0];
 /// sgd.update("head.linear.weight", Role::LinearWeight, &mut weight, &[0.5], 1.0);

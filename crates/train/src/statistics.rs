@@ -1,7 +1,7 @@
 //! Running statistics, taken anew before an evaluation.
 
 use burn::tensor::Device;
-use residual_data::{Loader, LoaderOptions};
+use residual_data::Loader;
 use residual_nn::{Mode, ResNet};
 
 use crate::evaluate::{check_batch, to_tensor};
@@ -28,11 +28,9 @@ impl Trainer<'_> {
             return Ok(true);
         }
         let batch_size = self.recipe.images_per_step();
-        let options = LoaderOptions {
-            epoch: self.progress.epoch as u64,
-            workers: self.recipe.workers(),
-            ..Prepared::loader_options(&self.recipe, self.network.spec())
-        };
+        let options = Prepared::loader_options(&self.recipe, self.network.spec()).with(|options| {
+            (options.epoch, options.workers) = (self.progress.epoch as u64, self.recipe.workers())
+        });
         let loader = Loader::new(self.images.train.clone(), options)?;
         // On a device without a graph, which would keep what every forward pass leaves for a backward pass.
         let mut network = self.copy_on(&Device::flex())?;

@@ -206,7 +206,7 @@ impl Model {
     /// # Errors
     /// [`Error::Shape`] where it does not fit the network.
     pub fn with_preprocess(self, preprocess: Preprocess) -> Result<Self, Error> {
-        let spec = NetSpec { preprocess, ..self.spec().clone() };
+        let spec = self.spec().clone().with(|net| net.preprocess = preprocess);
         let network = spec.check(self.network.input())?;
         Ok(Self { network, ..self })
     }

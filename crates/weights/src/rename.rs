@@ -57,7 +57,7 @@ impl Checkpoint {
     /// Those of [`StateDict::renamed`].
     pub fn renamed(self, naming: Naming) -> Result<Self, Error> {
         let tensors = self.tensors.renamed(&self.spec, naming)?;
-        let spec = NetSpec { naming, ..self.spec };
+        let spec = self.spec.with(|net| net.naming = naming);
         Ok(Self { spec, tensors, ..self })
     }
 }

@@ -53,7 +53,7 @@ fn a_saved_model_is_opened_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.safetensors");
     // timm stores the linear layer of this one as a convolution.
-    let spec = NetSpec { naming: Naming::Timm, ..family("cifar_preact8").unwrap().with_classes(3) };
+    let spec = family("cifar_preact8").unwrap().with_classes(3).with(|net| net.naming = Naming::Timm);
     let classes: Vec<String> = ["cat", "dog", "ship"].map(String::from).into();
     for model in [model(&spec).with_classes(classes).unwrap(), model(&spec)] {
         model.save(&path).unwrap();

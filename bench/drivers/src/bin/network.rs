@@ -29,7 +29,9 @@ struct Prepared {
 
 fn prepare(threads: Option<usize>, words: &[&str]) -> Result<Prepared, Failure> {
     let [model, batch, weights, input] = words else { return Err("MODEL BATCH WEIGHTS INPUT".into()) };
-    let options = Options { threads, max_batch: batch.parse()?, ..Options::default() };
+    let max_batch = batch.parse()?;
+    let options =
+        Options::default().with(|options| (options.threads, options.max_batch) = (threads, max_batch));
     let plan = Plan::compile(&Model::open_as(weights, *model)?, &options)?;
     let value = |bytes: &[u8; 4]| f32::from_ne_bytes(*bytes);
     let input = std::fs::read(input)?.as_chunks().0.iter().map(value).collect();

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in std::env::args().skip(1) {
         let spec = family(&name)?.with_classes(10);
         let preprocess = residual_arch::Preprocess::normalise_only();
-        let options = LoaderOptions { shuffle: true, ..LoaderOptions::evaluation(16, preprocess) };
+        let options = LoaderOptions::evaluation(16, preprocess).with(|options| options.shuffle = true);
         let batch = Loader::new(train.clone(), options)?.next().ok_or("no images")??;
         for seed in 0..3 {
             let network =

@@ -46,7 +46,7 @@ impl UNetBlockConfig {
         let init = init.into();
         let conv3 = |in_channels, name| {
             let out_channels = self.channels;
-            let conv = Convolution { in_channels, out_channels, kernel: 3, stride: 1, padding: 1, groups: 1 };
+            let conv = Convolution::new(in_channels, out_channels, 3);
             Conv2d::new(&conv, init.at(name))
         };
         let mut branch = UNetBranch {

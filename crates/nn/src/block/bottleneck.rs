@@ -52,7 +52,7 @@ impl BottleneckBlockConfig {
     /// The block as data.
     pub fn spec(&self) -> BlockSpec {
         let spec = BlockSpec::bottleneck(self.in_channels, self.width, self.channels, self.stride);
-        BlockSpec { groups: self.groups, ..spec }
+        spec.with(|block| block.groups = self.groups)
     }
 
     /// Builds it.

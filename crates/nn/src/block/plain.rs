@@ -34,7 +34,7 @@ impl PlainBlockConfig {
 
     /// Sets the stride.
     pub fn with_stride(self, stride: usize) -> Self {
-        Self { layers: BlockSpec { stride, ..self.layers }, ..self }
+        Self { layers: self.layers.with(|block| block.stride = stride), ..self }
     }
 
     /// The layers of any block, its shortcut left out.

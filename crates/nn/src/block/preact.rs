@@ -50,11 +50,10 @@ impl PreActBlockConfig {
     pub fn spec(&self) -> BlockSpec {
         let spec = match self.width {
             Some(width) => BlockSpec::bottleneck(self.in_channels, width, self.channels, self.stride),
-            None => BlockSpec {
-                stride: self.stride,
-                shortcut: Shortcut::fitting(self.in_channels, self.channels, self.stride),
-                ..BlockSpec::basic(self.channels)
-            },
+            None => BlockSpec::basic(self.channels).with(|block| {
+                block.stride = self.stride;
+                block.shortcut = Shortcut::fitting(self.in_channels, self.channels, self.stride);
+            }),
         };
         spec.preactivation()
     }

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             trained.tensors.len()
         }
     };
-    let names = target.map_or(String::new(), |target| format!(", {} names", network::naming_text(target)));
+    let names = target.map_or(String::new(), |target| format!(", {target} names"));
     Output::new().line(format_args!("{}: {tensors} tensors{names}", out.display()))
 }
 

@@ -13,7 +13,7 @@ use residual::predict::{Classifier, Error, Options};
 use residual::weights::require_memory;
 
 use super::failure::{Failure, Outcome};
-use super::network::{self, NetworkArguments};
+use super::network::NetworkArguments;
 use super::output::Output;
 use super::progress::{Bar, note};
 use super::threads;
@@ -78,11 +78,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let data = open(arguments, model.classes(), spec.head.classes)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
-    let options = EvaluateOptions {
-        batch_size: arguments.batch_size,
-        workers: threads::decoding(threads),
-        skip_bad: arguments.skip_bad,
-    };
+    let options = EvaluateOptions::default().with(|options| {
+        options.batch_size = arguments.batch_size;
+        options.workers = threads::decoding(threads);
+        options.skip_bad = arguments.skip_bad;
+    });
     // Every decoding thread has a batch in hand, and so has the network.
     let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.workers + 1);
     require_memory(model.network(), 1, at_once as u64)?;
@@ -101,7 +101,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
         return output.json(&result);
     }
-    let naming = network::naming_text(naming);
     output.line(format_args!("{} ({naming} names), {split} split, {} images", spec.name, result.total))?;
     table(&result, spec.head.classes).iter().try_for_each(|line| output.line(line))
 }
@@ -123,7 +122,8 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
     let holdout = arguments.validation.unwrap_or(HELD_OUT);
-    let options = OpenOptions { holdout, skip_bad: arguments.skip_bad, ..OpenOptions::default() };
+    let options = OpenOptions::default()
+        .with(|options| (options.holdout, options.skip_bad) = (holdout, arguments.skip_bad));
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     match classes {

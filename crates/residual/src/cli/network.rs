@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::arch::{Naming, NetSpec};
+use residual::arch::NetSpec;
 use residual::weights::{Architecture, Model, weights_file};
 
 use super::failure::Outcome;
@@ -61,14 +61,4 @@ pub(crate) fn specification(model: &str) -> Outcome<NetSpec> {
 #[cfg(feature = "train")]
 pub(crate) fn written_out(model: &str) -> Outcome<Option<NetSpec>> {
     Ok(if NetSpec::is_file_name(model) { Some(NetSpec::read(model)?) } else { None })
-}
-
-/// `torchvision`, `timm`, ...
-pub(crate) fn naming_text(naming: Naming) -> &'static str {
-    match naming {
-        Naming::Torchvision => "torchvision",
-        Naming::Timm => "timm",
-        Naming::Cifar => "cifar",
-        Naming::Sequential => "sequential",
-    }
 }

@@ -231,13 +231,13 @@ impl GradientFlow {
 
 /// Gradients of one backward pass over the first batch, with the batch's own statistics.
 fn probe(network: &ResNet, recipe: &Recipe, images: &Images) -> Result<NetworkProbe, Error> {
-    let options = LoaderOptions {
-        shuffle: true,
-        seed: recipe.seed,
-        workers: recipe.workers(),
-        skip_bad: recipe.data.skip_bad,
-        ..LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone())
-    };
+    let options = LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone())
+        .with(|options| {
+            options.shuffle = true;
+            options.seed = recipe.seed;
+            options.workers = recipe.workers();
+            options.skip_bad = recipe.data.skip_bad;
+        });
     let batch = Loader::new(Arc::new(images.train.clone()), options)?.next();
     let batch = batch.ok_or(residual_train::Error::NothingToTrainOn)??;
     let mode = Mode::train(recipe.seed, 0);

@@ -61,7 +61,8 @@ fn weights_of_another_model_are_refused() {
     let data = toy::data();
     let runs = tempfile::tempdir().unwrap();
     let small = runs.path().join("small");
-    let recipe = Recipe { network: None, model: Some("cifar_resnet8".into()), ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path())
+        .with(|recipe| (recipe.network, recipe.model) = (None, Some("cifar_resnet8".into())));
     drop(Training::new(&recipe).begin(&small).unwrap());
     let error = refused(data.path(), |r| r.init = Some(small.join("last.safetensors")));
     assert!(matches!(error, Error::Init { .. }), "{error}");
@@ -77,7 +78,7 @@ fn weights_of_another_model_are_refused() {
 #[test]
 fn a_run_is_not_overwritten() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let recipe = Recipe { epochs: 1, ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path()).with(|recipe| recipe.epochs = 1);
     toy::train(&recipe, runs.path());
     let before = fs::read(runs.path().join("last.safetensors")).unwrap();
     let error = Training::new(&recipe).begin(runs.path()).map(drop).unwrap_err();
@@ -109,8 +110,9 @@ fn a_run_that_was_tampered_with_is_not_resumed() {
     let good = fs::read(&last).unwrap();
 
     // Another network in the recipe.
-    let other =
-        Recipe { network: Some(families::family("small").unwrap().with_classes(3)), ..recipe.clone() };
+    let other = recipe
+        .clone()
+        .with(|recipe| recipe.network = Some(families::family("small").unwrap().with_classes(3)));
     let settled = fs::read_to_string(run.join("recipe.toml")).unwrap();
     fs::write(run.join("recipe.toml"), other.to_toml().unwrap()).unwrap();
     let error = resume();
@@ -202,7 +204,7 @@ fn a_best_network_that_is_not_there_is_never_announced() {
     let best = run.join("best.safetensors");
     let recipe = toy::recipe(data.path());
     // The best is the last network: it is written again, to the same bytes.
-    let one = Recipe { epochs: 1, ..recipe.clone() };
+    let one = recipe.clone().with(|recipe| recipe.epochs = 1);
     toy::train(&one, &run);
     let bytes = fs::read(&best).unwrap();
     fs::remove_file(&best).unwrap();
@@ -338,7 +340,10 @@ fn an_edited_recipe_is_refused_by_its_field() {
 fn a_run_of_constant_rate_goes_on_for_longer() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let (long, run) = (runs.path().join("long"), runs.path().join("run"));
-    let constant = |epochs| Recipe { schedule: Schedule::Constant {}, epochs, ..toy::recipe(data.path()) };
+    let constant = |epochs| {
+        toy::recipe(data.path())
+            .with(|recipe| (recipe.schedule, recipe.epochs) = (Schedule::Constant {}, epochs))
+    };
     toy::train(&constant(3), &long);
     toy::train(&constant(2), &run);
     let longer = Changes { epochs: Some(3), ..Changes::default() };
@@ -350,7 +355,7 @@ fn a_run_of_constant_rate_goes_on_for_longer() {
 fn weights_that_are_no_numbers_are_not_begun_with() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let first = runs.path().join("first");
-    toy::train(&Recipe { epochs: 1, ..toy::recipe(data.path()) }, &first);
+    toy::train(&toy::recipe(data.path()).with(|recipe| recipe.epochs = 1), &first);
     let good = residual_weights::Checkpoint::read(first.join("best.safetensors")).unwrap();
     let names: Vec<String> = good.tensors.iter().map(|(name, _)| name.to_owned()).collect();
     let ends = |end: &str| names.iter().find(|name| name.ends_with(end)).unwrap().clone();
@@ -402,13 +407,12 @@ fn what_can_be_known_is_said_before_there_is_a_folder() {
 #[test]
 fn a_batch_for_more_images_than_there_are_trains_and_evaluates() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let recipe = Recipe {
-        batch_size: Some(70_000),
-        eval_batch_size: Some(70_000),
-        epochs: 2,
-        warmup: Warmup::Steps(0),
-        ..toy::recipe(data.path())
-    };
+    let recipe = toy::recipe(data.path()).with(|recipe| {
+        recipe.batch_size = Some(70_000);
+        recipe.eval_batch_size = Some(70_000);
+        recipe.epochs = 2;
+        recipe.warmup = Warmup::Steps(0);
+    });
     toy::train(&recipe, runs.path());
 }
 
@@ -428,13 +432,12 @@ fn a_training_that_diverges_stops_and_keeps_what_was_good() {
     let data = toy::data();
     let diverge = |lr| {
         let runs = tempfile::tempdir().unwrap();
-        let recipe = Recipe {
-            lr: Some(lr),
-            schedule: Schedule::Constant {},
-            warmup: Warmup::Steps(0),
-            checkpoint_every_steps: Some(1),
-            ..toy::recipe(data.path())
-        };
+        let recipe = toy::recipe(data.path()).with(|recipe| {
+            recipe.lr = Some(lr);
+            recipe.schedule = Schedule::Constant {};
+            recipe.warmup = Warmup::Steps(0);
+            recipe.checkpoint_every_steps = Some(1);
+        });
         let mut trainer = Training::new(&recipe).begin(runs.path()).unwrap();
         let error = trainer.run().unwrap_err();
         let text = error.to_string();
@@ -581,7 +584,7 @@ fn a_single_image_on_a_single_pixel_is_refused_in_words() {
     let runs = tempfile::tempdir().unwrap();
     let mut open = toy::recipe(data.path());
     single(&mut open);
-    let trainer = Training::new(Recipe { drop_last: None, ..open }).begin(runs.path()).unwrap();
+    let trainer = Training::new(open.with(|recipe| recipe.drop_last = None)).begin(runs.path()).unwrap();
     assert_eq!((trainer.recipe().drop_last, trainer.total_steps()), (Some(true), 3));
 }
 

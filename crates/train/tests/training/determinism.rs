@@ -62,7 +62,7 @@ impl Observer for KillAt {
 #[test]
 fn a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let recipe = Recipe { checkpoint_every_steps: Some(3), ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path()).with(|recipe| recipe.checkpoint_every_steps = Some(3));
     let whole = runs.path().join("whole");
     toy::train(&recipe, &whole);
     let run = runs.path().join("killed");
@@ -109,7 +109,7 @@ fn an_evaluation_that_was_interrupted_is_made_up_for() {
 #[test]
 fn a_finished_training_stays_as_it_is() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let recipe = Recipe { epochs: 1, ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path()).with(|recipe| recipe.epochs = 1);
     toy::train(&recipe, runs.path());
     let before = toy::Result::of(runs.path());
     toy::finish(Training::default().resume(runs.path()).unwrap());
@@ -120,7 +120,11 @@ fn a_finished_training_stays_as_it_is() {
 fn the_written_recipe_repeats_the_training() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let (first, again) = (runs.path().join("first"), runs.path().join("again"));
-    let open = Recipe { augment: None, drop_last: None, epochs: 2, ..toy::recipe(data.path()) };
+    let open = toy::recipe(data.path()).with(|recipe| {
+        recipe.augment = None;
+        recipe.drop_last = None;
+        recipe.epochs = 2;
+    });
     toy::train(&open, &first);
     toy::train(&Recipe::read(first.join("recipe.toml")).unwrap(), &again);
     assert_eq!(toy::Result::of(&first), toy::Result::of(&again));
@@ -132,7 +136,7 @@ fn the_written_recipe_repeats_the_training() {
     assert!(trainer.recipe().data.path.is_absolute());
 
     let other = runs.path().join("other");
-    toy::train(&Recipe { seed: 12, ..open }, &other);
+    toy::train(&open.with(|recipe| recipe.seed = 12), &other);
     assert_ne!(toy::Result::of(&first).last, toy::Result::of(&other).last);
 }
 
@@ -142,7 +146,7 @@ fn the_written_recipe_repeats_the_training() {
 fn statistics_that_are_taken_anew_are_the_same_after_an_interruption() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     // Weights that stay where they are: their statistics are the batches', however often they moved.
-    let recipe = Recipe { epochs: 2, lr: Some(1e-30), ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path()).with(|recipe| (recipe.epochs, recipe.lr) = (2, Some(1e-30)));
     let (whole, run) = (runs.path().join("whole"), runs.path().join("interrupted"));
     toy::train(&recipe, &whole);
     toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 4);
@@ -165,13 +169,12 @@ fn statistics_that_are_taken_anew_are_the_same_after_an_interruption() {
 
 /// Wide enough for the backend to share its work out among threads.
 fn wide(classes: usize) -> NetSpec {
-    let stage = |block| StageSpec { blocks: vec![block] };
-    NetSpec {
-        input: [3, 32, 32],
-        stem: StemSpec::cifar(32),
-        stages: vec![stage(BlockSpec::basic(32)), stage(BlockSpec::projection(64, 2))],
-        ..toy::network(classes)
-    }
+    let stage = |block| StageSpec::new(vec![block]);
+    toy::network(classes).with(|net| {
+        net.input = [3, 32, 32];
+        net.stem = StemSpec::cifar(32);
+        net.stages = vec![stage(BlockSpec::basic(32)), stage(BlockSpec::projection(64, 2))];
+    })
 }
 
 #[test]
@@ -180,13 +183,12 @@ fn the_number_of_threads_changes_no_bit() {
     toy::images(data.path(), 3, 11, 3, 32);
     let mut expected = None;
     for threads in [1, 2, 5] {
-        let recipe = Recipe {
-            network: Some(wide(3)),
-            batch_size: Some(16),
-            epochs: 1,
-            threads: Some(threads),
-            ..toy::recipe(data.path())
-        };
+        let recipe = toy::recipe(data.path()).with(|recipe| {
+            recipe.network = Some(wide(3));
+            recipe.batch_size = Some(16);
+            recipe.epochs = 1;
+            recipe.threads = Some(threads);
+        });
         let run = runs.path().join(threads.to_string());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| toy::train(&recipe, &run));

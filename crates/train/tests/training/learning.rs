@@ -14,7 +14,7 @@ use residual_weights::{Checkpoint, Model};
 use crate::toy;
 
 fn long(data: &Path) -> Recipe {
-    Recipe { epochs: 8, ..toy::recipe(data) }
+    toy::recipe(data).with(|recipe| recipe.epochs = 8)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn accuracy_rises_far_above_chance_and_the_best_network_has_it() {
     let images = images(data.path(), Split::Val);
     // 30 images: full batches, a batch with what is left, and one batch for all give the same counts.
     let results = [4, 10, 7, 64].map(|batch_size| {
-        let options = EvaluateOptions { batch_size, ..EvaluateOptions::default() };
+        let options = EvaluateOptions::default().with(|options| options.batch_size = batch_size);
         evaluate(&network, Arc::new(images.clone()), &options).unwrap()
     });
     let line = lines.iter().find(|line| line.split == "val" && line.top1 == best).unwrap();
@@ -55,7 +55,7 @@ fn images(data: &Path, split: Split) -> residual_data::ImageSet {
 }
 
 fn open(data: &Path) -> Dataset {
-    DataRecipe { path: data.to_owned(), ..DataRecipe::default() }.open().unwrap()
+    DataRecipe::default().with(|new| new.path = data.to_owned()).open().unwrap()
 }
 
 #[test]
@@ -64,12 +64,11 @@ fn every_epoch_draws_its_order_and_its_changes_anew() {
     // A rate so small that no weight moves, and nothing random in the network: only the images differ.
     let mut network = toy::network(3);
     (network.head.dropout, network.stochastic_depth) = (0.0, 0.0);
-    let still = Recipe {
-        network: Some(network),
-        lr: Some(1e-30),
-        schedule: Schedule::Constant {},
-        ..toy::recipe(data.path())
-    };
+    let still = toy::recipe(data.path()).with(|recipe| {
+        recipe.network = Some(network);
+        recipe.lr = Some(1e-30);
+        recipe.schedule = Schedule::Constant {};
+    });
     let losses = |recipe: &Recipe| {
         let runs = tempfile::tempdir().unwrap();
         toy::train(recipe, runs.path());
@@ -77,10 +76,10 @@ fn every_epoch_draws_its_order_and_its_changes_anew() {
         lines.iter().filter(|line| line.split == "train").map(|line| line.loss).collect::<Vec<_>>()
     };
     // One batch of all images: its order is no matter, up to rounding.
-    let one = Recipe { batch_size: Some(33), ..still.clone() };
-    let fixed = losses(&Recipe { augment: Some(vec![]), ..one.clone() });
+    let one = still.clone().with(|recipe| recipe.batch_size = Some(33));
+    let fixed = losses(&one.clone().with(|recipe| recipe.augment = Some(vec![])));
     assert!(fixed.iter().all(|loss| (loss - fixed[0]).abs() < 1e-5), "{fixed:?}");
-    for recipe in [one, Recipe { augment: Some(vec![]), ..still }] {
+    for recipe in [one, still.with(|recipe| recipe.augment = Some(vec![]))] {
         let drawn = losses(&recipe);
         let apart = |a: usize, b: usize| (drawn[a] - drawn[b]).abs() > 1e-4;
         assert!(apart(0, 1) && apart(1, 2) && apart(0, 2), "{drawn:?}");
@@ -91,7 +90,7 @@ fn every_epoch_draws_its_order_and_its_changes_anew() {
 fn frozen_layers_stay_as_they_are() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let frozen = vec!["stem".to_owned(), "stage2.block0".to_owned()];
-    let recipe = Recipe { freeze: frozen, epochs: 2, ..toy::recipe(data.path()) };
+    let recipe = toy::recipe(data.path()).with(|recipe| (recipe.freeze, recipe.epochs) = (frozen, 2));
     let trainer = Training::new(&recipe).begin(runs.path()).unwrap();
     let before = toy::hashes(&runs.path().join("last.safetensors"));
     // Resuming must freeze again.
@@ -113,12 +112,13 @@ fn is_head(name: &str) -> bool {
 fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
     let (first, same, two) = (runs.path().join("first"), runs.path().join("same"), runs.path().join("two"));
-    toy::train(&Recipe { epochs: 1, ..toy::recipe(data.path()) }, &first);
+    toy::train(&toy::recipe(data.path()).with(|recipe| recipe.epochs = 1), &first);
 
     for file in ["last.safetensors", "best.safetensors"] {
         let weights = first.join(file);
         let out = same.join(file);
-        let recipe = Recipe { init: Some(weights.clone()), seed: 99, ..toy::recipe(data.path()) };
+        let recipe =
+            toy::recipe(data.path()).with(|recipe| (recipe.init, recipe.seed) = (Some(weights.clone()), 99));
         let trainer = Training::new(&recipe).begin(&out).unwrap();
         assert_eq!(trainer.replaced_head(), None);
         let state = to_state_dict(trainer.network(), trainer.network().spec().naming).unwrap();
@@ -127,11 +127,9 @@ fn weights_are_taken_over_and_a_head_for_other_classes_is_replaced() {
 
     let fewer = tempfile::tempdir().unwrap();
     toy::images(fewer.path(), 2, 6, 2, 8);
-    let recipe = Recipe {
-        network: Some(toy::network(2)),
-        init: Some(first.join("best.safetensors")),
-        ..toy::recipe(fewer.path())
-    };
+    let recipe = toy::recipe(fewer.path()).with(|recipe| {
+        (recipe.network, recipe.init) = (Some(toy::network(2)), Some(first.join("best.safetensors")))
+    });
     let trainer = Training::new(&recipe).begin(&two).unwrap();
     assert_eq!(trainer.replaced_head(), Some(ReplacedHead { found: 3, classes: 2 }));
     let theirs = Checkpoint::read(first.join("best.safetensors")).unwrap().tensors;

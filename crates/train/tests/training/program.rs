@@ -31,8 +31,8 @@ fn recipe() -> Recipe {
     recipe.threads = Some(1);
     let network = recipe.network.as_mut().unwrap();
     network.input = [4, 8, 8];
-    network.preprocess =
-        Preprocess { mean: vec![0.4; 4], std: vec![0.25; 4], ..Preprocess::normalise_only() };
+    network.preprocess = Preprocess::normalise_only()
+        .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.4; 4], vec![0.25; 4]));
     recipe
 }
 
@@ -191,7 +191,7 @@ fn a_model_in_memory_is_fine_tuned_and_its_recipe_repeated() {
         let (train, held_out) = two(images(41));
         Training::new(recipe).images(train, held_out)
     };
-    let open = Recipe { network: None, lr: None, ..recipe() };
+    let open = recipe().with(|recipe| (recipe.network, recipe.lr) = (None, None));
     let mut trainer = tuning(open).model(model.clone()).begin(&run).unwrap();
     assert_eq!(trainer.replaced_head().map(|head| (head.found, head.classes)), Some((3, 2)));
     let path = "stem.conv0.weight".parse().unwrap();

@@ -47,34 +47,33 @@ fn picture(colour: [u8; 3], number: u32, side: u32) -> image::RgbImage {
 /// Two stages of one block on 8x8 images, with dropout and stochastic depth, so that all that is random is
 /// there.
 pub(crate) fn network(classes: usize) -> NetSpec {
-    let stage = |block| StageSpec { blocks: vec![block] };
-    NetSpec {
-        name: "toy".to_owned(),
-        input: [3, 8, 8],
-        stem: StemSpec::cifar(4),
-        stages: vec![stage(BlockSpec::basic(4)), stage(BlockSpec::projection(8, 2))],
-        head: HeadSpec { dropout: 0.1, ..HeadSpec::new(classes) },
-        stochastic_depth: 0.2,
-        preprocess: Preprocess::normalise_only(),
-        ..families::family("small").unwrap()
-    }
+    let stage = |block| StageSpec::new(vec![block]);
+    families::family("small").unwrap().with(|net| {
+        net.name = "toy".to_owned();
+        net.input = [3, 8, 8];
+        net.stem = StemSpec::cifar(4);
+        net.stages = vec![stage(BlockSpec::basic(4)), stage(BlockSpec::projection(8, 2))];
+        net.head = HeadSpec::new(classes).with(|head| head.dropout = 0.1);
+        net.stochastic_depth = 0.2;
+        net.preprocess = Preprocess::normalise_only();
+    })
 }
 
 /// Three epochs of four steps on 33 images, the last batch not full.
 pub(crate) fn recipe(data: &Path) -> Recipe {
-    let mut recipe = Recipe {
-        network: Some(network(3)),
-        epochs: 3,
-        batch_size: Some(10),
-        lr: Some(0.05),
-        drop_last: Some(false),
-        warmup: Warmup::Steps(2),
-        label_smoothing: 0.1,
-        augment: Some(vec![Augment::PadCrop { padding: 1 }, Augment::HorizontalFlip { probability: 0.5 }]),
-        seed: 11,
-        threads: Some(2),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default().with(|recipe| {
+        recipe.network = Some(network(3));
+        recipe.epochs = 3;
+        recipe.batch_size = Some(10);
+        recipe.lr = Some(0.05);
+        recipe.drop_last = Some(false);
+        recipe.warmup = Warmup::Steps(2);
+        recipe.label_smoothing = 0.1;
+        recipe.augment =
+            Some(vec![Augment::PadCrop { padding: 1 }, Augment::HorizontalFlip { probability: 0.5 }]);
+        recipe.seed = 11;
+        recipe.threads = Some(2);
+    });
     recipe.data.path = data.to_owned();
     recipe
 }
@@ -118,7 +117,8 @@ pub(crate) struct Result {
 
 impl Result {
     pub(crate) fn of(run: &Path) -> Self {
-        let timeless = |line: Metrics| Metrics { images_per_s: 0.0, seconds: 0.0, ..line };
+        let timeless =
+            |line: Metrics| line.with(|metrics| (metrics.images_per_s, metrics.seconds) = (0.0, 0.0));
         let metrics = residual_train::read_metrics(run.join("metrics.jsonl")).unwrap();
         Self {
             last: hashes(&run.join("last.safetensors")),

@@ -141,7 +141,11 @@ fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
     };
     let tune = arguments.tune.then(cache).transpose()?;
     let threads = threads::count(arguments.threads);
-    let options = Options { threads: Some(threads), max_batch: arguments.batch, tune, ..Options::default() };
+    let options = Options::default().with(|options| {
+        options.threads = Some(threads);
+        options.max_batch = arguments.batch;
+        options.tune = tune;
+    });
     let plan = Plan::compile(&model, &options)?;
     Ok((model.spec().clone(), plan))
 }
@@ -155,7 +159,7 @@ fn cache() -> Outcome<Tune> {
     let Some(folder) = folder.map(|folder| folder.join("residual")) else { return Ok(Tune::default()) };
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::from(error).within(format_args!("{}: cannot make", folder.display())))?;
-    Ok(Tune { cache: Some(folder.join("tuned.json")) })
+    Ok(Tune::default().with(|tune| tune.cache = Some(folder.join("tuned.json"))))
 }
 
 /// Bytes of every value.
@@ -188,7 +192,7 @@ fn times(
 }
 
 impl From<LayerProfile> for Layer {
-    fn from(LayerProfile { name, kernel, ms, gflops }: LayerProfile) -> Self {
+    fn from(LayerProfile { name, kernel, ms, gflops, .. }: LayerProfile) -> Self {
         Self { name, kernel, ms, gflops }
     }
 }

@@ -134,7 +134,7 @@ fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded
                 let asked = match network {
                     Named::Member(spec) => {
                         let preprocess = trained.spec.preprocess.clone();
-                        NetSpec { preprocess, ..spec.with_classes(trained.spec.head.classes) }
+                        spec.with_classes(trained.spec.head.classes).with(|net| net.preprocess = preprocess)
                     }
                     Named::Written(spec) => spec,
                 };
@@ -176,7 +176,8 @@ fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
     }
     let recipe = arguments.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
     let batch_size = arguments.batch_size.unwrap_or(recipe.images_per_step());
-    let lr = arguments.lr.unwrap_or(Recipe { batch_size: Some(batch_size), ..recipe.clone() }.rate());
+    let lr =
+        arguments.lr.unwrap_or(recipe.clone().with(|recipe| recipe.batch_size = Some(batch_size)).rate());
     if batch_size == 0 || !(lr.is_finite() && lr > 0.0) {
         return Err(Failure::new("--batch-size and --lr must be above zero"));
     }

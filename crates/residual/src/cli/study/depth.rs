@@ -2,7 +2,6 @@
 
 use clap::{Args, ValueEnum};
 use residual::study::{Depth, Kind, Study};
-use residual::train::Recipe;
 
 use super::shared::{Run, Training};
 use crate::cli::failure::Outcome;
@@ -62,7 +61,7 @@ impl From<KindName> for Kind {
 impl Arguments {
     pub(super) fn study(&self) -> Outcome<Study> {
         let recipe = self.training.recipe()?;
-        let recipe = Recipe { epochs: self.epochs.unwrap_or(recipe.epochs), ..recipe };
+        let recipe = recipe.with(|recipe| recipe.epochs = self.epochs.unwrap_or(recipe.epochs));
         let kinds = self.kinds.iter().map(|&kind| kind.into()).collect();
         let (depths, seeds) = (self.depths.clone(), self.seeds);
         let (steps, evaluations) = (self.steps, self.evaluations);

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::study::{GradientFlow, Study};
-use residual::train::Recipe;
 
 use super::shared::{Run, Training};
 use crate::cli::failure::Outcome;
@@ -48,7 +47,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(super) fn study(&self) -> Outcome<Study> {
-        let recipe = Recipe { seed: self.seed, ..self.training.recipe()? };
+        let recipe = self.training.recipe()?.with(|recipe| recipe.seed = self.seed);
         let (mut model, mut written) = (None, None);
         if let Some(name) = &self.model {
             written = network::written_out(name)?;

@@ -43,13 +43,15 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(super) fn study(&self) -> Outcome<Study> {
+        let path = place(&self.data)?;
+        let data = DataRecipe::default().with(|data| data.path = path);
         Ok(Study::Landscape(Landscape {
             weights: self.weights.iter().map(std::path::absolute).collect::<Result<_, _>>()?,
             side: self.side,
             reach: self.reach,
             images: self.images,
             seed: self.seed,
-            data: DataRecipe { path: place(&self.data)?, ..DataRecipe::default() },
+            data,
         }))
     }
 }

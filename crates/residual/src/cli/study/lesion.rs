@@ -44,13 +44,15 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(super) fn study(&self) -> Outcome<Study> {
         let Some(weights) = &self.weights else { return Err(Failure::new("give --weights or --repeat")) };
+        let path = place(&self.data)?;
+        let data = DataRecipe::default().with(|data| data.path = path);
         Ok(Study::Lesion(Lesion {
             weights: std::path::absolute(weights)?,
             model: self.model.clone(),
             images: self.images,
             pairs: self.pairs,
             seed: self.seed,
-            data: DataRecipe { path: place(&self.data)?, ..DataRecipe::default() },
+            data,
         }))
     }
 }

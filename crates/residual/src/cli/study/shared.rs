@@ -67,7 +67,9 @@ impl Training {
     pub(super) fn recipe(&self) -> Outcome<Recipe> {
         let mut recipe = match &self.recipe {
             Some(path) => Recipe::read(path)?,
-            None => Recipe { batch_size: Some(BATCH), lr: Some(RATE), ..Recipe::default() },
+            None => {
+                Recipe::default().with(|recipe| (recipe.batch_size, recipe.lr) = (Some(BATCH), Some(RATE)))
+            }
         };
         (recipe.model, recipe.network) = (None, None);
         recipe.data.path = place(&self.data)?;

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_default_folder_is_free_and_plain() {
-        let recipe = Recipe { model: Some("../evil name".into()), ..Recipe::default() };
+        let recipe = Recipe::default().with(|recipe| recipe.model = Some("../evil name".into()));
         assert_eq!(free_folder(&recipe), Path::new("runs/_evil_name-1"));
     }
 }

@@ -116,33 +116,33 @@ mod tests {
 
     #[test]
     fn long_trainings_fit_the_terminal() {
-        let report = StepReport {
-            epoch: 199,
-            epochs: 200,
-            step: 78_000,
-            total_steps: 78_200,
-            epoch_step: 1,
-            epoch_steps: 391,
-            batch_loss: 12.34567,
-            loss: 12.34567,
-            top1: 1.0,
-            lr: 0.05,
-            waited: 0.123,
-            images_per_s: 1234.5,
-            seconds_left: 360_000.0,
-        };
+        let report = StepReport::default().with(|report| {
+            report.epoch = 199;
+            report.epochs = 200;
+            report.step = 78_000;
+            report.total_steps = 78_200;
+            report.epoch_step = 1;
+            report.epoch_steps = 391;
+            report.batch_loss = 12.34567;
+            report.loss = 12.34567;
+            report.top1 = 1.0;
+            report.lr = 0.05;
+            report.waited = 0.123;
+            report.images_per_s = 1234.5;
+            report.seconds_left = 360_000.0;
+        });
         // The bar and its frame come before.
         assert!(line(&report).chars().count() + 17 <= WIDTH, "{}", line(&report));
-        let metrics = Metrics {
-            epoch: 199,
-            step: 78_000,
-            split: "train".into(),
-            loss: 12.34567,
-            top1: 1.0,
-            lr: 0.05,
-            images_per_s: 1234.5,
-            seconds: 360_000.0,
-        };
+        let metrics = Metrics::default().with(|metrics| {
+            metrics.epoch = 199;
+            metrics.step = 78_000;
+            metrics.split = "train".into();
+            metrics.loss = 12.34567;
+            metrics.top1 = 1.0;
+            metrics.lr = 0.05;
+            metrics.images_per_s = 1234.5;
+            metrics.seconds = 360_000.0;
+        });
         let line = pass_line(&metrics, 200);
         assert!(line.chars().count() <= WIDTH, "{line}");
     }

@@ -11,12 +11,11 @@ use crate::cli::failure::Outcome;
 pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize) -> Outcome<Results> {
     let [batch, channels, height, width] = input_shape;
     let image = [channels, height, width];
-    let options = Options {
-        threads: Some(threads),
-        max_batch: batch,
-        size: Some([height, width]),
-        ..Options::default()
-    };
+    let options = Options::default().with(|options| {
+        options.threads = Some(threads);
+        options.max_batch = batch;
+        options.size = Some([height, width]);
+    });
     let (parameters, macs, eval_output) = match subject {
         Subject::Network(spec) => {
             let flow = flow(spec, image)?;
@@ -31,7 +30,7 @@ pub(super) fn results(subject: &Subject, input_shape: [usize; 4], threads: usize
             let model = networks::around(block, [*in_channels, height, width])?;
             let plan = Plan::compile(&model, &options)?;
             let input = formula::input(&input_shape);
-            let Features { shape, values } =
+            let Features { shape, values, .. } =
                 plan.features(Images::Planar(&input), "stage1", &mut plan.scratch())?;
             (flow.parameters, flow.macs, Computed { shape: shape.to_vec(), values })
         }
