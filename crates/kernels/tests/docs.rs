@@ -44,7 +44,7 @@ fn code_in_the_guide_is_that_of_the_file() {
     }
 }
 
-/// Whether a line of Rust has unsafe code: not in a comment or a string.
+/// Test of a line of Rust for unsafe code, comments and strings aside.
 fn is_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe(", "unsafe trait"]

@@ -24,7 +24,7 @@ impl StageConfig {
     /// Builds it, He initialisation.
     ///
     /// # Errors
-    /// As [`BlockConfig::init`](crate::BlockConfig::init).
+    /// Those of [`BlockConfig::init`](crate::BlockConfig::init).
     pub fn init(&self, init: impl Into<Init>) -> Result<Stage, Error> {
         let (init, mut channels) = (init.into(), self.in_channels);
         let mut blocks = Vec::with_capacity(self.spec.blocks.len());

@@ -42,7 +42,7 @@ pub fn model(spec: &NetSpec, gain: f32) -> Result<Model, Error> {
 /// the input, and its features are the block's output.
 ///
 /// # Errors
-/// As for [`model`].
+/// Those of [`model`].
 pub fn around(block: &BlockSpec, input: [usize; 3]) -> Result<Model, Error> {
     let channels = input[0];
     let spec = NetSpec::new(

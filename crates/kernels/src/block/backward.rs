@@ -13,7 +13,7 @@ impl Block {
     /// `y` are what the forward pass left; with [`Memory::Low`] both are filled again.
     ///
     /// # Errors
-    /// As for [`Block::forward`]; [`Error::Shape`] where `dx` is to lie over a `dy` of another layout.
+    /// Those of [`Block::forward`]; [`Error::Shape`] where `dx` is to lie over a `dy` of another layout.
     pub fn backward(
         &self,
         on: &mut Resources<'_>,

@@ -124,7 +124,7 @@ impl Block {
     /// are equal to rounding.
     ///
     /// # Errors
-    /// As for [`Block::new`], and [`Error::Shape`] where the images do not divide the batch.
+    /// Those of [`Block::new`]; [`Error::Shape`] where the images do not divide the batch.
     pub fn with_images_at_once(
         cpu: &Cpu,
         shape: &BlockShape,
