@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use residual_data::{DataSource, Dataset, Error, OpenOptions};
+use residual_data::{DataSource, Dataset, Error, OpenOptions, decode};
+
+/// The most pixels of an image that is decoded: larger ones are right, and take seconds.
+const MOST_PIXELS: usize = 1 << 20;
 
 thread_local! {
     static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
@@ -36,8 +39,22 @@ pub fn read_images(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// True where the header of a JPEG or PNG file claims more pixels than `most`: decoding them is right, and takes seconds.
-pub fn claims_more_pixels(bytes: &[u8], most: usize) -> bool {
+/// Decodes an image, and holds that it has all its pixels, or an error that names it.
+pub fn decode_image(bytes: &[u8]) {
+    if claims_more_pixels(bytes, MOST_PIXELS) {
+        return;
+    }
+    match decode(bytes, "input") {
+        Ok(image) => {
+            assert!(matches!(image.channels(), 1 | 3));
+            assert_eq!(image.pixels().len(), image.width() * image.height() * image.channels());
+        }
+        Err(error) => assert!(error.bad_image().is_some(), "{error}"),
+    }
+}
+
+/// True where the header of a JPEG or PNG file claims more pixels than `most`.
+fn claims_more_pixels(bytes: &[u8], most: usize) -> bool {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte));
     let more = |height: &[u8], width: &[u8]| number(height).saturating_mul(number(width)) > most;
     let png = bytes.get(16..24).is_some_and(|sizes| more(&sizes[..4], &sizes[4..]));
