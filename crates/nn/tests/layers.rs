@@ -1,28 +1,16 @@
 //! Single layers and blocks against formulas written out.
 
-use burn::tensor::{Device, Tensor, TensorData};
+mod compare;
+
+use burn::tensor::{Device, Tensor};
 use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
 use residual_nn::fused::Path;
 use residual_nn::{
     Activation, BasicBlockConfig, BatchNorm, BatchNormConfig, BlockConfig, Branch, Compute, Init, Linear,
-    Mode, NamedTensor, PlainBlockConfig, Residual, Shortcut, ShortcutPath, cross_entropy,
+    Mode, PlainBlockConfig, Residual, Shortcut, ShortcutPath, cross_entropy,
 };
-use residual_testkit::formula;
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    NamedTensor::read("", tensor).values
-}
-
-fn input<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(formula::input(&shape), shape), device)
-}
-
-fn assert_close(found: &[f32], wanted: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), wanted.len());
-    for (i, (&found, wanted)) in found.iter().zip(wanted).enumerate() {
-        assert!((f64::from(found) - wanted).abs() < tolerance, "{i}: {found}, {wanted}");
-    }
-}
+use compare::{assert_close, input, values};
 
 /// Mean, biased and unbiased variance of every channel, in float64.
 fn statistics(x: &Tensor<4>) -> Vec<(f64, f64, f64)> {

@@ -1,24 +1,13 @@
 //! Options of blocks through stock operations, against formulas written out and finite differences.
 
+mod compare;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::{AntiAlias, Attention, BlockSpec, LayerOp};
-use residual_nn::{Block, BlockConfig, EfficientAttention, Init, LayerModule, Mode, NamedTensor};
+use residual_nn::{Block, BlockConfig, EfficientAttention, Init, LayerModule, Mode};
 use residual_testkit::formula;
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    NamedTensor::read("", tensor).values
-}
-
-fn input<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(formula::input(&shape), shape), device)
-}
-
-fn assert_close(found: &[f32], wanted: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), wanted.len());
-    for (i, (&found, wanted)) in found.iter().zip(wanted).enumerate() {
-        assert!((f64::from(found) - wanted).abs() < tolerance, "{i}: {found}, {wanted}");
-    }
-}
+use compare::{assert_close, input, values};
 
 /// `x sigmoid(w * mean(x))`, in float64, of one image.
 fn efficient_attention(x: &[f64], weight: &[f64], pixels: usize) -> Vec<f64> {

@@ -1,6 +1,7 @@
 //! Whole trainings of a toy network.
 
 mod bad_input;
+mod bad_resume;
 mod determinism;
 mod learning;
 mod program;
