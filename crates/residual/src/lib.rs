@@ -15,8 +15,8 @@
 //!
 //! # Training
 //!
-//! A folder with a folder of images for each class, a network by name, and a folder for the run, whose best network is
-//! classified with as above:
+//! From a folder that has a folder of images for each class, into a folder for the run. The best network of the run
+//! classifies as above:
 //!
 //! ```no_run
 //! # #[cfg(feature = "train")]
@@ -57,8 +57,8 @@
 //!
 //! let device = Device::flex();
 //! let init = Init::new(0, &device);
-//! let mlp = Mlp { up: Linear::new(8, 32, init.at("up")), down: Linear::new(32, 8, init.at("down")) };
-//! let block = Residual::new(mlp);
+//! let (up, down) = (Linear::new(8, 32, init.at("up")), Linear::new(32, 8, init.at("down")));
+//! let block = Residual::new(Mlp { up, down });
 //! let y = block.forward(Tensor::<2>::ones([4, 8], &device), Mode::Eval);
 //! assert_eq!(y.dims(), [4, 8]);
 //! # }
