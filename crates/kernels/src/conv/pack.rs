@@ -8,12 +8,14 @@ use crate::gemm::Panels;
 use crate::memory::Parts;
 use crate::simd::{BLOCK, Kernel, Simd};
 
-/// Tasks that the packing of a panel is cut into, for several threads to share it. Not measured. Safe: tasks write
-/// places of their own, so that no result depends on it, and a panel is packed once in inference and once a step in
-/// training.
+/// Tasks that the packing of a panel is cut into, for several threads to share it. With 16 the panels of 1x1 layers at
+/// stride 1 take 1.09 to 1.29 times as long forward; 1 gives 0.80 to 1.20 of the speed, mean 1.01, within the noise (23
+/// layers, `cargo bench --bench packing`, AVX-512, two threads, in turns). Tasks write places of their own: no result
+/// depends on it.
 const SHARES: usize = 4;
 
-/// Tasks that the packing of all panels together is cut into. Not measured; safe as [`SHARES`] is.
+/// Tasks that the packing of all panels together is cut into. 4 and 64 give 0.89 to 1.13 and 0.88 to
+/// 1.33 of its speed, means 1.00 and 1.03, within the noise of the same runs.
 const ACROSS: usize = 16;
 
 /// Place where a tap of the kernel is packed.

@@ -35,8 +35,6 @@ pub(in crate::conv) const EXPANDED4: Method = Method {
     key: "expanded4",
     name: "Winograd F(4x4,3x3) expanded",
     weights: 9,
-    // The input transform is that of `WINOGRAD4`, so it may do without too: not measured.
-    wants_border: true,
     work: |load| work(load, 4, 36),
     forward: Expanded::<F4, 4, 6>::prepare,
     by_weights: None,
@@ -48,7 +46,6 @@ pub(in crate::conv) const EXPANDED2: Method = Method {
     key: "expanded2",
     name: "Winograd F(2x2,3x3) expanded",
     weights: 9,
-    wants_border: true,
     work: |load| work(load, 2, 16),
     forward: Expanded::<F2, 2, 4>::prepare,
     ..WINOGRAD2

@@ -21,17 +21,17 @@ use crate::{Cpu, Error, Layout};
 /// and 256.
 const TOGETHER: usize = 128;
 
-/// The most tiles that go through the pairs as one group. Other values were not measured. Safe: it chooses between two
-/// orders that both hold to the bound of the method, and that were each measured where this one sends them.
+/// The most tiles that go through the pairs as one group. With 128 and with 1024 the
+/// eleven 3x3 layers of `cargo bench --bench conv '3x3/1 weights'` have 0.97 and 0.99 of the rate by the median, within
+/// the noise (AVX-512, two threads, in turns).
 const AT_ONCE: usize = 256;
 
-/// Bytes of a group's transformed maps: they stay in the last level cache. Not measured. Safe: a quarter of the
-/// smallest last level cache that was measured on (32 MiB), and a bound of the workspace, not of what can be
-/// computed.
+/// Bytes of a group's transformed maps: they stay in the last level cache. With 2 and with 32 MiB the same
+/// layers have 0.99 and 1.00 of the rate by the median. A bound of the workspace, not of what can be computed.
 const MAPS_AT_HAND: usize = 8 << 20;
 
-/// Tasks that the transforms are cut into, at least: many for few threads, and no function of theirs. Not measured.
-/// Safe: tasks write places of their own, so that no result depends on it.
+/// Tasks that the transforms are cut into, at least: many for few threads, and no function of theirs. With
+/// 8 and with 128 the same layers have 0.99 and 0.98 of the rate by the median. No result depends on it.
 const SHARES: usize = 32;
 
 /// `dw = G^T (sum over tiles of (A dy A^T) * (B^T x B)) G` for F(4x4, 3x3), ready to run.
