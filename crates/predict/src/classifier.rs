@@ -196,15 +196,15 @@ impl Classifier {
         Ok(HeatMap { size: [map.shape[2], map.shape[3]], values: map.values })
     }
 
-    /// Feature maps of an image after a layer, by its canonical path (`stage2.block0.conv1`, `head.act`), or after a part
-    /// of the network: `stem`, `stage2` (its last block), `stage2.block1`. Layers behind it do not run. The maps after
-    /// `head.pool` are the embedding, those after `head.linear` the logits, as maps of one pixel.
+    /// Feature maps of an image after a layer, by its canonical path (`stage2.block0.conv1`, `head.act`), or after a
+    /// part of the network: `stem`, `stage2` (its last block), `stage2.block1`. Layers behind it do not run. The maps
+    /// after `head.pool` are the embedding, those after `head.linear` the logits, as maps of one pixel.
     ///
     /// A layer inside a part goes through a plan of its own, compiled when it is first asked for.
     ///
     /// # Errors
-    /// As for [`Classifier::classify`]; [`EngineError::NoFeatures`] and [`EngineError::NoLayer`] for what the network does
-    /// not have.
+    /// As for [`Classifier::classify`]; [`EngineError::NoFeatures`] and [`EngineError::NoLayer`] for what the network
+    /// does not have.
     pub fn features<'i>(&self, image: impl Into<Input<'i>>, layer: &str) -> Result<FeatureMap, Error> {
         let ready = self.ready(image.into())?;
         let maps = self.maps(std::slice::from_ref(&ready), layer);

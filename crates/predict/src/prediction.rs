@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub struct Prediction {
     file: Option<PathBuf>,
     classes: Arc<[String]>,
+    logits: Vec<f32>,
     probabilities: Vec<f64>,
     /// Classes, the most probable first; of equals the first.
     ranked: Vec<usize>,
@@ -30,7 +31,7 @@ impl Prediction {
         let probabilities = softmax(logits);
         let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
         ranked.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        Self { file, classes: classes.clone(), probabilities, ranked }
+        Self { file, classes: classes.clone(), logits: logits.to_vec(), probabilities, ranked }
     }
 
     /// The most probable class.
@@ -41,6 +42,11 @@ impl Prediction {
     /// The `k` most probable classes, the most probable first; all where there are fewer.
     pub fn top(&self, k: usize) -> impl ExactSizeIterator<Item = ClassScore<'_>> {
         self.ranked.iter().take(k).map(|&class| self.score(class))
+    }
+
+    /// Logits of all classes, in the order of the network's outputs: what the head gives, before the softmax.
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
     }
 
     /// The probabilities of all classes, in the order of the network's outputs. They add up to 1.
@@ -95,6 +101,7 @@ mod tests {
         assert_eq!((found.best().index, found.top(2).len()), (1, 2));
         assert_eq!(found.probability_of("b"), Some(found.probabilities()[1]));
         assert_eq!(found.probability_of("x"), None);
+        assert_eq!(found.logits(), [1.0, 2.0, 1.0, 2.0]);
         let score = ClassScore { index: 0, class: "cat", probability: 0.5 };
         assert_eq!(score.to_string(), "cat (50.00%)");
     }

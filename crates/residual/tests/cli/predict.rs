@@ -61,7 +61,7 @@ fn the_command_and_the_library_give_one_answer() {
     for (images, options) in [("large.png", Options::new().batch(1)), ("data/test large.png", Options::new())]
     {
         let classifier = Classifier::new(Model::open(&weights).unwrap(), options).unwrap();
-        let answers = bench.run(&format!("{PREDICT} --json {images}")).json();
+        let answers = bench.run(&format!("{PREDICT} --json --logits {images}")).json();
         let files: Vec<_> =
             answers.iter().map(|answer| bench.path(answer["file"].as_str().unwrap())).collect();
         for (answer, wanted) in answers.iter().zip(classifier.classify_all(files)) {
@@ -72,6 +72,9 @@ fn the_command_and_the_library_give_one_answer() {
                 assert_eq!(found["class"], wanted.class);
                 assert_eq!(found["probability"], wanted.probability);
             }
+            let logits =
+                answer["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap() as f32);
+            assert_eq!(logits.collect::<Vec<_>>(), wanted.logits());
         }
         assert!(!answers.is_empty());
     }

@@ -90,7 +90,9 @@ impl<R: BufRead> Lines<R> {
 
 fn from_bytes(line: Vec<u8>) -> Outcome<PathBuf> {
     if line.contains(&0) {
-        return Err(Failure::new("holds a zero byte; give a path a line (`find -print`, not `-print0`)"));
+        return Err(Failure::new(
+            "holds a zero byte; help: give a path a line (`find -print`, not `-print0`)",
+        ));
     }
     path(line)
 }

@@ -43,15 +43,18 @@ pub(crate) struct Arguments {
     /// JPEG or PNG images, folders of them, or - for a list on standard input, a path a line.
     #[arg(value_name = "IMAGE|DIR|-", required = true)]
     images: Vec<PathBuf>,
-    /// How many classes to print, the most probable first.
+    /// Number of classes to print, the most probable first.
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = parse_top)]
     top: usize,
     /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
     #[arg(long, value_name = "OUT.png|DIR")]
     explain: Option<PathBuf>,
-    /// Print one JSON object a line: file, top[{class, probability}], explain (the overlay's path).
+    /// Print one JSON object a line: file, top[{class, probability}], logits (--logits), explain (the overlay's path).
     #[arg(long)]
     json: bool,
+    /// With --json, give the logits of all classes as well, in the order of the network's outputs.
+    #[arg(long, requires = "json")]
+    logits: bool,
 }
 
 fn parse_top(text: &str) -> Result<usize, String> {
@@ -63,6 +66,8 @@ fn parse_top(text: &str) -> Result<usize, String> {
 struct Line<'a> {
     file: &'a str,
     top: Vec<Guess<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logits: Option<&'a [f32]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<String>,
 }
@@ -99,6 +104,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
         overlays,
         top: arguments.top,
         json: arguments.json,
+        logits: arguments.logits,
         verbose,
         failed: false,
     };
@@ -157,6 +163,7 @@ struct Printer {
     overlays: Option<Overlays>,
     top: usize,
     json: bool,
+    logits: bool,
     verbose: bool,
     failed: bool,
 }
@@ -212,6 +219,7 @@ impl Printer {
             return self.output.json(&Line {
                 file,
                 top: top.into_iter().map(Guess::from).collect(),
+                logits: self.logits.then(|| prediction.logits()),
                 explain,
             });
         }

@@ -40,7 +40,7 @@ impl Overlays {
         let name = escaped(path);
         if images.iter().any(|image| image.is_file() && same_file(image, path)) {
             return Err(Failure::new(format_args!(
-                "{name}: is an image to look at, and would be lost; give --explain another name"
+                "{name}: is an image to look at, and would be lost; help: give --explain another name"
             )));
         }
         let is_png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
@@ -49,11 +49,13 @@ impl Overlays {
         }
         if several {
             return Err(Failure::new(format_args!(
-                "{name}: one PNG file for several images; give --explain a folder"
+                "{name}: one PNG file for several images; help: give --explain a folder"
             )));
         }
         if !is_png {
-            return Err(Failure::new(format_args!("{name}: the overlay is a PNG image; name it so (.png)")));
+            return Err(Failure::new(format_args!(
+                "{name}: the overlay is a PNG image; help: give it a name that ends in .png"
+            )));
         }
         check_free(path)?;
         Ok(Self::File(path.to_owned()))
@@ -104,7 +106,7 @@ impl Overlays {
 fn check_free(path: &Path) -> Outcome {
     match path.exists() && !is_overlay(path) {
         true => Err(Failure::new(format_args!(
-            "{}: exists, and is no overlay of an earlier call; remove it, or give --explain another name",
+            "{}: exists, and is no overlay of an earlier call; help: remove it, or give --explain another name",
             escaped(path)
         ))),
         false => Ok(()),
