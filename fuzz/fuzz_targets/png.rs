@@ -1,4 +1,5 @@
-//! PNG files, headers and pixels: any bytes are an image or an error. With `cfg(fuzzing)` the decoder checks no checksums.
+//! PNG files, headers and pixels: any bytes are an image or an error. With `cfg(fuzzing)` the decoder checks no
+//! checksums.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -252,7 +252,7 @@ impl TryFrom<NetFile> for NetSpec {
             let mut blocks = Vec::new();
             for block in stage.blocks {
                 if block.repeat == 0 {
-                    return Err(format!("stage{}: `repeat = 0`; leave the block out instead", index + 1));
+                    return Err(format!("stage{}: `repeat = 0`; help: leave the block out", index + 1));
                 }
                 // A few bytes of file could ask for all the memory there is.
                 room = room
@@ -369,7 +369,7 @@ impl BlockFile {
     fn attention(&self) -> Result<Option<Attention>, &'static str> {
         match (self.squeeze_excite, self.efficient_attention) {
             (Some(_), Some(_)) => {
-                Err("`squeeze_excite` and `efficient_attention` in one block; leave one out")
+                Err("`squeeze_excite` and `efficient_attention` in one block; help: leave one out")
             }
             (Some(reduced), None) => Ok(Some(Attention::SqueezeExcite { reduced })),
             (None, Some(kernel)) => Ok(Some(Attention::Efficient { kernel })),

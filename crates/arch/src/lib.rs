@@ -31,7 +31,7 @@ pub use head::HeadSpec;
 pub use network::{
     Activation, AveragePool, BlockPart, BlockPath, BlurPool, CheckedBlock, EfficientAttention, Field,
     HeadPart, Layer, LayerId, LayerOp, LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart,
-    Source, SqueezeExcite, StemPart, TensorPath, UnknownPath, ZeroPad,
+    Source, SqueezeExcite, StemPart, TensorPath, UnknownPath, UnknownPlace, ZeroPad,
 };
 pub use preprocess::{
     Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,

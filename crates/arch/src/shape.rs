@@ -72,7 +72,7 @@ fn as_text<S: Serializer>(shortcut: &Option<Shortcut>, serializer: S) -> Result<
 /// spec.stages[2].blocks[0].shortcut = Shortcut::Identity;
 /// assert_eq!(
 ///     flow(&spec, [3, 32, 32]).unwrap_err().to_string(),
-///     "stage3.block0: branch gives 128x8x8, shortcut gives 64x16x16; use a projection shortcut with stride 2"
+///     "stage3.block0: branch gives 128x8x8, shortcut gives 64x16x16; help: use a projection shortcut with stride 2"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

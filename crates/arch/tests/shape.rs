@@ -88,9 +88,10 @@ fn channels_disagree() {
         given: [64, 8, 8],
     };
     assert_eq!(found, ShapeError::Channels(expected));
-    let text = "stage3.block0: branch gives 128x8x8, shortcut gives 64x8x8; give the projection 128 channels";
+    let text =
+        "stage3.block0: branch gives 128x8x8, shortcut gives 64x8x8; help: give the projection 128 channels";
     assert_eq!(found.to_string(), text);
-    let text = "stage1.block1: branch gives 48x32x32, shortcut gives 32x32x32; use a projection shortcut with stride 1";
+    let text = "stage1.block1: branch gives 48x32x32, shortcut gives 32x32x32; help: use a projection shortcut with stride 1";
     assert_eq!(message(|spec| *block(spec, 1, 1) = BlockSpec::basic(48)), text);
 }
 
@@ -98,8 +99,7 @@ fn channels_disagree() {
 fn sizes_disagree() {
     let found = error(|spec| block(spec, 2, 0).shortcut = Shortcut::ZeroPad { channels: 64, stride: 4 });
     assert!(matches!(found, ShapeError::Size(_)), "{found:?}");
-    let text =
-        "stage2.block0: branch gives 64x16x16, shortcut gives 64x8x8; give the zero-pad shortcut stride 2";
+    let text = "stage2.block0: branch gives 64x16x16, shortcut gives 64x8x8; help: give the zero-pad shortcut stride 2";
     assert_eq!(found.to_string(), text);
     let found = error(|spec| block(spec, 2, 1).shortcut = Shortcut::projection(64, 2));
     assert!(matches!(found, ShapeError::Size(_)), "{found:?}");
@@ -112,12 +112,13 @@ fn sizes_disagree() {
 fn the_shortcut_forgets_the_stride() {
     let found = error(|spec| block(spec, 3, 0).shortcut = Shortcut::projection(128, 1));
     assert!(matches!(found, ShapeError::ForgottenStride(_)), "{found:?}");
-    let text = "stage3.block0: branch gives 128x8x8, shortcut gives 128x16x16; give the projection stride 2";
+    let text =
+        "stage3.block0: branch gives 128x8x8, shortcut gives 128x16x16; help: give the projection stride 2";
     assert_eq!(found.to_string(), text);
 
     let found = error(|spec| block(spec, 3, 0).shortcut = Shortcut::Identity);
     assert!(matches!(found, ShapeError::ForgottenStride(_)), "{found:?}");
-    let text = "stage3.block0: branch gives 128x8x8, shortcut gives 64x16x16; use a projection shortcut with stride 2";
+    let text = "stage3.block0: branch gives 128x8x8, shortcut gives 64x16x16; help: use a projection shortcut with stride 2";
     assert_eq!(found.to_string(), text);
 
     // A map of one pixel hides the error from the sizes.
@@ -193,7 +194,7 @@ fn efficient_attention_needs_a_middle() {
     let found = error(|spec| block(spec, 1, 1).attention = Some(Attention::Efficient { kernel: 4 }));
     assert_eq!(
         found.to_string(),
-        "stage1.block1.eca: a kernel of 4 has no middle; use an odd one, such as 5"
+        "stage1.block1.eca: a kernel of 4 has no middle; help: use an odd one, such as 5"
     );
 }
 
@@ -203,14 +204,14 @@ fn filters_need_maps_to_filter() {
     let found = flow(&filtered(AntiAlias::Blur), [3, 1, 8]).unwrap_err();
     assert_eq!(
         found.to_string(),
-        "stage2.block0.aa: a map of 1x8 where 2x2 is the least; give a larger input"
+        "stage2.block0.aa: a map of 1x8 where 2x2 is the least; help: give a larger input"
     );
     // A mean rounds down, a projection up: they agree on even maps.
     assert!(flow(&filtered(AntiAlias::Average), [3, 8, 8]).is_ok());
     let found = flow(&filtered(AntiAlias::Average), [3, 9, 8]).unwrap_err();
     assert_eq!(
         found.to_string(),
-        "stage2.block0: branch gives 64x4x4, shortcut gives 64x5x4; give an input whose sides are multiples of 2 \
+        "stage2.block0: branch gives 64x4x4, shortcut gives 64x5x4; help: give an input whose sides are multiples of 2 \
          here, or blur"
     );
     assert_eq!(flow(&filtered(AntiAlias::Blur), [3, 9, 8]).unwrap().rows[3].output, [64, 5, 4]);
@@ -272,7 +273,7 @@ fn nothing_may_be_zero() {
         ),
     ];
     for (found, what) in cases {
-        assert_eq!(found.to_string(), format!("stage2.block0: {what} is zero; give at least one"));
+        assert_eq!(found.to_string(), format!("stage2.block0: {what} is zero; help: give at least one"));
     }
     let at_stem = |change: fn(&mut StemConv)| error(|spec| change(&mut spec.stem.convs[0]));
     let cases = [
@@ -281,11 +282,11 @@ fn nothing_may_be_zero() {
         (at_stem(|conv| conv.stride = 0), "stride"),
     ];
     for (found, what) in cases {
-        assert_eq!(found.to_string(), format!("stem.conv0: {what} is zero; give at least one"));
+        assert_eq!(found.to_string(), format!("stem.conv0: {what} is zero; help: give at least one"));
     }
     for (kernel, stride, what) in [(0, 2, "kernel"), (3, 0, "stride")] {
         let found = error(|spec| spec.stem.pool = Some(MaxPool { kernel, stride, padding: 0 }));
-        assert_eq!(found.to_string(), format!("stem.pool: {what} is zero; give at least one"));
+        assert_eq!(found.to_string(), format!("stem.pool: {what} is zero; help: give at least one"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Prediction from C: the functions of `include/residual.h`, which documents them.
 //!
-//! Every function checks its pointers for null, catches panics, and reports a failure by a code and a message. What they
-//! do is done by a [`residual_predict::Classifier`].
+//! Every function checks its pointers for null, catches panics, and reports a failure by a code and a message. What
+//! they do is done by a [`residual_predict::Classifier`].
 
 mod error;
 mod image;
@@ -145,8 +145,8 @@ pub unsafe extern "C" fn residual_embed(
 /// Feature maps of an image; see `residual_features` in `residual.h`.
 ///
 /// # Safety
-/// `network` and `image` as for [`residual_predict()`], of one image; `layer` is null or points to text that ends in a zero
-/// byte; `maps` is null or valid for writing.
+/// `network` and `image` as for [`residual_predict()`], of one image; `layer` is null or points to text that ends in a
+/// zero byte; `maps` is null or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn residual_features(
     network: *const Network,

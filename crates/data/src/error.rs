@@ -81,7 +81,7 @@ pub enum Error {
         found: String,
     },
     /// An archive that stops too early.
-    #[error("{path}: the archive is truncated ({detail}); download or copy it again")]
+    #[error("{path}: the archive is truncated ({detail}); help: download or copy it again")]
     TruncatedArchive {
         /// The archive.
         path: String,
@@ -98,7 +98,7 @@ pub enum Error {
     },
     /// A compressed archive that unpacks to more than may be held in memory.
     #[error(
-        "{path}: holds more than {limit} bytes of images; unpack it, or use .tar or .zip, which are read in place"
+        "{path}: holds more than {limit} bytes of images; help: unpack it, or use .tar or .zip, which are read in place"
     )]
     ArchiveTooLarge {
         /// The archive.
@@ -177,7 +177,9 @@ pub enum Error {
         found: String,
     },
     /// Data that cannot teach a classifier anything.
-    #[error("{path}: only one class, `{class}`; training needs at least two class folders")]
+    #[error(
+        "{path}: only one class, `{class}`; help: add a folder for each other class, as training needs two at least"
+    )]
     OneClass {
         /// The folder or archive.
         path: String,
@@ -185,7 +187,9 @@ pub enum Error {
         class: String,
     },
     /// A class without images.
-    #[error("{path}: class folder `{class}` has no JPEG or PNG images{found}; add some or remove the folder")]
+    #[error(
+        "{path}: class folder `{class}` has no JPEG or PNG images{found}; help: add some or remove the folder"
+    )]
     EmptyClass {
         /// The folder or archive.
         path: String,
@@ -279,7 +283,7 @@ pub enum Error {
         limit: u64,
     },
     /// Sizes of an image of which one is 0.
-    #[error("{width}x{height} pixels of {channels} channels make no image; each must be 1 or more")]
+    #[error("{width}x{height} pixels of {channels} channels make no image; help: give 1 or more of each")]
     NoPixels {
         /// Width in pixels.
         width: usize,
@@ -290,7 +294,7 @@ pub enum Error {
     },
     /// Bytes that do not fill the image that they are for.
     #[error(
-        "{width}x{height} pixels of {channels} channels are not {found} bytes; give height * width * channels of them, \
+        "{width}x{height} pixels of {channels} channels are not {found} bytes; help: give height * width * channels of them, \
          interleaved"
     )]
     PixelBytes {
@@ -325,7 +329,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A label that is beyond the names of the classes.
-    #[error("{file}: the label {label} is beyond the {classes} classes; labels count from 0")]
+    #[error("{file}: the label {label} is beyond the {classes} classes; help: count labels from 0")]
     LabelBeyond {
         /// Name of the image.
         file: String,

@@ -47,7 +47,7 @@ impl<R: BufRead> Read for GzMembers<R> {
                             self.state = State::Between(reader, zeros + length as u64);
                         }
                         _ => {
-                            let text = "trailing data behind the end of the gzip stream; cut them off";
+                            let text = "trailing data behind the end of the gzip stream; help: cut them off";
                             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
                         }
                     }

@@ -162,7 +162,7 @@ mod tests {
         let reason = |width, channels, bytes| Image::new(width, 2, channels, vec![0; bytes]).unwrap_err();
         assert_eq!(
             reason(2, 3, 11).to_string(),
-            "2x2 pixels of 3 channels are not 11 bytes; give height * width * channels of them, interleaved"
+            "2x2 pixels of 3 channels are not 11 bytes; help: give height * width * channels of them, interleaved"
         );
         assert!(matches!(reason(usize::MAX, 3, 0), Error::PixelBytes { .. }));
         assert!(matches!(reason(0, 3, 0), Error::NoPixels { .. }));

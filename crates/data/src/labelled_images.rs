@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn labels_have_classes() {
         let error = LabelledImages::new(["a", "b"], vec![(image(0), 0), (image(1), 2)]).unwrap_err();
-        assert_eq!(error.to_string(), "image 1: the label 2 is beyond the 2 classes; labels count from 0");
+        assert_eq!(
+            error.to_string(),
+            "image 1: the label 2 is beyond the 2 classes; help: count labels from 0"
+        );
     }
 
     #[test]

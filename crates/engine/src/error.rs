@@ -43,7 +43,7 @@ pub enum Error {
     },
 
     /// A layer that the engine has no operation for, or not where it stands.
-    #[error("{layer}: the engine cannot run {op} here; run the network through its modules")]
+    #[error("{layer}: the engine cannot run {op} here; help: run the network through its modules")]
     Unsupported {
         /// The layer's path.
         layer: LayerPath,
@@ -89,7 +89,7 @@ pub enum Error {
     },
 
     /// More images than the plan was compiled for.
-    #[error("{found} images for a plan of at most {max_batch}; compile it with a larger `max_batch`")]
+    #[error("{found} images for a plan of at most {max_batch}; help: compile it with a larger `max_batch`")]
     Batch {
         /// Images given.
         found: usize,
@@ -98,12 +98,12 @@ pub enum Error {
     },
 
     /// The scratch memory was made for another plan.
-    #[error("the scratch memory was made for another plan; use Plan::scratch")]
+    #[error("the scratch memory was made for another plan; help: use Plan::scratch")]
     Scratch,
 
     /// A layer that the network does not have, or that gives no maps.
     #[error(
-        "there are no maps after `{layer}`; expected a layer of the network before its pooled features, as stage1.block0.conv1"
+        "there are no maps after `{layer}`; help: name a layer before the pooled features, such as stage1.block0.conv1"
     )]
     NoLayer {
         /// The layer asked for.
@@ -111,7 +111,7 @@ pub enum Error {
     },
 
     /// There are no features of that name.
-    #[error("no features are called `{path}`; there are {available}")]
+    #[error("no features are called `{path}`; help: name one of {available}")]
     NoFeatures {
         /// The name asked for.
         path: String,

@@ -56,8 +56,8 @@ impl Plan {
         self.map(images, map, scratch)
     }
 
-    /// Maps of the last layer that the plan was compiled for ([`Options::until`](crate::Options::until)); of a plan that
-    /// gives logits, those that its head averages.
+    /// Maps of the last layer that the plan was compiled for ([`Options::until`](crate::Options::until)); of a plan
+    /// that gives logits, those that its head averages.
     ///
     /// # Errors
     /// Those of [`Plan::run`].

@@ -20,8 +20,8 @@ pub struct Options {
     pub max_batch: usize,
     /// Size of the images, `[height, width]` in pixels; `None` for the specification's.
     pub size: Option<[usize; 2]>,
-    /// Last layer, whose maps [`Plan::last`](crate::Plan::last) gives: what is behind it is not compiled, and nothing is
-    /// folded into it. `None` for a plan that gives logits.
+    /// Last layer, whose maps [`Plan::last`](crate::Plan::last) gives: what is behind it is not compiled, and nothing
+    /// is folded into it. `None` for a plan that gives logits.
     pub until: Option<LayerPath>,
     /// Tuning: measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,

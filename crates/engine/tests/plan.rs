@@ -323,7 +323,7 @@ fn wrong_images_are_errors() {
     let error = plan.features(Images::Interleaved(&vec![0_u8; each]), "stage9", &mut scratch).unwrap_err();
     // Every name that is taken, stages too.
     let message = error.to_string();
-    let (_, names) = message.split_once("there are ").unwrap();
+    let (_, names) = message.split_once("name one of ").unwrap();
     assert!(names.starts_with("stem, stage1, stage1.block0"), "{names}");
     assert!(names.ends_with("stage3, stage3.block0"), "{names}");
     for name in names.split(", ") {

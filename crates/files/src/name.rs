@@ -67,7 +67,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Test for a character that a terminal shows the character where it stands. Marks that turn the direction of writing do not.
+/// Test for a character that a terminal shows the character where it stands. Marks that turn the direction of writing
+/// do not.
 fn is_plain(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -1,7 +1,7 @@
 //! What can be wrong.
 
 use residual_arch::shape::ShapeError;
-use residual_arch::{BlockSpec, CheckedBlock, LayerPath, families::UnknownModel};
+use residual_arch::{BlockSpec, CheckedBlock, LayerPath, UnknownPlace, families::UnknownModel};
 use residual_kernels::Error as KernelError;
 use thiserror::Error as ThisError;
 
@@ -58,17 +58,12 @@ pub enum Error {
         misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
     },
     /// A layer name that is none of the network's.
-    #[error("no layer is called `{name}`; there are {}", known.join(", "))]
-    UnknownLayer {
-        /// The name as given.
-        name: String,
-        /// The names of its layers.
-        known: Vec<String>,
-    },
+    #[error(transparent)]
+    UnknownLayer(#[from] UnknownPlace),
     /// Batch norm in training with a single value per channel.
     #[error(
         "{layer}: batch norm needs more than one value per channel in training, the map is \
-         {batch}x{height}x{width}; use a larger batch or a larger image"
+         {batch}x{height}x{width}; help: use a larger batch or a larger image"
     )]
     SingleValue {
         /// The layer.

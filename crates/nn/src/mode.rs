@@ -6,7 +6,8 @@ use burn::module::{Flag, Param};
 use burn::tensor::Tensor;
 use residual_random::Key;
 
-/// Mode of a forward pass: training or evaluation. Every `forward` takes one, so that a network cannot be left in the wrong mode.
+/// Mode of a forward pass: training or evaluation. Every `forward` takes one, so that a network cannot be left in the
+/// wrong mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Batch norm with its running statistics; no dropout, no dropped branches. Parameters are

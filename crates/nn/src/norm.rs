@@ -77,8 +77,8 @@ impl BatchNorm {
     /// `[batch, channels, height, width]`, in and out.
     ///
     /// # Panics
-    /// If the input has other channels. In training, if there is one value per channel (batch, height and width all 1): its variance does
-    /// not exist. [`ResNet::check_input`](crate::ResNet::check_input) finds that beforehand.
+    /// If the input has other channels. In training, if there is one value per channel (batch, height and width all 1):
+    /// its variance does not exist. [`ResNet::check_input`](crate::ResNet::check_input) finds that beforehand.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         assert_channels("batch norm", x.dims()[1], self.weight.dims()[0]);
         match mode {
@@ -113,7 +113,7 @@ impl BatchNorm {
 pub(crate) fn assert_several(channels: usize, values: usize) {
     assert!(
         values > 1,
-        "batch norm of {channels} channels needs more than one value per channel in training; use a larger batch or a \
+        "batch norm of {channels} channels needs more than one value per channel in training; help: use a larger batch or a \
          larger image"
     );
 }

@@ -93,7 +93,8 @@ fn average_pool(x: Tensor<4>, pool: AveragePool) -> Tensor<4> {
     avg_pool2d(x, options)
 }
 
-/// Zero-padded copy: every `stride`-th row and column, the new channels zero, half of them on each side (the odd one last).
+/// Zero-padded copy: every `stride`-th row and column, the new channels zero, half of them on each side (the odd one
+/// last).
 fn zero_pad(x: Tensor<4>, pad: &ZeroPad) -> Tensor<4> {
     let stride = pad.stride as isize;
     let x = if stride == 1 { x } else { x.slice(s![.., .., ..;stride, ..;stride]) };

@@ -240,7 +240,7 @@ fn an_unknown_layer_is_named_with_the_known_ones() {
     let error = net.freeze_layers(&["stem", "layer1"]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "no layer is called `layer1`; there are stem, stage1, stage1.block0, stage1.block1, stage2, \
+        "the network has no layer `layer1`; help: name one of stem, stage1, stage1.block0, stage1.block1, stage2, \
          stage2.block0, stage2.block1, head"
     );
     assert!(net.parameters().iter().all(|parameter| !parameter.frozen));

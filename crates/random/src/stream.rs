@@ -43,7 +43,7 @@ impl Random {
         self.uniform() < probability
     }
 
-    /// Whole number below `n`, each equally likely (Lemire 2019, with rejection); 0 for `n = 0`.
+    /// Random integer below `n`, each equally likely (Lemire 2019, with rejection); 0 for `n = 0`.
     pub fn below(&mut self, n: u64) -> u64 {
         if n == 0 {
             return 0;

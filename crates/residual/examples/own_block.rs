@@ -1,4 +1,5 @@
-//! A block of one's own in a network of one's own: `y = relu(F(x) + x)` with any `F`, for an epoch of the sample images.
+//! A block of one's own in a network of one's own: `y = relu(F(x) + x)` with any `F`, for an epoch of the sample
+//! images.
 //!
 //! ```text
 //! cargo run --release --example own_block

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A [`Classifier`] takes paths, bytes of files, pixels and tensors, answers about many images in batches, embeds them,
-//! and maps where it sees a class ([`predict`]). Weights of PyTorch, torchvision and timm are opened as the network that
-//! they are for: `Classifier::open_as("resnet18.pth", "resnet18")`.
+//! and maps where it sees a class ([`predict`]). Weights of PyTorch, torchvision and timm are opened as the network
+//! that they are for: `Classifier::open_as("resnet18.pth", "resnet18")`.
 //!
 //! # Training
 //!

@@ -30,7 +30,7 @@ pub enum Error {
     Shape(#[from] residual_arch::shape::ShapeError),
 
     /// Something that a study needs at least one of.
-    #[error("{field}: nothing given; give {expected}")]
+    #[error("{field}: nothing given; help: give {expected}")]
     Nothing {
         /// The field of `study.toml`.
         field: &'static str,
@@ -56,19 +56,19 @@ pub enum Error {
         reason: String,
     },
     /// The folder of another study.
-    #[error("{}: holds another study (its study.toml differs); give another --out, or repeat it with --repeat {}", path.display(), path.display())]
+    #[error("{}: holds another study (its study.toml differs); help: give another --out, or repeat it with --repeat {}", path.display(), path.display())]
     OtherStudy {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that holds something, and no study.
-    #[error("{}: holds files that are no study; give --out a new or an empty folder", path.display())]
+    #[error("{}: holds files that are no study; help: give --out a new or an empty folder", path.display())]
     NotAStudy {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that another process works in.
-    #[error("{}: another process is working in it; wait for it, or give another --out", .0.display())]
+    #[error("{}: another process is working in it; help: wait for it, or give another --out", .0.display())]
     Locked(PathBuf),
     /// A file that cannot be read or written.
     #[error("{}: cannot {doing}: {cause}", path.display())]
@@ -92,7 +92,7 @@ pub enum Error {
     #[error("the study cannot be written as TOML: {0}")]
     ConfigText(#[from] toml::ser::Error),
     /// A line of `results.jsonl` that is none.
-    #[error("{}: line {line}: {cause}; mend or remove the line", path.display())]
+    #[error("{}: line {line}: {cause}; help: correct or remove the line", path.display())]
     Results {
         /// The file.
         path: PathBuf,

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// Number of epochs that is zero.
-    #[error("epochs: 0 trains nothing; give 1 or more")]
+    #[error("epochs: 0 trains nothing; help: give 1 or more")]
     ZeroEpochs,
 
     /// Number of steps that is beyond counting.
-    #[error("epochs: {epochs} of {steps} steps are more than can be counted; give fewer")]
+    #[error("epochs: {epochs} of {steps} steps are more than can be counted; help: give fewer")]
     TooManySteps {
         /// Epochs.
         epochs: usize,
@@ -21,14 +21,14 @@ pub enum Error {
     },
 
     /// A learning rate that is zero, negative, infinite or not a number.
-    #[error("lr: {found} is not a learning rate; give a finite number above zero, such as 0.05")]
+    #[error("lr: {found} is not a learning rate; help: give a finite number above zero, such as 0.05")]
     LearningRate {
         /// Value that was given.
         found: f64,
     },
 
     /// A batch without images.
-    #[error("{field}: 0 images make no batch; give 1 or more")]
+    #[error("{field}: 0 images make no batch; help: give 1 or more")]
     ZeroBatch {
         /// `batch_size` or `eval_batch_size`.
         field: &'static str,
@@ -42,7 +42,9 @@ pub enum Error {
     },
 
     /// Nesterov's rule has nothing to look ahead along.
-    #[error("optimiser.nesterov: needs a momentum above 0; raise optimiser.momentum or set nesterov = false")]
+    #[error(
+        "optimiser.nesterov: needs a momentum above 0; help: raise optimiser.momentum or set nesterov = false"
+    )]
     NesterovWithoutMomentum,
 
     /// A label smoothing that leaves nothing of the label, or more than it.
@@ -64,21 +66,23 @@ pub enum Error {
     },
 
     /// A seed that a recipe file cannot hold.
-    #[error("seed: {found} does not fit a recipe file; give at most {}", i64::MAX)]
+    #[error("seed: {found} does not fit a recipe file; help: give at most {}", i64::MAX)]
     Seed {
         /// Value that was given.
         found: u64,
     },
 
     /// A schedule that does not exist.
-    #[error("no schedule is called `{found}`; there are constant, cosine, step and one-cycle")]
+    #[error("no schedule is called `{found}`; help: use constant, cosine, step or one-cycle")]
     UnknownSchedule {
         /// Value that was given.
         found: String,
     },
 
     /// The warm-up covers the whole training.
-    #[error("warmup: {warmup} steps leave nothing of a training of {total}; shorten it or train longer")]
+    #[error(
+        "warmup: {warmup} steps leave nothing of a training of {total}; help: shorten it or train longer"
+    )]
     WarmupTooLong {
         /// Steps of the warm-up.
         warmup: u64,
@@ -87,7 +91,7 @@ pub enum Error {
     },
 
     /// Both `model` and `network`.
-    #[error("the recipe has both `model` and `network`; remove one of the two")]
+    #[error("the recipe has both `model` and `network`; help: remove one of the two")]
     TwoNetworks,
 
     /// A family that does not exist.
@@ -100,7 +104,7 @@ pub enum Error {
 
     /// A written-out network for another number of classes than the data have.
     #[error(
-        "the network gives {network} classes, the data have {data} ({}); set head.classes = {data} in it",
+        "the network gives {network} classes, the data have {data} ({}); help: set head.classes = {data} in it",
         preview(.names)
     )]
     ClassesDiffer {
@@ -114,7 +118,7 @@ pub enum Error {
 
     /// The preprocessing gives another number of channels than the network takes.
     #[error(
-        "preprocess: gives {found} channels, the network takes {expected}; give one mean and std a channel"
+        "preprocess: gives {found} channels, the network takes {expected}; help: give one mean and std a channel"
     )]
     Channels {
         /// Channels of the preprocessing.
@@ -124,19 +128,19 @@ pub enum Error {
     },
 
     /// Data of one class: there is nothing to tell apart.
-    #[error("the data have one class, `{class}`; a classifier needs two or more")]
+    #[error("the data have one class, `{class}`; help: a classifier needs two or more")]
     OneClass {
         /// Name of the class.
         class: String,
     },
 
     /// No images to train on.
-    #[error("the data have no training images")]
+    #[error("the data have no training images; help: add a folder for each class to the folder `train`")]
     NothingToTrainOn,
 
     /// Full batches only, and not one of them.
     #[error(
-        "{images} training images do not fill one batch of {batch_size}; lower batch_size or set drop_last = false"
+        "{images} training images do not fill one batch of {batch_size}; help: lower batch_size or set drop_last = false"
     )]
     NoFullBatch {
         /// Images in the training split.
@@ -146,16 +150,11 @@ pub enum Error {
     },
 
     /// A layer to be frozen that the network does not have.
-    #[error("freeze: the network has no layer `{found}`; it has {}", known.join(", "))]
-    UnknownLayer {
-        /// Value that was given.
-        found: String,
-        /// The layers at the top.
-        known: Vec<String>,
-    },
+    #[error("freeze: {0}")]
+    UnknownLayer(#[from] residual_arch::UnknownPlace),
 
     /// Frozen layers that leave nothing to train.
-    #[error("freeze: every layer is frozen, so that nothing would be trained")]
+    #[error("freeze: every layer is frozen; help: leave out what is to be trained, such as head")]
     AllFrozen,
 
     /// A recipe that is not TOML, or has a field that recipes do not have.
@@ -172,7 +171,7 @@ pub enum Error {
     RecipeText(#[from] toml::ser::Error),
 
     /// The folder holds a run already.
-    #[error("{}: holds a run already; continue it with --resume {}, or choose another folder", .0.display(), .0.display())]
+    #[error("{}: holds a run already; help: continue it with --resume {}, or choose another folder", .0.display(), .0.display())]
     RunExists(PathBuf),
 
     /// The folder holds no run.
@@ -185,7 +184,7 @@ pub enum Error {
     },
 
     /// A run that has got on, and whose `last.safetensors` is gone.
-    #[error("{}: cannot be resumed: last.safetensors is missing; {help}", path.display())]
+    #[error("{}: cannot be resumed: last.safetensors is missing; help: {help}", path.display())]
     NoLast {
         /// The folder.
         path: PathBuf,
@@ -195,8 +194,8 @@ pub enum Error {
 
     /// A recipe that says something else than the one that the run began with, of what cannot change.
     #[error(
-        "{}: `{field}` is {found}, and was {expected} when this run began; put it back to go on, or begin a new run \
-         with --recipe. {allowed} may change", path.display()
+        "{}: `{field}` is {found}, and was {expected} when this run began; only {allowed} may change; help: put it back, \
+         or begin a new run with --recipe", path.display()
     )]
     RecipeChanged {
         /// The recipe.
@@ -226,7 +225,7 @@ pub enum Error {
     },
 
     /// The images of a run are not where they were.
-    #[error("{}: the images of this run are not there any more; say where they are with --data", .0.display())]
+    #[error("{}: the images of this run are not there any more; help: say where they are with --data", .0.display())]
     DataGone(PathBuf),
 
     /// Images that a program gave when the run began, and has not given again.
@@ -253,7 +252,7 @@ pub enum Error {
     Locked(PathBuf),
 
     /// The run's checkpoint is damaged or of another training.
-    #[error("{}: cannot be resumed: {reason}; {help}", path.display())]
+    #[error("{}: cannot be resumed: {reason}; help: {help}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -265,7 +264,7 @@ pub enum Error {
 
     /// The data are not those that the run began with.
     #[error(
-        "the data have {found} when this run began; restore them, or begin a new run with --init RUN/best.safetensors"
+        "the data have {found} when this run began; help: restore them, or begin a new run with --init RUN/best.safetensors"
     )]
     DataChanged {
         /// Difference.
@@ -273,7 +272,7 @@ pub enum Error {
     },
 
     /// An image is not the one that the run began with.
-    #[error("{file}: {how}; restore it, or begin a new run with --init RUN/best.safetensors")]
+    #[error("{file}: {how}; help: restore it, or begin a new run with --init RUN/best.safetensors")]
     ImageChanged {
         /// The image.
         file: String,
@@ -283,13 +282,13 @@ pub enum Error {
 
     /// No images to evaluate on.
     #[error(
-        "{}: there is nothing to evaluate on: the data have images of `train` alone; add a folder `val` or `test`, or \
+        "{}: there is nothing to evaluate on: the data have images of `train` alone; help: add a folder `val` or `test`, or \
          give the folder `train` itself, of which a part of each class is held out", .0.display()
     )]
     NothingHeldOut(PathBuf),
 
     /// A training that does not fit into memory.
-    #[error("{what}: {cause}; {help}")]
+    #[error("{what}: {cause}; help: {help}")]
     Memory {
         /// Part of the training that needs it.
         what: String,
@@ -301,7 +300,7 @@ pub enum Error {
 
     /// The last batch of an epoch is one for which a batch norm is not defined.
     #[error(
-        "{cause}; set drop_last = true, or choose a batch size that does not leave {images} of the images"
+        "{cause}, or set drop_last = true, or choose a batch size that does not leave {images} of the images"
     )]
     LastBatch {
         /// Images in it.
@@ -312,8 +311,8 @@ pub enum Error {
 
     /// The loss is infinite or not a number.
     #[error(
-        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}); lower the learning rate \
-         (--lr) or add a warm-up. The checkpoints from before it are kept"
+        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}), the checkpoints from before it \
+         are kept; help: lower the learning rate (--lr) or add a warm-up"
     )]
     Diverged {
         /// Step, counted from 0.
@@ -328,8 +327,8 @@ pub enum Error {
 
     /// A weight is infinite or not a number.
     #[error(
-        "the training diverged: `{tensor}` is not finite after {step} steps; lower the learning rate (--lr) or add a \
-         warm-up. The checkpoints from before it are kept"
+        "the training diverged: `{tensor}` is not finite after {step} steps, the checkpoints from before it are kept; help: \
+         lower the learning rate (--lr) or add a warm-up"
     )]
     NotFinite {
         /// The tensor.
@@ -350,7 +349,10 @@ pub enum Error {
     },
 
     /// Images that the network cannot take.
-    #[error("images of {input:?} do not fit the network: {cause}; give the preprocessing a resize or a crop")]
+    #[error(
+        "images of {input:?} do not fit the network: {}: {}; help: give the preprocessing a resize or a crop",
+        cause.place(), cause.found()
+    )]
     ImageSize {
         /// `[channels, height, width]` of the images.
         input: [usize; 3],
@@ -360,7 +362,7 @@ pub enum Error {
 
     /// A label that the network has no output for.
     #[error(
-        "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
+        "label {label} is beyond the network's {classes} classes; help: give the data that it was trained on"
     )]
     LabelBeyond {
         /// The label, counted from 0.

@@ -13,8 +13,8 @@ use crate::Error;
 use crate::session::Session;
 use crate::transfer::to_model;
 
-/// Evaluates a network on images: running statistics, no graph, the network's own
-/// preprocessing. On the engine, but for a network whose [`Path`] is stock. The result does not depend on the number of threads.
+/// Evaluates a network on images: running statistics, no graph, the network's own preprocessing. On the engine, but for
+/// a network whose [`Path`] is stock. The result does not depend on the number of threads.
 ///
 /// # Errors
 /// [`Error::NothingToEvaluate`] where there are no images, or all were left out; [`Error::Data`];

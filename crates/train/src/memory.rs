@@ -9,8 +9,8 @@ use crate::{Error, Recipe};
 /// Bytes of an f32.
 const FLOAT: u128 = 4;
 
-/// Memory check of a network: refuses one whose weights, gradients and velocities alone are more than the memory that is available. To be
-/// called before the network is built.
+/// Memory check of a network: refuses one whose weights, gradients and velocities alone are more than the memory that
+/// is available. To be called before the network is built.
 ///
 /// # Errors
 /// [`Error::Memory`]; [`Error::Network`] for a network that cannot be.
@@ -21,8 +21,8 @@ pub fn require_memory_of_network(spec: &NetSpec) -> Result<(), Error> {
     require(what, u128::from(parameters) * 3 * FLOAT, "choose a smaller network")
 }
 
-/// Memory check of a step: refuses one that needs more memory than is available: the weights as above, the images, and what each block
-/// gives, once with `low_memory` and twice without. Less is not possible; more may be needed.
+/// Memory check of a step: refuses one that needs more memory than is available: the weights as above, the images, and
+/// what each block gives, once with `low_memory` and twice without. Less is not possible; more may be needed.
 ///
 /// `image` is the size of an image, where it is known to be another than the network's input.
 ///

@@ -55,8 +55,8 @@ pub struct Recipe {
     pub freeze: Vec<String>,
     /// Number of epochs: passes over the training images. Default 20.
     pub epochs: usize,
-    /// Batch size: images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64. Fewer
-    /// steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
+    /// Batch size: images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64.
+    /// Fewer steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// Batch size of evaluations. Default `batch_size`, at most 256.
@@ -77,7 +77,8 @@ pub struct Recipe {
     pub warmup: Warmup,
     /// Optimiser: the constants of SGD.
     pub optimiser: SgdConfig,
-    /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7). Default 0.
+    /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7).
+    /// Default 0.
     pub label_smoothing: f64,
     /// Augmentations of the training images. Default, by the network's input: up to 64 pixels wide, pad by
     /// an eighth (4 of 32) and crop, then flip (He et al. 2015, section 4.2); above, random resized crop to
@@ -99,8 +100,8 @@ pub struct Recipe {
     /// them again: networks of any depth fit. Default false. Does not change the result.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub low_memory: bool,
-    /// Interval of checkpoints: save `last.safetensors` every so many steps besides after every epoch, so that a killed process loses
-    /// less. Default: after every epoch alone.
+    /// Interval of checkpoints: save `last.safetensors` every so many steps besides after every epoch, so that a killed
+    /// process loses less. Default: after every epoch alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every_steps: Option<u64>,
 }

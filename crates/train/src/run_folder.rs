@@ -54,7 +54,8 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Begins a run as [`create`](Self::create) does; what was made is removed when the folder is dropped, unless it is [kept](Self::keep).
+    /// Begins a run as [`create`](Self::create) does; what was made is removed when the folder is dropped, unless it is
+    /// [kept](Self::keep).
     pub(crate) fn tentative(path: impl Into<PathBuf>, recipe: &Recipe) -> Result<Self, Error> {
         let path = path.into();
         let text = recipe.to_toml()?;
@@ -191,8 +192,8 @@ impl Drop for RunFolder {
     }
 }
 
-/// Tries for a fifth of a second: a process that another thread of this one is just starting holds a copy of a lock that
-/// was given back, until it runs its own program.
+/// Tries for a fifth of a second: a process that another thread of this one is just starting holds a copy of a lock
+/// that was given back, until it runs its own program.
 fn try_lock(file: &File) -> Result<(), TryLockError> {
     for _ in 0..10 {
         match file.try_lock() {

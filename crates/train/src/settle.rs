@@ -102,17 +102,8 @@ fn default_augment(spec: &NetSpec) -> Vec<Augment> {
 }
 
 fn check_freeze(freeze: &[String], spec: &NetSpec) -> Result<(), Error> {
+    let frozen = spec.named_places(freeze)?;
     let places = spec.places();
-    let mut frozen = Vec::with_capacity(freeze.len());
-    for name in freeze {
-        match name.parse::<Place>().ok().filter(|place| places.contains(place)) {
-            Some(place) => frozen.push(place),
-            None => {
-                let known = places.iter().map(Place::to_string).collect();
-                return Err(Error::UnknownLayer { found: name.clone(), known });
-            }
-        }
-    }
     // A stage without blocks has nothing to train.
     let mut trained = places.iter().filter(|place| !matches!(place, Place::Stage(_)));
     match trained.all(|&place| frozen.iter().any(|frozen| frozen.includes(place))) {
@@ -217,7 +208,7 @@ mod tests {
         assert!(freeze(&["stem", "stage1", "stage2.block1"]).is_ok());
         for unknown in ["stage4", "stage", "stage1.block2", "", "fc", "stage3.block0.conv1"] {
             let error = freeze(&["stem", unknown]).unwrap_err();
-            assert!(matches!(&error, Error::UnknownLayer { found, .. } if found == unknown), "{error}");
+            assert!(matches!(&error, Error::UnknownLayer(cause) if cause.name == unknown), "{error}");
         }
         let error = freeze(&["stem", "stage1", "stage2", "stage3", "head"]).unwrap_err();
         assert!(matches!(error, Error::AllFrozen), "{error}");

@@ -121,8 +121,8 @@ impl Sgd {
         });
     }
 
-    /// Updates one parameter by one step, in place, on the calling thread. `path` is its name, by which its velocity is kept; `role` says
-    /// whether it decays.
+    /// Updates one parameter by one step, in place, on the calling thread. `path` is its name, by which its velocity is
+    /// kept; `role` says whether it decays.
     ///
     /// # Panics
     /// Where `gradient`, or the velocity kept under `path`, has another length than `parameter`: the caller

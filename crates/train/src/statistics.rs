@@ -9,8 +9,8 @@ use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
-/// Number of updates below which the running statistics lag behind the weights, which still move fast: they are averages
-/// over the last ten updates, and in the beginning of what the network began with.
+/// Number of updates below which the running statistics lag behind the weights, which still move fast: they are
+/// averages over the last ten updates, and in the beginning of what the network began with.
 pub(crate) const FEW_UPDATES: u64 = 200;
 
 /// Number of images that are enough (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", section 3).

@@ -108,7 +108,8 @@ impl Checkpoint {
         };
         if version.as_deref() != Some(CURRENT) {
             let version = version.unwrap_or_else(|| "none".to_owned());
-            let reason = format!("found {version}, expected {CURRENT}; was it written by a newer release?");
+            let reason =
+                format!("found {version}, expected {CURRENT}; help: read it with the release that wrote it");
             return Err(Error::Metadata { key: VERSION, reason });
         }
         let classes = tensors.metadata.remove(CLASSES).ok_or_else(|| missing(CLASSES))?;

@@ -90,11 +90,11 @@ pub enum Error {
     NotAFile,
 
     /// The file has no bytes.
-    #[error("the file is empty; was the download or copy interrupted?")]
+    #[error("the file is empty")]
     Empty,
 
     /// The file ends before its content does.
-    #[error("the file ends inside {within}; was the download or copy interrupted?")]
+    #[error("the file ends inside {within}")]
     Truncated {
         /// The part that was being read.
         within: String,
@@ -134,7 +134,7 @@ pub enum Error {
 
     /// A compiled TorchScript program.
     #[error(
-        "a TorchScript program (torch.jit.save), which holds code; save the weights with \
+        "a TorchScript program (torch.jit.save), which holds code; help: save the weights with \
          torch.save(model.state_dict(), PATH) instead"
     )]
     TorchScript,
@@ -180,7 +180,7 @@ pub enum Error {
     },
 
     /// The tensor's elements are of a type that has no exact place here.
-    #[error("tensor `{}` holds {found}, which is not supported; convert it to float32 first", escaped(.name))]
+    #[error("tensor `{}` holds {found}, which is not supported; help: convert it to float32 first", escaped(.name))]
     UnsupportedType {
         /// The tensor.
         name: String,
@@ -232,7 +232,7 @@ pub enum Error {
     },
 
     /// A checkpoint of another network than the one that it was opened as.
-    #[error("holds `{found}`, which is not `{asked}`; leave --model out")]
+    #[error("holds `{found}`, which is not `{asked}`; help: leave --model out")]
     OtherNetwork {
         /// The network in the file.
         found: String,
@@ -254,7 +254,7 @@ pub enum Error {
 
     /// Weights without the description of their network.
     #[error(
-        "plain weights: the file does not say which network they belong to; name it with --model NAME{}",
+        "plain weights: the file does not say which network they belong to; help: name it with --model NAME{}",
         suggestion(.model)
     )]
     NoSpec {

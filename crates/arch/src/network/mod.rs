@@ -27,5 +27,5 @@ pub(crate) use expand::{Draft, Section, block, sections};
 pub use layer::{Layer, LayerId, Reads, Source};
 pub use op::{Activation, AveragePool, BlurPool, EfficientAttention, LayerOp, Norm, SqueezeExcite, ZeroPad};
 pub use path::{BlockPart, BlockPath, HeadPart, LayerPath, ShortcutPart, StemPart, UnknownPath};
-pub use place::Place;
+pub use place::{Place, UnknownPlace};
 pub use tensor::{Field, LayerTensor, TensorPath};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use thiserror::Error;
+
 use super::path::numbered;
 use super::{BlockPath, LayerPath, UnknownPath};
 use crate::NetSpec;
@@ -77,7 +79,32 @@ impl FromStr for Place {
     }
 }
 
+/// Name that is no part of a network ([`NetSpec::places`]).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the network has no layer `{name}`; help: name one of {}", known.join(", "))]
+#[non_exhaustive]
+pub struct UnknownPlace {
+    /// Name as given.
+    pub name: String,
+    /// Names of the network's parts.
+    pub known: Vec<String>,
+}
+
 impl NetSpec {
+    /// Parts of the network with these names, in the order of the names.
+    ///
+    /// # Errors
+    /// [`UnknownPlace`] for the first name that is none of [`NetSpec::places`].
+    pub fn named_places(&self, names: &[impl AsRef<str>]) -> Result<Vec<Place>, UnknownPlace> {
+        let places = self.places();
+        let place = |name: &str| name.parse::<Place>().ok().filter(|place| places.contains(place));
+        let unknown = |name: &str| UnknownPlace {
+            name: name.to_owned(),
+            known: places.iter().map(Place::to_string).collect(),
+        };
+        names.iter().map(AsRef::as_ref).map(|name| place(name).ok_or_else(|| unknown(name))).collect()
+    }
+
     /// Parts of the network in order: the stem, each stage and behind it its blocks, the head.
     pub fn places(&self) -> Vec<Place> {
         let mut places = vec![Place::Stem];

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{BlockPath, LayerPath, Place, Shortcut};
 
-/// Error of shape: why a network cannot be built, or cannot take an input. Displays as `PLACE: FOUND; HELP`, and
+/// Error of shape: why a network cannot be built, or cannot take an input. Displays as `PLACE: FOUND; help: HELP`, and
 /// gives each of the three by itself.
 ///
 /// ```
@@ -297,7 +297,7 @@ impl fmt::Display for ShapeError {
             ShapePlace::Network => {}
             place => write!(f, "{place}: ")?,
         }
-        write!(f, "{}; {}", self.found(), self.help())
+        write!(f, "{}; help: {}", self.found(), self.help())
     }
 }
 

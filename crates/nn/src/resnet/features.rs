@@ -13,8 +13,8 @@ pub struct Features {
     /// After every block, in order. Those of a pre-activation network are sums that its head normalises and rectifies
     /// before it averages them: the mean of the last one is not [`pooled`](Self::pooled).
     pub blocks: Vec<(BlockPath, Tensor<4>)>,
-    /// Features that the linear layer reads, before dropout: `[batch, channels]`, the average after the head's norm and ReLU
-    /// where it has them.
+    /// Features that the linear layer reads, before dropout: `[batch, channels]`, the average after the head's norm and
+    /// ReLU where it has them.
     pub pooled: Tensor<2>,
 }
 

@@ -60,14 +60,7 @@ impl ResNet {
     }
 
     fn set_training(&mut self, layers: &[impl AsRef<str>], training: bool) -> Result<(), Error> {
-        let known = self.spec().places();
-        let mut parts = Vec::with_capacity(layers.len());
-        for name in layers.iter().map(AsRef::as_ref) {
-            match name.parse::<Place>().ok().filter(|place| known.contains(place)) {
-                Some(place) => parts.push(place),
-                None => return Err(Error::UnknownLayer { name: name.to_owned(), known: self.layers() }),
-            }
-        }
+        let parts = self.spec().named_places(layers)?;
         let named = |place| parts.iter().any(|part: &Place| part.includes(place));
         for (_, flag) in self.training_flags_mut().filter(|(place, _)| named(*place)) {
             *flag = flag.clone().with_value(training);

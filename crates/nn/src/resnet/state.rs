@@ -59,8 +59,8 @@ impl ResNet {
 
     /// Number of parameters, without the running statistics.
     ///
-    /// Of an optional module, Burn's own count (`Module::num_params`, where it is asked of a module as a `Module`) takes
-    /// every tensor that is saved for a parameter.
+    /// Of an optional module, Burn's own count (`Module::num_params`, where it is asked of a module as a `Module`)
+    /// takes every tensor that is saved for a parameter.
     pub fn num_params(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }

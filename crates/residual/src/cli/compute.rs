@@ -3,7 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use residual::nn::fused::{Memory, Path};
 
-/// For clap: the operations that a network trains through, [`Path`].
+/// Parser of the operations that a network trains through, [`Path`].
 pub(crate) fn path() -> impl TypedValueParser<Value = Path> {
     let values = [
         PossibleValue::new("fused").help("One operation a block, in the kernels"),
@@ -12,7 +12,7 @@ pub(crate) fn path() -> impl TypedValueParser<Value = Path> {
     PossibleValuesParser::new(values).map(|text| if text == "stock" { Path::Stock } else { Path::Fused })
 }
 
-/// For clap: the maps that are kept between the forward and the backward pass, [`Memory`].
+/// Parser of the maps that are kept between the forward and the backward pass, [`Memory`].
 pub(crate) fn memory() -> impl TypedValueParser<Value = Memory> {
     let values = [
         PossibleValue::new("keep").help("What the backward pass reads"),

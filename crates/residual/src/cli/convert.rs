@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Name the tensors as this one does. [default: as they are named]
     #[arg(long, value_enum, value_name = "SCHEME")]
     names: Option<Scheme>,
-    /// With --names, the network, where neither the file nor its tensors tell.
+    /// Network for --names, where neither the file nor its tensors tell.
     #[arg(long, value_name = "MODEL|SPEC.toml", requires = "names")]
     model: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     check_extension(out)?;
     if same_file(input, out) {
         let out = escaped(out);
-        let message = format_args!("{out}: is the file to read as well; give the output another name");
+        let message = format_args!("{out}: is the file to read as well; help: give the output another name");
         return Err(Failure::new(message));
     }
     let weights = Weights::read(input)?;
@@ -105,7 +105,7 @@ fn check_extension(out: &Path) -> Outcome {
         false => {
             let name = out.with_extension("safetensors");
             let (out, name) = (out.display(), name.display());
-            Err(Failure::new(format_args!("{out}: the output is safetensors; call it {name}")))
+            Err(Failure::new(format_args!("{out}: the output is safetensors; help: call it {name}")))
         }
     }
 }
@@ -119,7 +119,7 @@ fn spec_of(arguments: &Arguments, state: &StateDict) -> Outcome<NetSpec> {
             None => {
                 let path = arguments.input.display();
                 let message =
-                    format_args!("{path}: no known network has these tensors; name it with --model");
+                    format_args!("{path}: no known network has these tensors; help: name it with --model");
                 return Err(Failure::new(message));
             }
         },

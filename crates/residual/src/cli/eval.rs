@@ -37,10 +37,10 @@ pub(crate) struct Arguments {
     /// `sample`, or a folder or archive of images.
     #[arg(long, value_name = "sample|PATH")]
     data: PathBuf,
-    /// Which images. Data have a val or a test split; either answers for the other.
+    /// Split of the data. Where there is only one of val and test, it is taken for either.
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
-    /// Where the data are one folder without splits: the fraction held out, as in training. [default: 0.1]
+    /// Fraction held out of data without splits, as in training. [default: 0.1]
     #[arg(long, value_name = "FRACTION")]
     validation: Option<f64>,
     /// Images at a time.
@@ -136,7 +136,7 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
 fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> Failure {
     let (data, weights) = (data.display(), weights.display());
     Failure::new(format_args!(
-        "{data}: {found} classes, but {weights} is a network for {outputs}; evaluate it on data with the same classes"
+        "{data}: {found} classes, but {weights} is a network for {outputs}; help: evaluate it on data with the same classes"
     ))
 }
 
@@ -155,15 +155,17 @@ impl Judged for Judge {
         let classes = self.classifier.classes().len();
         if let Some(label) = batch.labels.iter().find(|&&label| label >= classes) {
             return Err(Failure::new(format_args!(
-                "label {label} is beyond the network's {classes} classes; are these the data that it was trained on?"
+                "label {label} is beyond the network's {classes} classes; help: give the data that it was trained on"
             )));
         }
         let [_, channels, height, width] = batch.shape;
         let logits = self.classifier.logits(Images::Planar(&batch.images), [height, width]);
         logits.map_err(|error| match error {
             Error::Engine(EngineError::Shape(cause)) => Failure::new(format_args!(
-                "images of {:?} do not fit the network: {cause}; give the preprocessing a resize or a crop",
-                [channels, height, width]
+                "images of {:?} do not fit the network: {}: {}; help: give the preprocessing a resize or a crop",
+                [channels, height, width],
+                cause.place(),
+                cause.found()
             )),
             Error::Engine(error @ EngineError::NotFinite { image }) => {
                 Failure::from(error).within(self.images.file(batch.indices[image]))

@@ -47,8 +47,8 @@ pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// True where whoever started the process has told it to outlive its terminal. Linux says so; elsewhere a standard error
-/// that is no terminal is taken for `nohup`'s.
+/// True where whoever started the process has told it to outlive its terminal. Linux says so; elsewhere a standard
+/// error that is no terminal is taken for `nohup`'s.
 #[cfg(feature = "train")]
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").ok();

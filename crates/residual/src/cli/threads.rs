@@ -6,7 +6,7 @@ use super::failure::Outcome;
 /// Parser of a number of threads, at least one, for clap.
 pub(crate) fn parse(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("0 threads compute nothing; give 1 or more".to_owned()),
+        Ok(0) => Err("0 threads compute nothing; help: give 1 or more".to_owned()),
         Ok(threads) if threads <= MOST => Ok(threads),
         _ => Err(format!("expected a number from 1 to {MOST}")),
     }

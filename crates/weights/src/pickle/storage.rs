@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::mapping::Source;
 use crate::tensor::{Data, Tensor, element_count};
 
-/// How many bytes of tensors a file may ask for, per byte of the file. Widening a byte to f32 takes four; the
-/// rest is for tensors that share a storage. A stride of zero could ask for anything.
+/// Limit of the bytes of tensors that a byte of the file may ask for. Widening a byte to f32 takes four; the rest is
+/// for tensors that share a storage. A stride of zero could ask for anything.
 const EXPANSION: usize = 16;
 
 /// Makes tensors of views, within what a file of this length can reasonably hold.

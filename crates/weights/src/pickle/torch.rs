@@ -35,7 +35,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// How many elements of the storage, from its beginning, the view needs; `None` where that overflows.
+    /// Number of elements of the storage that the view needs, from its beginning; `None` where that overflows.
     pub(super) fn extent(&self) -> Option<usize> {
         if self.shape.contains(&0) {
             return Some(0);
@@ -47,7 +47,7 @@ impl View<'_> {
         reach.checked_add(1)
     }
 
-    /// Whether the elements of a view that has any lie one after the other in row-major order.
+    /// True for a view whose elements lie one after the other in row-major order.
     pub(super) fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         self.shape.iter().zip(&self.strides).rev().all(|(&extent, &stride)| {
@@ -100,7 +100,7 @@ fn wrapped<'h>(heap: &'h Heap<'_>, entries: &[(Id, Id)], name: &str) -> Option<&
     entries.iter().rev().find(is_named).and_then(|&(_, value)| heap.dict(value))
 }
 
-/// Every storage that the pickle refers to, by key, whether or not a tensor of the state dict uses it.
+/// Storages that the pickle refers to, by key, whether or not a tensor of the state dict uses it.
 pub(super) fn storages<'a>(
     heap: &Heap<'a>,
     budget: &mut Budget,
@@ -270,7 +270,7 @@ fn shortened(name: &str) -> &str {
     name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end])
 }
 
-/// What a pickle without tensors holds, for the error.
+/// Content of a pickle without tensors, for the error.
 fn describe(heap: &Heap<'_>, root: Id) -> String {
     if let Some(entries) = heap.dict(root) {
         let keys = || entries.iter().filter_map(|&(key, _)| heap.text(key));

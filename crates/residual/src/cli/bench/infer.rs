@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Measure every layer as well.
     #[arg(long)]
     layers: bool,
-    /// How long to measure.
+    /// Duration of the measurement.
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = parse_seconds)]
     seconds: f64,
     /// Print one JSON object: median_ms, min_ms, images_per_s, gflops, ...

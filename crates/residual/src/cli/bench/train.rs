@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     /// Through which operations.
     #[arg(long, value_parser = compute::path(), default_value = "fused")]
     path: Path,
-    /// What is kept between forward and backward.
+    /// Maps that are kept between the forward and the backward pass.
     #[arg(long, value_parser = compute::memory(), default_value = "keep")]
     memory: Memory,
     /// Threads for computing. [default: one a core]

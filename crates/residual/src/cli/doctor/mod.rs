@@ -155,7 +155,7 @@ fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded
 fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
     recognise(state).map(|found| found.model.to_string()).ok_or_else(|| {
         Failure::new(format_args!(
-            "{}: weights of no known network; name it before --weights",
+            "{}: weights of no known network; help: name it before --weights",
             path.display()
         ))
     })

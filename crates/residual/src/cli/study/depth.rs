@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Trainings of each network, with seeds 0, 1, ...
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// How often a training is judged by the test images.
+    /// Number of evaluations on the test images in a training.
     #[arg(long, value_name = "N", default_value_t = 5)]
     evaluations: u64,
     #[command(flatten)]

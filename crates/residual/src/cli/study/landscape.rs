@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Training images, in whole batches of 64.
     #[arg(long, value_name = "N", default_value_t = 512)]
     images: usize,
-    /// Of the directions and the images.
+    /// Seed of the directions and of the choice of images.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

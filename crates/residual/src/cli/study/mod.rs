@@ -67,7 +67,9 @@ fn carry_out(name: &str, run: &Run, of_flags: impl FnOnce() -> Outcome<Study>) -
     };
     if study.name() != name {
         let found = study.name();
-        return Err(Failure::new(format_args!("that is a study of {found}; use `residual study {found}`")));
+        return Err(Failure::new(format_args!(
+            "that is a study of {found}; help: use `residual study {found}`"
+        )));
     }
     threads::limit(run.threads)?;
     let out = run.out.clone().unwrap_or_else(|| free_folder(name));

@@ -10,7 +10,7 @@ use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::threads;
 
-/// Where to, and how.
+/// Output and computation of a study.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The study's folder; where it holds this study, what is missing is added. [default: studies/NAME-N]
@@ -39,7 +39,7 @@ pub(super) struct Training {
     /// Learning rate: the greatest of the schedule. [default: 0.1]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// How the rate moves: constant, cosine, step or one-cycle. [default: one-cycle]
+    /// Schedule of the learning rate: constant, cosine, step or one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
     /// A recipe for all else; flags take precedence over it.
@@ -50,7 +50,7 @@ pub(super) struct Training {
     memory: Memory,
 }
 
-/// So that a study can be repeated from any folder.
+/// Absolute path of the data, so that a study can be repeated from any folder.
 pub(super) fn place(data: &Path) -> Outcome<PathBuf> {
     match data.to_str() {
         Some("sample") => Ok(data.to_owned()),

@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
     /// fewer; a tenth of it with --init]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// How the rate moves: constant, cosine, step or one-cycle. [default: one-cycle]
+    /// Schedule of the learning rate: constant, cosine, step or one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
     /// Epochs of linear warm-up before the schedule. [default: 0]
@@ -83,7 +83,7 @@ pub(crate) struct Arguments {
     /// Train on the images as they are: no crops, no flips.
     #[arg(long)]
     no_augment: bool,
-    /// Where the data have no val or test folder: the fraction to hold out. [default: 0.1]
+    /// Fraction to hold out of data without a val or test folder. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     validation: Option<f64>,
     /// Count and leave out images that cannot be decoded; goes with --resume.

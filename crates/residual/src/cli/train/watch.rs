@@ -34,7 +34,7 @@ impl Watch {
     }
 }
 
-/// At the end the moving line is taken away, and the images left out are counted.
+/// End of the display: the moving line is taken away, and the images left out are counted.
 impl Drop for Watch {
     fn drop(&mut self) {
         self.bar.clear();

@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// Golden files, or folders of them.
     #[arg(value_name = "FILE.json|DIR", required = true)]
     paths: Vec<PathBuf>,
-    /// What is held against them: the modules that are trained, layer by layer or fused into one operation a
+    /// Implementation held against them: the modules that are trained, layer by layer or fused into one operation a
     /// block, or the engine, which answers and has no gradients.
     #[arg(long, value_enum, default_value = DEFAULT)]
     path: ComputePath,
