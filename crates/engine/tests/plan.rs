@@ -25,7 +25,7 @@ fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
 /// A network of all that there is, small: both attentions, groups, filters, average-pool shortcuts, both orders.
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
-    let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
+    let pooled = Shortcut::pooled_projection(40, 2);
     let se = BlockSpec::basic(16).with(|block| block.attention = Some(Attention::squeeze_excite(8)));
     let grouped = BlockSpec::bottleneck(16, 24, 40, 2).with(|block| block.groups = 4);
     spec.stages = [

@@ -19,7 +19,7 @@ fn the_documented_toml_is_what_it_says() {
     assert_eq!(spec.stem.channels(), 32);
     let block = |stage: usize, index: usize| spec.stages[stage].blocks[index];
     assert_eq!(block(0, 1).shortcut, Shortcut::Identity);
-    assert_eq!(block(1, 0).shortcut, Shortcut::Projection { channels: 64, stride: 2, average_pool: true });
+    assert_eq!(block(1, 0).shortcut, Shortcut::pooled_projection(64, 2));
     assert_eq!(block(2, 0).shortcut, Shortcut::projection(256, 2));
     assert!(block(2, 1).is_plain());
     assert_eq!((block(3, 2).order, block(3, 2).width), (Order::PreActivation, 256));

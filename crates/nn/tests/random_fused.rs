@@ -64,7 +64,7 @@ impl Draws {
         let convs = (0..self.one_of(&[1, 1, 2, 3])).map(|_| conv(self)).collect();
         let pool = self.chance(0.3).then(|| {
             let kernel = self.number(1, 4);
-            MaxPool { kernel, stride: self.number(1, 3), padding: self.number(0, kernel / 2) }
+            MaxPool { kernel, stride: self.number(1, 3), padding: self.number(0, kernel / 2), zeros: false }
         });
         StemSpec::new(convs).with(|stem| {
             stem.bare = self.chance(0.4);
@@ -84,7 +84,7 @@ impl Draws {
             0 => Shortcut::None,
             1..=6 if same => Shortcut::Identity,
             _ if zero_pad => Shortcut::ZeroPad { channels, stride },
-            _ => Shortcut::Projection { channels, stride, average_pool: self.chance(0.3) },
+            _ => Shortcut::Projection { channels, stride, average_pool: self.chance(0.3), kernel: 1 },
         };
         BlockSpec::basic(channels).with(|block| {
             block.kind = if basic { BlockKind::Basic } else { BlockKind::Bottleneck };

@@ -59,7 +59,7 @@ pub enum ShapeError {
         /// Width of its input.
         width: usize,
     },
-    /// A convolution along the channels whose kernel has no middle.
+    /// A convolution along the channels, or of a shortcut, whose kernel has no middle.
     EvenKernel {
         /// The layer.
         layer: LayerPath,
@@ -75,13 +75,13 @@ pub enum ShapeError {
         /// Padding.
         padding: usize,
     },
-    /// A grouped convolution whose channels do not divide into the groups.
+    /// A grouped convolution or a group norm whose channels do not divide into the groups.
     Groups {
-        /// The convolution.
+        /// The convolution or norm.
         layer: LayerPath,
         /// Number of groups.
         groups: usize,
-        /// Input or output channels, those that do not divide.
+        /// Channels that do not divide.
         channels: usize,
     },
     /// The head has no classes.
