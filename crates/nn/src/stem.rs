@@ -72,7 +72,7 @@ impl Stem {
         let bare = groups.iter().any(|group| matches!(group, Group::Conv(_)));
         // A frozen stem that has to hand a gradient on runs layer by layer.
         let runs = mode.is_training() || (!bare && !x.are_tracked());
-        let bypassed = self.layers.norms().any(|norm| norm.bypassed);
+        let bypassed = self.layers.norms_are_bypassed();
         if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
             return self.forward_fused(&groups, x, mode, border);
         }
@@ -85,10 +85,12 @@ impl Stem {
         let (mut rest, mut groups) = (&layers[..], Vec::new());
         while let [first, others @ ..] = rest {
             let (group, after) = match (*first, others) {
-                (LayerModule::Conv(conv), [LayerModule::Norm(norm), relu, after @ ..]) if relu.is_relu() => {
+                (LayerModule::Conv(conv), [LayerModule::Norm(norm), relu, after @ ..])
+                    if conv.kind.is_plain() && relu.is_relu() =>
+                {
                     (Group::Unit(conv, norm), after)
                 }
-                (LayerModule::Conv(conv), after) => (Group::Conv(conv), after),
+                (LayerModule::Conv(conv), after) if conv.kind.is_plain() => (Group::Conv(conv), after),
                 (other, after) => match other.as_max_pool() {
                     Some(pool) => (Group::MaxPool(pool), after),
                     None => (Group::Other(other), after),

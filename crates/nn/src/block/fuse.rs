@@ -27,7 +27,7 @@ impl Block {
     /// Operation that the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut.layers);
-        let bypassed = branch.norms().any(|norm| norm.bypassed);
+        let bypassed = branch.norms_are_bypassed();
         if self.compute.path == Path::Stock || bypassed || !x.are_ours() {
             return None;
         }

@@ -173,12 +173,19 @@ impl ResNet {
         self.compute
     }
 
-    /// Takes every batch norm out of the computation: the network without normalisation, for experiments on
+    /// Takes every norm out of the computation: the network without normalisation, for experiments on
     /// what it is good for. The norms' parameters stay where they are, get no gradient and do nothing. Its
     /// He initialisation (He et al. 2015b) is made for exactly this case. Trains through the layers' stock
     /// operations.
     pub fn bypass_norms(&mut self) {
-        self.norms().for_each(|norm| norm.bypassed = true);
+        self.stem.layers.bypass_norms();
+        for residual in
+            self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).map(|block| &mut block.residual)
+        {
+            residual.branch.bypass_norms();
+            residual.shortcut.layers.bypass_norms();
+        }
+        self.head.layers.bypass_norms();
     }
 
     /// Sets the share of a batch in the new running statistics ([`BatchNorm::momentum`](crate::BatchNorm)) of every
@@ -199,7 +206,7 @@ impl ResNet {
     /// True where [`bypass_norms`](Self::bypass_norms) was called.
     pub fn norms_are_bypassed(&self) -> bool {
         let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
-        blocks.any(|block| block.residual.branch.norms().any(|norm| norm.bypassed))
+        blocks.any(|block| block.residual.branch.norms_are_bypassed())
     }
 
     /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the
