@@ -26,8 +26,8 @@
 //! | `wrn_{6n+4}_{k}` | wide residual networks (Zagoruyko and Komodakis 2016), pre-activation |
 //!
 //! The aliases `small_resnet` and `timm_X` (X with timm's tensor names) are those of the golden files; `X_cifar` is
-//! `cifar_stem_X`, as `resnet18_cifar`. timm's `resnetv2_50d_evos` and `resnetv2_50d_frn` are refused by name: EvoNorm and
-//! filter response normalisation are not supported.
+//! `cifar_stem_X`, as `resnet18_cifar`. timm's `resnetv2_50d_evos` and `resnetv2_50d_frn` are refused by name: EvoNorm
+//! and filter response normalisation are not supported.
 //!
 //! **Basic or bottleneck.** Many depths fit both `6n + 2` and `9n + 2`. `cifar_preact{d}` has basic
 //! blocks where `d = 6n + 2` up to depth 110, the deepest basic network of He et al. 2016, and

@@ -99,8 +99,8 @@ fn parameters_of_attention_are_timms_to_the_last() {
     }
 }
 
-/// Every network of `expected/published.txt` that is a family, by its numbers of parameters and of tensors; a state dict
-/// has a counter of batches beside every running mean.
+/// Every network of `expected/published.txt` that is a family, by its numbers of parameters and of tensors; a state
+/// dict has a counter of batches beside every running mean.
 #[test]
 fn every_published_network_is_a_family_or_says_why_not() {
     let table = include_str!("expected/published.txt").lines().filter(|line| !line.starts_with('#'));

@@ -1,8 +1,8 @@
 //! From a checked network to a graph: which layers become one operation.
 //!
-//! A layer is folded into the one before it where it is the only reader of its result: the norm behind a
-//! convolution where it is a batch norm, the addition whose first term is the end of a branch, the activation behind any of them. What
-//! a block gives is never folded away, since it can be asked for; what a stem gives is, where a pre-activation
+//! A layer is folded into the one before it where it is the only reader of its result: the batch norm behind a
+//! convolution, the addition whose first term is the end of a branch, the activation behind any of them. What a
+//! block gives is never folded away, since it can be asked for; what a stem gives is, where a pre-activation
 //! block's norm is all that reads it. (A max pool between them is not a convolution, and nothing is folded into
 //! it: a negative scale would turn it into a minimum.)
 

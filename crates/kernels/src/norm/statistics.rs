@@ -108,8 +108,8 @@ pub fn statistics(
     Ok(())
 }
 
-/// Computes the mean and the biased variance of each channel of `x`, as [`statistics`] does, into slices of one value for
-/// every channel.
+/// Computes the mean and the biased variance of each channel of `x`, as [`statistics`] does, into slices of one value
+/// for every channel.
 ///
 /// # Errors
 /// Those of [`statistics`].
