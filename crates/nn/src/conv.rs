@@ -70,8 +70,8 @@ impl Conv2d {
     }
 }
 
-/// Weight standardisation (Qiao et al. 2019): `(w - mean) / sqrt(var + EPSILON)` for every output channel over its inputs
-/// and kernel.
+/// Weight standardisation (Qiao et al. 2019): `(w - mean) / sqrt(var + EPSILON)` for every output channel over its
+/// inputs and kernel.
 fn standardised(weight: Tensor<4>) -> Tensor<4> {
     let [out, inputs, height, width] = weight.dims();
     let rows = weight.reshape([out, inputs * height * width]);

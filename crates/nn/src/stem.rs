@@ -61,6 +61,17 @@ impl Stem {
         self.context = context.clone();
     }
 
+    /// True where a layer of it trains through stock operations.
+    pub(crate) fn is_stock(&self) -> bool {
+        let other = |group: &Group<'_>| matches!(group, Group::Other(_));
+        self.compute.path == Path::Stock || !self.is_padded() || self.groups().iter().any(other)
+    }
+
+    /// True where every convolution is padded as the kernels pad.
+    fn is_padded(&self) -> bool {
+        self.layers.convs().all(|conv| conv.padding == conv.weight.dims()[2] / 2)
+    }
+
     /// Output on maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         if let Some(first) = self.layers.convs().next() {
@@ -68,12 +79,11 @@ impl Stem {
         }
         let mode = mode.within(&self.training);
         let groups = self.groups();
-        let padded = self.layers.convs().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
         let bare = groups.iter().any(|group| matches!(group, Group::Conv(_)));
         // A frozen stem that has to hand a gradient on runs layer by layer.
         let runs = mode.is_training() || (!bare && !x.are_tracked());
         let bypassed = self.layers.norms_are_bypassed();
-        if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
+        if self.compute.path == Path::Fused && self.is_padded() && !bypassed && x.are_ours() && runs {
             return self.forward_fused(&groups, x, mode, border);
         }
         self.layers.forward(x.into_tensor(), mode).into()

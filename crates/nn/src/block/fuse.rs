@@ -16,6 +16,11 @@ impl Block {
         self.context = context.clone();
     }
 
+    /// True where it trains layer by layer, through stock operations.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.compute.path == Path::Stock || self.kernel_shape.is_none()
+    }
+
     /// The border that its first layer makes use of: of a convolution its padding.
     pub(crate) fn border(&self) -> usize {
         match self.residual.branch.iter().next() {
