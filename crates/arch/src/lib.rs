@@ -17,6 +17,7 @@ mod label;
 pub mod names;
 mod network;
 mod preprocess;
+pub mod published;
 pub mod shape;
 mod shortcut;
 mod spec;
