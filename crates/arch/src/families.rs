@@ -42,6 +42,7 @@ mod pruned;
 
 use thiserror::Error;
 
+use crate::published::{self, View};
 use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemSpec};
 
 /// The most blocks that a name or a file may stand for.
@@ -148,22 +149,43 @@ pub fn all() -> Vec<&'static str> {
     fixed.chain(MEMBERS).collect()
 }
 
-/// The network called `name`.
+/// The network called `name`; with a tag, as that published checkpoint has it: `resnet50.a1_in1k`,
+/// `resnet50:IMAGENET1K_V2`.
 ///
-/// CIFAR networks and `small` have 10 classes, 32x32 inputs and no resizing; the others 1000 classes,
-/// 224x224 inputs, and the evaluation transform of ImageNet classifiers.
+/// CIFAR networks and `small` have 10 classes, 32x32 inputs and no resizing. The others have the input, the classes and
+/// the preprocessing of their published checkpoint ([`published`]): without a tag of torchvision's default weights, or of
+/// timm's where torchvision has no such network. A name that begins with `timm_` is timm's in any case.
 ///
 /// # Errors
-/// [`UnknownModel`], with the nearest names.
+/// [`UnknownModel`], with the nearest names or tags.
 ///
 /// ```
 /// use residual_arch::families::family;
 /// assert_eq!(family("cifar_resnet20")?.depth_in_blocks(), 9);
+/// assert_eq!(family("resnet101d.ra2_in1k")?.input, [3, 256, 256]);
 /// let error = family("resnet19").unwrap_err();
 /// assert!(error.suggestions.contains(&"resnet18".to_string()));
 /// # Ok::<(), residual_arch::families::UnknownModel>(())
 /// ```
 pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
+    let (model, tag) = published::split(name);
+    let spec = architecture(model)?;
+    match (published::lookup(name)?, tag) {
+        (Some(checkpoint), None) => Ok(checkpoint.apply(spec, View::Usual)),
+        (Some(checkpoint), Some(_)) => {
+            Ok(checkpoint.apply(spec, View::Usual).with(|spec| spec.name = checkpoint.name()))
+        }
+        (None, None) => Ok(spec),
+        (None, Some(_)) => Err(UnknownModel {
+            name: name.into(),
+            reason: Some(format!("there are no published checkpoints of `{model}`")),
+            suggestions: vec![model.into()],
+        }),
+    }
+}
+
+/// The network called `name`, without what is published about it.
+fn architecture(name: &str) -> Result<NetSpec, UnknownModel> {
     if let Some(spec) = name.strip_prefix("timm_").and_then(imagenet::network) {
         return Ok(NetSpec { naming: Naming::Timm, ..spec });
     }
@@ -214,7 +236,7 @@ fn nearest(name: &str) -> Vec<String> {
 }
 
 /// Edit distance of two texts: insertions, deletions, replacements and exchanges of neighbours (Damerau 1964).
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     // Distances of the beginnings of `a`, the last two of them, to every beginning of `b`.
     let (mut before, mut last) = (Vec::new(), (0..=b.len()).collect::<Vec<usize>>());

@@ -19,6 +19,7 @@ pub mod names;
 mod network;
 mod norm_kind;
 mod preprocess;
+pub mod published;
 pub mod shape;
 mod shortcut;
 mod spec;

@@ -79,8 +79,9 @@ residual_status residual_load_bytes(const uint8_t *bytes, size_t length, const c
 /* Number of classes; 0 for NULL. */
 size_t residual_classes(const residual_network *network);
 
-/* Name of a class, counted from 0. It lives as long as the network. NULL where the file has no names, for a
- * class that there is not, and for NULL.
+/* Name of a class, counted from 0. It lives as long as the network. Where the file has no names they are
+ * ImageNet's for a published network of its 1,000 classes, and CIFAR's for a CIFAR network. NULL for any other such
+ * network, for a class that there is not, and for NULL.
  */
 const char *residual_class_name(const residual_network *network, size_t class_index);
 

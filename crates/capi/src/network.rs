@@ -35,9 +35,11 @@ impl Network {
     fn new(model: Model, threads: usize) -> Result<Self, Failure> {
         // A zero byte in a name would end it in C.
         let name = |name: &String| CString::new(name.replace('\0', "?")).unwrap_or_default();
-        let classes = model.classes().unwrap_or_default().iter().map(name).collect();
         let options = if threads == 0 { Options::new() } else { Options::new().threads(threads) };
-        Ok(Self { classifier: Classifier::new(model, options)?, classes })
+        let classifier = Classifier::new(model, options)?;
+        let names = if classifier.has_class_names() { classifier.classes() } else { &[] };
+        let classes = names.iter().map(name).collect();
+        Ok(Self { classifier, classes })
     }
 
     pub(crate) fn classes(&self) -> usize {

@@ -14,5 +14,6 @@ macro_rules! guide {
 
 guide!(readme, "README.md");
 guide!(blocks, "docs/blocks.md");
+guide!(get, "docs/get.md");
 guide!(library, "docs/library.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use residual_arch::{Field, HeadPart, LayerPath};
+use residual_arch::{Field, HeadPart, LayerPath, published};
 use residual_data::{Fit, Pipeline, PipelineOptions};
 use residual_engine::{Error as EngineError, Images, Plan, Scratch};
 use residual_weights::{Architecture, Model};
@@ -34,6 +34,8 @@ pub struct Classifier {
     model: Model,
     fit: Arc<Fit>,
     classes: Arc<[String]>,
+    /// False where they are numbers.
+    has_class_names: bool,
     options: Options,
     plans: Plans,
 }
@@ -79,10 +81,12 @@ impl Classifier {
     /// [`Options::lazy`] the last two are said of an image.
     pub fn new(model: Model, options: Options) -> Result<Self, Error> {
         let fit = Arc::new(Fit::new(model.spec())?);
+        let names = class_names(&model);
+        let has_class_names = names.is_some();
         let numbers = || (0..model.spec().head.classes).map(|class| class.to_string()).collect();
-        let classes = model.classes().map_or_else(numbers, Arc::from);
+        let classes = names.unwrap_or_else(numbers).into();
         let plans = Plans::new(options.threads);
-        let classifier = Self { model, fit, classes, options, plans };
+        let classifier = Self { model, fit, classes, has_class_names, options, plans };
         if !classifier.options.lazy {
             let batch = classifier.options.single();
             classifier.prepare(batch)?;
@@ -108,9 +112,16 @@ impl Classifier {
         &self.model
     }
 
-    /// Names of the classes, in the order of the network's outputs; their numbers where the model has no names.
+    /// Names of the classes, in the order of the network's outputs. Where the model has none they are those that such
+    /// networks are published with ([`class_names`](residual_arch::published::class_names)), ImageNet's or CIFAR's; for
+    /// any other network their numbers.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// True where [`Classifier::classes`] are names, and not numbers.
+    pub fn has_class_names(&self) -> bool {
+        self.has_class_names
     }
 
     /// Length of an embedding: the channels of the last block.
@@ -327,6 +338,13 @@ impl Classifier {
             }
         })
     }
+}
+
+/// Names of a model's classes: its own, or those that such networks are published with.
+fn class_names(model: &Model) -> Option<Vec<String>> {
+    let published = || published::class_names(model.spec());
+    let own = model.classes().map(<[String]>::to_vec);
+    own.or_else(|| Some(published()?.iter().map(|&name| name.to_owned()).collect()))
 }
 
 /// `[height, width]` of images of one size.

@@ -20,7 +20,7 @@ pub struct Prediction {
 pub struct ClassScore<'a> {
     /// The class, counted from 0 in the order of the network's outputs.
     pub index: usize,
-    /// Name of the class; its number where the model has no names.
+    /// Name of the class; its number where no names are known ([`Classifier::classes`](crate::Classifier::classes)).
     pub class: &'a str,
     /// Probability, from 0 to 1.
     pub probability: f64,

@@ -78,6 +78,7 @@
 //! | [`data`] | images in, batches out, deterministic |
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
+//! | `hub` | published weights and datasets, downloaded and cached |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
@@ -89,6 +90,7 @@
 //! | feature | on by default | gives |
 //! | --- | --- | --- |
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
+//! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
 //! | `train` | yes | the last five modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 
@@ -101,6 +103,8 @@ pub use residual_data as data;
 #[cfg(feature = "train")]
 pub use residual_doctor as doctor;
 pub use residual_engine as engine;
+#[cfg(feature = "get")]
+pub use residual_hub as hub;
 pub use residual_kernels as kernels;
 #[cfg(feature = "train")]
 pub use residual_nn as nn;

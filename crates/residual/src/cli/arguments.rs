@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
+#[cfg(feature = "get")]
+use super::get;
 use super::{bench, convert, eval, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{doctor, study, train};
@@ -34,6 +36,8 @@ enum Command {
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
+    #[cfg(feature = "get")]
+    Get(get::Arguments),
     Convert(convert::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
@@ -52,6 +56,8 @@ impl Command {
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),
+            #[cfg(feature = "get")]
+            Self::Get(arguments) => get::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]

@@ -24,9 +24,10 @@ Examples:
   residual eval --model cifar_resnet20 --weights resnet20.th \\
                 --data cifar10-images.tar.gz --json
 
-Weights without a description need --model; images are then prepared as that
-family does it. Their tensors may be named as torchvision, timm or CIFAR
-checkpoints name them.";
+Weights without a description need --model; images are then prepared as for the
+published checkpoint that it names: resnet50.a1_in1k, resnet50:IMAGENET1K_V1, or
+the default one of a bare resnet50. Their tensors may be named as torchvision,
+timm or CIFAR checkpoints name them.";
 
 /// Evaluate a network on a folder or an archive of labelled images.
 #[derive(Debug, Args)]
@@ -129,7 +130,9 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     match classes {
         Some(classes) => Ok(data.with_classes(classes)?),
         None if data.classes.len() == outputs => Ok(data),
-        None => Err(classes_differ(&arguments.data, data.classes.len(), &arguments.network.weights, outputs)),
+        None => {
+            Err(classes_differ(&arguments.data, data.classes.len(), arguments.network.weights(), outputs))
+        }
     }
 }
 

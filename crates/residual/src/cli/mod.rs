@@ -10,11 +10,14 @@ mod describe;
 mod doctor;
 mod eval;
 mod failure;
+#[cfg(feature = "get")]
+mod get;
 mod interrupt;
 mod models;
 mod network;
 mod output;
 mod predict;
+mod preprocessing;
 mod progress;
 mod same_file;
 #[cfg(feature = "train")]

@@ -3,21 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::arch::NetSpec;
+use residual::arch::{NetSpec, published};
 use residual::weights::{Architecture, Model, weights_file};
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
+use super::preprocessing::PreprocessArguments;
 use super::threads;
+
+/// Stands for the published weights of the network that is named.
+const AUTO: &str = "auto";
 
 /// Flags of every command that asks a network about images: the network, and its threads.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArguments {
-    /// A trained .safetensors, the folder of a run (its best), or bare weights (.safetensors, .pth, .th).
-    #[arg(long, value_name = "FILE|RUN")]
-    pub(crate) weights: PathBuf,
-    /// The network of bare weights: a family member or a SPEC.toml.
+    /// A trained .safetensors, the folder of a run (its best), or bare weights (.safetensors, .pth, .th); auto for the
+    /// published ones of --model, downloaded where they are not there.
+    #[arg(long, value_name = "FILE|RUN|auto")]
+    weights: Option<PathBuf>,
+    /// The network of bare weights: a family member, with a tag (resnet50.a1_in1k) or without, or a SPEC.toml.
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
+    #[command(flatten)]
+    preprocessing: PreprocessArguments,
     /// Threads for computing. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
@@ -25,7 +32,14 @@ pub(crate) struct NetworkArguments {
 
 impl NetworkArguments {
     pub(crate) fn open(&self) -> Outcome<Model> {
-        open(&self.weights, self.model.as_deref())
+        let model = self.model.as_deref();
+        let Some(weights) = &self.weights else { return Err(weights_wanted(model)) };
+        self.preprocessing.apply(open(weights, model)?, model)
+    }
+
+    /// The file of weights as it was named, for messages.
+    pub(crate) fn weights(&self) -> &Path {
+        self.weights.as_deref().unwrap_or(Path::new(AUTO))
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -35,11 +49,59 @@ impl NetworkArguments {
 
 /// Opens a trained checkpoint, or bare weights of the network that `model` names.
 pub(crate) fn open(path: &Path, model: Option<&str>) -> Outcome<Model> {
-    let path = file_of(path)?;
+    let path = weights_of(path, model)?;
     match model {
         Some(network) => Ok(Model::open_as(path, network)?),
         None => Ok(Model::open(path)?),
     }
+}
+
+/// The file of weights that `path` stands for; for `auto` the published ones of `model`.
+fn weights_of(path: &Path, model: Option<&str>) -> Outcome<PathBuf> {
+    if path.as_os_str() == AUTO {
+        return not_auto(path, model);
+    }
+    match published(model).filter(|_| !path.exists()) {
+        Some(checkpoint) => Err(Failure::new(format_args!(
+            "{}: no such file; help: `residual get {checkpoint}` downloads the published weights, and --weights auto \
+             takes them",
+            residual_files::escaped(path)
+        ))),
+        None => file_of(path),
+    }
+}
+
+/// The path itself; for `auto` that of the published weights of `model`, downloaded where they are not there.
+pub(crate) fn not_auto(path: &Path, model: Option<&str>) -> Outcome<PathBuf> {
+    match model {
+        _ if path.as_os_str() != AUTO => Ok(path.to_owned()),
+        Some(model) => published_weights(model),
+        None => Err(Failure::new("auto: whose published weights? help: name the network with --model")),
+    }
+}
+
+/// Name of the published checkpoint of `model` that can be downloaded.
+fn published(model: Option<&str>) -> Option<String> {
+    published::find(model?).ok().filter(|checkpoint| checkpoint.url.is_some()).map(published::Published::name)
+}
+
+fn weights_wanted(model: Option<&str>) -> Failure {
+    match published(model) {
+        Some(checkpoint) => Failure::new(format_args!(
+            "no weights; help: --weights FILE, or --weights auto for {checkpoint}'s (`residual get {checkpoint}`)"
+        )),
+        None => Failure::new("no weights; help: --weights FILE, or the folder of a run"),
+    }
+}
+
+#[cfg(feature = "get")]
+fn published_weights(model: &str) -> Outcome<PathBuf> {
+    super::get::weights(model)
+}
+
+#[cfg(not(feature = "get"))]
+fn published_weights(_: &str) -> Outcome<PathBuf> {
+    Err(Failure::new("--weights auto: this build cannot download; help: build it with the feature `get`"))
 }
 
 /// The file that a path stands for. Of the folder of a run it is its best; which file that is, is said.

@@ -55,7 +55,6 @@ impl Bar {
     }
 
     /// Moves to `done`, with a message.
-    #[cfg(feature = "train")]
     pub(crate) fn say(&self, done: usize, message: &str) {
         self.draw(|| format!("[{}] {message}", self.filled(done, 14)));
     }

@@ -14,6 +14,7 @@ const EXAMPLE: &str = "\
 Examples:
   residual summary resnet50
   residual summary cifar_resnet110 --input 3x64x64 --json
+  residual summary resnet50.a1_in1k --toml > my-network.toml
   residual summary my-network.toml
   residual summary runs/first/best.safetensors
 
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object: parameters, macs, blocks, ...
     #[arg(long)]
     json: bool,
+    /// Print the network as a specification, to be changed and given as SPEC.toml.
+    #[arg(long, conflicts_with = "json")]
+    toml: bool,
 }
 
 /// `[channels, height, width]`; a type of its own, since clap takes an array for a list of values.
@@ -87,8 +91,13 @@ impl Part {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let spec = network::specification(&arguments.model)?;
     let Input(input) = arguments.input.unwrap_or(Input(spec.input));
-    let summary = summarise(&spec, input)?;
     let mut output = Output::new();
+    if arguments.toml {
+        let spec = if input == spec.input { spec } else { spec.with_input(input) };
+        flow(&spec, input)?;
+        return spec.to_toml()?.lines().try_for_each(|line| output.line(line));
+    }
+    let summary = summarise(&spec, input)?;
     if arguments.json {
         return output.json(&summary);
     }

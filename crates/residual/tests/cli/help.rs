@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 10] =
-    ["train", "eval", "predict", "summary", "verify", "models", "convert", "bench", "doctor", "study"];
+const COMMANDS: [&str; 11] =
+    ["train", "eval", "predict", "summary", "verify", "models", "get", "convert", "bench", "doctor", "study"];
 
 #[test]
 fn every_command_has_help_with_an_example() {
@@ -30,6 +30,8 @@ fn everything_fits_80_columns() {
         "summary resnext101_64x4d".into(),
         "summary cifar_preact164 --input 3x64x64".into(),
         "summary seresnet152".into(),
+        "summary resnet50.a1_in1k --toml".into(),
+        "get --list".into(),
         "eval --weights run/best.safetensors --data data".into(),
         "predict --weights run/best.safetensors data/test".into(),
         format!("verify {}/../testkit/golden", env!("CARGO_MANIFEST_DIR")),

@@ -25,6 +25,7 @@ Examples:
   residual predict --weights runs/first/best.safetensors photos --top 1 --json
   residual predict --weights best.safetensors photo.jpg --explain where.png
   find . -name '*.jpg' | residual predict --weights best.safetensors -
+  residual predict --model resnet50.a1_in1k --weights auto photo.jpg
 
 A trained .safetensors says how its images are to be prepared. Where a network
 takes images as they are, one of another size than its input is resized (shorter

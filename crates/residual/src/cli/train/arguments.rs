@@ -43,8 +43,8 @@ pub(crate) struct Arguments {
     /// its images are now, --epochs makes it longer where the schedule is constant or has milestones.
     #[arg(long, value_name = "DIR", conflicts_with_all = NOT_WITH_RESUME)]
     pub(super) resume: Option<PathBuf>,
-    /// Weights to begin with, in place of random ones.
-    #[arg(long, value_name = "WEIGHTS")]
+    /// Weights to begin with, in place of random ones; auto for the published ones of --model, downloaded.
+    #[arg(long, value_name = "WEIGHTS|auto")]
     init: Option<PathBuf>,
     /// Layers that stay as they are: stem, stage1, stage2.block0, head, ...
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
@@ -171,7 +171,9 @@ impl Arguments {
         set(&mut recipe.label_smoothing, self.label_smoothing);
         set(&mut recipe.seed, self.seed);
         set(&mut recipe.freeze, self.freeze.clone());
-        recipe.init = self.init.clone().or(recipe.init.take());
+        if let Some(path) = &self.init {
+            recipe.init = Some(network::not_auto(path, recipe.model.as_deref())?);
+        }
         recipe.threads = self.threads.or(recipe.threads);
         recipe.checkpoint_every_steps = self.checkpoint_every.or(recipe.checkpoint_every_steps);
         if let Some(name) = &self.schedule {

@@ -3,6 +3,7 @@
 mod engine;
 #[cfg(feature = "train")]
 mod modules;
+mod preprocess;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ Examples:
   residual verify crates/testkit/golden
   residual verify resnet50.json --json
   residual verify crates/testkit/golden --path engine
+  residual verify --preprocess transforms
 
 A file holds what PyTorch computes in float64 for one network or block, which is
 rebuilt from the file's `model` alone. Shapes, parameters and MACs must be equal;
@@ -37,15 +39,23 @@ A ReLU's derivative jumps at zero, and so do a network's gradients where roundin
 decides over a value next to it. Where gradients alone are beyond their tolerance,
 and their norms within 5e-2, they are computed again with other rounding errors
 (forward convolutions without Winograd's transforms, inputs scaled by up to 1e-6): they
-hold where one of up to nine has the reference's side of every ReLU. A line says so.";
+hold where one of up to nine has the reference's side of every ReLU. A line says so.
+
+--preprocess: beside each image lies NAME.safetensors with the one tensor that the
+other program's transform made of it, and preprocess.json names the network:
+{\"model\": \"resnet50.a1_in1k\"}. At most one value in a thousand may be more than one
+grey level off (bench/peers/preprocess.py makes such folders).";
 
 /// Check outputs, gradients and statistics against golden reference files.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
     /// Golden files, or folders of them.
-    #[arg(value_name = "FILE.json|DIR", required = true)]
+    #[arg(value_name = "FILE.json|DIR", required_unless_present = "preprocess")]
     paths: Vec<PathBuf>,
+    /// Check the preprocessing instead: images with the tensors that torchvision or timm made of them.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "paths")]
+    preprocess: Option<PathBuf>,
     /// Implementation held against them: the modules that are trained, layer by layer or fused into one operation a
     /// block, or the engine, which answers and has no gradients.
     #[arg(long, value_enum, default_value = DEFAULT)]
@@ -81,6 +91,9 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
+    if let Some(folder) = &arguments.preprocess {
+        return preprocess::run(folder, arguments.json);
+    }
     #[cfg(feature = "train")]
     threads::limit(arguments.threads)?;
     let files = arguments.paths.iter().map(|path| files(path)).collect::<Outcome<Vec<_>>>()?.concat();

@@ -1,0 +1,90 @@
+//! `residual get` and `--weights auto`, of a cache that is filled beforehand: downloads are tested in `residual-hub`.
+
+use residual::arch::Naming;
+use residual::arch::families::family;
+use residual::arch::published::find;
+use residual::weights::safetensors;
+use residual_testkit::networks;
+
+use crate::toy::{Bench, Run, picture};
+
+impl Bench {
+    /// Runs with a cache folder of this bench, and no proxy or network that a test could reach.
+    fn run_cached(&self, arguments: &str) -> Run {
+        let mut command = self.command(arguments);
+        command.env("RESIDUAL_CACHE", self.path("cache")).env("ALL_PROXY", "http://127.0.0.1:9");
+        Run::of(command.output().unwrap())
+    }
+}
+
+#[test]
+fn the_list_is_a_table() {
+    let bench = Bench::new();
+    let list = bench.run("get --list resnet50").ok();
+    let row =
+        |name: &str| list.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{list}"));
+    assert!(row("resnet50:IMAGENET1K_V2*").contains("80.86"), "{list}");
+    let words: Vec<&str> = row("resnet50.a1_in1k*").split_whitespace().collect();
+    assert_eq!(words[2..4], ["25.6M", "apache-2.0"]);
+    assert!(!list.contains("resnet18") && !list.contains('…'), "{list}");
+    let both = bench.run("get --list SSL 32x8d").ok();
+    assert!(both.contains("resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k") || both.contains("top-1"), "{both}");
+    let sets = bench.run("get --list mnist").ok();
+    assert_eq!(sets.lines().count(), 2, "{sets}");
+    let json = bench.run("get --list resnet18:IMAGENET1K_V1 --json").json();
+    assert_eq!((json.len(), json[0]["sha256"].as_str()), (1, Some("f37072fd")));
+    bench.run("get --list nothing_like_it").refused(&["nothing that is published"]);
+}
+
+#[test]
+fn what_is_not_there_is_said_before_anybody_is_asked() {
+    let bench = Bench::new();
+    bench
+        .run_cached("get resnet50 --offline")
+        .refused(&["resnet50:IMAGENET1K_V2: not downloaded yet", "--offline"]);
+    bench.run_cached("get cifar10 --offline").refused(&["cifar10: not downloaded yet"]);
+    bench.run_cached("get resnet50.a9_in1k").refused(&["no tag `a9_in1k`", "did you mean `resnet50."]);
+    bench.run_cached("get cifar_resnet20").refused(&["no published weights"]);
+    bench.run_cached("get seresnet152").refused(&["no weights are published"]);
+    bench.run_cached("get").refused(&["NAME"]);
+    bench.run_cached("get resnet18 --crop 200").refused(&["--out"]);
+    bench
+        .run_cached("predict --model resnet18 x.png")
+        .refused(&["no weights", "`residual get resnet18:IMAGENET1K_V1`"]);
+    bench
+        .run_cached("predict --model resnet18 --weights no.pth x.png")
+        .refused(&["no.pth: no such file", "`residual get resnet18:IMAGENET1K_V1`"]);
+    bench.run_cached("predict --weights auto x.png").refused(&["--model"]);
+    bench
+        .run_cached("train --model toy.toml --data data --init auto --out run")
+        .refused(&["auto", "--model"]);
+    // Nobody listens at the proxy.
+    bench.run_cached("get resnet18").refused(&["resnet18:IMAGENET1K_V1: cannot download", "HTTPS_PROXY"]);
+}
+
+/// Whole flow with weights in the cache: they are opened as their tag, images go through its preprocessing, and the
+/// classes have ImageNet's names.
+#[test]
+fn published_weights_answer_with_the_names_of_their_classes() {
+    let bench = Bench::new();
+    let checkpoint = find("resnet18").unwrap();
+    let model = networks::model(&family("resnet18").unwrap(), 1.0).unwrap();
+    let file = bench.path("cache/weights/resnet18.IMAGENET1K_V1-f37072fd.pth");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    // Files are told by their content.
+    safetensors::write(&file, &model.to_state_dict(Naming::Torchvision).unwrap()).unwrap();
+    picture(0, 1, 60).save(bench.path("a.png")).unwrap();
+
+    let run = bench.run_cached("predict --model resnet18 --weights auto a.png --json");
+    assert!(
+        run.stderr.contains("images as for resnet18:IMAGENET1K_V1: side 256, crop 224, bilinear"),
+        "{run:?}"
+    );
+    let answer = &run.json()[0];
+    let class = answer["top"][0]["class"].as_str().unwrap().to_owned();
+    assert!(residual::arch::published::imagenet().contains(&class.as_str()), "{class}");
+
+    // It is not the published file, and `get` would fetch it again.
+    bench.run_cached("get resnet18 --offline").refused(&["not downloaded yet"]);
+    assert_eq!(checkpoint.classes, 1000);
+}
