@@ -34,7 +34,8 @@ pub use network::{
     Source, SqueezeExcite, StemPart, TensorPath, UnknownPath, UnknownPlace, ZeroPad,
 };
 pub use preprocess::{
-    Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
+    Alpha, Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS,
+    OrientationPolicy, Preprocess, Resize,
 };
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use residual_arch::{Field, HeadPart, LayerPath};
-use residual_data::{Fit, Pipeline, PipelineOptions};
+use residual_data::{Fit, Note, Pipeline, PipelineOptions};
 use residual_engine::{Error as EngineError, Images, Plan, Scratch};
 use residual_weights::{Architecture, Model};
 
@@ -111,6 +111,11 @@ impl Classifier {
     /// Names of the classes, in the order of the network's outputs; their numbers where the model has no names.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// Notes of what was noticed in the images so far, such as animations of which the first frame was taken.
+    pub fn notes(&self) -> Vec<Note> {
+        self.fit.notes()
     }
 
     /// Length of an embedding: the channels of the last block.
@@ -303,18 +308,18 @@ impl Classifier {
     ) -> Result<R, Error> {
         let bytes = |ready: &Ready| match &ready.pixels {
             Pixels::Image(image) => image.pixels().to_vec(),
-            Pixels::Tensor(_) => Vec::new(),
+            Pixels::Tensor(..) => Vec::new(),
         };
         let values = |ready: &Ready| match &ready.pixels {
             Pixels::Image(_) => Vec::new(),
-            Pixels::Tensor(tensor) => tensor.data().to_vec(),
+            Pixels::Tensor(tensor, _) => tensor.data().to_vec(),
         };
-        let is_tensor = matches!(images.first(), Some(Ready { pixels: Pixels::Tensor(_), .. }));
+        let is_tensor = matches!(images.first(), Some(Ready { pixels: Pixels::Tensor(..), .. }));
         self.plans.with(&self.model, served, |plan, scratch| match images {
             [Ready { pixels: Pixels::Image(image), .. }] => {
                 body(plan, scratch, Images::Interleaved(image.pixels()))
             }
-            [Ready { pixels: Pixels::Tensor(tensor), .. }] => {
+            [Ready { pixels: Pixels::Tensor(tensor, _), .. }] => {
                 body(plan, scratch, Images::Planar(tensor.data()))
             }
             _ if is_tensor => {
@@ -372,7 +377,7 @@ fn explanations(
     let explanation = |(((map, class), prediction), ready): (((&[f32], usize), Prediction), &Ready)| {
         let image = match &ready.pixels {
             Pixels::Image(image) => Some(image.clone()),
-            Pixels::Tensor(_) => None,
+            Pixels::Tensor(_, image) => image.clone(),
         };
         Explanation { prediction, class, map: HeatMap { size, values: map.to_vec() }, image }
     };
