@@ -36,7 +36,7 @@ fn rows_are_read_from_the_bottom_or_the_top() {
 
 #[test]
 fn sixteen_bits_are_cut_to_eight() {
-    let pixel = 0b10000_100001_00001u16.to_le_bytes();
+    let pixel = 0x8421_u16.to_le_bytes();
     let masks = [0xf800u32, 0x7e0, 0x1f].map(u32::to_le_bytes).concat();
     assert_eq!(
         decode(&bitmap([1, 1], 16, 3, &[&masks, &pixel, &[0; 2]]), "x").unwrap().pixels(),

@@ -72,7 +72,7 @@ mod tests {
     use crate::Image;
     use crate::resize::resize;
 
-    const BILINEAR: [f32; 12] = [
+    const BILINEAR: [f64; 12] = [
         0.100711002,
         0.145187154,
         0.197774633,
@@ -86,7 +86,7 @@ mod tests {
         0.826537847,
         0.871013998,
     ];
-    const BICUBIC: [f32; 18] = [
+    const BICUBIC: [f64; 18] = [
         0.170055001,
         0.188760131,
         0.212690338,
@@ -106,8 +106,8 @@ mod tests {
         0.782964885,
         0.801670074,
     ];
-    const LANCZOS: [f32; 2] = [0.437959879, 0.533765196];
-    const NEAREST: [f32; 4] = [0.228641182, 0.342961788, 0.628763258, 0.743083834];
+    const LANCZOS: [f64; 2] = [0.437959879, 0.533765196];
+    const NEAREST: [f64; 4] = [0.228641182, 0.342961788, 0.628763258, 0.743083834];
 
     /// Values of the same calls in Pillow 13, mode `F`.
     #[test]
@@ -126,7 +126,10 @@ mod tests {
             let found = resized(interpolation, size);
             assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(expected) {
-                assert!((found - expected).abs() <= 2e-7, "{interpolation:?}: {found} {expected}");
+                assert!(
+                    (f64::from(*found) - expected).abs() <= 2e-7,
+                    "{interpolation:?}: {found} {expected}"
+                );
             }
         }
     }
