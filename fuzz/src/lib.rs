@@ -46,7 +46,10 @@ pub fn decode_image(bytes: &[u8]) {
     }
     match decode(bytes, "input") {
         Ok(image) => {
-            assert!(matches!(image.channels(), 1 | 3));
+            assert!((1..=32).contains(&image.channels()));
+            assert!(image.values().is_none_or(|values| values.len() == image.pixels().len()));
+            assert!(image.opacity().is_none_or(|opacity| opacity.len() == image.width() * image.height()));
+            assert_eq!(image.orientation(), residual_data::recorded_orientation(bytes));
             assert_eq!(image.pixels().len(), image.width() * image.height() * image.channels());
         }
         Err(error) => assert!(error.bad_image().is_some(), "{error}"),

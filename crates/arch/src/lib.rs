@@ -39,7 +39,8 @@ pub use network::{
 };
 pub use norm_kind::NormKind;
 pub use preprocess::{
-    Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
+    Alpha, Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS,
+    OrientationPolicy, Preprocess, Resize,
 };
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};

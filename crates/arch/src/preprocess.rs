@@ -5,12 +5,19 @@ use serde::{Deserialize, Serialize};
 /// Preprocessing as data: it travels with the network, inside its checkpoint, so that training,
 /// evaluation, prediction and export all do the same thing.
 ///
-/// An image of `u8` pixels goes through, in this order: [`resize`](Self::resize), centre
-/// [`crop`](Self::crop), `x = pixel / 255`, `(x - mean[c]) / std[c]`.
+/// An image goes through, in this order: [`orientation`](Self::orientation), [`alpha`](Self::alpha),
+/// [`resize`](Self::resize), centre [`crop`](Self::crop), `x = pixel / 255`, `(x - mean[c]) / std[c]`. Of 16 bits it is
+/// `x = pixel / 65535`, before the resize.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Preprocess {
+    /// Orientation that a camera recorded: applied or ignored.
+    #[serde(default, skip_serializing_if = "OrientationPolicy::is_default")]
+    pub orientation: OrientationPolicy,
+    /// What becomes of transparency.
+    #[serde(default, skip_serializing_if = "Alpha::is_default")]
+    pub alpha: Alpha,
     /// Resize first, or take the image at its own size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
@@ -24,10 +31,38 @@ pub struct Preprocess {
     #[serde(default, skip_serializing_if = "Fill::is_default")]
     pub fill: Fill,
     /// Mean of each channel, on the scale 0 to 1. Its length says whether images are read as grey (1) or as RGB (3);
-    /// any other is for images of as many channels, which a program gives.
+    /// any other, 2 to 32, is for arrays (`.npy`), pages of a TIFF file, and images that a program gives, of as many.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, on the scale 0 to 1.
     pub std: Vec<f32>,
+}
+
+/// Treatment of the orientation that a camera recorded (EXIF). A file that says nothing about it was written by
+/// somebody whose programs ignore it, as torchvision and timm do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrientationPolicy {
+    /// The pixels as they are stored, which of a turned photograph lie on their side.
+    #[default]
+    Ignore,
+    /// The photograph as it was seen, as Pillow's `ImageOps.exif_transpose` turns it.
+    Apply,
+}
+
+/// Treatment of transparency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Alpha {
+    /// The colours as they are stored, whether or not they would be seen, as Pillow's `convert("RGB")` takes them.
+    #[default]
+    Drop,
+    /// The image on white.
+    White,
+    /// The image on black.
+    Black,
+    /// The image on a colour, `[red, green, blue]`.
+    Colour([u8; 3]),
 }
 
 /// Resize of an image.
@@ -76,6 +111,28 @@ pub enum Interpolation {
     Bicubic,
     /// A sinc of radius 3 in a sinc window.
     Lanczos,
+}
+
+impl OrientationPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Alpha {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The colour behind the image, `[red, green, blue]`; `None` where transparency is dropped.
+    pub fn background(self) -> Option<[u8; 3]> {
+        match self {
+            Self::Drop => None,
+            Self::White => Some([255; 3]),
+            Self::Black => Some([0; 3]),
+            Self::Colour(colour) => Some(colour),
+        }
+    }
 }
 
 impl Fill {
@@ -135,6 +192,8 @@ impl Preprocess {
     /// No resizing, ImageNet's normalisation: what CIFAR checkpoints are commonly trained with.
     pub fn normalise_only() -> Self {
         Self {
+            orientation: OrientationPolicy::default(),
+            alpha: Alpha::default(),
             resize: None,
             interpolation: Interpolation::default(),
             crop: None,
@@ -160,6 +219,11 @@ impl Preprocess {
     pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
         change(&mut self);
         self
+    }
+
+    /// Preprocessing with another treatment of orientations.
+    pub fn with_orientation(self, orientation: OrientationPolicy) -> Self {
+        Self { orientation, ..self }
     }
 
     /// The sizes that images are brought to, with the names of the fields: the resize, then the crop. A shorter side

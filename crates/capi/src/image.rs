@@ -9,7 +9,7 @@ use crate::pointers::slice;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Image {
-    /// Pixels, or the bytes of a JPEG or PNG file.
+    /// Pixels, or the bytes of an image file.
     pub data: *const u8,
     /// Number of bytes.
     pub length: usize,

@@ -9,6 +9,7 @@ use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::note::classes_summary;
 use crate::open::list;
+use crate::remarks::Remarks;
 use crate::store::{Location, Store};
 use crate::{
     DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample,
@@ -32,7 +33,7 @@ use crate::{
 ///
 /// Links are followed, in archives too as long as they lead to a member. Hidden files, what programs
 /// make for themselves (`__pycache__`, `@eaDir`), and the folders of training runs are left out, and
-/// so are files that are not named as JPEG or PNG: [`notes`](Self::notes) say what would be missed.
+/// so are files whose names are not those of images: [`notes`](Self::notes) say what would be missed.
 ///
 /// ```
 /// use residual_data::{Dataset, Split};
@@ -110,7 +111,12 @@ impl Dataset {
             }
             (arranged.classes, located)
         };
-        let shared = Arc::new(Shared { origin: origin.clone(), store: listing.store, planes: is_cifar });
+        let shared = Arc::new(Shared {
+            origin: origin.clone(),
+            store: listing.store,
+            planes: is_cifar,
+            remarks: Remarks::default(),
+        });
         let names: Arc<[String]> = classes.clone().into();
         let set =
             |(split, entries)| (split, ImageSet { shared: shared.clone(), classes: names.clone(), entries });
@@ -210,6 +216,7 @@ struct Shared {
     store: Store,
     /// CIFAR-10's planes, not image files.
     planes: bool,
+    remarks: Remarks,
 }
 
 #[derive(Clone, Debug)]
@@ -266,7 +273,7 @@ impl ImageSet {
         }
     }
 
-    /// Reads image `index` as it is stored: a JPEG or PNG file, or the planes of a CIFAR-10 record.
+    /// Reads image `index` as it is stored: an image file, or the planes of a CIFAR-10 record.
     ///
     /// # Errors
     /// [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
@@ -276,6 +283,11 @@ impl ImageSet {
             return Err(Error::NoSuchImage { path, index, len });
         };
         self.shared.store.read(&entry.location, &self.file(index))
+    }
+
+    /// Notes of what was noticed in the images that were read so far.
+    pub fn notes(&self) -> Vec<Note> {
+        self.shared.remarks.notes()
     }
 
     /// Size, time and checksum of image `index`, without reading it: whether it is the one that it was.
@@ -298,7 +310,9 @@ impl ImageSet {
         let bytes = self.bytes(index)?;
         let file = self.file(index);
         if !self.shared.planes {
-            return decode(&bytes, &file);
+            let image = decode(&bytes, &file)?;
+            self.shared.remarks.look_at(&image, &file);
+            return Ok(image);
         }
         cifar::image_of_planes(&bytes).ok_or(Error::TruncatedImage { file })
     }
@@ -327,6 +341,10 @@ impl Source for ImageSet {
 
     fn file(&self, index: usize) -> String {
         self.file(index)
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        self.notes()
     }
 
     fn stamp(&self, index: usize) -> Result<Option<Stamp>, Error> {

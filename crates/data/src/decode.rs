@@ -1,21 +1,34 @@
-//! Decoding of JPEG and PNG, told apart by content.
+//! Decoding of images, told apart by content.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::limits::corrupt;
-use crate::{Error, Image, jpeg, kind, png_rows};
+use crate::{Error, Image, Orientation, bmp, gif, jpeg, kind, npy, png_rows, tiff, webp};
 
-/// Decodes the bytes of an image file; `file` is named in errors.
+type Decoder = (fn(&[u8]) -> bool, fn(&[u8], &str) -> Result<Image, Error>);
+
+/// A test for the first bytes, and the decoder, of each format.
+const DECODERS: [Decoder; 7] = [
+    (jpeg::is_jpeg, jpeg::decode),
+    (png_rows::is_png, png_rows::decode),
+    (webp::is_webp, webp::decode),
+    (bmp::is_bmp, bmp::decode),
+    (gif::is_gif, gif::decode),
+    (tiff::is_tiff, tiff::decode),
+    (npy::is_npy, npy::decode),
+];
+
+/// Decodes the bytes of an image file: JPEG, PNG, WebP, BMP, GIF, TIFF, or an array of NumPy (`.npy`), told apart by
+/// their content; `file` is named in errors.
 ///
-/// Transparency is dropped, 16 bits are rounded to 8, palettes become RGB, CMYK becomes RGB. An
-/// orientation recorded by a camera is not applied, as in torchvision. Grey stays grey:
-/// [`Image::with_channels`] makes it RGB.
-///
-/// JPEG gives the pixels that Pillow (libjpeg-turbo) gives, to the bit.
+/// The pixels are those of Pillow's `Image.open(file).convert("RGB")`, to the bit: palettes and CMYK become RGB, of an
+/// animation the first frame is taken. Grey stays grey: [`Image::with_channels`] makes it RGB. What that drops is kept
+/// beside the pixels: opacity ([`Image::opacity`]), the orientation that a camera recorded ([`Image::orientation`]), and
+/// more than 8 bits ([`Image::values`]).
 ///
 /// # Memory
-/// Beside `bytes`, at most four times the image that is returned, and 64 MiB. Sequential JPEG, and PNG of any depth,
+/// Beside `bytes`, at most four times the image that is returned (its pixels, values and opacity), and 64 MiB. Sequential JPEG, and PNG of any depth,
 /// interlaced or not, take little more than the image itself; JPEG in several scans, progressive ones among them,
 /// keeps 2 bytes a sample until the last one.
 ///
@@ -28,15 +41,27 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     }
     // A decoder's panic on a malformed file is a corrupt image to us.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
-        if jpeg::is_jpeg(bytes) {
-            jpeg::decode(bytes, file)
-        } else if png_rows::is_png(bytes) {
-            png_rows::decode(bytes, file)
-        } else {
-            Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) })
+        let decoder = DECODERS.iter().find(|(is_one, _)| is_one(bytes));
+        match decoder {
+            Some((_, decode)) => decode(bytes, file),
+            None => Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) }),
         }
     }));
     decoded.unwrap_or_else(|panic| Err(corrupt(file, panic_message(&*panic))))
+}
+
+/// Orientation that an image file records, without decoding it: what [`Image::orientation`] is once it is. Of TIFF it is
+/// [`Orientation::Upright`], since its pixels are turned by the decoder, as Pillow turns them; and of damaged files.
+pub fn recorded_orientation(bytes: &[u8]) -> Orientation {
+    if jpeg::is_jpeg(bytes) {
+        jpeg::orientation(bytes)
+    } else if png_rows::is_png(bytes) {
+        png_rows::orientation(bytes)
+    } else if webp::is_webp(bytes) {
+        webp::orientation(bytes)
+    } else {
+        Orientation::Upright
+    }
 }
 
 /// Message of a panic.
@@ -55,16 +80,16 @@ mod tests {
     #[test]
     fn what_is_no_image_is_named() {
         assert!(matches!(decode(b"", "x"), Err(Error::EmptyImage { .. })));
-        let error = decode(b"GIF89a..", "holiday.jpg").unwrap_err();
+        let error = decode(b"8BPS\0\x01", "holiday.jpg").unwrap_err();
         assert!(error.bad_image().is_some());
         assert_eq!(
             error.to_string(),
-            "holiday.jpg: a GIF image, whatever its name says, and only JPEG and PNG are read; \
-             help: convert it to one of them"
+            "holiday.jpg: a Photoshop image, whatever its name says, which is not read; \
+             help: convert it to JPEG, PNG or TIFF"
         );
         let error = decode(b"\x01\x02\x03", "x.png").unwrap_err().to_string();
         assert!(
-            error.starts_with("x.png: neither a JPEG nor a PNG image (it begins with 01 02 03)"),
+            error.starts_with("x.png: no image of a kind that is known (it begins with 01 02 03)"),
             "{error}"
         );
     }

@@ -168,7 +168,7 @@ pub enum Error {
     /// No folder that could be a class.
     #[error(
         "{path}: no classes found ({found}); expected train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE, \
-         with JPEG or PNG images"
+         with images in them (JPEG, PNG, WebP, BMP, GIF, TIFF, NPY)"
     )]
     NoClasses {
         /// The folder or archive.
@@ -187,9 +187,7 @@ pub enum Error {
         class: String,
     },
     /// A class without images.
-    #[error(
-        "{path}: class folder `{class}` has no JPEG or PNG images{found}; help: add some or remove the folder"
-    )]
+    #[error("{path}: class folder `{class}` has no images{found}; help: add some or remove the folder")]
     EmptyClass {
         /// The folder or archive.
         path: String,
@@ -238,7 +236,7 @@ pub enum Error {
         /// The file.
         file: String,
     },
-    /// A file that is neither JPEG nor PNG, whatever its name says.
+    /// A file of no kind that is read, whatever its name says.
     #[error("{file}: {found}")]
     UnknownImage {
         /// The file.
@@ -307,6 +305,9 @@ pub enum Error {
         /// Number of bytes given.
         found: usize,
     },
+    /// A value of a deep image that is infinite or NaN.
+    #[error("the image has a value that is no finite number")]
+    NotFinite,
     /// An image with other channels than the preprocessing is for.
     #[error(
         "{file}: {found} channels, where {expected} are expected; help: only grey and RGB are made of each other; give \

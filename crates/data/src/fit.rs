@@ -1,8 +1,11 @@
 //! Images brought to what a network takes.
 
+use std::sync::Arc;
+
 use residual_arch::{NetSpec, Preprocess, Resize};
 
-use crate::{Error, Image, Preprocessor};
+use crate::remarks::Remarks;
+use crate::{Error, Image, Note, Preprocessor};
 
 /// Fitting of any image to a network, for prediction: the network's own preprocessing, and where that takes images
 /// as they are, a resize and a crop of those that are not of its size.
@@ -23,6 +26,7 @@ pub struct Fit {
     own: Preprocessor,
     /// Preprocessing of images that the network does not take as they are.
     resizing: Preprocessor,
+    remarks: Arc<Remarks>,
 }
 
 impl Fit {
@@ -33,7 +37,12 @@ impl Fit {
     pub fn new(spec: &NetSpec) -> Result<Self, Error> {
         let [_, height, width] = spec.input;
         let own = Preprocessor::new(&spec.preprocess)?;
-        Ok(Self { input: [height, width], own, resizing: Preprocessor::new(&Self::preprocess(spec))? })
+        Ok(Self {
+            input: [height, width],
+            own,
+            resizing: Preprocessor::new(&Self::preprocess(spec))?,
+            remarks: Arc::default(),
+        })
     }
 
     /// The network's own preprocessing; where that takes images as they are, with a resize and a crop to the network's
@@ -53,11 +62,23 @@ impl Fit {
         }
     }
 
+    /// Appends the normalised values of a fitted image, channel by channel (CHW).
+    pub fn normalise(&self, image: &Image, values: &mut Vec<f32>) {
+        self.own.normalise(image, values);
+    }
+
+    /// Notes of what was noticed in the images so far.
+    pub fn notes(&self) -> Vec<Note> {
+        self.remarks.notes()
+    }
+
     /// The image in the right channels, resized and cropped; `file` is named in errors.
     ///
     /// # Errors
     /// Those of [`Preprocessor::fit`].
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
+        self.remarks.look_at(&image, file);
+        let image = self.own.admit(image, file)?;
         let fits = [image.height(), image.width()] == self.input;
         let preprocessor = if fits { &self.own } else { &self.resizing };
         preprocessor.fit(image, file)

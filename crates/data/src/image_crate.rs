@@ -42,8 +42,8 @@ impl TryFrom<RgbImage> for Image {
     }
 }
 
-/// RGB image of an RGBA one. Transparency is dropped, as [`decode`](crate::decode()) drops it; for a network that takes
-/// four channels, give [`Image::new`] the bytes.
+/// RGB image of an RGBA one, with its opacity ([`Image::opacity`]); for a network that takes four channels, give
+/// [`Image::new`] the bytes.
 ///
 /// # Errors
 /// [`Error::NoPixels`] for an empty image.
@@ -53,23 +53,44 @@ impl TryFrom<RgbaImage> for Image {
     fn try_from(image: RgbaImage) -> Result<Self, Error> {
         let [width, height] = sizes(image.dimensions());
         let rgb = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-        Self::new(width, height, 3, rgb)
+        let opacity = image.pixels().map(|pixel| u16::from(pixel[3]) * 257).collect();
+        Ok(Self::new(width, height, 3, rgb)?.with_opacity(opacity))
     }
 }
 
-/// Image of 8 bits as [`decode`](crate::decode()) would give it: grey stays grey, everything else becomes RGB,
-/// transparency is dropped, 16 bits are rounded to 8.
+/// Image as [`decode`](crate::decode()) would give it: grey stays grey, everything else becomes RGB; opacity and more
+/// than 8 bits are kept.
 ///
 /// # Errors
-/// [`Error::NoPixels`] for an empty image.
+/// [`Error::NoPixels`] for an empty image; [`Error::NotFinite`] for floats that are no numbers.
 impl TryFrom<DynamicImage> for Image {
     type Error = Error;
 
     fn try_from(image: DynamicImage) -> Result<Self, Error> {
+        let [width, height] = sizes((image.width(), image.height()));
         match image {
-            DynamicImage::ImageLuma8(_) | DynamicImage::ImageLumaA8(_) => image.into_luma8().try_into(),
-            DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => image.into_luma8().try_into(),
-            other => other.into_rgb8().try_into(),
+            DynamicImage::ImageLuma8(grey) => grey.try_into(),
+            DynamicImage::ImageRgb8(rgb) => rgb.try_into(),
+            DynamicImage::ImageRgba8(rgba) => rgba.try_into(),
+            DynamicImage::ImageLumaA8(grey) => {
+                let opacity = grey.pixels().map(|pixel| u16::from(pixel[1]) * 257).collect();
+                let pixels = grey.pixels().map(|pixel| pixel[0]).collect();
+                Ok(Self::new(width, height, 1, pixels)?.with_opacity(opacity))
+            }
+            DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
+                let grey = image.into_luma_alpha16();
+                let opacity = grey.pixels().map(|pixel| pixel[1]).collect();
+                let values = grey.pixels().map(|pixel| f32::from(pixel[0]) / 65535.0).collect();
+                Ok(Self::deep(width, height, 1, values)?.with_opacity(opacity))
+            }
+            DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) => {
+                let rgba = image.into_rgba16();
+                let opacity = rgba.pixels().map(|pixel| pixel[3]).collect();
+                let colours = rgba.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]);
+                let values = colours.map(|value| f32::from(value) / 65535.0).collect();
+                Ok(Self::deep(width, height, 3, values)?.with_opacity(opacity))
+            }
+            other => Self::deep(width, height, 3, other.into_rgb32f().into_raw()),
         }
     }
 }
@@ -88,13 +109,15 @@ mod tests {
     fn a_converted_image_is_the_decoded_one() {
         let ramp = |x: u32, y: u32| (x * 37 + y * 91 + 5) as u8;
         let deep = |x: u32, y: u32| (x * 9001 + y * 12_345 + 77) as u16;
-        let images: [DynamicImage; 6] = [
+        let images: [DynamicImage; 8] = [
             ImageBuffer::from_fn(5, 3, |x, y| Luma([ramp(x, y)])).into(),
             ImageBuffer::from_fn(5, 3, |x, y| LumaA([ramp(x, y), 9])).into(),
             ImageBuffer::from_fn(5, 3, |x, y| Rgb([ramp(x, y), ramp(y, x), 7])).into(),
             ImageBuffer::from_fn(5, 3, |x, y| Rgba([ramp(x, y), 0, 255, ramp(y, x)])).into(),
             ImageBuffer::from_fn(5, 3, |x, y| Luma([deep(x, y)])).into(),
             ImageBuffer::from_fn(5, 3, |x, y| Rgb([deep(x, y), deep(y, x), 70])).into(),
+            ImageBuffer::from_fn(5, 3, |x, y| Rgba([deep(x, y), deep(y, x), 70, deep(y, y)])).into(),
+            ImageBuffer::from_fn(5, 3, |x, y| LumaA([deep(x, y), deep(y, x)])).into(),
         ];
         for image in images {
             let mut bytes = Vec::new();

@@ -75,8 +75,8 @@ fn leads_to_splits(listing: &Listing, mut folder: InnerPath) -> bool {
 fn no_classes(listing: &Listing) -> Error {
     let found = match (listing.images.len(), listing.folders.len()) {
         (0, _) if !listing.runs.is_empty() => "nothing but folders of training runs".into(),
-        (0, 0) => "no JPEG or PNG files and no folders".into(),
-        (0, folders) => format!("no JPEG or PNG files in {folders} folders"),
+        (0, 0) => "no images and no folders".into(),
+        (0, folders) => format!("no images in {folders} folders"),
         (images, _) => format!("{images} images, none of them in a class folder"),
     };
     Error::NoClasses { path: listing.origin.clone(), found }

@@ -38,3 +38,11 @@ pub(crate) fn too_large(width: usize, height: usize, file: &str) -> Error {
     let (width, height, limit) = (width as u64, height as u64, MAX_PIXELS as u64);
     Error::ImageTooLarge { file: file.into(), width, height, limit }
 }
+
+/// Checks the size of an image of any number of channels: no more values than the largest photograph has.
+pub(crate) fn check_samples([height, width, channels]: [usize; 3], file: &str) -> Result<(), Error> {
+    match height.checked_mul(width).and_then(|size| size.checked_mul(channels)) {
+        Some(samples) if samples <= 3 * MAX_PIXELS => Ok(()),
+        _ => Err(too_large(width, height, file)),
+    }
+}

@@ -22,7 +22,7 @@ const PER_FOLDER: u64 = 150;
 pub(crate) struct Listing {
     /// Name of the whole in errors.
     pub(crate) origin: String,
-    /// Files whose name says JPEG or PNG.
+    /// Files whose name is that of an image.
     pub(crate) images: BTreeMap<InnerPath, Location>,
     /// Files named as in CIFAR-10's archives.
     pub(crate) cifar: BTreeMap<Parts, Location>,
@@ -219,7 +219,7 @@ impl Listing {
     }
 }
 
-/// A name's ending as notes give it: `.webp`; `without an ending` where there is none that says a kind.
+/// A name's ending as notes give it: `.heic`; `without an ending` where there is none that says a kind.
 fn ending(name: &[u8]) -> String {
     const LONGEST: usize = 12;
     match extension(name) {
@@ -239,8 +239,8 @@ pub fn is_hidden_name(name: &std::ffi::OsStr) -> bool {
     is_hidden(name.as_encoded_bytes())
 }
 
-/// Test for the name of an image file: `.jpg`, `.jpeg`, `.jpe`, `.jfif` or `.png`, in small or
-/// capital letters.
+/// Test for the name of an image file: `.jpg`, `.jpeg`, `.jpe`, `.jfif`, `.png`, `.apng`, `.webp`, `.bmp`, `.dib`, `.gif`,
+/// `.tif`, `.tiff` or `.npy`, in small or capital letters.
 pub fn is_image_name(name: &std::ffi::OsStr) -> bool {
     is_image(name.as_encoded_bytes())
 }

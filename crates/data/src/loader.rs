@@ -211,7 +211,7 @@ impl Epoch {
         let file = self.set.file(index);
         let image = self.set.image(index)?;
         let image = if options.augment.iter().any(Augment::sets_size) {
-            image.with_channels(self.preprocessor.channels(), &file)?
+            self.preprocessor.admit(image, &file)?
         } else {
             self.preprocessor.fit(image, &file)?
         };

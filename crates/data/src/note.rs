@@ -27,10 +27,15 @@ pub enum Note {
         /// The first.
         first: String,
     },
-    /// Files in class folders whose names are not those of JPEG or PNG images.
+    /// Files in class folders whose names are not those of images.
     OtherFiles {
-        /// Endings, such as `.webp`, and the number of files of each; the most frequent first.
+        /// Endings, such as `.heic`, and the number of files of each; the most frequent first.
         kinds: Vec<(String, usize)>,
+    },
+    /// Files of several pictures, frames or pages, of which the first is read.
+    FirstOfSeveral {
+        /// A file.
+        first: String,
     },
     /// Training classes of one image, where others have more.
     SingleImages {
@@ -103,10 +108,17 @@ impl fmt::Display for Note {
                 let total: usize = kinds.iter().map(|(_, count)| count).sum();
                 write!(
                     f,
-                    "left out {} in class folders that {} not named as JPEG or PNG: {}",
+                    "left out {} in class folders that {} not named as {}: {}",
                     counted(total, "file", "files"),
                     if total == 1 { "is" } else { "are" },
+                    if total == 1 { "an image" } else { "images" },
                     listed(&kinds.iter().map(kind).collect::<Vec<_>>())
+                )
+            }
+            Self::FirstOfSeveral { first } => {
+                write!(
+                    f,
+                    "of animations and files of several pages the first picture is read ({first} is one)"
                 )
             }
             Self::SingleImages { classes } => write!(
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn notes_count_and_name() {
         let note = Note::OtherFiles { kinds: vec![(".webp".into(), 3), (".txt".into(), 1)] };
-        let text = "left out 4 files in class folders that are not named as JPEG or PNG: 3 .webp, 1 .txt";
+        let text = "left out 4 files in class folders that are not named as images: 3 .heic, 1 .txt";
         assert_eq!(note.to_string(), text);
         let note = Note::Beside { folders: vec![("extra".into(), 1), ("more".into(), 0)] };
         assert_eq!(note.to_string(), "left out, beside the splits: extra (1 image), more (0 images)");

@@ -134,8 +134,11 @@ pub(crate) fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") || OF_PROGRAMS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Names that end like this are taken for images: JPEG and PNG.
-const IMAGES: [&[u8]; 5] = [b"jpg", b"jpeg", b"jpe", b"jfif", b"png"];
+/// Names that end like this are taken for images, of whatever kind their content is.
+const IMAGES: [&[u8]; 13] = [
+    b"jpg", b"jpeg", b"jpe", b"jfif", b"png", b"apng", b"webp", b"bmp", b"dib", b"gif", b"tif", b"tiff",
+    b"npy",
+];
 
 /// The end of a name behind its last dot; empty where there is none.
 pub(crate) fn extension(name: &[u8]) -> &[u8] {
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn names_tell_what_a_file_is() {
-        for image in ["b.jpg", "b.JPEG", "b.PnG", "x.y.png", "a.jfif", "a.JPE"] {
+        for image in ["b.jpg", "b.JPEG", "b.PnG", "x.y.png", "a.jfif", "a.JPE", "a.WebP", "a.tif", "a.npy"] {
             assert!(is_image(image.as_bytes()), "{image}");
         }
         for batch in ["data_batch_1", "data_batch_5.bin", "test_batch", "test_batch.bin", "batches.meta.txt"]

@@ -4,8 +4,9 @@ use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Transformations, expand_interlaced_row};
 
+use crate::image::Sequence;
 use crate::limits::{check_dimensions, corrupt};
-use crate::{Error, Image};
+use crate::{Error, Image, Orientation, exif};
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -17,7 +18,7 @@ pub(crate) fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(&SIGNATURE)
 }
 
-/// Decodes a PNG file; `file` is named in errors.
+/// Decodes a PNG file; `file` is named in errors. Of an animation (APNG) it is the image that stands for it.
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     let failed = |error: DecodingError| match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -34,46 +35,135 @@ pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     let (width, height) = (header.width as usize, header.height as usize);
     check_dimensions(width, height, file)?;
     let mut reader = decoder.read_info().map_err(failed)?;
+    let frames = reader.info().animation_control().map_or(1, |control| control.num_frames);
     let (colour, depth) = reader.output_color_type();
-    let stored = colour.samples();
-    let channels = if stored < 3 { 1 } else { 3 };
-    // The system gives the pages of this when they are written to.
-    let mut pixels = vec![0; width * height * channels];
-    let stride = width * channels;
-    let mut converted = Vec::with_capacity(stride);
-    let mut next = 0;
+    let wide = depth == BitDepth::Sixteen;
+    let mut planes = Planes::new([width, height], colour.samples(), wide);
     while let Some(row) = reader.next_interlaced_row().map_err(failed)? {
-        converted.clear();
-        match depth {
-            BitDepth::Sixteen => {
-                for pixel in row.data().as_chunks::<2>().0.chunks_exact(stored) {
-                    converted.extend(pixel[..channels].iter().map(|&value| to_8_bits(value)));
-                }
-            }
-            _ if stored == channels => converted.extend_from_slice(row.data()),
-            _ => row
-                .data()
-                .chunks_exact(stored)
-                .for_each(|pixel| converted.extend_from_slice(&pixel[..channels])),
+        let unlike = || corrupt(file, "the decoder gave another number of pixels than the header");
+        planes.add(row.data(), row.interlace()).ok_or_else(unlike)?;
+    }
+    let image = planes.into_image().map_err(|error| corrupt(file, error))?;
+    let several = (frames > 1).then_some(Sequence::First);
+    Ok(image.with_orientation(orientation(bytes)).with_sequence(several))
+}
+
+/// Colours and opacity, each in the bytes of the file: one for 8 bits, two for 16, the high one first.
+struct Planes {
+    width: usize,
+    height: usize,
+    /// Samples of a pixel as they are stored.
+    stored: usize,
+    /// Bytes of a sample.
+    bytes: usize,
+    colours: Plane,
+    opacity: Option<Plane>,
+}
+
+struct Plane {
+    channels: usize,
+    samples: Vec<u8>,
+    /// A row before it is put in its place.
+    row: Vec<u8>,
+    /// Place of the next row, where they come one after the other.
+    next: usize,
+}
+
+impl Plane {
+    /// The system gives the pages of a plane when they are written to.
+    fn new(channels: usize, size: usize, bytes: usize) -> Self {
+        Self { channels, samples: vec![0; size * channels * bytes], row: Vec::new(), next: 0 }
+    }
+}
+
+impl Planes {
+    fn new([width, height]: [usize; 2], stored: usize, wide: bool) -> Self {
+        let bytes = if wide { 2 } else { 1 };
+        let channels = if stored < 3 { 1 } else { 3 };
+        let opacity = (stored > channels).then(|| Plane::new(1, width * height, bytes));
+        Self { width, height, stored, bytes, colours: Plane::new(channels, width * height, bytes), opacity }
+    }
+
+    /// Adds a row, or the pixels of a row of a pass.
+    fn add(&mut self, row: &[u8], interlace: &InterlaceInfo) -> Option<()> {
+        let (width, bytes) = (self.width, self.bytes);
+        let (pixel, channels) = (self.stored * bytes, self.colours.channels);
+        if self.opacity.is_none() {
+            return self.colours.put(row, width, bytes, interlace);
         }
-        match row.interlace() {
+        self.colours.row.clear();
+        row.chunks_exact(pixel)
+            .for_each(|pixel| self.colours.row.extend_from_slice(&pixel[..channels * bytes]));
+        let colours = std::mem::take(&mut self.colours.row);
+        self.colours.put(&colours, width, bytes, interlace)?;
+        self.colours.row = colours;
+        let opacity = self.opacity.as_mut()?;
+        opacity.row.clear();
+        row.chunks_exact(pixel).for_each(|pixel| opacity.row.extend_from_slice(&pixel[channels * bytes..]));
+        let row = std::mem::take(&mut opacity.row);
+        opacity.put(&row, width, bytes, interlace)?;
+        opacity.row = row;
+        Some(())
+    }
+
+    fn into_image(self) -> Result<Image, Error> {
+        let Self { width, height, bytes, colours, opacity, .. } = self;
+        let short = |&[high, low]: &[u8; 2]| u16::from_be_bytes([high, low]);
+        let image = if bytes == 1 {
+            Image::new(width, height, colours.channels, colours.samples)?
+        } else {
+            let values = colours.samples.as_chunks().0.iter().map(|value| f32::from(short(value)) / 65535.0);
+            Image::deep(width, height, colours.channels, values.collect())?
+        };
+        Ok(match opacity {
+            None => image,
+            Some(plane) if bytes == 1 => {
+                image.with_opacity(plane.samples.iter().map(|&value| u16::from(value) * 257).collect())
+            }
+            Some(plane) => image.with_opacity(plane.samples.as_chunks().0.iter().map(short).collect()),
+        })
+    }
+}
+
+impl Plane {
+    /// Puts a row in its place; `None` where it does not fit there.
+    fn put(&mut self, row: &[u8], width: usize, bytes: usize, interlace: &InterlaceInfo) -> Option<()> {
+        let stride = width * self.channels * bytes;
+        match interlace {
             InterlaceInfo::Adam7(pass) => {
-                expand_interlaced_row(&mut pixels, stride, &converted, pass, 8 * channels as u8);
+                let bits = 8 * (self.channels * bytes) as u8;
+                expand_interlaced_row(&mut self.samples, stride, row, pass, bits);
+                Some(())
             }
             InterlaceInfo::Null(_) => {
-                let target = pixels.get_mut(next..next + stride).filter(|_| converted.len() == stride);
-                let unlike = || corrupt(file, "the decoder gave another number of pixels than the header");
-                target.ok_or_else(unlike)?.copy_from_slice(&converted);
-                next += stride;
+                let target = self.samples.get_mut(self.next..self.next + stride)?;
+                self.next += stride;
+                (row.len() == stride).then(|| target.copy_from_slice(row))
             }
         }
     }
-    Image::new(width, height, channels, pixels).map_err(|error| corrupt(file, error))
 }
 
-/// 65535 becomes 255, what lies between is rounded.
-fn to_8_bits(value: [u8; 2]) -> u8 {
-    ((u32::from(u16::from_be_bytes(value)) + 128) / 257) as u8
+/// Orientation in the metadata: EXIF, else XMP.
+pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+    const XMP: &[u8] = b"XML:com.adobe.xmp\0";
+    let (mut rest, mut xmp) = (bytes.get(SIGNATURE.len()..).unwrap_or_default(), None);
+    while let Some((head, behind)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let Some(chunk) = behind.get(..length) else { break };
+        match &head[4..] {
+            b"eXIf" => {
+                if let Some(turn) = exif::of_exif(chunk) {
+                    return turn;
+                }
+            }
+            b"iTXt" if chunk.starts_with(XMP) => xmp = xmp.or_else(|| exif::of_xmp(chunk)),
+            _ => {}
+        }
+        // Behind a chunk is its checksum.
+        rest = behind.get(length + 4..).unwrap_or_default();
+    }
+    xmp.unwrap_or_default()
 }
 
 #[cfg(test)]

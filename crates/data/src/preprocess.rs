@@ -1,6 +1,6 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{Fill, Interpolation, MAX_PREPROCESSED_PIXELS, Preprocess, Resize};
+use residual_arch::{Fill, Interpolation, MAX_PREPROCESSED_PIXELS, OrientationPolicy, Preprocess, Resize};
 
 use crate::resize::resize;
 use crate::{Error, Image};
@@ -23,6 +23,9 @@ use crate::{Error, Image};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Preprocessor {
+    orientation: OrientationPolicy,
+    /// Colour behind what is transparent.
+    background: Option<[u8; 3]>,
     resize: Option<Resize>,
     interpolation: Interpolation,
     crop: Option<[usize; 2]>,
@@ -30,6 +33,8 @@ pub struct Preprocessor {
     fill: Vec<u8>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
     tables: Vec<Vec<f32>>,
+    /// Mean and standard deviation of each channel, for values of more than 8 bits.
+    statistics: Vec<(f32, f32)>,
 }
 
 impl Preprocessor {
@@ -39,7 +44,7 @@ impl Preprocessor {
     /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { resize, interpolation, crop, fill, mean, std, .. } = preprocess;
+        let Preprocess { orientation, alpha, resize, interpolation, crop, fill, mean, std, .. } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
         if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
             return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
@@ -63,11 +68,14 @@ impl Preprocessor {
         let table =
             |(&mean, &std): (&f32, &f32)| (0..=255u8).map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
         Ok(Self {
+            orientation: *orientation,
+            background: alpha.background(),
             resize: *resize,
             interpolation: *interpolation,
             crop: *crop,
             fill: mean.iter().map(|&mean| filled(*fill, mean)).collect(),
             tables: mean.iter().zip(std).map(table).collect(),
+            statistics: mean.iter().copied().zip(std.iter().copied()).collect(),
         })
     }
 
@@ -76,13 +84,30 @@ impl Preprocessor {
         self.tables.len()
     }
 
+    /// The image as the policies have it: upright or as it is stored, its transparency on a background or dropped, in
+    /// the right channels.
+    ///
+    /// # Errors
+    /// [`Error::ChannelsDiffer`], naming `file`.
+    pub fn admit(&self, image: Image, file: &str) -> Result<Image, Error> {
+        let image = match self.orientation {
+            OrientationPolicy::Apply => image.upright(),
+            OrientationPolicy::Ignore => image,
+        };
+        let image = match self.background {
+            Some(colour) => image.over(colour),
+            None => image.without_opacity(),
+        };
+        image.with_channels(self.channels(), file)
+    }
+
     /// The image in the right channels, resized and cropped.
     ///
     /// # Errors
     /// Naming `file`: [`Error::ChannelsDiffer`]; [`Error::ImageTooLarge`] for a very long image whose shorter side is
     /// enlarged.
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
-        let mut image = image.with_channels(self.channels(), file)?;
+        let mut image = self.admit(image, file)?;
         if let Some(target) = self.resize {
             let size = target.target([image.height(), image.width()]);
             image = resize(image, size, self.interpolation, file)?;
@@ -95,6 +120,14 @@ impl Preprocessor {
 
     /// Appends the normalised pixels, channel by channel (CHW).
     pub fn normalise(&self, image: &Image, values: &mut Vec<f32>) {
+        if let Some(deep) = image.values() {
+            for (channel, &(mean, std)) in self.statistics.iter().enumerate() {
+                let first = channel.min(image.channels() - 1);
+                let read = deep[first..].iter().step_by(image.channels());
+                values.extend(read.map(|&value| (value - mean) / std));
+            }
+            return;
+        }
         for (channel, table) in self.tables.iter().enumerate() {
             // A grey image has one value for every channel.
             let first = channel.min(image.channels() - 1);

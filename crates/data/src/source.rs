@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Error, Image, Stamp};
+use crate::{Error, Image, Note, Stamp};
 
 /// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`](crate::ImageSet) of
 /// a folder or an archive, [`LabelledImages`](crate::LabelledImages) in memory, or a program's own data.
@@ -65,6 +65,11 @@ pub trait Source: Send + Sync {
     /// True where there is no image.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Notes of what was noticed in the images that were read so far.
+    fn notes(&self) -> Vec<Note> {
+        Vec::new()
     }
 
     /// Name of image `index`, by which a resumed training knows it again.

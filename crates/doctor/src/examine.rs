@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Finding, Kind, Severity, Training, labels, network, overlap, pixels, preprocess, shape, structure,
-    trainable, training, weights,
+    trainable, training, turned, weights,
 };
 
 /// Patient: all that there is to look at.
@@ -156,6 +156,7 @@ fn images(patient: &Patient, spec: &NetSpec, report: &mut Report) -> Result<Opti
     let split = data.splits().first().copied().unwrap_or(Split::Train);
     let (findings, batch) = pixels::check(&data.split(split)?, &spec.preprocess)?;
     report.add("pixels", findings);
+    report.add("orientations", turned::check(&data, spec.preprocess.orientation)?);
     if let Some(batch) = &batch {
         let [_, channels, height, width] = batch.shape;
         if [height, width] != spec.input[1..] {

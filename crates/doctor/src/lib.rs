@@ -42,6 +42,7 @@ mod shape;
 mod structure;
 mod trainable;
 mod training;
+mod turned;
 mod weights;
 
 pub use error::Error;

@@ -63,7 +63,7 @@ fn first_only(findings: &mut Vec<Finding>) {
 }
 
 fn bad_image(bad: &BadImage) -> Finding {
-    let finding = Kind::BadImage.at(&bad.file).found(&bad.found).expected("a whole JPEG or PNG");
+    let finding = Kind::BadImage.at(&bad.file).found(&bad.found).expected("a whole image");
     finding.help("copy or export the image again, or leave it out with --skip-bad")
 }
 

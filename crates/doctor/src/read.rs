@@ -70,10 +70,10 @@ pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
 }
 
 fn describe(preprocess: &Preprocess) -> String {
-    let Preprocess { resize, interpolation, crop, fill, mean, std, .. } = preprocess;
+    let Preprocess { orientation, alpha, resize, interpolation, crop, fill, mean, std, .. } = preprocess;
     let resize = resize.map_or(String::new(), |resize| format!("resize {resize:?} ({interpolation:?}), "));
     let crop = crop.map_or(String::new(), |[height, width]| format!("crop {height}x{width} (on {fill:?}), "));
-    format!("{resize}{crop}mean {mean:?}, std {std:?}")
+    format!("orientation {orientation:?}, alpha {alpha:?}, {resize}{crop}mean {mean:?}, std {std:?}")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use residual_arch::{Field, HeadPart, LayerPath, published};
-use residual_data::{Fit, Pipeline, PipelineOptions};
+use residual_data::{Fit, Note, Pipeline, PipelineOptions};
 use residual_engine::{Error as EngineError, Images, Plan, Scratch};
 use residual_weights::{Architecture, Model};
 
@@ -122,6 +122,11 @@ impl Classifier {
     /// True where [`Classifier::classes`] are names, and not numbers.
     pub fn has_class_names(&self) -> bool {
         self.has_class_names
+    }
+
+    /// Notes of what was noticed in the images so far, such as animations of which the first frame was taken.
+    pub fn notes(&self) -> Vec<Note> {
+        self.fit.notes()
     }
 
     /// Length of an embedding: the channels of the last block.
@@ -314,18 +319,18 @@ impl Classifier {
     ) -> Result<R, Error> {
         let bytes = |ready: &Ready| match &ready.pixels {
             Pixels::Image(image) => image.pixels().to_vec(),
-            Pixels::Tensor(_) => Vec::new(),
+            Pixels::Tensor(..) => Vec::new(),
         };
         let values = |ready: &Ready| match &ready.pixels {
             Pixels::Image(_) => Vec::new(),
-            Pixels::Tensor(tensor) => tensor.data().to_vec(),
+            Pixels::Tensor(tensor, _) => tensor.data().to_vec(),
         };
-        let is_tensor = matches!(images.first(), Some(Ready { pixels: Pixels::Tensor(_), .. }));
+        let is_tensor = matches!(images.first(), Some(Ready { pixels: Pixels::Tensor(..), .. }));
         self.plans.with(&self.model, served, |plan, scratch| match images {
             [Ready { pixels: Pixels::Image(image), .. }] => {
                 body(plan, scratch, Images::Interleaved(image.pixels()))
             }
-            [Ready { pixels: Pixels::Tensor(tensor), .. }] => {
+            [Ready { pixels: Pixels::Tensor(tensor, _), .. }] => {
                 body(plan, scratch, Images::Planar(tensor.data()))
             }
             _ if is_tensor => {
@@ -390,7 +395,7 @@ fn explanations(
     let explanation = |(((map, class), prediction), ready): (((&[f32], usize), Prediction), &Ready)| {
         let image = match &ready.pixels {
             Pixels::Image(image) => Some(image.clone()),
-            Pixels::Tensor(_) => None,
+            Pixels::Tensor(_, image) => image.clone(),
         };
         Explanation { prediction, class, map: HeatMap { size, values: map.to_vec() }, image }
     };

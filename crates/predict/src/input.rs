@@ -17,7 +17,7 @@ use crate::Error;
 ///
 /// | from | is |
 /// | --- | --- |
-/// | `&str`, `String`, `&Path`, `PathBuf` | the path of a JPEG or PNG file |
+/// | `&str`, `String`, `&Path`, `PathBuf` | the path of an image file: JPEG, PNG, WebP, BMP, GIF, TIFF, `.npy` |
 /// | `&[u8]`, `Vec<u8>` | the bytes of such a file |
 /// | `Image`, `&Image` | pixels |
 /// | `image::DynamicImage`, `image::RgbImage` (feature `image`) | pixels; alpha is left out |
@@ -26,9 +26,9 @@ use crate::Error;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
-    /// The path of a JPEG or PNG file.
+    /// The path of an image file.
     File(Cow<'a, Path>),
-    /// The bytes of a JPEG or PNG file.
+    /// The bytes of an image file.
     Bytes(Cow<'a, [u8]>),
     /// Pixels.
     Image(Cow<'a, Image>),
@@ -52,8 +52,25 @@ pub(crate) struct Ready {
 pub(crate) enum Pixels {
     /// Resized and cropped, not yet normalised.
     Image(Image),
-    /// `[channels, height, width]`, normalised.
-    Tensor(Tensor),
+    /// `[channels, height, width]`, normalised; with the image where it was one, of more than 8 bits.
+    Tensor(Tensor, Option<Image>),
+}
+
+impl Pixels {
+    /// Pixels of an image that was fitted: those of more than 8 bits are normalised at once.
+    fn of(image: Image, fit: &Fit) -> Self {
+        if image.values().is_none() {
+            return Self::Image(image);
+        }
+        let shape = [image.channels(), image.height(), image.width()];
+        let mut values = Vec::with_capacity(shape.iter().product());
+        fit.normalise(&image, &mut values);
+        // As many values as the shape says.
+        match Tensor::new(shape.to_vec(), values) {
+            Ok(tensor) => Self::Tensor(tensor, Some(image)),
+            Err(_) => Self::Image(image),
+        }
+    }
 }
 
 impl Ready {
@@ -61,13 +78,13 @@ impl Ready {
     pub(crate) fn size(&self) -> [usize; 2] {
         match &self.pixels {
             Pixels::Image(image) => [image.height(), image.width()],
-            Pixels::Tensor(tensor) => tensor.shape().last_chunk().copied().unwrap_or_default(),
+            Pixels::Tensor(tensor, _) => tensor.shape().last_chunk().copied().unwrap_or_default(),
         }
     }
 
     /// True where two images can go through the network together.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let is_tensor = |ready: &Self| matches!(ready.pixels, Pixels::Tensor(_));
+        let is_tensor = |ready: &Self| matches!(ready.pixels, Pixels::Tensor(..));
         self.size() == other.size() && is_tensor(self) == is_tensor(other)
     }
 }
@@ -92,7 +109,7 @@ impl Input<'_> {
             Self::Tensor(tensor) => return tensor_ready(tensor.into_owned(), channels, name()),
             Self::Failed(error) => return Err(Error::Source(error)),
         };
-        let pixels = Pixels::Image(fit.fit(image, &name)?);
+        let pixels = Pixels::of(fit.fit(image, &name)?, fit);
         Ok(Ready { name, file, pixels })
     }
 }
@@ -100,7 +117,7 @@ impl Input<'_> {
 fn tensor_ready(tensor: Tensor, channels: usize, name: String) -> Result<Ready, Error> {
     match tensor.shape() {
         &[found, _, _] | &[1, found, _, _] if found == channels => {
-            Ok(Ready { name, file: None, pixels: Pixels::Tensor(tensor) })
+            Ok(Ready { name, file: None, pixels: Pixels::Tensor(tensor, None) })
         }
         shape => Err(Error::TensorShape { name, shape: shape.to_vec(), channels }),
     }
@@ -223,19 +240,13 @@ mod of_image {
 
     impl From<DynamicImage> for Input<'_> {
         fn from(image: DynamicImage) -> Self {
-            match image {
-                DynamicImage::ImageLuma8(grey) => grey.into(),
-                image => image.into_rgb8().into(),
-            }
+            Image::try_from(image).map_or_else(|error| Input::Failed(error.into()), Into::into)
         }
     }
 
     impl From<&DynamicImage> for Input<'_> {
         fn from(image: &DynamicImage) -> Self {
-            match image {
-                DynamicImage::ImageLuma8(grey) => grey.clone().into(),
-                image => image.to_rgb8().into(),
-            }
+            image.clone().into()
         }
     }
 

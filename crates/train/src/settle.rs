@@ -1,6 +1,6 @@
 //! Settling of a recipe: what it leaves open is decided by the network and the data.
 
-use residual_arch::{NetSpec, Place, Preprocess, Resize, families};
+use residual_arch::{NetSpec, OrientationPolicy, Place, Preprocess, Resize, families};
 use residual_data::{Augment, Fit};
 
 use crate::batches::{default_batch, leaves_last_out};
@@ -64,7 +64,8 @@ impl Recipe {
         };
         spec.preprocess = match &self.preprocess {
             Some(given) => given.clone(),
-            None => Fit::preprocess(&spec),
+            // New trainings see photographs as people do; what is published was trained without.
+            None => Fit::preprocess(&spec).with_orientation(OrientationPolicy::Apply),
         };
         let (found, expected) = (spec.preprocess.mean.len(), spec.input[0]);
         if found != expected {
@@ -141,7 +142,9 @@ mod tests {
     #[test]
     fn wide_inputs_are_cut_at_random() {
         let (recipe, spec) = model("resnet18").settle(&classes(3), 1000).unwrap();
-        assert_eq!(spec.preprocess, families::family("resnet18").unwrap().preprocess);
+        let published = families::family("resnet18").unwrap().preprocess;
+        assert_eq!(published.orientation, OrientationPolicy::Ignore);
+        assert_eq!(spec.preprocess, published.with_orientation(OrientationPolicy::Apply));
         let augment = recipe.augment.unwrap();
         assert!(matches!(augment[0], Augment::RandomResizedCrop { size: [224, 224], .. }), "{augment:?}");
     }

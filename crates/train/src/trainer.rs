@@ -277,6 +277,14 @@ impl<'a> Trainer<'a> {
         &self.images.notes
     }
 
+    /// Notes of what was noticed in the images that were read so far.
+    pub fn image_notes(&self) -> Vec<Note> {
+        let mut notes = self.images.train.notes();
+        notes.extend(self.images.evaluation.notes());
+        notes.truncate(1);
+        notes
+    }
+
     /// Split that is evaluated on, and its number of images.
     pub fn evaluation_images(&self) -> (Split, usize) {
         (self.images.split, self.images.evaluation.len())

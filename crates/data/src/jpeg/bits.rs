@@ -1,7 +1,7 @@
 //! Bits of a scan, from the most significant, without the zero bytes that are stuffed behind 255
 //! (ITU-T T.81, F.1.2.3).
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// The bits between two markers. Behind the last one there are zeros, and [`Bits::check`] tells.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Colour spaces of JPEG to grey or RGB: YCbCr in libjpeg's fixed point of 16 bits, ink as Pillow turns it to RGB.
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// Meaning of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

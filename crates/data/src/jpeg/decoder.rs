@@ -2,14 +2,15 @@
 
 use super::bits::{Bits, next_marker};
 use super::colour::Colour;
-use super::fault::Fault;
 use super::frame::{Component, Frame, Scan};
 use super::huffman::Definition;
 use super::idct::Block;
 use super::rows::Rows;
 use super::scan::{self, Plane, Settings};
 use super::tables::ZIGZAG;
-use crate::{Error, Image};
+use crate::fault::Fault;
+use crate::limits::corrupt;
+use crate::{Error, Image, Orientation, exif};
 
 /// Test for bytes that begin as a JPEG file does.
 pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
@@ -18,9 +19,41 @@ pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
 
 /// Decodes a JPEG file; `file` is named in errors.
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
-    let (frame, channels, pixels) = Decoder::default().decode(bytes).map_err(|fault| fault.of(file))?;
-    Image::new(frame.width, frame.height, channels, pixels)
-        .map_err(|error| crate::limits::corrupt(file, error))
+    let decoded = Decoder::default().decode(bytes).map_err(|fault| fault.of(file))?;
+    let Decoded { width, height, channels, pixels } = decoded;
+    let image = Image::new(width, height, channels, pixels).map_err(|error| corrupt(file, error))?;
+    Ok(image.with_orientation(orientation(bytes)))
+}
+
+/// Decodes a JPEG file inside another one, which tells whether three components are RGB or YCbCr.
+pub(crate) fn decode_part(bytes: &[u8], is_rgb: bool) -> Result<Decoded, Fault> {
+    let colour = if is_rgb { Colour::Rgb } else { Colour::YCbCr };
+    Decoder { colour: Some(colour), ..Decoder::default() }.decode(bytes)
+}
+
+/// Orientation in the metadata before the first scan: EXIF, else XMP.
+pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+    let (mut xmp, mut at) = (None, 2);
+    while let Some((code, behind)) = next_marker(bytes, at) {
+        let length =
+            bytes.get(behind..).and_then(<[u8]>::first_chunk).map(|&length| u16::from_be_bytes(length));
+        at = match (code, length) {
+            (0xd0..=0xd8 | 0x01, _) => behind,
+            (0xd9 | 0xda, _) | (_, None | Some(0 | 1)) => break,
+            (_, Some(length)) => behind + usize::from(length),
+        };
+        if let (0xe1, Some(segment)) = (code, bytes.get(behind + 2..at)) {
+            if segment.starts_with(exif::EXIF)
+                && let Some(turn) = exif::of_exif(segment)
+            {
+                return turn;
+            }
+            if segment.starts_with(exif::XMP) {
+                xmp = xmp.or_else(|| exif::of_xmp(segment));
+            }
+        }
+    }
+    xmp.unwrap_or_default()
 }
 
 /// Coefficients 1 to 9 of a block, of which libjpeg guesses what is missing.
@@ -64,13 +97,22 @@ struct Decoder {
     frame: Option<Frame>,
     jfif: bool,
     adobe: Option<u8>,
+    /// Meaning of three components, where what is around the file tells it.
+    colour: Option<Colour>,
     kept: Vec<Kept>,
 }
 
-type Decoded = (Frame, usize, Vec<u8>);
+/// Pixels of a file.
+pub(crate) struct Decoded {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// 1 for grey, 3 for RGB.
+    pub(crate) channels: usize,
+    pub(crate) pixels: Vec<u8>,
+}
 
 impl Decoder {
-    fn decode(mut self, bytes: &[u8]) -> Result<Decoded, Fault> {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Fault> {
         let mut at = 2;
         loop {
             let (code, behind) = next_marker(bytes, at).ok_or(Fault::Truncated)?;
@@ -100,7 +142,7 @@ impl Decoder {
                 let colour = self.colour(&frame)?;
                 let mut rows = Rows::new(&frame, colour);
                 scan::sequential_rows(&mut bits, (&scan, &frame), &self.settings, &mut rows)?;
-                return Ok((frame, colour.channels(), rows.into_pixels()));
+                return Ok(decoded(&frame, colour, rows));
             }
             self.keep(&mut bits, &scan, &frame)?;
             at = bits.position();
@@ -192,7 +234,10 @@ impl Decoder {
 
     fn colour(&self, frame: &Frame) -> Result<Colour, Fault> {
         let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
-        Colour::of(&ids, self.jfif, self.adobe)
+        match (self.colour, &ids[..]) {
+            (Some(colour), [_, _, _]) => Ok(colour),
+            _ => Colour::of(&ids, self.jfif, self.adobe),
+        }
     }
 
     /// Decodes a scan of some components, or of some coefficients.
@@ -212,7 +257,7 @@ impl Decoder {
     }
 
     /// The image of the coefficients that were kept.
-    fn end(self) -> Result<Decoded, Fault> {
+    fn end(&self) -> Result<Decoded, Fault> {
         let frame = self.frame.as_ref().filter(|_| !self.kept.is_empty());
         let Some(frame) = frame.cloned() else { return Err(Fault::Corrupt("no scan")) };
         let bits = |kept: &Kept, range: std::ops::Range<usize>| {
@@ -231,6 +276,15 @@ impl Decoder {
             }
             rows.finish_strip();
         }
-        Ok((frame, colour.channels(), rows.into_pixels()))
+        Ok(decoded(&frame, colour, rows))
+    }
+}
+
+fn decoded(frame: &Frame, colour: Colour, rows: Rows) -> Decoded {
+    Decoded {
+        width: frame.width,
+        height: frame.height,
+        channels: colour.channels(),
+        pixels: rows.into_pixels(),
     }
 }

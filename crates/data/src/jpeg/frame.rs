@@ -1,6 +1,6 @@
 //! Frame and scan headers (ITU-T T.81, B.2).
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// Samples along a side of a block.
 pub(super) const SIDE: usize = 8;

@@ -1,7 +1,7 @@
 //! Huffman codes (ITU-T T.81, annex C) and the tables that decode them.
 
 use super::bits::{Bits, extend};
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// Bits of a code that are looked up at once.
 const LOOK: u32 = 9;

@@ -14,7 +14,6 @@
 mod bits;
 mod colour;
 mod decoder;
-mod fault;
 mod frame;
 mod huffman;
 mod idct;
@@ -27,4 +26,4 @@ mod tables;
 mod tests;
 mod upsample;
 
-pub(crate) use decoder::{decode, is_jpeg};
+pub(crate) use decoder::{decode, decode_part, is_jpeg, orientation};

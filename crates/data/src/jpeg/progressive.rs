@@ -1,11 +1,11 @@
 //! Blocks of progressive scans (ITU-T T.81, G.1 and G.2).
 
 use super::bits::Bits;
-use super::fault::Fault;
 use super::frame::Scan;
 use super::huffman::Codes;
 use super::idct::Block;
 use super::tables::ZIGZAG;
+use crate::fault::Fault;
 
 const TOO_MANY: Fault = Fault::Corrupt("a block has more than 64 coefficients");
 

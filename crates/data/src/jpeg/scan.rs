@@ -1,7 +1,6 @@
 //! Scans: blocks in their order, restart intervals, and where the coefficients go.
 
 use super::bits::Bits;
-use super::fault::Fault;
 use super::frame::{Component, Frame, SIDE, Scan};
 use super::huffman::{Codes, Definition, Steps};
 use super::idct::{self, Block};
@@ -9,6 +8,7 @@ use super::progressive::Bands;
 use super::rows::Rows;
 use super::sequential;
 use super::tables::standard;
+use crate::fault::Fault;
 
 /// Tables and settings that hold for the scans behind them.
 #[derive(Default)]

@@ -1,10 +1,10 @@
 //! Blocks of sequential scans (ITU-T T.81, F.2).
 
 use super::bits::Bits;
-use super::fault::Fault;
 use super::huffman::{Codes, END, Steps};
 use super::idct::Block;
 use super::tables::ZIGZAG;
+use crate::fault::Fault;
 
 /// Takes a difference of DC coefficients off the bits.
 #[inline(always)]

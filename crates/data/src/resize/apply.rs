@@ -2,6 +2,7 @@
 
 use residual_arch::Interpolation;
 
+use super::deep::deep;
 use super::filter::Filter;
 use super::nearest::nearest;
 use super::passes::{along_columns, along_rows};
@@ -30,6 +31,9 @@ pub(crate) fn resize(
     let Some(filter) = Filter::new(interpolation) else {
         return nearest(&image, [height, width]);
     };
+    if image.values().is_some() {
+        return deep(image, [height, width], filter);
+    }
     let rows = |image: Image| match width == image.width() {
         true => Ok(image),
         false => along_rows(&image, width, &Taps::new(image.width(), width, filter)),
@@ -45,7 +49,7 @@ pub(crate) fn resize(
 }
 
 /// True where the height loses more than twice as many pixels as the width.
-fn columns_first([height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> bool {
+pub(super) fn columns_first([height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> bool {
     let lost = |old: usize, new: usize| old as i128 - new as i128;
     lost(height, new_height) > 0 && lost(height, new_height) > 2 * lost(width, new_width)
 }

@@ -4,8 +4,11 @@
 //!
 //! The order of the passes is that of Pillow 13: along columns first where the height loses more than twice as many pixels
 //! as the width. Earlier versions always go along rows first; the two orders differ by one grey level at most.
+//!
+//! Images deeper than 8 bits are resized in floats, as Pillow resizes mode `F` ([`deep`]).
 
 mod apply;
+mod deep;
 mod filter;
 mod nearest;
 mod passes;

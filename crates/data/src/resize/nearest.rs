@@ -5,16 +5,19 @@ use crate::{Error, Image};
 /// The image at `[height, width]`: target pixel x is source pixel floor((x + 1/2) source / target), the position
 /// summed step by step as Pillow does.
 pub(super) fn nearest(image: &Image, [height, width]: [usize; 2]) -> Result<Image, Error> {
-    let channels = image.channels();
     let columns = positions(image.width(), width);
-    let rows: Vec<&[u8]> = image.pixels().chunks_exact(image.width() * channels).collect();
-    let mut pixels = Vec::with_capacity(height * width * channels);
-    for row in positions(image.height(), height) {
-        for &column in &columns {
-            pixels.extend_from_slice(&rows[row][column * channels..][..channels]);
-        }
+    let rows = positions(image.height(), height);
+    let places: Vec<usize> =
+        rows.iter().flat_map(|row| columns.iter().map(move |column| row * image.width() + column)).collect();
+    let channels = image.channels();
+    match image.values() {
+        Some(values) => Image::deep(width, height, channels, picked(values, &places, channels)),
+        None => Image::new(width, height, channels, picked(image.pixels(), &places, channels)),
     }
-    Image::new(width, height, channels, pixels)
+}
+
+fn picked<T: Copy>(samples: &[T], places: &[usize], channels: usize) -> Vec<T> {
+    places.iter().flat_map(|&place| &samples[place * channels..][..channels]).copied().collect()
 }
 
 fn positions(source: usize, target: usize) -> Vec<usize> {

@@ -6,18 +6,30 @@ use super::filter::Filter;
 pub(super) const PRECISION: u32 = 22;
 
 /// Taps along one side: for each target pixel the first source pixel that it reads, and the weights.
-pub(super) struct Taps {
+pub(super) struct Taps<W = i32> {
     bounds: Vec<(usize, usize)>,
     /// Weights, one target pixel after the other.
-    weights: Vec<i32>,
+    weights: Vec<W>,
 }
 
 impl Taps {
-    /// Taps along a side of `source` pixels that becomes `target` long.
-    ///
-    /// With s = max(source / target, 1) and centre c = (x + 1/2) source / target, pixel i weighs f((i + 1/2 - c) / s),
-    /// normalised to a sum of 1 and rounded to [`PRECISION`] bits.
+    /// Taps along a side of `source` pixels that becomes `target` long, with weights of [`PRECISION`] bits.
     pub(super) fn new(source: usize, target: usize, filter: Filter) -> Self {
+        Self::of(source, target, filter, fixed)
+    }
+}
+
+impl Taps<f64> {
+    /// Taps with weights that are not rounded, for floats.
+    pub(super) fn exact(source: usize, target: usize, filter: Filter) -> Self {
+        Self::of(source, target, filter, |weight| weight)
+    }
+}
+
+impl<W> Taps<W> {
+    /// With s = max(source / target, 1) and centre c = (x + 1/2) source / target, pixel i weighs f((i + 1/2 - c) / s),
+    /// normalised to a sum of 1, and brought to its format by `rounded`.
+    fn of(source: usize, target: usize, filter: Filter, rounded: fn(f64) -> W) -> Self {
         let scale = source as f64 / target as f64;
         let stretch = scale.max(1.0);
         let support = filter.support * stretch;
@@ -33,14 +45,15 @@ impl Taps {
             exact.extend((first..end).map(|i| (filter.value)((i as f64 - centre + 0.5) * narrow)));
             let sum: f64 = exact.iter().sum();
             bounds.push((first, weights.len()));
-            weights.extend(exact.iter().map(|&weight| fixed(if sum == 0.0 { weight } else { weight / sum })));
+            weights
+                .extend(exact.iter().map(|&weight| rounded(if sum == 0.0 { weight } else { weight / sum })));
         }
         bounds.push((0, weights.len()));
         Self { bounds, weights }
     }
 
     /// Spans of the target pixels in order: the first source pixel of each, and the weights from there on.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[W])> {
         self.bounds.windows(2).map(|pair| (pair[0].0, &self.weights[pair[0].1..pair[1].1]))
     }
 }

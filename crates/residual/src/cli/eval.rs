@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let Some(result) = result.filter(|result| result.total > 0) else {
         return Err(Failure::new("no images to evaluate on"));
     };
+    judge.images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     if judge.skipped > 0 {
         note(&format!("left out {} images that cannot be decoded", judge.skipped));
     }

@@ -46,11 +46,11 @@ fn expanded(path: &Path) -> Vec<Outcome<PathBuf>> {
     if !others.is_empty() {
         let kind = |(kind, count): (&String, &usize)| format!("{count} {kind}");
         let kinds = others.iter().map(kind).collect::<Vec<_>>().join(", ");
-        note(&format!("{}: left out files not named as JPEG or PNG: {kinds}", escaped(path)));
+        note(&format!("{}: left out files not named as images: {kinds}", escaped(path)));
     }
     found.sort_by(|(left, _), (right, _)| left.cmp(right));
     match found.is_empty() {
-        true => vec![Err(Failure::new(format_args!("{}: no JPEG or PNG images there", escaped(path))))],
+        true => vec![Err(Failure::new(format_args!("{}: no images there", escaped(path))))],
         false => found.into_iter().map(|(_, found)| found).collect(),
     }
 }
@@ -120,14 +120,22 @@ mod tests {
     #[test]
     fn a_folder_gives_what_training_would_take() {
         let folder = tempfile::tempdir().unwrap();
-        for name in
-            ["b/2.jfif", "b/1.JPE", "a.png", "c.txt", ".d.png", "__pycache__/x.png", "b/z/3.jpeg", "e.webp"]
-        {
+        for name in [
+            "b/2.jfif",
+            "b/1.JPE",
+            "a.png",
+            "c.txt",
+            ".d.png",
+            "__pycache__/x.png",
+            "b/z/3.jpeg",
+            "e.heic",
+            "f.webp",
+        ] {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, b"x").unwrap();
         }
-        assert_eq!(names(folder.path()), ["a.png", "b/1.JPE", "b/2.jfif", "b/z/3.jpeg"]);
+        assert_eq!(names(folder.path()), ["a.png", "b/1.JPE", "b/2.jfif", "b/z/3.jpeg", "f.webp"]);
     }
 
     #[cfg(unix)]

@@ -17,6 +17,7 @@ use self::overlays::Overlays;
 use super::failure::{Failure, Outcome};
 use super::network::NetworkArguments;
 use super::output::Output;
+use super::progress::note;
 use super::table::shorten;
 
 const EXAMPLE: &str = "\
@@ -41,7 +42,7 @@ the overlay of a/b.jpg is a/b.jpg.png; the answer says where it lies.";
 pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkArguments,
-    /// JPEG or PNG images, folders of them, or - for a list on standard input, a path a line.
+    /// Images, folders of them, or - for a list on standard input, a path a line.
     #[arg(value_name = "IMAGE|DIR|-", required = true)]
     images: Vec<PathBuf>,
     /// Number of classes to print, the most probable first.
@@ -118,6 +119,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
         compile(&classifier)?;
         answers.into_iter().try_for_each(|answer| printer.answer(answer))?;
     }
+    classifier.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     if printer.failed { Err(Failure::Reported) } else { Ok(()) }
 }
 

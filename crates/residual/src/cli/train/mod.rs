@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let folder = trainer.folder().to_owned();
     trainer.observe(Watch::new(&trainer));
     let end = trainer.run();
+    trainer.image_notes().iter().for_each(|noticed| note(&noticed.to_string()));
     drop(trainer);
     match end? {
         End::Finished { best } => finished(&folder, best.epoch, best.top1),

@@ -1,15 +1,15 @@
-//! What may be wrong inside a JPEG file, before the file has a name.
+//! What may be wrong inside an image file, before the file has a name.
 
 use crate::Error;
 
 /// A fault of a file; [`Fault::of`] names the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The bytes end too early.
     Truncated,
     /// The bytes contradict the standard.
     Corrupt(&'static str),
-    /// A kind of JPEG that is not decoded here.
+    /// A kind of image that is not decoded here.
     Unsupported(&'static str),
     /// More pixels than an image may have.
     TooLarge { width: usize, height: usize },
@@ -17,7 +17,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The error that names the file.
-    pub(super) fn of(self, file: &str) -> Error {
+    pub(crate) fn of(self, file: &str) -> Error {
         match self {
             Self::Truncated => Error::TruncatedImage { file: file.into() },
             Self::Corrupt(detail) => Error::CorruptImage { file: file.into(), detail: detail.into() },
