@@ -1,12 +1,14 @@
 //! Data sets of labelled images, opened and read image by image.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use residual_files::escaped;
 
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
+use crate::lists::{ListedAt, ListedImage, is_list, open_list};
 use crate::note::classes_summary;
 use crate::open::list;
 use crate::store::{Location, Store};
@@ -24,6 +26,9 @@ use crate::{
 /// - a folder with `CLASS/IMAGE`: a seeded part of each class is held out as `val`;
 /// - either of these in a `.tar` or `.zip`, which is read in place, or in a `.tar.gz`, whose image
 ///   files are held in memory as they are;
+/// - a list of paths and labels: CSV, TSV or JSON Lines, or `PATH LABEL` lines in a `.txt`. Columns are found by their
+///   usual names ([`Columns`](crate::Columns) names others), paths count from the list's folder
+///   ([`OpenOptions::root`]); splits are a column, or lists beside (`val.csv` of `train.csv`), else a part is held out;
 /// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
 ///
 /// All of it may be inside one more folder. Images may be in folders below their class. Classes are
@@ -70,6 +75,7 @@ impl Dataset {
                 sample.notes.extend(shadowed.then_some(Note::SampleShadowed));
                 Ok(sample)
             }
+            DataSource::Path(path) if is_list(path) && path.is_file() => Self::of_list(path, options),
             DataSource::Path(path) => Self::of_listing(list(path, options)?, options),
         }
     }
@@ -83,6 +89,26 @@ impl Dataset {
         Self::of_listing(sample::list()?, &OpenOptions::default())
     }
 
+    fn of_list(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let listed = open_list(path, options)?;
+        let origin = escaped(path).to_string();
+        let (store, lists) = (Store::default(), listed.lists);
+        let shared = Arc::new(Shared { origin: origin.clone(), store, planes: false, lists });
+        let classes: Arc<[String]> = listed.classes.clone().into();
+        let entry = |ListedImage { name, file, label, at }| Entry {
+            name,
+            label,
+            listed: Some(at),
+            location: Location::File(file),
+        };
+        let set = |(split, images): (Split, Vec<ListedImage>)| {
+            let entries = images.into_iter().map(entry).collect();
+            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), entries })
+        };
+        let splits = listed.splits.into_iter().map(set).collect();
+        Ok(Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out })
+    }
+
     fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
         let origin = listing.origin.clone();
         let mut notes = std::mem::take(&mut listing.notes);
@@ -91,7 +117,7 @@ impl Dataset {
         let is_cifar = listing.images.is_empty() && listing.cifar.keys().any(batches);
         let (classes, splits) = if is_cifar {
             let (classes, splits) = cifar::arrange(&mut listing)?;
-            let entry = |(name, label, location)| Entry { name, label, location };
+            let entry = |(name, label, location)| Entry { name, label, listed: None, location };
             let splits =
                 splits.into_iter().map(|(split, records)| (split, records.into_iter().map(entry).collect()));
             (classes, splits.collect::<Vec<(Split, Arc<[Entry]>)>>())
@@ -104,13 +130,18 @@ impl Dataset {
                 // Every path comes from the listing, and is in one split only.
                 let entry = |(path, label)| {
                     let location = listing.images.remove(&path)?;
-                    Some(Entry { name: path.text(), label, location })
+                    Some(Entry { name: path.text(), label, listed: None, location })
                 };
                 located.push((split, images.into_iter().filter_map(entry).collect()));
             }
             (arranged.classes, located)
         };
-        let shared = Arc::new(Shared { origin: origin.clone(), store: listing.store, planes: is_cifar });
+        let shared = Arc::new(Shared {
+            origin: origin.clone(),
+            store: listing.store,
+            planes: is_cifar,
+            lists: Vec::new(),
+        });
         let names: Arc<[String]> = classes.clone().into();
         let set =
             |(split, entries)| (split, ImageSet { shared: shared.clone(), classes: names.clone(), entries });
@@ -210,12 +241,16 @@ struct Shared {
     store: Store,
     /// CIFAR-10's planes, not image files.
     planes: bool,
+    /// Lists that name the images, as errors name them.
+    lists: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
     label: usize,
+    /// Place in the lists, where there are any.
+    listed: Option<ListedAt>,
     location: Location,
 }
 
@@ -260,8 +295,12 @@ impl ImageSet {
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn file(&self, index: usize) -> String {
-        match &self.entries[index].location {
-            Location::File(path) => escaped(path).to_string(),
+        let entry = &self.entries[index];
+        match (&entry.location, entry.listed) {
+            (Location::File(path), Some(ListedAt { list, line })) => {
+                format!("{}, line {line}: {}", self.shared.lists[list as usize], escaped(path))
+            }
+            (Location::File(path), None) => escaped(path).to_string(),
             _ => format!("{}: {}", self.shared.origin, self.name(index)),
         }
     }
