@@ -11,6 +11,7 @@ mod doctor;
 mod eval;
 mod failure;
 mod interrupt;
+mod lists;
 mod models;
 mod network;
 mod output;

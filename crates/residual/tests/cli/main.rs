@@ -8,6 +8,7 @@ mod found;
 mod help;
 mod hostile;
 mod interrupt;
+mod lists;
 mod networks;
 mod pages;
 mod predict;
