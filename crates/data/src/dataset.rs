@@ -1,12 +1,14 @@
 //! Data sets of labelled images, opened and read image by image.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use residual_files::escaped;
 
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
+use crate::lists::{ListedAt, ListedImage, is_list, open_list};
 use crate::note::classes_summary;
 use crate::open::list;
 use crate::remarks::Remarks;
@@ -25,6 +27,9 @@ use crate::{
 /// - a folder with `CLASS/IMAGE`: a seeded part of each class is held out as `val`;
 /// - either of these in a `.tar` or `.zip`, which is read in place, or in a `.tar.gz`, whose image
 ///   files are held in memory as they are;
+/// - a list of paths and labels: CSV, TSV or JSON Lines, or `PATH LABEL` lines in a `.txt`. Columns are found by their
+///   usual names ([`Columns`](crate::Columns) names others), paths count from the list's folder
+///   ([`OpenOptions::root`]); splits are a column, or lists beside (`val.csv` of `train.csv`), else a part is held out;
 /// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
 ///
 /// All of it may be inside one more folder. Images may be in folders below their class. Classes are
@@ -71,6 +76,7 @@ impl Dataset {
                 sample.notes.extend(shadowed.then_some(Note::SampleShadowed));
                 Ok(sample)
             }
+            DataSource::Path(path) if is_list(path) && path.is_file() => Self::of_list(path, options),
             DataSource::Path(path) => Self::of_listing(list(path, options)?, options),
         }
     }
@@ -84,6 +90,32 @@ impl Dataset {
         Self::of_listing(sample::list()?, &OpenOptions::default())
     }
 
+    fn of_list(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let listed = open_list(path, options)?;
+        let origin = escaped(path).to_string();
+        let (store, lists) = (Store::default(), listed.lists);
+        let shared = Arc::new(Shared {
+            origin: origin.clone(),
+            store,
+            planes: false,
+            remarks: Remarks::default(),
+            lists,
+        });
+        let classes: Arc<[String]> = listed.classes.clone().into();
+        let entry = |ListedImage { name, file, label, at }| Entry {
+            name,
+            label,
+            listed: Some(at),
+            location: Location::File(file),
+        };
+        let set = |(split, images): (Split, Vec<ListedImage>)| {
+            let entries = images.into_iter().map(entry).collect();
+            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), entries })
+        };
+        let splits = listed.splits.into_iter().map(set).collect();
+        Ok(Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out })
+    }
+
     fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
         let origin = listing.origin.clone();
         let mut notes = std::mem::take(&mut listing.notes);
@@ -92,7 +124,7 @@ impl Dataset {
         let is_cifar = listing.images.is_empty() && listing.cifar.keys().any(batches);
         let (classes, splits) = if is_cifar {
             let (classes, splits) = cifar::arrange(&mut listing)?;
-            let entry = |(name, label, location)| Entry { name, label, location };
+            let entry = |(name, label, location)| Entry { name, label, listed: None, location };
             let splits =
                 splits.into_iter().map(|(split, records)| (split, records.into_iter().map(entry).collect()));
             (classes, splits.collect::<Vec<(Split, Arc<[Entry]>)>>())
@@ -105,7 +137,7 @@ impl Dataset {
                 // Every path comes from the listing, and is in one split only.
                 let entry = |(path, label)| {
                     let location = listing.images.remove(&path)?;
-                    Some(Entry { name: path.text(), label, location })
+                    Some(Entry { name: path.text(), label, listed: None, location })
                 };
                 located.push((split, images.into_iter().filter_map(entry).collect()));
             }
@@ -116,6 +148,7 @@ impl Dataset {
             store: listing.store,
             planes: is_cifar,
             remarks: Remarks::default(),
+            lists: Vec::new(),
         });
         let names: Arc<[String]> = classes.clone().into();
         let set =
@@ -217,12 +250,16 @@ struct Shared {
     /// CIFAR-10's planes, not image files.
     planes: bool,
     remarks: Remarks,
+    /// Lists that name the images, as errors name them.
+    lists: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
     label: usize,
+    /// Place in the lists, where there are any.
+    listed: Option<ListedAt>,
     location: Location,
 }
 
@@ -267,8 +304,12 @@ impl ImageSet {
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn file(&self, index: usize) -> String {
-        match &self.entries[index].location {
-            Location::File(path) => escaped(path).to_string(),
+        let entry = &self.entries[index];
+        match (&entry.location, entry.listed) {
+            (Location::File(path), Some(ListedAt { list, line })) => {
+                format!("{}, line {line}: {}", self.shared.lists[list as usize], escaped(path))
+            }
+            (Location::File(path), None) => escaped(path).to_string(),
             _ => format!("{}: {}", self.shared.origin, self.name(index)),
         }
     }

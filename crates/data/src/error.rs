@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// Neither a folder nor an archive of a kind that is read here.
     #[error(
-        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, or a CIFAR-10 archive",
+        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, a list (.csv, .tsv, .jsonl, .txt), or a CIFAR-10 archive",
         escaped(path)
     )]
     UnknownFormat {
@@ -209,6 +209,34 @@ pub enum Error {
         unknown: Vec<String>,
         /// The classes of the training images, or of the network.
         known: Vec<String>,
+    },
+    /// A line of a list that does not say an image and its label.
+    #[error("{}, line {line}: {reason}", escaped(file))]
+    List {
+        /// The list.
+        file: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// Reason.
+        reason: String,
+    },
+    /// A list whose columns cannot be told.
+    #[error(
+        "{}: no columns of paths and labels among {}; help: name them, as in --columns path=photo,label=breed",
+        escaped(file),
+        listed(found)
+    )]
+    ListColumns {
+        /// The list.
+        file: PathBuf,
+        /// Names of its columns, or its first line.
+        found: Vec<String>,
+    },
+    /// A list without images.
+    #[error("{}: the list has no images", escaped(path))]
+    EmptyList {
+        /// The list.
+        path: PathBuf,
     },
     /// A split that the data do not have.
     #[error("{path}: no {wanted} images; the data have: {}; help: {}", list(present), help_for(*wanted, *held_out))]

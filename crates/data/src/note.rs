@@ -68,6 +68,21 @@ pub enum Note {
         /// The first.
         first: String,
     },
+    /// Lists beside a list of training images that are read as its other splits.
+    ListsBeside {
+        /// The lists.
+        lists: Vec<String>,
+    },
+    /// A list beside a list of training images that is named as another split and has no labels.
+    UnlabelledList {
+        /// The list.
+        file: String,
+    },
+    /// Lines of a list that say again what an earlier one said.
+    RepeatedRows {
+        /// Number of them.
+        count: usize,
+    },
     /// Files and folders that cannot be read, left out as [`OpenOptions::skip_bad`](crate::OpenOptions) says.
     LeftOut {
         /// Number of them.
@@ -114,6 +129,11 @@ impl fmt::Display for Note {
                     if total == 1 { "an image" } else { "images" },
                     listed(&kinds.iter().map(kind).collect::<Vec<_>>())
                 )
+            }
+            Self::ListsBeside { lists } => write!(f, "read as the other splits: {}", listed(lists)),
+            Self::UnlabelledList { file } => write!(f, "left out {file}, which has no column of labels"),
+            Self::RepeatedRows { count } => {
+                write!(f, "left out {} of images listed before", counted(*count, "line", "lines"))
             }
             Self::FirstOfSeveral { first } => {
                 write!(

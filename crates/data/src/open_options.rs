@@ -1,6 +1,8 @@
 //! Options of opening data.
 
-use crate::HELD_OUT;
+use std::path::PathBuf;
+
+use crate::{Columns, HELD_OUT};
 
 /// Options of opening data.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub struct OpenOptions {
     /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`: left out and
     /// [noted](crate::Dataset::notes), instead of being an error.
     pub skip_bad: bool,
+    /// Columns of a list of images; of no matter to other data.
+    pub columns: Columns,
+    /// Folder that the paths of a list count from. Default: that of the list.
+    pub root: Option<PathBuf>,
 }
 
 impl OpenOptions {
@@ -34,6 +40,13 @@ impl OpenOptions {
 impl Default for OpenOptions {
     /// Seed 0, [`HELD_OUT`] of each class, 4 GiB, nothing left out.
     fn default() -> Self {
-        Self { split_seed: 0, holdout: HELD_OUT, memory_limit: 4 << 30, skip_bad: false }
+        Self {
+            split_seed: 0,
+            holdout: HELD_OUT,
+            memory_limit: 4 << 30,
+            skip_bad: false,
+            columns: Columns::default(),
+            root: None,
+        }
     }
 }

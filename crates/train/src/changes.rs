@@ -18,18 +18,19 @@ pub struct Changes {
 }
 
 /// Fields that may change: those that change no weight, and the epochs.
-const MAY_CHANGE: [&str; 7] = [
+const MAY_CHANGE: [&str; 8] = [
     "threads",
     "low_memory",
     "checkpoint_every_steps",
     "eval_batch_size",
     "data.path",
+    "data.root",
     "data.skip_bad",
     "epochs",
 ];
 
 /// Text of [`MAY_CHANGE`], for errors.
-const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.skip_bad, and \
+const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, and \
                        epochs where the schedule is constant or has milestones";
 
 impl Changes {

@@ -18,6 +18,8 @@ impl DataRecipe {
             options.split_seed = self.split_seed;
             options.holdout = self.validation;
             options.skip_bad = self.skip_bad;
+            options.columns.clone_from(&self.columns);
+            options.root.clone_from(&self.root);
         });
         Ok(Dataset::open(&self.source(), &options)?)
     }

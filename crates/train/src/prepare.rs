@@ -123,6 +123,9 @@ impl Recipe {
         if let (DataSource::Path(path), false) = (self.data.source(), self.data.from_program) {
             self.data.path = absolute(&path)?;
         }
+        if let Some(root) = &mut self.data.root {
+            *root = absolute(root)?;
+        }
         if let Some(init) = &mut self.init {
             *init = absolute(init)?;
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
-use residual_data::{Augment, HELD_OUT};
+use residual_data::{Augment, Columns, HELD_OUT};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ pub struct Recipe {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DataRecipe {
-    /// Folder or archive, as [`residual_data`] reads them. Default `sample`, the name by which the command
+    /// Folder, archive or list, as [`residual_data`] reads them. Default `sample`, the name by which the command
     /// line knows its embedded images.
     pub path: PathBuf,
     /// True where a program gave the images ([`Training::images`](crate::Training::images)): they are at no path, and
@@ -125,6 +125,12 @@ pub struct DataRecipe {
     pub split_seed: u64,
     /// Leniency: count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
     pub skip_bad: bool,
+    /// Columns of a list of images. Default: by their usual names.
+    #[serde(skip_serializing_if = "Columns::is_default")]
+    pub columns: Columns,
+    /// Folder that the paths of a list count from. Default: the list's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
 }
 
 impl DataRecipe {
@@ -149,6 +155,8 @@ impl Default for DataRecipe {
             validation: HELD_OUT,
             split_seed: 0,
             skip_bad: false,
+            columns: Columns::default(),
+            root: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use residual::predict::{Classifier, Error, Options};
 use residual::weights::require_memory;
 
 use super::failure::{Failure, Outcome};
+use super::lists::ListArguments;
 use super::network::NetworkArguments;
 use super::output::Output;
 use super::progress::{Bar, note};
@@ -35,9 +36,11 @@ timm or CIFAR checkpoints name them.";
 pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkArguments,
-    /// `sample`, or a folder or archive of images.
+    /// `sample`, or a folder, archive or list of images.
     #[arg(long, value_name = "sample|PATH")]
     data: PathBuf,
+    #[command(flatten)]
+    list: ListArguments,
     /// Split of the data. Where there is only one of val and test, it is taken for either.
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
@@ -124,8 +127,10 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
     let holdout = arguments.validation.unwrap_or(HELD_OUT);
-    let options = OpenOptions::default()
-        .with(|options| (options.holdout, options.skip_bad) = (holdout, arguments.skip_bad));
+    let options = OpenOptions::default().with(|options| {
+        (options.holdout, options.skip_bad) = (holdout, arguments.skip_bad);
+        arguments.list.put(options);
+    });
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     match classes {

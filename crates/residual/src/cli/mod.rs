@@ -13,6 +13,7 @@ mod failure;
 #[cfg(feature = "get")]
 mod get;
 mod interrupt;
+mod lists;
 mod models;
 mod network;
 mod output;

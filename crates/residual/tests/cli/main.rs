@@ -9,6 +9,7 @@ mod get;
 mod help;
 mod hostile;
 mod interrupt;
+mod lists;
 mod networks;
 mod pages;
 mod predict;

@@ -12,6 +12,7 @@ use residual::train::{Recipe, Schedule, Warmup};
 use residual::weights::{StateDict, Weights, recognise, with_classes_of};
 
 use super::failure::{Failure, Outcome};
+use super::lists::ListArguments;
 use super::output::Output;
 use super::progress::note;
 use super::{network, threads};
@@ -35,9 +36,11 @@ pub(crate) struct Arguments {
     /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// `sample`, or a folder or archive of images.
+    /// `sample`, or a folder, archive or list of images.
     #[arg(long, value_name = "sample|PATH")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    list: ListArguments,
     /// The recipe of a training, whose rate and batch are looked at.
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
@@ -73,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 /// Patient that the arguments name, and what was found on the way to it.
 fn patient(arguments: &Arguments) -> Outcome<(Patient, Vec<Finding>)> {
-    let data = arguments.data.as_deref().map(open).transpose()?;
+    let data = arguments.data.as_deref().map(|path| open(path, &arguments.list)).transpose()?;
     let training = training(arguments)?;
     let written = arguments.network.as_deref().map(written).transpose()?;
     let Some(path) = &arguments.weights else {
@@ -161,9 +164,9 @@ fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
     })
 }
 
-fn open(path: &Path) -> Outcome<Dataset> {
+fn open(path: &Path, list: &ListArguments) -> Outcome<Dataset> {
     let source = path.to_str().map_or_else(|| DataSource::from(path.to_owned()), DataSource::from);
-    let data = Dataset::open(&source, &OpenOptions::default())?;
+    let data = Dataset::open(&source, &OpenOptions::default().with(|options| list.put(options)))?;
     note(&format!("{}: {}", residual_files::escaped(path), data.classes_summary()));
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
     Ok(data)

@@ -8,6 +8,7 @@ use residual::train::{Recipe, Schedule, Warmup};
 
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
+use crate::cli::lists::ListArguments;
 use crate::cli::{network, threads};
 
 const EXAMPLE: &str = "\
@@ -30,9 +31,11 @@ pub(crate) struct Arguments {
     /// A family member (see `residual models`), or a network written out in a SPEC.toml. [default: small]
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
-    /// `sample` (the embedded images), or a folder or archive of images. [default: sample]
+    /// `sample` (the embedded images), or a folder, archive or list of images. [default: sample]
     #[arg(long, value_name = "sample|PATH")]
     pub(super) data: Option<PathBuf>,
+    #[command(flatten)]
+    list: ListArguments,
     /// A recipe, such as another run's recipe.toml; flags take precedence over it.
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
@@ -105,7 +108,7 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 18] = [
+const NOT_WITH_RESUME: [&str; 20] = [
     "model",
     "recipe",
     "out",
@@ -122,6 +125,8 @@ const NOT_WITH_RESUME: [&str; 18] = [
     "label_smoothing",
     "no_augment",
     "validation",
+    "columns",
+    "root",
     "seed",
     "checkpoint_every",
 ];
@@ -157,6 +162,7 @@ impl Arguments {
     fn put_data(&self, recipe: &mut Recipe) {
         set(&mut recipe.data.path, self.data.clone());
         set(&mut recipe.data.validation, self.validation);
+        self.list.put_into(&mut recipe.data.columns, &mut recipe.data.root);
         recipe.data.skip_bad |= self.skip_bad;
         if self.no_augment {
             recipe.augment = Some(Vec::new());

@@ -1,0 +1,14 @@
+//! Lists of images with their labels: CSV, TSV, JSON Lines, and paths and labels with a space between.
+//!
+//! [`columns`] finds which column is which, [`rows`] reads the lines, [`files`] finds the folder that the paths count
+//! from, [`arrange`] makes classes and splits.
+
+mod arrange;
+mod columns;
+mod files;
+mod kind;
+mod rows;
+
+pub(crate) use arrange::{ListedAt, ListedImage, open_list};
+pub use columns::Columns;
+pub(crate) use kind::is_list;

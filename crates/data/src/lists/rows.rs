@@ -1,0 +1,218 @@
+//! Lines of a list.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::columns::{Columns, Found, Role, find, key};
+use super::kind::ListKind;
+use crate::split_name::split_name;
+use crate::{Error, Split};
+
+/// The longest path of a list, in bytes: more than any system takes.
+const LONGEST_PATH: usize = 1 << 16;
+/// The longest label, in bytes.
+const LONGEST_LABEL: usize = 1 << 10;
+
+/// An image of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Line, counted from 1.
+    pub(super) line: u32,
+    pub(super) path: String,
+    /// Place in [`Rows::labels`].
+    pub(super) label: u32,
+    pub(super) split: Option<Split>,
+}
+
+/// Images of a list in their order, and the different labels in the order in which they come.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) rows: Vec<Row>,
+    pub(super) labels: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+/// Reads a list.
+///
+/// # Errors
+/// [`Error::ListColumns`] where the columns cannot be told; [`Error::List`] with the line for a line that says no path
+/// or no label.
+pub(super) fn read(path: &Path, text: &str, columns: &Columns) -> Result<Rows, Error> {
+    let mut reader = Reader { file: path, rows: Rows::default() };
+    match ListKind::of(path, text) {
+        ListKind::Separated(separator) => reader.table(text, separator, columns)?,
+        ListKind::Spaced => reader.spaced(text)?,
+        ListKind::JsonLines => reader.objects(text, columns)?,
+    }
+    Ok(reader.rows)
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    rows: Rows,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, text: &str, separator: u8, columns: &Columns) -> Result<(), Error> {
+        let mut lines = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        let mut record = csv::StringRecord::new();
+        let mut found: Option<Found> = None;
+        loop {
+            // A quoted field may hold line ends: the place is asked for before it is read.
+            let more = lines.read_record(&mut record);
+            let line = record.position().map_or(0, csv::Position::line);
+            if !more.map_err(|error| self.at(line, error.to_string()))? {
+                return Ok(());
+            }
+            let Some(found) = found else {
+                let first: Vec<&str> = record.iter().collect();
+                let columns = find(&first, columns).ok_or_else(|| self.columns_unclear(&first))?;
+                found = Some(columns);
+                if !columns.header {
+                    self.record(&record, columns, line)?;
+                }
+                continue;
+            };
+            self.record(&record, found, line)?;
+        }
+    }
+
+    fn record(&mut self, record: &csv::StringRecord, found: Found, line: u64) -> Result<(), Error> {
+        let field = |at: usize, name: &str| {
+            record.get(at).ok_or_else(|| {
+                let reason = format!("{} columns, the {name} is in column {}", record.len(), at + 1);
+                self.at(line, reason)
+            })
+        };
+        let (path, label) = (field(found.path, "path")?, field(found.label, "label")?);
+        let split = match found.split {
+            Some(at) => Some(self.split(field(at, "split")?, line)?),
+            None => None,
+        };
+        self.push(line, path, label, split)
+    }
+
+    fn spaced(&mut self, text: &str) -> Result<(), Error> {
+        for (index, line) in text.lines().enumerate() {
+            let (number, line) = (index as u64 + 1, line.trim());
+            if line.is_empty() {
+                continue;
+            }
+            let parts = line.rsplit_once(char::is_whitespace);
+            let (path, label) =
+                parts.ok_or_else(|| self.at(number, "expected a path, a space and a label"))?;
+            self.push(number, path.trim_end(), label, None)?;
+        }
+        Ok(())
+    }
+
+    fn objects(&mut self, text: &str, columns: &Columns) -> Result<(), Error> {
+        for (index, line) in text.lines().enumerate() {
+            let (number, line) = (index as u64 + 1, line.trim());
+            if line.is_empty() {
+                continue;
+            }
+            let object: Map<String, Value> = serde_json::from_str(line)
+                .map_err(|error| self.at(number, format!("no JSON object: {error}")))?;
+            let value = |role| {
+                key(role, columns, |name| object.contains_key(name)).map(|name| (name, object.get(name)))
+            };
+            let (Some((_, Some(path))), Some((name, Some(label)))) = (value(Role::Path), value(Role::Label))
+            else {
+                return Err(self.columns_unclear(&object.keys().map(String::as_str).collect::<Vec<_>>()));
+            };
+            let path = path.as_str().ok_or_else(|| self.at(number, "the path is no text"))?;
+            let label = self.scalar(label, name, number)?;
+            let split = match value(Role::Split) {
+                Some((name, Some(split))) => Some(self.split(&self.scalar(split, name, number)?, number)?),
+                Some((name, None)) => return Err(self.at(number, format!("`{name}` is missing"))),
+                None => None,
+            };
+            self.push(number, path, &label, split)?;
+        }
+        Ok(())
+    }
+
+    /// Text of a value of JSON: text, a whole number, true or false.
+    fn scalar(&self, value: &Value, name: &str, line: u64) -> Result<String, Error> {
+        match value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+            Value::Bool(value) => Ok(value.to_string()),
+            Value::Array(_) => {
+                Err(self.at(line, format!("`{name}` is a list; help: give an image one label")))
+            }
+            _ => Err(self.at(line, format!("`{name}` is neither text nor a whole number"))),
+        }
+    }
+
+    fn split(&self, text: &str, line: u64) -> Result<Split, Error> {
+        let found = split_name(text.as_bytes()).filter(|name| name.decoration.is_empty());
+        let unknown = || self.at(line, format!("`{}` is no split; help: use train, val or test", cut(text)));
+        found.map(|name| name.split).ok_or_else(unknown)
+    }
+
+    fn push(&mut self, line: u64, path: &str, label: &str, split: Option<Split>) -> Result<(), Error> {
+        let label = label.trim();
+        match (path.len(), label.len()) {
+            (0, _) => return Err(self.at(line, "the path is empty")),
+            (_, 0) => return Err(self.at(line, "the label is empty")),
+            (length, _) if length > LONGEST_PATH => {
+                return Err(
+                    self.at(line, format!("a path of {length} bytes, expected {LONGEST_PATH} at most"))
+                );
+            }
+            (_, length) if length > LONGEST_LABEL => {
+                return Err(
+                    self.at(line, format!("a label of {length} bytes, expected {LONGEST_LABEL} at most"))
+                );
+            }
+            _ if path.contains("://") => {
+                return Err(self.at(line, format!("{} is an address; help: download the images", cut(path))));
+            }
+            _ => {}
+        }
+        let line = u32::try_from(line).map_err(|_| self.at(line, "more lines than can be counted"))?;
+        let label = self.rows.place(label);
+        self.rows.rows.push(Row { line, path: path.to_owned(), label, split });
+        Ok(())
+    }
+
+    fn at(&self, line: u64, reason: impl Into<String>) -> Error {
+        Error::List { file: self.file.into(), line, reason: reason.into() }
+    }
+
+    fn columns_unclear(&self, found: &[&str]) -> Error {
+        let shown = found.iter().take(12).map(|name| cut(name)).collect();
+        Error::ListColumns { file: self.file.into(), found: shown }
+    }
+}
+
+impl Rows {
+    fn place(&mut self, label: &str) -> u32 {
+        if let Some(&place) = self.places.get(label) {
+            return place;
+        }
+        let place = self.labels.len() as u32;
+        self.labels.push(label.to_owned());
+        self.places.insert(label.to_owned(), place);
+        place
+    }
+}
+
+/// The first characters of a text, for a message.
+fn cut(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
