@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::Outcome;
-use super::{bench, convert, eval, interrupt, models, predict, summary, verify};
+use super::{bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{doctor, study, train};
 
@@ -34,6 +34,7 @@ enum Command {
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
+    Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
@@ -52,6 +53,7 @@ impl Command {
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),
+            Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]

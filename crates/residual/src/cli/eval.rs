@@ -24,9 +24,8 @@ Examples:
   residual eval --model cifar_resnet20 --weights resnet20.th \\
                 --data cifar10-images.tar.gz --json
 
-Weights without a description need --model; images are then prepared as that
-family does it. Their tensors may be named as torchvision, timm or CIFAR
-checkpoints name them.";
+Weights without a description are told by their tensors; images are then
+prepared as that family does it. --model names another network.";
 
 /// Evaluate a network on a folder or an archive of labelled images.
 #[derive(Debug, Args)]

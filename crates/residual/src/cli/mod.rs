@@ -10,6 +10,7 @@ mod describe;
 mod doctor;
 mod eval;
 mod failure;
+mod inspect;
 mod interrupt;
 mod models;
 mod network;
