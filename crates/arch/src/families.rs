@@ -178,6 +178,7 @@ pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
         (None, None) => Ok(spec),
         (None, Some(_)) => Err(UnknownModel {
             name: name.into(),
+            published: false,
             reason: Some(format!("there are no published checkpoints of `{model}`")),
             suggestions: vec![model.into()],
         }),

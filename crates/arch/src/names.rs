@@ -16,7 +16,13 @@
 //! | the BN before the head | `norm` | - | `norm` | `bn` | `head.0` |
 //! | the linear layer | `fc` | `fc` | `head.fc`, a 1x1 convolution | `linear` | `head.2`, or `head.4` after a BN and ReLU |
 //!
-//! A norm has the names of a BN whatever its kind. An average-pool shortcut counts its pool, so that the convolution and BN are `.1` and `.2`, also
+//! [`Transformers`](Naming::Transformers) names are Hugging Face's, of `ResNetForImageClassification`:
+//! `resnet.embedder.embedder` for the stem (`resnet.embedder.embedder.{i}` for convolution `i` of several),
+//! `resnet.encoder.stages.{s-1}.layers.{b}` for a block, in it `layer.{k-1}` for convolution and BN `k`, `se` and
+//! `shortcut`, each with `convolution` and `normalization`; `resnet.norm` and `classifier.1` for the head.
+//!
+//! A norm has the names of a BN whatever its kind. An average-pool shortcut counts its pool, so that the convolution
+//! and BN are `.1` and `.2`, also
 //! where its stride is 1. In `residual.{n}`, `n` counts convolutions, BN and ReLU in the order in which
 //! they act, and channel attention as one module after them. Dropout has no place in the numbers.
 //! timm's pre-activation names are those of every network with a pre-activation block, a bare stem or a
@@ -74,9 +80,24 @@ impl Network {
     }
 }
 
-fn file_names(spec: &NetSpec, naming: Naming) -> impl Iterator<Item = FileName> {
+/// Names of every tensor in a scheme as those of [`names`], with paths as values. The specification need not be sound.
+pub fn file_names(spec: &NetSpec, naming: Naming) -> impl Iterator<Item = FileName> {
     let scheme = Scheme::of(spec, naming);
     sections(spec).flat_map(move |section| in_section(scheme, &section))
+}
+
+/// Prefix of the names of a block's tensors in a scheme: `layer2.0.`. The network says which of timm's two schemes is
+/// meant, and need not have the block.
+///
+/// ```
+/// use residual_arch::{BlockPath, Naming, families::family, names::block_prefix};
+/// let block = BlockPath { stage: 2, block: 0 };
+/// assert_eq!(block_prefix(&family("resnet50")?, Naming::Timm, block), "layer2.0.");
+/// assert_eq!(block_prefix(&family("resnetv2_50")?, Naming::Timm, block), "stages.1.blocks.0.");
+/// # Ok::<(), residual_arch::families::UnknownModel>(())
+/// ```
+pub fn block_prefix(spec: &NetSpec, naming: Naming, block: BlockPath) -> String {
+    Scheme::of(spec, naming).block(block) + "."
 }
 
 /// The names of a block that stands alone, as `nn.Sequential` numbers them: `residual.0.weight`,
@@ -184,6 +205,7 @@ enum Scheme {
     },
     TimmV2,
     Sequential,
+    Transformers,
 }
 
 impl Scheme {
@@ -205,6 +227,7 @@ impl Scheme {
                 pool_conv: false,
             },
             Naming::Sequential => Self::Sequential,
+            Naming::Transformers => Self::Transformers,
         }
     }
 
@@ -244,6 +267,7 @@ impl Scheme {
             Self::Layers { .. } => format!("layer{stage}.{block}"),
             Self::TimmV2 => format!("stages.{}.blocks.{block}", stage - 1),
             Self::Sequential => format!("stage{stage}.{block}"),
+            Self::Transformers => format!("resnet.encoder.stages.{}.layers.{block}", stage - 1),
         }
     }
 
@@ -260,6 +284,16 @@ impl Scheme {
             (Self::TimmV2, StemPart::Norm(_)) => "stem.norm".into(),
             (Self::TimmV2, _) => "stem.conv".into(),
             (Self::Sequential, _) => format!("stem.{position}"),
+            (Self::Transformers, part) => {
+                let stem = "resnet.embedder.embedder";
+                match (stem_convs, part) {
+                    (1, StemPart::Conv(_)) => format!("{stem}.convolution"),
+                    (1, _) => format!("{stem}.normalization"),
+                    (_, StemPart::Conv(index)) => format!("{stem}.{index}.convolution"),
+                    (_, StemPart::Norm(index)) => format!("{stem}.{index}.normalization"),
+                    (_, part) => format!("{stem}.{part}"),
+                }
+            }
         }
     }
 
@@ -271,6 +305,10 @@ impl Scheme {
             (Self::TimmV2, BlockPart::Shortcut(_)) => "downsample.conv".into(),
             (Self::Sequential, BlockPart::Shortcut(_)) => format!("shortcut.{position}"),
             (Self::Sequential, _) => format!("residual.{position}"),
+            (Self::Transformers, BlockPart::Shortcut(ShortcutPart::Norm)) => "shortcut.normalization".into(),
+            (Self::Transformers, BlockPart::Shortcut(_)) => "shortcut.convolution".into(),
+            (Self::Transformers, BlockPart::Conv(number)) => format!("layer.{}.convolution", number - 1),
+            (Self::Transformers, BlockPart::Norm(number)) => format!("layer.{}.normalization", number - 1),
             (_, BlockPart::EfficientAttention) => "se".into(),
             (_, part) => part.to_string(),
         }
@@ -282,6 +320,8 @@ impl Scheme {
             (Self::Layers { head_norm, .. }, HeadPart::Norm) => head_norm.into(),
             (Self::Layers { linear, .. }, _) => linear.into(),
             (Self::TimmV2, HeadPart::Norm) => "norm".into(),
+            (Self::Transformers, HeadPart::Norm) => "resnet.norm".into(),
+            (Self::Transformers, _) => "classifier.1".into(),
             (Self::TimmV2, _) => "head.fc".into(),
         }
     }

@@ -57,16 +57,20 @@ pub enum Naming {
     /// `stem.0.weight`, `stage1.0.residual.3.weight`, `head.2.weight`: modules numbered by
     /// `nn.Sequential`.
     Sequential,
+    /// `resnet.embedder.embedder.convolution.weight`,
+    /// `resnet.encoder.stages.0.layers.0.layer.0.convolution.weight`, `classifier.1.weight`: Hugging Face transformers.
+    Transformers,
 }
 
 impl fmt::Display for Naming {
-    /// `torchvision`, `timm`, `cifar`, `sequential`: as in a specification's file.
+    /// `torchvision`, `timm`, `cifar`, `sequential`, `transformers`: as in a specification's file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Torchvision => "torchvision",
             Self::Timm => "timm",
             Self::Cifar => "cifar",
             Self::Sequential => "sequential",
+            Self::Transformers => "transformers",
         })
     }
 }

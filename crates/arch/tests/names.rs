@@ -7,7 +7,8 @@ use residual_arch::families::{all, family};
 use residual_arch::names::{TensorName, block_names, from_file, names, to_file};
 use residual_arch::{Attention, BlockSpec, Naming, NetSpec, TensorSpec, block_tensors, tensors};
 
-const SCHEMES: [Naming; 4] = [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential];
+const SCHEMES: [Naming; 5] =
+    [Naming::Torchvision, Naming::Timm, Naming::Cifar, Naming::Sequential, Naming::Transformers];
 
 type Shapes = BTreeMap<String, Vec<usize>>;
 

@@ -119,6 +119,13 @@ pub enum Error {
         available: String,
     },
 
+    /// Classes of a backbone that has no linear layer.
+    #[error(
+        "the weights have no head, so that there are no classes; help: ask for embeddings or features, or train a \
+         head with --init"
+    )]
+    NoHead,
+
     /// A class that the network does not have.
     #[error("class {class} of a network with {classes} classes")]
     Class {

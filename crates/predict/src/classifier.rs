@@ -144,7 +144,8 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Image`] for an image that cannot be read, decoded or brought to size;
-    /// [`Error::Unanswered`] for one of a size that the network does not take, or whose answer is not finite.
+    /// [`Error::Unanswered`] for one of a size that the network does not take, or whose answer is not finite, and for
+    /// every image where the weights have no head ([`EngineError::NoHead`]).
     pub fn classify<'i>(&self, image: impl Into<Input<'i>>) -> Result<Prediction, Error> {
         self.one(image.into(), predictions)
     }
@@ -206,6 +207,7 @@ impl Classifier {
     pub fn heat_map<'i>(&self, image: impl Into<Input<'i>>, class: usize) -> Result<HeatMap, Error> {
         let ready = self.ready(image.into())?;
         let map = self.run(std::slice::from_ref(&ready), None, |plan, scratch, images| {
+            self.require_head()?;
             plan.class_activation(images, &[class], scratch)
         });
         let map = map.map_err(|error| Error::unanswered(&ready.name, error))?;
@@ -258,7 +260,15 @@ impl Classifier {
     /// [`Error::Model`] and [`Error::Engine`]; the latter counts images in the batch.
     pub fn logits(&self, images: Images<'_>, size: [usize; 2]) -> Result<Vec<f32>, Error> {
         let served = Served { size, batch: self.options.many(self.model.spec()), until: None };
-        self.plans.with(&self.model, served, |plan, scratch| Ok(plan.run(images, scratch)?.to_vec()))
+        self.plans.with(&self.model, served, |plan, scratch| {
+            self.require_head()?;
+            Ok(plan.run(images, scratch)?.to_vec())
+        })
+    }
+
+    /// A backbone without a head has no classes.
+    fn require_head(&self) -> Result<(), EngineError> {
+        if self.model.has_head() { Ok(()) } else { Err(EngineError::NoHead) }
     }
 
     fn channels(&self) -> usize {
@@ -364,6 +374,7 @@ fn predictions(
     images: Images<'_>,
     ready: &[Ready],
 ) -> Result<Vec<Prediction>, EngineError> {
+    classifier.require_head()?;
     let logits = plan.run(images, scratch)?;
     let rows = logits.chunks_exact(plan.classes()).zip(ready);
     Ok(rows.map(|(row, ready)| Prediction::new(row, &classifier.classes, ready.file.clone())).collect())

@@ -12,7 +12,7 @@ use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 use crate::changes::{self, Changes};
 use crate::given::Given;
 use crate::images::TrainingImages;
-use crate::init::initial;
+use crate::init::{Initial, initial};
 use crate::inventory::{Compared, Inventory};
 use crate::metrics::MetricsFile;
 use crate::prepare::Prepared;
@@ -83,7 +83,7 @@ impl<'a> Trainer<'a> {
             recipe.init = Some(out.join(RunFolder::INIT));
         }
         let prepared = Prepared::new(&recipe, &given)?;
-        let (network, replaced_head) = initial(&prepared, given.model.clone(), &device())?;
+        let Initial { network, replaced_head, remarks } = initial(&prepared, given.model.clone(), &device())?;
         prepared.check_batches(&network)?;
         let inventory = prepared.images.inventory();
         let folder = RunFolder::tentative(out, &prepared.recipe)?;
@@ -92,7 +92,7 @@ impl<'a> Trainer<'a> {
         }
         let mut trainer = Self::first(prepared, folder, network, inventory, session)?;
         trainer.folder.keep();
-        Ok(Self { replaced_head, ..trainer })
+        Ok(Self { replaced_head, remarks, ..trainer })
     }
 
     /// A training before its first step, with everything written.
@@ -132,7 +132,7 @@ impl<'a> Trainer<'a> {
         let prepared = Prepared::new(&recipe, &given)?;
         if !folder.last().exists() {
             // The process ended between the recipe and the first checkpoint.
-            let (network, replaced_head) = initial(&prepared, None, &device())?;
+            let Initial { network, replaced_head, .. } = initial(&prepared, None, &device())?;
             prepared.check_batches(&network)?;
             if !changes.is_empty() {
                 folder.write_recipe(&prepared.recipe)?;
@@ -310,7 +310,8 @@ impl<'a> Trainer<'a> {
         self.images.classes()
     }
 
-    /// Remarks on a training that was resumed: changes of its recipe, and files that are missing.
+    /// Remarks on the weights that a training begins with, or on one that was resumed: changes of its recipe, and files
+    /// that are missing.
     pub fn remarks(&self) -> &[String] {
         &self.remarks
     }

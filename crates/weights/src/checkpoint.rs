@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::catalogue::recognise;
 use crate::error::Error;
 use crate::folder::weights_file;
-use crate::read::{map, read};
+use crate::open_options::OpenOptions;
+use crate::read::{map_key, read, read_key};
+use crate::recognise::recognise;
 use crate::safetensors::{Content, JSON_MEMORY, charge_json};
 use crate::state_dict::StateDict;
 use crate::tensor::Tensor;
@@ -104,7 +105,12 @@ impl Checkpoint {
         let is_whole = check_checksum(&mut tensors);
         let version = tensors.metadata.remove(VERSION);
         let Some(spec) = tensors.metadata.remove(SPEC) else {
-            return Err(Error::NoSpec { model: recognise(&tensors).map(|found| found.model) });
+            let (model, seems) = match recognise(&tensors) {
+                Ok(found) => (Some(found.spec.name), None),
+                Err(Error::NoSpec { seems, .. }) => (None, seems),
+                Err(_) => (None, None),
+            };
+            return Err(Error::NoSpec { model, seems });
         };
         if version.as_deref() != Some(CURRENT) {
             let version = version.unwrap_or_else(|| "none".to_owned());
@@ -237,7 +243,7 @@ fn checksum<'a>(
 pub enum Weights {
     /// A trained network, description and all.
     Trained(Box<Checkpoint>),
-    /// Tensors alone; somebody else must say which network they belong to ([`recognise`] may).
+    /// Tensors alone; [`recognise`] says which network they belong to.
     Plain(StateDict),
 }
 
@@ -247,17 +253,33 @@ impl Weights {
     /// # Errors
     /// Those of [`Checkpoint::read`] but [`Error::NoSpec`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = &weights_file(path)?;
-        Self::of(read(path)?, path)
+        Self::read_with(path, &OpenOptions::default())
     }
 
-    /// Maps a file, whichever of the two it is: see [`map()`] for what that asks of the caller.
+    /// Reads the set of weights of a file that the options choose.
+    ///
+    /// # Errors
+    /// Those of [`Weights::read`]; [`Error::NoSuchKey`].
+    pub fn read_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
+        let path = &weights_file(path)?;
+        Self::of(read_key(path, options.key.as_deref())?, path)
+    }
+
+    /// Maps a file, whichever of the two it is: see [`map()`](crate::map()) for what that asks of the caller.
     ///
     /// # Errors
     /// Those of [`Weights::read`].
     pub fn map(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::map_with(path, &OpenOptions::default())
+    }
+
+    /// Maps the set of weights of a file that the options choose.
+    ///
+    /// # Errors
+    /// Those of [`Weights::read_with`].
+    pub fn map_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = &weights_file(path)?;
-        Self::of(map(path)?, path)
+        Self::of(map_key(path, options.key.as_deref())?, path)
     }
 
     fn of(state: StateDict, path: &Path) -> Result<Self, Error> {

@@ -43,8 +43,17 @@ impl ElementType {
 
     /// Name of a type of whole numbers; `None` for floats.
     pub(crate) fn whole(self) -> Option<&'static str> {
-        Some(match self {
-            Self::F64 | Self::F32 | Self::F16 | Self::Bf16 => return None,
+        let is_float = matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16);
+        (!is_float).then(|| self.name())
+    }
+
+    /// PyTorch's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "float64",
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
             Self::I64 => "int64",
             Self::I32 => "int32",
             Self::I16 => "int16",
@@ -54,7 +63,7 @@ impl ElementType {
             Self::U16 => "uint16",
             Self::U8 => "uint8",
             Self::Bool => "bool",
-        })
+        }
     }
 
     /// Converts packed elements to f32. Values that f32 lacks are rounded to nearest, ties to even (too

@@ -36,8 +36,8 @@ pub enum Error {
 
     /// A folder without the weights of a run.
     #[error(
-        "a folder without best.safetensors and last.safetensors, so not that of a run; \
-         help: name a file of weights"
+        "a folder without best.safetensors and last.safetensors, so not that of a run, and without model.safetensors \
+         and pytorch_model.bin; help: name a file of weights"
     )]
     NoWeightsInFolder,
 
@@ -161,9 +161,36 @@ pub enum Error {
         limit: usize,
     },
 
+    /// Sets of weights among which nothing chooses.
+    #[error(
+        "holds several sets of weights: {}; help: choose one with --key {}",
+        quoted(.found), escaped(.found.first().map_or("KEY", String::as_str))
+    )]
+    SeveralWeights {
+        /// Their keys or prefixes.
+        found: Vec<String>,
+    },
+
+    /// A key that the file does not have.
+    #[error("holds no weights under `{}`{}", escaped(.key), held(.found))]
+    NoSuchKey {
+        /// The key that was asked for.
+        key: String,
+        /// Keys that weights are under.
+        found: Vec<String>,
+    },
+
+    /// A description beside the weights, or an index of them, that is broken or asks for what there is not.
+    #[error("{reason}")]
+    Config {
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// The file was read and holds no state dict.
     #[error(
-        "no tensors found: the file holds {found}; expected a state dict, plain or under `state_dict` or `model`"
+        "no tensors found: the file holds {found}; expected a state dict, plain or under a key as `state_dict`, or a \
+         module; help: write the file again with torch.save(model.state_dict(), PATH)"
     )]
     NoTensors {
         /// Content found instead.
@@ -254,12 +281,14 @@ pub enum Error {
 
     /// Weights without the description of their network.
     #[error(
-        "plain weights: the file does not say which network they belong to; help: name it with --model NAME{}",
-        suggestion(.model)
+        "plain weights: the file does not say which network they belong to{}",
+        no_spec(.model, .seems)
     )]
     NoSpec {
         /// The family member that the tensors' names and shapes point at, if any.
         model: Option<String>,
+        /// Kind of network that their names point at, where it is no residual one.
+        seems: Option<&'static str>,
     },
 
     /// A trained network's metadata is damaged.
@@ -294,8 +323,30 @@ fn thousands(count: u64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
-fn suggestion(model: &Option<String>) -> String {
-    model.as_ref().map(|name| format!(" (they look like {name})")).unwrap_or_default()
+/// `` `a`, `b` ``
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{}`", escaped(name))).collect::<Vec<_>>().join(", ")
+}
+
+fn held(found: &[String]) -> String {
+    match found {
+        [] => "; help: leave --key out".to_owned(),
+        found => format!("; help: it has {}", quoted(found)),
+    }
+}
+
+fn no_spec(model: &Option<String>, seems: &Option<&'static str>) -> String {
+    match (model, seems) {
+        (Some(model), _) => format!("; help: name it with --model NAME (they look like {model})"),
+        (None, Some(kind)) => {
+            format!(", and the tensors are no residual network's: they seem to be those of {kind}")
+        }
+        (None, None) => {
+            ", and no residual network has such tensors; help: where it is one, write it out as a \
+                         SPEC.toml and name that with --model"
+                .to_owned()
+        }
+    }
 }
 
 impl From<ShapeError> for Error {

@@ -6,7 +6,8 @@
 //! - [`map()`] does the same without a copy of the elements, for who packs them once and lets go;
 //! - [`safetensors::write`] writes one, the same bits for the same tensors;
 //! - [`match_tensors`] compares what a network expects with what a file holds, all differences at once;
-//! - [`recognise`] names the family member that bare tensors belong to, [`scheme`] the scheme of their names;
+//! - [`recognise()`] tells the network that bare tensors belong to, whatever prefix their names have; [`scheme()`] the
+//!   scheme of their names;
 //! - [`check_values`] refuses weights that are not finite;
 //! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
 //!   [`Weights`] reads either that or bare tensors;
@@ -18,33 +19,44 @@
 
 mod architecture;
 mod atomic;
-mod catalogue;
+mod beside;
+mod channels;
 mod checkpoint;
 mod element;
 mod error;
 mod folder;
+mod json;
+mod looks_like;
 mod mapping;
 mod matching;
 mod memory;
 mod model;
+mod open_options;
+mod origin;
 mod pickle;
 mod read;
+mod recognise;
 mod rename;
 pub mod safetensors;
+mod scheme;
+mod shards;
 mod state_dict;
 mod tensor;
 mod values;
 
 pub use architecture::Architecture;
 pub use atomic::{remove_temporaries, write_atomically};
-pub use catalogue::{Recognised, recognise, scheme, with_classes_of};
 pub use checkpoint::{Checkpoint, Weights};
 pub use error::Error;
 pub use folder::weights_file;
 pub use matching::{Mismatch, Misshapen, match_tensors};
 pub use memory::require_memory;
 pub use model::Model;
+pub use open_options::OpenOptions;
+pub use origin::{Format, Origin};
 pub use read::{map, read, read_bytes};
+pub use recognise::{Recognised, recognise, recognise_as};
+pub use scheme::{scheme, with_classes_of};
 pub use state_dict::StateDict;
 pub use tensor::Tensor;
 pub use values::{BadValues, check_values};

@@ -5,8 +5,8 @@ use std::fmt;
 
 use residual_files::escaped;
 
-use crate::catalogue::recognise;
 use crate::error::Error;
+use crate::recognise::recognise;
 use crate::state_dict::StateDict;
 
 /// Number of names of each list that are shown; the fields hold them all.
@@ -91,7 +91,7 @@ pub fn match_tensors(expected: &[(String, Vec<usize>)], found: &StateDict) -> Re
         return check_floats(expected, found);
     }
     if mismatch.is_another_network() {
-        mismatch.looks_like = recognise(found).map(|found| found.model);
+        mismatch.looks_like = recognise(found).ok().map(|found| found.spec.name);
     }
     Err(Error::Mismatch(Box::new(mismatch)))
 }
@@ -114,9 +114,10 @@ fn check_floats(expected: &[(String, Vec<usize>)], found: &StateDict) -> Result<
     Err(Error::Integers { tensors })
 }
 
-/// True for a counter of batches: PyTorch's batch norm stores one, and no network needs it.
+/// True for a counter: PyTorch's batch norm stores one of batches, its averaged models one of averages, and no network
+/// needs them.
 pub(crate) fn is_batch_counter(name: &str) -> bool {
-    name.rsplit('.').next() == Some("num_batches_tracked")
+    matches!(name.rsplit('.').next(), Some("num_batches_tracked" | "n_averaged"))
 }
 
 impl fmt::Display for Mismatch {

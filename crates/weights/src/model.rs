@@ -1,18 +1,20 @@
 //! A network with its weights, checked.
 
+mod notes;
+mod opening;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use residual_arch::{Naming, NetSpec, Network, Preprocess, TensorPath};
 
-use crate::architecture::Architecture;
-use crate::catalogue::{recognise, scheme, with_classes_of};
-use crate::checkpoint::{Checkpoint, Weights, describe};
+use crate::checkpoint::{Checkpoint, describe};
 use crate::error::Error;
-use crate::folder::weights_file;
 use crate::matching::match_tensors;
-use crate::read::read_bytes;
+use crate::origin::Origin;
+use crate::recognise::Recognised;
 use crate::safetensors::Content;
+use crate::scheme::scheme;
 use crate::state_dict::StateDict;
 use crate::tensor::Tensor;
 use crate::values::{BadValues, bad_values};
@@ -50,6 +52,16 @@ pub struct Model {
     classes: Option<Vec<String>>,
     naming: Naming,
     file: Option<PathBuf>,
+    origin: Origin,
+    recognised: Option<Box<Recognised>>,
+    /// False for a backbone whose file has no linear layer; then that is of one class, and zero.
+    has_head: bool,
+    /// Input channels for which a first convolution of three was adapted.
+    adapted: Option<usize>,
+    /// Who named the network of bare weights: `--model`, `config.json`; `None` where their tensors tell it.
+    named_by: Option<&'static str>,
+    /// Source of the preprocessing, in words.
+    preprocess_source: String,
 }
 
 /// A tensor of a model.
@@ -62,75 +74,6 @@ struct Entry {
 }
 
 impl Model {
-    /// Opens a trained network: a checkpoint, or the folder of a run (its best).
-    ///
-    /// The file is mapped into memory, and read where and when a tensor is: see [`map()`](crate::map()) for what that
-    /// asks of the caller.
-    ///
-    /// # Errors
-    /// Those of [`Weights::map`], all of which name the file; [`Error::NoSpec`] for bare weights, which do not say what
-    /// they belong to ([`Model::open_as`]); [`Error::Shape`] for a network that cannot be built; [`Error::Mismatch`] for
-    /// tensors that are not the network's.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_file(path.as_ref(), None)
-    }
-
-    /// Opens weights as those of a network that is named: `resnet18`, `mine.toml`, a [`NetSpec`]. Bare weights need it,
-    /// and theirs is the number of classes; their tensors may be named in any scheme. A trained checkpoint must be of
-    /// that network.
-    ///
-    /// # Errors
-    /// Those of [`Model::open`] and [`Architecture::specification`]; [`Error::OtherNetwork`].
-    pub fn open_as(path: impl AsRef<Path>, network: impl Into<Architecture>) -> Result<Self, Error> {
-        Self::open_file(path.as_ref(), Some(&network.into()))
-    }
-
-    fn open_file(path: &Path, network: Option<&Architecture>) -> Result<Self, Error> {
-        let path = &weights_file(path)?;
-        let weights = Weights::map(path)?;
-        let model = Self::of_weights(weights, network).map_err(|error| error.in_file(path))?;
-        Ok(Self { file: Some(path.clone()), ..model })
-    }
-
-    /// Takes a trained network from the bytes of its file.
-    ///
-    /// # Errors
-    /// As for [`Model::open`], without a file's name.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, None)
-    }
-
-    /// Takes the weights of a network that is named from the bytes of their file.
-    ///
-    /// # Errors
-    /// As for [`Model::open_as`], without a file's name.
-    pub fn from_bytes_as(bytes: &[u8], network: impl Into<Architecture>) -> Result<Self, Error> {
-        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, Some(&network.into()))
-    }
-
-    /// Takes what a file of weights holds; `network` is needed for bare weights, as for [`Model::open_as`].
-    ///
-    /// # Errors
-    /// As for [`Model::open_as`], without a file's name.
-    pub fn of_weights(weights: Weights, network: Option<&Architecture>) -> Result<Self, Error> {
-        match weights {
-            Weights::Trained(trained) => {
-                if let Some(network) = network {
-                    network.require(&trained.spec)?;
-                }
-                let name = trained.spec.name.clone();
-                Self::from_checkpoint(*trained).map_err(|error| error.of_model(&name))
-            }
-            Weights::Plain(state) => match network {
-                Some(network) => {
-                    let spec = with_classes_of(network.specification()?, &state);
-                    Self::from_state_dict(&spec, state).map_err(|error| error.of_model(&spec.name))
-                }
-                None => Err(Error::NoSpec { model: recognise(&state).map(|found| found.model) }),
-            },
-        }
-    }
-
     /// Takes the network out of a checkpoint; what the trainer keeps beside it is left out.
     ///
     /// # Errors
@@ -149,6 +92,7 @@ impl Model {
     /// misshapen; [`Error::Integers`].
     pub fn from_state_dict(spec: &NetSpec, mut state: StateDict) -> Result<Self, Error> {
         let network = spec.check(spec.input)?;
+        let origin = state.origin().clone();
         let naming = scheme(spec, &state);
         let expected = network.file_names(naming);
         let in_file: Vec<_> = expected.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
@@ -161,7 +105,20 @@ impl Model {
         };
         let tensors: Vec<Entry> = expected.into_iter().zip(shapes).filter_map(entry).collect();
         let by_path = index(&tensors);
-        Ok(Self { network, tensors, by_path, classes: None, naming, file: None })
+        Ok(Self {
+            network,
+            tensors,
+            by_path,
+            classes: None,
+            naming,
+            file: None,
+            origin,
+            recognised: None,
+            has_head: true,
+            adapted: None,
+            named_by: None,
+            preprocess_source: spec_source(spec),
+        })
     }
 
     /// Puts a model together from a network and its tensors by path, in any order.
@@ -185,7 +142,21 @@ impl Model {
         };
         let tensors: Vec<Entry> = network.tensors().zip(expected).filter_map(entry).collect();
         let (by_path, naming) = (index(&tensors), network.spec().naming);
-        Ok(Self { network, tensors, by_path, classes: None, naming, file: None })
+        let (origin, recognised, preprocess_source) = (Origin::default(), None, spec_source(network.spec()));
+        Ok(Self {
+            network,
+            tensors,
+            by_path,
+            classes: None,
+            naming,
+            file: None,
+            origin,
+            recognised,
+            has_head: true,
+            adapted: None,
+            named_by: None,
+            preprocess_source,
+        })
     }
 
     /// Gives the classes names, in the order of the network's outputs.
@@ -239,6 +210,33 @@ impl Model {
     /// The file that was opened; of a folder, the file in it.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Source of the preprocessing in words: `the checkpoint`, `resnet50`, `preprocessor_config.json`.
+    pub fn preprocess_source(&self) -> &str {
+        &self.preprocess_source
+    }
+
+    /// Origin of the tensors: the file's format, and what wrapped them in it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Recognition of bare weights: their prefix, their head, what is left out; `None` for a checkpoint, which says
+    /// itself what it is.
+    pub fn recognised(&self) -> Option<&Recognised> {
+        self.recognised.as_deref()
+    }
+
+    /// Who named the network of bare weights: `--model` for the caller, `config.json` for the file beside them; `None`
+    /// where it is told by their tensors.
+    pub fn named_by(&self) -> Option<&'static str> {
+        self.named_by
+    }
+
+    /// False for a backbone: the file has no linear layer. It gives features, and no classes.
+    pub fn has_head(&self) -> bool {
+        self.has_head
     }
 
     /// The tensor at `path`; `None` where the network has no such tensor.
@@ -308,6 +306,9 @@ impl Model {
     }
 
     fn write(&self, path: &Path) -> Result<(), Error> {
+        if !self.has_head {
+            return Err(Error::Unwritable { reason: "a backbone that has no head".to_owned() });
+        }
         let names = self.network.file_names(self.spec().naming);
         // Those that have another shape in files: a linear layer.
         let reshaped = names.iter().zip(&self.tensors).map(|(file, entry)| {
@@ -331,6 +332,11 @@ impl PartialEq for Model {
             && self.classes == other.classes
             && self.tensors().zip(other.tensors()).all(|(a, b)| a == b)
     }
+}
+
+/// The specification as the source of its preprocessing.
+fn spec_source(spec: &NetSpec) -> String {
+    format!("the specification of {}", spec.name)
 }
 
 fn index(tensors: &[Entry]) -> HashMap<TensorPath, usize> {

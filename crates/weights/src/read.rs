@@ -5,17 +5,19 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::folder::weights_file;
+use crate::looks_like::looks_like;
 use crate::mapping::{Mapping, Source};
 use crate::pickle::{read_archive, read_legacy};
 use crate::safetensors;
+use crate::shards::{self, is_index};
 use crate::state_dict::StateDict;
 
 /// Number of bytes that tell the kind of a file.
 const HEAD: usize = 512;
 
-/// Reads the tensors of a safetensors file or of a PyTorch checkpoint (zip or legacy; the state dict plain or
-/// under `state_dict` or `model`). The content decides, not the file's name; of the folder of a run it is that of
-/// [`weights_file`]. A `module.` that all names begin with, as `DataParallel` has it, is removed.
+/// Reads the tensors of a safetensors file or of a PyTorch checkpoint: zip or legacy; a state dict, plain or inside dicts
+/// under keys as `state_dict`, or a module pickled whole. The content decides, not the file's name; of a folder it is
+/// that of [`weights_file`]. Names are those of the file; [`recognise`](crate::recognise()) finds their prefix.
 ///
 /// Nothing in the file is executed. All tensors become f32, correctly rounded where they were something else.
 /// Memory is at most about 16 times the file's size.
@@ -23,11 +25,22 @@ const HEAD: usize = 512;
 /// # Errors
 /// Any cause of [`Error`] that concerns reading, with the file's name.
 pub fn read(path: impl AsRef<Path>) -> Result<StateDict, Error> {
-    let path = weights_file(path)?;
-    read_file(&path).map_err(|error| error.in_file(&path))
+    read_key(path.as_ref(), None)
 }
 
-fn read_file(path: &Path) -> Result<StateDict, Error> {
+/// Reads one of several sets of tensors, as [`read`] does: that under a key of the file's dict, or else the tensors whose
+/// names begin with the key and a dot.
+///
+/// # Errors
+/// Those of [`read`]; [`Error::NoSuchKey`].
+pub(crate) fn read_key(path: &Path, key: Option<&str>) -> Result<StateDict, Error> {
+    let path = weights_file(path)?;
+    let open = |file: &Path| read_file(file, None).map_err(|error| error.in_file(file));
+    let read = if is_index(&path) { sharded(&path, key, open) } else { read_file(&path, key) };
+    read.map_err(|error| error.in_file(&path))
+}
+
+fn read_file(path: &Path, key: Option<&str>) -> Result<StateDict, Error> {
     let mut file = residual_files::open(path).map_err(Error::file("read"))?;
     let size = file.metadata().map_err(Error::io("read"))?.len();
     let mut bytes = Vec::new();
@@ -36,7 +49,7 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
     let kind = Kind::of(&bytes)?;
     residual_files::require_memory(size).map_err(Error::TooLittleMemory)?;
     file.read_to_end(&mut bytes).map_err(Error::io("read"))?;
-    kind.parse(Source::read(&bytes))
+    kind.parse(Source::read(&bytes), key)
 }
 
 /// Maps a file into memory and reads it as [`read`] does, where tensors of 32-bit floats lie in the map: nothing
@@ -51,17 +64,29 @@ fn read_file(path: &Path) -> Result<StateDict, Error> {
 /// # Errors
 /// As for [`read`].
 pub fn map(path: impl AsRef<Path>) -> Result<StateDict, Error> {
-    let path = weights_file(path)?;
-    map_file(&path).map_err(|error| error.in_file(&path))
+    map_key(path.as_ref(), None)
 }
 
-fn map_file(path: &Path) -> Result<StateDict, Error> {
+/// Maps a file and reads one of several sets of tensors, as [`read_key`] does.
+///
+/// # Errors
+/// As for [`read_key`].
+pub(crate) fn map_key(path: &Path, key: Option<&str>) -> Result<StateDict, Error> {
+    let path = weights_file(path)?;
+    let open = |file: &Path| map_file(file, None).map_err(|error| error.in_file(file));
+    let mapped = if is_index(&path) { sharded(&path, key, open) } else { map_file(&path, key) };
+    mapped.map_err(|error| error.in_file(&path))
+}
+
+fn map_file(path: &Path, key: Option<&str>) -> Result<StateDict, Error> {
     let file = residual_files::open(path).map_err(Error::file("read"))?;
     // An empty file cannot be mapped; reading says that it is empty.
     let has_bytes = file.metadata().is_ok_and(|found| found.len() > 0);
     match has_bytes.then(|| Mapping::of(&file)) {
-        Some(Ok(mapping)) => Kind::of(&mapping[..mapping.len().min(HEAD)])?.parse(Source::mapped(&mapping)),
-        _ => read_file(path),
+        Some(Ok(mapping)) => {
+            Kind::of(&mapping[..mapping.len().min(HEAD)])?.parse(Source::mapped(&mapping), key)
+        }
+        _ => read_file(path, key),
     }
 }
 
@@ -70,7 +95,7 @@ fn map_file(path: &Path) -> Result<StateDict, Error> {
 /// # Errors
 /// As for [`read`], without the file's name.
 pub fn read_bytes(bytes: &[u8]) -> Result<StateDict, Error> {
-    Kind::of(&bytes[..bytes.len().min(HEAD)])?.parse(Source::read(bytes))
+    Kind::of(&bytes[..bytes.len().min(HEAD)])?.parse(Source::read(bytes), None)
 }
 
 enum Kind {
@@ -92,50 +117,40 @@ impl Kind {
         }
     }
 
-    fn parse(self, source: Source<'_>) -> Result<StateDict, Error> {
+    fn parse(self, source: Source<'_>, key: Option<&str>) -> Result<StateDict, Error> {
         let state = match self {
             Self::Safetensors => safetensors::from_source(source),
-            Self::Archive => read_archive(source),
-            Self::Legacy => read_legacy(source),
+            Self::Archive => read_archive(source, key),
+            Self::Legacy => read_legacy(source, key),
         }?;
-        without_module(state)
+        match key {
+            Some(key) if !state.origin.wrapper.iter().any(|found| found == key) => under(state, key),
+            _ => Ok(state),
+        }
     }
 }
 
-/// The tensors without the `module.` that `DataParallel` puts before every one.
-fn without_module(state: StateDict) -> Result<StateDict, Error> {
-    let bare = |name: &str| name.strip_prefix("module.").filter(|bare| !bare.is_empty()).map(str::to_owned);
-    if state.is_empty() || !state.names().all(|name| bare(name).is_some()) {
-        return Ok(state);
+/// The tensors that an index lists; of several sets one.
+fn sharded(
+    index: &Path,
+    key: Option<&str>,
+    open: impl Fn(&Path) -> Result<StateDict, Error>,
+) -> Result<StateDict, Error> {
+    let state = shards::read(index, open)?;
+    match key {
+        Some(key) => under(state, key),
+        None => Ok(state),
     }
-    state.rename_all(|name| bare(name).unwrap_or_else(|| name.to_owned()))
 }
 
-/// Kind of a file that holds no weights.
-fn looks_like(head: &[u8]) -> &'static str {
-    let text = head.trim_ascii_start().to_ascii_lowercase();
-    let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    if at(0, b"\xff\xd8\xff") {
-        "a JPEG image"
-    } else if at(0, b"\x89PNG") {
-        "a PNG image"
-    } else if at(0, b"\x1f\x8b") {
-        "a gzip archive"
-    } else if at(257, b"ustar") {
-        "a tar archive"
-    } else if at(0, b"\x89HDF") {
-        "an HDF5 file"
-    } else if at(0, b"PK\x05\x06") {
-        "an empty zip archive"
-    } else if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") {
-        "a web page (the download was answered by a page, not by the file)"
-    } else if text.starts_with(b"version https://git-lfs") {
-        "a Git LFS pointer (fetch the file itself with `git lfs pull`)"
-    } else if head.len() < 9 {
-        "a few bytes"
-    } else if std::str::from_utf8(head).is_ok_and(|text| !text.contains('\0')) {
-        "a text file"
-    } else {
-        "something unknown"
+/// The tensors whose names begin with a key and a dot.
+fn under(mut state: StateDict, key: &str) -> Result<StateDict, Error> {
+    let mut chosen = state.split_prefix(&format!("{key}."))?;
+    if chosen.is_empty() {
+        let found = [state.origin.wrapper, state.origin.others].concat();
+        return Err(Error::NoSuchKey { key: key.to_owned(), found });
     }
+    (chosen.origin, chosen.metadata) = (state.origin, state.metadata);
+    chosen.origin.wrapper.push(key.to_owned());
+    Ok(chosen)
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use residual_arch::names::{TensorName, names};
 use residual_arch::{Naming, NetSpec};
 
-use crate::catalogue::scheme;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::matching::match_tensors;
+use crate::scheme::scheme;
 use crate::state_dict::StateDict;
 
 impl StateDict {

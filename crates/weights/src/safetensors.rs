@@ -18,6 +18,7 @@ use crate::atomic::write_atomically;
 use crate::element::{ByteOrder, ElementType};
 use crate::error::Error;
 use crate::mapping::Source;
+use crate::origin::{Format, Origin};
 use crate::state_dict::StateDict;
 use crate::tensor::Tensor;
 
@@ -42,6 +43,7 @@ pub(crate) fn from_source(source: Source<'_>) -> Result<StateDict, Error> {
     let tensors = header.tensors();
     require_memory(&source, tensors.values())?;
     let mut state = StateDict::new();
+    state.origin = Origin { format: Format::Safetensors, files: 1, ..Origin::default() };
     for (name, info) in tensors {
         let element = element_type(info.dtype).ok_or_else(|| Error::UnsupportedType {
             name: name.clone(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::tensor::Tensor;
 
 /// Tensors by name, in the order of their names, and free text beside them.
@@ -16,11 +17,19 @@ use crate::tensor::Tensor;
 /// assert_eq!(state.get("linear.bias").unwrap().data(), [0.5, -0.5]);
 /// # Ok::<(), residual_weights::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct StateDict {
     tensors: BTreeMap<String, Tensor>,
     /// Free text by key, as a safetensors file carries it under `__metadata__`.
     pub metadata: BTreeMap<String, String>,
+    pub(crate) origin: Origin,
+}
+
+impl PartialEq for StateDict {
+    /// Equal tensors and metadata; where they came from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.tensors == other.tensors && self.metadata == other.metadata
+    }
 }
 
 impl StateDict {
@@ -75,6 +84,11 @@ impl StateDict {
         self.tensors.remove(name)
     }
 
+    /// Origin of the tensors: the file's format, and what wrapped them in it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Number of tensors.
     pub fn len(&self) -> usize {
         self.tensors.len()
@@ -123,7 +137,7 @@ impl StateDict {
     /// # Errors
     /// [`Error::Duplicate`] and [`Error::ReservedName`], as for [`StateDict::insert`].
     pub fn rename_all(self, mut name_of: impl FnMut(&str) -> String) -> Result<Self, Error> {
-        let mut renamed = Self { tensors: BTreeMap::new(), metadata: self.metadata };
+        let mut renamed = Self { tensors: BTreeMap::new(), metadata: self.metadata, origin: self.origin };
         for (name, tensor) in self.tensors {
             renamed.insert(name_of(&name), tensor)?;
         }

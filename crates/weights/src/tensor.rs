@@ -20,8 +20,8 @@ use crate::mapping::Mapping;
 pub struct Tensor {
     shape: Vec<usize>,
     data: Data,
-    /// The type of the elements in the file, where they were no floats.
-    whole: Option<&'static str>,
+    /// The type of the elements in the file; `None` for tensors that come from no file.
+    stored: Option<ElementType>,
 }
 
 /// Storage of a tensor's elements.
@@ -60,7 +60,7 @@ impl Tensor {
         if element_count(&shape) != Some(elements) {
             return Err(Error::WrongLength { shape, elements });
         }
-        Ok(Self { shape, data, whole: None })
+        Ok(Self { shape, data, stored: None })
     }
 
     /// Tensor of elements that a file holds as `element`.
@@ -68,13 +68,19 @@ impl Tensor {
     /// # Errors
     /// As for [`Tensor::new`].
     pub(crate) fn stored(shape: Vec<usize>, data: Data, element: ElementType) -> Result<Self, Error> {
-        Ok(Self { whole: element.whole(), ..Self::over(shape, data)? })
+        Ok(Self { stored: Some(element), ..Self::over(shape, data)? })
     }
 
     /// Name of the integer type, or `bool`, that the file has the elements in; `None` for floats, and for tensors
     /// that come from no file. [`match_tensors`](crate::match_tensors) takes only floats for weights.
     pub fn integers(&self) -> Option<&'static str> {
-        self.whole
+        self.stored.and_then(ElementType::whole)
+    }
+
+    /// Number format of the elements in the file, by PyTorch's name: `float32`, `bfloat16`; `None` for tensors that come
+    /// from no file.
+    pub fn number_format(&self) -> Option<&'static str> {
+        self.stored.map(ElementType::name)
     }
 
     /// The extent of every dimension, outermost first.

@@ -27,7 +27,7 @@ fn check(state: &StateDict, name: &str, shape: &[usize], first: &[f32], last: f3
 
 /// The family member that the tensors belong to.
 fn model(state: &StateDict) -> String {
-    recognise(state).unwrap().model
+    recognise(state).unwrap().family.unwrap()
 }
 
 fn elements(state: &StateDict) -> usize {

@@ -14,6 +14,7 @@ const TIMM: &str = "timm_";
 pub fn find(name: &str) -> Result<&'static Published, UnknownModel> {
     lookup(name)?.ok_or_else(|| UnknownModel {
         name: name.into(),
+        published: false,
         reason: Some("neither torchvision nor timm publishes weights under this name".into()),
         suggestions: Vec::new(),
     })
@@ -50,6 +51,7 @@ fn unknown_tag(name: &str, model: &str, tag: &str) -> UnknownModel {
     rows.sort_by_cached_key(|row| edits(&tag, &row.tag.to_lowercase()));
     UnknownModel {
         name: name.into(),
+        published: false,
         reason: Some(format!("`{model}` has no tag `{tag}`")),
         suggestions: rows.into_iter().take(3).map(Published::name).collect(),
     }

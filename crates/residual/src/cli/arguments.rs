@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
-use super::{bench, convert, eval, interrupt, models, predict, summary, verify};
+use super::{bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{doctor, study, train};
 
@@ -38,6 +38,7 @@ enum Command {
     Models(models::Arguments),
     #[cfg(feature = "get")]
     Get(get::Arguments),
+    Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
@@ -58,6 +59,7 @@ impl Command {
             Self::Models(arguments) => models::run(&arguments),
             #[cfg(feature = "get")]
             Self::Get(arguments) => get::run(&arguments),
+            Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use residual::arch::{Naming, NetSpec};
-use residual::weights::{StateDict, Weights, recognise, safetensors, with_classes_of};
+use residual::arch::Naming;
+use residual::weights::{Error, Recognised, StateDict, Weights, recognise, recognise_as, safetensors};
 use residual_files::escaped;
 
 use super::failure::{Failure, Outcome};
 use super::network;
 use super::output::Output;
+use super::progress::note;
 use super::same_file::same_file;
 
 const EXAMPLE: &str = "\
@@ -29,12 +30,15 @@ pub(crate) struct Arguments {
     /// The .safetensors to write.
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Name the tensors as this one does. [default: as they are named]
+    /// Name the tensors as this one does. [default: as they are named, without a prefix]
     #[arg(long, value_enum, value_name = "SCHEME")]
     names: Option<Scheme>,
     /// Network for --names, where neither the file nor its tensors tell.
     #[arg(long, value_name = "MODEL|SPEC.toml", requires = "names")]
     model: Option<String>,
+    /// Where the file holds several sets of weights, which: `model_ema`.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -47,6 +51,8 @@ enum Scheme {
     Cifar,
     /// stage1.0.residual.0, head.2
     Sequential,
+    /// resnet.encoder.stages.0.layers.0.layer.0.convolution, classifier.1
+    Transformers,
 }
 
 impl From<Scheme> for Naming {
@@ -56,6 +62,7 @@ impl From<Scheme> for Naming {
             Scheme::Timm => Self::Timm,
             Scheme::Cifar => Self::Cifar,
             Scheme::Sequential => Self::Sequential,
+            Scheme::Transformers => Self::Transformers,
         }
     }
 }
@@ -68,20 +75,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let message = format_args!("{out}: is the file to read as well; help: give the output another name");
         return Err(Failure::new(message));
     }
-    let weights = Weights::read(input)?;
+    let weights = Weights::read_with(input, &network::options(None, arguments.key.as_deref()))?;
     let target = arguments.names.map(Naming::from);
     let tensors = match weights {
         Weights::Plain(state) => {
-            let state = match target {
-                None => {
-                    state.check_floats().map_err(|error| error.in_file(input))?;
-                    state
-                }
-                Some(target) => {
-                    let spec = spec_of(arguments, &state)?;
-                    state.renamed(&spec, target).map_err(|error| error.in_file(input))?
-                }
-            };
+            let state =
+                renamed(arguments, state, target).map_err(|failure| failure.within(escaped(input)))?;
             safetensors::write(out, &state)?;
             state.len()
         }
@@ -110,19 +109,45 @@ fn check_extension(out: &Path) -> Outcome {
     }
 }
 
-/// The network of bare weights: the one that the user names, or that the tensors are those of.
-fn spec_of(arguments: &Arguments, state: &StateDict) -> Outcome<NetSpec> {
-    let spec = match &arguments.model {
-        Some(model) => network::specification(model)?,
-        None => match recognise(state) {
-            Some(found) => network::specification(&found.model)?,
-            None => {
-                let path = arguments.input.display();
-                let message =
-                    format_args!("{path}: no known network has these tensors; help: name it with --model");
-                return Err(Failure::new(message));
+/// Bare weights under the names of a scheme; where none is asked for, under their own, without a prefix where they are
+/// a residual network's.
+fn renamed(arguments: &Arguments, state: StateDict, target: Option<Naming>) -> Outcome<StateDict> {
+    let found = match (&arguments.model, target) {
+        (Some(model), _) => {
+            let spec = network::specification(model)?;
+            match recognise_as(&state, &spec) {
+                // Which tensors do not fit is said in full.
+                Err(Error::NoSpec { .. }) => return Ok(state.renamed(&spec, target.unwrap_or(spec.naming))?),
+                found => Some(found?),
             }
-        },
+        }
+        (None, Some(_)) => Some(told(&state)?),
+        (None, None) => recognise(&state).ok(),
     };
-    Ok(with_classes_of(spec, state))
+    let Some(found) = found else {
+        state.check_floats()?;
+        return Ok(state);
+    };
+    if !found.left_out.is_empty() {
+        note(&format!("convert: {} tensors that are not the network's are left out", found.left_out.len()));
+    }
+    let state = found.rename(state)?;
+    state.check_floats()?;
+    match (target, &found.head) {
+        (None, _) => Ok(state),
+        (Some(target), Some(_)) => Ok(state.renamed(&found.spec, target)?),
+        (Some(_), None) => {
+            Err(Failure::new("a backbone without a head cannot be renamed; help: leave --names out"))
+        }
+    }
+}
+
+/// The network that the tensors are those of.
+fn told(state: &StateDict) -> Outcome<Recognised> {
+    recognise(state).map_err(|error| match error {
+        Error::NoSpec { seems: None, .. } => {
+            Failure::new("no residual network has these tensors; help: name it with --model")
+        }
+        error => Failure::from(error),
+    })
 }

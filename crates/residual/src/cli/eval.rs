@@ -25,10 +25,9 @@ Examples:
   residual eval --model cifar_resnet20 --weights resnet20.th \\
                 --data cifar10-images.tar.gz --json
 
-Weights without a description need --model; images are then prepared as for the
-published checkpoint that it names: resnet50.a1_in1k, resnet50:IMAGENET1K_V1, or
-the default one of a bare resnet50. Their tensors may be named as torchvision,
-timm or CIFAR checkpoints name them.";
+Weights without a description are told by their tensors; --model names another
+network. Images are then prepared as for the published checkpoint that it names:
+resnet50.a1_in1k, resnet50:IMAGENET1K_V1, or the default one of a bare resnet50.";
 
 /// Evaluate a network on a folder or an archive of labelled images.
 #[derive(Debug, Args)]

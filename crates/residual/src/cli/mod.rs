@@ -12,6 +12,7 @@ mod eval;
 mod failure;
 #[cfg(feature = "get")]
 mod get;
+mod inspect;
 mod interrupt;
 mod lists;
 mod models;

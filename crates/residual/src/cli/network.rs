@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use residual::arch::{NetSpec, published};
-use residual::weights::{Architecture, Model, weights_file};
+use residual::weights::{Architecture, Model, OpenOptions, weights_file};
 
 use super::failure::{Failure, Outcome};
 use super::preprocessing::PreprocessArguments;
+use super::progress::note;
 use super::threads;
 
 /// Stands for the published weights of the network that is named.
@@ -21,10 +22,14 @@ pub(crate) struct NetworkArguments {
     #[arg(long, value_name = "FILE|RUN|auto")]
     weights: Option<PathBuf>,
     /// The network of bare weights: a family member, with a tag (resnet50.a1_in1k) or without, or a SPEC.toml.
+    /// [default: told by their tensors]
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
     #[command(flatten)]
     preprocessing: PreprocessArguments,
+    /// Where the file holds several sets of weights, which: `model_ema`.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// Threads for computing. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
@@ -34,7 +39,7 @@ impl NetworkArguments {
     pub(crate) fn open(&self) -> Outcome<Model> {
         let model = self.model.as_deref();
         let Some(weights) = &self.weights else { return Err(weights_wanted(model)) };
-        self.preprocessing.apply(open(weights, model)?, model)
+        self.preprocessing.apply(open(weights, model, self.key.as_deref())?, model)
     }
 
     /// The file of weights as it was named, for messages.
@@ -47,13 +52,20 @@ impl NetworkArguments {
     }
 }
 
-/// Opens a trained checkpoint, or bare weights of the network that `model` names.
-pub(crate) fn open(path: &Path, model: Option<&str>) -> Outcome<Model> {
-    let path = weights_of(path, model)?;
-    match model {
-        Some(network) => Ok(Model::open_as(path, network)?),
-        None => Ok(Model::open(path)?),
-    }
+/// Options of opening weights: the network that is named, and the set of weights.
+pub(crate) fn options(model: Option<&str>, key: Option<&str>) -> OpenOptions {
+    OpenOptions::default().with(|options| {
+        options.network = model.map(Architecture::from);
+        options.key = key.map(str::to_owned);
+    })
+}
+
+/// Opens a trained checkpoint, or bare weights of the network that `model` names, `auto` the published ones. What was
+/// recognised, and what the file has beside it, is said.
+pub(crate) fn open(path: &Path, model: Option<&str>, key: Option<&str>) -> Outcome<Model> {
+    let model = Model::open_with(weights_of(path, model)?, &options(model, key))?;
+    model.notes().iter().for_each(|line| note(&format!("weights: {line}")));
+    Ok(model)
 }
 
 /// The file of weights that `path` stands for; for `auto` the published ones of `model`.

@@ -14,35 +14,44 @@ use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::find;
 use super::storage::Gatherer;
-use super::torch::{self, View};
+use super::torch::View;
 use crate::element::ByteOrder;
 use crate::error::Error;
 use crate::mapping::Source;
+use crate::origin::{Format, Origin};
 use crate::state_dict::StateDict;
 
 /// Reads the state dict of a zip checkpoint.
-pub(crate) fn read_archive(source: Source<'_>) -> Result<StateDict, Error> {
+pub(crate) fn read_archive(source: Source<'_>, key: Option<&str>) -> Result<StateDict, Error> {
     let mut archive = Archive::open(source.bytes)?;
     let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive)?;
     let mut budget = residual_pickle::budget();
-    let views = torch::state_dict(&interpret(pickle, &mut budget)?, &mut budget)?;
+    let found = find::tensors(&interpret(pickle, &mut budget)?, key, &mut budget)?;
 
     // A storage is read once, for all tensors that share it.
-    let mut by_storage: BTreeMap<&str, Vec<(&str, View<'_>)>> = BTreeMap::new();
-    for (name, view) in views {
+    let mut by_storage: BTreeMap<&str, Vec<(String, View<'_>)>> = BTreeMap::new();
+    for (name, view) in found.views {
         by_storage.entry(view.storage.key).or_default().push((name, view));
     }
     let mut gatherer = Gatherer::new(source, archive.byte_order()?);
     let mut state = StateDict::new();
+    state.origin = Origin {
+        format: Format::TorchZip,
+        wrapper: found.wrapper,
+        module: found.module,
+        others: found.others,
+        files: 1,
+    };
     for (key, views) in by_storage {
         let storage = archive.entry(&format!("data/{key}"))?;
         for (name, view) in views {
             let storage = storage.ok_or_else(|| Error::BadTensor {
-                name: name.to_owned(),
+                name: name.clone(),
                 reason: format!("its storage {key} is not in the file"),
             })?;
-            let tensor = gatherer.tensor(name, &view, storage)?;
+            let tensor = gatherer.tensor(&name, &view, storage)?;
             state.insert(name, tensor)?;
         }
     }

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::find;
 use super::storage::Gatherer;
 use super::torch;
 use residual_files::Budget;
@@ -19,6 +20,7 @@ use residual_pickle::{Pickled, Value, interpret};
 use crate::element::{ByteOrder, ElementType};
 use crate::error::Error;
 use crate::mapping::Source;
+use crate::origin::{Format, Origin};
 use crate::state_dict::StateDict;
 
 /// 0x1950a86a20f9469cfc6c, little-endian.
@@ -28,7 +30,7 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 const VERSION: i64 = 1001;
 
 /// Reads the state dict of a legacy checkpoint.
-pub(crate) fn read_legacy(source: Source<'_>) -> Result<StateDict, Error> {
+pub(crate) fn read_legacy(source: Source<'_>, key: Option<&str>) -> Result<StateDict, Error> {
     let bytes = source.bytes;
     let mut rest = bytes;
     let mut budget = residual_pickle::budget();
@@ -43,19 +45,26 @@ pub(crate) fn read_legacy(source: Source<'_>) -> Result<StateDict, Error> {
     }
     next(&mut rest, &mut budget)?;
     let object = next(&mut rest, &mut budget)?;
-    let views = torch::state_dict(&object, &mut budget)?;
+    let found = find::tensors(&object, key, &mut budget)?;
     let keys = next(&mut rest, &mut budget)?;
     let elements = torch::storages(&object.heap, &mut budget)?;
     let storages = locate(&keys, &elements, rest)?;
 
     let mut gatherer = Gatherer::new(source, ByteOrder::Little);
     let mut state = StateDict::new();
-    for (name, view) in views {
+    state.origin = Origin {
+        format: Format::TorchLegacy,
+        wrapper: found.wrapper,
+        module: found.module,
+        others: found.others,
+        files: 1,
+    };
+    for (name, view) in found.views {
         let storage = storages.get(view.storage.key).ok_or_else(|| Error::BadTensor {
-            name: name.to_owned(),
+            name: name.clone(),
             reason: format!("its storage {} is not in the file", view.storage.key),
         })?;
-        let tensor = gatherer.tensor(name, &view, storage)?;
+        let tensor = gatherer.tensor(&name, &view, storage)?;
         state.insert(name, tensor)?;
     }
     Ok(state)

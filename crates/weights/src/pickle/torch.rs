@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use residual_files::{Budget, escaped};
-use residual_pickle::{Heap, Id, Pickled, Value};
+use residual_pickle::{Heap, Id, Value};
 
 use crate::element::ElementType;
 use crate::error::Error;
@@ -11,9 +11,6 @@ use crate::tensor::element_count;
 
 /// The most dimensions of a tensor, as in PyTorch.
 const MAX_DIMENSIONS: usize = 64;
-
-/// The most dicts around a state dict, as `model` around `state_dict`.
-const MAX_WRAPPERS: usize = 3;
 
 /// The longest name of a tensor or storage, in bytes.
 const MAX_NAME: usize = 4096;
@@ -58,48 +55,6 @@ impl View<'_> {
     }
 }
 
-/// The tensors of the state dict that the pickle holds, plain or under `state_dict` or `model`, by name.
-///
-/// Entries that are no tensors (an epoch, a learning rate) are left out.
-pub(super) fn state_dict<'a>(
-    pickled: &Pickled<'a>,
-    budget: &mut Budget,
-) -> Result<BTreeMap<&'a str, View<'a>>, Error> {
-    let heap = &pickled.heap;
-    let mut entries = heap.dict(pickled.root).unwrap_or(&[]);
-    for _ in 0..MAX_WRAPPERS {
-        match wrapped(heap, entries, "state_dict").or_else(|| wrapped(heap, entries, "model")) {
-            Some(inner) => entries = inner,
-            None => break,
-        }
-    }
-    let mut views = BTreeMap::new();
-    for &(key, value) in entries {
-        if let Some(name) = heap.text(key) {
-            check_name(name)?;
-            let view = tensor(heap, name, value)?;
-            let dimensions = view.as_ref().map_or(0, |view| view.shape.len());
-            // The name will be copied, and the map grows by more than the entry.
-            let bytes = name.len() + 2 * size_of::<(&str, View<'_>)>() + 2 * dimensions * size_of::<usize>();
-            budget.charge(bytes as u64).map_err(over_budget)?;
-            match view {
-                Some(view) => views.insert(name, view),
-                None => views.remove(name),
-            };
-        }
-    }
-    if views.is_empty() {
-        return Err(Error::NoTensors { found: describe(heap, pickled.root) });
-    }
-    Ok(views)
-}
-
-/// The entries of the dict that `entries` holds under `name`.
-fn wrapped<'h>(heap: &'h Heap<'_>, entries: &[(Id, Id)], name: &str) -> Option<&'h [(Id, Id)]> {
-    let is_named = |&&(key, value): &&(Id, Id)| heap.text(key) == Some(name) && heap.dict(value).is_some();
-    entries.iter().rev().find(is_named).and_then(|&(_, value)| heap.dict(value))
-}
-
 /// Storages that the pickle refers to, by key, whether or not a tensor of the state dict uses it.
 pub(super) fn storages<'a>(
     heap: &Heap<'a>,
@@ -120,8 +75,15 @@ pub(super) fn storages<'a>(
     Ok(storages)
 }
 
+/// True for what PyTorch makes a tensor of, whether or not it is one that is read.
+pub(super) fn is_tensor(heap: &Heap<'_>, value: Id) -> bool {
+    let function = heap.call(value).map(|(function, _)| function);
+    matches!(function, Some(("torch._utils", name)) if name.starts_with("_rebuild"))
+        || matches!(function, Some(("torch._tensor", "_rebuild_from_type_v2")))
+}
+
 /// The tensor that `value` stands for; `None` where it is something else.
-fn tensor<'a>(heap: &Heap<'a>, name: &str, value: Id) -> Result<Option<View<'a>>, Error> {
+pub(super) fn tensor<'a>(heap: &Heap<'a>, name: &str, value: Id) -> Result<Option<View<'a>>, Error> {
     let mut value = value;
     // A parameter is a tensor wrapped once; more layers than this no file has.
     for _ in 0..4 {
@@ -254,7 +216,7 @@ fn bad(name: &str, reason: &str) -> Error {
     Error::BadTensor { name: name.to_owned(), reason: reason.to_owned() }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     match name.len() {
         0..=MAX_NAME => Ok(()),
         _ => Err(Error::TooLarge { what: "the length of a tensor's name", limit: MAX_NAME }),
@@ -266,12 +228,12 @@ pub(super) fn over_budget(_: residual_files::Error) -> Error {
 }
 
 /// The beginning of a name, for an error.
-fn shortened(name: &str) -> &str {
+pub(super) fn shortened(name: &str) -> &str {
     name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end])
 }
 
 /// Content of a pickle without tensors, for the error.
-fn describe(heap: &Heap<'_>, root: Id) -> String {
+pub(super) fn describe(heap: &Heap<'_>, root: Id) -> String {
     if let Some(entries) = heap.dict(root) {
         let keys = || entries.iter().filter_map(|&(key, _)| heap.text(key));
         let more = keys().count().saturating_sub(8);

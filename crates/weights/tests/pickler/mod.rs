@@ -22,6 +22,8 @@ pub(crate) enum Py {
     OrderedDict(Vec<(Py, Py)>),
     Global(&'static str, &'static str),
     Call(Box<Py>, Vec<Py>),
+    /// An object of a class with a state: `cls.__new__(cls)`, then `__setstate__`.
+    Object(Box<Py>, Box<Py>),
     Persistent(Box<Py>),
 }
 
@@ -123,6 +125,12 @@ fn put(value: &Py, protocol: u8, out: &mut Vec<u8>) {
             put(function, protocol, out);
             put(&Py::Tuple(arguments.clone()), protocol, out);
             out.push(b'R');
+        }
+        Py::Object(class, state) => {
+            put(class, protocol, out);
+            out.extend(b")\x81");
+            put(state, protocol, out);
+            out.push(b'b');
         }
         Py::Persistent(id) => {
             put(id, protocol, out);

@@ -131,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// The network and its plan. The weights are let go once they are packed.
 fn compiled(arguments: &Arguments) -> Outcome<(NetSpec, Plan)> {
     let model = match (&arguments.weights, &arguments.model) {
-        (Some(path), model) => network::open(path, model.as_deref())?,
+        (Some(path), model) => network::open(path, model.as_deref(), None)?,
         (None, model) => {
             let spec = network::specification(model.as_deref().unwrap_or_default())?;
             // The weights, and the same packed.

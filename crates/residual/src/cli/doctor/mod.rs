@@ -9,7 +9,9 @@ use residual::arch::NetSpec;
 use residual::data::{DataSource, Dataset, OpenOptions};
 use residual::doctor::{Finding, Patient, Report, Severity, Training, differences, examine, read_toml};
 use residual::train::{Recipe, Schedule, Warmup};
-use residual::weights::{StateDict, Weights, recognise, with_classes_of};
+use residual::weights::{
+    Error as WeightsError, StateDict, Weights, recognise, recognise_as, with_classes_of,
+};
 
 use super::failure::{Failure, Outcome};
 use super::lists::ListArguments;
@@ -146,22 +148,28 @@ fn loaded(path: &Path, written: Option<(Named, Vec<Finding>)>) -> Outcome<Loaded
             Ok((trained.spec, trained.tensors, Some(trained.classes), findings))
         }
         Weights::Plain(state) => {
-            let (spec, findings) = match written {
-                Some((network, findings)) => (network.spec(), findings),
-                None => (network::specification(&recognised(path, &state)?)?, vec![]),
+            let (found, findings) = match written {
+                Some((network, findings)) => {
+                    let spec = network.spec();
+                    match recognise_as(&state, &spec) {
+                        Ok(found) => (found, findings),
+                        // What does not fit is a finding.
+                        Err(WeightsError::NoSpec { .. }) => {
+                            return Ok((with_classes_of(spec, &state), state, None, findings));
+                        }
+                        Err(error) => return Err(error.in_file(path).into()),
+                    }
+                }
+                None => {
+                    let found = recognise(&state).map_err(|error| error.in_file(path))?;
+                    note(&format!("weights: {found}"));
+                    (found, vec![])
+                }
             };
-            Ok((with_classes_of(spec, &state), state, None, findings))
+            let state = found.rename(state).map_err(|error| error.in_file(path))?;
+            Ok((found.spec, state, None, findings))
         }
     }
-}
-
-fn recognised(path: &Path, state: &StateDict) -> Outcome<String> {
-    recognise(state).map(|found| found.model.to_string()).ok_or_else(|| {
-        Failure::new(format_args!(
-            "{}: weights of no known network; help: name it before --weights",
-            path.display()
-        ))
-    })
 }
 
 fn open(path: &Path, list: &ListArguments) -> Outcome<Dataset> {

@@ -49,9 +49,15 @@ fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'stati
     threads::limit(recipe.threads)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
     let trainer = Training::new(&recipe).stop(stop).begin(out)?;
+    trainer.remarks().iter().for_each(|remark| note(&format!("weights: {remark}")));
     if let Some(head) = trainer.replaced_head() {
         let (found, classes) = (head.found, head.classes);
-        note(&format!("the weights' head is for {found} classes: it is replaced by a new one for {classes}"));
+        note(&match found {
+            0 => format!("the weights have no head: a new one for {classes} classes"),
+            _ => {
+                format!("the weights' head is for {found} classes: it is replaced by a new one for {classes}")
+            }
+        });
     }
     Ok(trainer)
 }

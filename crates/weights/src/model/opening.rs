@@ -1,0 +1,182 @@
+//! From a file to a model: a checkpoint says what it is, bare weights are recognised.
+
+use std::path::Path;
+
+use residual_arch::NetSpec;
+use residual_arch::names::{TensorName, names};
+
+use super::Model;
+use crate::architecture::Architecture;
+use crate::beside::Description;
+use crate::channels::{RGB, adapted};
+use crate::checkpoint::Weights;
+use crate::error::Error;
+use crate::folder::weights_file;
+use crate::open_options::OpenOptions;
+use crate::read::read_bytes;
+use crate::recognise::{Recognised, recognise, recognise_as};
+use crate::scheme::with_classes_of;
+use crate::state_dict::StateDict;
+use crate::tensor::Tensor;
+
+impl Model {
+    /// Opens a trained network: a checkpoint, the folder of a run (its best), or bare weights, whose network is
+    /// recognised ([`recognise()`]).
+    ///
+    /// The file is mapped into memory, and read where and when a tensor is: see [`map()`](crate::map()) for what that
+    /// asks of the caller.
+    ///
+    /// # Errors
+    /// Those of [`Weights::map`], all of which name the file; [`Error::NoSpec`] for bare weights that are no residual
+    /// network's; [`Error::Shape`] for a network that cannot be built; [`Error::Mismatch`] for tensors that are not the
+    /// network's.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// Opens weights as those of a network that is named: `resnet18`, `mine.toml`, a [`NetSpec`]. The number of classes
+    /// of bare weights is the file's, and their tensors may be named in any scheme. A trained checkpoint must be of that
+    /// network.
+    ///
+    /// # Errors
+    /// Those of [`Model::open`] and [`Architecture::specification`]; [`Error::OtherNetwork`].
+    pub fn open_as(path: impl AsRef<Path>, network: impl Into<Architecture>) -> Result<Self, Error> {
+        Self::open_with(path, &OpenOptions::default().with(|options| options.network = Some(network.into())))
+    }
+
+    /// Opens the set of weights that the options choose, as those of the network that they name.
+    ///
+    /// # Errors
+    /// Those of [`Model::open_as`]; [`Error::NoSuchKey`].
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
+        let path = &weights_file(path)?;
+        let weights = Weights::map_with(path, options)?;
+        let description = match weights {
+            Weights::Plain(_) => Description::beside(path)?.unwrap_or_default(),
+            Weights::Trained(_) => Description::default(),
+        };
+        let model = Self::described(weights, options.network.as_ref(), description)
+            .map_err(|error| error.in_file(path))?;
+        Ok(Self { file: Some(path.clone()), ..model })
+    }
+
+    /// Weights with the description beside them. A network that is named comes before the one that is described.
+    fn described(
+        weights: Weights,
+        network: Option<&Architecture>,
+        description: Description,
+    ) -> Result<Self, Error> {
+        let described = description.network.map(Architecture::from);
+        let named_by = match (network, &described) {
+            (None, Some(_)) => Some("config.json"),
+            _ => None,
+        };
+        let mut model = Self::of_weights(weights, network.or(described.as_ref()))?;
+        model.named_by = named_by.or(model.named_by);
+        if let Some((preprocess, source)) = description.preprocess {
+            let channels = model.spec().input[0];
+            let [height, width] = preprocess.crop.unwrap_or([model.spec().input[1], model.spec().input[2]]);
+            if preprocess.mean.len() == channels {
+                let spec = model.spec().clone().with(|net| net.input = [channels, height, width]);
+                model.network =
+                    spec.with(|net| net.preprocess = preprocess).check([channels, height, width])?;
+                source.clone_into(&mut model.preprocess_source);
+            }
+        }
+        match description.classes {
+            Some(names) if names.len() == model.spec().head.classes && model.has_head => {
+                model.with_classes(names)
+            }
+            _ => Ok(model),
+        }
+    }
+
+    /// Takes a network from the bytes of its file.
+    ///
+    /// # Errors
+    /// As for [`Model::open`], without a file's name.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, None)
+    }
+
+    /// Takes the weights of a network that is named from the bytes of their file.
+    ///
+    /// # Errors
+    /// As for [`Model::open_as`], without a file's name.
+    pub fn from_bytes_as(bytes: &[u8], network: impl Into<Architecture>) -> Result<Self, Error> {
+        Self::of_weights(Weights::from_state_dict(read_bytes(bytes)?)?, Some(&network.into()))
+    }
+
+    /// Takes what a file of weights holds, as [`Model::open`] does; where there is a `network`, as [`Model::open_as`].
+    ///
+    /// # Errors
+    /// As for [`Model::open_as`], without a file's name.
+    pub fn of_weights(weights: Weights, network: Option<&Architecture>) -> Result<Self, Error> {
+        match weights {
+            Weights::Trained(trained) => {
+                if let Some(network) = network {
+                    network.require(&trained.spec)?;
+                }
+                let name = trained.spec.name.clone();
+                let model = Self::from_checkpoint(*trained).map_err(|error| error.of_model(&name))?;
+                Ok(Self { preprocess_source: "the checkpoint".to_owned(), ..model })
+            }
+            Weights::Plain(state) => match network {
+                Some(network) => {
+                    let spec = network.specification()?;
+                    Self::of_network(&spec, state).map_err(|error| error.of_model(&spec.name))
+                }
+                None => Self::of_recognised(recognise(&state)?, state),
+            },
+        }
+    }
+
+    /// The tensors of a network that is named, with whatever prefix and head they are found. Where the file is for three
+    /// channels and the network for others, the first convolution is adapted; the channels of other files are theirs.
+    fn of_network(spec: &NetSpec, state: StateDict) -> Result<Self, Error> {
+        let found = match recognise_as(&state, spec) {
+            Ok(found) => found,
+            // Which tensors do not fit is said of the whole file.
+            Err(Error::NoSpec { .. }) => {
+                return Self::from_state_dict(&with_classes_of(spec.clone(), &state), state);
+            }
+            Err(error) => return Err(error),
+        };
+        let channels = spec.input[0];
+        if found.spec.input[0] != RGB || channels == RGB {
+            let model = Self::of_recognised(found, state)?;
+            return Ok(Self { named_by: Some("--model"), ..model });
+        }
+        let mut named = found.rename(state)?;
+        complete(&found, &mut named)?;
+        let asked = spec.clone().with_classes(found.spec.head.classes);
+        let first = names(&asked, found.naming).into_iter().next();
+        if let Some((weight, first)) = first.and_then(|first| Some((named.remove(&first.name)?, first))) {
+            named.insert(first.name, adapted(weight, channels)?)?;
+        }
+        let model = Self::from_state_dict(&asked, named)?;
+        let (has_head, named_by) = (found.head.is_some(), Some("--model"));
+        Ok(Self { has_head, named_by, adapted: Some(channels), recognised: Some(Box::new(found)), ..model })
+    }
+
+    fn of_recognised(found: Recognised, state: StateDict) -> Result<Self, Error> {
+        let mut named = found.rename(state)?;
+        complete(&found, &mut named)?;
+        let model = Self::from_state_dict(&found.spec, named)?;
+        let preprocess_source = found.like.clone();
+        let has_head = found.head.is_some();
+        Ok(Self { has_head, preprocess_source, recognised: Some(Box::new(found)), ..model })
+    }
+}
+
+/// Adds what a file may do without: the bias of the head, or the head itself, which is then zero and of one class.
+fn complete(found: &Recognised, named: &mut StateDict) -> Result<(), Error> {
+    let is_head = |tensor: &TensorName| tensor.path.starts_with("head.linear.");
+    for tensor in names(&found.spec, found.naming).into_iter().filter(is_head) {
+        if named.get(&tensor.name).is_none() {
+            let count = tensor.shape.iter().product();
+            named.insert(tensor.name, Tensor::new(tensor.shape, vec![0.0; count])?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The linear layer at the end, whatever it is called.
+
+use super::place::Place;
+use super::shapes::Shapes;
+
+/// Names of the linear layer in files, beside the scheme's own.
+const NAMES: [&str; 12] = [
+    "fc",
+    "fc.0",
+    "fc.1",
+    "classifier",
+    "classifier.0",
+    "classifier.1",
+    "head.fc",
+    "head",
+    "head.1",
+    "last_linear",
+    "linear",
+    "logits",
+];
+
+/// The linear layer of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Name in the file, as `backbone.fc`.
+    pub(super) name: String,
+    pub(super) classes: usize,
+    pub(super) has_bias: bool,
+}
+
+/// What is known of a head before it is looked for.
+pub(super) struct Wanted<'a> {
+    /// Name in the file where the scheme's own name is used.
+    pub(super) own: String,
+    /// Channels of the last map.
+    pub(super) channels: usize,
+    /// Names at the place that belong to nothing else.
+    pub(super) free: &'a [&'a str],
+}
+
+impl Head {
+    /// The head at a place, or beside it: that of the scheme's own name, or else the only matrix that takes as many
+    /// channels as the last map has.
+    pub(super) fn find(wanted: &Wanted<'_>, place: &Place, shapes: &Shapes<'_>) -> Option<Self> {
+        let at = |name: &str| Self::of(name, wanted.channels, shapes);
+        let own = at(&wanted.own);
+        if own.is_some() {
+            return own;
+        }
+        let weights = wanted.free.iter().filter_map(|name| name.strip_suffix(".weight"));
+        let mut inside = weights.filter_map(at);
+        match (inside.next(), inside.next()) {
+            (Some(head), None) => return Some(head),
+            // A stack of matrices is no head that a residual network has.
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+        // Beside a backbone: `model.fc` where the network is `model.backbone.`
+        let parents = place.prefix.rmatch_indices('.').skip(1).map(|(at, _)| &place.prefix[..=at]);
+        let beside = parents.chain([""]).flat_map(|parent| NAMES.map(|name| format!("{parent}{name}")));
+        beside.into_iter().find_map(|name| at(&name))
+    }
+
+    fn of(name: &str, channels: usize, shapes: &Shapes<'_>) -> Option<Self> {
+        let classes = match *shapes.get(&format!("{name}.weight"))? {
+            [classes, inputs] | [classes, inputs, 1, 1] if inputs == channels && classes > 0 => classes,
+            _ => return None,
+        };
+        let bias = shapes.get(&format!("{name}.bias"));
+        if bias.is_some_and(|shape| *shape != [classes]) {
+            return None;
+        }
+        Some(Self { name: name.to_owned(), classes, has_bias: bias.is_some() })
+    }
+}

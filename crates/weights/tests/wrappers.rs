@@ -1,0 +1,365 @@
+//! What people put around weights: dicts, prefixes, other heads, whole modules. A case each, and hostile ones.
+
+mod pickler;
+
+use pickler::{Py, archive, f32s, floats, items, legacy, text};
+use residual_arch::names::names;
+use residual_arch::{BlockSpec, HeadSpec, Naming, NetSpec, Shortcut, StageSpec, StemSpec};
+use residual_weights::{
+    Error, Model, OpenOptions, StateDict, Tensor, Weights, read_bytes, recognise, safetensors,
+};
+
+/// A network of two blocks, of no family.
+fn tiny() -> NetSpec {
+    let stages = vec![
+        StageSpec::new(vec![BlockSpec::basic(4)]),
+        StageSpec::new(vec![BlockSpec::basic(6).with(|block| {
+            (block.stride, block.shortcut) = (2, Shortcut::projection(6, 2));
+        })]),
+    ];
+    NetSpec::new("tiny", [3, 32, 32], StemSpec::cifar(4), stages, HeadSpec::new(3))
+}
+
+fn values(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|at| (seed * 7 + at % 13) as f32 * 0.25).collect()
+}
+
+/// Its tensors, different values in every one.
+fn state() -> StateDict {
+    let tensors = names(&tiny(), Naming::Torchvision).into_iter().enumerate().map(|(index, tensor)| {
+        let count = tensor.shape.iter().product();
+        (tensor.name, Tensor::new(tensor.shape, values(count, index)).unwrap())
+    });
+    StateDict::from_tensors(tensors).unwrap()
+}
+
+/// The state dict as Python has it, the names changed, and its storages.
+fn dict(prefix: &str, shift: f32) -> (Py, Vec<(String, Vec<u8>)>) {
+    let (mut entries, mut storages) = (Vec::new(), Vec::new());
+    for (name, tensor) in state().iter() {
+        let key = format!("{prefix}{shift}{name}");
+        let shape: Vec<i64> = tensor.shape().iter().map(|&side| side as i64).collect();
+        entries.push((text(&format!("{prefix}{name}")), floats(&key, &shape)));
+        let shifted: Vec<f32> = tensor.data().iter().map(|value| value + shift).collect();
+        storages.push((key, f32s(&shifted)));
+    }
+    (Py::OrderedDict(entries), storages)
+}
+
+fn zipped(object: &Py, storages: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let storages: Vec<(&str, Vec<u8>)> =
+        storages.iter().map(|(key, bytes)| (key.as_str(), bytes.clone())).collect();
+    archive(object, &storages)
+}
+
+fn legacy_file(object: &Py, storages: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let storages: Vec<(&str, i64, Vec<u8>)> =
+        storages.iter().map(|(key, bytes)| (key.as_str(), bytes.len() as i64 / 4, bytes.clone())).collect();
+    legacy(object, &storages)
+}
+
+/// The model of these bytes, which must be the tiny network with values shifted so.
+fn assert_tiny(bytes: &[u8], shift: f32) -> Model {
+    let model = Model::from_bytes(bytes).unwrap();
+    assert_shifted(&model, shift);
+    model
+}
+
+fn assert_shifted(model: &Model, shift: f32) {
+    let wanted = Model::from_state_dict(&tiny(), state()).unwrap();
+    for ((path, found), (_, tensor)) in model.tensors().zip(wanted.tensors()) {
+        let expected: Vec<f32> = tensor.data().iter().map(|value| value + shift).collect();
+        assert_eq!((found.shape(), found.data()), (tensor.shape(), &expected[..]), "{path}");
+    }
+}
+
+#[test]
+fn every_wrapper_is_opened() {
+    let wrappers = [
+        "state_dict",
+        "model",
+        "model_state_dict",
+        "net",
+        "params",
+        "weights",
+        "ema",
+        "model_ema",
+        "ema_state_dict",
+        "state_dict_ema",
+        "something_else",
+    ];
+    for wrapper in wrappers {
+        let (weights, storages) = dict("", 0.0);
+        let optimiser = Py::Dict(items([("state", Py::Dict(vec![(Py::Int(0), Py::None)]))]));
+        let object = Py::Dict(items([
+            ("epoch", Py::Int(9)),
+            ("optimizer", optimiser),
+            ("best", Py::Float(0.5)),
+            (wrapper, weights),
+        ]));
+        for bytes in [zipped(&object, &storages), legacy_file(&object, &storages)] {
+            let model = assert_tiny(&bytes, 0.0);
+            assert_eq!(model.origin().wrapper, [wrapper]);
+        }
+    }
+}
+
+#[test]
+fn of_several_the_plain_weights_are_taken_and_a_key_chooses_the_others() {
+    let (plain, mut storages) = dict("", 0.0);
+    let (averaged, more) = dict("module.", 1.0);
+    storages.extend(more);
+    let Py::OrderedDict(mut averaged) = averaged else { unreachable!() };
+    averaged.insert(0, (text("n_averaged"), floats("n", &[])));
+    storages.push(("n".to_owned(), f32s(&[7.0])));
+    // Whichever comes first in the file.
+    for turn in 0..2 {
+        let mut entries =
+            items([("model_ema", Py::OrderedDict(averaged.clone())), ("state_dict", plain.clone())]);
+        entries.rotate_left(turn);
+        let bytes = zipped(&Py::Dict(entries), &storages);
+        let model = assert_tiny(&bytes, 0.0);
+        assert_eq!(
+            (model.origin().wrapper[0].as_str(), &model.origin().others[..]),
+            ("state_dict", &["model_ema".to_owned()][..])
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two.pth");
+        std::fs::write(&path, bytes).unwrap();
+        let options = |key: &str| OpenOptions::default().with(|options| options.key = Some(key.to_owned()));
+        let model = Model::open_with(&path, &options("model_ema")).unwrap();
+        assert_shifted(&model, 1.0);
+        assert_eq!(model.recognised().unwrap().prefix, "module.");
+        let error = Model::open_with(&path, &options("nothing")).unwrap_err();
+        assert!(matches!(error.cause(), Error::NoSuchKey { .. }), "{error}");
+        assert!(error.to_string().contains("`state_dict`, `model_ema`"), "{error}");
+    }
+}
+
+#[test]
+fn every_stack_of_prefixes_is_found() {
+    let prefixes = [
+        "module.",
+        "model.",
+        "_orig_mod.",
+        "backbone.",
+        "encoder.",
+        "net.",
+        "resnet.",
+        "module._orig_mod.model.backbone.",
+        "some.thing.else.",
+    ];
+    for prefix in prefixes {
+        let (weights, storages) = dict(prefix, 0.0);
+        let model = assert_tiny(&zipped(&weights, &storages), 0.0);
+        assert_eq!(model.recognised().unwrap().prefix, prefix);
+        let named = state().rename_all(|name| format!("{prefix}{name}")).unwrap();
+        assert_tiny(&safetensors::to_bytes(&named).unwrap(), 0.0);
+    }
+}
+
+/// The tensors with the head called otherwise.
+fn with_head(prefix: &str, head: &str) -> StateDict {
+    state()
+        .rename_all(|name| match name.strip_prefix("fc.") {
+            Some(field) => format!("{head}.{field}"),
+            None => format!("{prefix}{name}"),
+        })
+        .unwrap()
+}
+
+#[test]
+fn every_head_is_found() {
+    let heads = [
+        "fc",
+        "fc.0",
+        "fc.1",
+        "classifier",
+        "classifier.1",
+        "head.fc",
+        "last_linear",
+        "linear",
+        "my_own_head",
+    ];
+    for head in heads {
+        let model = assert_tiny(&safetensors::to_bytes(&with_head("", head)).unwrap(), 0.0);
+        assert_eq!(model.recognised().unwrap().head.as_deref(), Some(head));
+    }
+    // Beside the backbone that it stands behind.
+    for (prefix, head) in
+        [("backbone.", "fc"), ("model.encoder.", "model.classifier.1"), ("resnet.", "classifier.1")]
+    {
+        let model = assert_tiny(&safetensors::to_bytes(&with_head(prefix, head)).unwrap(), 0.0);
+        assert_eq!(model.recognised().unwrap().head.as_deref(), Some(head));
+    }
+}
+
+#[test]
+fn a_head_without_a_bias_gets_a_zero_one() {
+    let mut state = state();
+    state.remove("fc.bias");
+    let model = Model::from_bytes(&safetensors::to_bytes(&state).unwrap()).unwrap();
+    assert_eq!(model.tensor("head.linear.bias".parse().unwrap()).unwrap().data(), [0.0; 3]);
+}
+
+#[test]
+fn a_backbone_has_no_head() {
+    let mut state = state();
+    state.remove("fc.bias");
+    state.remove("fc.weight");
+    let model = Model::from_bytes(&safetensors::to_bytes(&state).unwrap()).unwrap();
+    assert!(!model.has_head());
+    let folder = tempfile::tempdir().unwrap();
+    let error = model.save(folder.path().join("x.safetensors")).unwrap_err();
+    assert!(error.to_string().contains("backbone"), "{error}");
+    // What stands behind it in self-supervised training is no head.
+    let matrix = |shape: Vec<usize>| Tensor::new(shape.clone(), vec![1.0; shape.iter().product()]).unwrap();
+    for (name, shape) in [("fc.0.weight", vec![6, 6]), ("fc.0.bias", vec![6]), ("fc.2.weight", vec![3, 6])] {
+        state.insert(name, matrix(shape)).unwrap();
+    }
+    let found = recognise(&state).unwrap();
+    assert_eq!((found.classes(), found.left_out.len()), (None, 3));
+}
+
+#[test]
+fn of_two_networks_in_one_file_the_plain_one_is_taken() {
+    let both = |a: &str, b: &str| {
+        let mut both = state().rename_all(|name| format!("{a}{name}")).unwrap();
+        for (name, tensor) in state().into_tensors() {
+            both.insert(format!("{b}{name}"), tensor).unwrap();
+        }
+        both
+    };
+    let found = recognise(&both("model.", "model_ema.module.")).unwrap();
+    assert_eq!((found.prefix.as_str(), &found.others[..]), ("model.", &["model_ema.module".to_owned()][..]));
+    for (a, b, key) in [("student.", "teacher.", "student"), ("", "module.", "module")] {
+        let error = recognise(&both(a, b)).unwrap_err();
+        assert!(matches!(error, Error::SeveralWeights { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("--key {key}")), "{error}");
+    }
+    // And the key does choose.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.safetensors");
+    safetensors::write(&path, &both("student.", "teacher.")).unwrap();
+    let options = OpenOptions::default().with(|options| options.key = Some("teacher".to_owned()));
+    assert_shifted(&Model::open_with(&path, &options).unwrap(), 0.0);
+}
+
+/// `torch.save(module)`: an object whose state is its `__dict__`.
+fn module(parameters: Vec<(Py, Py)>, buffers: Vec<(Py, Py)>, modules: Vec<(Py, Py)>) -> Py {
+    let class = Py::Global("somebodys.code", "Net");
+    let unsaved = Py::Call(Box::new(Py::Global("__builtin__", "set")), vec![Py::List(vec![text("scratch")])]);
+    let state = items([
+        ("training", Py::Bool(false)),
+        ("_parameters", Py::OrderedDict(parameters)),
+        ("_buffers", Py::OrderedDict(buffers)),
+        ("_non_persistent_buffers_set", unsaved),
+        ("_modules", Py::OrderedDict(modules)),
+    ]);
+    Py::Object(Box::new(class), Box::new(Py::Dict(state)))
+}
+
+/// A module tree of the tensors, by the dots of their names.
+fn tree(state: &StateDict, prefix: &str) -> Py {
+    let (mut own, mut parts) = ((Vec::new(), Vec::new()), Vec::<String>::new());
+    for (name, tensor) in state.iter() {
+        let Some(rest) = name.strip_prefix(prefix) else { continue };
+        match rest.split_once('.') {
+            Some((part, _)) if parts.last().is_none_or(|last| last != part) => parts.push(part.to_owned()),
+            Some(_) => {}
+            None => {
+                let shape: Vec<i64> = tensor.shape().iter().map(|&side| side as i64).collect();
+                let entry = (text(rest), floats(name, &shape));
+                if rest.starts_with("running") { own.1.push(entry) } else { own.0.push(entry) }
+            }
+        }
+    }
+    own.1.push((text("scratch"), floats("unsaved", &[1])));
+    let mut modules: Vec<(Py, Py)> =
+        parts.iter().map(|part| (text(part), tree(state, &format!("{prefix}{part}.")))).collect();
+    modules.push((text("nothing"), Py::None));
+    module(own.0, own.1, modules)
+}
+
+#[test]
+fn a_pickled_module_is_read_as_data() {
+    let mut storages: Vec<(String, Vec<u8>)> =
+        state().iter().map(|(name, tensor)| (name.to_owned(), f32s(tensor.data()))).collect();
+    storages.push(("unsaved".to_owned(), f32s(&[1.0])));
+    let whole = tree(&state(), "");
+    let wrapped = Py::Dict(items([("model", whole.clone()), ("epoch", Py::Int(3))]));
+    for object in [&whole, &wrapped] {
+        for bytes in [zipped(object, &storages), legacy_file(object, &storages)] {
+            let model = assert_tiny(&bytes, 0.0);
+            assert_eq!(model.origin().module.as_deref(), Some("somebodys.code.Net"));
+            assert!(model.recognised().unwrap().left_out.is_empty(), "unsaved buffers are no weights");
+        }
+    }
+}
+
+#[test]
+fn thousands_of_nestings_and_cycles_are_refused() {
+    let (weights, storages) = dict("", 0.0);
+    let mut nested = weights;
+    for _ in 0..20 {
+        nested = Py::Dict(items([("model", nested)]));
+    }
+    let error = read_bytes(&zipped(&nested, &storages)).unwrap_err();
+    assert!(
+        matches!(error, Error::TooLarge { what: "the number of dicts around the tensors", .. }),
+        "{error}"
+    );
+    // {'model': itself}, and a module that is its own part.
+    let cycle = b"\x80\x02}q\x00X\x05\0\0\0modelh\x00s.".to_vec();
+    let entries = [("data.pkl", cycle)];
+    let error = read_bytes(&pickler::zip(&entries, zip::CompressionMethod::Stored)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    let own_part =
+        b"\x80\x02cm\nNet\n)\x81q\x00}(X\x0b\0\0\0_parameters}X\x08\0\0\0_modules}X\x01\0\0\0ah\x00sub.";
+    let error = read_bytes(&pickler::zip(&[("data.pkl", own_part.to_vec())], zip::CompressionMethod::Stored));
+    assert!(
+        matches!(error, Err(Error::TooLarge { what: "the depth of modules inside modules", .. })),
+        "{error:?}"
+    );
+    let mut deep = module(vec![], vec![], vec![]);
+    for _ in 0..100 {
+        deep = module(vec![], vec![], vec![(text("a"), deep)]);
+    }
+    let error = read_bytes(&zipped(&deep, &storages)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn modules_that_share_parts_without_end_are_refused() {
+    // Every module holds the one before twice: 2^60 paths to the first.
+    let mut bytes = b"\x80\x02cm\nNet\n)\x81q\x00}(X\x0b\0\0\0_parameters}X\x08\0\0\0_modules}ub".to_vec();
+    for _ in 0..60 {
+        bytes.extend(b"0cm\nNet\n)\x81q\x01}(X\x0b\0\0\0_parameters}X\x08\0\0\0_modules}(X\x01\0\0\0ah\x00X\x01\0\0\0bh\x00uubq\x00");
+    }
+    bytes.push(b'.');
+    let error =
+        read_bytes(&pickler::zip(&[("data.pkl", bytes)], zip::CompressionMethod::Stored)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn several_unknown_dicts_are_refused_by_their_keys() {
+    let (a, mut storages) = dict("", 0.0);
+    let (b, more) = dict("", 1.0);
+    storages.extend(more);
+    let object = Py::Dict(items([("first", a), ("second", b)]));
+    let error = read_bytes(&zipped(&object, &storages)).unwrap_err();
+    assert!(matches!(&error, Error::SeveralWeights { found } if found == &["first", "second"]), "{error}");
+}
+
+#[test]
+fn very_many_networks_in_one_file_are_refused() {
+    let mut many = StateDict::new();
+    for index in 0..40 {
+        let name = format!("n{index}.layer1.0.conv1.weight");
+        many.insert(name, Tensor::new(vec![1], vec![0.0]).unwrap()).unwrap();
+    }
+    assert!(matches!(recognise(&many), Err(Error::TooLarge { .. })));
+    assert!(matches!(Weights::from_state_dict(many), Ok(Weights::Plain(_))));
+}
