@@ -87,7 +87,7 @@ fn channels_disagree() {
         branch: [128, 8, 8],
         given: [64, 8, 8],
     };
-    assert_eq!(found, ShapeError::Channels(expected));
+    assert_eq!(found, ShapeError::Channels(Box::new(expected)));
     let text =
         "stage3.block0: branch gives 128x8x8, shortcut gives 64x8x8; help: give the projection 128 channels";
     assert_eq!(found.to_string(), text);

@@ -12,8 +12,10 @@ pub struct Rounding {
 }
 
 /// Number of times that a gradient is computed again. With noise of 3e-7 a layer, resnet18 of the golden files had the
-/// reference's side of every ReLU in one of three computations, with 1e-7 in three of three.
-const NUDGES: u32 = 8;
+/// reference's side of every ReLU in one of three computations, with 1e-7 in three of three. timm_resnet26, whose last
+/// map is 3x3 of one image, has values of 6e-7, 2e-6 and 2e-5 before a ReLU beside errors of 2e-5 (root mean square) in
+/// PyTorch's own float32, which had all on their side in three of eight.
+const NUDGES: u32 = 32;
 
 impl Rounding {
     /// The rounding of training.

@@ -203,7 +203,7 @@ struct Join {
 fn check_join(path: Option<BlockPath>, block: &BlockSpec, join: &Join) -> Result<(), ShapeError> {
     let &BlockSpec { shortcut, stride, .. } = block;
     let &Join { entry, branch, given } = join;
-    let disagreement = || Disagreement { block: path, stride, shortcut, branch, given };
+    let disagreement = || Box::new(Disagreement { block: path, stride, shortcut, branch, given });
     if stride != 1 && shortcut.stride() == Some(1) {
         return Err(ShapeError::ForgottenStride(disagreement()));
     }
