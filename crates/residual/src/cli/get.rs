@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Networks with or without a tag, and datasets; with --list, texts that a name must hold.
     #[arg(value_name = "NAME", required_unless_present = "list")]
     names: Vec<String>,
-    /// List what there is: accuracy, parameters, licence, size.
+    /// List what there is: accuracy, parameters, licence.
     #[arg(long, conflicts_with_all = ["offline", "out"])]
     list: bool,
     /// Use what is in the cache alone.

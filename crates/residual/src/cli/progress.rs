@@ -55,6 +55,7 @@ impl Bar {
     }
 
     /// Moves to `done`, with a message.
+    #[cfg(any(feature = "get", feature = "train"))]
     pub(crate) fn say(&self, done: usize, message: &str) {
         self.draw(|| format!("[{}] {message}", self.filled(done, 14)));
     }

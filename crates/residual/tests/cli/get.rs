@@ -28,7 +28,13 @@ fn the_list_is_a_table() {
     assert_eq!(words[2..4], ["25.6M", "apache-2.0"]);
     assert!(!list.contains("resnet18") && !list.contains('…'), "{list}");
     let both = bench.run("get --list SSL 32x8d").ok();
-    assert!(both.contains("resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k") || both.contains("top-1"), "{both}");
+    assert_eq!(
+        (both.lines().count(), both.contains("resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k ")),
+        (3, true),
+        "{both}"
+    );
+    let all = bench.run("get --list").ok();
+    assert!(all.lines().count() > 100 && !all.contains('…'), "{all}");
     let sets = bench.run("get --list mnist").ok();
     assert_eq!(sets.lines().count(), 2, "{sets}");
     let json = bench.run("get --list resnet18:IMAGENET1K_V1 --json").json();

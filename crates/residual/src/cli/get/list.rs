@@ -2,16 +2,12 @@
 
 use residual::arch::families::family;
 use residual::arch::published::{Published, all};
-use residual_files::HumanBytes;
 use residual_hub::{Dataset, datasets};
 use serde::Serialize;
 
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::table::{Align, Table};
-
-/// Bytes of a value in a file of weights.
-const VALUE: u64 = 4;
 
 /// A network in JSON.
 #[derive(Serialize)]
@@ -51,7 +47,9 @@ pub(super) fn print(output: &mut Output, filter: &[String], json: bool) -> Outco
         output.line(format_args!("{:<14} {:>4} MB  {}", dataset.name, dataset.megabytes, dataset.content))?;
     }
     if !networks.is_empty() {
-        output.line("* the default of its library; top-1 on ImageNet, in percent; size of 32-bit weights")?;
+        output.line(
+            "* its library's default; top-1: percent of ImageNet's images; a file has 4 MB a million",
+        )?;
     }
     Ok(())
 }
@@ -78,7 +76,6 @@ fn table(networks: &[&Published]) -> Table {
         ("top-1", Align::Right),
         ("params", Align::Right),
         ("licence", Align::Left),
-        ("size", Align::Right),
     ]);
     for network in networks {
         let mark = if network.default { "*" } else { "" };
@@ -87,7 +84,6 @@ fn table(networks: &[&Published]) -> Table {
             network.accuracy.map_or("-".to_owned(), |accuracy| format!("{:.2}", accuracy.top1)),
             format!("{:.1}M", network.parameters as f64 / 1e6),
             network.licence.unwrap_or("-").to_owned(),
-            HumanBytes(network.parameters * VALUE).to_string(),
         ]);
     }
     table
