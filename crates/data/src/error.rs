@@ -334,7 +334,7 @@ pub enum Error {
         found: usize,
     },
     /// A value of a deep image that is infinite or NaN.
-    #[error("the image has a value that is no finite number")]
+    #[error("the image has a value that is no finite number; help: replace infinities and NaN")]
     NotFinite,
     /// An image with other channels than the preprocessing is for.
     #[error(

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn notes_count_and_name() {
-        let note = Note::OtherFiles { kinds: vec![(".webp".into(), 3), (".txt".into(), 1)] };
+        let note = Note::OtherFiles { kinds: vec![(".heic".into(), 3), (".txt".into(), 1)] };
         let text = "left out 4 files in class folders that are not named as images: 3 .heic, 1 .txt";
         assert_eq!(note.to_string(), text);
         let note = Note::Beside { folders: vec![("extra".into(), 1), ("more".into(), 0)] };

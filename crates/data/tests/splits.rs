@@ -228,7 +228,7 @@ fn files_of_other_kinds_are_counted_once() {
         "README.md",
         "a/1.jpg",
         "a/2.avif",
-        "a/3.WEBP",
+        "a/3.AVIF",
         "a/x/4.heic",
         "b/1.jpg",
         "b/labels.txt",
