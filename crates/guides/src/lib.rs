@@ -15,4 +15,5 @@ macro_rules! guide {
 guide!(readme, "README.md");
 guide!(blocks, "docs/blocks.md");
 guide!(library, "docs/library.md");
+guide!(checkpoints, "docs/checkpoints.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

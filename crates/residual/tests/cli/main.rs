@@ -7,6 +7,7 @@ mod explain;
 mod found;
 mod help;
 mod hostile;
+mod inspect;
 mod interrupt;
 mod networks;
 mod pages;
