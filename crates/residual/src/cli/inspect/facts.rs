@@ -15,7 +15,7 @@ use crate::cli::table::{WIDTH, shorten, thousands};
 #[derive(Serialize)]
 pub(super) struct Facts {
     file: String,
-    /// `checkpoint`, `family` or `own specification`.
+    /// `checkpoint`, `described`, `family` or `own specification`.
     kind: &'static str,
     model: String,
     family: Option<String>,
@@ -60,6 +60,7 @@ impl Facts {
         Self {
             kind: match found {
                 None => "checkpoint",
+                Some(_) if model.named_by().is_some() => "described",
                 Some(found) if found.family.is_some() => "family",
                 Some(_) => "own specification",
             },
@@ -103,6 +104,7 @@ impl Facts {
     pub(super) fn lines(&self) -> Vec<String> {
         let what = match self.kind {
             "checkpoint" => format!("{}, a checkpoint that says so", self.model),
+            "described" => format!("{}, as config.json says", self.model),
             "family" => format!("{}, by its tensors", self.model),
             _ => format!("{}, an own specification read off its tensors", self.model),
         };
