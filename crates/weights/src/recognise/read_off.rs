@@ -143,7 +143,7 @@ impl Reader<'_> {
                     let block = BlockSpec::basic(1).with(|block| {
                         (block.kind, block.order, block.attention) = (kind, order, attention);
                         if let Some(average_pool) = shortcut {
-                            block.shortcut = Shortcut::Projection { channels: 1, stride: 1, average_pool };
+                            block.shortcut = projection(1, 1, average_pool);
                         }
                     });
                     variants.push(self.variant(block));
@@ -176,6 +176,15 @@ fn stem_of(convs: &[(usize, usize)], bare: bool) -> StemSpec {
         stem.bare = bare;
         stem.pool = halves.then_some(MaxPool::HALVING);
     })
+}
+
+/// A projection, behind an average pool where there is one.
+fn projection(channels: usize, stride: usize, pooled: bool) -> Shortcut {
+    let mut shortcut = Shortcut::projection(channels, stride);
+    if let Shortcut::Projection { average_pool, .. } = &mut shortcut {
+        *average_pool = pooled;
+    }
+    shortcut
 }
 
 /// Kind of a block, its numbers left open, and the names of its tensors.
@@ -221,7 +230,7 @@ impl Variant {
         let shortcut = match self.block.shortcut {
             Shortcut::Projection { average_pool, .. } => {
                 let weight = shape(BlockPart::Shortcut(ShortcutPart::Conv), Field::Weight)?;
-                Shortcut::Projection { channels: *weight.first()?, stride, average_pool }
+                projection(*weight.first()?, stride, average_pool)
             }
             // Without tensors: parameter-free, where the shape changes.
             _ if (in_channels, 1) == (channels, stride) => Shortcut::Identity,
