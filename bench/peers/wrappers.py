@@ -1,4 +1,4 @@
-"""Checkpoints as people save them, written by the programs themselves: small files for tests and for `residual inspect`.
+"""Checkpoints as people save them, written by the programs themselves: small files for tests and `residual inspect`.
 
     python wrappers.py FOLDER
 
@@ -98,11 +98,13 @@ def of_torch(folder):
     folder.save("legacy.pth", state, network, _use_new_zipfile_serialization=False)
     folder.save("training.pth.tar", {"epoch": 3, "arch": "resnet", "state_dict": state, "best_acc1": torch.tensor(7.5)},
                 network)
-    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
+    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average)
     folder.save("ema.pt", {"model": state, "model_ema": averaged.state_dict()}, network)
     folder.save("parallel.pth", {"state_dict": nn.DataParallel(network).state_dict()}, network)
     folder.save("compiled.pth", torch.compile(network).state_dict(), network)
-    folder.save("half.pth", {name: t.half() if t.is_floating_point() else t for name, t in state.items()}, tiny_half(network))
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    folder.save("half.pth", halves, tiny_half(network))
     strided = collections.OrderedDict(
         (name, t.to(memory_format=torch.channels_last) if t.dim() == 4 else t) for name, t in state.items())
     folder.save("channels_last.pth", strided, network)
@@ -111,8 +113,17 @@ def of_torch(folder):
     module = tiny()
     module.__class__ = module.__class__.__mro__[1]
     folder.save("module.pth", module, network)
+    without_sources()
     folder.save("module_legacy.pth", {"model": module}, network, _use_new_zipfile_serialization=False)
     torch.jit.script(module).save(str(folder.path / "scripted.pt"))
+
+
+def without_sources():
+    """The old format stores the source code of classes; whoever has none stores none."""
+    def nothing(_):
+        raise OSError("no source")
+
+    torch.serialization.get_source_lines_and_file = nothing
 
 
 def tiny_half(network):

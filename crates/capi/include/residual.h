@@ -63,9 +63,9 @@ typedef struct residual_maps {
 /* Loads the network at path, UTF-8, a file of weights or the folder of a run (its best.safetensors), and stores it
  * in *network, which is NULL after a failure.
  *
- * model is NULL for a file that says what it is (a trained checkpoint). For bare weights it is the network's name,
- * such as "resnet18", or the path of a specification, such as "mine.toml" or "mine.json"; their tensors may be named
- * by any scheme, and theirs is the number of classes. threads is how many threads work on a prediction; 0 for as
+ * model may be NULL: a trained checkpoint says what it is, and bare weights are told by their tensors, whatever
+ * prefix, scheme and head they have. Else it is the network's name, such as "resnet18", or the path of a
+ * specification, such as "mine.toml" or "mine.json"; the number of classes of bare weights is the file's. threads is how many threads work on a prediction; 0 for as
  * many as the machine has.
  */
 residual_status residual_load(const char *path, const char *model, size_t threads, residual_network **network);

@@ -16,4 +16,5 @@ guide!(readme, "README.md");
 guide!(blocks, "docs/blocks.md");
 guide!(get, "docs/get.md");
 guide!(library, "docs/library.md");
+guide!(checkpoints, "docs/checkpoints.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

@@ -78,7 +78,10 @@ fn plain_weights_ask_for_a_model() {
     let error = Checkpoint::read(&path).unwrap_err();
     assert!(matches!(error.cause(), Error::NoSpec { .. }));
     let text = error.to_string();
-    assert!(text.contains("plain.safetensors") && text.contains("--model NAME"), "{text}");
+    assert!(
+        text.contains("plain.safetensors") && text.contains("help: ") && text.contains("--model"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 11] =
-    ["train", "eval", "predict", "summary", "verify", "models", "get", "convert", "bench", "doctor", "study"];
+const COMMANDS: [&str; 12] = [
+    "train", "eval", "predict", "summary", "verify", "models", "get", "inspect", "convert", "bench",
+    "doctor", "study",
+];
 
 #[test]
 fn every_command_has_help_with_an_example() {

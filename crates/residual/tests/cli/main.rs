@@ -8,6 +8,7 @@ mod found;
 mod get;
 mod help;
 mod hostile;
+mod inspect;
 mod interrupt;
 mod lists;
 mod networks;

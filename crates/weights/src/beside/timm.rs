@@ -77,3 +77,49 @@ fn preprocess(config: &Value) -> Result<Option<Preprocess>, Error> {
         }
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(change: impl FnOnce(&mut Value)) -> Result<Description, Error> {
+        let mut config = serde_json::json!({
+            "architecture": "resnet50", "num_classes": 2, "global_pool": "avg",
+            "label_names": ["n01", "n02"], "label_descriptions": { "n01": "tench" },
+            "pretrained_cfg": {
+                "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": "center",
+                "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25],
+            },
+        });
+        change(&mut config);
+        description(&config)
+    }
+
+    #[test]
+    fn a_configuration_says_network_preprocessing_and_classes() {
+        let described = config(|_| {}).unwrap();
+        assert_eq!(described.network.unwrap().name, "resnet50");
+        assert_eq!(described.classes.unwrap(), ["tench", "n02"]);
+        let (preprocess, source) = described.preprocess.unwrap();
+        assert_eq!((preprocess.resize, preprocess.crop), (Some(Resize::ShorterSide(235)), Some([224, 224])));
+        assert_eq!((preprocess.interpolation, source), (Interpolation::Bicubic, "config.json"));
+        assert_eq!((preprocess.mean, preprocess.std), (vec![0.5; 3], vec![0.25; 3]));
+        let border = config(|config| config["pretrained_cfg"]["crop_mode"] = "border".into()).unwrap();
+        assert_eq!(border.preprocess.unwrap().0.resize, Some(Resize::Within([235, 235])));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for (field, value) in [
+            ("crop_pct", Value::from(0.0)),
+            ("crop_mode", "spiral".into()),
+            ("interpolation", "guess".into()),
+            ("input_size", serde_json::json!([3, 224])),
+        ] {
+            let error = config(|config| config["pretrained_cfg"][field] = value).unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
+        let error = config(|config| config["global_pool"] = "max".into()).unwrap_err().to_string();
+        assert!(error.contains("global_pool"), "{error}");
+    }
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::description::{Description, names_by_number};
 use crate::error::Error;
 use crate::json::{floats, natural, naturals};
+use crate::recognise::namesake;
 
 /// Name of the description of the preprocessing.
 pub(super) const PROCESSOR: &str = "preprocessor_config.json";
@@ -36,45 +37,22 @@ fn is_placeholder(names: &[String]) -> bool {
 
 fn network(config: &Value) -> Result<NetSpec, Error> {
     let missing = |field: &str| Error::Config { reason: format!("`{field}` is missing or no number") };
-    let unknown = |field: &str, value: &Value, known: &str| Error::Config {
-        reason: format!("`{field}` is {value}; this library has {known}"),
-    };
-    let flag = |field: &str| config.get(field).and_then(Value::as_bool).unwrap_or(false);
     let list = |field: &str| naturals(config.get(field)).ok_or_else(|| missing(field));
     let (depths, sizes) = (list("depths")?, list("hidden_sizes")?);
-    if depths.len() != sizes.len()
-        || depths.iter().fold(0usize, |sum, &depth| sum.saturating_add(depth)) > MAX_BLOCKS
-    {
+    let blocks = depths.iter().fold(0usize, |sum, &depth| sum.saturating_add(depth));
+    if depths.len() != sizes.len() || blocks > MAX_BLOCKS {
         return Err(Error::Config { reason: "`depths` and `hidden_sizes` are of no network".to_owned() });
     }
-    let is_bottleneck = match config.get("layer_type").and_then(Value::as_str).unwrap_or("bottleneck") {
-        "bottleneck" => true,
-        "basic" => false,
-        other => return Err(unknown("layer_type", &other.into(), "`basic` and `bottleneck`")),
-    };
-    if let Some(act) = config.get("hidden_act").filter(|act| act.as_str() != Some("relu")) {
-        return Err(unknown("hidden_act", act, "`relu`"));
-    }
-    if flag("downsample_in_bottleneck") && is_bottleneck {
-        let reason = "`downsample_in_bottleneck` is true: blocks with their stride on the first 1x1 convolution are \
-                      not supported; the published networks have it on the 3x3";
-        return Err(Error::Config { reason: reason.to_owned() });
-    }
-    let stem_channels = natural(config.get("embedding_size")).ok_or_else(|| missing("embedding_size"))?;
-    let stem = StemSpec::imagenet().with(|stem| stem.convs[0].channels = stem_channels);
-    let mut channels = stem_channels;
+    let channels = natural(config.get("embedding_size")).ok_or_else(|| missing("embedding_size"))?;
+    let stem = StemSpec::imagenet().with(|stem| stem.convs[0].channels = channels);
+    let kind = Kind::of(config)?;
+    let mut channels = channels;
     let mut stages = Vec::with_capacity(depths.len());
     for (stage, (&depth, &size)) in depths.iter().zip(&sizes).enumerate() {
-        let first = if stage > 0 || flag("downsample_in_first_stage") { 2 } else { 1 };
+        let first = if stage > 0 || kind.first_stage_halves { 2 } else { 1 };
         let mut blocks = Vec::with_capacity(depth);
         for block in 0..depth {
-            let stride = if block == 0 { first } else { 1 };
-            blocks.push(if is_bottleneck {
-                BlockSpec::bottleneck(channels, size / 4, size, stride)
-            } else {
-                let shortcut = Shortcut::fitting(channels, size, stride);
-                BlockSpec::basic(size).with(|block| (block.stride, block.shortcut) = (stride, shortcut))
-            });
+            blocks.push(kind.block(channels, size, if block == 0 { first } else { 1 }));
             channels = size;
         }
         stages.push(StageSpec::new(blocks));
@@ -82,7 +60,48 @@ fn network(config: &Value) -> Result<NetSpec, Error> {
     let input = natural(config.get("num_channels")).unwrap_or(3);
     let preprocess = Preprocess::imagenet(256, 224).with_input([input, 224, 224]);
     let network = NetSpec::new("resnet", [input, 224, 224], stem, stages, HeadSpec::new(1));
-    Ok(network.with(|net| (net.naming, net.preprocess) = (Naming::Transformers, preprocess)))
+    let name = namesake(&network);
+    Ok(network.with(|net| {
+        (net.naming, net.preprocess) = (Naming::Transformers, preprocess);
+        net.name = name.unwrap_or_else(|| net.name.clone());
+    }))
+}
+
+/// Kind of the blocks.
+struct Kind {
+    is_bottleneck: bool,
+    first_stage_halves: bool,
+}
+
+impl Kind {
+    fn of(config: &Value) -> Result<Self, Error> {
+        let unknown = |field: &str, value: &Value, known: &str| Error::Config {
+            reason: format!("`{field}` is {value}; this library has {known}"),
+        };
+        let flag = |field: &str| config.get(field).and_then(Value::as_bool).unwrap_or(false);
+        let is_bottleneck = match config.get("layer_type").and_then(Value::as_str).unwrap_or("bottleneck") {
+            "bottleneck" => true,
+            "basic" => false,
+            other => return Err(unknown("layer_type", &other.into(), "`basic` and `bottleneck`")),
+        };
+        if let Some(act) = config.get("hidden_act").filter(|act| act.as_str() != Some("relu")) {
+            return Err(unknown("hidden_act", act, "`relu`"));
+        }
+        if flag("downsample_in_bottleneck") && is_bottleneck {
+            let reason = "`downsample_in_bottleneck` is true: blocks with their stride on the first 1x1 convolution \
+                          are not supported; the published networks have it on the 3x3";
+            return Err(Error::Config { reason: reason.to_owned() });
+        }
+        Ok(Self { is_bottleneck, first_stage_halves: flag("downsample_in_first_stage") })
+    }
+
+    fn block(&self, inputs: usize, channels: usize, stride: usize) -> BlockSpec {
+        if self.is_bottleneck {
+            return BlockSpec::bottleneck(inputs, channels / 4, channels, stride);
+        }
+        let shortcut = Shortcut::fitting(inputs, channels, stride);
+        BlockSpec::basic(channels).with(|block| (block.stride, block.shortcut) = (stride, shortcut))
+    }
 }
 
 /// Preprocessing as an image processor's description has it: resize, crop, rescale, normalise. `ConvNextImageProcessor`,
@@ -203,4 +222,52 @@ fn interpolation(code: Option<u64>) -> Option<Interpolation> {
         5 => Interpolation::Hamming,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_description_is_of_resnet_50() {
+        let config = serde_json::json!({
+            "model_type": "resnet", "embedding_size": 64, "hidden_sizes": [256, 512, 1024, 2048],
+            "depths": [3, 4, 6, 3], "layer_type": "bottleneck", "hidden_act": "relu",
+            "downsample_in_first_stage": false, "num_channels": 3, "id2label": { "0": "tench", "1": "goldfish" },
+        });
+        let described = description(&config).unwrap();
+        assert_eq!(described.network.unwrap().name, "resnet50");
+        assert_eq!(described.classes.unwrap(), ["tench", "goldfish"]);
+    }
+
+    #[test]
+    fn image_processors_are_read_as_their_classes_mean_them() {
+        let read = |value: Value| preprocess(&value).unwrap();
+        // microsoft/resnet-50.
+        let convnext = read(serde_json::json!({
+            "crop_pct": 0.875, "do_normalize": true, "do_resize": true, "feature_extractor_type": "ConvNextFeatureExtractor",
+            "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 224,
+        }));
+        let wanted = Preprocess::imagenet(256, 224).with(|net| net.interpolation = Interpolation::Bicubic);
+        assert_eq!(convnext, wanted);
+        let large = read(
+            serde_json::json!({"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 384}}),
+        );
+        assert_eq!((large.resize, large.crop), (Some(Resize::Exact([384, 384])), None));
+        let vit = read(serde_json::json!({
+            "image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 160}, "resample": 2,
+            "rescale_factor": 1.0 / 127.5, "image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0],
+        }));
+        assert_eq!(
+            (vit.resize, vit.interpolation),
+            (Some(Resize::Exact([224, 160])), Interpolation::Bilinear)
+        );
+        // p / 127.5 - 1 is (p / 255 - 0.5) / 0.5.
+        assert!(vit.mean.iter().chain(&vit.std).all(|value| (value - 0.5).abs() < 1e-6));
+        let clip = read(serde_json::json!({
+            "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 256}, "do_center_crop": true,
+            "crop_size": {"height": 224, "width": 224}, "resample": 3,
+        }));
+        assert_eq!((clip.resize, clip.crop), (Some(Resize::ShorterSide(256)), Some([224, 224])));
+    }
 }

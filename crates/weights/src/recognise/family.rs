@@ -43,6 +43,17 @@ fn depths(place: &Place, shapes: &Shapes<'_>) -> Vec<Vec<usize>> {
     found
 }
 
+/// Name of the first family member that has the tensors of a network, but for the number of classes.
+pub(crate) fn namesake(spec: &NetSpec) -> Option<String> {
+    let depths: Vec<usize> = spec.stages.iter().map(|stage| stage.blocks.len()).collect();
+    let is_same = |member: &NetSpec| {
+        let member = member.clone().with_classes(spec.head.classes);
+        has_depths(&member, &depths) && member.tensors().eq(spec.tensors())
+    };
+    let mut members = all().into_iter().filter_map(|name| family(name).ok());
+    members.find(is_same).map(|member| member.name)
+}
+
 pub(super) fn has_depths(spec: &NetSpec, depths: &[usize]) -> bool {
     spec.stages.iter().map(|stage| stage.blocks.len()).eq(depths.iter().copied())
 }

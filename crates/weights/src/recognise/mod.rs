@@ -16,5 +16,6 @@ mod recognised;
 mod seems;
 mod shapes;
 
+pub(crate) use family::namesake;
 pub(crate) use place::SCHEMES;
 pub use recognised::{Recognised, recognise, recognise_as};

@@ -67,7 +67,7 @@ impl Reader<'_> {
             _ => "basic",
         };
         let name = format!("{kind}_{depths}_w{}", stem.channels());
-        let blank = NetSpec::new(name, [input, 1, 1], stem, stages, self.template.head.clone());
+        let blank = NetSpec::new(name, [input, 1, 1], stem, stages, self.template.head);
         let like = nearest(&blank)?;
         let [channels, height, width] = like.input;
         let network = blank.with(|net| {

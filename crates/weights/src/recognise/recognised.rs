@@ -70,17 +70,29 @@ pub struct Recognised {
 /// are.
 pub fn recognise(state: &StateDict) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
-    let fits_at = |place: &Place| {
-        let fits = members(place, &shapes);
+    told(&shapes).map_err(|error| with_kind(error, state))
+}
+
+/// The network that names and shapes are those of.
+fn told(shapes: &Shapes<'_>) -> Result<Recognised, Error> {
+    choose(shapes, |place| {
+        let fits = members(place, shapes);
         match fits.is_empty() {
             true => {
-                let (fit, like) = read_off(place, &shapes)?;
+                let (fit, like) = read_off(place, shapes)?;
                 Some(Recognised { like, ..Recognised::own(fit) })
             }
             false => Recognised::member(fits),
         }
-    };
-    choose(state, &shapes, fits_at)
+    })
+}
+
+/// An error with the kind of network that the tensors seem to be of.
+fn with_kind(error: Error, state: &StateDict) -> Error {
+    match error {
+        Error::NoSpec { model, .. } => Error::NoSpec { model, seems: seems(state) },
+        other => other,
+    }
 }
 
 /// The place in a file at which the tensors are those of a network that is known, but for the number of classes and of
@@ -90,21 +102,18 @@ pub fn recognise(state: &StateDict) -> Result<Recognised, Error> {
 /// As for [`recognise`].
 pub fn recognise_as(state: &StateDict, spec: &NetSpec) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
-    choose(state, &shapes, |place| Fit::of(spec, place, &shapes).map(Recognised::own))
+    let found = choose(&shapes, |place| Fit::of(spec, place, &shapes).map(Recognised::own));
+    found.map_err(|error| with_kind(error, state))
 }
 
 /// The one network of a file: where there are several, that of the plain weights.
-fn choose(
-    state: &StateDict,
-    shapes: &Shapes<'_>,
-    fits_at: impl Fn(&Place) -> Option<Recognised>,
-) -> Result<Recognised, Error> {
+fn choose(shapes: &Shapes<'_>, fits_at: impl Fn(&Place) -> Option<Recognised>) -> Result<Recognised, Error> {
     let places = Place::all(shapes)?;
     let mut found: Vec<(&Place, Recognised)> =
         places.iter().filter_map(|place| Some((place, fits_at(place)?))).collect();
     let plain = found.iter().filter(|(place, _)| !place.is_averaged()).count();
     let chosen = match (found.len(), plain) {
-        (0, _) => return Err(Error::NoSpec { model: None, seems: seems(state) }),
+        (0, _) => return Err(Error::NoSpec { model: None, seems: None }),
         (1, _) => 0,
         (_, 1) => found.iter().position(|(place, _)| !place.is_averaged()).unwrap_or(0),
         _ => {
@@ -208,5 +217,50 @@ impl fmt::Display for Recognised {
                 self.spec.name, self.like
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residual_arch::families::{all, family};
+
+    use super::*;
+
+    #[test]
+    fn every_family_member_is_told_or_among_the_equals() {
+        for model in all() {
+            let spec = family(model).unwrap().with_classes(7);
+            let names = names::names(&spec, spec.naming);
+            let found = told(&Shapes::of_names(&names)).unwrap_or_else(|error| panic!("{model}: {error}"));
+            let equals: Vec<String> = found.family.iter().chain(&found.alternatives).cloned().collect();
+            assert!(equals.contains(&model.to_owned()), "{model}: {equals:?}");
+            assert_eq!((found.classes(), found.left_out.len()), (Some(7), 0), "{model}");
+        }
+    }
+
+    #[test]
+    fn the_commonest_of_equals_is_taken() {
+        for (model, taken) in
+            [("resnetaa50", "resnet50"), ("resnetblur50", "resnet50"), ("cifar_plain56", "cifar_resnet56")]
+        {
+            let spec = family(model).unwrap();
+            let names = names::names(&spec, spec.naming);
+            assert_eq!(told(&Shapes::of_names(&names)).unwrap().family.as_deref(), Some(taken));
+        }
+    }
+
+    #[test]
+    fn every_family_member_can_be_read_off_its_tensors() {
+        let mut same = 0;
+        for model in all() {
+            let spec = family(model).unwrap();
+            let names = names::names(&spec, spec.naming);
+            let shapes = Shapes::of_names(&names);
+            let places = Place::all(&shapes).unwrap();
+            let Some((fit, _)) = places.iter().find_map(|place| read_off(place, &shapes)) else { continue };
+            assert_eq!(names::names(&fit.spec, fit.naming), names, "{model}");
+            same += 1;
+        }
+        assert!(same > 40, "{same}");
     }
 }

@@ -4,7 +4,7 @@ use crate::state_dict::StateDict;
 
 /// Kinds of networks by parts of their tensors' names: all parts of a row must be there. The first row that fits is
 /// taken, so that the special stand before the general.
-const KINDS: [(&[&str], &str); 44] = [
+const KINDS: [(&[&str], &str); 45] = [
     (&["lora_A"], "a LoRA adapter, which changes the weights of another network"),
     (&["lora_down"], "a LoRA adapter, which changes the weights of another network"),
     (&["model.diffusion_model."], "a Stable Diffusion checkpoint"),
@@ -46,6 +46,7 @@ const KINDS: [(&[&str], &str); 44] = [
     (&["_blocks.", "_depthwise_conv"], "an EfficientNet"),
     (&["branch1.", "stage2."], "a ShuffleNet"),
     (&["features.", "classifier.6.weight"], "a VGG or an AlexNet"),
+    (&["features.0.weight", "pre_logits."], "a VGG"),
     (&["cv1.conv", "cv2.conv"], "a detector (YOLO)"),
     (&["inc.", "down1.", "up1."], "a U-Net"),
     (&["weight_ih_l0"], "a recurrent network"),

@@ -15,6 +15,11 @@ impl<'a> Shapes<'a> {
         Self(tensors.map(|(name, tensor)| (name, tensor.shape())).collect())
     }
 
+    #[cfg(test)]
+    pub(super) fn of_names(names: &'a [residual_arch::names::TensorName]) -> Self {
+        Self(names.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape[..])).collect())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&'a [usize]> {
         self.0.get(name).copied()
     }

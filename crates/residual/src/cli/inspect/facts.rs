@@ -15,7 +15,7 @@ use crate::cli::table::{WIDTH, shorten, thousands};
 #[derive(Serialize)]
 pub(super) struct Facts {
     file: String,
-    /// `checkpoint`, `family` or `own specification`.
+    /// `checkpoint`, `described`, `family` or `own specification`.
     kind: &'static str,
     model: String,
     family: Option<String>,
@@ -60,13 +60,14 @@ impl Facts {
         Self {
             kind: match found {
                 None => "checkpoint",
+                Some(_) if model.named_by().is_some() => "described",
                 Some(found) if found.family.is_some() => "family",
                 Some(_) => "own specification",
             },
             model: spec.name.clone(),
             family: found.and_then(|found| found.family.clone()),
             alternatives: found.map(|found| found.alternatives.clone()).unwrap_or_default(),
-            like: found.map(|found| found.like.clone()),
+            like: found.filter(|_| model.named_by().is_none()).map(|found| found.like.clone()),
             stem: spec.stem.to_string(),
             blocks: blocks(spec),
             depths: spec.stages.iter().map(|stage| stage.blocks.len()).collect(),
@@ -103,6 +104,7 @@ impl Facts {
     pub(super) fn lines(&self) -> Vec<String> {
         let what = match self.kind {
             "checkpoint" => format!("{}, a checkpoint that says so", self.model),
+            "described" => format!("{}, as config.json says", self.model),
             "family" => format!("{}, by its tensors", self.model),
             _ => format!("{}, an own specification read off its tensors", self.model),
         };
@@ -117,7 +119,7 @@ impl Facts {
         let numbers = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         lines.text(
             "stages",
-            &format!("{} blocks; {} channels", numbers(&self.depths), numbers(&self.channels)),
+            &format!("of {} blocks; {} channels", numbers(&self.depths), numbers(&self.channels)),
         );
         lines.text("width", &format!("{}, groups {}", self.width, self.groups));
         let named = if self.class_names { ", with names" } else { "" };
@@ -140,7 +142,10 @@ impl Facts {
             lines.text("also holds", &format!("{} (--key {key})", self.others.join(", ")));
         }
         if self.left_out > 0 {
-            lines.text("left out", &format!("{} tensors that are not the network's", self.left_out));
+            lines.text(
+                "left out",
+                &format!("{} that are not the network's", counted(self.left_out, "tensor")),
+            );
         }
         lines.text("preprocess", &self.preprocess);
         lines.text("", &format!("from {}", self.preprocess_from));
@@ -259,6 +264,11 @@ impl Lines {
             self.0.push(format!("{name:<width$}{row}", width = Self::NAMES).trim_end().to_owned());
         }
     }
+}
+
+/// `1 tensor`, `2 tensors`
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The kind of the blocks, and what is out of the ordinary.
