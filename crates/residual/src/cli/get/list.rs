@@ -47,9 +47,7 @@ pub(super) fn print(output: &mut Output, filter: &[String], json: bool) -> Outco
         output.line(format_args!("{:<14} {:>4} MB  {}", dataset.name, dataset.megabytes, dataset.content))?;
     }
     if !networks.is_empty() {
-        output.line(
-            "* its library's default; top-1: percent of ImageNet's images; a file has 4 MB a million",
-        )?;
+        output.line("* its library's default; top-1 in percent; a file has 4 MB for 1M parameters")?;
     }
     Ok(())
 }
