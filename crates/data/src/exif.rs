@@ -3,7 +3,7 @@
 use crate::Orientation;
 use crate::tiff::ifd::{Tiff, tag};
 
-/// Number before which EXIF stands in a JPEG file, and in some others.
+/// Name before which EXIF stands in a JPEG file, and in some others.
 pub(crate) const EXIF: &[u8] = b"Exif\0\0";
 
 /// Name before which XMP stands in a JPEG file.

@@ -156,7 +156,7 @@ fn images(patient: &Patient, spec: &NetSpec, report: &mut Report) -> Result<Opti
     let split = data.splits().first().copied().unwrap_or(Split::Train);
     let (findings, batch) = pixels::check(&data.split(split)?, &spec.preprocess)?;
     report.add("pixels", findings);
-    report.add("orientations", turned::check(&data, spec.preprocess.orientation)?);
+    report.findings.extend(turned::check(&data, spec.preprocess.orientation)?);
     if let Some(batch) = &batch {
         let [_, channels, height, width] = batch.shape;
         if [height, width] != spec.input[1..] {

@@ -61,7 +61,9 @@ pub fn differences(written: &NetSpec, trained: &NetSpec) -> Vec<Finding> {
         let finding = finding.found(found).expected(format!("`{}` of {}", written.name, ours.len()));
         findings.push(finding.help("leave the specification out: the checkpoint has its own"));
     }
-    if written.preprocess != trained.preprocess {
+    // A specification need not say what its training has settled.
+    let settled = written.preprocess.clone().with_orientation(trained.preprocess.orientation);
+    if settled != trained.preprocess {
         let finding = Kind::PreprocessDiffers.at("preprocess").found(describe(&written.preprocess));
         let finding = finding.expected(format!("{}, as in training", describe(&trained.preprocess)));
         findings.push(finding.help("copy the checkpoint's preprocessing into the specification"));

@@ -2,7 +2,7 @@
 //! and floats.
 //!
 //! [`ifd`] reads directories, which EXIF has too; [`page`] what they say about an image; [`chunk`] unpacks strips and
-//! tiles; [`samples`] makes pixels of them; [`decode`] goes through the pages.
+//! tiles; [`samples`] makes pixels of them; [`mod@decode`] goes through the pages.
 
 mod chunk;
 mod decode;
