@@ -112,7 +112,8 @@ fn specification(patient: &Patient, report: &mut Report) -> bool {
     match mended {
         Some(mended) => {
             report.findings.extend(structure::check(&mended));
-            report.pass(&mended, &[Kind::ZeroInit, Kind::DeepPlain, Kind::MissingShortcut]);
+            report
+                .pass(&mended, &[Kind::ZeroInit, Kind::DeepPlain, Kind::MissingShortcut, Kind::MissingNorm]);
         }
         None => report.not_checked.push("the structure: shapes do not flow through the network".into()),
     }

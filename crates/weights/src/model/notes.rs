@@ -16,7 +16,8 @@ impl Model {
     /// let network = family("cifar_resnet8")?.check([3, 32, 32])?;
     /// let zeros = |shape: Vec<usize>| Tensor::new(shape.clone(), vec![0.0; shape.iter().product()]);
     /// let tensors = network.tensors().map(|(path, tensor)| Ok((path, zeros(tensor.shape)?)));
-    /// let model = Model::new(network, tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?)?;
+    /// let tensors = tensors.collect::<Result<Vec<_>, residual_weights::Error>>()?;
+    /// let model = Model::new(network, tensors)?;
     /// assert!(model.notes().is_empty());
     ///
     /// let bytes = safetensors::to_bytes(&model.to_state_dict(model.naming())?)?;
