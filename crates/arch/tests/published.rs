@@ -111,7 +111,6 @@ fn parameters_are_the_published_ones() {
 
 /// Every network of the catalogue is a family, but for those that are named.
 #[test]
-#[ignore = "until the last of timm's families is there"]
 fn every_published_network_is_a_family() {
     let models: BTreeSet<&str> = all().iter().map(|row| row.model).collect();
     let missing: Vec<&str> = models.into_iter().filter(|model| family(model).is_err()).collect();

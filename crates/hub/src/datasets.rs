@@ -60,7 +60,7 @@ const DATASETS: [Dataset; 5] = [
     },
     Dataset {
         name: "imagenette",
-        content: "13,394 photographs, 10 of ImageNet's classes, shorter side 320",
+        content: "13,394 photographs of 10 classes, shorter side 320",
         megabytes: 342,
         base: "https://s3.amazonaws.com/fast-ai-imageclas/",
         files: &[("imagenette2-320.tgz", "3df6f0d01a2c9592104656642f5e78a3")],
