@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{AntiAlias, Attention, Shortcut};
+use crate::{AntiAlias, Attention, ConvKind, NormKind, Shortcut};
 
 /// A block: its branch `F`, and its shortcut `S`.
 ///
@@ -19,6 +19,13 @@ pub struct BlockSpec {
     /// Channels between the branch's convolutions: of the only inner map of a basic block, of both
     /// inner maps of a bottleneck.
     pub width: usize,
+    /// Channels of the first 1x1 convolution of a bottleneck where they are not `width`: half of them in SENet-154 (Hu
+    /// et al. 2018), others in pruned networks. Has no effect on basic blocks.
+    pub first_width: Option<usize>,
+    /// Kind of the convolutions of branch and shortcut.
+    pub conv: ConvKind,
+    /// Kind of the normalisation of branch and shortcut.
+    pub norm: NormKind,
     /// Stride of the block, held by its first 3x3 convolution.
     pub stride: usize,
     /// Anti-aliased downsampling in place of the stride of that convolution; the shortcut keeps its own.
@@ -71,6 +78,9 @@ impl BlockSpec {
             order: Order::PostActivation,
             channels,
             width: channels,
+            first_width: None,
+            conv: ConvKind::Plain,
+            norm: NormKind::Batch,
             stride: 1,
             anti_alias: None,
             groups: 1,
@@ -138,19 +148,26 @@ impl BlockSpec {
     /// The convolutions of the branch in order, for an input of `in_channels`. Behind one of them stands the filter of
     /// anti-aliased downsampling, with the block's stride ([`anti_aliased`](Self::anti_aliased)).
     pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
-        let conv =
-            |i, o, kernel, stride, groups| Convolution { stride, groups, ..Convolution::new(i, o, kernel) };
+        let conv = |i, o, kernel, stride, groups| Convolution {
+            stride,
+            groups,
+            kind: self.conv,
+            ..Convolution::new(i, o, kernel)
+        };
         let stride = if self.anti_aliased().is_some() { 1 } else { self.stride };
         match self.kind {
             BlockKind::Basic => vec![
                 conv(in_channels, self.width, 3, stride, self.groups),
                 conv(self.width, self.channels, 3, 1, self.groups),
             ],
-            BlockKind::Bottleneck => vec![
-                conv(in_channels, self.width, 1, 1, 1),
-                conv(self.width, self.width, 3, stride, self.groups),
-                conv(self.width, self.channels, 1, 1, 1),
-            ],
+            BlockKind::Bottleneck => {
+                let first = self.first_width.unwrap_or(self.width);
+                vec![
+                    conv(in_channels, first, 1, 1, 1),
+                    conv(first, self.width, 3, stride, self.groups),
+                    conv(self.width, self.channels, 1, 1, 1),
+                ]
+            }
         }
     }
 }
@@ -171,13 +188,23 @@ pub struct Convolution {
     pub padding: usize,
     /// Groups.
     pub groups: usize,
+    /// Kind: what its weight goes through first.
+    pub kind: ConvKind,
 }
 
 impl Convolution {
     /// A convolution with stride 1 and one group that keeps the map's size where the kernel is odd: padding is half the
     /// kernel.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
-        Self { in_channels, out_channels, kernel, stride: 1, padding: kernel / 2, groups: 1 }
+        Self {
+            in_channels,
+            out_channels,
+            kernel,
+            stride: 1,
+            padding: kernel / 2,
+            groups: 1,
+            kind: ConvKind::Plain,
+        }
     }
 
     /// Changes fields.
@@ -221,6 +248,9 @@ impl fmt::Display for BlockSpec {
             BlockKind::Bottleneck => "bottleneck",
         };
         write!(f, "{kind} ")?;
+        if let Some(first) = self.first_width.filter(|_| self.kind == BlockKind::Bottleneck) {
+            write!(f, "{first}-")?;
+        }
         if self.width != self.channels {
             write!(f, "{}-", self.width)?;
         }
@@ -239,6 +269,12 @@ impl fmt::Display for BlockSpec {
         }
         if self.order == Order::PreActivation {
             write!(f, ", pre-activation")?;
+        }
+        if !self.norm.is_batch() {
+            write!(f, ", {}", self.norm)?;
+        }
+        if !self.conv.is_plain() {
+            write!(f, ", {} convolutions", self.conv)?;
         }
         Ok(())
     }

@@ -5,18 +5,29 @@
 //! | `small` | 3x3 stem, stages of 32, 64 and 128 channels with two basic blocks each, for 32x32 images |
 //! | `resnet18`, `34`, `50`, `101`, `152` | He et al. 2015, table 1; stride on the 3x3 convolution, as torchvision has them |
 //! | `wide_resnet50_2`, `101_2`, `resnext50_32x4d`, `101_32x8d`, `101_64x4d` | torchvision's (Zagoruyko and Komodakis 2016; Xie et al. 2017) |
-//! | `resnet26d`, `34d`, `50d`, `101d`, `152d`, `resnet26t` | timm's: ResNet-D (He et al. 2019), and its tiered stem |
-//! | `seresnet18`, `34`, `50`, `101`, `152` | timm's: squeeze-and-excitation (Hu et al. 2018) |
-//! | `ecaresnet26t`, `50t`, `50d`, `101d`, `200d`, `269d`, `ecaresnetlight`, `ecaresnext26t_32x4d`, `50t_32x4d` | timm's: efficient channel attention (Wang et al. 2020) |
-//! | `resnetblur18`, `50`, `50d`, `101d` | timm's: blur pools where the stride is (Zhang 2019) |
-//! | `resnetaa34d`, `50`, `50d`, `101d`, `seresnetaa50d`, `seresnextaa101d_32x8d`, `201d_32x8d` | timm's: average pools where the stride is |
-//! | `resnetv2_50`, `101`, `152`, `50d` | timm's: pre-activation (He et al. 2016) |
+//! | `resnet26`, `200`; `resnet{50,101,152}{c,s}`; `resnet{18,26,34,50,101,152,200}d`; `resnet{10,14,26,50}t` | timm's: other depths, and the stems of He et al. 2019: deep (`c`), deep and wide (`s`), deep with average-pool shortcuts (`d`), tiered (`t`) |
+//! | `resnext50d_32x4d`, `resnext101_{32x4d,32x16d,32x32d}` | timm's: other ResNeXt |
+//! | `seresnet{18,34,50,50t,101,152,152d,200d,269d}`, `seresnext{26d,26t,50,101}_32x4d`, `seresnext{101,101d}_32x8d`, `seresnext101_64x4d` | timm's: squeeze-and-excitation (Hu et al. 2018) |
+//! | `senet154` | Hu et al. 2018: half the width first, 3x3 projections |
+//! | `ecaresnet{26t,50t,50d,101d,200d,269d,light}`, `ecaresnext{26t,50t}_32x4d`, `ecaresnet{50d,101d}_pruned` | timm's: efficient channel attention (Wang et al. 2020), and pruned (Aflalo et al. 2020) |
+//! | `resnetblur{18,50,50d,101d}` | timm's: blur pools where the stride is (Zhang 2019) |
+//! | `resnetaa{34d,50,50d,101d}`, `seresnetaa50d`, `seresnextaa{101d,201d}_32x8d` | timm's: average pools where the stride is |
+//! | `resnetrs{50,101,152,200,270,350,420}` | ResNet-RS (Bello et al. 2021) |
+//! | `resnet50_gn`, `resnetv2_50d_gn` | timm's: group normalisation (Wu and He 2018) |
+//! | `resnetv2_{18,34,50,101,152}`, `resnetv2_{18,34,50,101,152}d`, `resnetv2_50t` | timm's: pre-activation (He et al. 2016) |
+//! | `resnetv2_{50x1,50x3,101x1,101x3,152x2,152x4}_bit` | Big Transfer (Kolesnikov et al. 2020): pre-activation, group normalisation, weight standardisation |
+//! | `test_resnet` | timm's smallest, one block a stage |
+//! | `cifar_stem_resnet{18,34,50,101,152}` | the depths of ImageNet behind a 3x3 stem without a pool, for 32x32 images, with the tensor names of kuangliu's `pytorch-cifar` |
+//! | `cifar_stem_preact{18,34,50,101,152}`, `cifar_stem_senet18` | its `PreActResNet` and `SENet` |
 //! | `cifar_resnet{6n+2}` | He et al. 2015, section 4.2, with its parameter-free shortcuts (option A); `cifar_resnet{6n+2}_b` with projections (option B) |
+//! | `cifar_seresnet{6n+2}` | with squeeze-and-excitation of a sixteenth of the channels (Hu et al. 2018, section 5.3) |
 //! | `cifar_plain{6n+2}` | the same without shortcuts |
 //! | `cifar_preact{6n+2 or 9n+2}` | pre-activation (He et al. 2016), see below |
 //! | `wrn_{6n+4}_{k}` | wide residual networks (Zagoruyko and Komodakis 2016), pre-activation |
 //!
-//! The aliases `small_resnet` and `timm_X` (X with timm's tensor names) are those of the golden files.
+//! The aliases `small_resnet` and `timm_X` (X with timm's tensor names) are those of the golden files; `X_cifar` is
+//! `cifar_stem_X`, as `resnet18_cifar`. timm's `resnetv2_50d_evos` and `resnetv2_50d_frn` are refused by name: EvoNorm
+//! and filter response normalisation are not supported.
 //!
 //! **Basic or bottleneck.** Many depths fit both `6n + 2` and `9n + 2`. `cifar_preact{d}` has basic
 //! blocks where `d = 6n + 2` up to depth 110, the deepest basic network of He et al. 2016, and
@@ -24,7 +35,10 @@
 //! that one. `cifar_preact{d}_basic` and `cifar_preact{d}_bottleneck` say it outright.
 
 mod cifar;
+mod cifar_stem;
 mod imagenet;
+mod imagenet_rows;
+mod pruned;
 
 use thiserror::Error;
 
@@ -33,16 +47,22 @@ use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemSpe
 /// The most blocks that a name or a file may stand for.
 pub(crate) const MAX_BLOCKS: usize = 100_000;
 
-/// A name that is no network's.
+/// A name that is no network's, or that of a published network that is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("no network is called `{name}`{}{}", reason_text(.reason), suggestion_text(.suggestions))]
+#[error("{}{}{}", opening(.name, *.published), reason_text(.reason), suggestion_text(.suggestions))]
 pub struct UnknownModel {
     /// The name as given.
     pub name: String,
-    /// Reason, where it follows a pattern but its numbers do not fit.
+    /// True where a published network is called so.
+    pub published: bool,
+    /// Reason, where it is published and not supported, or follows a pattern but its numbers do not fit.
     pub reason: Option<String>,
     /// Names close to it, nearest first.
     pub suggestions: Vec<String>,
+}
+
+fn opening(name: &str, published: bool) -> String {
+    if published { format!("`{name}` is not supported") } else { format!("no network is called `{name}`") }
 }
 
 fn reason_text(reason: &Option<String>) -> String {
@@ -52,74 +72,45 @@ fn reason_text(reason: &Option<String>) -> String {
 fn suggestion_text(suggestions: &[String]) -> String {
     let quoted: Vec<_> = suggestions.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
-        None => format!("; there are {} and {}", FIXED.join(", "), PATTERNS.join(", ")),
+        None => format!("; there are {}, {} and others of timm's", EXAMPLES.join(", "), PATTERNS.join(", ")),
         Some((last, [])) => format!("; did you mean {last}?"),
         Some((last, rest)) => format!("; did you mean {} or {last}?", rest.join(", ")),
     }
 }
 
+/// Names without a free number, one of each kind, for whoever has none.
+const EXAMPLES: [&str; 12] = [
+    "small",
+    "resnet18",
+    "resnet50d",
+    "wide_resnet50_2",
+    "resnext50_32x4d",
+    "seresnet50",
+    "ecaresnet50t",
+    "resnetrs50",
+    "resnet50_gn",
+    "resnetv2_50",
+    "resnetv2_50x1_bit",
+    "cifar_stem_resnet18",
+];
+
+/// Published networks that are not supported, and the normalisation that they would need.
+const UNSUPPORTED: [(&str, &str); 2] =
+    [("resnetv2_50d_evos", "EvoNorm"), ("resnetv2_50d_frn", "filter response normalisation")];
+
 /// The patterns of the parametric names.
-pub const PATTERNS: [&str; 6] = [
+pub const PATTERNS: [&str; 7] = [
     "cifar_resnet{6n+2}",
     "cifar_resnet{6n+2}_b",
+    "cifar_seresnet{6n+2}",
     "cifar_plain{6n+2}",
     "cifar_preact{6n+2}",
     "cifar_preact{9n+2}",
     "wrn_{6n+4}_{k}",
 ];
 
-/// The names without a free number.
-const FIXED: [&str; 46] = [
-    "small",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "resnet26d",
-    "resnet34d",
-    "resnet50d",
-    "resnet101d",
-    "resnet152d",
-    "resnet26t",
-    "seresnet18",
-    "seresnet34",
-    "seresnet50",
-    "seresnet101",
-    "seresnet152",
-    "ecaresnet26t",
-    "ecaresnet50t",
-    "ecaresnet50d",
-    "ecaresnet101d",
-    "ecaresnet200d",
-    "ecaresnet269d",
-    "ecaresnetlight",
-    "ecaresnext26t_32x4d",
-    "ecaresnext50t_32x4d",
-    "resnetblur18",
-    "resnetblur50",
-    "resnetblur50d",
-    "resnetblur101d",
-    "resnetaa34d",
-    "resnetaa50",
-    "resnetaa50d",
-    "resnetaa101d",
-    "seresnetaa50d",
-    "seresnextaa101d_32x8d",
-    "seresnextaa201d_32x8d",
-    "resnetv2_50",
-    "resnetv2_101",
-    "resnetv2_152",
-    "resnetv2_50d",
-];
-
 /// Members of the parametric families that the papers report.
-const MEMBERS: [&str; 25] = [
+const MEMBERS: [&str; 28] = [
     "cifar_resnet20",
     "cifar_resnet32",
     "cifar_resnet44",
@@ -130,6 +121,9 @@ const MEMBERS: [&str; 25] = [
     "cifar_resnet32_b",
     "cifar_resnet56_b",
     "cifar_resnet110_b",
+    "cifar_seresnet20",
+    "cifar_seresnet56",
+    "cifar_seresnet110",
     "cifar_plain20",
     "cifar_plain32",
     "cifar_plain44",
@@ -150,7 +144,8 @@ const MEMBERS: [&str; 25] = [
 /// The names of all networks: every fixed name, and the members of the parametric families that the
 /// papers report.
 pub fn all() -> Vec<&'static str> {
-    FIXED.iter().chain(&MEMBERS).copied().collect()
+    let fixed = ["small"].into_iter().chain(imagenet::names()).chain(cifar_stem::names());
+    fixed.chain(MEMBERS).collect()
 }
 
 /// The network called `name`.
@@ -175,17 +170,21 @@ pub fn family(name: &str) -> Result<NetSpec, UnknownModel> {
     if name == "small" || name == "small_resnet" {
         return Ok(small());
     }
-    if let Some(spec) = imagenet::network(name) {
+    if let Some(spec) = imagenet::network(name).or_else(|| cifar_stem::network(name)) {
         return Ok(spec);
+    }
+    let unknown =
+        |reason, suggestions| UnknownModel { name: name.into(), published: false, reason, suggestions };
+    let plain = name.strip_prefix("timm_").unwrap_or(name);
+    if let Some((_, norm)) = UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == plain) {
+        let reason = Some(format!("its normalisation is {norm}, expected batch or group normalisation"));
+        let suggestions = vec!["resnetv2_50d_gn".into(), "resnetv2_50d".into()];
+        return Err(UnknownModel { published: true, ..unknown(reason, suggestions) });
     }
     match cifar::network(name) {
         Some(Ok(spec)) => Ok(spec),
-        Some(Err(misfit)) => Err(UnknownModel {
-            name: name.into(),
-            reason: Some(misfit.reason),
-            suggestions: misfit.suggestions,
-        }),
-        None => Err(UnknownModel { name: name.into(), reason: None, suggestions: nearest(name) }),
+        Some(Err(misfit)) => Err(unknown(Some(misfit.reason), misfit.suggestions)),
+        None => Err(unknown(None, nearest(name))),
     }
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::MAX_BLOCKS;
 use crate::{
-    AntiAlias, Attention, BlockKind, BlockSpec, Error, HeadSpec, MaxPool, Naming, NetSpec, Order, Preprocess,
-    Shortcut, StageSpec, StemConv, StemSpec,
+    AntiAlias, Attention, BlockKind, BlockSpec, ConvKind, Error, HeadSpec, MaxPool, Naming, NetSpec,
+    NormKind, Order, Preprocess, Shortcut, StageSpec, StemConv, StemSpec,
 };
 
 impl NetSpec {
@@ -135,6 +135,10 @@ struct StemFile {
     bare: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anti_alias: Option<AntiAlias>,
+    #[serde(rename = "convolution", default, skip_serializing_if = "ConvKind::is_plain")]
+    conv: ConvKind,
+    #[serde(rename = "group_norm", default, skip_serializing_if = "NormKind::is_batch")]
+    norm: NormKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pool: Option<MaxPool>,
 }
@@ -163,6 +167,12 @@ struct BlockFile {
     channels: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     width: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_width: Option<usize>,
+    #[serde(rename = "convolution", default, skip_serializing_if = "ConvKind::is_plain")]
+    conv: ConvKind,
+    #[serde(rename = "group_norm", default, skip_serializing_if = "NormKind::is_batch")]
+    norm: NormKind,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     stride: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +212,8 @@ enum ShortcutFile {
         stride: Option<usize>,
         #[serde(default, skip_serializing_if = "is_default")]
         average_pool: bool,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        kernel: usize,
     },
     ZeroPad {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,6 +334,8 @@ impl From<StemFile> for StemSpec {
             bare: file.bare,
             pool: file.pool,
             anti_alias: file.anti_alias,
+            conv: file.conv,
+            norm: file.norm,
         }
     }
 }
@@ -338,6 +352,8 @@ impl From<StemSpec> for StemFile {
             convs: stem.convs.into_iter().map(conv).collect(),
             bare: stem.bare,
             anti_alias: stem.anti_alias,
+            conv: stem.conv,
+            norm: stem.norm,
             pool: stem.pool,
         }
     }
@@ -354,6 +370,9 @@ impl BlockFile {
             order: if self.preactivation { Order::PreActivation } else { Order::PostActivation },
             channels: self.channels,
             width: self.width.unwrap_or(usual_width(kind, self.channels)),
+            first_width: self.first_width,
+            conv: self.conv,
+            norm: self.norm,
             stride: self.stride,
             anti_alias: self.anti_alias,
             groups: self.groups,
@@ -386,6 +405,9 @@ impl BlockFile {
             },
             channels: block.channels,
             width: unusual(block.width, usual_width(block.kind, block.channels)),
+            first_width: block.first_width,
+            conv: block.conv,
+            norm: block.norm,
             stride: block.stride,
             anti_alias: block.anti_alias,
             groups: block.groups,
@@ -411,10 +433,11 @@ impl ShortcutFile {
         match self {
             Self::None {} => Shortcut::None,
             Self::Identity {} => Shortcut::Identity,
-            Self::Projection { channels, stride, average_pool } => Shortcut::Projection {
+            Self::Projection { channels, stride, average_pool, kernel } => Shortcut::Projection {
                 channels: channels.unwrap_or(block_channels),
                 stride: stride.unwrap_or(block_stride),
                 average_pool,
+                kernel,
             },
             Self::ZeroPad { channels, stride } => Shortcut::ZeroPad {
                 channels: channels.unwrap_or(block_channels),
@@ -427,10 +450,11 @@ impl ShortcutFile {
         match shortcut {
             Shortcut::None => Self::None {},
             Shortcut::Identity => Self::Identity {},
-            Shortcut::Projection { channels, stride, average_pool } => Self::Projection {
+            Shortcut::Projection { channels, stride, average_pool, kernel } => Self::Projection {
                 channels: unusual(channels, block_channels),
                 stride: unusual(stride, block_stride),
                 average_pool,
+                kernel,
             },
             Shortcut::ZeroPad { channels, stride } => Self::ZeroPad {
                 channels: unusual(channels, block_channels),

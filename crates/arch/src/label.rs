@@ -3,7 +3,7 @@
 use crate::{AntiAlias, BlockKind, BlockSpec, HeadSpec, Order, Shortcut, StemSpec};
 
 impl BlockSpec {
-    /// Label of the block: `basic`, `preact bottleneck`, `bottleneck g32 se`.
+    /// Label of the block: `basic`, `preact bottleneck`, `bottleneck g32 se`, `preact bottleneck gn ws`.
     pub fn label(&self) -> String {
         let mut words = Vec::new();
         if self.order == Order::PreActivation {
@@ -22,6 +22,8 @@ impl BlockSpec {
         }
         words.extend(self.anti_aliased().map(|(_, filter)| filter.label().to_owned()));
         words.extend(self.attention.map(|attention| attention.label().to_owned()));
+        words.extend((!self.norm.is_batch()).then(|| self.norm.label().to_owned()));
+        words.extend((!self.conv.is_plain()).then(|| "ws".to_owned()));
         words.join(" ")
     }
 }
@@ -32,6 +34,7 @@ impl Shortcut {
         let name = match self {
             Self::None => "none",
             Self::Identity => "identity",
+            Self::Projection { kernel: 2.., .. } => "wide proj",
             Self::Projection { average_pool: false, .. } => "projection",
             Self::Projection { average_pool: true, .. } => "pool+proj",
             Self::ZeroPad { .. } => "zero-pad",

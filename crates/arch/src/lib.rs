@@ -9,6 +9,7 @@ mod anti_alias;
 mod attention;
 mod block;
 pub mod blocks;
+mod conv_kind;
 mod error;
 pub mod families;
 mod file;
@@ -16,6 +17,7 @@ mod head;
 mod label;
 pub mod names;
 mod network;
+mod norm_kind;
 mod preprocess;
 pub mod shape;
 mod shortcut;
@@ -26,6 +28,7 @@ mod tensors;
 pub use anti_alias::AntiAlias;
 pub use attention::Attention;
 pub use block::{BlockKind, BlockSpec, Convolution, Order};
+pub use conv_kind::ConvKind;
 pub use error::Error;
 pub use head::HeadSpec;
 pub use network::{
@@ -33,6 +36,7 @@ pub use network::{
     HeadPart, Layer, LayerId, LayerOp, LayerPath, LayerTensor, Network, Norm, Place, Reads, ShortcutPart,
     Source, SqueezeExcite, StemPart, TensorPath, UnknownPath, UnknownPlace, ZeroPad,
 };
+pub use norm_kind::NormKind;
 pub use preprocess::{
     Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, Preprocess, Resize,
 };

@@ -7,9 +7,10 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | the only stem convolution, its BN | `conv1`, `bn1` | `conv1`, `bn1` | `stem.conv`, `stem.norm` | `conv1`, `bn1` | `stem.0`, `stem.1` |
 //! | stem convolution `i` of several, its BN | `conv1.{3i}`, `conv1.{3i+1}`, the last BN `bn1` | the same | `stem.conv{i+1}`, `stem.norm{i+1}` | as torchvision | `stem.{3i}`, `stem.{3i+1}` |
+//! | a last stem convolution that strides in place of a pool, its BN | as the others | `maxpool.0`, `maxpool.1` | as the others | as the others | as the others |
 //! | block `b` of stage `s` | `layer{s}.{b}` | `layer{s}.{b}` | `stages.{s-1}.blocks.{b}` | `layer{s}.{b}` | `stage{s}.{b}` |
 //! | its convolution `k`, BN `k` | `conv{k}`, `bn{k}` | `conv{k}`, `bn{k}` | `conv{k}`, `norm{k}` | `conv{k}`, `bn{k}` | `residual.{n}` |
-//! | its squeeze-and-excitation | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `residual.{n}.fc1`, `.fc2` |
+//! | its squeeze-and-excitation | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `se.fc1`, `se.fc2` | `fc1`, `fc2` | `residual.{n}.fc1`, `.fc2` |
 //! | its efficient channel attention | `se.conv` | `se.conv` | `se.conv` | `se.conv` | `residual.{n}.conv` |
 //! | its projection | `downsample.0`, `.1` | `downsample.0`, `.1` | `downsample.conv`, `.norm` | `shortcut.0`, `.1` | `shortcut.0`, `.1` |
 //! | the BN before the head | `norm` | - | `norm` | `bn` | `head.0` |
@@ -20,7 +21,7 @@
 //! `resnet.encoder.stages.{s-1}.layers.{b}` for a block, in it `layer.{k-1}` for convolution and BN `k`, `se` and
 //! `shortcut`, each with `convolution` and `normalization`; `resnet.norm` and `classifier.1` for the head.
 //!
-//! An average-pool shortcut counts its pool, so that the convolution and BN are `.1` and `.2`, also
+//! A norm has the names of a BN whatever its kind. An average-pool shortcut counts its pool, so that the convolution and BN are `.1` and `.2`, also
 //! where its stride is 1. In `residual.{n}`, `n` counts convolutions, BN and ReLU in the order in which
 //! they act, and channel attention as one module after them. Dropout has no place in the numbers.
 //! timm's pre-activation names are those of every network with a pre-activation block, a bare stem or a
@@ -123,7 +124,9 @@ impl From<FileName> for TensorName {
 
 /// The names of a section's tensors.
 fn in_section(scheme: Scheme, section: &Section<'_>) -> Vec<FileName> {
+    let pooling = if scheme.pools_by_convolution() { pooling_conv(&section.drafts) } else { None };
     let stem_convs = section.drafts.iter().filter(|draft| is_stem_conv(draft)).count();
+    let stem_convs = pooling.unwrap_or(stem_convs);
     let (mut counts, mut names) = ([0; 2], Vec::new());
     for draft in &section.drafts {
         let place = counts.get_mut(sequence(draft.path));
@@ -163,6 +166,17 @@ fn modules(op: &LayerOp) -> usize {
     }
 }
 
+/// The number of a stem's last convolution, where it strides in place of a pool (ResNet-RS, Bello et al. 2021): behind
+/// others, with a stride and a norm, and no pool behind it.
+fn pooling_conv(stem: &[Draft]) -> Option<usize> {
+    let (last, rest) = stem.iter().rposition(is_stem_conv).map(|at| (&stem[at], &stem[at + 1..]))?;
+    let (LayerPath::Stem(StemPart::Conv(index)), LayerOp::Conv(conv)) = (last.path, &last.op) else {
+        return None;
+    };
+    let behind = rest.iter().all(|draft| matches!(draft.op, LayerOp::Norm(_) | LayerOp::Activation(_)));
+    (index > 0 && conv.stride > 1 && behind && !rest.is_empty()).then_some(index)
+}
+
 fn is_stem_conv(draft: &Draft) -> bool {
     matches!(draft.path, LayerPath::Stem(StemPart::Conv(_)))
 }
@@ -172,7 +186,7 @@ struct At {
     path: LayerPath,
     /// Number of modules before it in its sequence.
     position: usize,
-    /// Number of convolutions of its stem.
+    /// Number of convolutions of its stem, without one that stands in place of a pool.
     stem_convs: usize,
 }
 
@@ -184,6 +198,9 @@ enum Scheme {
         shortcut: &'static str,
         head_norm: &'static str,
         linear: &'static str,
+        squeeze: &'static str,
+        /// True where a convolution in place of the stem's pool is named as the pool.
+        pool_conv: bool,
     },
     TimmV2,
     Sequential,
@@ -194,13 +211,27 @@ impl Scheme {
     fn of(spec: &NetSpec, naming: Naming) -> Self {
         match naming {
             Naming::Timm if sections(spec).any(|section| is_preactivation(&section.drafts)) => Self::TimmV2,
-            Naming::Timm | Naming::Torchvision => {
-                Self::Layers { shortcut: "downsample", head_norm: "norm", linear: "fc" }
-            }
-            Naming::Cifar => Self::Layers { shortcut: "shortcut", head_norm: "bn", linear: "linear" },
+            Naming::Timm | Naming::Torchvision => Self::Layers {
+                shortcut: "downsample",
+                head_norm: "norm",
+                linear: "fc",
+                squeeze: "se.",
+                pool_conv: naming == Naming::Timm,
+            },
+            Naming::Cifar => Self::Layers {
+                shortcut: "shortcut",
+                head_norm: "bn",
+                linear: "linear",
+                squeeze: "",
+                pool_conv: false,
+            },
             Naming::Sequential => Self::Sequential,
             Naming::Transformers => Self::Transformers,
         }
+    }
+
+    fn pools_by_convolution(self) -> bool {
+        matches!(self, Self::Layers { pool_conv: true, .. })
     }
 
     fn tensor(self, layer: &At, field: Field) -> String {
@@ -213,7 +244,12 @@ impl Scheme {
             _ if layer.path.block_part() == Some(BlockPart::EfficientAttention) => "conv.weight",
             field => field.name(),
         };
-        format!("{}.{field}", self.layer(layer))
+        match (self, layer.path) {
+            (Self::Layers { squeeze, .. }, LayerPath::Block(path, BlockPart::SqueezeExcite)) => {
+                format!("{}.{squeeze}{field}", self.block(path))
+            }
+            _ => format!("{}.{field}", self.layer(layer)),
+        }
     }
 
     fn layer(self, layer: &At) -> String {
@@ -236,6 +272,9 @@ impl Scheme {
 
     fn stem(self, part: StemPart, &At { position, stem_convs, .. }: &At) -> String {
         match (self, part) {
+            (Self::Layers { .. }, StemPart::Conv(index) | StemPart::Norm(index)) if index >= stem_convs => {
+                format!("maxpool.{}", position - 3 * index)
+            }
             (Self::Layers { .. }, StemPart::Conv(_)) if stem_convs == 1 => "conv1".into(),
             (Self::Layers { .. }, StemPart::Norm(index)) if index + 1 == stem_convs => "bn1".into(),
             (Self::Layers { .. }, _) => format!("conv1.{position}"),

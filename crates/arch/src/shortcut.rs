@@ -11,7 +11,7 @@ pub enum Shortcut {
     None,
     /// `S(x) = x`.
     Identity,
-    /// 1x1 convolution with the stride, then BN (options B and C of He et al. 2015, section 3.3).
+    /// Convolution with the stride, 1x1 as a rule, then BN (options B and C of He et al. 2015, section 3.3).
     Projection {
         /// Output channels.
         channels: usize,
@@ -20,6 +20,8 @@ pub enum Shortcut {
         /// Average-pool 2x2 with the stride, then convolve with stride 1 (ResNet-D, He et al. 2019,
         /// section 4.2).
         average_pool: bool,
+        /// Side of the kernel, odd: 1, or 3 where SENet-154 downsamples (Hu et al. 2018).
+        kernel: usize,
     },
     /// Take every `stride`-th row and column, pad the channels with zeros on both sides, half of them
     /// (rounded down) before: no parameters (option A).
@@ -34,7 +36,12 @@ pub enum Shortcut {
 impl Shortcut {
     /// 1x1 convolution and BN.
     pub fn projection(channels: usize, stride: usize) -> Self {
-        Self::Projection { channels, stride, average_pool: false }
+        Self::Projection { channels, stride, average_pool: false, kernel: 1 }
+    }
+
+    /// Average pool with the stride, 1x1 convolution and BN (ResNet-D, He et al. 2019, section 4.2).
+    pub fn pooled_projection(channels: usize, stride: usize) -> Self {
+        Self::Projection { channels, stride, average_pool: true, kernel: 1 }
     }
 
     /// The identity where it fits, else a projection.
@@ -72,9 +79,11 @@ impl fmt::Display for Shortcut {
         let (kind, channels, stride) = match *self {
             Self::None => return f.write_str("none"),
             Self::Identity => return f.write_str("identity"),
-            Self::Projection { channels, stride, average_pool: false } => ("projection", channels, stride),
-            Self::Projection { channels, stride, average_pool: true } => {
-                ("average-pool projection", channels, stride)
+            Self::Projection { channels, stride, average_pool, kernel } => {
+                if kernel != 1 {
+                    write!(f, "{kernel}x{kernel} ")?;
+                }
+                (if average_pool { "average-pool projection" } else { "projection" }, channels, stride)
             }
             Self::ZeroPad { channels, stride } => ("zero-pad", channels, stride),
         };

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::AntiAlias;
 use crate::block::output_side;
+use crate::{AntiAlias, ConvKind, NormKind};
 
-/// Convolutions, each followed by BN and ReLU, then at most one max pool.
+/// Convolutions, each followed by a norm (BN as a rule) and ReLU, then at most one max pool.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StemSpec {
@@ -20,6 +20,10 @@ pub struct StemSpec {
     pub pool: Option<MaxPool>,
     /// Anti-aliased downsampling in place of the stride of the pool.
     pub anti_alias: Option<AntiAlias>,
+    /// Kind of its convolutions.
+    pub conv: ConvKind,
+    /// Kind of its normalisation.
+    pub norm: NormKind,
 }
 
 /// A square convolution of the stem.
@@ -46,6 +50,9 @@ pub struct MaxPool {
     pub stride: usize,
     /// Padding on every side, with minus infinity.
     pub padding: usize,
+    /// Padding with zeros in place of minus infinity, as the stem of Big Transfer has it (timm's `fixed`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zeros: bool,
 }
 
 impl StemConv {
@@ -70,7 +77,14 @@ impl StemConv {
 impl StemSpec {
     /// Stem of these convolutions, each followed by BN and ReLU, without a pool.
     pub fn new(convs: Vec<StemConv>) -> Self {
-        Self { convs, bare: false, pool: None, anti_alias: None }
+        Self {
+            convs,
+            bare: false,
+            pool: None,
+            anti_alias: None,
+            conv: ConvKind::Plain,
+            norm: NormKind::Batch,
+        }
     }
 
     /// Stem of one 3x3 convolution: networks for 32x32 images (He et al. 2015, section 4.2).
@@ -126,13 +140,15 @@ impl fmt::Display for StemSpec {
             .iter()
             .map(|MaxPool { kernel, stride: s, .. }| format!("max pool {kernel}x{kernel}{}", stride(*s)));
         let filter = self.anti_alias.filter(|_| self.pool.is_some()).map(|filter| filter.to_string());
-        f.write_str(&convs.chain(pool).chain(filter).collect::<Vec<_>>().join(", "))
+        let norm = (!self.norm.is_batch()).then(|| self.norm.to_string());
+        let kind = (!self.conv.is_plain()).then(|| format!("{} convolutions", self.conv));
+        f.write_str(&convs.chain(pool).chain(filter).chain(norm).chain(kind).collect::<Vec<_>>().join(", "))
     }
 }
 
 impl MaxPool {
     /// 3x3, stride 2, padding 1.
-    pub const HALVING: Self = Self { kernel: 3, stride: 2, padding: 1 };
+    pub const HALVING: Self = Self { kernel: 3, stride: 2, padding: 1, zeros: false };
 
     /// Side of the output for an input of side `side`: `(side + 2 padding - kernel) / stride + 1`,
     /// `None` where the window does not fit.

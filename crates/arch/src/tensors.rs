@@ -13,8 +13,9 @@
 //! | `stage1.block0.shortcut.conv.weight`, `stage1.block0.shortcut.norm.*` | `[out, in, 1, 1]`, `[out]` |
 //! | `head.norm.*`, `head.linear.{weight,bias}` | `[c]`, `[classes, c]`, `[classes]` |
 //!
-//! The convolutions and norms of a branch are numbered from 1 in the order in which they act, so that
-//! `norm1` stands after `conv1` in a post-activation block and before it in a pre-activation one.
+//! A group norm has no running statistics. The convolutions and norms of a branch are numbered from 1 in the order in
+//! which they act, so that `norm1` stands after `conv1` in a post-activation block and before it in a pre-activation
+//! one.
 
 use crate::network::{Draft, block, sections};
 use crate::{BlockSpec, LayerTensor, NetSpec, TensorPath};
@@ -36,9 +37,9 @@ pub struct TensorSpec {
 pub enum Role {
     /// Weight of a convolution, `[out, in / groups, k, k]`.
     ConvWeight,
-    /// Scale (gamma) of a batch norm.
+    /// Scale (gamma) of a norm.
     NormWeight,
-    /// Shift (beta) of a batch norm.
+    /// Shift (beta) of a norm.
     NormBias,
     /// Running mean of a batch norm: a buffer.
     RunningMean,
@@ -62,7 +63,7 @@ impl Role {
         !matches!(self, Self::RunningMean | Self::RunningVar)
     }
 
-    /// True for a weight proper: neither a bias nor part of a batch norm. The others are often
+    /// True for a weight proper: neither a bias nor part of a norm. The others are often
     /// left without weight decay (Goyal et al. 2017; He et al. 2019, section 3.1).
     pub fn decays(self) -> bool {
         matches!(self, Self::ConvWeight | Self::SqueezeWeight | Self::AttentionWeight | Self::LinearWeight)

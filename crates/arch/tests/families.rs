@@ -3,7 +3,8 @@
 use residual_arch::families::{PATTERNS, all, family};
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    Attention, BlockKind, BlockSpec, Naming, NetSpec, Order, Preprocess, Resize, Shortcut, blocks, tensors,
+    Attention, BlockKind, BlockSpec, Naming, NetSpec, Order, Preprocess, Resize, Role, Shortcut, blocks,
+    names::names, tensors,
 };
 
 fn network(name: &str) -> NetSpec {
@@ -96,6 +97,64 @@ fn parameters_of_attention_are_timms_to_the_last() {
     for (name, count) in counts {
         assert_eq!(parameters(name), count, "{name}");
     }
+}
+
+/// Every network of `expected/published.txt` that is a family, by its numbers of parameters and of tensors; a state
+/// dict has a counter of batches beside every running mean.
+#[test]
+fn every_published_network_is_a_family_or_says_why_not() {
+    let table = include_str!("expected/published.txt").lines().filter(|line| !line.starts_with('#'));
+    let rows = table.map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut refused = Vec::new();
+    for row in rows {
+        let [name, count, entries] = row[..] else { panic!("{row:?}") };
+        let spec = match family(name) {
+            Ok(spec) => spec,
+            Err(error) => {
+                refused.push(error.to_string());
+                continue;
+            }
+        };
+        assert_eq!(parameters(name).to_string(), count, "{name}");
+        let listed = tensors(&spec);
+        let counters = listed.iter().filter(|tensor| tensor.role == Role::RunningMean).count();
+        assert_eq!((listed.len() + counters).to_string(), entries, "{name}");
+        assert!(all().contains(&name), "{name}");
+    }
+    let reason = |name: &str, norm: &str| {
+        format!(
+            "`{name}` is not supported: its normalisation is {norm}, expected batch or group normalisation; did you \
+             mean `resnetv2_50d_gn` or `resnetv2_50d`?"
+        )
+    };
+    let expected =
+        [reason("resnetv2_50d_evos", "EvoNorm"), reason("resnetv2_50d_frn", "filter response normalisation")];
+    assert_eq!(refused, expected);
+    assert!(family("timm_resnetv2_50d_frn").unwrap_err().published);
+}
+
+/// kuangliu's `pytorch-cifar` prints these.
+#[test]
+fn cifar_stem_networks_have_the_parameters_of_the_copied_code() {
+    let counts = [
+        ("cifar_stem_resnet18", 11_173_962),
+        ("cifar_stem_resnet34", 21_282_122),
+        ("cifar_stem_resnet50", 23_520_842),
+        ("cifar_stem_resnet101", 42_512_970),
+        ("cifar_stem_resnet152", 58_156_618),
+        ("cifar_stem_preact18", 11_171_146),
+        ("cifar_stem_senet18", 11_260_354),
+    ];
+    for (name, count) in counts {
+        assert_eq!(parameters(name), count, "{name}");
+    }
+    assert_eq!(network("resnet18_cifar"), network("cifar_stem_resnet18"));
+    let names: Vec<_> =
+        names(&network("cifar_stem_senet18"), Naming::Cifar).into_iter().map(|t| t.name).collect();
+    for name in ["bn1.weight", "layer1.0.fc1.weight", "layer2.0.shortcut.0.weight", "linear.bias"] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    assert_eq!(network("cifar_seresnet20").stages[2].blocks[0].attention, Some(Attention::squeeze_excite(4)));
 }
 
 /// A filter has no parameters, and the convolution before it computes as many times more as the stride says.
@@ -256,7 +315,7 @@ fn blocks_are_torchvisions_and_timms() {
     assert_eq!(block("wide_resnet50_2", 3, 1).width, 1024);
     let reduced: Vec<_> = (0..4).map(|stage| block("seresnet18", stage, 0).attention).collect();
     assert_eq!(reduced, [8, 8, 16, 32].map(|reduced| Some(Attention::squeeze_excite(reduced))));
-    let pooled = Shortcut::Projection { channels: 256, stride: 1, average_pool: true };
+    let pooled = Shortcut::pooled_projection(256, 1);
     assert_eq!(block("resnet50d", 0, 0).shortcut, pooled);
     assert_eq!(block("resnet34d", 0, 0).shortcut, Shortcut::Identity);
     assert_eq!(block("resnetv2_50d", 0, 0).shortcut, pooled);
@@ -284,6 +343,7 @@ fn unknown_names_are_answered_with_near_ones() {
         ("wrn28_10", "wrn_28_10"),
         ("cifar_resnet_20", "cifar_resnet20"),
         ("cifar_resnet21", "cifar_resnet20"),
+        ("cifar_resnet18", "cifar_resnet20"),
         ("cifar_resnet21", "cifar_resnet26"),
         ("cifar_resnet21_b", "cifar_resnet20_b"),
         ("cifar_resnet2", "cifar_resnet8"),

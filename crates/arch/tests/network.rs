@@ -63,7 +63,7 @@ fn layers_of_a_preactivation_block() {
     assert_eq!(wiring(&block, [32, 8, 8]), lines);
     let pooled = BlockSpec::projection(64, 2).preactivation().with(|block| {
         block.attention = Some(Attention::squeeze_excite(4));
-        block.shortcut = Shortcut::Projection { channels: 64, stride: 2, average_pool: true };
+        block.shortcut = Shortcut::pooled_projection(64, 2);
     });
     let lines = wiring(&pooled, [32, 8, 8]);
     let end =
@@ -316,7 +316,7 @@ fn strides_past_the_map_leave_one_pixel() {
         let shortcuts = [
             Shortcut::None,
             Shortcut::projection(64, stride),
-            Shortcut::Projection { channels: 64, stride, average_pool: true },
+            Shortcut::pooled_projection(64, stride),
             Shortcut::ZeroPad { channels: 64, stride },
         ];
         for shortcut in shortcuts {

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use residual_arch::names::names;
 use residual_arch::shape::{block_flow, flow};
 use residual_arch::{
-    AntiAlias, Attention, BlockKind, BlockSpec, Fill, HeadSpec, Interpolation, Layer, LayerOp, LayerPath,
-    MaxPool, Naming, NetSpec, Network, Order, Place, Preprocess, Resize, Shortcut, Source, StageSpec,
-    StemConv, StemSpec, TensorPath, block_tensors, tensors,
+    AntiAlias, Attention, BlockKind, BlockSpec, ConvKind, Fill, HeadSpec, Interpolation, Layer, LayerOp,
+    LayerPath, MaxPool, Naming, NetSpec, Network, NormKind, Order, Place, Preprocess, Resize, Shortcut,
+    Source, StageSpec, StemConv, StemSpec, TensorPath, block_tensors, tensors,
 };
 
 /// Mostly sizes that make sense, at times one that does not.
@@ -28,11 +28,18 @@ fn shortcut() -> impl Strategy<Value = Shortcut> {
     prop_oneof![
         Just(Shortcut::None),
         Just(Shortcut::Identity),
-        (size(), size(), any::<bool>()).prop_map(|(channels, stride, average_pool)| {
-            Shortcut::Projection { channels, stride, average_pool }
-        }),
+        (size(), size(), any::<bool>(), prop_oneof![4 => Just(1), 1 => size()]).prop_map(
+            |(channels, stride, average_pool, kernel)| {
+                Shortcut::Projection { channels, stride, average_pool, kernel }
+            }
+        ),
         (size(), size()).prop_map(|(channels, stride)| Shortcut::ZeroPad { channels, stride }),
     ]
+}
+
+fn kinds() -> impl Strategy<Value = (ConvKind, NormKind)> {
+    let conv = prop_oneof![4 => Just(ConvKind::Plain), 1 => Just(ConvKind::Standardised)];
+    (conv, prop_oneof![4 => Just(NormKind::Batch), 1 => size().prop_map(NormKind::group)])
 }
 
 fn anti_alias() -> impl Strategy<Value = AntiAlias> {
@@ -57,29 +64,31 @@ fn block() -> impl Strategy<Value = BlockSpec> {
     let kind = prop_oneof![Just(BlockKind::Basic), Just(BlockKind::Bottleneck)];
     let order = prop_oneof![Just(Order::PostActivation), Just(Order::PreActivation)];
     let sizes = (size(), size(), size(), size());
-    (kind, order, sizes, (option::of(attention()), option::of(anti_alias())), any::<bool>(), shortcut())
-        .prop_map(
-            |(
-                kind,
-                order,
-                (channels, width, stride, groups),
-                (attention, anti_alias),
-                zero_init,
-                shortcut,
-            )| {
-                BlockSpec::basic(channels).with(|block| {
-                    block.kind = kind;
-                    block.order = order;
-                    block.width = width;
-                    block.stride = stride;
-                    block.anti_alias = anti_alias;
-                    block.groups = groups;
-                    block.attention = attention;
-                    block.zero_init = zero_init;
-                    block.shortcut = shortcut;
-                })
-            },
-        )
+    let options = (option::of(attention()), option::of(anti_alias()), option::of(size()), kinds());
+    (kind, order, sizes, options, any::<bool>(), shortcut()).prop_map(
+        |(
+            kind,
+            order,
+            (channels, width, stride, groups),
+            (attention, anti_alias, first_width, (conv, norm)),
+            zero_init,
+            shortcut,
+        )| {
+            BlockSpec::basic(channels).with(|block| {
+                block.kind = kind;
+                block.order = order;
+                block.width = width;
+                block.first_width = first_width;
+                (block.conv, block.norm) = (conv, norm);
+                block.stride = stride;
+                block.anti_alias = anti_alias;
+                block.groups = groups;
+                block.attention = attention;
+                block.zero_init = zero_init;
+                block.shortcut = shortcut;
+            })
+        },
+    )
 }
 
 /// Blocks that fit one another, so that whole networks pass the check.
@@ -91,14 +100,19 @@ fn stem() -> impl Strategy<Value = StemSpec> {
     let conv = (size(), size(), size(), size()).prop_map(|(channels, kernel, stride, padding)| {
         StemConv::same(channels, kernel, stride).with(|conv| conv.padding = padding)
     });
-    let pool =
-        (size(), size(), size()).prop_map(|(kernel, stride, padding)| MaxPool { kernel, stride, padding });
-    (vec(conv, 0..4), any::<bool>(), option::of(pool), option::of(anti_alias())).prop_map(
-        |(convs, bare, pool, anti_alias)| {
+    let pool = (size(), size(), size(), any::<bool>()).prop_map(|(kernel, stride, padding, zeros)| MaxPool {
+        kernel,
+        stride,
+        padding,
+        zeros,
+    });
+    (vec(conv, 0..4), any::<bool>(), option::of(pool), option::of(anti_alias()), kinds()).prop_map(
+        |(convs, bare, pool, anti_alias, (conv, norm))| {
             StemSpec::new(convs).with(|stem| {
                 stem.bare = bare;
                 stem.pool = pool;
                 stem.anti_alias = anti_alias;
+                (stem.conv, stem.norm) = (conv, norm);
             })
         },
     )
@@ -132,8 +146,8 @@ fn naming() -> impl Strategy<Value = Naming> {
 
 fn network() -> impl Strategy<Value = NetSpec> {
     let stages = vec(vec(block(), 0..4).prop_map(StageSpec::new), 0..4);
-    let head = (size(), any::<bool>(), -1.0..2.0).prop_map(|(classes, norm, dropout)| {
-        HeadSpec::new(classes).with(|head| (head.norm, head.dropout) = (norm, dropout))
+    let head = (size(), any::<bool>(), -1.0..2.0, kinds()).prop_map(|(classes, norm, dropout, (_, kind))| {
+        HeadSpec::new(classes).with(|head| (head.norm, head.norm_kind, head.dropout) = (norm, kind, dropout))
     });
     let input = [size(), size(), size()];
     (".*", naming(), input, stem(), stages, head, -1.0..2.0, preprocess()).prop_map(
@@ -174,7 +188,14 @@ fn sound_network() -> impl Strategy<Value = NetSpec> {
                                 *average_pool = pool;
                             }
                             channels = block.channels;
-                            block.with(|block| block.attention = attention)
+                            block.with(|block| {
+                                block.attention = attention;
+                                // Groups that divide all channels of these blocks.
+                                if pool && before {
+                                    (block.norm, block.conv) = (NormKind::group(1), ConvKind::Standardised);
+                                    block.first_width = Some(quarter + 1);
+                                }
+                            })
                         })
                         .collect(),
                 )

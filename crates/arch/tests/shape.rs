@@ -87,7 +87,7 @@ fn channels_disagree() {
         branch: [128, 8, 8],
         given: [64, 8, 8],
     };
-    assert_eq!(found, ShapeError::Channels(expected));
+    assert_eq!(found, ShapeError::Channels(Box::new(expected)));
     let text =
         "stage3.block0: branch gives 128x8x8, shortcut gives 64x8x8; help: give the projection 128 channels";
     assert_eq!(found.to_string(), text);
@@ -156,7 +156,7 @@ fn the_map_shrinks_to_nothing() {
     );
     assert_eq!(flow(&spec, [3, 7, 7]).unwrap().rows[0].output, [32, 1, 1]);
 
-    let pool = MaxPool { kernel: 2, stride: 2, padding: 0 };
+    let pool = MaxPool { kernel: 2, padding: 0, ..MaxPool::HALVING };
     let spec = changed(|spec| {
         spec.stem = StemSpec::cifar(1).with(|stem| (stem.convs, stem.pool) = (vec![unpadded], Some(pool)))
     });
@@ -169,7 +169,7 @@ fn the_map_shrinks_to_nothing() {
 
 #[test]
 fn a_pool_padded_past_half_its_kernel() {
-    let found = error(|spec| spec.stem.pool = Some(MaxPool { kernel: 2, stride: 2, padding: 2 }));
+    let found = error(|spec| spec.stem.pool = Some(MaxPool { kernel: 2, padding: 2, ..MaxPool::HALVING }));
     assert_eq!(found, ShapeError::PoolPadding { layer: "stem.pool".parse().unwrap(), kernel: 2, padding: 2 });
 }
 
@@ -285,7 +285,7 @@ fn nothing_may_be_zero() {
         assert_eq!(found.to_string(), format!("stem.conv0: {what} is zero; help: give at least one"));
     }
     for (kernel, stride, what) in [(0, 2, "kernel"), (3, 0, "stride")] {
-        let found = error(|spec| spec.stem.pool = Some(MaxPool { kernel, stride, padding: 0 }));
+        let found = error(|spec| spec.stem.pool = Some(MaxPool { kernel, stride, padding: 0, zeros: false }));
         assert_eq!(found.to_string(), format!("stem.pool: {what} is zero; help: give at least one"));
     }
 }

@@ -90,7 +90,9 @@ fn mended(spec: &NetSpec, error: &ShapeError) -> Option<NetSpec> {
 fn fitting(at: &Disagreement) -> Shortcut {
     let (channels, stride) = (at.branch[0], at.stride);
     match at.shortcut {
-        Shortcut::Projection { average_pool, .. } => Shortcut::Projection { channels, stride, average_pool },
+        Shortcut::Projection { average_pool, kernel, .. } => {
+            Shortcut::Projection { channels, stride, average_pool, kernel }
+        }
         Shortcut::ZeroPad { .. } => Shortcut::ZeroPad { channels, stride },
         _ => Shortcut::projection(channels, stride),
     }

@@ -39,10 +39,13 @@ pub(crate) fn check(spec: &NetSpec, mut state: StateDict) -> (Vec<Finding>, Stat
     (findings, state)
 }
 
-/// Biases of convolutions that a norm follows, taken out of the tensors. The norm takes the mean away, and
-/// the bias with it.
+/// Biases of convolutions that a batch norm follows, taken out of the tensors. The norm takes the mean away, and
+/// the bias with it; a group norm does not, and there a bias is a tensor too many.
 fn biases(spec: &NetSpec, expected: &[TensorName], state: &mut StateDict) -> Vec<Finding> {
     let mut findings = vec![];
+    if !spec.tensors().any(|(_, tensor)| tensor.role == Role::RunningMean) {
+        return findings;
+    }
     let convs = spec.tensors().zip(expected).filter(|((_, tensor), _)| tensor.role == Role::ConvWeight);
     for ((path, _), TensorName { name, .. }) in convs {
         let Some(name) = name.strip_suffix(".weight") else { continue };

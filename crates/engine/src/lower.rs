@@ -1,8 +1,8 @@
 //! From a checked network to a graph: which layers become one operation.
 //!
-//! A layer is folded into the one before it where it is the only reader of its result: the norm behind a
-//! convolution, the addition whose first term is the end of a branch, the activation behind any of them. What
-//! a block gives is never folded away, since it can be asked for; what a stem gives is, where a pre-activation
+//! A layer is folded into the one before it where it is the only reader of its result: the batch norm behind a
+//! convolution, the addition whose first term is the end of a branch, the activation behind any of them. What a
+//! block gives is never folded away, since it can be asked for; what a stem gives is, where a pre-activation
 //! block's norm is all that reads it. (A max pool between them is not a convolution, and nothing is folded into
 //! it: a negative scale would turn it into a minimum.)
 
@@ -13,8 +13,8 @@ use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm,
 use crate::error::Error;
 use crate::graph::{Graph, INPUT, Map, MapId, Node};
 use crate::op::{
-    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, MaxPool, Normalise,
-    Operation, SqueezeExcite, ZeroPad,
+    AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, GroupAffine, GroupNorm,
+    MaxPool, Normalise, Operation, SqueezeExcite, ZeroPad,
 };
 use crate::parameters::Parameters;
 
@@ -192,6 +192,13 @@ impl Fusion<'_> {
             LayerOp::Norm(Norm::Batch { .. }) => {
                 let relu = self.absorb(&mut end, is_relu).is_some();
                 Box::new(Normalise { affine: Arc::new(self.parameters.norm(path)), relu })
+            }
+            LayerOp::Norm(Norm::Group { groups, .. }) => {
+                let fields = [Field::Weight, Field::Bias];
+                let [gamma, beta] = fields.map(|field| self.parameters.get(path.tensor(field)).to_vec());
+                let affine = Arc::new(GroupAffine { gamma, beta, groups });
+                let relu = self.join(&mut end, &mut residual);
+                Box::new(GroupNorm { affine, relu })
             }
             LayerOp::MaxPool(pool) => Box::new(MaxPool { pool }),
             LayerOp::AveragePool(pool) => Box::new(AveragePool { pool }),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use residual_arch::{Field, LayerPath, TensorPath};
+use residual_arch::{ConvKind, Field, LayerPath, TensorPath};
 use residual_kernels::Pool;
 use residual_weights::{Error, Model, Tensor};
 
@@ -19,6 +19,15 @@ pub(crate) struct Parameters<'a> {
 pub(crate) struct Affine {
     pub(crate) scale: Vec<f32>,
     pub(crate) shift: Vec<f32>,
+}
+
+/// A convolution whose weights are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConvSource {
+    pub(crate) path: LayerPath,
+    pub(crate) kind: ConvKind,
+    /// Path of the batch norm behind it that is folded in.
+    pub(crate) norm: Option<LayerPath>,
 }
 
 impl<'a> Parameters<'a> {
@@ -63,23 +72,28 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The convolution's weights with the norm behind it folded in, and the bias that is left. They lie in
-    /// `room`, which is as long at least, where they are not the file's.
+    /// The convolution's weights, standardised where its kind says so and with the norm behind it folded in, and the
+    /// bias that is left. They lie in `room`, which is as long at least, where they are not the file's.
     ///
     /// `scale (W x) + shift = (scale W) x + shift`: exact but for one rounding of each weight.
     pub(crate) fn folded<'r>(
         &self,
         pool: &Pool,
-        conv: LayerPath,
-        norm: Option<LayerPath>,
+        ConvSource { path, kind, norm }: ConvSource,
         room: &'r mut [f32],
     ) -> (&'r [f32], Option<Vec<f32>>)
     where
         'a: 'r,
     {
-        let weights = self.weights(conv);
-        let Some(norm) = norm else { return (weights, None) };
-        let Affine { scale, shift } = self.norm(norm);
+        let weights = self.weights(path);
+        let (scale, shift) = match norm.map(|norm| self.norm(norm)) {
+            Some(Affine { scale, shift }) => (scale, Some(shift)),
+            None if kind.is_plain() => return (weights, None),
+            None => {
+                let filters = self.model.tensor(path.tensor(Field::Weight)).map_or(0, |w| w.shape()[0]);
+                (vec![1.0; filters], None)
+            }
+        };
         let room = &mut room[..weights.len()];
         let each = (weights.len() / scale.len().max(1)).max(1);
         let channels = room.chunks_exact_mut(each).zip(weights.chunks_exact(each)).zip(&scale);
@@ -87,9 +101,21 @@ impl<'a> Parameters<'a> {
         pool.for_each(scale.len(), |_, _| {
             let next = channels.lock().unwrap_or_else(PoisonError::into_inner).next();
             if let Some(((folded, weights), scale)) = next {
-                folded.iter_mut().zip(weights).for_each(|(folded, weight)| *folded = weight * scale);
+                match kind {
+                    ConvKind::Standardised => standardise(weights, *scale, folded),
+                    _ => folded.iter_mut().zip(weights).for_each(|(folded, weight)| *folded = weight * scale),
+                }
             }
         });
-        (room, Some(shift))
+        (room, shift)
     }
+}
+
+/// `scale (w - mean) / sqrt(var + EPSILON)` of a filter, computed in float64 (Qiao et al. 2019).
+fn standardise(weights: &[f32], scale: f32, into: &mut [f32]) {
+    let count = weights.len().max(1) as f64;
+    let mean = weights.iter().map(|&w| f64::from(w)).sum::<f64>() / count;
+    let variance = weights.iter().map(|&w| (f64::from(w) - mean).powi(2)).sum::<f64>() / count;
+    let factor = f64::from(scale) / (variance + ConvKind::EPSILON).sqrt();
+    into.iter_mut().zip(weights).for_each(|(into, &w)| *into = ((f64::from(w) - mean) * factor) as f32);
 }

@@ -5,7 +5,8 @@ mod common;
 use std::process::Command;
 
 use residual_arch::{
-    AntiAlias, Attention, BlockSpec, NetSpec, Shortcut, StageSpec, StemSpec, families::family,
+    AntiAlias, Attention, BlockSpec, ConvKind, MaxPool, NetSpec, NormKind, Shortcut, StageSpec, StemSpec,
+    families::family,
 };
 use residual_engine::{Error, Images, Options, Plan, Tune};
 use residual_kernels::{Cpu, Isa, Layout, convert};
@@ -25,7 +26,7 @@ fn values<'a>(model: &'a Model, path: &str) -> &'a [f32] {
 /// A network of all that there is, small: both attentions, groups, filters, average-pool shortcuts, both orders.
 fn mixture() -> NetSpec {
     let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
-    let pooled = Shortcut::Projection { channels: 40, stride: 2, average_pool: true };
+    let pooled = Shortcut::pooled_projection(40, 2);
     let se = BlockSpec::basic(16).with(|block| block.attention = Some(Attention::squeeze_excite(8)));
     let grouped = BlockSpec::bottleneck(16, 24, 40, 2).with(|block| block.groups = 4);
     spec.stages = [
@@ -46,6 +47,30 @@ fn mixture() -> NetSpec {
     spec
 }
 
+/// The other kinds of norm, convolution and pool, small: in both orders, before an addition, with an attention, on
+/// channels that fill no block of the layout.
+fn other_kinds() -> NetSpec {
+    let mut spec = family("cifar_resnet8").unwrap().with_input([3, 13, 11]);
+    let group = |groups| move |block: &mut BlockSpec| block.norm = NormKind::group(groups);
+    let standardised = BlockSpec::bottleneck(33, 22, 33, 1).preactivation().with(|block| {
+        (block.norm, block.conv, block.first_width) = (NormKind::group(11), ConvKind::Standardised, Some(44));
+    });
+    let se = BlockSpec::projection(33, 2).with(|block| {
+        (block.attention, block.norm) = (Some(Attention::squeeze_excite(4)), NormKind::group(3));
+    });
+    spec.stem.bare = true;
+    spec.stem.pool = Some(MaxPool { kernel: 3, stride: 2, padding: 1, zeros: true });
+    spec.stages = [
+        vec![BlockSpec::basic(16).with(group(4)), BlockSpec::basic(16).preactivation().with(group(16))],
+        vec![se, standardised],
+        vec![BlockSpec::basic(33).with(|block| block.conv = ConvKind::Standardised)],
+    ]
+    .map(StageSpec::new)
+    .into();
+    spec.head = spec.head.with(|head| (head.norm, head.norm_kind) = (true, NormKind::group(1)));
+    spec
+}
+
 fn images(spec: &NetSpec, batch: usize) -> Vec<f32> {
     let [channels, height, width] = spec.input;
     formula::input(&[batch, channels, height, width])
@@ -57,7 +82,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn every_instruction_set_agrees() {
-    for spec in [mixture(), family("cifar_preact11").unwrap().with_input([3, 16, 16])] {
+    for spec in [mixture(), other_kinds(), family("cifar_preact11").unwrap().with_input([3, 16, 16])] {
         let x = images(&spec, 3);
         let run = |isa| {
             let plan = compiled(
@@ -81,15 +106,20 @@ fn every_instruction_set_agrees() {
 
 #[test]
 fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
-    let spec = mixture();
-    let x = images(&spec, 7);
+    for spec in [mixture(), other_kinds()] {
+        same_bits(&spec);
+    }
+}
+
+fn same_bits(spec: &NetSpec) {
+    let x = images(spec, 7);
     let each = x.len() / 7;
     let mut wanted = None;
     for threads in [1, 2, 3, 5] {
         // On fewer cores as well.
         let isa = Some(Isa::detect().unwrap());
         let plan = compiled(
-            &spec,
+            spec,
             &Options::default().with(|options| {
                 options.threads = Some(threads);
                 options.isa = isa;

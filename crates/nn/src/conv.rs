@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
-use residual_arch::Convolution;
+use residual_arch::{ConvKind, Convolution};
 
 use crate::error::assert_channels;
 use crate::{Fill, Init, Mode};
@@ -10,7 +10,8 @@ use crate::{Fill, Init, Mode};
 /// A square two-dimensional convolution.
 ///
 /// `y[b, o] = bias[o] + sum over i, u, v of w[o, i, u, v] x[b, i, ...]`; without a bias where a batch
-/// norm follows.
+/// norm follows. A weight that is standardised ([`ConvKind::Standardised`]) goes through that at every pass, gradients
+/// included.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[out, in / groups, k, k]`.
@@ -23,6 +24,9 @@ pub struct Conv2d {
     pub padding: usize,
     /// Groups.
     pub groups: usize,
+    /// Kind: what the weight goes through first.
+    #[module(skip)]
+    pub kind: ConvKind,
 }
 
 impl Conv2d {
@@ -36,6 +40,7 @@ impl Conv2d {
             stride: conv.stride,
             padding: conv.padding,
             groups: conv.groups,
+            kind: conv.kind,
         }
     }
 
@@ -59,8 +64,20 @@ impl Conv2d {
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         assert_channels("convolution", x.dims()[1], self.in_channels());
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
-        conv2d(x, mode.value(&self.weight), self.bias.as_ref().map(|bias| mode.value(bias)), options)
+        let weight = mode.value(&self.weight);
+        let weight = if self.kind == ConvKind::Standardised { standardised(weight) } else { weight };
+        conv2d(x, weight, self.bias.as_ref().map(|bias| mode.value(bias)), options)
     }
+}
+
+/// Weight standardisation (Qiao et al. 2019): `(w - mean) / sqrt(var + EPSILON)` for every output channel over its
+/// inputs and kernel.
+fn standardised(weight: Tensor<4>) -> Tensor<4> {
+    let [out, inputs, height, width] = weight.dims();
+    let rows = weight.reshape([out, inputs * height * width]);
+    let centred = rows.clone() - rows.mean_dim(1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(1);
+    (centred / (variance + ConvKind::EPSILON).sqrt()).reshape([out, inputs, height, width])
 }
 
 /// A 1x1 convolution with a stride.

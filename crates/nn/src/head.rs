@@ -70,6 +70,11 @@ impl Head {
         self.context = context.clone();
     }
 
+    /// True where a layer of it trains through stock operations.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.compute.path == Path::Stock || self.fused_norm().is_none()
+    }
+
     /// Logits of maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);

@@ -7,8 +7,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use residual_arch::{Layer, LayerOp, MaxPool, Norm};
 
+use crate::beyond::GroupNorm;
 use crate::stateless::Stateless;
-use crate::{BatchNorm, BatchNormConfig, Conv2d, EfficientAttention, Error, Init, Mode, SqueezeExcite};
+use crate::{BatchNorm, BatchNormConfig, Conv2d, EfficientAttention, Error, Fill, Init, Mode, SqueezeExcite};
 
 /// Layer of a stem, a branch or a shortcut, by its [`LayerOp`].
 #[derive(Module, Debug)]
@@ -17,6 +18,8 @@ pub enum LayerModule {
     Conv(Conv2d),
     /// Batch norm.
     Norm(BatchNorm),
+    /// Group norm.
+    GroupNorm(GroupNorm),
     /// Squeeze-and-excitation.
     SqueezeExcite(SqueezeExcite),
     /// Efficient channel attention.
@@ -36,6 +39,10 @@ impl LayerModule {
             LayerOp::Conv(conv) => Self::Conv(Conv2d::new(&conv, init)),
             LayerOp::Norm(Norm::Batch { channels, zero_init }) => {
                 Self::Norm(BatchNormConfig::new(channels).with_zero(zero_init).init(init))
+            }
+            LayerOp::Norm(Norm::Group { channels, groups, zero_init }) => {
+                let scale = if zero_init { Fill::Zeros } else { Fill::Ones };
+                Self::GroupNorm(GroupNorm::scaled([groups, channels], scale, init)?)
             }
             LayerOp::SqueezeExcite(squeeze) => {
                 Self::SqueezeExcite(SqueezeExcite::new(squeeze.channels, squeeze.reduced, init))
@@ -59,6 +66,7 @@ impl LayerModule {
         match self {
             Self::Conv(conv) => conv.forward(x, mode),
             Self::Norm(norm) => norm.forward(x, mode),
+            Self::GroupNorm(norm) => norm.forward(x, mode),
             Self::SqueezeExcite(squeeze) => squeeze.forward(x, mode),
             Self::EfficientAttention(attention) => attention.forward(x, mode),
             Self::Stateless(layer) => layer.forward(x),

@@ -62,6 +62,26 @@ impl Layers {
         self.iter().filter_map(|(_, layer)| layer.as_norm())
     }
 
+    /// Takes every norm, of whatever kind, out of the computation.
+    pub(crate) fn bypass_norms(&mut self) {
+        for named in &mut self.layers {
+            match &mut named.layer {
+                LayerModule::Norm(norm) => norm.bypassed = true,
+                LayerModule::GroupNorm(norm) => norm.bypassed = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// True where a norm is out of the computation.
+    pub(crate) fn norms_are_bypassed(&self) -> bool {
+        self.iter().any(|(_, layer)| match layer {
+            LayerModule::Norm(norm) => norm.bypassed,
+            LayerModule::GroupNorm(norm) => norm.bypassed,
+            _ => false,
+        })
+    }
+
     pub(crate) fn norms_mut(&mut self) -> impl Iterator<Item = &mut BatchNorm> {
         self.layers.iter_mut().filter_map(|named| match &mut named.layer {
             LayerModule::Norm(norm) => Some(norm),

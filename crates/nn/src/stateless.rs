@@ -45,10 +45,10 @@ impl Stateless {
         Some(Self { op })
     }
 
-    /// The max pool, if it is one.
+    /// The max pool, if it is one that the kernels have: its padding is minus infinity.
     pub(crate) fn as_max_pool(&self) -> Option<MaxPool> {
         match self.op {
-            Op::MaxPool(pool) => Some(pool),
+            Op::MaxPool(pool) if !pool.zeros => Some(pool),
             _ => None,
         }
     }
@@ -72,8 +72,15 @@ impl Stateless {
     }
 }
 
-/// Max pool; the padding is minus infinity.
+/// Max pool; the padding is minus infinity, or zeros that are put around the map first.
 fn max_pool(x: Tensor<4>, pool: MaxPool) -> Tensor<4> {
+    let (x, pool) = match pool {
+        MaxPool { zeros: true, padding, .. } => {
+            let x = x.pad([(padding, padding); 2], PadMode::Constant(0.0));
+            (x, MaxPool { padding: 0, ..pool })
+        }
+        _ => (x, pool),
+    };
     let options = MaxPoolOptions {
         stride: [pool.stride; 2],
         padding: [(pool.padding, pool.padding); 2],

@@ -61,6 +61,17 @@ impl Stem {
         self.context = context.clone();
     }
 
+    /// True where a layer of it trains through stock operations.
+    pub(crate) fn is_stock(&self) -> bool {
+        let other = |group: &Group<'_>| matches!(group, Group::Other(_));
+        self.compute.path == Path::Stock || !self.is_padded() || self.groups().iter().any(other)
+    }
+
+    /// True where every convolution is padded as the kernels pad.
+    fn is_padded(&self) -> bool {
+        self.layers.convs().all(|conv| conv.padding == conv.weight.dims()[2] / 2)
+    }
+
     /// Output on maps that stay in the kernels' layout, for a next layer that makes use of a border.
     pub(crate) fn forward_to(&self, x: Maps, mode: Mode, border: usize) -> Maps {
         if let Some(first) = self.layers.convs().next() {
@@ -68,12 +79,11 @@ impl Stem {
         }
         let mode = mode.within(&self.training);
         let groups = self.groups();
-        let padded = self.layers.convs().all(|conv| conv.padding == conv.weight.dims()[2] / 2);
         let bare = groups.iter().any(|group| matches!(group, Group::Conv(_)));
         // A frozen stem that has to hand a gradient on runs layer by layer.
         let runs = mode.is_training() || (!bare && !x.are_tracked());
-        let bypassed = self.layers.norms().any(|norm| norm.bypassed);
-        if self.compute.path == Path::Fused && padded && !bypassed && x.are_ours() && runs {
+        let bypassed = self.layers.norms_are_bypassed();
+        if self.compute.path == Path::Fused && self.is_padded() && !bypassed && x.are_ours() && runs {
             return self.forward_fused(&groups, x, mode, border);
         }
         self.layers.forward(x.into_tensor(), mode).into()
@@ -85,10 +95,12 @@ impl Stem {
         let (mut rest, mut groups) = (&layers[..], Vec::new());
         while let [first, others @ ..] = rest {
             let (group, after) = match (*first, others) {
-                (LayerModule::Conv(conv), [LayerModule::Norm(norm), relu, after @ ..]) if relu.is_relu() => {
+                (LayerModule::Conv(conv), [LayerModule::Norm(norm), relu, after @ ..])
+                    if conv.kind.is_plain() && relu.is_relu() =>
+                {
                     (Group::Unit(conv, norm), after)
                 }
-                (LayerModule::Conv(conv), after) => (Group::Conv(conv), after),
+                (LayerModule::Conv(conv), after) if conv.kind.is_plain() => (Group::Conv(conv), after),
                 (other, after) => match other.as_max_pool() {
                     Some(pool) => (Group::MaxPool(pool), after),
                     None => (Group::Other(other), after),

@@ -57,7 +57,7 @@ fn network_with_every_option() {
     let bottleneck = BlockSpec::bottleneck(16, 32, 64, 2).with(|block| {
         block.groups = 4;
         block.attention = Some(Attention::squeeze_excite(8));
-        block.shortcut = Shortcut::Projection { channels: 64, stride: 2, average_pool: true };
+        block.shortcut = Shortcut::pooled_projection(64, 2);
     });
     let padded = BlockSpec::basic(96)
         .with(|block| (block.stride, block.shortcut) = (2, Shortcut::ZeroPad { channels: 96, stride: 2 }));

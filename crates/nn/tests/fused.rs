@@ -68,8 +68,8 @@ fn results(
 fn every_kind_of_block_computes_what_its_layers_do() {
     let zero_pad = BlockSpec::basic(24)
         .with(|block| (block.shortcut, block.stride) = (Shortcut::ZeroPad { channels: 24, stride: 2 }, 2));
-    let pooled = BlockSpec::projection(24, 2)
-        .with(|block| block.shortcut = Shortcut::Projection { channels: 24, stride: 2, average_pool: true });
+    let pooled =
+        BlockSpec::projection(24, 2).with(|block| block.shortcut = Shortcut::pooled_projection(24, 2));
     let specs = [
         BlockSpec::basic(16),
         BlockSpec::projection(24, 2),

@@ -127,7 +127,7 @@ fn zero_pad_subsamples_and_pads_both_sides() {
 #[test]
 fn average_pool_shortcut_counts_only_what_is_there() {
     let device = Device::flex().autodiff();
-    let spec = ShortcutSpec::Projection { channels: 1, stride: 2, average_pool: true };
+    let spec = ShortcutSpec::pooled_projection(1, 2);
     let shortcut = Shortcut::new(spec, Order::PreActivation, 1, &device).unwrap();
     let x = Tensor::<4>::from_floats([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]], &device);
     let x = x.require_grad();
@@ -143,7 +143,7 @@ fn average_pool_shortcut_counts_only_what_is_there() {
 #[test]
 fn average_pool_shortcut_at_stride_1_has_no_pool() {
     let device = Device::flex();
-    let spec = |average_pool| ShortcutSpec::Projection { channels: 4, stride: 1, average_pool };
+    let spec = |average_pool| ShortcutSpec::Projection { channels: 4, stride: 1, average_pool, kernel: 1 };
     let x = input([1, 2, 3, 3], &device);
     let give = |average_pool| {
         let shortcut = Shortcut::new(spec(average_pool), Order::PostActivation, 2, &device).unwrap();

@@ -400,7 +400,7 @@ fn norms_of_a_single_value_are_found_wherever_they_are() {
     let conv = |kernel, padding, stride| {
         residual_arch::StemConv::same(4, kernel, stride).with(|conv| conv.padding = padding)
     };
-    let pool = |kernel, padding| Some(residual_arch::MaxPool { kernel, stride: 1, padding });
+    let pool = |kernel, padding| Some(residual_arch::MaxPool { kernel, stride: 1, padding, zeros: false });
     let stems = [
         StemSpec::new(vec![conv(3, 1, 9), conv(2, 2, 1)]),
         StemSpec::new(vec![conv(3, 1, 9), conv(1, 1, 1)]).with(|stem| stem.bare = true),
@@ -441,7 +441,7 @@ fn enormous_sizes_are_errors_before_they_run() {
     let changes: [(&str, Change); 6] = [
         ("stem.pool: pooling: ", |spec, _| {
             let (kernel, padding) = (usize::MAX, usize::MAX / 2);
-            spec.stem.pool = Some(residual_arch::MaxPool { kernel, stride: 1, padding });
+            spec.stem.pool = Some(residual_arch::MaxPool { kernel, stride: 1, padding, zeros: false });
         }),
         ("stem.conv0: convolution: ", |spec, huge| spec.stem.convs[0].stride = huge),
         ("stem.conv0: a feature map: ", |spec, _| {
@@ -451,14 +451,12 @@ fn enormous_sizes_are_errors_before_they_run() {
             spec.stages[0].blocks[0] = BlockSpec::projection(8, huge)
         }),
         ("stage1.block0.shortcut.conv: convolution: ", |spec, huge| {
-            spec.stages[0].blocks[0] = BlockSpec::projection(4, 8).with(|block| {
-                block.shortcut = Shortcut::Projection { channels: 4, stride: huge, average_pool: false }
-            });
+            spec.stages[0].blocks[0] =
+                BlockSpec::projection(4, 8).with(|block| block.shortcut = Shortcut::projection(4, huge));
         }),
         ("stage1.block0.conv2: convolution: ", |spec, huge| {
-            spec.stages[0].blocks[0] = BlockSpec::bottleneck(4, 4, 8, huge).with(|block| {
-                block.shortcut = Shortcut::Projection { channels: 8, stride: huge, average_pool: true }
-            });
+            spec.stages[0].blocks[0] = BlockSpec::bottleneck(4, 4, 8, huge)
+                .with(|block| block.shortcut = Shortcut::pooled_projection(8, huge));
         }),
     ];
     for (start, change) in changes {

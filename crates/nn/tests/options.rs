@@ -3,8 +3,11 @@
 mod compare;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_arch::{AntiAlias, Attention, BlockSpec, LayerOp};
-use residual_nn::{Block, BlockConfig, EfficientAttention, Init, LayerModule, Mode};
+use residual_arch::{
+    AntiAlias, Attention, BlockSpec, ConvKind, Convolution, LayerOp, MaxPool, NetSpec, NormKind, StemSpec,
+};
+use residual_nn::beyond::GroupNorm;
+use residual_nn::{Block, BlockConfig, Conv2d, EfficientAttention, Init, LayerModule, Mode};
 use residual_testkit::formula;
 
 use compare::{assert_close, input, values};
@@ -43,6 +46,101 @@ fn efficient_attention_is_the_formula_and_so_is_its_gradient() {
     assert_close(&values(x.grad(&gradients).unwrap()), &by_x, 1e-5);
     let by_weight = differences(&weight, &|weight| loss(&xs, weight));
     assert_close(&values(attention.weight.val().grad(&gradients).unwrap()), &by_weight, 1e-5);
+}
+
+/// `(x - mean) / sqrt(var + epsilon)` over each piece of `each` values, in float64.
+fn standardised(x: &[f64], each: usize, epsilon: f64) -> Vec<f64> {
+    let piece = |x: &[f64]| {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        x.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()).collect::<Vec<_>>()
+    };
+    x.chunks(each).flat_map(piece).collect()
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+#[test]
+fn a_group_norm_is_the_formula_and_so_is_its_gradient() {
+    let device = Device::flex().autodiff();
+    let norm = GroupNorm::new(2, 6, Init::new(4, &device)).unwrap();
+    let x = input([2, 6, 2, 3], &device).require_grad();
+    let of = |xs: &[f64]| standardised(xs, 3 * 6, 1e-5);
+    let xs = wide(&values(x.clone()));
+    let factors = formula::loss_weights(xs.len());
+    let y = norm.forward(x.clone(), Mode::train(0, 0));
+    assert_close(&values(y.clone()), &of(&xs), 1e-6);
+    let loss = |xs: &[f64]| of(xs).iter().zip(&factors).map(|(y, &f)| y * f64::from(f)).sum::<f64>();
+    let loss_weights = Tensor::from_data(TensorData::new(factors.clone(), [2, 6, 2, 3]), &device);
+    let gradients = (y * loss_weights).sum().backward();
+    assert_close(&values(x.grad(&gradients).unwrap()), &differences(&xs, &loss), 1e-5);
+    assert!(norm.weight.val().grad(&gradients).is_some() && norm.bias.val().grad(&gradients).is_some());
+}
+
+#[test]
+fn a_standardised_convolution_is_the_formula_and_so_is_its_gradient() {
+    let device = Device::flex().autodiff();
+    let conv = Convolution::new(4, 6, 1).with(|conv| (conv.groups, conv.kind) = (2, ConvKind::Standardised));
+    let conv = Conv2d::new(&conv, Init::new(4, &device));
+    // One pixel: what comes out is the weights times the channels of their group.
+    let x = input([1, 4, 1, 1], &device);
+    let (xs, weights) = (wide(&values(x.clone())), wide(&values(conv.weight.val())));
+    let of = |weights: &[f64]| -> Vec<f64> {
+        let rows = standardised(weights, 2, ConvKind::EPSILON);
+        let row =
+            |(o, row): (usize, &[f64])| row.iter().zip(&xs[o / 3 * 2..]).map(|(w, x)| w * x).sum::<f64>();
+        rows.chunks(2).enumerate().map(row).collect()
+    };
+    let y = conv.forward(x, Mode::train(0, 0));
+    assert_close(&values(y.clone()), &of(&weights), 1e-5);
+    let conv = Convolution::new(3, 2, 3).with(|conv| conv.kind = ConvKind::Standardised);
+    let conv = Conv2d::new(&conv, Init::new(5, &device));
+    let x = input([1, 3, 3, 3], &device);
+    let (xs, weights) = (wide(&values(x.clone())), wide(&values(conv.weight.val())));
+    // The pixel in the middle sees the whole map.
+    let loss = |weights: &[f64]| -> f64 {
+        let rows = standardised(weights, 27, ConvKind::EPSILON);
+        rows.chunks(27)
+            .zip([1.0, -0.5])
+            .map(|(w, f)| f * w.iter().zip(&xs).map(|(w, x)| w * x).sum::<f64>())
+            .sum()
+    };
+    let middle = conv.forward(x, Mode::train(0, 0)).slice([0..1, 0..2, 1..2, 1..2]);
+    let factors = Tensor::from_data(TensorData::new(vec![1.0f32, -0.5], [1, 2, 1, 1]), &device);
+    let gradients = (middle * factors).sum().backward();
+    let by_weight = differences(&weights, &loss);
+    assert_close(&values(conv.weight.val().grad(&gradients).unwrap()), &by_weight, 1e-4);
+}
+
+/// The stem of one 1x1 convolution and a max pool padded with zeros.
+#[test]
+fn a_max_pool_may_be_padded_with_zeros() {
+    let stem = StemSpec::new(vec![residual_arch::StemConv::same(1, 1, 1)]).with(|stem| {
+        stem.bare = true;
+        stem.pool = Some(MaxPool { zeros: true, ..MaxPool::HALVING });
+    });
+    let net = NetSpec::new("pool", [1, 5, 5], stem, vec![], residual_arch::HeadSpec::new(2))
+        .with(|net| (net.preprocess.mean, net.preprocess.std) = (vec![0.0], vec![1.0]));
+    let network = net.check([1, 5, 5]).unwrap();
+    let pool = network.layers().iter().find(|layer| layer.op().is_pool()).unwrap();
+    let pool = LayerModule::new(pool, &Device::flex()).unwrap();
+    let x: Vec<f32> = (0..25).map(|i| -1.0 - i as f32).collect();
+    let x = Tensor::<4>::from_data(TensorData::new(x, [1, 1, 5, 5]), &Device::flex());
+    let y = values(pool.forward(x, Mode::Eval));
+    assert_eq!(y, [0.0, 0.0, 0.0, 0.0, -7.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_block_of_group_norms_trains_layer_by_layer() {
+    let spec = BlockSpec::bottleneck(8, 4, 8, 1).with(|block| block.norm = NormKind::group(2));
+    let [block, plain] = blocks(spec, BlockSpec::bottleneck(8, 4, 8, 1), 8);
+    assert_eq!(block.num_params(), plain.num_params());
+    assert_eq!(block.state().len(), 9);
+    let x = input([2, 8, 5, 5], &Device::flex().autodiff());
+    let gradients = block.forward(x, Mode::train(0, 0)).sum().backward();
+    assert_eq!(block.gradients(&gradients).len(), 9);
 }
 
 /// Central differences of a loss at `at`.

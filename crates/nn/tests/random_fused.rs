@@ -5,8 +5,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::shape::flow;
 use residual_arch::{
-    AntiAlias, Attention, BlockKind, BlockSpec, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StageSpec,
-    StemConv, StemSpec, families::family,
+    AntiAlias, Attention, BlockKind, BlockSpec, ConvKind, HeadSpec, MaxPool, NetSpec, NormKind, Order,
+    Shortcut, StageSpec, StemConv, StemSpec, families::family,
 };
 use residual_nn::fused::{Memory, Path};
 use residual_nn::{Compute, Error, Init, Mode, NamedTensor, Randomness, ResNet, ResNetConfig, cross_entropy};
@@ -47,6 +47,13 @@ impl Draws {
         self.one_of(&[None, None, None, Some(AntiAlias::Blur), Some(AntiAlias::Average)])
     }
 
+    /// Mostly what the kernels have.
+    fn kinds(&mut self) -> (NormKind, ConvKind) {
+        let norm = self.one_of(&[NormKind::Batch, NormKind::Batch, NormKind::Batch, NormKind::group(1)]);
+        let plain = ConvKind::Plain;
+        (norm, self.one_of(&[plain, plain, plain, plain, ConvKind::Standardised]))
+    }
+
     fn attention(&mut self) -> Attention {
         match self.chance(0.7) {
             true => Attention::squeeze_excite(self.number(1, 9)),
@@ -64,12 +71,18 @@ impl Draws {
         let convs = (0..self.one_of(&[1, 1, 2, 3])).map(|_| conv(self)).collect();
         let pool = self.chance(0.3).then(|| {
             let kernel = self.number(1, 4);
-            MaxPool { kernel, stride: self.number(1, 3), padding: self.number(0, kernel / 2) }
+            MaxPool {
+                kernel,
+                stride: self.number(1, 3),
+                padding: self.number(0, kernel / 2),
+                zeros: self.chance(0.3),
+            }
         });
         StemSpec::new(convs).with(|stem| {
             stem.bare = self.chance(0.4);
             stem.pool = pool;
             stem.anti_alias = self.anti_alias();
+            (stem.norm, stem.conv) = self.kinds();
         })
     }
 
@@ -84,7 +97,7 @@ impl Draws {
             0 => Shortcut::None,
             1..=6 if same => Shortcut::Identity,
             _ if zero_pad => Shortcut::ZeroPad { channels, stride },
-            _ => Shortcut::Projection { channels, stride, average_pool: self.chance(0.3) },
+            _ => Shortcut::Projection { channels, stride, average_pool: self.chance(0.3), kernel: 1 },
         };
         BlockSpec::basic(channels).with(|block| {
             block.kind = if basic { BlockKind::Basic } else { BlockKind::Bottleneck };
@@ -95,6 +108,8 @@ impl Draws {
             block.groups = groups;
             block.attention = self.chance(0.3).then(|| self.attention());
             block.zero_init = self.chance(0.1);
+            (block.norm, block.conv) = self.kinds();
+            block.first_width = self.chance(0.2).then(|| groups * self.channels());
             block.shortcut = shortcut;
         })
     }

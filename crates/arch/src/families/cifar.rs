@@ -2,7 +2,8 @@
 
 use super::MAX_BLOCKS;
 use crate::{
-    BlockKind, BlockSpec, HeadSpec, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec, StemSpec,
+    Attention, BlockKind, BlockSpec, HeadSpec, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec,
+    StemSpec,
 };
 
 /// The deepest pre-activation network whose blocks are basic where bottlenecks fit its depth too.
@@ -28,6 +29,11 @@ pub(super) fn network(name: &str) -> Option<Result<NetSpec, Misfit>> {
         let suffix = &rest[depth.len()..];
         let build = |n| net(name, BlockKind::Basic, Order::PostActivation, wanted, n, 1);
         return Some(per_block(number(depth)?, 6, "cifar_resnet", suffix).map(build));
+    }
+    if let Some(depth) = name.strip_prefix("cifar_seresnet") {
+        let shortcut = ShortcutKind::ZeroPad;
+        let build = |n| squeezed(net(name, BlockKind::Basic, Order::PostActivation, shortcut, n, 1));
+        return Some(per_block(number(depth)?, 6, "cifar_seresnet", "").map(build));
     }
     if let Some(depth) = name.strip_prefix("cifar_plain") {
         let build = |n| net(name, BlockKind::Basic, Order::PostActivation, ShortcutKind::None, n, 1);
@@ -117,6 +123,14 @@ fn wide(name: &str, depth: usize, factor: usize) -> Result<NetSpec, Misfit> {
     }
     let n = blocks_of(depth, 6, 4, |depth| format!("wrn_{depth}_{factor}"))?;
     Ok(net(name, BlockKind::Basic, Order::PreActivation, ShortcutKind::Projection, n, factor))
+}
+
+/// The network with squeeze-and-excitation of a sixteenth of the channels in every block.
+fn squeezed(mut spec: NetSpec) -> NetSpec {
+    for block in spec.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+        block.attention = Some(Attention::squeeze_excite((block.channels / 16).max(1)));
+    }
+    spec
 }
 
 /// The shortcut of blocks that change the shape; the others have the identity, or none as well.

@@ -1,7 +1,10 @@
 //! Shapes through the layers of a specification, and every error that they can have.
 
 use super::expand::{Part, Section};
-use super::{BlockPath, CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Source, block, sections};
+use super::{
+    BlockPart, BlockPath, CheckedBlock, Draft, Layer, LayerOp, LayerPath, Network, Norm, Source, block,
+    sections,
+};
 use crate::shape::{Disagreement, ShapeError, ShapePlace, check_input, check_whole};
 use crate::tensors::product;
 use crate::{Attention, BlockSpec, Convolution, MaxPool, NetSpec, Shortcut};
@@ -108,6 +111,7 @@ fn output(draft: &Draft, input: [usize; 3]) -> Result<[usize; 3], ShapeError> {
     let (kernel, padding) = match &draft.op {
         LayerOp::Conv(conv) => check_conv(layer, conv)?,
         LayerOp::MaxPool(pool) => check_pool(layer, pool)?,
+        &LayerOp::Norm(Norm::Group { channels, groups, .. }) => check_groups(layer, channels, groups)?,
         LayerOp::EfficientAttention(attention) if attention.kernel % 2 == 0 => {
             return Err(ShapeError::EvenKernel { layer, kernel: attention.kernel });
         }
@@ -131,6 +135,10 @@ fn check_conv(layer: LayerPath, conv: &Convolution) -> Result<(usize, usize), Sh
     if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
         return Err(ShapeError::Zero { place: ShapePlace::Layer(layer), what });
     }
+    let shortcut = matches!(layer.block_part(), Some(BlockPart::Shortcut(_)));
+    if shortcut && conv.kernel.is_multiple_of(2) {
+        return Err(ShapeError::EvenKernel { layer, kernel: conv.kernel });
+    }
     let misfit = |channels: &usize| channels.checked_rem(conv.groups) != Some(0);
     if let Some(channels) = [conv.in_channels, conv.out_channels].into_iter().find(misfit) {
         return Err(ShapeError::Groups { layer, groups: conv.groups, channels });
@@ -138,9 +146,18 @@ fn check_conv(layer: LayerPath, conv: &Convolution) -> Result<(usize, usize), Sh
     Ok((conv.kernel, conv.padding))
 }
 
+/// No kernel and no padding, for a group norm that is sound by itself.
+fn check_groups(layer: LayerPath, channels: usize, groups: usize) -> Result<(usize, usize), ShapeError> {
+    match channels.checked_rem(groups) {
+        None => Err(ShapeError::Zero { place: ShapePlace::Layer(layer), what: "group_norm" }),
+        Some(0) => Ok((1, 0)),
+        Some(_) => Err(ShapeError::Groups { layer, groups, channels }),
+    }
+}
+
 /// Kernel and padding of a max pool that is sound by itself.
 fn check_pool(layer: LayerPath, pool: &MaxPool) -> Result<(usize, usize), ShapeError> {
-    let &MaxPool { kernel, stride, padding } = pool;
+    let &MaxPool { kernel, stride, padding, .. } = pool;
     let properties = [("kernel", kernel), ("stride", stride)];
     if let Some((what, _)) = properties.into_iter().find(|&(_, value)| value == 0) {
         return Err(ShapeError::Zero { place: ShapePlace::Layer(layer), what });
@@ -161,6 +178,8 @@ fn check_nothing_is_zero(place: ShapePlace, block: &BlockSpec) -> Result<(), Sha
     let properties = [
         ("channels", block.channels),
         ("width", block.width),
+        ("first_width", block.first_width.unwrap_or(1)),
+        block.norm.field(),
         ("stride", block.stride),
         ("groups", block.groups),
         block.attention.map_or(("attention", 1), Attention::field),
@@ -184,7 +203,7 @@ struct Join {
 fn check_join(path: Option<BlockPath>, block: &BlockSpec, join: &Join) -> Result<(), ShapeError> {
     let &BlockSpec { shortcut, stride, .. } = block;
     let &Join { entry, branch, given } = join;
-    let disagreement = || Disagreement { block: path, stride, shortcut, branch, given };
+    let disagreement = || Box::new(Disagreement { block: path, stride, shortcut, branch, given });
     if stride != 1 && shortcut.stride() == Some(1) {
         return Err(ShapeError::ForgottenStride(disagreement()));
     }

@@ -5,10 +5,11 @@ use std::iter::once;
 
 use super::{
     Activation, AveragePool, BlockPart, BlockPath, BlurPool, EfficientAttention, HeadPart, LayerId, LayerOp,
-    LayerPath, Norm, Reads, ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
+    LayerPath, Reads, ShortcutPart, Source, SqueezeExcite, StemPart, ZeroPad,
 };
 use crate::{
-    AntiAlias, Attention, BlockSpec, Convolution, HeadSpec, MaxPool, NetSpec, Order, Shortcut, StemSpec,
+    AntiAlias, Attention, BlockSpec, Convolution, HeadSpec, MaxPool, NetSpec, NormKind, Order, Shortcut,
+    StemSpec,
 };
 
 /// A layer before shapes flow through it.
@@ -102,11 +103,12 @@ impl Chain {
                 stride: conv.stride,
                 padding: conv.padding,
                 groups: 1,
+                kind: stem.conv,
             };
             channels = conv.out_channels;
             self.push(LayerPath::Stem(StemPart::Conv(index)), LayerOp::Conv(conv));
             if stem.has_norm(index) {
-                self.push(LayerPath::Stem(StemPart::Norm(index)), batch_norm(channels));
+                self.push(LayerPath::Stem(StemPart::Norm(index)), norm(stem.norm, channels));
                 self.push(LayerPath::Stem(StemPart::Act(index)), RELU);
             }
         }
@@ -163,7 +165,7 @@ impl Chain {
         for (index, &conv) in convs.iter().enumerate() {
             let (number, last) = (index + 1, index + 1 == convs.len());
             if block.order == Order::PreActivation {
-                self.push(at(BlockPart::Norm(number)), batch_norm(conv.in_channels));
+                self.push(at(BlockPart::Norm(number)), norm(block.norm, conv.in_channels));
                 self.push(at(BlockPart::Act(number)), RELU);
                 if index == 0 {
                     h = self.end;
@@ -176,7 +178,7 @@ impl Chain {
             }
             self.push(at(BlockPart::Conv(number)), LayerOp::Conv(conv));
             if block.order == Order::PostActivation {
-                let norm = Norm::Batch { channels: conv.out_channels, zero_init: block.zero_init && last };
+                let norm = block.norm.of(conv.out_channels, block.zero_init && last);
                 self.push(at(BlockPart::Norm(number)), LayerOp::Norm(norm));
                 if !last {
                     self.push(at(BlockPart::Act(number)), RELU);
@@ -195,7 +197,7 @@ impl Chain {
         let at = |part| at(BlockPart::Shortcut(part));
         match block.shortcut {
             Shortcut::None | Shortcut::Identity => {}
-            Shortcut::Projection { channels, stride, average_pool } => {
+            Shortcut::Projection { channels, stride, average_pool, kernel } => {
                 if average_pool {
                     let pool = LayerOp::AveragePool(AveragePool::overhanging(stride));
                     let pool = if stride == 1 { LayerOp::Identity } else { pool };
@@ -204,14 +206,15 @@ impl Chain {
                 let conv = Convolution {
                     in_channels,
                     out_channels: channels,
-                    kernel: 1,
+                    kernel,
                     stride: if average_pool { 1 } else { stride },
-                    padding: 0,
+                    padding: kernel / 2,
                     groups: 1,
+                    kind: block.conv,
                 };
                 self.push(at(ShortcutPart::Conv), LayerOp::Conv(conv));
                 if block.order == Order::PostActivation {
-                    self.push(at(ShortcutPart::Norm), batch_norm(channels));
+                    self.push(at(ShortcutPart::Norm), norm(block.norm, channels));
                 }
             }
             Shortcut::ZeroPad { channels, stride } => {
@@ -224,7 +227,7 @@ impl Chain {
     /// (BN, ReLU,) global average pool, (dropout,) linear layer.
     fn head(&mut self, head: &HeadSpec, channels: usize) {
         if head.norm {
-            self.push(LayerPath::Head(HeadPart::Norm), batch_norm(channels));
+            self.push(LayerPath::Head(HeadPart::Norm), norm(head.norm_kind, channels));
             self.push(LayerPath::Head(HeadPart::Act), RELU);
         }
         self.push(LayerPath::Head(HeadPart::Pool), LayerOp::GlobalAverage);
@@ -261,6 +264,6 @@ fn attention_layer(attention: Attention, channels: usize) -> (BlockPart, LayerOp
     }
 }
 
-fn batch_norm(channels: usize) -> LayerOp {
-    LayerOp::Norm(Norm::Batch { channels, zero_init: false })
+fn norm(kind: NormKind, channels: usize) -> LayerOp {
+    LayerOp::Norm(kind.of(channels, false))
 }

@@ -65,6 +65,16 @@ pub enum Norm {
         /// Initial scale of zero in place of one (Goyal et al. 2017, section 5.1).
         zero_init: bool,
     },
+    /// Group normalisation (Wu and He 2018): for each image over the channels of a group and the map,
+    /// `y = (x - mean) / sqrt(var + 1e-5) weight + bias`, `var` biased, scale and shift by channel.
+    Group {
+        /// Channels.
+        channels: usize,
+        /// Number of groups, which divides the channels.
+        groups: usize,
+        /// Initial scale of zero in place of one.
+        zero_init: bool,
+    },
 }
 
 /// Average pool without padding.
@@ -130,7 +140,7 @@ impl Norm {
     /// True where its scale begins at zero in place of one.
     pub fn is_zero_init(self) -> bool {
         match self {
-            Self::Batch { zero_init, .. } => zero_init,
+            Self::Batch { zero_init, .. } | Self::Group { zero_init, .. } => zero_init,
         }
     }
 }
@@ -167,6 +177,11 @@ impl LayerOp {
             ]
             .map(|(field, role)| LayerTensor::new(field, &[channels], role))
             .into(),
+            Self::Norm(Norm::Group { channels, .. }) => {
+                [(Field::Weight, Role::NormWeight), (Field::Bias, Role::NormBias)]
+                    .map(|(field, role)| LayerTensor::new(field, &[channels], role))
+                    .into()
+            }
             Self::SqueezeExcite(SqueezeExcite { channels, reduced }) => vec![
                 LayerTensor::new(Field::ReduceWeight, &[reduced, channels, 1, 1], Role::SqueezeWeight),
                 LayerTensor::new(Field::ReduceBias, &[reduced], Role::SqueezeBias),

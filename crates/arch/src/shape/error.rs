@@ -21,11 +21,11 @@ use crate::{BlockPath, LayerPath, Place, Shortcut};
 #[non_exhaustive]
 pub enum ShapeError {
     /// Branch and shortcut end in different numbers of channels.
-    Channels(Disagreement),
+    Channels(Box<Disagreement>),
     /// Branch and shortcut end in maps of different height or width.
-    Size(Disagreement),
+    Size(Box<Disagreement>),
     /// The block has a stride, its shortcut has not. Refused also where a map of one pixel hides it.
-    ForgottenStride(Disagreement),
+    ForgottenStride(Box<Disagreement>),
     /// A parameter-free shortcut adds channels; it cannot take them away.
     ZeroPadShrinks {
         /// The block; `None` for one that stands alone.
@@ -59,7 +59,7 @@ pub enum ShapeError {
         /// Width of its input.
         width: usize,
     },
-    /// A convolution along the channels whose kernel has no middle.
+    /// A convolution along the channels, or of a shortcut, whose kernel has no middle.
     EvenKernel {
         /// The layer.
         layer: LayerPath,
@@ -75,13 +75,13 @@ pub enum ShapeError {
         /// Padding.
         padding: usize,
     },
-    /// A grouped convolution whose channels do not divide into the groups.
+    /// A grouped convolution or a group norm whose channels do not divide into the groups.
     Groups {
-        /// The convolution.
+        /// The convolution or norm.
         layer: LayerPath,
         /// Number of groups.
         groups: usize,
-        /// Input or output channels, those that do not divide.
+        /// Channels that do not divide.
         channels: usize,
     },
     /// The head has no classes.
@@ -200,10 +200,8 @@ impl ShapeError {
     /// Place of the error.
     pub fn place(&self) -> ShapePlace {
         match *self {
-            Self::Channels(Disagreement { block, .. })
-            | Self::Size(Disagreement { block, .. })
-            | Self::ForgottenStride(Disagreement { block, .. })
-            | Self::ZeroPadShrinks { block, .. } => block.into(),
+            Self::Channels(ref at) | Self::Size(ref at) | Self::ForgottenStride(ref at) => at.block.into(),
+            Self::ZeroPadShrinks { block, .. } => block.into(),
             Self::Vanishes { layer, .. }
             | Self::SmallMap { layer, .. }
             | Self::EvenKernel { layer, .. }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use residual_kernels::norm::{apply, apply_workspace};
 use residual_kernels::{Cpu, Epilogue, Error as KernelError, Layout, MapsMut, MapsRef, pool};
 
-use super::{Executable, Join, Operation, OperationMemory, Prepared, Site};
+use super::{Executable, Join, Operation, OperationMemory, Prepared, Site, single};
 
 /// Factor of each channel of an image, from the means of its channels.
 pub(crate) trait Gate: Debug + Send + Sync {
@@ -47,11 +47,6 @@ impl Operation for ChannelAttention {
         let gate = Arc::clone(&self.gate);
         Ok(Prepared::ready(workspace, ReadyAttention { gate, input: maps.input, image, join }))
     }
-}
-
-/// The layout of a single image.
-fn single(layout: &Layout) -> Result<Layout, KernelError> {
-    Layout::blocked(1, layout.channels(), layout.height(), layout.width())?.with_border(layout.border())
 }
 
 /// Layouts of one image.

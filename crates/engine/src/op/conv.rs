@@ -7,8 +7,10 @@ use residual_kernels::{Conv, ConvShape, Cpu, Epilogue, Error as KernelError, Map
 
 use super::packer::PackedConv;
 use super::{Executable, Join, Operation, OperationMemory, Prepared, Site};
+use crate::parameters::ConvSource;
 
-/// A convolution, the batch norm behind it folded into its weights, and what follows in the same pass.
+/// A convolution, its weights standardised where they are to be and the batch norm behind it folded into them, and
+/// what follows in the same pass.
 #[derive(Debug)]
 pub(crate) struct FusedConv {
     pub(crate) conv: Convolution,
@@ -34,9 +36,9 @@ impl Operation for FusedConv {
             None => Conv::new(cpu, shape, from, to)?,
         });
         let join = Join { residual: site.maps.residual, relu: self.relu };
-        let (path, norm) = (site.path, self.norm);
+        let source = ConvSource { path: site.path, kind: self.conv.kind, norm: self.norm };
         Ok(Prepared::with_weights(conv.workspace(cpu), move |packer| {
-            let packed = packer.packed(&conv, path, norm)?;
+            let packed = packer.packed(&conv, source)?;
             Ok(Box::new(PackedFusedConv { conv, packed, join }))
         }))
     }

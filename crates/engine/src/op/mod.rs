@@ -9,6 +9,7 @@ mod blur_pool;
 mod conv;
 mod dense;
 mod efficient_attention;
+mod group_norm;
 mod max_pool;
 mod normalise;
 mod operation;
@@ -22,9 +23,12 @@ pub(crate) use blur_pool::BlurPool;
 pub(crate) use conv::{FusedConv, conv_shape};
 pub(crate) use dense::Dense;
 pub(crate) use efficient_attention::EfficientAttention;
+pub(crate) use group_norm::{GroupAffine, GroupNorm};
 pub(crate) use max_pool::MaxPool;
 pub(crate) use normalise::Normalise;
-pub(crate) use operation::{Executable, Join, MapLayouts, Operation, OperationMemory, Prepared, Site};
+pub(crate) use operation::{
+    Executable, Join, MapLayouts, Operation, OperationMemory, Prepared, Site, single,
+};
 pub(crate) use packer::WeightPacker;
 pub(crate) use squeeze_excite::SqueezeExcite;
 pub(crate) use zero_pad::ZeroPad;

@@ -122,3 +122,8 @@ impl Join {
         format!("{kernel}{residual}{}", if self.relu { " + ReLU" } else { "" })
     }
 }
+
+/// The layout of a single image of blocked maps.
+pub(crate) fn single(layout: &Layout) -> Result<Layout, KernelError> {
+    Layout::blocked(1, layout.channels(), layout.height(), layout.width())?.with_border(layout.border())
+}

@@ -7,7 +7,7 @@ use residual_arch::{Field, LayerPath};
 use residual_kernels::{Buffer, Conv, ConvWeights, Cpu};
 
 use crate::error::{Error, InLayer};
-use crate::parameters::Parameters;
+use crate::parameters::{ConvSource, Parameters};
 
 /// Weights of a convolution packed for its algorithm, with the bias that its batch norm leaves.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct PackedConv {
     pub(crate) bias: Option<Vec<f32>>,
 }
 
-/// Folds batch norms into weights and packs them, each convolution's once for all batch sizes.
+/// Standardises weights, folds batch norms into them and packs them, each convolution's once for all batch sizes.
 pub(crate) struct WeightPacker<'a> {
     cpu: &'a Cpu,
     parameters: &'a Parameters<'a>,
@@ -38,17 +38,13 @@ impl<'a> WeightPacker<'a> {
         Self { cpu, parameters, allow_not_finite, room, packed: HashMap::new() }
     }
 
-    /// Weights of the convolution at `path`, with the batch norm at `norm` folded in. They are packed at the first
+    /// Weights of the convolution at `source`, with the batch norm behind it folded in. They are packed at the first
     /// call and shared after it: all batch sizes run the same algorithm.
     ///
     /// # Errors
     /// [`Error::Weights`] for values that are not finite, unless those are allowed.
-    pub(crate) fn packed(
-        &mut self,
-        conv: &Conv,
-        path: LayerPath,
-        norm: Option<LayerPath>,
-    ) -> Result<Arc<PackedConv>, Error> {
+    pub(crate) fn packed(&mut self, conv: &Conv, source: ConvSource) -> Result<Arc<PackedConv>, Error> {
+        let path = source.path;
         if let Some(packed) = self.packed.get(&path) {
             return Ok(Arc::clone(packed));
         }
@@ -56,7 +52,7 @@ impl<'a> WeightPacker<'a> {
             let weight = path.tensor(Field::Weight);
             self.parameters.check(|path| path == weight)?;
         }
-        let (weights, bias) = self.parameters.folded(self.cpu.pool(), path, norm, &mut self.room);
+        let (weights, bias) = self.parameters.folded(self.cpu.pool(), source, &mut self.room);
         let weights = conv.pack_on(self.cpu, weights).in_layer(path)?;
         self.parameters.release(path);
         let packed = Arc::new(PackedConv { weights, bias });

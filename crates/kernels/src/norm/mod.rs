@@ -24,7 +24,7 @@ pub use apply::{apply, apply_workspace};
 pub use backward::Backward;
 pub(crate) use backward::{Parameters, Spread, Sum, pass_workspace};
 pub use gated::Mask;
-pub use statistics::{BatchStatistics, statistics};
+pub use statistics::{BatchStatistics, moments, statistics};
 
 use std::ops::Range;
 

@@ -103,9 +103,27 @@ pub fn statistics(
     into: &mut BatchStatistics,
     workspace: &mut [f32],
 ) -> Result<(), Error> {
+    moments(cpu, x, maps, [&mut into.mean, &mut into.variance], workspace)?;
+    into.count = maps.batch() * maps.height() * maps.width();
+    Ok(())
+}
+
+/// Computes the mean and the biased variance of each channel of `x`, as [`statistics`] does, into slices of one value
+/// for every channel.
+///
+/// # Errors
+/// Those of [`statistics`].
+pub fn moments(
+    cpu: &Cpu,
+    x: &[f32],
+    maps: Layout,
+    [mean, variance]: [&mut [f32]; 2],
+    workspace: &mut [f32],
+) -> Result<(), Error> {
     super::same_blocked("the statistics of a batch", &maps, &maps)?;
     maps.check("the input", x.len())?;
-    check_length("the statistics", maps.channels(), into.mean.len())?;
+    check_length("the statistics", maps.channels(), mean.len())?;
+    check_length("the statistics", maps.channels(), variance.len())?;
     let bands = Bands::new(&maps);
     let workspace = floats(BatchStatistics::workspace(&maps), workspace)?;
     let target = Parts::new(workspace);
@@ -114,7 +132,7 @@ pub fn statistics(
         let target = unsafe { target.part(3 * BLOCK * band..3 * BLOCK * (band + 1)) };
         cpu.isa().run(Moments { x, maps: &maps, bands, band, target });
     });
-    let [mean, variance] = [&mut into.mean, &mut into.variance].map(|v| Parts::new(v));
+    let [mean, variance] = [mean, variance].map(Parts::new);
     cpu.pool().for_each(maps.blocks(), |block, _| {
         let [means, variances] =
             cpu.isa().run(Together { maps: &maps, bands: &bands, moments: workspace, block });
@@ -125,7 +143,6 @@ pub fn statistics(
             values.iter_mut().zip(lanes).for_each(|(value, lane)| *value = lane as f32);
         }
     });
-    into.count = maps.batch() * maps.height() * maps.width();
     Ok(())
 }
 

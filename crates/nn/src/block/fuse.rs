@@ -16,6 +16,11 @@ impl Block {
         self.context = context.clone();
     }
 
+    /// True where it trains layer by layer, through stock operations.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.compute.path == Path::Stock || self.kernel_shape.is_none()
+    }
+
     /// The border that its first layer makes use of: of a convolution its padding.
     pub(crate) fn border(&self) -> usize {
         match self.residual.branch.iter().next() {
@@ -27,7 +32,7 @@ impl Block {
     /// Operation that the kernels run in place of the layers; `None` where the layers have to.
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut.layers);
-        let bypassed = branch.norms().any(|norm| norm.bypassed);
+        let bypassed = branch.norms_are_bypassed();
         if self.compute.path == Path::Stock || bypassed || !x.are_ours() {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The list of a block's layers, taken apart into branch, shortcut and join.
 
-use residual_arch::{Activation, AveragePool, BlockPart, Layer, LayerOp, Norm, Source};
+use residual_arch::{Activation, AveragePool, BlockPart, Convolution, Layer, LayerOp, Norm, Source};
 use residual_kernels::block::{BlockShape, Link, Order, Shortcut};
 
 use crate::shortcut::is_shortcut;
@@ -97,11 +97,11 @@ impl<'a> Parts<'a> {
             ([], Some(_)) => Some(Shortcut::Identity),
             ([LayerOp::ZeroPad(pad)], _) => Some(Shortcut::ZeroPad { stride: pad.stride }),
             _ if normed != (order == Order::PostActivation) => None,
-            ([LayerOp::Conv(conv)] | [LayerOp::Identity, LayerOp::Conv(conv)], _) if conv.kernel == 1 => {
+            ([LayerOp::Conv(conv)] | [LayerOp::Identity, LayerOp::Conv(conv)], _) if is_projection(conv) => {
                 Some(Shortcut::Projection { stride: conv.stride })
             }
             ([LayerOp::AveragePool(pool), LayerOp::Conv(conv)], _)
-                if conv.kernel == 1 && *pool == AveragePool::overhanging(pool.stride) =>
+                if is_projection(conv) && *pool == AveragePool::overhanging(pool.stride) =>
             {
                 Some(Shortcut::PooledProjection { stride: pool.stride })
             }
@@ -116,7 +116,12 @@ fn is_batch_norm(op: &LayerOp) -> bool {
     matches!(op, LayerOp::Norm(Norm::Batch { .. }))
 }
 
-/// A convolution of the branch, if it is padded as the kernels pad.
+/// True for a convolution that the kernels have beside a branch.
+fn is_projection(conv: &Convolution) -> bool {
+    conv.kernel == 1 && conv.kind.is_plain()
+}
+
+/// A convolution of the branch, if it is padded as the kernels pad and its weights are used as they are.
 fn link(op: &LayerOp) -> Option<Link> {
     let LayerOp::Conv(conv) = op else { return None };
     let link = Link {
@@ -125,5 +130,5 @@ fn link(op: &LayerOp) -> Option<Link> {
         stride: conv.stride,
         groups: conv.groups,
     };
-    (conv.padding == conv.kernel / 2).then_some(link)
+    (conv.padding == conv.kernel / 2 && conv.kind.is_plain()).then_some(link)
 }

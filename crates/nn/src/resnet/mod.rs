@@ -173,12 +173,40 @@ impl ResNet {
         self.compute
     }
 
-    /// Takes every batch norm out of the computation: the network without normalisation, for experiments on
+    /// Parts that train through the framework's stock operations, wholly or in part: all of them on that path; on the
+    /// fused one those whose layers the kernels do not have, as a block with a group norm.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use residual_nn::{Init, ResNetConfig};
+    /// let spec = residual_arch::families::family("resnetblur18")?;
+    /// let net = ResNetConfig::new(spec).init(Init::new(0, &Device::flex()))?;
+    /// let parts: Vec<_> = net.stock_parts().map(|part| part.to_string()).collect();
+    /// assert_eq!(parts, ["stem", "stage2.block0", "stage3.block0", "stage4.block0"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stock_parts(&self) -> impl Iterator<Item = Place> {
+        let paths = self.spec.blocks().map(|(path, _)| path);
+        let blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
+        let blocks = paths.zip(blocks).filter(|(_, block)| block.is_stock());
+        let stem = self.stem.is_stock().then_some(Place::Stem);
+        let head = self.head.is_stock().then_some(Place::Head);
+        stem.into_iter().chain(blocks.map(|(path, _)| Place::Block(path))).chain(head)
+    }
+
+    /// Takes every norm out of the computation: the network without normalisation, for experiments on
     /// what it is good for. The norms' parameters stay where they are, get no gradient and do nothing. Its
     /// He initialisation (He et al. 2015b) is made for exactly this case. Trains through the layers' stock
     /// operations.
     pub fn bypass_norms(&mut self) {
-        self.norms().for_each(|norm| norm.bypassed = true);
+        self.stem.layers.bypass_norms();
+        for residual in
+            self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).map(|block| &mut block.residual)
+        {
+            residual.branch.bypass_norms();
+            residual.shortcut.layers.bypass_norms();
+        }
+        self.head.layers.bypass_norms();
     }
 
     /// Sets the share of a batch in the new running statistics ([`BatchNorm::momentum`](crate::BatchNorm)) of every
@@ -199,7 +227,7 @@ impl ResNet {
     /// True where [`bypass_norms`](Self::bypass_norms) was called.
     pub fn norms_are_bypassed(&self) -> bool {
         let mut blocks = self.stages.iter().flat_map(|stage| &stage.blocks);
-        blocks.any(|block| block.residual.branch.norms().any(|norm| norm.bypassed))
+        blocks.any(|block| block.residual.branch.norms_are_bypassed())
     }
 
     /// Another head with `classes` outputs, freshly initialised from `seed`, and thawed. The rest of the

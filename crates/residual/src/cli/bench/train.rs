@@ -54,7 +54,8 @@ pub(crate) struct Arguments {
     /// List how long each layer takes in either pass, in the median of the steps.
     #[arg(long)]
     blocks: bool,
-    /// Print one JSON object: median_ms, min_ms, images_per_s, peak_rss_mib, and blocks where they are asked for.
+    /// Print one JSON object: median_ms, min_ms, images_per_s, peak_rss_mib, stock (parts that
+    /// run in stock operations), and blocks where they are asked for.
     #[arg(long)]
     json: bool,
 }
@@ -68,6 +69,8 @@ struct Report<'a> {
     min_ms: f64,
     images_per_s: f64,
     peak_rss_mib: Option<f64>,
+    /// Parts that the kernels do not have: they run in stock operations.
+    stock: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<Row>,
 }
@@ -91,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     network.set_compute(Compute { path: arguments.path, memory: arguments.memory });
     let shape = [&[arguments.batch as usize], &network.spec().input[..]].concat();
     network.check_input([shape[0], shape[1], shape[2], shape[3]], Mode::train(0, 0))?;
+    let stock = network.stock_parts().map(|part| part.to_string()).collect();
     let steps = steps(network, &shape, WARM_UP + arguments.steps)?.split_off(WARM_UP as usize);
     let mut milliseconds: Vec<f64> = steps.iter().map(|step| step.ms).collect();
     milliseconds.sort_by(f64::total_cmp);
@@ -104,6 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         min_ms: milliseconds[0],
         images_per_s: 1e3 * f64::from(arguments.batch) / median_ms,
         peak_rss_mib: peak_mib(),
+        stock,
         blocks,
     };
     print(&report, arguments.json)
@@ -138,12 +143,19 @@ fn print(report: &Report<'_>, json: bool) -> Outcome {
     if json {
         return output.json(report);
     }
-    let Report { model, batch, threads, median_ms, min_ms, images_per_s, peak_rss_mib, blocks } = report;
+    let Report { model, batch, threads, median_ms, min_ms, images_per_s, peak_rss_mib, stock, blocks } =
+        report;
     output.line(format_args!("{model}, {batch} images a step, {threads} threads"))?;
     output.line(format_args!("median  {median_ms:10.1} ms   {images_per_s:.1} images/s"))?;
     output.line(format_args!("least   {min_ms:10.1} ms"))?;
     if let Some(mib) = peak_rss_mib {
         output.line(format_args!("memory  {mib:10.0} MiB at most"))?;
+    }
+    if let Some(first) = stock.first() {
+        output.line(format_args!(
+            "stock   {:10} parts run in stock operations, {first} the first",
+            stock.len()
+        ))?;
     }
     blocks::print(&mut output, blocks)
 }

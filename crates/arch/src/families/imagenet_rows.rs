@@ -1,0 +1,126 @@
+//! The table of torchvision's and timm's networks.
+
+use super::imagenet::{Row, timm, tv};
+use super::pruned::{ECA_50D, ECA_101D};
+
+const BASIC: bool = false;
+const BOTTLENECK: bool = true;
+
+const D10: [usize; 4] = [1, 1, 1, 1];
+const D18: [usize; 4] = [2, 2, 2, 2];
+const D34: [usize; 4] = [3, 4, 6, 3];
+const D101: [usize; 4] = [3, 4, 23, 3];
+const D152: [usize; 4] = [3, 8, 36, 3];
+const D200: [usize; 4] = [3, 24, 36, 3];
+const D269: [usize; 4] = [3, 30, 48, 8];
+
+/// Networks by row. Of networks that differ in no tensor the commonest stands first: a file is taken for that one.
+pub(super) const ROWS: &[Row] = &[
+    tv("resnet18", D18, BASIC),
+    tv("resnet34", D34, BASIC),
+    tv("resnet50", D34, BOTTLENECK),
+    tv("resnet101", D101, BOTTLENECK),
+    tv("resnet152", D152, BOTTLENECK),
+    tv("wide_resnet50_2", D34, BOTTLENECK).wide(1, 128),
+    tv("wide_resnet101_2", D101, BOTTLENECK).wide(1, 128),
+    tv("resnext50_32x4d", D34, BOTTLENECK).wide(32, 4),
+    tv("resnext101_32x8d", D101, BOTTLENECK).wide(32, 8),
+    tv("resnext101_64x4d", D101, BOTTLENECK).wide(64, 4),
+    timm("resnet10t", D10, BASIC).t(),
+    timm("resnet14t", D10, BOTTLENECK).t(),
+    timm("resnet18d", D18, BASIC).d(),
+    timm("resnet26", D18, BOTTLENECK),
+    timm("resnet26d", D18, BOTTLENECK).d(),
+    timm("resnet26t", D18, BOTTLENECK).t(),
+    timm("resnet34d", D34, BASIC).d(),
+    timm("resnet50c", D34, BOTTLENECK).c(),
+    timm("resnet50d", D34, BOTTLENECK).d(),
+    timm("resnet50s", D34, BOTTLENECK).s(),
+    timm("resnet50t", D34, BOTTLENECK).t(),
+    timm("resnet50_gn", D34, BOTTLENECK).gn(),
+    timm("resnet101c", D101, BOTTLENECK).c(),
+    timm("resnet101d", D101, BOTTLENECK).d(),
+    timm("resnet101s", D101, BOTTLENECK).s(),
+    timm("resnet152c", D152, BOTTLENECK).c(),
+    timm("resnet152d", D152, BOTTLENECK).d(),
+    timm("resnet152s", D152, BOTTLENECK).s(),
+    timm("resnet200", D200, BOTTLENECK),
+    timm("resnet200d", D200, BOTTLENECK).d(),
+    timm("resnext50d_32x4d", D34, BOTTLENECK).wide(32, 4).d(),
+    timm("resnext101_32x4d", D101, BOTTLENECK).wide(32, 4),
+    timm("resnext101_32x16d", D101, BOTTLENECK).wide(32, 16),
+    timm("resnext101_32x32d", D101, BOTTLENECK).wide(32, 32),
+    timm("seresnet18", D18, BASIC).se(),
+    timm("seresnet34", D34, BASIC).se(),
+    timm("seresnet50", D34, BOTTLENECK).se(),
+    timm("seresnet50t", D34, BOTTLENECK).t().se(),
+    timm("seresnet101", D101, BOTTLENECK).se(),
+    timm("seresnet152", D152, BOTTLENECK).se(),
+    timm("seresnet152d", D152, BOTTLENECK).d().se(),
+    timm("seresnet200d", D200, BOTTLENECK).d().se(),
+    timm("seresnet269d", D269, BOTTLENECK).d().se(),
+    timm("seresnext26d_32x4d", D18, BOTTLENECK).wide(32, 4).d().se(),
+    timm("seresnext26t_32x4d", D18, BOTTLENECK).wide(32, 4).t().se(),
+    timm("seresnext50_32x4d", D34, BOTTLENECK).wide(32, 4).se(),
+    timm("seresnext101_32x4d", D101, BOTTLENECK).wide(32, 4).se(),
+    timm("seresnext101_32x8d", D101, BOTTLENECK).wide(32, 8).se(),
+    timm("seresnext101_64x4d", D101, BOTTLENECK).wide(64, 4).se(),
+    timm("seresnext101d_32x8d", D101, BOTTLENECK).wide(32, 8).d().se(),
+    timm("senet154", D152, BOTTLENECK).wide(64, 4).s().se().senet(),
+    timm("ecaresnet26t", D18, BOTTLENECK).t().eca(),
+    timm("ecaresnet50t", D34, BOTTLENECK).t().eca(),
+    timm("ecaresnet50d", D34, BOTTLENECK).d().eca(),
+    timm("ecaresnet50d_pruned", D34, BOTTLENECK).d().eca().pruned(&ECA_50D),
+    timm("ecaresnet101d", D101, BOTTLENECK).d().eca(),
+    timm("ecaresnet101d_pruned", D101, BOTTLENECK).d().eca().pruned(&ECA_101D),
+    timm("ecaresnet200d", D200, BOTTLENECK).d().eca(),
+    timm("ecaresnet269d", D269, BOTTLENECK).d().eca(),
+    timm("ecaresnetlight", [1, 1, 11, 3], BOTTLENECK).average_pool().eca(),
+    timm("ecaresnext26t_32x4d", D18, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("ecaresnext50t_32x4d", D34, BOTTLENECK).wide(32, 4).t().eca(),
+    timm("resnetblur18", D18, BASIC).blur(),
+    timm("resnetblur50", D34, BOTTLENECK).blur(),
+    timm("resnetblur50d", D34, BOTTLENECK).d().blur(),
+    timm("resnetblur101d", D101, BOTTLENECK).d().blur(),
+    timm("resnetaa34d", D34, BASIC).d().aa(),
+    timm("resnetaa50", D34, BOTTLENECK).aa(),
+    timm("resnetaa50d", D34, BOTTLENECK).d().aa(),
+    timm("resnetaa101d", D101, BOTTLENECK).d().aa(),
+    timm("seresnetaa50d", D34, BOTTLENECK).d().se().aa(),
+    timm("seresnextaa101d_32x8d", D101, BOTTLENECK).wide(32, 8).d().se().aa(),
+    timm("seresnextaa201d_32x8d", [3, 24, 36, 4], BOTTLENECK).wide(32, 8).s().average_pool().se().aa(),
+    timm("resnetrs50", D34, BOTTLENECK).rs(),
+    timm("resnetrs101", D101, BOTTLENECK).rs(),
+    timm("resnetrs152", D152, BOTTLENECK).rs(),
+    timm("resnetrs200", D200, BOTTLENECK).rs(),
+    timm("resnetrs270", [4, 29, 53, 4], BOTTLENECK).rs(),
+    timm("resnetrs350", [4, 36, 72, 4], BOTTLENECK).rs(),
+    timm("resnetrs420", [4, 44, 87, 4], BOTTLENECK).rs(),
+    TEST_RESNET,
+    timm("resnetv2_18", D18, BASIC).v2(),
+    timm("resnetv2_18d", D18, BASIC).v2().d(),
+    timm("resnetv2_34", D34, BASIC).v2(),
+    timm("resnetv2_34d", D34, BASIC).v2().d(),
+    timm("resnetv2_50", D34, BOTTLENECK).v2(),
+    timm("resnetv2_50d", D34, BOTTLENECK).v2().d(),
+    timm("resnetv2_50d_gn", D34, BOTTLENECK).v2().d().gn(),
+    timm("resnetv2_50t", D34, BOTTLENECK).v2().t(),
+    timm("resnetv2_101", D101, BOTTLENECK).v2(),
+    timm("resnetv2_101d", D101, BOTTLENECK).v2().d(),
+    timm("resnetv2_152", D152, BOTTLENECK).v2(),
+    timm("resnetv2_152d", D152, BOTTLENECK).v2().d(),
+    timm("resnetv2_50x1_bit", D34, BOTTLENECK).bit(1),
+    timm("resnetv2_50x3_bit", D34, BOTTLENECK).bit(3),
+    timm("resnetv2_101x1_bit", D101, BOTTLENECK).bit(1),
+    timm("resnetv2_101x3_bit", D101, BOTTLENECK).bit(3),
+    timm("resnetv2_152x2_bit", D152, BOTTLENECK).bit(2),
+    timm("resnetv2_152x4_bit", D152, BOTTLENECK).bit(4),
+];
+
+/// timm's network for tests: one block a stage, the third of them a bottleneck.
+const TEST_RESNET: Row = Row {
+    planes: [32, 48, 48, 96],
+    bottlenecks: [BASIC, BASIC, BOTTLENECK, BASIC],
+    stem: super::imagenet::Stem::Deep([16, 16, 32]),
+    ..timm("test_resnet", D10, BASIC).average_pool()
+};
