@@ -25,6 +25,17 @@ fn check(state: &StateDict, name: &str, shape: &[usize], first: &[f32], last: f3
     assert!((found - sum).abs() < 1e-9, "{name}: {found} {sum}");
 }
 
+/// The tensors of a file without the prefix that `DataParallel` gave them.
+fn bare(path: PathBuf) -> StateDict {
+    let state = read(path).unwrap();
+    let found = recognise(&state).unwrap();
+    assert_eq!(
+        (found.prefix.as_str(), state.origin().wrapper.as_slice()),
+        ("module.", &["state_dict".to_owned()][..])
+    );
+    found.rename(state).unwrap()
+}
+
 /// The family member that the tensors belong to.
 fn model(state: &StateDict) -> String {
     recognise(state).unwrap().family.unwrap()
@@ -38,7 +49,7 @@ fn elements(state: &StateDict) -> usize {
 #[test]
 fn resnet20() {
     let Some(path) = published("resnet20-12fca82f.th") else { return };
-    let state = read(path).unwrap();
+    let state = bare(path);
     assert_eq!((state.len(), elements(&state)), (97, 271_098));
     let first = [-0.138_181_46, -0.162_417_68, 0.820_738_3];
     check(&state, "conv1.weight", &[16, 3, 3, 3], &first, 0.308_710_2, 1.3100982000032673);
@@ -51,7 +62,7 @@ fn resnet20() {
 #[test]
 fn resnet32() {
     let Some(path) = published("resnet32-d509ac18.th") else { return };
-    let state = read(path).unwrap();
+    let state = bare(path);
     assert_eq!((elements(&state), model(&state)), (466_426, "cifar_resnet32".to_owned()));
     let resnet20 = names(&family("cifar_resnet20").unwrap(), Naming::Torchvision);
     let expected: Vec<_> = resnet20.into_iter().map(|tensor| (tensor.name, tensor.shape)).collect();

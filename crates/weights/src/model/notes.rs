@@ -32,7 +32,7 @@ impl Model {
             }
             if !found.alternatives.is_empty() {
                 let same = listed(&found.alternatives);
-                notes.push(format!("{same} have the same tensors; --model chooses"));
+                notes.push(format!("networks with the same tensors: {same}; --model chooses"));
             }
             if !found.left_out.is_empty() && found.others.is_empty() {
                 notes.push(format!(
