@@ -1,7 +1,7 @@
 //! Family members that have the tensors at a place.
 
-use residual_arch::NetSpec;
 use residual_arch::families::{all, family};
+use residual_arch::{NetSpec, NormKind};
 
 use super::fit::Fit;
 use super::place::{Place, SCHEMES, template};
@@ -32,7 +32,7 @@ pub(super) fn members(place: &Place, shapes: &Shapes<'_>) -> Vec<Fit> {
 /// Numbers of blocks of the stages, as the schemes that name the blocks so see them.
 fn depths(place: &Place, shapes: &Shapes<'_>) -> Vec<Vec<usize>> {
     let mut found: Vec<Vec<usize>> = Vec::new();
-    for spec in [template(false), template(true)] {
+    for spec in [false, true].map(|order| template(order, NormKind::Batch)) {
         for naming in SCHEMES.into_iter().filter(|&naming| place.is_of(&spec, naming)) {
             let depths = place.depths(&spec, naming, shapes);
             if !found.contains(&depths) {

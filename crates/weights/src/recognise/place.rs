@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use residual_arch::{BlockPath, BlockSpec, HeadSpec, Naming, NetSpec, StageSpec, StemSpec, names};
+use residual_arch::{BlockPath, BlockSpec, HeadSpec, Naming, NetSpec, NormKind, StageSpec, StemSpec, names};
 
 use super::shapes::Shapes;
 use crate::error::Error;
@@ -110,19 +110,19 @@ impl Place {
     }
 }
 
-/// A network that stands for those of its order: post- or pre-activation.
-pub(super) fn template(preactivation: bool) -> NetSpec {
-    let block = BlockSpec::basic(1);
+/// A network that stands for those of its order, post- or pre-activation, and of its norm.
+pub(super) fn template(preactivation: bool, norm: NormKind) -> NetSpec {
+    let block = BlockSpec::basic(1).with(|block| block.norm = norm);
     let block = if preactivation { block.preactivation() } else { block };
-    let stem = StemSpec::cifar(1).with(|stem| stem.bare = preactivation);
-    let head = HeadSpec::new(1).with(|head| head.norm = preactivation);
+    let stem = StemSpec::cifar(1).with(|stem| (stem.bare, stem.norm) = (preactivation, norm));
+    let head = HeadSpec::new(1).with(|head| (head.norm, head.norm_kind) = (preactivation, norm));
     NetSpec::new("template", [1, 1, 1], stem, vec![StageSpec::new(vec![block])], head)
 }
 
 /// Names of the first block in every scheme, and the part of them that files may lack.
 fn anchors() -> BTreeSet<(String, String)> {
     let mut anchors = BTreeSet::new();
-    for spec in [template(false), template(true)] {
+    for spec in [false, true].map(|order| template(order, NormKind::Batch)) {
         for naming in SCHEMES {
             let anchor = names::block_prefix(&spec, naming, FIRST);
             // The part that all names of the network have but its head's: the base model is saved without it.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use residual_arch::names::{block_prefix, file_names};
 use residual_arch::{
-    Attention, BlockKind, BlockPart, BlockPath, BlockSpec, Field, LayerPath, MaxPool, Naming, NetSpec, Order,
-    Shortcut, ShortcutPart, StageSpec, StemConv, StemPart, StemSpec,
+    Attention, BlockKind, BlockPart, BlockPath, BlockSpec, Field, LayerPath, MaxPool, Naming, NetSpec,
+    NormKind, Order, Shortcut, ShortcutPart, StageSpec, StemConv, StemPart, StemSpec,
 };
 
 use super::family::nearest;
@@ -16,14 +16,18 @@ use super::fit::{Fit, of_channels};
 use super::place::{Place, SCHEMES, template};
 use super::shapes::Shapes;
 
+/// Groups of a group norm, which tensors do not tell (Wu and He 2018).
+const GROUPS: usize = 32;
+
 /// The most convolutions of a stem that is looked for.
 const MAX_STEM: usize = 4;
 
 /// The specification of the network at a place, with its fit, and the family member that it is like; `None` where the
 /// tensors are no residual network's.
 pub(super) fn read_off(place: &Place, shapes: &Shapes<'_>) -> Option<(Fit, String)> {
-    let orders = [template(false), template(true)];
-    orders.iter().find_map(|template| {
+    let norms = [NormKind::Batch, NormKind::group(GROUPS)];
+    let templates = [false, true].map(|order| norms.map(|norm| template(order, norm)));
+    templates.as_flattened().iter().find_map(|template| {
         let namings = SCHEMES.into_iter().filter(|&naming| place.is_of(template, naming));
         namings.into_iter().find_map(|naming| {
             let reader = Reader { template, naming, place, shapes };
@@ -85,7 +89,9 @@ impl Reader<'_> {
     fn stem(&self) -> Option<(StemSpec, usize)> {
         (1..=MAX_STEM).rev().find_map(|count| {
             let blank = StemSpec::new(vec![StemConv::same(1, 3, 1); count]);
-            let stem = blank.with(|stem| stem.bare = self.template.stem.bare);
+            let stem = blank.with(|stem| {
+                (stem.bare, stem.norm) = (self.template.stem.bare, self.template.stem.norm);
+            });
             let spec = self.template.clone().with(|net| net.stem = stem.clone());
             let (mut convs, mut input) = (Vec::new(), 0);
             for tensor in file_names(&spec, self.naming) {
@@ -99,7 +105,7 @@ impl Reader<'_> {
                     convs.push((out, kernel));
                 }
             }
-            (convs.len() == count).then(|| (stem_of(&convs, stem.bare), input))
+            (convs.len() == count).then(|| (stem_of(&convs, &stem), input))
         })
     }
 
@@ -133,15 +139,15 @@ impl Reader<'_> {
 
     /// Every kind of block with the names of its tensors.
     fn variants(&self) -> Vec<Variant> {
-        let order = self.template.stages[0].blocks[0].order;
+        let usual = self.template.stages[0].blocks[0];
         let mut variants = Vec::new();
         for kind in [BlockKind::Basic, BlockKind::Bottleneck] {
             for attention in
                 [None, Some(Attention::squeeze_excite(1)), Some(Attention::Efficient { kernel: 1 })]
             {
                 for shortcut in [None, Some(false), Some(true)] {
-                    let block = BlockSpec::basic(1).with(|block| {
-                        (block.kind, block.order, block.attention) = (kind, order, attention);
+                    let block = usual.with(|block| {
+                        (block.kind, block.attention) = (kind, attention);
                         if let Some(average_pool) = shortcut {
                             block.shortcut =
                                 Shortcut::Projection { channels: 1, stride: 1, average_pool, kernel: 1 };
@@ -166,7 +172,7 @@ impl Reader<'_> {
 }
 
 /// Stem of convolutions with these channels and kernels, strides as published.
-fn stem_of(convs: &[(usize, usize)], bare: bool) -> StemSpec {
+fn stem_of(convs: &[(usize, usize)], kind: &StemSpec) -> StemSpec {
     // One 3x3 convolution is the stem for small images.
     let halves = convs.len() > 1 || convs[0].1 > 3;
     let conv = |(index, &(channels, kernel)): (usize, &(usize, usize))| {
@@ -174,7 +180,7 @@ fn stem_of(convs: &[(usize, usize)], bare: bool) -> StemSpec {
     };
     let convs = convs.iter().enumerate().map(conv).collect();
     StemSpec::new(convs).with(|stem| {
-        stem.bare = bare;
+        (stem.bare, stem.norm) = (kind.bare, kind.norm);
         stem.pool = halves.then_some(MaxPool::HALVING);
     })
 }
@@ -198,14 +204,14 @@ impl Variant {
             _ => None,
         };
         // Groups are those of the first 3x3 convolution.
-        let (width, channels, groups) = match self.block.kind {
+        let (width, channels, groups, first_width) = match self.block.kind {
             BlockKind::Bottleneck => {
-                let ((width, _), (_, inputs), (channels, _)) = (conv(1)?, conv(2)?, conv(3)?);
-                (width, channels, width / inputs)
+                let ((first, _), (width, inputs), (channels, _)) = (conv(1)?, conv(2)?, conv(3)?);
+                (width, channels, first / inputs, (first != width).then_some(first))
             }
             _ => {
                 let ((width, inputs), (channels, _)) = (conv(1)?, conv(2)?);
-                (width, channels, in_channels / inputs)
+                (width, channels, in_channels / inputs, None)
             }
         };
         let attention = match self.block.attention {
@@ -222,12 +228,8 @@ impl Variant {
         let shortcut = match self.block.shortcut {
             Shortcut::Projection { average_pool, .. } => {
                 let weight = shape(BlockPart::Shortcut(ShortcutPart::Conv), Field::Weight)?;
-                Shortcut::Projection {
-                    channels: *weight.first()?,
-                    stride,
-                    average_pool,
-                    kernel: *weight.get(2)?,
-                }
+                let &[channels, _, kernel, _] = weight else { return None };
+                Shortcut::Projection { channels, stride, average_pool, kernel }
             }
             // Without tensors: parameter-free, where the shape changes.
             _ if (in_channels, 1) == (channels, stride) => Shortcut::Identity,
@@ -236,6 +238,7 @@ impl Variant {
         let order: Order = self.block.order;
         Some(self.block.with(|block| {
             (block.width, block.channels, block.groups) = (width, channels, groups);
+            block.first_width = first_width;
             (block.stride, block.order) = (stride, order);
             (block.attention, block.shortcut) = (attention, shortcut);
         }))
