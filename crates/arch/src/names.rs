@@ -21,7 +21,8 @@
 //! `resnet.encoder.stages.{s-1}.layers.{b}` for a block, in it `layer.{k-1}` for convolution and BN `k`, `se` and
 //! `shortcut`, each with `convolution` and `normalization`; `resnet.norm` and `classifier.1` for the head.
 //!
-//! A norm has the names of a BN whatever its kind. An average-pool shortcut counts its pool, so that the convolution and BN are `.1` and `.2`, also
+//! A norm has the names of a BN whatever its kind. An average-pool shortcut counts its pool, so that the convolution
+//! and BN are `.1` and `.2`, also
 //! where its stride is 1. In `residual.{n}`, `n` counts convolutions, BN and ReLU in the order in which
 //! they act, and channel attention as one module after them. Dropout has no place in the numbers.
 //! timm's pre-activation names are those of every network with a pre-activation block, a bare stem or a
