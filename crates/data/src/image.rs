@@ -216,10 +216,10 @@ impl Image {
     pub fn with_channels(self, channels: usize, file: &str) -> Result<Self, Error> {
         match (self.channels, channels) {
             (found, _) if found == channels => Ok(self),
-            (3, 1) => Ok(self.grey()),
-            (1, 3) => Ok(self.repeated()),
             (_, 1) if self.sequence == Some(Sequence::Stacked) => Ok(self.first_page()),
             (_, 3) if self.sequence == Some(Sequence::Stacked) => Ok(self.first_page().repeated()),
+            (3, 1) => Ok(self.grey()),
+            (1, 3) => Ok(self.repeated()),
             (found, _) => Err(Error::ChannelsDiffer { file: file.to_owned(), found, expected: channels }),
         }
     }
