@@ -39,7 +39,7 @@ pub use network::{
 };
 pub use norm_kind::NormKind;
 pub use preprocess::{
-    Alpha, Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS,
+    Alpha, Fill, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_PIXELS, MAX_PREPROCESSED_PIXELS, OddMargin,
     OrientationPolicy, Preprocess, Resize,
 };
 pub use shortcut::Shortcut;

@@ -27,6 +27,9 @@ pub struct Preprocess {
     /// Then cut this many pixels, `[height, width]`, out of the centre.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
+    /// Place of the crop where the margin is odd.
+    #[serde(default, skip_serializing_if = "OddMargin::is_default")]
+    pub odd_margin: OddMargin,
     /// Colour of what the crop adds where the image is smaller.
     #[serde(default, skip_serializing_if = "Fill::is_default")]
     pub fill: Fill,
@@ -80,6 +83,24 @@ pub enum Resize {
     /// The aspect ratio is kept and the whole image lies within `[height, width]`: one side fits, the other may be
     /// shorter, and a crop fills up what is missing (timm's crop mode `border`).
     Within([usize; 2]),
+}
+
+/// Place of a centre crop where the margin is odd, so that half of it is no whole number of pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OddMargin {
+    /// The half rounded to the even neighbour: torchvision's and timm's.
+    #[default]
+    Round,
+    /// The half cut: that of Hugging Face's transformers.
+    Floor,
+}
+
+impl OddMargin {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Colour of pixels outside an image.
@@ -197,6 +218,7 @@ impl Preprocess {
             resize: None,
             interpolation: Interpolation::default(),
             crop: None,
+            odd_margin: OddMargin::default(),
             fill: Fill::default(),
             mean: IMAGENET_MEAN.to_vec(),
             std: IMAGENET_STD.to_vec(),

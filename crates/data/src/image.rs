@@ -1,5 +1,7 @@
 //! One decoded image, and the cuts that preprocessing and augmentation make.
 
+use residual_arch::OddMargin;
+
 use crate::{Error, Orientation};
 
 /// Image of `u8` pixels: rows from the top, pixels from the left, channels together (HWC). Decoded photographs have one
@@ -282,15 +284,16 @@ impl Image {
     }
 
     /// The centre, as torchvision's `center_crop` takes it: an odd margin is halved to the even
-    /// neighbour (Python's `round`), and a side that is too short is padded with `fill`, the odd
+    /// neighbour (Python's `round`) or cut, and a side that is too short is padded with `fill`, the odd
     /// pixel at the end.
-    pub(crate) fn centre_crop(&self, size: [usize; 2], fill: &[u8]) -> Self {
+    pub(crate) fn centre_crop(&self, size: [usize; 2], odd_margin: OddMargin, fill: &[u8]) -> Self {
         let offset = |have: usize, want: usize| {
             if have < want {
                 return -(((want - have) / 2) as isize);
             }
             let margin = have - want;
-            (margin / 2 + usize::from(margin % 4 == 3)) as isize
+            let rounds_up = odd_margin == OddMargin::Round && margin % 4 == 3;
+            (margin / 2 + usize::from(rounds_up)) as isize
         };
         self.window_on(fill, [offset(self.height, size[0]), offset(self.width, size[1])], size)
     }
@@ -410,15 +413,17 @@ mod tests {
     fn the_centre_is_rounded_as_python_rounds() {
         // round(0.5) = 0, round(1.5) = 2, round(2.5) = 2, round(3.5) = 4.
         for (margin, offset) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (7, 4), (9, 4)] {
-            let cut = ramp(margin + 1, 1).centre_crop([1, 1], &[0]);
+            let cut = ramp(margin + 1, 1).centre_crop([1, 1], OddMargin::Round, &[0]);
             assert_eq!(usize::from(cut.pixels[0]), offset + 1, "margin {margin}");
+            let cut = ramp(margin + 1, 1).centre_crop([1, 1], OddMargin::Floor, &[0]);
+            assert_eq!(usize::from(cut.pixels[0]), margin / 2 + 1, "margin {margin}");
         }
     }
 
     #[test]
     fn a_small_image_is_padded_around() {
-        assert_eq!(ramp(1, 1).centre_crop([1, 4], &[0]).pixels, [0, 1, 0, 0]);
-        assert_eq!(ramp(3, 1).centre_crop([3, 1], &[9]).pixels, [9, 2, 9]);
+        assert_eq!(ramp(1, 1).centre_crop([1, 4], OddMargin::Round, &[0]).pixels, [0, 1, 0, 0]);
+        assert_eq!(ramp(3, 1).centre_crop([3, 1], OddMargin::Round, &[9]).pixels, [9, 2, 9]);
     }
 
     #[test]
@@ -445,7 +450,7 @@ mod tests {
         let values: Vec<f32> = (0..12).map(|i| i as f32 / 12.0).collect();
         let image = Image::deep(2, 2, 3, values.clone()).unwrap();
         assert_eq!(image.pixels()[..3], [0, 21, 42]);
-        let cut = image.centre_crop([3, 2], &[255, 0, 0]);
+        let cut = image.centre_crop([3, 2], OddMargin::Round, &[255, 0, 0]);
         assert_eq!(cut.values().unwrap()[..12], values);
         assert_eq!(cut.values().unwrap()[12..15], [1.0, 0.0, 0.0]);
         let mut flipped = image.clone();

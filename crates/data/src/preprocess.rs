@@ -1,6 +1,8 @@
 //! [`Preprocess`] applied: what every image goes through, in training, evaluation and prediction.
 
-use residual_arch::{Fill, Interpolation, MAX_PREPROCESSED_PIXELS, OrientationPolicy, Preprocess, Resize};
+use residual_arch::{
+    Fill, Interpolation, MAX_PREPROCESSED_PIXELS, OddMargin, OrientationPolicy, Preprocess, Resize,
+};
 
 use crate::resize::resize;
 use crate::{Error, Image};
@@ -29,6 +31,7 @@ pub struct Preprocessor {
     resize: Option<Resize>,
     interpolation: Interpolation,
     crop: Option<[usize; 2]>,
+    odd_margin: OddMargin,
     /// Colour of what the crop adds, a value a channel.
     fill: Vec<u8>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
@@ -44,7 +47,9 @@ impl Preprocessor {
     /// [`Error::InvalidOption`] where `mean` and `std` are not a finite number for each channel, `std` is
     /// not positive, or a size is 0 or beyond reason.
     pub fn new(preprocess: &Preprocess) -> Result<Self, Error> {
-        let Preprocess { orientation, alpha, resize, interpolation, crop, fill, mean, std, .. } = preprocess;
+        let Preprocess {
+            orientation, alpha, resize, interpolation, crop, odd_margin, fill, mean, std, ..
+        } = preprocess;
         let invalid = |option, found, expected| Err(Error::InvalidOption { option, found, expected });
         if mean.is_empty() || !mean.iter().all(|m| m.is_finite()) {
             return invalid("mean", format!("{mean:?}"), "a finite number for each channel");
@@ -73,6 +78,7 @@ impl Preprocessor {
             resize: *resize,
             interpolation: *interpolation,
             crop: *crop,
+            odd_margin: *odd_margin,
             fill: mean.iter().map(|&mean| filled(*fill, mean)).collect(),
             tables: mean.iter().zip(std).map(table).collect(),
             statistics: mean.iter().copied().zip(std.iter().copied()).collect(),
@@ -113,7 +119,9 @@ impl Preprocessor {
             image = resize(image, size, self.interpolation, file)?;
         }
         Ok(match self.crop {
-            Some(size) if size != [image.height(), image.width()] => image.centre_crop(size, &self.fill),
+            Some(size) if size != [image.height(), image.width()] => {
+                image.centre_crop(size, self.odd_margin, &self.fill)
+            }
             _ => image,
         })
     }

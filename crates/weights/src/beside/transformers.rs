@@ -1,8 +1,8 @@
 //! `config.json` and `preprocessor_config.json` of Hugging Face's transformers, for `ResNetForImageClassification`.
 
 use residual_arch::{
-    BlockSpec, HeadSpec, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Naming, NetSpec, Preprocess, Resize,
-    Shortcut, StageSpec, StemSpec,
+    BlockSpec, HeadSpec, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Naming, NetSpec, OddMargin, Preprocess,
+    Resize, Shortcut, StageSpec, StemSpec,
 };
 use serde_json::Value;
 
@@ -124,7 +124,9 @@ pub(super) fn preprocess(config: &Value) -> Result<Preprocess, Error> {
         true => Some(Size::of(config.get("size"), is_convnext).ok_or_else(|| wrong("size"))?),
         false => None,
     };
-    let mut result = Preprocess::normalise_only().with(|result| result.interpolation = interpolation);
+    let mut result = Preprocess::normalise_only().with(|result| {
+        (result.interpolation, result.odd_margin) = (interpolation, OddMargin::Floor);
+    });
     match size {
         Some(Size::Shorter(side)) if is_convnext && side < STRETCHED => {
             let share = config.get("crop_pct").and_then(Value::as_f64).unwrap_or(224.0 / 256.0);
@@ -248,7 +250,8 @@ mod tests {
             "crop_pct": 0.875, "do_normalize": true, "do_resize": true, "feature_extractor_type": "ConvNextFeatureExtractor",
             "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 224,
         }));
-        let wanted = Preprocess::imagenet(256, 224).with(|net| net.interpolation = Interpolation::Bicubic);
+        let wanted = Preprocess::imagenet(256, 224)
+            .with(|net| (net.interpolation, net.odd_margin) = (Interpolation::Bicubic, OddMargin::Floor));
         assert_eq!(convnext, wanted);
         let large = read(
             serde_json::json!({"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 384}}),
