@@ -129,7 +129,7 @@ pub(super) fn find(first: &[&str], columns: &Columns) -> Option<Found> {
 }
 
 /// Key of an object of JSON for a role: the one that was asked for, or the first of the usual names that is there.
-pub(super) fn key<'a>(role: Role, columns: &'a Columns, has: impl Fn(&str) -> bool) -> Option<&'a str> {
+pub(super) fn key(role: Role, columns: &Columns, has: impl Fn(&str) -> bool) -> Option<&str> {
     let (asked, known): (_, &[&'static str]) = match role {
         Role::Path => (&columns.path, &PATHS),
         Role::Label => (&columns.label, &LABELS),
