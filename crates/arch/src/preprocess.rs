@@ -15,7 +15,7 @@ pub struct Preprocess {
     /// Orientation that a camera recorded: applied or ignored.
     #[serde(default, skip_serializing_if = "OrientationPolicy::is_default")]
     pub orientation: OrientationPolicy,
-    /// What becomes of transparency.
+    /// Treatment of transparency: dropped, or a colour behind it.
     #[serde(default, skip_serializing_if = "Alpha::is_default")]
     pub alpha: Alpha,
     /// Resize first, or take the image at its own size.

@@ -314,6 +314,21 @@ impl ImageSet {
         }
     }
 
+    /// Error of a file that is not there or cannot be read, with the line of the list that names it.
+    fn in_list(&self, entry: &Entry, error: Error) -> Error {
+        match (entry.listed, error) {
+            (
+                Some(ListedAt { list, line }),
+                error @ (Error::NotFound { .. } | Error::Unreadable { .. } | Error::NotRegular { .. }),
+            ) => Error::List {
+                file: self.shared.lists[list as usize].clone().into(),
+                line: line.into(),
+                reason: error.to_string(),
+            },
+            (_, error) => error,
+        }
+    }
+
     /// Reads image `index` as it is stored: an image file, or the planes of a CIFAR-10 record.
     ///
     /// # Errors
@@ -323,7 +338,7 @@ impl ImageSet {
             let (path, len) = (self.shared.origin.clone(), self.len());
             return Err(Error::NoSuchImage { path, index, len });
         };
-        self.shared.store.read(&entry.location, &self.file(index))
+        self.shared.store.read(&entry.location, &self.file(index)).map_err(|error| self.in_list(entry, error))
     }
 
     /// Notes of what was noticed in the images that were read so far.
@@ -340,7 +355,10 @@ impl ImageSet {
             let (path, len) = (self.shared.origin.clone(), self.len());
             return Err(Error::NoSuchImage { path, index, len });
         };
-        self.shared.store.stamp(&entry.location, &self.file(index))
+        self.shared
+            .store
+            .stamp(&entry.location, &self.file(index))
+            .map_err(|error| self.in_list(entry, error))
     }
 
     /// Reads and decodes image `index`.

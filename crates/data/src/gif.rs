@@ -18,7 +18,7 @@ pub(crate) fn is_gif(bytes: &[u8]) -> bool {
 
 /// Decodes the first frame of a GIF file; `file` is named in errors.
 ///
-/// Where the frame does not cover the picture, the rest has the transparent colour, else the palette's first.
+/// Colour of the picture where the frame does not cover it: the transparent one, else the palette's first.
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
     let failed = |error: DecodingError| match error {
         DecodingError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {

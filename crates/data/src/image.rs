@@ -8,9 +8,9 @@ use crate::{Error, Orientation};
 /// channel (grey) or three (RGB); an image that a program makes, an array or a stack of pages has as many as its network
 /// takes.
 ///
-/// What a file holds beside them is kept until [`Preprocessor`](crate::Preprocessor) uses it or drops it: the values of
-/// more than 8 bits ([`values`](Self::values)), the opacity ([`opacity`](Self::opacity)), the orientation that a camera
-/// recorded ([`orientation`](Self::orientation)).
+/// Values of more than 8 bits ([`values`](Self::values)), opacity ([`opacity`](Self::opacity)) and the orientation that a
+/// camera recorded ([`orientation`](Self::orientation)) are kept beside them until
+/// [`Preprocessor`](crate::Preprocessor) uses or drops them.
 #[derive(Clone, PartialEq)]
 pub struct Image {
     width: usize,
@@ -253,7 +253,7 @@ impl Image {
         Self { channels: 1, pixels, values, sequence: Some(Sequence::First), ..self }
     }
 
-    /// The same image of other values.
+    /// Image with other values and the same size, opacity and orientation.
     pub(crate) fn with_values(self, values: Vec<f32>) -> Self {
         let pixels = values.iter().map(|&value| shown(value)).collect();
         Self { pixels, values: Some(values), ..self }

@@ -116,7 +116,7 @@ impl<'a> Array<'a> {
     }
 }
 
-/// What stands behind a key of the header.
+/// Value of a key of the header.
 fn value<'a>(header: &'a str, key: &str) -> Result<&'a str, Fault> {
     let missing = Fault::Corrupt("a header without shape or type");
     let quoted = [format!("'{key}'"), format!("\"{key}\"")];

@@ -232,7 +232,8 @@ fn a_missing_image_is_named_with_its_line() {
     let data = opened(&place, "val.csv", "path,label\nphotos/0.png,a\nphotos/nowhere.png,b\n").unwrap();
     let set = data.split(Split::Val).unwrap();
     let error = set.read(1).unwrap_err().to_string();
-    assert!(error.contains("nowhere.png"), "{error}");
+    assert!(error.contains("val.csv, line 3: ") && error.contains("nowhere.png"), "{error}");
+    assert!(set.stamp(1).unwrap_err().to_string().contains("val.csv, line 3: "));
     assert!(set.file(1).ends_with("nowhere.png") && set.file(1).contains("val.csv, line 3: "));
     // An image beside the list, by an absolute path.
     fs::write(place.path().join("x.png"), png(3)).unwrap();

@@ -104,21 +104,7 @@ impl Model {
             Some(Entry { path: file.path, name: file.name, tensor })
         };
         let tensors: Vec<Entry> = expected.into_iter().zip(shapes).filter_map(entry).collect();
-        let by_path = index(&tensors);
-        Ok(Self {
-            network,
-            tensors,
-            by_path,
-            classes: None,
-            naming,
-            file: None,
-            origin,
-            recognised: None,
-            has_head: true,
-            adapted: None,
-            named_by: None,
-            preprocess_source: spec_source(spec),
-        })
+        Ok(Self::of_entries(network, tensors, naming, origin))
     }
 
     /// Puts a model together from a network and its tensors by path, in any order.
@@ -141,22 +127,26 @@ impl Model {
             Some(Entry { path, name, tensor })
         };
         let tensors: Vec<Entry> = network.tensors().zip(expected).filter_map(entry).collect();
-        let (by_path, naming) = (index(&tensors), network.spec().naming);
-        let (origin, recognised, preprocess_source) = (Origin::default(), None, spec_source(network.spec()));
-        Ok(Self {
+        let naming = network.spec().naming;
+        Ok(Self::of_entries(network, tensors, naming, Origin::default()))
+    }
+
+    /// Model of a network and all of its tensors, with nothing known beside them.
+    fn of_entries(network: Network, tensors: Vec<Entry>, naming: Naming, origin: Origin) -> Self {
+        Self {
+            by_path: index(&tensors),
+            preprocess_source: spec_source(network.spec()),
             network,
             tensors,
-            by_path,
             classes: None,
             naming,
             file: None,
             origin,
-            recognised,
+            recognised: None,
             has_head: true,
             adapted: None,
             named_by: None,
-            preprocess_source,
-        })
+        }
     }
 
     /// Gives the classes names, in the order of the network's outputs.

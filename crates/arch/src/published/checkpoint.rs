@@ -88,7 +88,7 @@ pub enum CropMode {
     Border,
 }
 
-/// How large an image is made before the crop.
+/// Size to which an image is resized before the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scale {
     /// The shorter side, in pixels.

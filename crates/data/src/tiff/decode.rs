@@ -15,7 +15,7 @@ pub(crate) fn is_tiff(bytes: &[u8]) -> bool {
 
 /// Decodes a TIFF file; `file` is named in errors.
 ///
-/// Of several pages the first one counts. Where there are 2 to 32, all of one channel and of one size and kind, they are
+/// Pages: of several the first one counts. Where there are 2 to 32, all of one channel and of one size and kind, they are
 /// stacked: [`Image::with_channels`] takes them together or the first. An orientation is applied, as Pillow does with
 /// this format alone.
 pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {

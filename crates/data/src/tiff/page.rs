@@ -40,7 +40,7 @@ pub(super) enum Compression {
     Jpeg,
 }
 
-/// What a row's samples are less than: the ones before.
+/// Predictor of a row's samples: each is stored as the difference to the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Predictor {
     None,
