@@ -38,8 +38,8 @@ of networks that this version does not know are skipped with a notice.
 A ReLU's derivative jumps at zero, and so do a network's gradients where rounding
 decides over a value next to it. Where gradients alone are beyond their tolerance,
 and their norms within 5e-2, they are computed again with other rounding errors
-(forward convolutions without Winograd's transforms, inputs scaled by up to 1e-6): they
-hold where one of up to nine has the reference's side of every ReLU. A line says so.
+(forward convolutions without Winograd's transforms, noise of 5e-7 on the input): they
+hold where one of up to 33 has the reference's side of every ReLU. A line says so.
 
 --preprocess: beside each image lies NAME.safetensors with the one tensor that the
 other program's transform made of it, and preprocess.json names the network:
