@@ -267,6 +267,10 @@ impl Preprocess {
             None => [height, width],
         };
         self.resize = self.resize.map(|resize| match (resize, self.crop) {
+            // As timm's `create_transform`: a square's shorter side is, for a rectangle, the least cover of each side.
+            (Resize::ShorterSide(side), Some([old, same])) if old == same && height != width => {
+                Resize::Cover([in_proportion(side, height, old), in_proportion(side, width, old)])
+            }
             (Resize::ShorterSide(side), Some(_)) => {
                 Resize::ShorterSide(in_proportion(side, height.min(width), crop_height.min(crop_width)))
             }

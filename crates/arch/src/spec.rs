@@ -145,7 +145,8 @@ impl NetSpec {
     /// Network meant for another input, `[channels, height, width]`.
     ///
     /// The preprocessing follows: a centre crop becomes `height` x `width` and the resizing before it
-    /// keeps its proportion to the crop. Between grey and RGB, the normalisation's means and deviations
+    /// keeps its proportion to the crop: for a rectangle in place of a square, image and crop keep it on each
+    /// side. Between grey and RGB, the normalisation's means and deviations
     /// are averaged or repeated.
     pub fn with_input(mut self, input: [usize; 3]) -> Self {
         self.input = input;

@@ -424,6 +424,8 @@ fn classes_and_input_can_be_set() {
     assert_eq!((moved.resize, moved.crop), (Some(Resize::Exact([20, 120])), Some([10, 60])));
     let moved = exact(Resize::Exact([40, 80]), None).with_input([3, 10, 60]);
     assert_eq!(moved.resize, Some(Resize::Exact([10, 60])));
+    let moved = exact(Resize::ShorterSide(256), Some([224, 224])).with_input([3, 224, 448]);
+    assert_eq!((moved.resize, moved.crop), (Some(Resize::Cover([256, 512])), Some([224, 448])));
     // No panic on sizes that mean nothing.
     exact(Resize::ShorterSide(usize::MAX), Some([0, 0])).with_input([3, usize::MAX, usize::MAX]);
 }
