@@ -147,18 +147,36 @@ def of_timm(folder):
 def of_transformers(folder):
     from transformers import ConvNextImageProcessor, ResNetConfig, ResNetForImageClassification
 
-    for kind in ["basic", "bottleneck"]:
+    for name in ["basic", "bottleneck", "bottleneck_v1"]:
         config = ResNetConfig(
-            embedding_size=4, hidden_sizes=[8, 16], depths=[2, 1], layer_type=kind, num_labels=3,
+            embedding_size=4, hidden_sizes=[8, 16], depths=[2, 1], layer_type=name.removesuffix("_v1"), num_labels=3,
+            downsample_in_bottleneck=name.endswith("_v1"),
             id2label={0: "ant", 1: "bee", 2: "cat"}, label2id={"ant": 0, "bee": 1, "cat": 2})
         network = settle(ResNetForImageClassification(config))
-        path = folder.path / f"transformers_{kind}"
+        path = folder.path / f"transformers_{name}"
         network.save_pretrained(path)
         ConvNextImageProcessor(size={"shortest_edge": 64}, crop_pct=0.5).save_pretrained(path)
         folder.note(path.name, network)
-        sharded = folder.path / f"transformers_{kind}_sharded"
+        sharded = folder.path / f"transformers_{name}_sharded"
         network.save_pretrained(sharded, max_shard_size="6KB")
         folder.note(sharded.name, network)
+        pickled(network, folder.path / f"transformers_{name}_pickled")
+        folder.note(f"transformers_{name}_pickled", network)
+
+
+def pickled(network, path):
+    """Shards as older versions of transformers wrote them."""
+    path.mkdir()
+    network.config.save_pretrained(path)
+    items = list(network.state_dict().items())
+    halves = [items[: len(items) // 2], items[len(items) // 2:]]
+    weight_map = {}
+    for number, half in enumerate(halves, 1):
+        name = f"pytorch_model-{number:05}-of-{len(halves):05}.bin"
+        torch.save(dict(half), path / name)
+        weight_map.update({key: name for key, _ in half})
+    index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
+    (path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
 
 
 def of_lightning(folder):

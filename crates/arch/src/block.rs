@@ -28,6 +28,10 @@ pub struct BlockSpec {
     pub norm: NormKind,
     /// Stride of the block, held by its first 3x3 convolution.
     pub stride: usize,
+    /// True where a bottleneck's first 1x1 convolution holds the stride in place of its 3x3, as in the authors' own
+    /// networks (He et al. 2015, table 1), in Caffe's and MXNet's "v1" and in transformers' `downsample_in_bottleneck`;
+    /// torchvision and timm have the other ("v1.5"). Has no effect on basic blocks.
+    pub stride_first: bool,
     /// Anti-aliased downsampling in place of the stride of that convolution; the shortcut keeps its own.
     pub anti_alias: Option<AntiAlias>,
     /// Groups of the 3x3 convolution of a bottleneck, of both of a basic block (ResNeXt, Xie et al. 2017).
@@ -48,8 +52,8 @@ pub struct BlockSpec {
 pub enum BlockKind {
     /// 3x3 with the stride, 3x3 (He et al. 2015, figure 5 left).
     Basic,
-    /// 1x1, 3x3 with the stride, 1x1 (He et al. 2015, figure 5 right; the stride on the 3x3 as
-    /// torchvision has it).
+    /// 1x1, 3x3, 1x1 (He et al. 2015, figure 5 right); the stride is the 3x3's, as torchvision has it, or the first
+    /// 1x1's ([`stride_first`](BlockSpec::stride_first)).
     Bottleneck,
 }
 
@@ -82,6 +86,7 @@ impl BlockSpec {
             conv: ConvKind::Plain,
             norm: NormKind::Batch,
             stride: 1,
+            stride_first: false,
             anti_alias: None,
             groups: 1,
             attention: None,
@@ -137,38 +142,42 @@ impl BlockSpec {
     /// The filter of anti-aliased downsampling and the convolution behind which it stands, counted from 0, behind its
     /// norm and activation as well; `None` where nothing is to be downsampled.
     pub fn anti_aliased(&self) -> Option<(usize, AntiAlias)> {
-        let filter = self.anti_alias.filter(|_| self.stride != 1)?;
-        let conv = match self.kind {
-            BlockKind::Basic => 0,
-            BlockKind::Bottleneck => 1,
-        };
-        Some((conv, filter))
+        self.anti_alias.filter(|_| self.stride != 1).map(|filter| (self.strided(), filter))
+    }
+
+    /// True where the stride is at another convolution than it usually is.
+    pub(crate) fn holds_stride_first(&self) -> bool {
+        self.stride != 1 && self.stride_first && self.kind == BlockKind::Bottleneck
+    }
+
+    /// The convolution of the branch that holds the block's stride, counted from 0.
+    pub(crate) fn strided(&self) -> usize {
+        usize::from(self.kind == BlockKind::Bottleneck && !self.stride_first)
     }
 
     /// The convolutions of the branch in order, for an input of `in_channels`. Behind one of them stands the filter of
     /// anti-aliased downsampling, with the block's stride ([`anti_aliased`](Self::anti_aliased)).
     pub fn convolutions(&self, in_channels: usize) -> Vec<Convolution> {
-        let conv = |i, o, kernel, stride, groups| Convolution {
-            stride,
-            groups,
-            kind: self.conv,
-            ..Convolution::new(i, o, kernel)
-        };
-        let stride = if self.anti_aliased().is_some() { 1 } else { self.stride };
-        match self.kind {
+        let conv =
+            |i, o, kernel, groups| Convolution { groups, kind: self.conv, ..Convolution::new(i, o, kernel) };
+        let mut convolutions = match self.kind {
             BlockKind::Basic => vec![
-                conv(in_channels, self.width, 3, stride, self.groups),
-                conv(self.width, self.channels, 3, 1, self.groups),
+                conv(in_channels, self.width, 3, self.groups),
+                conv(self.width, self.channels, 3, self.groups),
             ],
             BlockKind::Bottleneck => {
                 let first = self.first_width.unwrap_or(self.width);
                 vec![
-                    conv(in_channels, first, 1, 1, 1),
-                    conv(first, self.width, 3, stride, self.groups),
-                    conv(self.width, self.channels, 1, 1, 1),
+                    conv(in_channels, first, 1, 1),
+                    conv(first, self.width, 3, self.groups),
+                    conv(self.width, self.channels, 1, 1),
                 ]
             }
+        };
+        if self.anti_aliased().is_none() {
+            convolutions[self.strided()].stride = self.stride;
         }
+        convolutions
     }
 }
 
@@ -240,7 +249,7 @@ pub(crate) fn output_side(side: usize, kernel: usize, stride: usize, padding: us
 }
 
 impl fmt::Display for BlockSpec {
-    /// `bottleneck 128-512, stride 2, groups 32`: the width inside where it differs, the channels, and
+    /// `bottleneck 128-512, stride 2, groups 32`, `stride 2 first` where the first 1x1 convolution holds it: the width inside where it differs, the channels, and
     /// what is out of the ordinary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
@@ -257,6 +266,9 @@ impl fmt::Display for BlockSpec {
         write!(f, "{}", self.channels)?;
         if self.stride != 1 {
             write!(f, ", stride {}", self.stride)?;
+        }
+        if self.holds_stride_first() {
+            write!(f, " first")?;
         }
         if let Some((_, filter)) = self.anti_aliased() {
             write!(f, ", {filter}")?;

@@ -175,6 +175,8 @@ struct BlockFile {
     norm: NormKind,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     stride: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stride_first: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anti_alias: Option<AntiAlias>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -374,6 +376,7 @@ impl BlockFile {
             conv: self.conv,
             norm: self.norm,
             stride: self.stride,
+            stride_first: self.stride_first,
             anti_alias: self.anti_alias,
             groups: self.groups,
             attention: self.attention()?,
@@ -409,6 +412,7 @@ impl BlockFile {
             conv: block.conv,
             norm: block.norm,
             stride: block.stride,
+            stride_first: block.stride_first,
             anti_alias: block.anti_alias,
             groups: block.groups,
             preactivation: block.order == Order::PreActivation,

@@ -3,7 +3,8 @@
 use crate::{AntiAlias, BlockKind, BlockSpec, HeadSpec, Order, Shortcut, StemSpec};
 
 impl BlockSpec {
-    /// Label of the block: `basic`, `preact bottleneck`, `bottleneck g32 se`, `preact bottleneck gn ws`.
+    /// Label of the block: `basic`, `preact bottleneck`, `bottleneck g32 se`, `preact bottleneck gn ws`, `bottleneck v1` where the first
+    /// 1x1 convolution holds the stride.
     pub fn label(&self) -> String {
         let mut words = Vec::new();
         if self.order == Order::PreActivation {
@@ -20,6 +21,7 @@ impl BlockSpec {
         if self.groups > 1 {
             words.push(format!("g{}", self.groups));
         }
+        words.extend(self.holds_stride_first().then(|| "v1".to_owned()));
         words.extend(self.anti_aliased().map(|(_, filter)| filter.label().to_owned()));
         words.extend(self.attention.map(|attention| attention.label().to_owned()));
         words.extend((!self.norm.is_batch()).then(|| self.norm.label().to_owned()));

@@ -65,13 +65,14 @@ fn block() -> impl Strategy<Value = BlockSpec> {
     let order = prop_oneof![Just(Order::PostActivation), Just(Order::PreActivation)];
     let sizes = (size(), size(), size(), size());
     let options = (option::of(attention()), option::of(anti_alias()), option::of(size()), kinds());
-    (kind, order, sizes, options, any::<bool>(), shortcut()).prop_map(
+    let flags = (any::<bool>(), any::<bool>());
+    (kind, order, sizes, options, flags, shortcut()).prop_map(
         |(
             kind,
             order,
             (channels, width, stride, groups),
             (attention, anti_alias, first_width, (conv, norm)),
-            zero_init,
+            (zero_init, stride_first),
             shortcut,
         )| {
             BlockSpec::basic(channels).with(|block| {
@@ -80,7 +81,7 @@ fn block() -> impl Strategy<Value = BlockSpec> {
                 block.width = width;
                 block.first_width = first_width;
                 (block.conv, block.norm) = (conv, norm);
-                block.stride = stride;
+                (block.stride, block.stride_first) = (stride, stride_first);
                 block.anti_alias = anti_alias;
                 block.groups = groups;
                 block.attention = attention;

@@ -103,7 +103,7 @@ impl Draws {
             block.kind = if basic { BlockKind::Basic } else { BlockKind::Bottleneck };
             block.order = order;
             block.width = groups * self.channels();
-            block.stride = stride;
+            (block.stride, block.stride_first) = (stride, self.chance(0.2));
             block.anti_alias = self.anti_alias();
             block.groups = groups;
             block.attention = self.chance(0.3).then(|| self.attention());

@@ -70,6 +70,7 @@ fn network(config: &Value) -> Result<NetSpec, Error> {
 /// Kind of the blocks.
 struct Kind {
     is_bottleneck: bool,
+    stride_first: bool,
     first_stage_halves: bool,
 }
 
@@ -87,17 +88,17 @@ impl Kind {
         if let Some(act) = config.get("hidden_act").filter(|act| act.as_str() != Some("relu")) {
             return Err(unknown("hidden_act", act, "`relu`"));
         }
-        if flag("downsample_in_bottleneck") && is_bottleneck {
-            let reason = "`downsample_in_bottleneck` is true: blocks with their stride on the first 1x1 convolution \
-                          are not supported; the published networks have it on the 3x3";
-            return Err(Error::Config { reason: reason.to_owned() });
-        }
-        Ok(Self { is_bottleneck, first_stage_halves: flag("downsample_in_first_stage") })
+        Ok(Self {
+            is_bottleneck,
+            stride_first: flag("downsample_in_bottleneck"),
+            first_stage_halves: flag("downsample_in_first_stage"),
+        })
     }
 
     fn block(&self, inputs: usize, channels: usize, stride: usize) -> BlockSpec {
         if self.is_bottleneck {
-            return BlockSpec::bottleneck(inputs, channels / 4, channels, stride);
+            return BlockSpec::bottleneck(inputs, channels / 4, channels, stride)
+                .with(|block| block.stride_first = self.stride_first);
         }
         let shortcut = Shortcut::fitting(inputs, channels, stride);
         BlockSpec::basic(channels).with(|block| (block.stride, block.shortcut) = (stride, shortcut))
