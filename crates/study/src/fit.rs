@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Tensor, TensorData};
 use residual_data::{Batch, ImageSet, Loader, LoaderOptions, score};
 use residual_nn::{Mode, ResNet, cross_entropy};
-use residual_train::{LearningRate, Recipe, Sgd};
+use residual_train::{At, LearningRate, Optimiser, Recipe};
 
 use crate::Error;
 
@@ -50,7 +50,7 @@ impl Fit<'_> {
         let recipe = self.recipe;
         // The schedule over the steps that there are: one long epoch.
         let rate = LearningRate::new(recipe.rate(), recipe.schedule.clone(), recipe.warmup, 1, self.steps)?;
-        let mut sgd = Sgd::new(recipe.optimiser);
+        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
         let mut done = 0;
         for epoch in 0.. {
             for batch in Loader::new(Arc::new(self.images.clone()), self.options(epoch, network))? {
@@ -64,7 +64,8 @@ impl Fit<'_> {
                 if batch.labels.is_empty() {
                     continue;
                 }
-                let step = step(network, &mut sgd, recipe, batch, (done, rate.at(done)))?;
+                let step =
+                    step(network, &mut optimiser, recipe, batch, At { lr: rate.at(done), step: done + 1 })?;
                 if !step.loss.is_finite() {
                     return Ok(End::Diverged);
                 }
@@ -97,12 +98,12 @@ impl Fit<'_> {
 /// Forward, loss, backward, update.
 fn step(
     network: &mut ResNet,
-    sgd: &mut Sgd,
+    optimiser: &mut Optimiser,
     recipe: &Recipe,
     batch: Batch,
-    (done, lr): (u64, f64),
+    at: At,
 ) -> Result<Step, Error> {
-    let mode = Mode::train(recipe.seed, done);
+    let mode = Mode::train(recipe.seed, at.step - 1);
     network.check_input(batch.shape, mode)?;
     let (x, labels) = tensor(batch, network);
     let logits = network.forward(x, mode);
@@ -113,8 +114,8 @@ fn step(
     let loss = scores.iter().map(|score| score.0).sum();
     let wrong = scores.iter().filter(|score| score.1 > 0).count();
     let gradients = cross_entropy(logits, &labels, recipe.label_smoothing)?.backward();
-    sgd.step(network, gradients, lr);
-    Ok(Step { done: done + 1, loss, wrong, images: labels.len() })
+    optimiser.step(network, gradients, at);
+    Ok(Step { done: at.step, loss, wrong, images: labels.len() })
 }
 
 /// The images where the network is, and the labels.

@@ -5,6 +5,9 @@
 //! 149 (54%), 19 (54%), 3.6 (29%); with what is chosen here (8 images, 0.00625) and statistics taken anew, 0.40 (79%),
 //! 0.50 (71%), 0.32 (88%), 0.41 (75%), 0.44 (79%).
 
+use crate::OptimiserConfig;
+use crate::optimiser::UsualRate;
+
 /// Images in a step, where there are enough of them for [`STEPS`] steps an epoch.
 pub(crate) const BATCH: usize = 64;
 
@@ -17,9 +20,6 @@ const STEPS: usize = 20;
 
 /// A last batch of fewer images than this, and than half of a full one, is left out.
 const FEWEST: usize = 4;
-
-/// Learning rate for [`BATCH`] images.
-const RATE: f64 = 0.05;
 
 /// Share of the rate with which weights that were trained before are trained on. `small`, trained on four classes of
 /// the sample and then for three epochs on 220 images of two others: the validation loss rises from 0.24 to 0.54 at the
@@ -41,10 +41,11 @@ pub(crate) fn leaves_last_out(training_images: usize, batch_size: usize) -> bool
     left > 0 && training_images > batch_size && few
 }
 
-/// [`RATE`] by the linear rule of Goyal et al. 2017, section 2.1, downwards alone: what holds for 64 images need not
-/// hold for a thousand.
-pub(crate) fn default_rate(batch_size: usize, has_init: bool) -> f64 {
-    let rate = RATE * batch_size.min(BATCH) as f64 / BATCH as f64;
+/// The optimiser's usual rate for [`BATCH`] images, by its rule for smaller batches, downwards alone: what holds for 64
+/// images need not hold for a thousand.
+pub(crate) fn default_rate(optimiser: &OptimiserConfig, batch_size: usize, has_init: bool) -> f64 {
+    let UsualRate { rate, power } = optimiser.usual_rate();
+    let rate = rate * (batch_size.min(BATCH) as f64 / BATCH as f64).powf(power);
     if has_init { rate * FINE_TUNING } else { rate }
 }
 
@@ -75,9 +76,11 @@ mod tests {
 
     #[test]
     fn the_rate_falls_with_the_batch_and_for_weights_that_were_trained_before() {
-        assert_eq!(default_rate(64, false), 0.05);
-        assert_eq!(default_rate(256, false), 0.05);
-        assert_eq!(default_rate(8, false), 0.00625);
-        assert!((default_rate(64, true) - 0.005).abs() < 1e-12);
+        let sgd = OptimiserConfig::sgd();
+        assert_eq!(default_rate(&sgd, 64, false), 0.05);
+        assert_eq!(default_rate(&sgd, 256, false), 0.05);
+        assert_eq!(default_rate(&sgd, 8, false), 0.00625);
+        assert!((default_rate(&sgd, 64, true) - 0.005).abs() < 1e-12);
+        assert_eq!(default_rate(&OptimiserConfig::adamw(), 16, false), 5e-4);
     }
 }

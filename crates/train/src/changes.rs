@@ -31,7 +31,7 @@ const MAY_CHANGE: [&str; 8] = [
 
 /// Text of [`MAY_CHANGE`], for errors.
 const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, and \
-                       epochs where the schedule is constant or has milestones";
+                       epochs where the rates of the schedule do not depend on them";
 
 impl Changes {
     /// True where there is none.
@@ -70,9 +70,9 @@ pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<
 /// Test for a schedule whose rates are the same however many epochs follow.
 fn is_independent_of_epochs(schedule: &Schedule) -> bool {
     match schedule {
-        Schedule::Constant {} => true,
+        Schedule::Constant {} | Schedule::CosineRestarts { .. } | Schedule::Exponential { .. } => true,
         Schedule::Step { milestones, .. } => !milestones.is_empty(),
-        Schedule::Cosine { .. } | Schedule::OneCycle { .. } => false,
+        Schedule::Cosine { .. } | Schedule::Polynomial { .. } | Schedule::OneCycle { .. } => false,
     }
 }
 
@@ -129,6 +129,7 @@ fn shown(value: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rule;
     use crate::progress::Fingerprint;
 
     fn progress(recipe: &Recipe, epoch: usize) -> Progress {
@@ -173,7 +174,7 @@ mod tests {
             (|r| r.lr = Some(0.1), "lr"),
             (|r| r.seed = 5, "seed"),
             (|r| r.schedule = Schedule::cosine(), "schedule"),
-            (|r| r.optimiser.momentum = 0.5, "optimiser.momentum"),
+            (|r| r.optimiser.rule = Rule::Sgd { momentum: 0.5, nesterov: true }, "optimiser.momentum"),
             (|r| r.data.validation = 0.5, "data.validation"),
             (|r| r.freeze = vec!["stem".into()], "freeze"),
             (|r| r.augment = Some(vec![]), "augment"),

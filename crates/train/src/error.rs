@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::OptimiserConfig;
+
 /// Error of a training or an evaluation: a variant per cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,8 +74,26 @@ pub enum Error {
         found: u64,
     },
 
+    /// An optimiser that does not exist.
+    #[error("optimiser: none is called `{found}`; help: use {}", OptimiserConfig::NAMES.join(", "))]
+    UnknownOptimiser {
+        /// Value that was given.
+        found: String,
+    },
+
+    /// A constant of another optimiser.
+    #[error(
+        "optimiser.{field}: {optimiser} has none; help: leave it out, or choose an optimiser that has it"
+    )]
+    OptimiserField {
+        /// The field.
+        field: &'static str,
+        /// Name of the optimiser.
+        optimiser: &'static str,
+    },
+
     /// A schedule that does not exist.
-    #[error("no schedule is called `{found}`; help: use constant, cosine, step or one-cycle")]
+    #[error("no schedule is called `{found}`; help: use constant, cosine, polynomial, step or one-cycle")]
     UnknownSchedule {
         /// Value that was given.
         found: String,

@@ -1,12 +1,12 @@
 //! The training loop.
 
-use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, score};
-use residual_nn::{Mode, cross_entropy};
+use residual_data::{Batch, EvaluateOptions, Loader, LoaderOptions, score};
+use residual_nn::{Mode, ResNet, cross_entropy};
 
 use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
 use crate::prepare::Prepared;
 use crate::progress::{Pass, rate};
-use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
+use crate::{At, Best, Error, Metrics, Outcome, StepReport, Trainer};
 
 impl Trainer<'_> {
     /// Trains to the end, or until the stop flag is raised or the observer asks to stop: then the step that is under
@@ -138,7 +138,11 @@ impl Trainer<'_> {
         if !loss.is_finite() {
             return Err(self.diverged(loss, lr));
         }
-        self.sgd.step(&mut self.network, objective.backward(), lr);
+        let at = At { lr, step: self.progress.step + 1 };
+        self.optimiser.step(&mut self.network, objective.backward(), at);
+        if let Some(average) = &mut self.average {
+            average.update(&self.network, at.step);
+        }
         Ok((loss, correct))
     }
 
@@ -146,49 +150,60 @@ impl Trainer<'_> {
         Error::Diverged { step: self.progress.step, epoch: self.progress.epoch + 1, loss, lr }
     }
 
-    /// Evaluates, writes the two lines of the epoch, and keeps the network if it is the best; false where it was
-    /// stopped.
+    /// Evaluates the network and the average of its weights, writes the lines of the epoch, and keeps the network if it
+    /// is the best; false where it was stopped.
     fn evaluate_epoch(&mut self) -> Result<bool, Error> {
+        let epoch = self.progress.epoch + 1;
+        let trained = self.progress.seconds;
+        let mut lines =
+            vec![self.progress.pass.metrics(epoch, self.progress.step, self.last_rate(), trained)];
+        let averaged = self.average.as_ref().map(|average| average.network(&self.network)).transpose()?;
+        let evaluated = [(self.images.split.to_string(), None)].into_iter();
+        for (split, network) in evaluated.chain(averaged.map(|network| ("ema".to_owned(), Some(network)))) {
+            let Some(line) = self.evaluate(split, network.as_ref())? else { return Ok(false) };
+            lines.push(line);
+        }
+        let best = Best { epoch, top1: lines.last().map_or(0.0, |line| line.top1) };
+        for line in lines {
+            self.metrics.append(&line)?;
+            self.session.pass(&line);
+            self.progress.history.push(line);
+        }
+        self.close_epoch(best)?;
+        Ok(true)
+    }
+
+    /// Line of an evaluation of the network, or of another in its place; `None` where it was stopped.
+    fn evaluate(&mut self, split: String, other: Option<&ResNet>) -> Result<Option<Metrics>, Error> {
         let options = EvaluateOptions::default().with(|options| {
             options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step());
             options.workers = self.recipe.workers();
             options.skip_bad = self.recipe.data.skip_bad;
         });
         let images = self.images.evaluation.clone();
-        let evaluation = evaluate_until(&self.network, images, &options, &mut self.session)?;
+        let network = other.unwrap_or(&self.network);
+        let evaluation = evaluate_until(network, images, &options, &mut self.session)?;
         let seconds = self.session.tick();
         self.progress.seconds += seconds;
-        let Some(evaluation) = evaluation else { return Ok(false) };
+        let Some(evaluation) = evaluation else { return Ok(None) };
         if !evaluation.loss.is_finite() {
             return Err(self.diverged(evaluation.loss, self.last_rate()));
         }
-        self.close_epoch(&evaluation, seconds)?;
-        Ok(true)
+        Ok(Some(Metrics {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step,
+            split,
+            loss: evaluation.loss,
+            top1: evaluation.top1(),
+            lr: self.last_rate(),
+            images_per_s: rate(evaluation.total, seconds),
+            seconds: self.progress.seconds,
+        }))
     }
 
-    fn close_epoch(&mut self, evaluation: &Evaluation, seconds: f64) -> Result<(), Error> {
-        let epoch = self.progress.epoch + 1;
-        let lr = self.last_rate();
-        let lines = [
-            self.progress.pass.metrics(epoch, self.progress.step, lr, self.progress.seconds - seconds),
-            Metrics {
-                epoch,
-                step: self.progress.step,
-                split: self.images.split.to_string(),
-                loss: evaluation.loss,
-                top1: evaluation.top1(),
-                lr,
-                images_per_s: rate(evaluation.total, seconds),
-                seconds: self.progress.seconds,
-            },
-        ];
-        for line in lines {
-            self.metrics.append(&line)?;
-            self.session.pass(&line);
-            self.progress.history.push(line);
-        }
-        if self.progress.best.is_none_or(|best| evaluation.top1() > best.top1) {
-            self.progress.best = Some(Best { epoch, top1: evaluation.top1() });
+    fn close_epoch(&mut self, now: Best) -> Result<(), Error> {
+        if self.progress.best.is_none_or(|best| now.top1 > best.top1) {
+            self.progress.best = Some(now);
             self.save_best()?;
             self.session.saved(&self.folder.best());
         }

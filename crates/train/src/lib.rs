@@ -1,6 +1,6 @@
 //! Training residual networks: recipe, schedule, loop, checkpoints, evaluation.
 //!
-//! - [`Recipe`] is a training as data; [`Schedule`], [`Warmup`] and [`SgdConfig`] are parts of it.
+//! - [`Recipe`] is a training as data; [`Schedule`], [`Warmup`] and [`OptimiserConfig`] are parts of it.
 //! - [`Training`] begins and resumes a [`Trainer`] in a [`RunFolder`]; an [`Observer`] looks on, and can stop it.
 //! - [`evaluate()`] judges a network; [`to_model`], [`from_model`] and [`to_state_dict`] lead to and from
 //!   models and the names that files have.
@@ -9,6 +9,7 @@
 //! however often the training was interrupted and resumed. Everything random is keyed by seed, epoch or step,
 //! and sample; sums have a fixed order.
 
+mod average;
 mod batches;
 mod changes;
 mod error;
@@ -18,9 +19,11 @@ mod given;
 mod images;
 mod init;
 mod inventory;
+mod learning_rate;
 mod memory;
 mod metrics;
 mod observer;
+mod optimiser;
 mod prepare;
 mod progress;
 mod recipe;
@@ -28,25 +31,26 @@ mod run_folder;
 mod schedule;
 mod session;
 mod settle;
-mod sgd;
 mod statistics;
 mod trainer;
 mod training;
 mod transfer;
 
+pub use average::Ema;
 pub use changes::Changes;
 pub use error::Error;
 pub use evaluate::evaluate;
 pub use init::ReplacedHead;
+pub use learning_rate::LearningRate;
 pub use memory::{require_memory_of_network, require_memory_to_train};
 pub use metrics::{Metrics, read_metrics};
 pub use observer::{Observer, Outcome, StepReport};
+pub use optimiser::{At, Clip, Optimiser, OptimiserConfig, Rule};
 pub use progress::Best;
 pub use recipe::{DataRecipe, Recipe};
 pub use residual_data::{EvaluateOptions, Evaluation};
 pub use run_folder::RunFolder;
-pub use schedule::{LearningRate, Schedule, Warmup};
-pub use sgd::{Sgd, SgdConfig};
+pub use schedule::{Schedule, Warmup};
 pub use trainer::Trainer;
 pub use training::Training;
 pub use transfer::{from_model, to_model, to_state_dict};

@@ -16,7 +16,7 @@ pub struct Metrics {
     pub epoch: usize,
     /// Optimiser steps since the training began.
     pub step: u64,
-    /// `train`, or the split that was evaluated: `val` or `test`.
+    /// `train`; the split that was evaluated, `val` or `test`; or `ema`, that split with the average of the weights.
     pub split: String,
     /// Mean loss of an image. Of `train`: label smoothing included, each batch before its step. Of the
     /// others: cross-entropy.

@@ -8,7 +8,7 @@ use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
-use crate::{Error, Schedule, SgdConfig, Warmup};
+use crate::{Clip, Ema, Error, OptimiserConfig, Schedule, Warmup};
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
@@ -67,16 +67,23 @@ pub struct Recipe {
     /// single one. Batch statistics of few images say little, of a single one on a 1x1 map nothing at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_last: Option<bool>,
-    /// Learning rate: the greatest of the schedule. Default 0.05 for 64 images in a step or more, in proportion
-    /// for fewer (Goyal et al. 2017, section 2.1); a tenth of that with `init`.
+    /// Learning rate: the greatest of the schedule. Default for 64 images in a step or more: 0.05 with SGD, in
+    /// proportion for fewer (Goyal et al. 2017, section 2.1); 1e-3 with AdamW, 5e-3 with LAMB, 3e-3 with RMSProp, 1e-4
+    /// with Lion, by the root of the share for fewer. A tenth of that with `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
     /// Schedule of the learning rate. Default `one_cycle`.
     pub schedule: Schedule,
     /// Linear rise in front of the schedule. Default none.
     pub warmup: Warmup,
-    /// Optimiser: the constants of SGD.
-    pub optimiser: SgdConfig,
+    /// Optimiser. Default SGD.
+    pub optimiser: OptimiserConfig,
+    /// Gradient clipping. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// Exponential moving average of the weights. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Ema>,
     /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7).
     /// Default 0.
     pub label_smoothing: f64,
@@ -176,7 +183,9 @@ impl Default for Recipe {
             lr: None,
             schedule: Schedule::one_cycle(),
             warmup: Warmup::Steps(0),
-            optimiser: SgdConfig::default(),
+            optimiser: OptimiserConfig::default(),
+            clip: None,
+            ema: None,
             label_smoothing: 0.0,
             augment: None,
             preprocess: None,
@@ -233,7 +242,7 @@ impl Recipe {
 
     /// Greatest learning rate: as given or settled, and else the default for the images in a step.
     pub fn rate(&self) -> f64 {
-        self.lr.unwrap_or_else(|| default_rate(self.images_per_step(), self.init.is_some()))
+        self.lr.unwrap_or_else(|| default_rate(&self.optimiser, self.images_per_step(), self.init.is_some()))
     }
 
     /// TOML text of the recipe.
@@ -274,6 +283,8 @@ impl Recipe {
         self.validate_counts()?;
         self.schedule.validate()?;
         self.optimiser.validate()?;
+        self.clip.iter().try_for_each(Clip::validate)?;
+        self.ema.iter().try_for_each(Ema::validate)?;
         if self.model.is_some() && self.network.is_some() {
             return Err(Error::TwoNetworks);
         }
@@ -305,6 +316,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rule;
 
     fn read(text: &str) -> Result<Recipe, toml::de::Error> {
         toml::from_str(text)
@@ -326,6 +338,9 @@ mod tests {
             lr: Some(0.1 + 0.2),
             schedule: Schedule::Step { milestones: vec![3, 5], gamma: 0.3 },
             warmup: Warmup::Epochs(0.5),
+            optimiser: OptimiserConfig::lion(),
+            clip: Some(Clip::Adaptive(0.01)),
+            ema: Some(Ema::new(0.99)),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
             preprocess: Some(Preprocess::imagenet(40, 32)),
             threads: Some(3),
@@ -382,7 +397,10 @@ mod tests {
             assert!(matches!(refused(|r| r.label_smoothing = smoothing), Error::LabelSmoothing { .. }));
         }
         for momentum in [-0.1, 1.0, 1.5, f64::NAN] {
-            assert!(matches!(refused(|r| r.optimiser.momentum = momentum), Error::Momentum { .. }));
+            assert!(matches!(
+                refused(|r| r.optimiser.rule = Rule::Sgd { momentum, nesterov: true }),
+                Error::Momentum { .. }
+            ));
         }
         assert!(matches!(refused(|r| r.seed = u64::MAX), Error::Seed { .. }));
         for (change, name) in [

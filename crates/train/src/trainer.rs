@@ -9,6 +9,7 @@ use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
+use crate::average::Average;
 use crate::changes::{self, Changes};
 use crate::given::Given;
 use crate::images::TrainingImages;
@@ -19,7 +20,7 @@ use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::transfer::{from_model, to_model, to_state_dict};
-use crate::{Error, LearningRate, Observer, Recipe, ReplacedHead, RunFolder, Sgd};
+use crate::{Error, LearningRate, Observer, Optimiser, Recipe, ReplacedHead, RunFolder};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:
 /// ready to [`run`](Trainer::run), or to be taken [step by step](Trainer::step).
@@ -46,7 +47,8 @@ pub struct Trainer<'a> {
     pub(crate) recipe: Recipe,
     pub(crate) images: TrainingImages,
     pub(crate) network: ResNet,
-    pub(crate) sgd: Sgd,
+    pub(crate) optimiser: Optimiser,
+    pub(crate) average: Option<Average>,
     pub(crate) rate: LearningRate,
     pub(crate) steps_per_epoch: usize,
     pub(crate) progress: Progress,
@@ -108,7 +110,7 @@ impl<'a> Trainer<'a> {
         }
         let fingerprint = prepared.images.fingerprint(inventory.as_ref());
         let progress = Progress::new(fingerprint, prepared.recipe.clone());
-        let state = State { network, velocity: StateDict::new(), progress };
+        let state = State { network, optimiser: StateDict::new(), progress };
         let trainer = Self::assemble(prepared, folder, state, session)?;
         trainer.save_last()?;
         Ok(trainer)
@@ -168,7 +170,7 @@ impl<'a> Trainer<'a> {
         if !changes.is_empty() {
             folder.write_recipe(&prepared.recipe)?;
         }
-        let state = State { network, velocity: checkpoint.optimiser, progress };
+        let state = State { network, optimiser: checkpoint.optimiser, progress };
         let mut trainer = Self::assemble(prepared, folder, state, session)?;
         remarks.extend(trainer.restore_best()?);
         Ok(Self { remarks, ..trainer })
@@ -203,20 +205,23 @@ impl<'a> Trainer<'a> {
         session: Session<'a>,
     ) -> Result<Self, Error> {
         let Prepared { recipe, rate, steps_per_epoch, images, .. } = prepared;
-        let State { mut network, velocity, progress } = state;
+        let State { mut network, optimiser: mut kept, progress } = state;
         network.set_compute(compute(recipe.low_memory));
         if let Some(threads) = recipe.threads {
             network.set_threads(threads);
         }
-        let mut sgd = Sgd::new(recipe.optimiser);
-        sgd.load(velocity);
+        let averaged = kept.split_prefix(AVERAGE)?;
+        let average = recipe.ema.map(|ema| Average::load(ema, &network, averaged));
+        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
+        optimiser.load(kept);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
         Ok(Self {
             folder,
             recipe,
             images,
             network,
-            sgd,
+            optimiser,
+            average,
             rate,
             steps_per_epoch,
             progress,
@@ -347,8 +352,13 @@ impl<'a> Trainer<'a> {
         let path = self.folder.last();
         let state =
             serde_json::to_value(&self.progress).map_err(|error| Error::io("write", &path)(error.into()))?;
-        let checkpoint =
-            Checkpoint { optimiser: self.sgd.state()?, state: Some(state), ..self.for_prediction()? };
+        let mut optimiser = self.optimiser.state()?;
+        if let Some(average) = &self.average {
+            for (path, tensor) in average.state()?.into_tensors() {
+                optimiser.insert(format!("{AVERAGE}{path}"), tensor)?;
+            }
+        }
+        let checkpoint = Checkpoint { optimiser, state: Some(state), ..self.for_prediction(&self.network)? };
         self.check_finite(checkpoint.tensors.iter().chain(checkpoint.optimiser.iter()))?;
         Ok(checkpoint.write(path)?)
     }
@@ -364,18 +374,19 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Writes `best.safetensors`.
+    /// Writes `best.safetensors`: the average of the weights, where there is one.
     pub(crate) fn save_best(&self) -> Result<(), Error> {
-        let checkpoint = self.for_prediction()?;
+        let averaged = self.average.as_ref().map(|average| average.network(&self.network)).transpose()?;
+        let checkpoint = self.for_prediction(averaged.as_ref().unwrap_or(&self.network))?;
         self.check_finite(checkpoint.tensors.iter())?;
         Ok(checkpoint.write(self.folder.best())?)
     }
 
-    fn for_prediction(&self) -> Result<Checkpoint, Error> {
+    fn for_prediction(&self, network: &ResNet) -> Result<Checkpoint, Error> {
         Ok(Checkpoint {
-            spec: self.network.spec().clone(),
+            spec: network.spec().clone(),
             classes: self.images.classes().to_vec(),
-            tensors: to_state_dict(&self.network, self.network.spec().naming)?,
+            tensors: to_state_dict(network, network.spec().naming)?,
             optimiser: StateDict::new(),
             state: None,
         })
@@ -410,10 +421,13 @@ fn check_data(
     })
 }
 
+/// Prefix of the averaged weights among the tensors of the optimiser.
+const AVERAGE: &str = "average.";
+
 /// Tensors and progress of a training.
 struct State {
     network: ResNet,
-    velocity: StateDict,
+    optimiser: StateDict,
     progress: Progress,
 }
 

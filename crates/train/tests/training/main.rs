@@ -4,5 +4,6 @@ mod bad_input;
 mod bad_resume;
 mod determinism;
 mod learning;
+mod optimisers;
 mod program;
 mod toy;

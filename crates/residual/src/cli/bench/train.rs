@@ -7,7 +7,7 @@ use clap::Args;
 use residual::arch::families::family;
 use residual::nn::fused::{Memory, Path, timed};
 use residual::nn::{Compute, Init, Mode, ResNet, ResNetConfig, cross_entropy};
-use residual::train::{Sgd, SgdConfig};
+use residual::train::{At, Optimiser, OptimiserConfig};
 use residual::weights::require_memory;
 use serde::Serialize;
 
@@ -122,7 +122,7 @@ fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<Step>>
     let pixels: Vec<f32> = (0..elements).map(|i| (i * 7919 % 2017) as f32 / 1008.5 - 1.0).collect();
     let x = Tensor::<4>::from_data(TensorData::new(pixels, shape), &device);
     let labels: Vec<usize> = (0..shape[0]).map(|i| i % network.spec().head.classes).collect();
-    let mut sgd = Sgd::new(SgdConfig::default());
+    let mut optimiser = Optimiser::new(OptimiserConfig::sgd());
     let mut steps = Vec::new();
     for step in 0..count {
         let start = Instant::now();
@@ -131,7 +131,7 @@ fn steps(mut network: ResNet, shape: &[usize], count: u32) -> Outcome<Vec<Step>>
             cross_entropy(logits, &labels, 0.0).map(|loss| loss.backward())
         });
         let (gradients, before) = (gradients?, start.elapsed());
-        sgd.step(&mut network, gradients, 1e-3);
+        optimiser.step(&mut network, gradients, At { lr: 1e-3, step: u64::from(step) + 1 });
         let all = start.elapsed();
         steps.push(Step { ms: ms(all), optimiser_ms: ms(all - before), operations });
     }

@@ -39,7 +39,7 @@ pub(super) struct Training {
     /// Learning rate: the greatest of the schedule. [default: 0.1]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// Schedule of the learning rate: constant, cosine, step or one-cycle. [default: one-cycle]
+    /// Schedule of the learning rate: constant, cosine, polynomial, step or one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
     /// A recipe for all else; flags take precedence over it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use residual::nn::fused::Memory;
-use residual::train::{Recipe, Schedule, Warmup};
+use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder, to the same bits as if it had never stopped. --data says where
-    /// its images are now, --epochs makes it longer where the schedule is constant or has milestones.
+    /// its images are now, --epochs makes it longer where the rates of the schedule do not depend on their number.
     #[arg(long, value_name = "DIR", conflicts_with_all = NOT_WITH_RESUME)]
     pub(super) resume: Option<PathBuf>,
     /// Weights to begin with, in place of random ones; auto for the published ones of --model, downloaded.
@@ -62,19 +62,28 @@ pub(crate) struct Arguments {
     /// fewer; a tenth of it with --init]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// Schedule of the learning rate: constant, cosine, step or one-cycle. [default: one-cycle]
+    /// Schedule of the learning rate: constant, cosine, polynomial, step or one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
     /// Epochs of linear warm-up before the schedule. [default: 0]
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     warmup: Option<f64>,
-    /// Momentum of SGD. [default: 0.9]
+    /// Optimiser: sgd, adamw, lamb, rms_prop or lion, with its usual constants. [default: sgd]
+    #[arg(long, value_name = "NAME")]
+    optimiser: Option<String>,
+    /// Scale gradients down to this norm where theirs is greater. [default: no limit]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
+    /// Average the weights with this decay, such as 0.999, and keep the best average. [default: no average]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    ema: Option<f64>,
+    /// Momentum of SGD and RMSProp. [default: 0.9]
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Plain momentum in place of Nesterov's.
     #[arg(long)]
     no_nesterov: bool,
-    /// Weight decay. [default: 0.0005]
+    /// Weight decay. [default: 0.0005 with SGD; of the others, see docs/training.md]
     #[arg(long, value_name = "W", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
     /// Let batch norms and biases decay too.
@@ -108,7 +117,7 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 20] = [
+const NOT_WITH_RESUME: [&str; 23] = [
     "model",
     "recipe",
     "out",
@@ -118,6 +127,9 @@ const NOT_WITH_RESUME: [&str; 20] = [
     "lr",
     "schedule",
     "warmup",
+    "optimiser",
+    "clip_norm",
+    "ema",
     "momentum",
     "no_nesterov",
     "weight_decay",
@@ -185,12 +197,32 @@ impl Arguments {
         if let Some(name) = &self.schedule {
             recipe.schedule = name.parse::<Schedule>()?;
         }
-        let optimiser = &mut recipe.optimiser;
-        set(&mut optimiser.momentum, self.momentum);
+        recipe.ema = self.ema.map(Ema::new).or(recipe.ema);
+        recipe.clip = self.clip_norm.map(Clip::Norm).or(recipe.clip);
+        self.put_optimiser(&mut recipe.optimiser)
+    }
+
+    fn put_optimiser(&self, optimiser: &mut OptimiserConfig) -> Outcome {
+        if let Some(given) = self.optimiser.as_deref().map(str::parse::<OptimiserConfig>).transpose()?
+            && given.name() != optimiser.name()
+        {
+            *optimiser = given;
+        }
         set(&mut optimiser.weight_decay, self.weight_decay);
         optimiser.decay_norm_and_bias |= self.decay_all;
-        // Without momentum there is nothing for Nesterov's rule to look ahead along.
-        optimiser.nesterov &= !self.no_nesterov && self.momentum != Some(0.0);
+        let name = optimiser.name();
+        let none = |field| Err(Error::OptimiserField { field, optimiser: name }.into());
+        match &mut optimiser.rule {
+            Rule::Sgd { momentum, nesterov } => {
+                set(momentum, self.momentum);
+                // Without momentum there is nothing for Nesterov's rule to look ahead along.
+                *nesterov &= !self.no_nesterov && self.momentum != Some(0.0);
+            }
+            _ if self.no_nesterov => return none("nesterov"),
+            Rule::RmsProp { momentum, .. } => set(momentum, self.momentum),
+            _ if self.momentum.is_some() => return none("momentum"),
+            _ => {}
+        }
         Ok(())
     }
 }
