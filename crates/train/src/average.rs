@@ -108,6 +108,11 @@ impl Average {
         }
     }
 
+    /// The average with the tensors of a network in place of its own.
+    pub(crate) fn with_tensors(self, network: &ResNet) -> Self {
+        Self { tensors: network.state(), ..self }
+    }
+
     /// Tensors by their paths; bit for bit.
     ///
     /// # Errors

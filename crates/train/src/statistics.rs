@@ -27,17 +27,29 @@ impl Trainer<'_> {
         if self.progress.step >= FEW_UPDATES {
             return Ok(true);
         }
+        let Some(network) = self.with_statistics(&self.network.clone())? else { return Ok(false) };
+        self.network = network;
+        if let Some(average) = &self.average {
+            let averaged = average.network(&self.network)?;
+            let Some(network) = self.with_statistics(&averaged)? else { return Ok(false) };
+            self.average = self.average.take().map(|average| average.with_tensors(&network));
+        }
+        Ok(true)
+    }
+
+    /// A network with statistics that are taken anew; `None` where it was stopped.
+    fn with_statistics(&mut self, before: &ResNet) -> Result<Option<ResNet>, Error> {
         let batch_size = self.recipe.images_per_step();
-        let options = Prepared::loader_options(&self.recipe, self.network.spec()).with(|options| {
+        let options = Prepared::loader_options(&self.recipe, before.spec()).with(|options| {
             (options.epoch, options.workers) = (self.progress.epoch as u64, self.recipe.workers())
         });
         let loader = Loader::new(self.images.train.clone(), options)?;
         // On a device without a graph, which would keep what every forward pass leaves for a backward pass.
-        let mut network = self.copy_on(&Device::flex())?;
+        let mut network = self.copy_on(before, &Device::flex())?;
         let mut done = 0u64;
         for batch in loader.take(IMAGES.div_ceil(batch_size)) {
             if self.session.stops() {
-                return Ok(false);
+                return Ok(None);
             }
             let batch = batch?;
             // A last batch of fewer images would count as much as the others.
@@ -53,18 +65,15 @@ impl Trainer<'_> {
             let (input, _) = to_tensor(batch, &network.device());
             drop(network.forward(input, mode));
         }
-        let trained_on = self.network.device();
-        self.network = network;
-        self.network = self.copy_on(&trained_on)?;
-        Ok(true)
+        self.copy_on(&network, &before.device()).map(Some)
     }
 
-    /// Copy of the network on another device, to the bit, with the same threads and plans.
-    fn copy_on(&self, device: &Device) -> Result<ResNet, Error> {
-        let mut copy = from_model(to_model(&self.network)?, device)?;
+    /// Copy of a network on another device, to the bit, with the same threads and plans.
+    fn copy_on(&self, network: &ResNet, device: &Device) -> Result<ResNet, Error> {
+        let mut copy = from_model(to_model(network)?, device)?;
         copy.freeze_layers(&self.recipe.freeze)?;
-        copy.set_compute(self.network.compute());
-        copy.set_context(self.network.context());
+        copy.set_compute(network.compute());
+        copy.set_context(network.context());
         Ok(copy)
     }
 }
