@@ -72,7 +72,8 @@ def hugging_face(sets):
     folder = sets.folder("hugging_face")
     (folder / "README.md").write_text("---\ndataset_info: {}\n---\n")
     data = sets.folder("hugging_face/data")
-    made = {"train-00000-of-00002": range(7), "train-00001-of-00002": range(7, 12), "test-00000-of-00001": range(12, 18)}
+    made = {"train-00000-of-00002": range(7), "train-00001-of-00002": range(7, 12)}
+    made["test-00000-of-00001"] = range(12, 18)
     for name, numbers in made.items():
         table = datasets.Dataset.from_dict(rows(numbers), features=features)
         table.to_parquet(str(data / f"{name}.parquet"), batch_size=3)
@@ -80,6 +81,18 @@ def hugging_face(sets):
         read = read.cast_column("image", datasets.Image(decode=False))
         names = read.features["label"].names
         sets.expect("hugging_face", name.split("-")[0], [(names[row["label"]], row["image"]["bytes"]) for row in read])
+
+
+def unlabelled(sets):
+    """A set whose test images have no labels, as Hugging Face marks them."""
+    import datasets
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=CLASSES)})
+    folder = sets.folder("unlabelled")
+    for split, label in [("train", 0), ("test", -1)]:
+        columns = {**rows(range(3)), "label": [label, 1 if label == 0 else label, label]}
+        datasets.Dataset.from_dict(columns, features=features).to_parquet(str(folder / f"{split}.parquet"))
+    sets.expect("unlabelled", "train", [(CLASSES[i % 2], picture(i)) for i in range(3)])
 
 
 def pandas_table(sets):
@@ -92,6 +105,16 @@ def pandas_table(sets):
     frame.to_parquet(path)
     read = pandas.read_parquet(path)
     sets.expect("pandas/animals.parquet", "all", zip(read["breed"], read["img"]))
+
+
+    # A column of splits.
+    columns = {"image": [picture(i) for i in range(9)], "label": [i % 3 for i in range(9)]}
+    columns["split"] = [["train", "validation", "test"][i % 3 if i > 5 else 0] for i in range(9)]
+    path = sets.folder("pandas") / "splits.parquet"
+    pandas.DataFrame(columns).to_parquet(path, compression="gzip")
+    for split, name in [("train", "train"), ("validation", "val"), ("test", "test")]:
+        part = pandas.read_parquet(path).query(f"split == '{split}'")
+        sets.expect("pandas/splits.parquet", name, zip(part["label"], part["image"]))
 
 
 def polars_table(sets):
@@ -153,7 +176,7 @@ def web_dataset(sets):
     folder = sets.folder("webdataset")
     kinds = [("jpg", "JPEG"), ("png", "PNG"), ("webp", "WEBP")]
     for split, numbers in [("train", range(13)), ("val", range(13, 18))]:
-        with webdataset.ShardWriter(str(folder / f"{split}-%06d.tar"), maxcount=5, verbose=0) as writer:
+        with webdataset.ShardWriter(str(folder / f"{split}-%06d.tar"), maxcount=5, verbose=0, mtime=0) as writer:
             for i in numbers:
                 ending, kind = kinds[i % 3]
                 writer.write({"__key__": f"set/{i:06}", ending: picture(i, kind), "cls": i % 3})
@@ -164,7 +187,7 @@ def web_dataset(sets):
         image = lambda sample: next(sample[ending] for ending, _ in kinds if ending in sample)
         sets.expect("webdataset", split, [(CLASSES[int(sample["cls"])], image(sample)) for sample in read])
     path = sets.folder("webdataset_json") / "animals.tar"
-    with webdataset.TarWriter(str(path)) as writer:
+    with webdataset.TarWriter(str(path), mtime=0) as writer:
         for i in range(6):
             sample = {"label": CLASSES[i % 3], "number": i}
             writer.write({"__key__": f"{i}", "mask.png": picture(99), "jpg": picture(i, "JPEG"), "json": sample})
@@ -217,7 +240,7 @@ def main():
         return large(arguments)
     shutil.rmtree(arguments.out, ignore_errors=True)
     sets = Sets(arguments.out)
-    for make in [hugging_face, pandas_table, polars_table, arrow_tables, web_dataset]:
+    for make in [hugging_face, unlabelled, pandas_table, polars_table, arrow_tables, web_dataset]:
         make(sets)
     sets.write()
 

@@ -70,7 +70,7 @@ pub enum Note {
         /// The first.
         first: String,
     },
-    /// Lists beside a list of training images that are read as its other splits.
+    /// Lists, tables or shards beside one of training images that are read as its other splits.
     ListsBeside {
         /// The lists.
         lists: Vec<String>,

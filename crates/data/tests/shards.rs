@@ -7,6 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
 use residual_arch::Preprocess;
 use residual_data::{
     Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, OpenOptions, Source, Split,
@@ -51,7 +55,7 @@ fn sets_of_the_usual_programs_are_read_as_by_them() {
         let [set, split, rest] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         sets.entry(set).or_default().entry(split).or_default().push(rest.to_owned());
     }
-    assert_eq!(sets.len(), 14);
+    assert_eq!(sets.len(), 16);
     for (set, splits) in sets {
         let data = opened(fixtures().join(set), &whole()).unwrap();
         let kept: usize = data.splits().into_iter().map(|split| data.split(split).unwrap().len()).sum();
@@ -114,6 +118,7 @@ fn a_part_is_held_out_where_no_name_says_a_split() {
     // A single table of training images, and the others beside it.
     let data = opened(fixtures().join("polars/train.parquet"), &OpenOptions::default()).unwrap();
     assert_eq!(data.split(Split::Val).unwrap().len(), 3);
+    assert!(data.notes()[0].to_string().starts_with("read as the other splits: "), "{:?}", data.notes());
 }
 
 fn batches(set: &Arc<ImageSet>, change: impl FnOnce(&mut LoaderOptions)) -> Vec<Batch> {
@@ -166,6 +171,62 @@ fn rows_without_an_image_are_bad_images() {
     let set = Arc::new(set);
     let epoch = batches(&set, |options| options.skip_bad = true);
     assert_eq!(epoch.iter().map(|batch| batch.skipped.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn images_without_labels_are_left_out_and_counted() {
+    let data = opened(fixtures().join("unlabelled"), &whole()).unwrap();
+    assert_eq!(data.splits(), [Split::Train]);
+    assert_eq!(data.notes()[0].to_string(), "left out 3 test images without labels");
+    assert_eq!(data.classes, ["owl", "cat", "dog"], "those of no image too");
+}
+
+/// Writes a table of one row group by the crate `parquet`.
+fn write_table(path: &Path, images: Vec<Vec<u8>>, properties: WriterPropertiesBuilder) {
+    let schema = "message m { required binary image; required int32 label; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let file = fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties.build())).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let labels: Vec<i32> = (0..images.len() as i32).map(|row| row % 2).collect();
+    let images: Vec<ByteArray> = images.into_iter().map(ByteArray::from).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&images, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int32Type>().write_batch(&labels, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn large_row_groups_are_read_in_parts() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("large.parquet");
+    let image = |row: usize| vec![row as u8; 1_000_000 + row];
+    let read = |row: usize| {
+        let set = opened(&path, &whole()).unwrap().split(Split::Train).unwrap();
+        (set.len(), set.bytes(row).unwrap().into_owned())
+    };
+    let pages = || WriterProperties::builder().set_write_batch_size(1).set_data_page_size_limit(2_000_000);
+    // 40 MB in pages of 2 MB, of which some are places in a dictionary and the others plain.
+    for (dictionary, compression) in [(0, Compression::UNCOMPRESSED), (9_000_000, Compression::SNAPPY)] {
+        let properties = pages()
+            .set_dictionary_enabled(dictionary > 0)
+            .set_dictionary_page_size_limit(dictionary)
+            .set_compression(compression);
+        write_table(&path, (0..40).map(image).collect(), properties);
+        for row in [0, 39, 7, 8, 9, 20, 31] {
+            assert_eq!(read(row), (40, image(row)), "row {row}");
+        }
+    }
+    // 300,000 rows of three images, whose dictionary is in the first part.
+    let images = (0..300_000).map(|row| vec![row as u8 % 3; 10]).collect();
+    write_table(&path, images, pages().set_write_batch_size(1024).set_data_page_row_count_limit(50_000));
+    for row in [299_999, 0, 270_000, 100_000] {
+        assert_eq!(read(row), (300_000, vec![row as u8 % 3; 10]));
+    }
 }
 
 #[test]

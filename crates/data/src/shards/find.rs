@@ -214,11 +214,11 @@ fn split_of(path: &Path, name: &str) -> Option<Split> {
 
 /// Puts the files into splits. Where some names say one and others do not, the others are the training images if there
 /// are none, or are left out.
-fn with_splits(path: &Path, kind: ShardKind, files: Vec<(PathBuf, String)>) -> Result<Found, Error> {
+fn with_splits(origin: &Path, kind: ShardKind, files: Vec<(PathBuf, String)>) -> Result<Found, Error> {
     let splits: Vec<Option<Split>> = files.iter().map(|(path, name)| split_of(path, name)).collect();
     let has_train = splits.contains(&Some(Split::Train));
     let mut found =
-        Found { kind, origin: shown(path), files: Vec::new(), notes: Vec::new(), is_one_split: false };
+        Found { kind, origin: shown(origin), files: Vec::new(), notes: Vec::new(), is_one_split: false };
     let named: BTreeSet<Split> = splits.iter().flatten().copied().collect();
     found.is_one_split = named.iter().all(|split| *split == Split::Train);
     let mut beside = Vec::new();
@@ -227,6 +227,10 @@ fn with_splits(path: &Path, kind: ShardKind, files: Vec<(PathBuf, String)>) -> R
             None if has_train => beside.push(name),
             split => found.files.push(ShardFile { path, name, split: split.unwrap_or(Split::Train) }),
         }
+    }
+    if origin.is_file() && found.files.len() > 1 {
+        let lists = found.files[1..].iter().map(|file| shown(&file.path)).collect();
+        found.notes.push(Note::ListsBeside { lists });
     }
     found.notes.extend((!beside.is_empty()).then_some(Note::ShardsBeside { files: beside }));
     Ok(found)

@@ -21,12 +21,13 @@ pub(crate) struct Part {
 pub(super) fn in_windows(numbers: &[u32], parts: &[Part], [seed, epoch]: [u64; 2]) -> Vec<usize> {
     // Place 0 is that of a global shuffle.
     let stream = |place: u64| Use::Shuffle.key([seed, epoch, place]).stream();
-    let mut shuffled: Vec<usize> = (0..parts.len()).collect();
-    stream(1).shuffle(&mut shuffled);
     let place = |part: usize| match parts.get(part) {
         Some(part) => numbers.partition_point(|&number| number < part.first),
         None => numbers.len(),
     };
+    // Parts of other splits are of no matter.
+    let mut shuffled: Vec<usize> = (0..parts.len()).filter(|&part| place(part) < place(part + 1)).collect();
+    stream(1).shuffle(&mut shuffled);
     let mut order = Vec::with_capacity(numbers.len());
     let (mut begun, mut bytes, mut windows) = (0, 0u64, 0);
     for part in shuffled {

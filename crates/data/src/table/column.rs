@@ -32,6 +32,8 @@ pub(super) struct Chunk {
     pub(super) codec: Compression,
     pub(super) start: u64,
     pub(super) end: u64,
+    /// The most bytes that one of them may have.
+    pub(super) most: u64,
 }
 
 /// Pages that are read as a whole.
@@ -49,7 +51,7 @@ pub(super) struct ColumnPart {
 }
 
 impl Column {
-    /// Column number `number`, with its parts.
+    /// Column number `number`, with its parts, of pages of `most` bytes at the most.
     ///
     /// # Errors
     /// [`Error::TruncatedArchive`] and [`Error::CorruptArchive`], where pages are not where the footer says.
@@ -58,6 +60,7 @@ impl Column {
         shown: &str,
         groups: &[RowGroupMetaData],
         number: usize,
+        most: u64,
     ) -> Result<Option<Self>, Error> {
         let Some(first) = groups.first() else { return Ok(None) };
         let descriptor = first.column(number).column_descr_ptr();
@@ -71,7 +74,7 @@ impl Column {
             let rows =
                 u64::try_from(group.num_rows()).map_err(|_| corrupt("a negative number of rows".into()))?;
             let meta = group.column(number);
-            let chunk = chunk(meta, file.length()).map_err(|found| match found {
+            let chunk = chunk(meta, file.length(), most).map_err(|found| match found {
                 Some(beyond) => Error::TruncatedArchive {
                     path: shown.to_owned(),
                     detail: format!("row group {place} ends {beyond} bytes later"),
@@ -102,7 +105,7 @@ impl Column {
 }
 
 /// Place of a chunk's pages; the error is by how much it is beyond the end of the file.
-fn chunk(meta: &ColumnChunkMetaData, length: u64) -> Result<Chunk, Option<u64>> {
+fn chunk(meta: &ColumnChunkMetaData, length: u64, most: u64) -> Result<Chunk, Option<u64>> {
     let first = match meta.dictionary_page_offset() {
         // Some writers say 0 where there is none.
         Some(offset) if offset > 0 => offset.min(meta.data_page_offset()),
@@ -112,7 +115,7 @@ fn chunk(meta: &ColumnChunkMetaData, length: u64) -> Result<Chunk, Option<u64>> 
     let start = number(first)?;
     let end = start.checked_add(number(meta.compressed_size())?).ok_or(None)?;
     match end.checked_sub(length) {
-        None | Some(0) => Ok(Chunk { codec: meta.compression(), start, end }),
+        None | Some(0) => Ok(Chunk { codec: meta.compression(), start, end, most }),
         beyond => Err(beyond),
     }
 }
@@ -167,7 +170,7 @@ impl Cut<'_> {
         loop {
             let left = self.chunk.end - at;
             let bytes = self.file.span(at, length.min(left)).map_err(|error| error.to_string())?;
-            match PageHeader::read(&bytes, self.chunk.codec) {
+            match PageHeader::read(&bytes, self.chunk.codec, self.chunk.most) {
                 Err(BadPage::Short) if length < left.min(MAX_HEADER) => length *= 16,
                 Err(BadPage::Short) => return Err("it ends within a page's header".into()),
                 Err(BadPage::Wrong(detail)) => return Err(detail),

@@ -11,13 +11,14 @@ use residual_files::{Budget, escaped};
 use super::cache::Cache;
 use super::column::Column;
 use super::footer;
+use super::page::MAX_PAGE;
 use super::read::read;
 use super::schema::{Chosen, choose};
 use super::store::{Table, TableStore};
-use crate::limits::corrupt;
 use crate::shards::{Content, Faults, FilePool, Found, LEFT_OUT, Labels, NO_LABEL, Part, ShardFile};
 use crate::shared_file::SharedFile;
 use crate::split_name::split_name;
+use crate::store::modified;
 use crate::{Error, OpenOptions, Split};
 
 /// Bytes that a row takes in the index and in an epoch's order.
@@ -39,6 +40,7 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         splits: Vec::new(),
         parts: Vec::new(),
         classes: None,
+        is_one_split: found.is_one_split,
         has_split_column: false,
     };
     let mut tables = Vec::new();
@@ -73,6 +75,7 @@ struct Opening<'a> {
     splits: Vec<Split>,
     parts: Vec<Part>,
     classes: Option<Vec<String>>,
+    is_one_split: bool,
     has_split_column: bool,
 }
 
@@ -87,13 +90,17 @@ impl Opening<'_> {
         let file = SharedFile::open(&entry.path)?;
         let meta = footer::read(&file, &shown, &self.budget)?;
         let chosen = choose(meta.file_metadata(), &shown, &self.options.columns)?;
+        // A column may be called `split` for another reason where the files are splits.
+        let asks_for_split = self.options.columns.split.is_some();
+        let split = chosen.split.filter(|_| asks_for_split || self.is_one_split);
         let first = self.splits.len() as u32;
         self.charge_rows(&meta, &shown)?;
-        let column = |number: usize| Column::new(&file, &shown, meta.row_groups(), number);
+        let most = MAX_PAGE.min(self.options.memory_limit / 4);
+        let column = |number: usize| Column::new(&file, &shown, meta.row_groups(), number, most);
         let images = chosen.image.map(column).transpose()?.flatten();
         let paths = chosen.path.map(column).transpose()?.flatten();
         let label = column(chosen.label)?;
-        let split = chosen.split.map(column).transpose()?.flatten();
+        let split = split.map(column).transpose()?.flatten();
         let reader = Reader { file: &file, shown: &shown };
         if names_classes {
             self.classes.clone_from(&chosen.names);
@@ -110,7 +117,8 @@ impl Opening<'_> {
             Some(root) => root.clone(),
             None => entry.path.parent().unwrap_or(Path::new("")).to_owned(),
         };
-        let table = Table { name: entry.name.clone(), shown, base, first, images, paths };
+        let modified = modified(&file.metadata().map_err(|source| Error::io(&entry.path, source))?);
+        let table = Table { name: entry.name.clone(), shown, modified, base, first, images, paths };
         self.add_parts(&table)?;
         Ok(table)
     }
@@ -226,7 +234,8 @@ impl Reader<'_> {
     }
 
     fn corrupt(&self, row: u64, detail: String) -> Error {
-        corrupt(&format!("{}, labels from row {row}", self.shown), detail)
+        let reason = format!("the labels are corrupt: {detail}");
+        Error::Sample { file: self.row(row), reason }
     }
 }
 

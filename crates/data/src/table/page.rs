@@ -4,7 +4,8 @@ use parquet::basic::Compression;
 
 use super::thrift::{Malformed, STRUCT, Thrift};
 
-/// The most bytes that a page may have: a thousand photographs of half a megabyte are fewer.
+/// The most bytes that a page may have, whatever the limit on memory: a thousand photographs of half a megabyte are
+/// fewer.
 pub(super) const MAX_PAGE: u64 = 1 << 30;
 /// The most rows that a page may have: of 64 bytes each in memory.
 pub(super) const MAX_ROWS: u64 = 1 << 24;
@@ -59,8 +60,9 @@ impl From<Malformed> for BadPage {
 }
 
 impl PageHeader {
-    /// Reads the header at the start of `bytes`, and checks it for a column of this compression.
-    pub(super) fn read(bytes: &[u8], codec: Compression) -> Result<Self, BadPage> {
+    /// Reads the header at the start of `bytes`, and checks it for a column of this compression, whose pages have
+    /// `most` bytes at the most.
+    pub(super) fn read(bytes: &[u8], codec: Compression, most: u64) -> Result<Self, BadPage> {
         let mut thrift = Thrift::new(bytes);
         let (mut kind, mut unpacked, mut packed, mut inner) = (None, None, None, [None; 3]);
         let mut last = 0;
@@ -93,16 +95,16 @@ impl PageHeader {
             encoding,
             levels: size(Some(levels))?,
         };
-        header.check(codec)?;
+        header.check(codec, most)?;
         Ok(header)
     }
 
-    fn check(&self, codec: Compression) -> Result<(), BadPage> {
+    fn check(&self, codec: Compression, most: u64) -> Result<(), BadPage> {
         let Self { packed, unpacked, values, .. } = *self;
-        if unpacked > MAX_PAGE || packed > MAX_PAGE {
+        if unpacked > most || packed > most {
             let size = unpacked.max(packed);
             return Err(wrong(format!(
-                "a page of {size} bytes, where {MAX_PAGE} are the most; help: write it with fewer rows a row group"
+                "a page of {size} bytes, where {most} are the most; help: write it with fewer rows a row group"
             )));
         }
         if unpacked > most_unpacked(codec, packed) {
@@ -184,7 +186,8 @@ mod tests {
     #[test]
     fn a_header_says_what_follows() {
         let bytes = header(&[40], &[40], &[6]);
-        let read = PageHeader::read(&[&bytes[..], b"rest"].concat(), Compression::UNCOMPRESSED).unwrap();
+        let read =
+            PageHeader::read(&[&bytes[..], b"rest"].concat(), Compression::UNCOMPRESSED, MAX_PAGE).unwrap();
         let wanted = PageHeader {
             kind: PageKind::Data,
             length: bytes.len() as u64,
@@ -196,7 +199,7 @@ mod tests {
         };
         assert_eq!(read, wanted);
         for end in 0..bytes.len() {
-            assert_eq!(PageHeader::read(&bytes[..end], Compression::UNCOMPRESSED), Err(BadPage::Short));
+            assert_eq!(PageHeader::read(&bytes[..end], Compression::UNCOMPRESSED, 64), Err(BadPage::Short));
         }
     }
 
@@ -212,7 +215,7 @@ mod tests {
             (&[40], &[40], &[7]),
             (&[0xfe, 0xff, 0xff, 7], &[40], &[6]),
         ] {
-            let read = PageHeader::read(&header(unpacked, packed, values), Compression::SNAPPY);
+            let read = PageHeader::read(&header(unpacked, packed, values), Compression::SNAPPY, MAX_PAGE);
             assert!(matches!(read, Err(BadPage::Wrong(_))), "{read:?}");
         }
     }

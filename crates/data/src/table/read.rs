@@ -13,7 +13,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::column::{Chunk, Column, ColumnPart};
-use super::page::{BadPage, MAX_PAGE, MAX_ROWS, PageHeader, PageKind};
+use super::page::{BadPage, MAX_ROWS, PageHeader, PageKind};
 use crate::decode::panic_message;
 use crate::shared_file::SharedFile;
 
@@ -80,7 +80,7 @@ fn decode<T: DataType>(
 
 /// Reads the pages of a part, and checks their headers.
 fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, String> {
-    if part.rows > MAX_ROWS || part.end - part.start > MAX_PAGE + (1 << 20) {
+    if part.rows > MAX_ROWS || part.end - part.start > chunk.most + (32 << 20) {
         let rows = part.rows;
         return Err(format!(
             "a row group of {rows} rows in one part; help: write it with smaller row groups"
@@ -88,7 +88,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, S
     }
     let span = |start: u64, end: u64| file.span(start, end - start).map_err(|error| error.to_string());
     let bytes = span(part.start, part.end)?;
-    let found = check(&bytes, chunk.codec)?;
+    let found = check(&bytes, chunk)?;
     if found.rows != part.rows {
         return Err(format!("{} rows, and pages of {}", part.rows, found.rows));
     }
@@ -97,13 +97,14 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, S
     }
     // It is the first page of the row group.
     let header = span(chunk.start, chunk.end.min(chunk.start + 4096))?;
-    let first = PageHeader::read(&header, chunk.codec).map_err(|_| "its dictionary is damaged")?;
+    let first =
+        PageHeader::read(&header, chunk.codec, chunk.most).map_err(|_| "its dictionary is damaged")?;
     let end = chunk.start + first.length + first.packed;
     if first.kind != PageKind::Dictionary || end > part.start {
         return Err("its values are places in a dictionary, and there is none".into());
     }
     let dictionary = span(chunk.start, end)?;
-    let unpacked = check(&dictionary, chunk.codec)?.unpacked + found.unpacked;
+    let unpacked = check(&dictionary, chunk)?.unpacked + found.unpacked;
     Ok(Pages { bytes: [dictionary, bytes].concat(), unpacked })
 }
 
@@ -115,17 +116,17 @@ struct Checked {
     lacks_dictionary: bool,
 }
 
-fn check(bytes: &[u8], codec: Compression) -> Result<Checked, String> {
+fn check(bytes: &[u8], chunk: &Chunk) -> Result<Checked, String> {
     let mut checked = Checked { rows: 0, unpacked: 0, lacks_dictionary: false };
     let (mut at, mut has_dictionary) = (0, false);
     while at < bytes.len() {
-        let header = PageHeader::read(&bytes[at..], codec).map_err(|bad| match bad {
+        let header = PageHeader::read(&bytes[at..], chunk.codec, chunk.most).map_err(|bad| match bad {
             BadPage::Short => "it ends within a page's header".to_owned(),
             BadPage::Wrong(detail) => detail,
         })?;
         let start = at + header.length as usize;
         let page = bytes.get(start..start + header.packed as usize).ok_or("it ends within a page")?;
-        if matches!(codec, Compression::GZIP(_)) {
+        if matches!(chunk.codec, Compression::GZIP(_)) {
             check_gzip(page.get(header.levels as usize..).unwrap_or_default(), header.unpacked)?;
         }
         has_dictionary |= header.kind == PageKind::Dictionary;
@@ -134,7 +135,7 @@ fn check(bytes: &[u8], codec: Compression) -> Result<Checked, String> {
         checked.unpacked += header.unpacked;
         at = start + page.len();
     }
-    match checked.unpacked > 2 * MAX_PAGE {
+    match checked.unpacked > 2 * chunk.most {
         true => Err(format!("pages of {} bytes; help: write it with smaller row groups", checked.unpacked)),
         false => Ok(checked),
     }

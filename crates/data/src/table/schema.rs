@@ -53,8 +53,11 @@ pub(super) fn choose(file: &FileMetaData, shown: &str, columns: &Columns) -> Res
     let missing = |role| Error::TableColumns { file: shown.to_owned(), role, found: table.list() };
     let (image, path) = table.image().ok_or_else(|| missing("images"))?;
     let (label, name) = table.label().ok_or_else(|| missing("labels"))?;
-    let names = table.features.names(name);
-    Ok(Chosen { image, path, label, split: table.split(), names })
+    let (split, names) = (table.split(), table.features.names(name));
+    if columns.split.is_some() && split.is_none() {
+        return Err(missing("splits"));
+    }
+    Ok(Chosen { image, path, label, split, names })
 }
 
 struct Table<'a> {
@@ -136,7 +139,7 @@ impl Table<'_> {
     }
 
     fn split(&self) -> Option<usize> {
-        let name = column_key(Role::Split, self.columns, |name| self.root(name).is_some())?;
+        let name = self.columns.split.as_deref().unwrap_or("split");
         self.leaf(&[self.root(name)?.name()]).filter(|&leaf| self.is_bytes(leaf))
     }
 

@@ -10,7 +10,7 @@ use super::column::Column;
 use super::read::read;
 use crate::limits::{check_size, corrupt};
 use crate::shards::{FilePool, Part, Stored};
-use crate::store::{modified, read_file};
+use crate::store::read_file;
 use crate::{Error, Stamp};
 
 /// Table of a set.
@@ -20,6 +20,8 @@ pub(super) struct Table {
     pub(super) name: String,
     /// Path as errors name it.
     pub(super) shown: String,
+    /// Time of its last change, when it was opened.
+    pub(super) modified: Option<i64>,
     /// Folder that the paths of images count from.
     pub(super) base: PathBuf,
     /// Number of its first image.
@@ -110,11 +112,9 @@ impl Stored for TableStore {
     /// Time of the table; the size is the mean of the part's images, for each one's is known only when it is read.
     fn stamp(&self, number: u32) -> Result<Stamp, Error> {
         let (table, row) = self.place(number);
-        let file = self.files.get(table)?;
-        let metadata = file.metadata().map_err(|source| Error::io(self.file(number), source))?;
         let part = self.tables[table].main().map(|column| column.parts[column.part_of(row)]);
         let size = part.map_or(0, |part| (part.end - part.start) / part.rows.max(1));
-        Ok(Stamp { size, modified: modified(&metadata), crc: None })
+        Ok(Stamp { size, modified: self.tables[table].modified, crc: None })
     }
 
     fn parts(&self) -> &[Part] {

@@ -37,7 +37,8 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         splits.resize(places.len(), file.split);
         let too_many = || Error::OverMemory { path: found.origin.clone(), limit: options.memory_limit };
         let end = u32::try_from(places.len()).map_err(|_| too_many())?;
-        shards.push(Shard { name: file.name.clone(), shown, end, names: samples.names });
+        let (modified, names) = (samples.modified, samples.names);
+        shards.push(Shard { name: file.name.clone(), shown, modified, end, names });
     }
     let paths: Vec<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
     let folders: Vec<PathBuf> =

@@ -7,7 +7,6 @@ use residual_files::escaped_bytes;
 use super::walk::Place;
 use crate::limits::check_size;
 use crate::shards::{FilePool, Stored};
-use crate::store::modified;
 use crate::{Error, Stamp};
 
 /// Shard of a set.
@@ -17,6 +16,8 @@ pub(super) struct Shard {
     pub(super) name: String,
     /// Path as errors name it.
     pub(super) shown: String,
+    /// Time of its last change, when it was opened.
+    pub(super) modified: Option<i64>,
     /// Number behind that of its last sample.
     pub(super) end: u32,
     /// Names of its samples' images, one behind the other.
@@ -66,9 +67,7 @@ impl Stored for ShardStore {
     }
 
     fn stamp(&self, number: u32) -> Result<Stamp, Error> {
-        let file = self.files.get(self.shard(number))?;
-        let metadata = file.metadata().map_err(|source| Error::io(self.file(number), source))?;
         let size = u64::from(self.places[number as usize].length);
-        Ok(Stamp { size, modified: modified(&metadata), crc: None })
+        Ok(Stamp { size, modified: self.shards[self.shard(number)].modified, crc: None })
     }
 }

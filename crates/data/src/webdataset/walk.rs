@@ -10,6 +10,7 @@ use super::sample::{MAX_JSON, MAX_LABEL, Meaning, Rank, Rule, split_name, text_l
 use crate::Error;
 use crate::shards::{Faults, Labels};
 use crate::shared_file::SharedFile;
+use crate::store::modified;
 use crate::tar_walk::{BLOCK, Entry, EntryKind, Skip, Walk};
 use crate::tarball::{is_header, sort_error};
 
@@ -36,6 +37,8 @@ pub(super) struct Samples {
     pub(super) names: Vec<u8>,
     pub(super) labels: Labels,
     pub(super) faults: Faults,
+    /// Time of the shard's last change.
+    pub(super) modified: Option<i64>,
 }
 
 /// What the walks of all shards have in common.
@@ -92,7 +95,14 @@ struct Pending {
 /// where such are not left out; [`Error::OverMemory`].
 pub(super) fn list(file: &SharedFile, shown: &str, walking: &Walking) -> Result<Samples, Error> {
     let faults = Faults::new(walking.skip_bad);
-    let samples = Samples { places: Vec::new(), names: Vec::new(), labels: Labels::default(), faults };
+    let metadata = file.metadata().map_err(|source| Error::io(shown, source))?;
+    let samples = Samples {
+        places: Vec::new(),
+        names: Vec::new(),
+        labels: Labels::default(),
+        faults,
+        modified: modified(&metadata),
+    };
     let mut shard = Shard { samples, pending: Pending::default(), shown, walking };
     let outcome = shard.walk(file);
     // A sample that is whole before the place of damage counts.
