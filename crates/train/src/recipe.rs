@@ -111,8 +111,8 @@ pub struct Recipe {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DataRecipe {
-    /// Folder, archive or list, as [`residual_data`] reads them. Default `sample`, the name by which the command
-    /// line knows its embedded images.
+    /// Folder, archive, list, table or shards, as [`residual_data`] reads them. Default `sample`, the name by which the
+    /// command line knows its embedded images.
     pub path: PathBuf,
     /// True where a program gave the images ([`Training::images`](crate::Training::images)): they are at no path, and
     /// who resumes the run gives them again. Default false.
