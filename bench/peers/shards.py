@@ -223,7 +223,7 @@ def large(arguments):
             images = [{"bytes": data, "path": f"{i:09}.jpg"} for i, data in batch]
             labels = [i % 10 for i, _ in batch]
             table = pyarrow.table({"image": pyarrow.array(images, kind), "label": labels})
-            parquet.write_table(table, out / f"train-{shard:05}.parquet", row_group_size=100)
+            parquet.write_table(table, out / f"train-{shard:05}.parquet", row_group_size=100, use_dictionary=["label"])
         shard += 1
     print(f"{number} images, {written / 1e9:.2f} GB, {shard} shards")
 
