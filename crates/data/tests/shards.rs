@@ -433,6 +433,9 @@ fn several_sets_side_by_side_are_not_mixed() {
         text.ends_with("several data sets side by side: one, two; help: give the folder of one"),
         "{text}"
     );
+    // A picture about the data is no class.
+    fs::create_dir_all(place.path().join("one/assets")).unwrap();
+    fs::write(place.path().join("one/assets/preview.png"), png(1)).unwrap();
     let data = opened(place.path().join("one"), &whole()).unwrap();
     assert_eq!(data.split(Split::Train).unwrap().len(), 9);
 }

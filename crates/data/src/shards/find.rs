@@ -14,6 +14,9 @@ use crate::{Error, Note, Split, webdataset};
 /// Folders below this many others are not looked at: `CONFIGURATION/data/train`.
 const DEPTH: usize = 3;
 
+/// Folders of pictures about the data, beside tables and shards.
+const ABOUT: [&str; 4] = ["assets", "docs", "figures", "images"];
+
 /// Kind of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShardKind {
@@ -134,7 +137,7 @@ impl Scan {
         let mut folders = Vec::new();
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
-            if is_hidden_name(&name) {
+            if is_hidden_name(&name) || ABOUT.iter().any(|about| name == *about) {
                 continue;
             }
             match Ending::of(&path) {
