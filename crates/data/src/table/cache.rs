@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use parquet::data_type::ByteArray;
 
-use super::read::Values;
+use super::read::{BadPart, Values};
 use crate::shards::WINDOW;
 
 /// Bytes of parts that are held: the window in which an epoch is shuffled, and the next, for workers are ahead.
 const LIMIT: u64 = 2 * WINDOW;
 
-/// Images, or paths of images, of a part; the error is a sentence about what is damaged.
-pub(super) type Part = Result<Arc<Values<ByteArray>>, Arc<str>>;
+/// Images, or paths of images, of a part.
+pub(super) type Part = Result<Arc<Values<ByteArray>>, BadPart>;
 
 /// Part of a column of a table, by numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,9 +54,16 @@ impl Default for Cache {
 
 impl Cache {
     /// Part of this key, which `read` reads where it is not held: once, however many threads ask at a time.
-    pub(super) fn get(&self, key: Key, read: impl FnOnce() -> Result<Values<ByteArray>, String>) -> Part {
+    /// One that the system did not give is asked for again.
+    pub(super) fn get(&self, key: Key, read: impl FnOnce() -> Result<Values<ByteArray>, BadPart>) -> Part {
         let cell = self.entry(key);
-        let part = cell.get_or_init(|| read().map(Arc::new).map_err(Arc::from)).clone();
+        let part = cell.get_or_init(|| read().map(Arc::new)).clone();
+        if matches!(part, Err(BadPart::Unread(_))) {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let gone = held.parts.remove(&key).and_then(|entry| entry.bytes);
+            held.bytes -= gone.unwrap_or_default();
+            return part;
+        }
         self.account(key, part.as_ref().map_or(0, |values| values.bytes));
         part
     }
@@ -92,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    fn values(bytes: u64) -> Result<Values<ByteArray>, String> {
+    fn values(bytes: u64) -> Result<Values<ByteArray>, BadPart> {
         Ok(Values { rows: vec![None], bytes })
     }
 
@@ -117,7 +124,10 @@ mod tests {
         assert_eq!([1, 3, 2].map(get), [3, 3, 4], "2 was used before 1");
         assert_eq!(cache.held.lock().unwrap().bytes, 80);
         let part = cache.get(key(9), || Err("damaged".into()));
-        assert_eq!(&*part.unwrap_err(), "damaged");
+        assert_eq!(part.unwrap_err(), BadPart::Damaged("damaged".into()));
+        assert!(cache.get(key(9), || values(1)).is_err(), "damage stays");
+        assert!(cache.get(key(7), || Err(BadPart::Unread("disk".into()))).is_err());
+        assert!(cache.get(key(7), || values(1)).is_ok(), "a disk may answer later");
         assert!(cache.get(key(8), || values(500)).is_ok(), "one part is always held");
     }
 

@@ -1,5 +1,6 @@
 //! Opening of tables: footers, columns and labels.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::cache::Cache;
 use super::column::Column;
 use super::footer;
 use super::page::MAX_PAGE;
-use super::read::read;
+use super::read::{BadPart, read};
 use super::schema::{Chosen, choose};
 use super::store::{Table, TableStore};
 use crate::shards::{Content, Faults, FilePool, Found, LEFT_OUT, Labels, NO_LABEL, Part, ShardFile};
@@ -176,7 +177,7 @@ impl Opening<'_> {
     ) -> Result<(), Error> {
         for part in &column.parts {
             let values =
-                read::<T>(reader.file, column, part).map_err(|detail| reader.corrupt(part.first, detail))?;
+                read::<T>(reader.file, column, part).map_err(|bad| reader.failed(part.first, bad))?;
             for (row, value) in (part.first..).zip(&values.rows) {
                 let label = match value.as_ref().map(&raw) {
                     // Of a split without labels Hugging Face says -1.
@@ -205,7 +206,7 @@ impl Opening<'_> {
     fn read_splits(&mut self, reader: &Reader, column: &Column, first: usize) -> Result<(), Error> {
         for part in &column.parts {
             let values = read::<ByteArrayType>(reader.file, column, part);
-            let values = values.map_err(|detail| reader.corrupt(part.first, detail))?;
+            let values = values.map_err(|bad| reader.failed(part.first, bad))?;
             for (row, value) in (part.first..).zip(&values.rows) {
                 let named = value.as_ref().and_then(|value| split_name(value.data()));
                 match named {
@@ -233,9 +234,14 @@ impl Reader<'_> {
         format!("{}, row {row}", self.shown)
     }
 
-    fn corrupt(&self, row: u64, detail: String) -> Error {
-        let reason = format!("the labels are corrupt: {detail}");
-        Error::Sample { file: self.row(row), reason }
+    /// Error of labels from a row on.
+    fn failed(&self, row: u64, bad: BadPart) -> Error {
+        match bad {
+            BadPart::Damaged(detail) => {
+                Error::Sample { file: self.row(row), reason: format!("the labels are corrupt: {detail}") }
+            }
+            BadPart::Unread(detail) => Error::io(self.row(row), io::Error::other(detail)),
+        }
     }
 }
 

@@ -24,6 +24,21 @@ pub(super) struct Values<T> {
     pub(super) bytes: u64,
 }
 
+/// Reason for which a part cannot be decoded, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BadPart {
+    /// The system refused.
+    Unread(String),
+    /// Its bytes are damaged, or of a kind that is not read.
+    Damaged(String),
+}
+
+impl<T: Into<String>> From<T> for BadPart {
+    fn from(detail: T) -> Self {
+        Self::Damaged(detail.into())
+    }
+}
+
 /// Bytes of a part's pages, their dictionary before them, and what was found of them.
 struct Pages {
     bytes: Vec<u8>,
@@ -33,12 +48,12 @@ struct Pages {
 /// Decodes a part of a column.
 ///
 /// # Errors
-/// A sentence about what is damaged.
+/// [`BadPart`].
 pub(super) fn read<T: DataType>(
     file: &SharedFile,
     column: &Column,
     part: &ColumnPart,
-) -> Result<Values<T::T>, String> {
+) -> Result<Values<T::T>, BadPart> {
     let chunk = &column.chunks[part.chunk as usize];
     let pages = pages(file, chunk, part)?;
     let taken = pages.unpacked + part.rows * size_of::<Option<T::T>>() as u64;
@@ -79,18 +94,18 @@ fn decode<T: DataType>(
 }
 
 /// Reads the pages of a part, and checks their headers.
-fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, String> {
+fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, BadPart> {
     if part.rows > MAX_ROWS || part.end - part.start > chunk.most + (32 << 20) {
         let rows = part.rows;
-        return Err(format!(
-            "a row group of {rows} rows in one part; help: write it with smaller row groups"
-        ));
+        return Err(format!("{rows} rows in one part; help: write the table with smaller row groups").into());
     }
-    let span = |start: u64, end: u64| file.span(start, end - start).map_err(|error| error.to_string());
+    let span = |start: u64, end: u64| {
+        file.span(start, end - start).map_err(|error| BadPart::Unread(error.to_string()))
+    };
     let bytes = span(part.start, part.end)?;
     let found = check(&bytes, chunk)?;
     if found.rows != part.rows {
-        return Err(format!("{} rows, and pages of {}", part.rows, found.rows));
+        return Err(format!("{} rows, and pages of {}", part.rows, found.rows).into());
     }
     if !found.lacks_dictionary {
         return Ok(Pages { bytes, unpacked: found.unpacked });

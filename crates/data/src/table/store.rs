@@ -1,13 +1,14 @@
 //! Images of tables.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::PathBuf;
 
 use parquet::data_type::{ByteArray, ByteArrayType};
 
 use super::cache::{self, Cache, Key};
 use super::column::Column;
-use super::read::read;
+use super::read::{BadPart, read};
 use crate::limits::{check_size, corrupt};
 use crate::shards::{FilePool, Part, Stored};
 use crate::store::read_file;
@@ -73,7 +74,10 @@ impl TableStore {
         let file = self.files.get(table)?;
         let key = Key { table, column: which as u8, part: place };
         let values: cache::Part = self.cache.get(key, || read::<ByteArrayType>(&file, column, part));
-        let values = values.map_err(|detail| corrupt(&self.file(number), detail))?;
+        let values = values.map_err(|bad| match bad {
+            BadPart::Damaged(detail) => corrupt(&self.file(number), detail),
+            BadPart::Unread(detail) => Error::io(self.file(number), io::Error::other(detail)),
+        })?;
         Ok(values.rows.get((row - part.first) as usize).cloned().flatten())
     }
 }
