@@ -179,6 +179,8 @@ fn images_without_labels_are_left_out_and_counted() {
     assert_eq!(data.splits(), [Split::Train]);
     assert_eq!(data.notes()[0].to_string(), "left out 3 test images without labels");
     assert_eq!(data.classes, ["owl", "cat", "dog"], "those of no image too");
+    let data = opened(fixtures().join("unlabelled"), &OpenOptions::default()).unwrap();
+    assert_eq!(data.splits(), [Split::Train, Split::Val], "a part is held out");
 }
 
 /// Writes a table of one row group by the crate `parquet`.

@@ -20,8 +20,6 @@ pub(crate) struct Content {
     /// Classes in order, where the data say them; else they are the labels of the training images.
     pub(crate) classes: Option<Vec<String>>,
     pub(crate) notes: Vec<Note>,
-    /// True where nothing says which images are held out.
-    pub(crate) is_one_split: bool,
 }
 
 /// Classes in order, the images of each split, and what was noticed.
@@ -81,7 +79,8 @@ pub(crate) fn arrange(content: Content, options: &OpenOptions) -> Result<Arrange
     let counts = Split::ALL.into_iter().zip(unlabelled).filter(|(_, count)| *count > 0);
     notes.extend(counts.map(|(split, count)| Note::Unlabelled { split, count }));
     let [train, val, test] = splits;
-    let held_out = content.is_one_split;
+    // Where there is nothing to evaluate on, a part of the training images is.
+    let held_out = val.numbers.is_empty() && test.numbers.is_empty();
     let (train, val) = if held_out { hold_out(train, classes.len(), options)? } else { (train, val) };
     let splits =
         Split::ALL.into_iter().zip([train, val, test]).filter(|(_, images)| !images.numbers.is_empty());

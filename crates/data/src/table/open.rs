@@ -42,7 +42,6 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         parts: Vec::new(),
         classes: None,
         is_one_split: found.is_one_split,
-        has_split_column: false,
     };
     let mut tables = Vec::new();
     // The training images say which classes there are; without them, those that there are.
@@ -64,7 +63,6 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         splits: opening.splits,
         classes: opening.classes,
         notes,
-        is_one_split: found.is_one_split && !opening.has_split_column,
     })
 }
 
@@ -77,7 +75,6 @@ struct Opening<'a> {
     parts: Vec<Part>,
     classes: Option<Vec<String>>,
     is_one_split: bool,
-    has_split_column: bool,
 }
 
 impl Opening<'_> {
@@ -111,7 +108,6 @@ impl Opening<'_> {
         }
         self.splits.resize(self.labels.of.len(), entry.split);
         if let Some(split) = &split {
-            self.has_split_column = true;
             self.read_splits(&reader, split, first as usize)?;
         }
         let base = match &self.options.root {

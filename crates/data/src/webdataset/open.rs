@@ -46,15 +46,7 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
     let store = Arc::new(ShardStore { shards, files: FilePool::new(paths), places });
     let mut notes = found.notes;
     notes.extend(faults.note());
-    let mut content = Content {
-        origin: found.origin,
-        store,
-        labels,
-        splits,
-        classes: None,
-        notes,
-        is_one_split: found.is_one_split,
-    };
+    let mut content = Content { origin: found.origin, store, labels, splits, classes: None, notes };
     name_classes(&mut content, &folders)?;
     Ok(content)
 }
