@@ -197,7 +197,7 @@ fn claims_of_rows_columns_and_bytes_are_refused_before_memory_is_taken() {
         assert!(
             matches!(
                 error,
-                Error::CorruptArchive { .. } | Error::CorruptImage { .. } | Error::OverMemory { .. }
+                Error::CorruptArchive { .. } | Error::Sample { .. } | Error::OverMemory { .. }
             ),
             "{error}"
         );
