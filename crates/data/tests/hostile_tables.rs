@@ -195,10 +195,7 @@ fn claims_of_rows_columns_and_bytes_are_refused_before_memory_is_taken() {
     for rows in [3, 1 << 20, 1 << 33, 1 << 62, i64::MAX, -1, i64::MIN] {
         let error = changed(|table| table.rows = rows).unwrap_err();
         assert!(
-            matches!(
-                error,
-                Error::CorruptArchive { .. } | Error::Sample { .. } | Error::OverMemory { .. }
-            ),
+            matches!(error, Error::CorruptArchive { .. } | Error::Sample { .. } | Error::OverMemory { .. }),
             "{error}"
         );
     }

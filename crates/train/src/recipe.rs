@@ -125,7 +125,7 @@ pub struct DataRecipe {
     pub split_seed: u64,
     /// Leniency: count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
     pub skip_bad: bool,
-    /// Columns of a list of images. Default: by their usual names.
+    /// Columns of a list or table of images. Default: by their usual names.
     #[serde(skip_serializing_if = "Columns::is_default")]
     pub columns: Columns,
     /// Folder that the paths of a list count from. Default: the list's.
