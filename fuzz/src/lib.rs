@@ -26,7 +26,13 @@ pub fn in_folder<T>(body: impl FnOnce(&Path) -> T) -> T {
 
 /// Opens images at a path as a training does, and decodes the first few of each split.
 pub fn read_images(path: &Path) -> Result<(), Error> {
-    let options = OpenOptions::default().with(|options| options.memory_limit = 64 << 20);
+    read_shards(path, false)
+}
+
+/// As [`read_images`]; with `skip_bad`, samples at fault are left out.
+pub fn read_shards(path: &Path, skip_bad: bool) -> Result<(), Error> {
+    let options = OpenOptions::default();
+    let options = options.with(|options| (options.memory_limit, options.skip_bad) = (64 << 20, skip_bad));
     let data = Dataset::open(&DataSource::Path(path.to_owned()), &options)?;
     for split in data.splits() {
         let images = data.split(split)?;
@@ -37,6 +43,20 @@ pub fn read_images(path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Bytes with the checksum of every block put right that looks like a header of a tar archive: nothing is found behind a
+/// wrong one.
+pub fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for block in bytes.as_chunks_mut::<512>().0 {
+        if &block[257..262] == b"ustar" {
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    bytes
 }
 
 /// Decodes an image, and holds that it has all its pixels, or an error that names it.

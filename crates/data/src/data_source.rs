@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Origin of images: the embedded sample, or a folder or archive on disk.
+use crate::shards::expand;
+
+/// Origin of images: the embedded sample, or data on disk.
 ///
 /// ```
 /// use residual_data::DataSource;
@@ -20,8 +22,24 @@ use serde::{Deserialize, Serialize};
 pub enum DataSource {
     /// Ten classes of CIFAR-10, 500 training and 100 test images each, compiled in. Written `sample`.
     Sample,
-    /// A folder or an archive: see [`Dataset`](crate::Dataset) for what is understood.
+    /// A folder, an archive, a list, a table, or a name with braces that stands for shards: see
+    /// [`Dataset`](crate::Dataset) for what is understood.
     Path(PathBuf),
+}
+
+impl DataSource {
+    /// True where there is something: a file or folder, or the first file that a name with braces
+    /// (`train-{000..010}.tar`) stands for.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Sample => true,
+            Self::Path(path) if path.exists() => true,
+            Self::Path(path) => {
+                let files = expand(path).ok().flatten();
+                files.and_then(|files| files.into_iter().next()).is_some_and(|first| first.exists())
+            }
+        }
+    }
 }
 
 impl From<&str> for DataSource {
@@ -67,5 +85,21 @@ impl fmt::Display for DataSource {
             Self::Path(path) if path.as_os_str() == "sample" => f.write_str("./sample"),
             Self::Path(path) => write!(f, "{}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_braces_are_there_with_their_first_file() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("a-3.tar"), b"").unwrap();
+        let is_there = |name: &str| DataSource::Path(place.path().join(name)).is_there();
+        assert!(
+            is_there("") && is_there("a-3.tar") && is_there("a-{3..4}.tar") && DataSource::Sample.is_there()
+        );
+        assert!(!is_there("a-{4..5}.tar") && !is_there("b"));
     }
 }

@@ -12,9 +12,12 @@ use crate::lists::{ListedAt, ListedImage, is_list, open_list};
 use crate::note::classes_summary;
 use crate::open::list;
 use crate::remarks::Remarks;
+use crate::shards::{self, Found, Samples, ShardKind};
+use crate::source::shuffled;
 use crate::store::{Location, Store};
 use crate::{
-    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample,
+    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample, table,
+    webdataset,
 };
 
 /// Labelled images, in splits.
@@ -30,7 +33,15 @@ use crate::{
 /// - a list of paths and labels: CSV, TSV or JSON Lines, or `PATH LABEL` lines in a `.txt`. Columns are found by their
 ///   usual names ([`Columns`](crate::Columns) names others), paths count from the list's folder
 ///   ([`OpenOptions::root`]); splits are a column, or lists beside (`val.csv` of `train.csv`), else a part is held out;
+/// - Parquet tables as Hugging Face's `datasets`, pandas or polars write them: a file, a folder of
+///   `train-00000-of-00005.parquet` and `test-...`, or a repository as downloaded. Images are a column of structures of
+///   `bytes` and `path`, of bytes or of paths, labels one of numbers, with the names that `datasets` keeps, or of names;
+/// - shards of WebDataset, tar archives of `0001.jpg` and `0001.cls` or `0001.json`: one, a folder of them, or a name
+///   with braces, `train-{000..010}.tar`, `{train,val}-0.tar`;
 /// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
+///
+/// Tables and shards are read in place: of tables, the parts that are asked for are held in memory, 512 MiB at most,
+/// and an epoch is shuffled across parts and within those that are held ([`Source::order`]).
 ///
 /// All of it may be inside one more folder. Images may be in folders below their class. Classes are
 /// the folders' names, sorted; images are sorted by path: a data set is the same everywhere. Names are
@@ -46,7 +57,7 @@ use crate::{
 /// assert_eq!(dataset.classes.len(), 10);
 /// let train = dataset.split(Split::Train)?;
 /// assert_eq!(train.len(), 5000);
-/// assert_eq!((train.name(0), train.label(0)), ("train/airplane/0000.jpg", 0));
+/// assert_eq!((&*train.name(0), train.label(0)), ("train/airplane/0000.jpg", 0));
 /// assert_eq!(train.read(0)?.width(), 32);
 /// # Ok::<(), residual_data::Error>(())
 /// ```
@@ -77,7 +88,10 @@ impl Dataset {
                 Ok(sample)
             }
             DataSource::Path(path) if is_list(path) && path.is_file() => Self::of_list(path, options),
-            DataSource::Path(path) => Self::of_listing(list(path, options)?, options),
+            DataSource::Path(path) => match shards::find(path)? {
+                Some(found) => Self::of_shards(found, options),
+                None => Self::of_listing(list(path, options)?, options),
+            },
         }
     }
 
@@ -110,10 +124,33 @@ impl Dataset {
         };
         let set = |(split, images): (Split, Vec<ListedImage>)| {
             let entries = images.into_iter().map(entry).collect();
-            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), entries })
+            let items = Items::Listed(entries);
+            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), items })
         };
         let splits = listed.splits.into_iter().map(set).collect();
         Ok(Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out })
+    }
+
+    fn of_shards(found: Found, options: &OpenOptions) -> Result<Self, Error> {
+        let content = match found.kind {
+            ShardKind::Tar => webdataset::open(found, options)?,
+            ShardKind::Parquet => table::open(found, options)?,
+        };
+        let shards::Arranged { origin, classes, splits, notes, held_out } =
+            shards::arrange(content, options)?;
+        let shared = Arc::new(Shared {
+            origin: origin.clone(),
+            store: Store::default(),
+            planes: false,
+            remarks: Remarks::default(),
+            lists: Vec::new(),
+        });
+        let names: Arc<[String]> = classes.clone().into();
+        let set = |(split, samples)| {
+            let items = Items::Stored(samples);
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items })
+        };
+        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
     }
 
     fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
@@ -151,8 +188,10 @@ impl Dataset {
             lists: Vec::new(),
         });
         let names: Arc<[String]> = classes.clone().into();
-        let set =
-            |(split, entries)| (split, ImageSet { shared: shared.clone(), classes: names.clone(), entries });
+        let set = |(split, entries)| {
+            let items = Items::Listed(entries);
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items })
+        };
         Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
     }
 
@@ -236,8 +275,11 @@ impl Dataset {
         let relabel = |entry: &Entry| Entry { label: labels[entry.label], ..entry.clone() };
         let names: Arc<[String]> = classes.into();
         let splits = std::mem::take(&mut self.splits).into_iter().map(|(split, set)| {
-            let entries = set.entries.iter().map(relabel).collect();
-            (split, ImageSet { shared: set.shared, classes: names.clone(), entries })
+            let items = match set.items {
+                Items::Listed(entries) => Items::Listed(entries.iter().map(relabel).collect()),
+                Items::Stored(samples) => Items::Stored(samples.relabelled(&labels)),
+            };
+            (split, ImageSet { shared: set.shared, classes: names.clone(), items })
         });
         Ok(Self { classes: classes.to_vec(), splits: splits.collect(), ..self })
     }
@@ -268,18 +310,29 @@ struct Entry {
 pub struct ImageSet {
     shared: Arc<Shared>,
     classes: Arc<[String]>,
-    entries: Arc<[Entry]>,
+    items: Items,
+}
+
+#[derive(Clone, Debug)]
+enum Items {
+    /// Files, members of an archive, records of CIFAR-10.
+    Listed(Arc<[Entry]>),
+    /// Images of shards and tables.
+    Stored(Samples),
 }
 
 impl ImageSet {
     /// Number of images; never 0 in a split of a [`Dataset`].
     pub fn len(&self) -> usize {
-        self.entries.len()
+        match &self.items {
+            Items::Listed(entries) => entries.len(),
+            Items::Stored(samples) => samples.len(),
+        }
     }
 
     /// True where there is no image.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Label of image `index`.
@@ -287,16 +340,22 @@ impl ImageSet {
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> usize {
-        self.entries[index].label
+        match &self.items {
+            Items::Listed(entries) => entries[index].label,
+            Items::Stored(samples) => samples.label(index),
+        }
     }
 
     /// Path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
-    /// `data_batch_1[17]` in CIFAR-10's own archives.
+    /// `data_batch_1[17]` in CIFAR-10's own archives; the shard and the member, or the table and the row, in shards.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
-    pub fn name(&self, index: usize) -> &str {
-        &self.entries[index].name
+    pub fn name(&self, index: usize) -> Cow<'_, str> {
+        match &self.items {
+            Items::Listed(entries) => entries[index].name.as_str().into(),
+            Items::Stored(samples) => samples.name(index).into(),
+        }
     }
 
     /// Place of image `index` as errors name it: its path on disk, or the archive and its name there.
@@ -304,13 +363,23 @@ impl ImageSet {
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn file(&self, index: usize) -> String {
-        let entry = &self.entries[index];
+        let entry = match &self.items {
+            Items::Listed(entries) => &entries[index],
+            Items::Stored(samples) => return samples.file(index),
+        };
         match (&entry.location, entry.listed) {
             (Location::File(path), Some(ListedAt { list, line })) => {
                 format!("{}, line {line}: {}", self.shared.lists[list as usize], escaped(path))
             }
             (Location::File(path), None) => escaped(path).to_string(),
             _ => format!("{}: {}", self.shared.origin, self.name(index)),
+        }
+    }
+
+    fn check_index(&self, index: usize) -> Result<(), Error> {
+        match self.len() {
+            len if index < len => Ok(()),
+            len => Err(Error::NoSuchImage { path: self.shared.origin.clone(), index, len }),
         }
     }
 
@@ -334,9 +403,10 @@ impl ImageSet {
     /// # Errors
     /// [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
     pub fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
-        let Some(entry) = self.entries.get(index) else {
-            let (path, len) = (self.shared.origin.clone(), self.len());
-            return Err(Error::NoSuchImage { path, index, len });
+        self.check_index(index)?;
+        let entry = match &self.items {
+            Items::Listed(entries) => &entries[index],
+            Items::Stored(samples) => return samples.bytes(index),
         };
         self.shared.store.read(&entry.location, &self.file(index)).map_err(|error| self.in_list(entry, error))
     }
@@ -351,9 +421,10 @@ impl ImageSet {
     /// # Errors
     /// [`Error::Unreadable`]; [`Error::NoSuchImage`].
     pub fn stamp(&self, index: usize) -> Result<Stamp, Error> {
-        let Some(entry) = self.entries.get(index) else {
-            let (path, len) = (self.shared.origin.clone(), self.len());
-            return Err(Error::NoSuchImage { path, index, len });
+        self.check_index(index)?;
+        let entry = match &self.items {
+            Items::Listed(entries) => &entries[index],
+            Items::Stored(samples) => return samples.stamp(index),
         };
         self.shared
             .store
@@ -395,7 +466,7 @@ impl Source for ImageSet {
     }
 
     fn name(&self, index: usize) -> Cow<'_, str> {
-        self.name(index).into()
+        self.name(index)
     }
 
     fn file(&self, index: usize) -> String {
@@ -408,6 +479,13 @@ impl Source for ImageSet {
 
     fn stamp(&self, index: usize) -> Result<Option<Stamp>, Error> {
         self.stamp(index).map(Some)
+    }
+
+    fn order(&self, seed: u64, epoch: u64) -> Vec<usize> {
+        match &self.items {
+            Items::Listed(entries) => shuffled(entries.len(), seed, epoch),
+            Items::Stored(samples) => samples.order(seed, epoch),
+        }
     }
 
     fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {

@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// Neither a folder nor an archive of a kind that is read here.
     #[error(
-        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, a list (.csv, .tsv, .jsonl, .txt), or a CIFAR-10 archive",
+        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, a list (.csv, .tsv, .jsonl, .txt), .parquet tables, shards, or a CIFAR-10 archive",
         escaped(path)
     )]
     UnknownFormat {
@@ -237,6 +237,56 @@ pub enum Error {
     EmptyList {
         /// The list.
         path: PathBuf,
+    },
+    /// A sample of a shard, or a row of a table, that does not say an image and its label.
+    #[error("{file}: {reason}")]
+    Sample {
+        /// The shard and the sample, or the table and the row, counted from 0.
+        file: String,
+        /// Reason.
+        reason: String,
+    },
+    /// A row of a table, or the like, that has a label and no image.
+    #[error("{file}: there is no image; help: leave it out")]
+    MissingImage {
+        /// The table and the row.
+        file: String,
+    },
+    /// A table whose columns cannot be told.
+    #[error(
+        "{file}: no column of {role} among {}; help: name them, as in --columns path=image,label=breed",
+        listed(found)
+    )]
+    TableColumns {
+        /// The table.
+        file: String,
+        /// What is missing: images or labels.
+        role: &'static str,
+        /// Its columns, with their types.
+        found: Vec<String>,
+    },
+    /// Shards without a sample that has a label.
+    #[error("{path}: no samples with an image and a label")]
+    NoSamples {
+        /// The shards.
+        path: String,
+    },
+    /// Shards that are compressed as a whole, so that no image can be read without those before it.
+    #[error(
+        "{path}: shards compressed as a whole, which cannot be read in place; help: unpack them (gunzip, zstd -d): \
+         images are compressed already"
+    )]
+    CompressedShards {
+        /// The shards.
+        path: String,
+    },
+    /// Tables or shards of several data sets side by side.
+    #[error("{path}: several data sets side by side: {}; help: give the folder of one", listed(folders))]
+    SeveralSets {
+        /// The folder.
+        path: String,
+        /// Folders in it that hold a set each.
+        folders: Vec<String>,
     },
     /// A split that the data do not have.
     #[error("{path}: no {wanted} images; the data have: {}; help: {}", list(present), help_for(*wanted, *held_out))]
@@ -492,6 +542,7 @@ impl Error {
         | Self::ImageTooLarge { file, .. }
         | Self::ImageTooWide { file, .. }
         | Self::FileTooLarge { file, .. }
+        | Self::MissingImage { file }
         | Self::Source { file, .. }) = self
         else {
             return None;

@@ -45,15 +45,18 @@ mod remarks;
 mod resize;
 mod sample;
 mod scores;
+mod shards;
 mod shared_file;
 mod source;
 mod split;
 mod split_name;
 mod stamp;
 mod store;
+mod table;
 mod tar_walk;
 mod tarball;
 mod tiff;
+mod webdataset;
 mod webp;
 mod zipped;
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use residual_arch::Preprocess;
 
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::random::Use;
 use crate::{Augment, BadImage, Error, Image, Preprocessor, Source, augment};
 
 /// Options by which an epoch is read.
@@ -133,7 +132,7 @@ impl Loader {
         let steps = steps_per_epoch(set.len(), options.batch_size, options.drop_last);
         let (first, workers) = (options.first_batch, options.workers);
         let preprocessor = Preprocessor::new(&options.preprocess)?;
-        let epoch = Epoch { order: order(set.len(), &options), set, preprocessor, options };
+        let epoch = Epoch { order: order(&*set, &options), set, preprocessor, options };
         let remaining = steps.saturating_sub(first);
         // Each worker has one batch in hand and one to follow.
         let pipeline =
@@ -164,13 +163,12 @@ impl Iterator for Loader {
     }
 }
 
-/// Order of an epoch.
-fn order(len: usize, options: &LoaderOptions) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..len).collect();
-    if options.shuffle {
-        Use::Shuffle.key([options.seed, options.epoch, 0]).stream().shuffle(&mut order);
+/// Order of an epoch: the source's own where it is shuffled.
+fn order(set: &dyn Source, options: &LoaderOptions) -> Vec<usize> {
+    match options.shuffle {
+        true => set.order(options.seed, options.epoch),
+        false => (0..set.len()).collect(),
     }
-    order
 }
 
 /// Epoch: all that its batches are made from.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Split;
+
 /// Note on data that are read all the same: something that whoever uses them should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,7 +70,7 @@ pub enum Note {
         /// The first.
         first: String,
     },
-    /// Lists beside a list of training images that are read as its other splits.
+    /// Lists, tables or shards beside one of training images that are read as its other splits.
     ListsBeside {
         /// The lists.
         lists: Vec<String>,
@@ -82,6 +84,31 @@ pub enum Note {
     RepeatedRows {
         /// Number of them.
         count: usize,
+    },
+    /// Samples of shards, or rows of tables, that do not say an image and its label, left out as
+    /// [`OpenOptions::skip_bad`](crate::OpenOptions) says.
+    SamplesLeftOut {
+        /// Number of them.
+        count: usize,
+        /// Error of the first.
+        first: String,
+    },
+    /// Images of a split whose labels are not given.
+    Unlabelled {
+        /// The split.
+        split: Split,
+        /// Number of them.
+        count: usize,
+    },
+    /// Shards or tables beside those of the splits, whose names say none.
+    ShardsBeside {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// A file beside shards that names the classes.
+    ClassNames {
+        /// The file.
+        file: String,
     },
     /// Files and folders that cannot be read, left out as [`OpenOptions::skip_bad`](crate::OpenOptions) says.
     LeftOut {
@@ -135,6 +162,24 @@ impl fmt::Display for Note {
             Self::RepeatedRows { count } => {
                 write!(f, "left out {} of images listed before", counted(*count, "line", "lines"))
             }
+            Self::SamplesLeftOut { count, first } => {
+                write!(f, "left out {} at fault: {first}", counted(*count, "sample", "samples"))
+            }
+            Self::Unlabelled { split, count } => {
+                write!(
+                    f,
+                    "left out {} without labels",
+                    counted(*count, &format!("{split} image"), &format!("{split} images"))
+                )
+            }
+            Self::ShardsBeside { files } => {
+                write!(
+                    f,
+                    "left out, beside the training images, files whose names say no split: {}",
+                    listed(files)
+                )
+            }
+            Self::ClassNames { file } => write!(f, "the names of the classes are those of {file}"),
             Self::FirstOfSeveral { first } => {
                 write!(
                     f,

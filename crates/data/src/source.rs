@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::random::Use;
 use crate::{Error, Image, Note, Stamp};
 
 /// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`](crate::ImageSet) of
@@ -92,6 +93,13 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
+    /// Order of a shuffled epoch: a permutation of the places `0..len`, and a function of (seed, epoch) alone, so that
+    /// an epoch can be resumed. Default: all orders are equally likely. Data of which only a part is in memory at a
+    /// time, such as a Parquet file, give one that asks for images of the same part close to each other.
+    fn order(&self, seed: u64, epoch: u64) -> Vec<usize> {
+        shuffled(self.len(), seed, epoch)
+    }
+
     /// Bytes of image `index` whose hash tells whether it has changed, where its [`stamp`](Self::stamp) has no
     /// checksum. Default: its pixels.
     ///
@@ -100,4 +108,11 @@ pub trait Source: Send + Sync {
     fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
         Ok(self.image(index)?.into_pixels().into())
     }
+}
+
+/// Random permutation of `0..len`, keyed (seed, epoch).
+pub(crate) fn shuffled(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    Use::Shuffle.key([seed, epoch, 0]).stream().shuffle(&mut order);
+    order
 }

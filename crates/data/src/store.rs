@@ -37,7 +37,7 @@ impl Location {
     }
 }
 
-fn modified(found: &std::fs::Metadata) -> Option<i64> {
+pub(crate) fn modified(found: &std::fs::Metadata) -> Option<i64> {
     let since = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
 }
@@ -128,7 +128,7 @@ impl Store {
 }
 
 /// The bytes of a file on disk, [`MAX_FILE_BYTES`] at most; `file` is named where it is larger.
-fn read_file(path: &Path, file: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_file(path: &Path, file: &str) -> Result<Vec<u8>, Error> {
     residual_files::read(path, MAX_FILE_BYTES).map_err(|error| match error {
         residual_files::Error::TooLarge { size, limit } => {
             Error::FileTooLarge { file: file.into(), size, limit }

@@ -34,7 +34,7 @@ pub(crate) fn is_header(block: &[u8]) -> bool {
 }
 
 /// Error of an archive, in one of the two ways in which it can be bad.
-fn sort_error(origin: &str, error: &io::Error) -> Error {
+pub(crate) fn sort_error(origin: &str, error: &io::Error) -> Error {
     let (path, detail) = (origin.to_owned(), escaped_bytes(error.to_string().as_bytes()).to_string());
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::TruncatedArchive { path, detail };

@@ -242,7 +242,7 @@ fn bad_images_name_their_file() {
         assert!(matches!(errors[3], Error::UnknownImage { .. }), "{}", errors[3]);
         for (i, error) in errors.iter().enumerate() {
             let text = error.to_string();
-            assert!(text.starts_with(&path.display().to_string()) && text.contains(set.name(i)), "{text}");
+            assert!(text.starts_with(&path.display().to_string()) && text.contains(&*set.name(i)), "{text}");
             assert!(error.bad_image().is_some());
         }
         set.read(4).unwrap();

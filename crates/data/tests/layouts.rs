@@ -9,7 +9,7 @@ use residual_data::{DataSource, Dataset, Error, ImageSet, OpenOptions, Split};
 use support::{every_kind, images, open, write_folder};
 
 fn names(set: &ImageSet) -> Vec<(String, usize)> {
-    (0..set.len()).map(|i| (set.name(i).to_owned(), set.label(i))).collect()
+    (0..set.len()).map(|i| (set.name(i).into_owned(), set.label(i))).collect()
 }
 
 fn pairs(expected: &[(&str, usize)]) -> Vec<(String, usize)> {

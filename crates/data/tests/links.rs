@@ -72,7 +72,7 @@ fn contents(data: &Dataset) -> Vec<(String, u8)> {
     let mut all = Vec::new();
     for split in data.splits() {
         let set = data.split(split).unwrap();
-        all.extend((0..set.len()).map(|i| (set.name(i).to_owned(), set.read(i).unwrap().pixels()[0])));
+        all.extend((0..set.len()).map(|i| (set.name(i).into_owned(), set.read(i).unwrap().pixels()[0])));
     }
     all.sort();
     all
@@ -312,7 +312,7 @@ fn special_files_in_a_folder_are_errors_at_once() {
     // A file that turns into a FIFO after it was listed.
     std::fs::remove_file(&dead).unwrap();
     let train = open(place.path()).unwrap().split(Split::Train).unwrap();
-    let first = place.path().join(train.name(0));
+    let first = place.path().join(&*train.name(0));
     std::fs::remove_file(&first).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&first).status().unwrap().success());
     assert!(matches!(train.read(0), Err(Error::NotRegular { .. })));

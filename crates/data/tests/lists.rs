@@ -31,7 +31,7 @@ fn opened(place: &tempfile::TempDir, name: &str, text: &str) -> Result<Dataset, 
 fn rows(data: &Dataset) -> Vec<(Split, String, String)> {
     let of_split = |split: Split| {
         let set = data.split(split).unwrap();
-        let row = move |i| (split, set.name(i).to_owned(), data.classes[set.label(i)].clone());
+        let row = move |i| (split, set.name(i).into_owned(), data.classes[set.label(i)].clone());
         (0..data.split(split).unwrap().len()).map(row).collect::<Vec<_>>()
     };
     data.splits().into_iter().flat_map(of_split).collect()
@@ -161,7 +161,7 @@ fn a_share_of_each_class_is_held_out() {
     let held = |share, seed| {
         let data = open_with(&path, |options| (options.holdout, options.split_seed) = (share, seed)).unwrap();
         let set = data.split(Split::Val).unwrap();
-        (0..set.len()).map(|i| (set.name(i).to_owned(), set.label(i))).collect::<Vec<_>>()
+        (0..set.len()).map(|i| (set.name(i).into_owned(), set.label(i))).collect::<Vec<_>>()
     };
     let found = held(0.4, 0);
     assert_eq!(found.iter().map(|(_, label)| label).filter(|label| **label == 0).count(), 2);

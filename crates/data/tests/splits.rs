@@ -28,7 +28,7 @@ fn notes(data: &Dataset) -> Vec<String> {
 /// The folder's images of a split, by name.
 fn names(data: &Dataset, split: Split) -> Vec<String> {
     let set = data.split(split).unwrap();
-    (0..set.len()).map(|i| set.name(i).to_owned()).collect()
+    (0..set.len()).map(|i| set.name(i).into_owned()).collect()
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) fn check(data: &Dataset, policy: OrientationPolicy) -> Result<Option<
             let Ok(bytes) = set.bytes(index) else { continue };
             if recorded_orientation(&bytes) != Orientation::Upright {
                 turned += 1;
-                first.get_or_insert_with(|| set.name(index).to_owned());
+                first.get_or_insert_with(|| set.name(index).into_owned());
             }
         }
     }

@@ -27,8 +27,8 @@ impl DataRecipe {
     /// Checks that there is something where the images should be.
     pub(crate) fn check_place(&self) -> Result<(), Error> {
         match self.source() {
-            DataSource::Path(path) if !self.from_program && !path.exists() => Err(Error::DataGone(path)),
-            _ => Ok(()),
+            source if self.from_program || source.is_there() => Ok(()),
+            _ => Err(Error::DataGone(self.path.clone())),
         }
     }
 

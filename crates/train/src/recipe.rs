@@ -118,8 +118,8 @@ pub struct Recipe {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DataRecipe {
-    /// Folder, archive or list, as [`residual_data`] reads them. Default `sample`, the name by which the command
-    /// line knows its embedded images.
+    /// Folder, archive, list, table or shards, as [`residual_data`] reads them. Default `sample`, the name by which the
+    /// command line knows its embedded images.
     pub path: PathBuf,
     /// True where a program gave the images ([`Training::images`](crate::Training::images)): they are at no path, and
     /// who resumes the run gives them again. Default false.
@@ -132,7 +132,7 @@ pub struct DataRecipe {
     pub split_seed: u64,
     /// Leniency: count and leave out images that cannot be decoded, in place of stopping at the first. Default false.
     pub skip_bad: bool,
-    /// Columns of a list of images. Default: by their usual names.
+    /// Columns of a list or table of images. Default: by their usual names.
     #[serde(skip_serializing_if = "Columns::is_default")]
     pub columns: Columns,
     /// Folder that the paths of a list count from. Default: the list's.

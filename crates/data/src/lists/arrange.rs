@@ -161,12 +161,7 @@ fn classes(parts: &[Part], path: &Path) -> Result<Vec<String>, Error> {
     if known.is_empty() {
         known.clone_from(&others);
     }
-    let number = |label: &str| label.parse::<i64>().ok().filter(|number| number.to_string() == label);
-    match known.iter().all(|label| number(label).is_some()) {
-        true => known.sort_by_key(|label| number(label)),
-        false => known.sort(),
-    }
-    known.dedup();
+    sort_labels(&mut known);
     let known: Vec<String> = known.into_iter().cloned().collect();
     let mut unknown: Vec<String> =
         others.into_iter().filter(|label| !known.contains(label)).cloned().collect();
@@ -176,6 +171,16 @@ fn classes(parts: &[Part], path: &Path) -> Result<Vec<String>, Error> {
         true => Ok(known),
         false => Err(Error::UnknownClass { path: shown(path), unknown, known }),
     }
+}
+
+/// Sorts labels, each once: whole numbers as such, others byte by byte.
+pub(crate) fn sort_labels<T: AsRef<str> + Ord>(labels: &mut Vec<T>) {
+    let number = |label: &str| label.parse::<i64>().ok().filter(|number| number.to_string() == label);
+    match labels.iter().all(|label| number(label.as_ref()).is_some()) {
+        true => labels.sort_by_key(|label| number(label.as_ref())),
+        false => labels.sort(),
+    }
+    labels.dedup();
 }
 
 /// Takes a seeded share of each class out of the training images.
@@ -201,8 +206,9 @@ fn named_split(path: &Path) -> Option<Split> {
     split_name(path.file_stem()?.as_encoded_bytes()).map(|name| name.split)
 }
 
-/// Lists beside a list of training images that are its other splits, in order of their names.
-fn siblings(path: &Path) -> Vec<PathBuf> {
+/// Files beside one of training images that are its other splits, in order of their names: `val.csv` and `test.csv` of
+/// `train.csv`.
+pub(crate) fn siblings(path: &Path) -> Vec<PathBuf> {
     let name = |path: &Path| split_name(path.file_stem()?.as_encoded_bytes());
     let Some(own) = name(path).filter(|own| own.split == Split::Train) else { return Vec::new() };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::listing::is_image_name;
 
-/// Names of the columns of a list, where they are not to be found by their usual names.
+/// Names of the columns of a list or a table, where they are not to be found by their usual names.
 ///
 /// ```
 /// use residual_data::Columns;
@@ -129,7 +129,7 @@ pub(super) fn find(first: &[&str], columns: &Columns) -> Option<Found> {
 }
 
 /// Key of an object of JSON for a role: the one that was asked for, or the first of the usual names that is there.
-pub(super) fn key(role: Role, columns: &Columns, has: impl Fn(&str) -> bool) -> Option<&str> {
+pub(crate) fn key(role: Role, columns: &Columns, has: impl Fn(&str) -> bool) -> Option<&str> {
     let (asked, known): (_, &[&'static str]) = match role {
         Role::Path => (&columns.path, &PATHS),
         Role::Label => (&columns.label, &LABELS),
@@ -143,7 +143,7 @@ pub(super) fn key(role: Role, columns: &Columns, has: impl Fn(&str) -> bool) -> 
 
 /// Meaning of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Path,
     Label,
     Split,

@@ -9,6 +9,7 @@ mod files;
 mod kind;
 mod rows;
 
-pub(crate) use arrange::{ListedAt, ListedImage, open_list};
+pub(crate) use arrange::{ListedAt, ListedImage, open_list, siblings as split_siblings, sort_labels};
 pub use columns::Columns;
+pub(crate) use columns::{Role, key as column_key};
 pub(crate) use kind::is_list;

@@ -35,7 +35,7 @@ resnet50.a1_in1k, resnet50:IMAGENET1K_V1, or the default one of a bare resnet50.
 pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkArguments,
-    /// `sample`, or a folder, archive or list of images.
+    /// `sample`, or a folder, archive, list, .parquet or shards ({000..010}.tar) of images.
     #[arg(long, value_name = "sample|PATH")]
     data: PathBuf,
     #[command(flatten)]

@@ -8,10 +8,11 @@ use residual::data::{Columns, OpenOptions};
 /// Columns of a list, and the folder of its paths.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ListArguments {
-    /// Columns of a list of images: path=NAME,label=NAME,split=NAME. [default: by their usual names]
+    /// Columns of a list or table, or endings and fields of shards: path=NAME,label=NAME,split=NAME.
+    /// [default: by their usual names]
     #[arg(long, value_name = "ROLE=NAME,...")]
     columns: Option<Columns>,
-    /// Folder that the paths of a list count from. [default: the list's]
+    /// Folder that the paths of a list or table count from. [default: its own]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 }

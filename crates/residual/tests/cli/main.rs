@@ -15,6 +15,7 @@ mod networks;
 mod pages;
 mod predict;
 mod preprocess;
+mod shards;
 mod study;
 mod toy;
 mod training;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use residual_arch::{BlockSpec, NetSpec, StageSpec, StemSpec};
+use residual_arch::{BlockSpec, NetSpec, Resize, StageSpec, StemSpec};
 use residual_train::{Observer, Outcome, Recipe, StepReport, Training};
 
 use crate::toy;
@@ -46,6 +46,25 @@ fn a_resumed_training_ends_with_the_same_bits() {
         toy::interrupt(resumed, second);
         toy::finish(Training::default().resume(&run).unwrap());
         assert_eq!(toy::Result::of(&run), expected);
+    }
+}
+
+#[test]
+fn a_training_on_shards_or_tables_is_resumed_in_mid_epoch_to_the_same_bits() {
+    let shards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/fixtures/shards");
+    for data in ["webdataset/{train-{000000..000002},val-000000}.tar", "hugging_face"] {
+        let runs = tempfile::tempdir().unwrap();
+        let recipe = toy::recipe(&shards.join(data)).with(|recipe| {
+            let resize = Some(Resize::Exact([8, 8]));
+            recipe.network = Some(toy::network(3).with(|net| net.preprocess.resize = resize));
+            recipe.batch_size = Some(5);
+        });
+        let [whole, run] = ["whole", "interrupted"].map(|name| runs.path().join(name));
+        toy::train(&recipe, &whole);
+        // Three steps an epoch.
+        toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 4);
+        toy::finish(Training::default().resume(&run).unwrap());
+        assert_eq!(toy::Result::of(&run), toy::Result::of(&whole), "{data}");
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// A trained .safetensors, or bare weights (.safetensors, .pth, .th).
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// `sample`, or a folder, archive or list of images.
+    /// `sample`, or a folder, archive, list, .parquet or shards ({000..010}.tar) of images.
     #[arg(long, value_name = "sample|PATH")]
     data: Option<PathBuf>,
     #[command(flatten)]

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// A family member (see `residual models`), or a network written out in a SPEC.toml. [default: small]
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
-    /// `sample` (the embedded images), or a folder, archive or list of images. [default: sample]
+    /// `sample` (the embedded images), or a folder, archive, list, .parquet or shards ({000..010}.tar) of images. [default: sample]
     #[arg(long, value_name = "sample|PATH")]
     pub(super) data: Option<PathBuf>,
     #[command(flatten)]

@@ -1,0 +1,169 @@
+//! Decoding of a part of a column.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use parquet::basic::Compression;
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::DataType;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::column::{Chunk, Column, ColumnPart};
+use super::page::{BadPage, MAX_ROWS, PageHeader, PageKind};
+use crate::decode::panic_message;
+use crate::shared_file::SharedFile;
+
+/// Values of a part, `None` where a row has none, and the bytes that they take.
+#[derive(Debug)]
+pub(super) struct Values<T> {
+    pub(super) rows: Vec<Option<T>>,
+    pub(super) bytes: u64,
+}
+
+/// Reason for which a part cannot be decoded, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BadPart {
+    /// The system refused.
+    Unread(String),
+    /// Its bytes are damaged, or of a kind that is not read.
+    Damaged(String),
+}
+
+impl<T: Into<String>> From<T> for BadPart {
+    fn from(detail: T) -> Self {
+        Self::Damaged(detail.into())
+    }
+}
+
+/// Bytes of a part's pages, their dictionary before them, and what was found of them.
+struct Pages {
+    bytes: Vec<u8>,
+    unpacked: u64,
+}
+
+/// Decodes a part of a column.
+///
+/// # Errors
+/// [`BadPart`].
+pub(super) fn read<T: DataType>(
+    file: &SharedFile,
+    column: &Column,
+    part: &ColumnPart,
+) -> Result<Values<T::T>, BadPart> {
+    let chunk = &column.chunks[part.chunk as usize];
+    let pages = pages(file, chunk, part)?;
+    let taken = pages.unpacked + part.rows * size_of::<Option<T::T>>() as u64;
+    // The pages' headers are checked, and the crate checks much of what is in them; a panic on what it does not is
+    // damage to us.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(column, chunk, pages, part.rows as usize)));
+    let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
+    Ok(Values { rows: decoded.map_err(|error| error.to_string())?, bytes: taken })
+}
+
+fn decode<T: DataType>(
+    column: &Column,
+    chunk: &Chunk,
+    pages: Pages,
+    rows: usize,
+) -> Result<Vec<Option<T::T>>, parquet::errors::ParquetError> {
+    let length = pages.bytes.len() as i64;
+    // A chunk of its own, which the part's pages are.
+    let meta = ColumnChunkMetaData::builder(column.descriptor.clone())
+        .set_compression(chunk.codec)
+        .set_total_compressed_size(length)
+        .set_data_page_offset(0)
+        .set_num_values(rows as i64)
+        .build()?;
+    let reader = SerializedPageReader::new(Arc::new(Bytes::from(pages.bytes)), &meta, rows, None)?;
+    let mut reader = ColumnReaderImpl::<T>::new(column.descriptor.clone(), Box::new(reader));
+    let (mut levels, mut values) = (Vec::new(), Vec::new());
+    let (read, ..) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
+    if read != rows {
+        return Err(parquet::errors::ParquetError::General(format!("{rows} rows, and {read} in the pages")));
+    }
+    let present = column.descriptor.max_def_level();
+    if present == 0 {
+        return Ok(values.into_iter().map(Some).collect());
+    }
+    let mut values = values.into_iter();
+    Ok(levels.into_iter().map(|level| if level == present { values.next() } else { None }).collect())
+}
+
+/// Reads the pages of a part, and checks their headers.
+fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, BadPart> {
+    if part.rows > MAX_ROWS || part.end - part.start > chunk.most + (32 << 20) {
+        let rows = part.rows;
+        return Err(format!("{rows} rows in one part; help: write the table with smaller row groups").into());
+    }
+    let span = |start: u64, end: u64| {
+        file.span(start, end - start).map_err(|error| BadPart::Unread(error.to_string()))
+    };
+    let bytes = span(part.start, part.end)?;
+    let found = check(&bytes, chunk)?;
+    if found.rows != part.rows {
+        return Err(format!("{} rows, and pages of {}", part.rows, found.rows).into());
+    }
+    if !found.lacks_dictionary {
+        return Ok(Pages { bytes, unpacked: found.unpacked });
+    }
+    // It is the first page of the row group.
+    let header = span(chunk.start, chunk.end.min(chunk.start + 4096))?;
+    let first =
+        PageHeader::read(&header, chunk.codec, chunk.most).map_err(|_| "its dictionary is damaged")?;
+    let end = chunk.start + first.length + first.packed;
+    if first.kind != PageKind::Dictionary || end > part.start {
+        return Err("its values are places in a dictionary, and there is none".into());
+    }
+    let dictionary = span(chunk.start, end)?;
+    let unpacked = check(&dictionary, chunk)?.unpacked + found.unpacked;
+    Ok(Pages { bytes: [dictionary, bytes].concat(), unpacked })
+}
+
+/// What the headers of pages say.
+struct Checked {
+    rows: u64,
+    unpacked: u64,
+    /// True where values are places in a dictionary that is not among the pages.
+    lacks_dictionary: bool,
+}
+
+fn check(bytes: &[u8], chunk: &Chunk) -> Result<Checked, String> {
+    let mut checked = Checked { rows: 0, unpacked: 0, lacks_dictionary: false };
+    let (mut at, mut has_dictionary) = (0, false);
+    while at < bytes.len() {
+        let header = PageHeader::read(&bytes[at..], chunk.codec, chunk.most).map_err(|bad| match bad {
+            BadPage::Short => "it ends within a page's header".to_owned(),
+            BadPage::Wrong(detail) => detail,
+        })?;
+        let start = at + header.length as usize;
+        let page = bytes.get(start..start + header.packed as usize).ok_or("it ends within a page")?;
+        if matches!(chunk.codec, Compression::GZIP(_)) {
+            check_gzip(page.get(header.levels as usize..).unwrap_or_default(), header.unpacked)?;
+        }
+        has_dictionary |= header.kind == PageKind::Dictionary;
+        checked.lacks_dictionary |= header.needs_dictionary() && !has_dictionary;
+        checked.rows += if header.kind == PageKind::Data { header.values } else { 0 };
+        checked.unpacked += header.unpacked;
+        at = start + page.len();
+    }
+    match checked.unpacked > 2 * chunk.most {
+        true => Err(format!("pages of {} bytes; help: write it with smaller row groups", checked.unpacked)),
+        false => Ok(checked),
+    }
+}
+
+/// Checks that a page of gzip unpacks to no more than it says: the crate `parquet` takes all that comes.
+fn check_gzip(packed: &[u8], unpacked: u64) -> Result<(), String> {
+    let mut unpacking = io::Read::take(MultiGzDecoder::new(packed), unpacked + 1);
+    // What is damaged is found when it is decoded.
+    match io::copy(&mut unpacking, &mut io::sink()) {
+        Ok(length) if length > unpacked => {
+            Err(format!("a page unpacks to more than the {unpacked} bytes it says"))
+        }
+        _ => Ok(()),
+    }
+}
