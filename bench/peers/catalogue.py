@@ -3,7 +3,7 @@
     pip install torchvision==0.29.2 timm==1.0.31
     python bench/peers/catalogue.py [--results results-imagenet.csv]
 
-Writes the tables of crates/arch/src/published (torchvision.tsv, timm.tsv, imagenet.txt) and, from the libraries' own
+Writes the tables of crates/arch/src/published (torchvision.tsv, timm.tsv, imagenet.txt, imagenet_synsets.txt) and, from the libraries' own
 transforms, crates/arch/tests/expected/transforms.tsv, which the tables are held against. The accuracies of timm's tags
 are those of results/results-imagenet.csv in its repository; without the file they stay as the table has them. Facts
 only: no weights are fetched.
@@ -168,6 +168,9 @@ def main():
     names = get_model_weights("resnet50").DEFAULT.meta["categories"]
     text = f"# Names of ImageNet's 1,000 classes in the order of the outputs, of {versions[0]}, {by}.\n"
     (tables / "imagenet.txt").write_text(text + "\n".join(names) + "\n")
+    synsets = (Path(timm.__file__).parent / "data/_info/imagenet_synsets.txt").read_text()
+    text = "# WordNet's identifiers of ImageNet's 1,000 classes in the order of the outputs, of timm " + timm.__version__
+    (tables / "imagenet_synsets.txt").write_text(f"{text}, by bench/peers/catalogue.py.\n{synsets}")
 
     models = [row["model"] for row in rows]
     transforms = [*torchvision_transforms(), *timm_transforms(zip(models, configs))]

@@ -114,12 +114,27 @@ pub const CIFAR100: [&str; 100] = [
     "worm",
 ];
 
-static IMAGENET: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| include_str!("imagenet.txt").lines().filter(|line| !line.starts_with('#')).collect());
+static IMAGENET: LazyLock<Vec<&'static str>> = LazyLock::new(|| lines(include_str!("imagenet.txt")));
+
+static SYNSETS: LazyLock<Vec<&'static str>> = LazyLock::new(|| lines(include_str!("imagenet_synsets.txt")));
+
+fn lines(text: &'static str) -> Vec<&'static str> {
+    text.lines().filter(|line| !line.starts_with('#')).collect()
+}
 
 /// ImageNet's 1,000 classes (ILSVRC 2012) in the order of the outputs, named as torchvision names them.
 pub fn imagenet() -> &'static [&'static str] {
     &IMAGENET
+}
+
+/// WordNet's identifiers of ImageNet's 1,000 classes in the order of the outputs, as the folders of its images are called.
+///
+/// ```
+/// use residual_arch::published::{imagenet, imagenet_synsets};
+/// assert_eq!((imagenet()[0], imagenet_synsets()[0]), ("tench", "n01440764"));
+/// ```
+pub fn imagenet_synsets() -> &'static [&'static str] {
+    &SYNSETS
 }
 
 /// Class names of a network whose file has none: ImageNet's for a published network of 1,000 classes, CIFAR's for a
@@ -153,6 +168,8 @@ mod tests {
     #[test]
     fn lists_are_whole() {
         assert_eq!((imagenet().len(), imagenet()[0], imagenet()[999]), (1000, "tench", "toilet tissue"));
+        let synsets = imagenet_synsets();
+        assert_eq!((synsets.len(), synsets[217], imagenet()[217]), (1000, "n02102040", "English springer"));
         assert!(CIFAR100.is_sorted() && CIFAR10.is_sorted());
     }
 

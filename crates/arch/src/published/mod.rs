@@ -22,7 +22,7 @@ mod find;
 mod table;
 
 pub use checkpoint::{Accuracy, CropMode, Library, Published, View};
-pub use classes::{CIFAR10, CIFAR100, class_names, imagenet};
+pub use classes::{CIFAR10, CIFAR100, class_names, imagenet, imagenet_synsets};
 pub use find::find;
 pub(crate) use find::{lookup, split};
 pub use table::all;
