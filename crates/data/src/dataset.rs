@@ -1,9 +1,11 @@
 //! Data sets of labelled images, opened and read image by image.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use residual_arch::published::{imagenet, imagenet_synsets};
 use residual_files::escaped;
 
 use crate::hold_out::HoldOut;
@@ -11,12 +13,13 @@ use crate::listing::Listing;
 use crate::lists::{ListedAt, ListedImage, is_list, open_list};
 use crate::note::classes_summary;
 use crate::open::list;
+use crate::records::{RawImage, Record, RecordSplit, find_records};
 use crate::remarks::Remarks;
 use crate::shards::{self, Found, Samples, ShardKind};
 use crate::source::shuffled;
 use crate::store::{Location, Store};
 use crate::{
-    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, cifar, decode, layout, sample, table,
+    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, decode, layout, sample, table,
     webdataset,
 };
 
@@ -38,7 +41,11 @@ use crate::{
 ///   `bytes` and `path`, of bytes or of paths, labels one of numbers, with the names that `datasets` keeps, or of names;
 /// - shards of WebDataset, tar archives of `0001.jpg` and `0001.cls` or `0001.json`: one, a folder of them, or a name
 ///   with braces, `train-{000..010}.tar`, `{train,val}-0.tar`;
-/// - CIFAR-10 as downloaded, binary or python, packed or unpacked.
+/// - CIFAR-10 and CIFAR-100 as downloaded, binary or python, packed or unpacked; of CIFAR-100 the fine labels, or the
+///   coarse ones with a [`Columns::label`](crate::Columns::label) of `coarse`;
+/// - MNIST and other pairs of IDX files, gzipped or not: a folder of them, or one of the files;
+/// - arrays of NumPy, an `.npz` or a folder of `.npy`: `x_train` and `y_train`, `val_images` and `val_labels`, or named
+///   by [`Columns`](crate::Columns).
 ///
 /// Tables and shards are read in place: of tables, the parts that are asked for are held in memory, 512 MiB at most,
 /// and an epoch is shuffled across parts and within those that are held ([`Source::order`]).
@@ -107,13 +114,11 @@ impl Dataset {
     fn of_list(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let listed = open_list(path, options)?;
         let origin = escaped(path).to_string();
-        let (store, lists) = (Store::default(), listed.lists);
         let shared = Arc::new(Shared {
             origin: origin.clone(),
-            store,
-            planes: false,
+            store: Store::default(),
             remarks: Remarks::default(),
-            lists,
+            lists: listed.lists,
         });
         let classes: Arc<[String]> = listed.classes.clone().into();
         let entry = |ListedImage { name, file, label, at }| Entry {
@@ -125,7 +130,7 @@ impl Dataset {
         let set = |(split, images): (Split, Vec<ListedImage>)| {
             let entries = images.into_iter().map(entry).collect();
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), items })
+            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), items, raw: None })
         };
         let splits = listed.splits.into_iter().map(set).collect();
         Ok(Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out })
@@ -138,17 +143,11 @@ impl Dataset {
         };
         let shards::Arranged { origin, classes, splits, notes, held_out } =
             shards::arrange(content, options)?;
-        let shared = Arc::new(Shared {
-            origin: origin.clone(),
-            store: Store::default(),
-            planes: false,
-            remarks: Remarks::default(),
-            lists: Vec::new(),
-        });
+        let shared = Shared::new(origin.clone(), Store::default());
         let names: Arc<[String]> = classes.clone().into();
         let set = |(split, samples)| {
             let items = Items::Stored(samples);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items })
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: None })
         };
         Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
     }
@@ -156,43 +155,39 @@ impl Dataset {
     fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
         let origin = listing.origin.clone();
         let mut notes = std::mem::take(&mut listing.notes);
-        let mut held_out = false;
-        let batches = |parts: &Vec<String>| parts.last().is_some_and(|name| name.contains("_batch"));
-        let is_cifar = listing.images.is_empty() && listing.cifar.keys().any(batches);
-        let (classes, splits) = if is_cifar {
-            let (classes, splits) = cifar::arrange(&mut listing)?;
-            let entry = |(name, label, location)| Entry { name, label, listed: None, location };
-            let splits =
-                splits.into_iter().map(|(split, records)| (split, records.into_iter().map(entry).collect()));
-            (classes, splits.collect::<Vec<(Split, Arc<[Entry]>)>>())
-        } else {
-            let arranged = layout::arrange(&listing, options)?;
-            notes.extend(arranged.notes);
-            held_out = arranged.held_out;
-            let mut located = Vec::new();
-            for (split, images) in arranged.splits {
-                // Every path comes from the listing, and is in one split only.
-                let entry = |(path, label)| {
-                    let location = listing.images.remove(&path)?;
-                    Some(Entry { name: path.text(), label, listed: None, location })
-                };
-                located.push((split, images.into_iter().filter_map(entry).collect()));
-            }
-            (arranged.classes, located)
-        };
-        let shared = Arc::new(Shared {
-            origin: origin.clone(),
-            store: listing.store,
-            planes: is_cifar,
-            remarks: Remarks::default(),
-            lists: Vec::new(),
-        });
-        let names: Arc<[String]> = classes.clone().into();
+        if let Some(found) = find_records(&mut listing, options)? {
+            notes.extend(found.notes);
+            let store = std::mem::take(&mut listing.store);
+            let shared = Shared::new(origin.clone(), store);
+            let names: Arc<[String]> = found.classes.clone().into();
+            let set = |RecordSplit { split, raw, records }| {
+                let entry = |Record { name, label, location }| Entry { name, label, listed: None, location };
+                let items = Items::Listed(records.into_iter().map(entry).collect());
+                (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: Some(raw) })
+            };
+            let (splits, held_out) = (found.splits.into_iter().map(set).collect(), found.held_out);
+            return Ok(Self { classes: found.classes, origin, splits, notes, held_out });
+        }
+        listing.count_records_as_others()?;
+        let arranged = layout::arrange(&listing, options)?;
+        notes.extend(arranged.notes);
+        let mut located = Vec::new();
+        for (split, images) in arranged.splits {
+            // Every path comes from the listing, and is in one split only.
+            let entry = |(path, label)| {
+                let location = listing.images.remove(&path)?;
+                Some(Entry { name: path.text(), label, listed: None, location })
+            };
+            located.push((split, images.into_iter().filter_map(entry).collect()));
+        }
+        let shared = Shared::new(origin.clone(), listing.store);
+        let names: Arc<[String]> = arranged.classes.clone().into();
         let set = |(split, entries)| {
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items })
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: None })
         };
-        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
+        let splits = located.into_iter().map(set).collect();
+        Ok(Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out })
     }
 
     /// Notes of what was noticed while the data were opened, for whoever uses them.
@@ -260,12 +255,20 @@ impl Dataset {
     }
 
     /// Data with labels that count in another list of classes: that of a network which
-    /// has them in another order, or more of them.
+    /// has them in another order, or more of them. For ImageNet's names, classes may be called by WordNet's identifiers
+    /// (`n01440764`), as the folders of its images are.
     ///
     /// # Errors
     /// [`Error::UnknownClass`] for a class that is not in the list.
     pub fn with_classes(mut self, classes: &[String]) -> Result<Self, Error> {
-        let place = |class: &String| classes.iter().position(|known| known == class);
+        let places: HashMap<&str, usize> =
+            classes.iter().enumerate().rev().map(|(place, class)| (class.as_str(), place)).collect();
+        let synsets: HashMap<&str, usize> = match classes.iter().eq(imagenet()) {
+            true => imagenet_synsets().iter().enumerate().map(|(place, &synset)| (synset, place)).collect(),
+            false => HashMap::new(),
+        };
+        let place =
+            |class: &String| places.get(class.as_str()).or_else(|| synsets.get(class.as_str())).copied();
         let unknown: Vec<String> =
             self.classes.iter().filter(|class| place(class).is_none()).cloned().collect();
         if !unknown.is_empty() {
@@ -279,7 +282,7 @@ impl Dataset {
                 Items::Listed(entries) => Items::Listed(entries.iter().map(relabel).collect()),
                 Items::Stored(samples) => Items::Stored(samples.relabelled(&labels)),
             };
-            (split, ImageSet { shared: set.shared, classes: names.clone(), items })
+            (split, ImageSet { classes: names.clone(), items, ..set })
         });
         Ok(Self { classes: classes.to_vec(), splits: splits.collect(), ..self })
     }
@@ -289,11 +292,15 @@ impl Dataset {
 struct Shared {
     origin: String,
     store: Store,
-    /// CIFAR-10's planes, not image files.
-    planes: bool,
     remarks: Remarks,
     /// Lists that name the images, as errors name them.
     lists: Vec<String>,
+}
+
+impl Shared {
+    fn new(origin: String, store: Store) -> Arc<Self> {
+        Arc::new(Self { origin, store, remarks: Remarks::default(), lists: Vec::new() })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -311,11 +318,13 @@ pub struct ImageSet {
     shared: Arc<Shared>,
     classes: Arc<[String]>,
     items: Items,
+    /// Form of the images where they are bare pixels, not image files.
+    raw: Option<RawImage>,
 }
 
 #[derive(Clone, Debug)]
 enum Items {
-    /// Files, members of an archive, records of CIFAR-10.
+    /// Files, members of an archive, records of bare pixels.
     Listed(Arc<[Entry]>),
     /// Images of shards and tables.
     Stored(Samples),
@@ -347,7 +356,8 @@ impl ImageSet {
     }
 
     /// Path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
-    /// `data_batch_1[17]` in CIFAR-10's own archives; the shard and the member, or the table and the row, in shards.
+    /// `data_batch_1[17]` in CIFAR-10's own archives, `x_train[17]` in arrays; the shard and the member, or the table and
+    /// the row, in shards.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
@@ -384,21 +394,20 @@ impl ImageSet {
     }
 
     /// Error of a file that is not there or cannot be read, with the line of the list that names it.
-    fn in_list(&self, entry: &Entry, error: Error) -> Error {
-        match (entry.listed, error) {
-            (
-                Some(ListedAt { list, line }),
-                error @ (Error::NotFound { .. } | Error::Unreadable { .. } | Error::NotRegular { .. }),
-            ) => Error::List {
-                file: self.shared.lists[list as usize].clone().into(),
-                line: line.into(),
-                reason: error.to_string(),
-            },
-            (_, error) => error,
+    fn in_list(&self, index: usize, entry: &Entry, error: Error) -> Error {
+        let found = match &error {
+            Error::NotFound { .. } => "no such file".to_owned(),
+            Error::Unreadable { source, .. } => format!("cannot be read: {source}"),
+            Error::NotRegular { kind, .. } => format!("{kind}, not a regular file"),
+            _ => return error,
+        };
+        match entry.listed {
+            Some(_) => Error::ListedImage { file: self.file(index), found },
+            None => error,
         }
     }
 
-    /// Reads image `index` as it is stored: an image file, or the planes of a CIFAR-10 record.
+    /// Reads image `index` as it is stored: an image file, or bare pixels.
     ///
     /// # Errors
     /// [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
@@ -408,7 +417,10 @@ impl ImageSet {
             Items::Listed(entries) => &entries[index],
             Items::Stored(samples) => return samples.bytes(index),
         };
-        self.shared.store.read(&entry.location, &self.file(index)).map_err(|error| self.in_list(entry, error))
+        self.shared
+            .store
+            .read(&entry.location, &self.file(index))
+            .map_err(|error| self.in_list(index, entry, error))
     }
 
     /// Notes of what was noticed in the images that were read so far.
@@ -429,7 +441,7 @@ impl ImageSet {
         self.shared
             .store
             .stamp(&entry.location, &self.file(index))
-            .map_err(|error| self.in_list(entry, error))
+            .map_err(|error| self.in_list(index, entry, error))
     }
 
     /// Reads and decodes image `index`.
@@ -439,12 +451,12 @@ impl ImageSet {
     pub fn read(&self, index: usize) -> Result<Image, Error> {
         let bytes = self.bytes(index)?;
         let file = self.file(index);
-        if !self.shared.planes {
-            let image = decode(&bytes, &file)?;
-            self.shared.remarks.look_at(&image, &file);
-            return Ok(image);
+        if let Some(raw) = self.raw {
+            return raw.image(&bytes).ok_or(Error::TruncatedImage { file });
         }
-        cifar::image_of_planes(&bytes).ok_or(Error::TruncatedImage { file })
+        let image = decode(&bytes, &file)?;
+        self.shared.remarks.look_at(&image, &file);
+        Ok(image)
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::limits::corrupt;
+use crate::npy_header::is_npy;
 use crate::{Error, Image, Orientation, bmp, gif, jpeg, kind, npy, png_rows, tiff, webp};
 
 type Decoder = (fn(&[u8]) -> bool, fn(&[u8], &str) -> Result<Image, Error>);
@@ -16,7 +17,7 @@ const DECODERS: [Decoder; 7] = [
     (bmp::is_bmp, bmp::decode),
     (gif::is_gif, gif::decode),
     (tiff::is_tiff, tiff::decode),
-    (npy::is_npy, npy::decode),
+    (is_npy, npy::decode),
 ];
 
 /// Decodes the bytes of an image file: JPEG, PNG, WebP, BMP, GIF, TIFF, or an array of NumPy (`.npy`), told apart by

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use residual_files::escaped;
 
 use crate::Split;
-use crate::note::listed;
+use crate::note::{listed, listed_up_to};
 
 /// Error of this crate: what is wrong, where, and the help where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// Neither a folder nor an archive of a kind that is read here.
     #[error(
-        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, a list (.csv, .tsv, .jsonl, .txt), .parquet tables, shards, or a CIFAR-10 archive",
+        "{}: {found}; expected a folder, .tar, .tar.gz or .zip of images, a list (.csv, .tsv, .jsonl, .txt), .parquet tables, shards, CIFAR's archives, IDX files or arrays of NumPy (.npz)",
         escaped(path)
     )]
     UnknownFormat {
@@ -198,12 +198,12 @@ pub enum Error {
     },
     /// Classes of the evaluation images that the training images, or the network, do not have.
     #[error(
-        "{path}: {} not among the known classes ({}); help: name its folders as those, or leave them out",
+        "{path}: {} not among the known classes ({}); help: name them as those, or leave them out",
         unknown_classes(unknown),
         listed(known)
     )]
     UnknownClass {
-        /// The folder or archive.
+        /// The folder or archive; of lists and arrays, the place of the first.
         path: String,
         /// The classes.
         unknown: Vec<String>,
@@ -219,6 +219,14 @@ pub enum Error {
         line: u64,
         /// Reason.
         reason: String,
+    },
+    /// An image of a list that is not there or cannot be read.
+    #[error("{file}: {found}")]
+    ListedImage {
+        /// The list, the line, and the image's file.
+        file: String,
+        /// Reason.
+        found: String,
     },
     /// A list whose columns cannot be told.
     #[error(
@@ -280,13 +288,13 @@ pub enum Error {
         /// The shards.
         path: String,
     },
-    /// Tables or shards of several data sets side by side.
-    #[error("{path}: several data sets side by side: {}; help: give the folder of one", listed(folders))]
+    /// Tables, shards or arrays of several data sets side by side.
+    #[error("{path}: several data sets side by side: {}; help: give one of them", listed(sets))]
     SeveralSets {
         /// The folder.
         path: String,
-        /// Folders in it that hold a set each.
-        folders: Vec<String>,
+        /// Folder of each set, or a file of it.
+        sets: Vec<String>,
     },
     /// A split that the data do not have.
     #[error("{path}: no {wanted} images; the data have: {}; help: {}", list(present), help_for(*wanted, *held_out))]
@@ -300,13 +308,35 @@ pub enum Error {
         /// True for a folder of classes, of which a part could be held out.
         held_out: bool,
     },
-    /// Something of CIFAR-10's archives is not as published.
-    #[error("{path}: not as in CIFAR-10: {detail}")]
+    /// Something of CIFAR's archives is not as published.
+    #[error("{path}: not as in {set}: {detail}")]
     Cifar {
         /// The file.
         path: String,
+        /// `CIFAR-10` or `CIFAR-100`.
+        set: &'static str,
         /// Difference.
         detail: String,
+    },
+    /// An array of images or labels, of NumPy or in an IDX file, that cannot be read as such.
+    #[error("{file}: {detail}")]
+    Array {
+        /// The array, with its file, and the row where it is one.
+        file: String,
+        /// Fault, and the help where there is one.
+        detail: String,
+    },
+    /// Arrays among which there are no images with their labels.
+    #[error(
+        "{path}: no images with their labels among the arrays {}; help: call them x_train and y_train, or images and \
+         labels, or name them: --columns path=IMAGES,label=LABELS",
+        listed(found)
+    )]
+    NoArrays {
+        /// The file or folder.
+        path: String,
+        /// Names of the arrays.
+        found: Vec<String>,
     },
     /// An image file without a single byte.
     #[error("{file}: the image file is empty")]
@@ -508,9 +538,11 @@ fn help_for(wanted: Split, held_out: bool) -> &'static str {
 }
 
 fn unknown_classes(unknown: &[String]) -> String {
+    /// Each has to be seen to, so that all are listed, within reason.
+    const MOST: usize = 1000;
     match unknown {
         [one] => format!("class `{one}` is"),
-        several => format!("{} classes ({}) are", several.len(), listed(several)),
+        several => format!("{} classes ({}) are", several.len(), listed_up_to(MOST, several)),
     }
 }
 
@@ -535,6 +567,7 @@ impl Error {
     /// Image that is at fault, so that it can be left out; `None` where the whole set is.
     pub fn bad_image(&self) -> Option<BadImage> {
         let (Self::EmptyImage { file }
+        | Self::ListedImage { file, .. }
         | Self::UnknownImage { file, .. }
         | Self::UnsupportedImage { file, .. }
         | Self::TruncatedImage { file }

@@ -15,6 +15,19 @@ pub(crate) enum Fault {
     TooLarge { width: usize, height: usize },
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("truncated: it ends too early"),
+            Self::Corrupt(detail) => f.write_str(detail),
+            Self::Unsupported(kind) => write!(f, "{kind}, which is not read"),
+            Self::TooLarge { width, height } => {
+                write!(f, "{width}x{height} pixels are more than can be right")
+            }
+        }
+    }
+}
+
 impl Fault {
     /// The error that names the file.
     pub(crate) fn of(self, file: &str) -> Error {

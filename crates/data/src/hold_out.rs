@@ -35,3 +35,17 @@ impl HoldOut {
         held_out
     }
 }
+
+/// Two parts of labelled images, those to train on and those that are held out, each in its order.
+pub(crate) fn divided<T>(images: Vec<T>, hold_out: HoldOut, label: impl Fn(&T) -> usize) -> (Vec<T>, Vec<T>) {
+    let mut counts: Vec<usize> = Vec::new();
+    for image in &images {
+        let label = label(image);
+        counts.resize(counts.len().max(label + 1), 0);
+        counts[label] += 1;
+    }
+    let flags = |(label, &count): (usize, &usize)| hold_out.of_class(label, count).into_iter();
+    let mut flags: Vec<_> = counts.iter().enumerate().map(flags).collect();
+    let (held_out, train) = images.into_iter().partition(|image| flags[label(image)].next().unwrap_or(false));
+    (train, held_out)
+}

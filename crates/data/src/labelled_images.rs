@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use flate2::Crc;
 
-use crate::hold_out::HoldOut;
+use crate::hold_out::{HoldOut, divided};
 use crate::{Error, Image, Source, Stamp};
 
 /// Images in memory with their labels, as a [`Source`] for training and evaluation.
@@ -51,16 +51,9 @@ impl LabelledImages {
     /// # Errors
     /// [`Error::InvalidOption`] for a share outside 0 to 1.
     pub fn hold_out(self, share: f64, seed: u64) -> Result<(Self, Self), Error> {
-        let hold_out = HoldOut::new(share, seed)?;
-        let count = |label| self.images.iter().filter(|image| image.1 == label).count();
-        let mut draws: Vec<_> =
-            (0..self.classes.len()).map(|label| hold_out.of_class(label, count(label)).into_iter()).collect();
-        let part = || Self { classes: self.classes.clone(), images: Vec::new() };
-        let (mut train, mut held_out) = (part(), part());
-        for image in self.images {
-            let is_held_out = draws[image.1].next() == Some(true);
-            if is_held_out { &mut held_out } else { &mut train }.images.push(image);
-        }
+        let part = |images| Self { classes: self.classes.clone(), images };
+        let (train, held_out) = divided(self.images, HoldOut::new(share, seed)?, |image| image.1);
+        let (train, held_out) = (part(train), part(held_out));
         Ok((train, held_out))
     }
 }

@@ -119,8 +119,8 @@ fn instead(listing: &Listing, folder: &InnerPath) -> String {
 /// Files of other kinds in chosen folders: how many of each ending, the most frequent first.
 fn kinds_of_others(listing: &Listing, chosen: impl Fn(&InnerPath) -> bool) -> Vec<(String, usize)> {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for ((_, kind), count) in listing.others.iter().filter(|((folder, _), _)| chosen(folder)) {
-        *kinds.entry(kind).or_default() += count;
+    for ((_, kind), others) in listing.others.iter().filter(|((folder, _), _)| chosen(folder)) {
+        *kinds.entry(kind).or_default() += others.count;
     }
     let mut kinds: Vec<_> = kinds.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -202,10 +202,15 @@ fn split_root(listing: &Listing, mut root: InnerPath) -> InnerPath {
             inner.split == outer.split
                 && (inner.decoration.is_empty() || inner.decoration == outer.decoration)
         });
-        if !again || child.deep == 0 {
+        // `test/test/1.jpg`: a contest's test images, which have no labels.
+        let unlabelled = child.deep == 0 && named.as_ref().is_some_and(|name| name.split != Split::Train);
+        if !again || (child.deep == 0 && !unlabelled) {
             return root;
         }
         root = root.joined(name);
+        if unlabelled {
+            return root;
+        }
     }
 }
 
@@ -251,8 +256,10 @@ fn loose(listing: &Listing, is_loose: impl Fn(&InnerPath) -> bool) -> Option<Not
 
 /// Files in class folders that are not named as images.
 fn other_files(listing: &Listing, is_class: impl Fn(&InnerPath) -> bool) -> Option<Note> {
-    let kinds = kinds_of_others(listing, is_class);
-    (!kinds.is_empty()).then_some(Note::OtherFiles { kinds })
+    let first =
+        listing.others.iter().filter(|((folder, _), _)| is_class(folder)).map(|(_, others)| &others.first);
+    let first = first.min()?.clone();
+    Some(Note::OtherFiles { kinds: kinds_of_others(listing, is_class), first })
 }
 
 /// Classes of one image, where others have more.

@@ -2,9 +2,11 @@
 //! answers fit the labels.
 
 mod arrangement;
+mod arrays;
 mod augment;
 mod bmp;
 mod cifar;
+mod classes;
 mod data_source;
 mod dataset;
 mod decode;
@@ -31,6 +33,7 @@ mod lists;
 mod loader;
 mod note;
 mod npy;
+mod npy_header;
 mod numpy;
 mod open;
 mod open_options;
@@ -41,6 +44,7 @@ mod pipeline;
 mod png_rows;
 mod preprocess;
 mod random;
+mod records;
 mod remarks;
 mod resize;
 mod sample;

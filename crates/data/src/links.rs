@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Error;
 use crate::listing::Listing;
-use crate::path::{InnerPath, is_cifar, is_image};
+use crate::path::{InnerPath, is_image, is_record_file};
 use crate::store::Location;
 
 /// The most folders that are reached through links: a few links that point at each other make millions of paths.
@@ -138,7 +138,7 @@ impl Following<'_> {
     fn member(&mut self, shown: InnerPath, real: &InnerPath, member: &Member) -> Result<(), Error> {
         match member {
             Member::File(location) => {
-                let needed = is_image(shown.last()) || is_cifar(shown.last());
+                let needed = is_image(shown.last()) || is_record_file(shown.last());
                 if matches!(location, Location::Skipped) && needed && !shown.is_hidden() {
                     self.wanted.insert(real.clone());
                 }

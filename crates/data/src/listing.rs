@@ -5,12 +5,9 @@ use std::path::Path;
 
 use residual_files::{Budget, escaped, escaped_bytes};
 
-use crate::path::{InnerPath, MAX_DEPTH, extension, is_cifar, is_hidden, is_image};
+use crate::path::{InnerPath, MAX_DEPTH, extension, is_hidden, is_image, is_record_file};
 use crate::store::{Location, Store};
 use crate::{Error, Note, OpenOptions};
-
-/// The parts of the path of one of CIFAR-10's files.
-pub(crate) type Parts = Vec<String>;
 
 /// Bytes that are kept of an image beside its name, counted generously.
 const PER_IMAGE: u64 = 400;
@@ -24,12 +21,12 @@ pub(crate) struct Listing {
     pub(crate) origin: String,
     /// Files whose name is that of an image.
     pub(crate) images: BTreeMap<InnerPath, Location>,
-    /// Files named as in CIFAR-10's archives.
-    pub(crate) cifar: BTreeMap<Parts, Location>,
+    /// Files that may hold many images or their labels.
+    pub(crate) records: BTreeMap<InnerPath, Location>,
     /// Folders, with or without images.
     pub(crate) folders: BTreeSet<InnerPath>,
     /// Files of no kind that is read, counted by folder and ending.
-    pub(crate) others: BTreeMap<(InnerPath, String), usize>,
+    pub(crate) others: BTreeMap<(InnerPath, String), Others>,
     /// Folders of training runs, which were taken out.
     pub(crate) runs: Vec<InnerPath>,
     /// Notes of what was noticed.
@@ -45,6 +42,14 @@ pub(crate) struct Listing {
     dead_links: Counted,
     link_loops: Counted,
     too_deep: Counted,
+}
+
+/// Files of one folder and ending that are not read.
+#[derive(Clone, Debug)]
+pub(crate) struct Others {
+    pub(crate) count: usize,
+    /// The first by name.
+    pub(crate) first: String,
 }
 
 /// Count, and the first.
@@ -72,7 +77,7 @@ impl Listing {
         Self {
             origin,
             images: BTreeMap::new(),
-            cifar: BTreeMap::new(),
+            records: BTreeMap::new(),
             folders: BTreeSet::new(),
             others: BTreeMap::new(),
             runs: Vec::new(),
@@ -104,17 +109,35 @@ impl Listing {
         if is_image(path.last()) {
             self.charge(PER_IMAGE + 3 * path.bytes() as u64 + location.bytes())?;
             self.images.insert(path, location);
-        } else if is_cifar(path.last()) {
+        } else if is_record_file(path.last()) {
             self.charge(PER_IMAGE + 3 * path.bytes() as u64 + location.bytes())?;
-            self.cifar.insert(path.text().split('/').map(str::to_owned).collect(), location);
+            self.records.insert(path, location);
         } else {
-            let key = (folder.clone(), ending(path.last()));
-            if !self.others.contains_key(&key) {
-                self.charge(PER_FOLDER + path.bytes() as u64)?;
-            }
-            *self.others.entry(key).or_default() += 1;
+            self.add_other(&path)?;
         }
         self.add_folder(folder)
+    }
+
+    /// Counts a file of no kind that is read.
+    fn add_other(&mut self, path: &InnerPath) -> Result<(), Error> {
+        let key = (path.parent().unwrap_or_default(), ending(path.last()));
+        if !self.others.contains_key(&key) {
+            self.charge(PER_FOLDER + 2 * path.bytes() as u64)?;
+        }
+        let first = || path.text();
+        let other = self.others.entry(key).or_insert_with(|| Others { count: 0, first: first() });
+        other.count += 1;
+        // Folders are read in any order.
+        if other.first > first() {
+            other.first = first();
+        }
+        Ok(())
+    }
+
+    /// Counts the files that may hold many images, and do not, with the others.
+    pub(crate) fn count_records_as_others(&mut self) -> Result<(), Error> {
+        let records = std::mem::take(&mut self.records);
+        records.keys().try_for_each(|path| self.add_other(path))
     }
 
     /// Notes a folder and those above it.
@@ -209,8 +232,7 @@ impl Listing {
 
     /// Takes out all that is in a folder, and itself.
     fn remove(&mut self, folder: &InnerPath) {
-        let parts: Parts = folder.text().split('/').map(str::to_owned).collect();
-        self.cifar.retain(|path, _| !path.starts_with(&parts));
+        self.records.retain(|path, _| !path.is_within(folder));
         self.others.retain(|(path, _), _| !path.is_within(folder));
         let images = self.images.range(folder..).map(|(path, _)| path);
         let images: Vec<_> = images.take_while(|path| path.is_within(folder)).cloned().collect();

@@ -33,6 +33,13 @@ pub enum Note {
     OtherFiles {
         /// Endings, such as `.heic`, and the number of files of each; the most frequent first.
         kinds: Vec<(String, usize)>,
+        /// The first file by name.
+        first: String,
+    },
+    /// Arrays that are neither images nor their labels.
+    OtherArrays {
+        /// Their names.
+        arrays: Vec<String>,
     },
     /// Files of several pictures, frames or pages, of which the first is read.
     FirstOfSeveral {
@@ -145,18 +152,24 @@ impl fmt::Display for Note {
             Self::Loose { count, first } => {
                 write!(f, "left out {} in no class folder ({first})", counted(*count, "image", "images"))
             }
-            Self::OtherFiles { kinds } => {
+            Self::OtherFiles { kinds, first } => {
                 let kind = |(kind, count): &(String, usize)| format!("{count} {kind}");
                 let total: usize = kinds.iter().map(|(_, count)| count).sum();
                 write!(
                     f,
-                    "left out {} in class folders that {} not named as {}: {}",
+                    "left out {} in class folders that {} not named as {}: {} ({first})",
                     counted(total, "file", "files"),
                     if total == 1 { "is" } else { "are" },
                     if total == 1 { "an image" } else { "images" },
                     listed(&kinds.iter().map(kind).collect::<Vec<_>>())
                 )
             }
+            Self::OtherArrays { arrays } => write!(
+                f,
+                "left out {} in no pair of images and labels: {}",
+                counted(arrays.len(), "array", "arrays"),
+                listed(arrays)
+            ),
             Self::ListsBeside { lists } => write!(f, "read as the other splits: {}", listed(lists)),
             Self::UnlabelledList { file } => write!(f, "left out {file}, which has no column of labels"),
             Self::RepeatedRows { count } => {
@@ -227,8 +240,12 @@ pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
 
 /// The first ten, and how many more there are.
 pub(crate) fn listed(names: &[String]) -> String {
-    const MOST: usize = 10;
-    let more = names.len().saturating_sub(MOST);
+    listed_up_to(10, names)
+}
+
+/// The first `most`, and how many more there are.
+pub(crate) fn listed_up_to(most: usize, names: &[String]) -> String {
+    let more = names.len().saturating_sub(most);
     let shown = names[..names.len() - more].join(", ");
     match more {
         0 => shown,
@@ -253,8 +270,12 @@ mod tests {
 
     #[test]
     fn notes_count_and_name() {
-        let note = Note::OtherFiles { kinds: vec![(".heic".into(), 3), (".txt".into(), 1)] };
-        let text = "left out 4 files in class folders that are not named as images: 3 .heic, 1 .txt";
+        let note = Note::OtherFiles {
+            kinds: vec![(".heic".into(), 3), (".txt".into(), 1)],
+            first: "a/1.heic".into(),
+        };
+        let text =
+            "left out 4 files in class folders that are not named as images: 3 .heic, 1 .txt (a/1.heic)";
         assert_eq!(note.to_string(), text);
         let note = Note::Beside { folders: vec![("extra".into(), 1), ("more".into(), 0)] };
         assert_eq!(note.to_string(), "left out, beside the splits: extra (1 image), more (0 images)");

@@ -3,14 +3,8 @@
 use crate::fault::Fault;
 use crate::image::MAX_CHANNELS;
 use crate::limits::{check_dimensions, check_samples};
+use crate::npy_header::{NpyHeader, channels_first};
 use crate::{Error, Image};
-
-const MAGIC: &[u8] = b"\x93NUMPY";
-
-/// Test for bytes that begin as an array does.
-pub(crate) fn is_npy(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
-}
 
 /// Decodes an array; `file` is named in errors.
 ///
@@ -72,24 +66,15 @@ struct Array<'a> {
 
 impl<'a> Array<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let version = *bytes.get(6).ok_or(Fault::Truncated)?;
-        let (length, start) = match version {
-            1 => (bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))), 10),
-            2 | 3 => (bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize), 12),
-            _ => return Err(Fault::Unsupported("a NumPy array of an unknown version")),
-        };
-        let length = length.ok_or(Fault::Truncated)?;
-        let header = bytes.get(start..).and_then(|rest| rest.get(..length)).ok_or(Fault::Truncated)?;
-        let header = str::from_utf8(header).map_err(|_| Fault::Corrupt("a header that is no text"))?;
-        let element = element(value(header, "descr")?)?;
-        let fortran = match value(header, "fortran_order")? {
-            text if text.starts_with("True") => true,
-            text if text.starts_with("False") => false,
-            _ => return Err(Fault::Corrupt("a header without the order of its axes")),
-        };
-        let shape = shape(value(header, "shape")?)?;
-        let data = &bytes[start + length..];
-        let count = shape.iter().try_fold(element.size(), |count, &side| count.checked_mul(side));
+        let header = NpyHeader::parse(bytes)?;
+        let element = element(header.element)?;
+        match header.shape.len() {
+            2 | 3 if !header.shape.contains(&0) => {}
+            2 | 3 => return Err(Fault::Corrupt("a header with an impossible shape")),
+            _ => return Err(Fault::Unsupported("a NumPy array that has neither two nor three axes")),
+        }
+        let data = &bytes[header.length..];
+        let count = header.shape.iter().try_fold(element.size(), |count, &side| count.checked_mul(side));
         match count {
             Some(count) if count == data.len() => {}
             Some(count) if count < data.len() => {
@@ -97,7 +82,7 @@ impl<'a> Array<'a> {
             }
             _ => return Err(Fault::Truncated),
         }
-        let (size, strides) = arranged(&shape, fortran)?;
+        let (size, strides) = arranged(&header.shape, header.fortran)?;
         Ok(Self { element, size, strides, data })
     }
 
@@ -116,16 +101,7 @@ impl<'a> Array<'a> {
     }
 }
 
-/// Value of a key of the header.
-fn value<'a>(header: &'a str, key: &str) -> Result<&'a str, Fault> {
-    let missing = Fault::Corrupt("a header without shape or type");
-    let quoted = [format!("'{key}'"), format!("\"{key}\"")];
-    let behind = quoted.iter().find_map(|key| header.split_once(key.as_str())).ok_or(missing)?.1;
-    behind.trim_start().strip_prefix(':').map(str::trim_start).ok_or(missing)
-}
-
-fn element(text: &str) -> Result<Element, Fault> {
-    let name = text.get(1..).and_then(|rest| rest.split(['\'', '"']).next()).unwrap_or_default();
+fn element(name: &str) -> Result<Element, Fault> {
     match name {
         "|u1" | "<u1" | ">u1" => Ok(Element::U8),
         "<u2" => Ok(Element::U16 { big_endian: false }),
@@ -133,19 +109,6 @@ fn element(text: &str) -> Result<Element, Fault> {
         "<f4" => Ok(Element::F32 { big_endian: false }),
         ">f4" => Ok(Element::F32 { big_endian: true }),
         _ => Err(Fault::Unsupported("a NumPy array that is neither uint8, uint16 nor float32")),
-    }
-}
-
-fn shape(text: &str) -> Result<Vec<usize>, Fault> {
-    let corrupt = Fault::Corrupt("a header with an impossible shape");
-    let inside = text.strip_prefix('(').and_then(|text| text.split_once(')')).ok_or(corrupt)?.0;
-    let sides = inside.split(',').map(str::trim).filter(|side| !side.is_empty());
-    let sides =
-        sides.map(|side| side.parse::<usize>()).collect::<Result<Vec<_>, _>>().map_err(|_| corrupt)?;
-    match sides.len() {
-        2 | 3 if !sides.contains(&0) => Ok(sides),
-        2 | 3 => Err(corrupt),
-        _ => Err(Fault::Unsupported("a NumPy array that has neither two nor three axes")),
     }
 }
 
@@ -157,7 +120,7 @@ fn arranged(shape: &[usize], fortran: bool) -> Result<([usize; 3], [usize; 3]), 
     };
     let axes = match *shape {
         [_, _] => return Ok(([shape[0], shape[1], 1], [stride(0), stride(1), 0])),
-        [first, _, last] if first < last => [1, 2, 0],
+        [a, b, c] if channels_first([a, b, c]) => [1, 2, 0],
         _ => [0, 1, 2],
     };
     if shape[axes[2]] > MAX_CHANNELS {
@@ -173,7 +136,7 @@ mod tests {
     fn npy(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
         let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
-        [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+        [b"\x93NUMPY", &[1u8, 0][..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
     }
 
     fn image(bytes: &[u8]) -> Image {

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::arrays::{is_idx_name, list_idx_set};
 use crate::folder::list_folder;
-use crate::listing::Listing;
+use crate::listing::{Listing, shown};
 use crate::tar_walk::BLOCK;
 use crate::tarball::{self, list_tar, list_tar_gz};
 use crate::zipped::list_zip;
@@ -15,6 +16,10 @@ pub(crate) fn list(path: &Path, options: &OpenOptions) -> Result<Listing, Error>
     let metadata = std::fs::metadata(path).map_err(|source| Error::io(path, source))?;
     if metadata.is_dir() {
         return list_folder(path, options).map(Listing::finish);
+    }
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    if is_idx_name(name) && metadata.is_file() {
+        return list_idx_set(path, Listing::new(shown(path), options)).map(Listing::finish);
     }
     let unknown = |found: &str| Err(Error::UnknownFormat { path: path.into(), found: found.into() });
     if !metadata.is_file() {

@@ -12,13 +12,13 @@ pub struct OpenOptions {
     pub split_seed: u64,
     /// Share of each class of a single folder that is held out for validation, 0 to below 1.
     pub holdout: f64,
-    /// Limit on the bytes that opening the data may take: names and, of a compressed archive, the images.
+    /// Limit on the bytes that opening the data may take: names and, of what is compressed as a whole, the images.
     pub memory_limit: u64,
     /// Leniency towards files and folders that cannot be read, such as a FIFO called `1.jpg`, and samples of shards
     /// without an image or a label: left out and [noted](crate::Dataset::notes), instead of being an error.
     pub skip_bad: bool,
-    /// Columns of a list or a table of images, and of shards the endings of members or the field of JSON; of no matter to
-    /// other data.
+    /// Columns of a list or a table of images, and of shards the endings of members or the field of JSON; names of arrays;
+    /// of CIFAR-100 the label `fine` or `coarse`. Of no matter to other data.
     pub columns: Columns,
     /// Folder that the paths of a list or a table count from. Default: its own.
     pub root: Option<PathBuf>,

@@ -7,7 +7,7 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::limits::check_size;
 use crate::shared_file::SharedFile;
-use crate::{Error, MAX_FILE_BYTES, Stamp};
+use crate::{Error, Stamp};
 
 /// Bytes of a member's record in front of its bytes, without its names.
 const LOCAL: usize = 30;
@@ -23,6 +23,8 @@ pub(crate) struct Packed {
     pub(crate) size: u64,
     pub(crate) crc: u32,
     pub(crate) deflated: bool,
+    /// Blob that is the archive.
+    pub(crate) blob: usize,
 }
 
 impl Packed {
@@ -31,23 +33,22 @@ impl Packed {
         Stamp { size: self.size, modified: None, crc: Some(self.crc) }
     }
 
-    /// Unpacks the member; `file` is named in errors.
-    pub(crate) fn read(&self, mut archive: SharedFile, file: &str) -> Result<Vec<u8>, Error> {
+    /// Unpacks the member, an image file; `file` is named in errors.
+    pub(crate) fn read(&self, archive: SharedFile, file: &str) -> Result<Vec<u8>, Error> {
         check_size(self.size, file)?;
+        self.unpack(archive, file)
+    }
+
+    /// Unpacks the member, whose claimed size is one that may be held in memory.
+    pub(crate) fn unpack(&self, mut archive: SharedFile, file: &str) -> Result<Vec<u8>, Error> {
         let failed = |detail: String| Error::CorruptImage { file: file.into(), detail };
         let io = |source: io::Error| failed(source.to_string());
-        archive.seek(SeekFrom::Start(self.header)).map_err(io)?;
-        let mut local = [0; LOCAL];
-        archive.read_exact(&mut local).map_err(io)?;
-        if !local.starts_with(b"PK\x03\x04") {
-            return Err(failed("its place in the archive holds something else".into()));
-        }
-        let behind = i64::from(u16_at(&local, 26)) + i64::from(u16_at(&local, 28));
-        archive.seek(SeekFrom::Current(behind)).map_err(io)?;
+        let start = self.start(&mut archive, file)?;
+        archive.seek(SeekFrom::Start(start)).map_err(io)?;
         // The size is the archive's claim: no memory is set aside for it, and more is not read.
         let packed = BufReader::new(archive.take(self.packed));
         let mut bytes = Vec::new();
-        let limit = self.size.min(MAX_FILE_BYTES) + 1;
+        let limit = self.size.saturating_add(1);
         match self.deflated {
             true => DeflateDecoder::new(packed).take(limit).read_to_end(&mut bytes),
             false => packed.take(limit).read_to_end(&mut bytes),
@@ -59,6 +60,20 @@ impl Packed {
             return Err(failed("the archive's checksum or size of it is not that of its bytes".into()));
         }
         Ok(bytes)
+    }
+
+    /// Place of the member's bytes in the archive.
+    pub(crate) fn start(&self, archive: &mut SharedFile, file: &str) -> Result<u64, Error> {
+        let failed = |detail: String| Error::CorruptImage { file: file.into(), detail };
+        let io = |source: io::Error| failed(source.to_string());
+        archive.seek(SeekFrom::Start(self.header)).map_err(io)?;
+        let mut local = [0; LOCAL];
+        archive.read_exact(&mut local).map_err(io)?;
+        if !local.starts_with(b"PK\x03\x04") {
+            return Err(failed("its place in the archive holds something else".into()));
+        }
+        let behind = u64::from(u16_at(&local, 26)) + u64::from(u16_at(&local, 28));
+        Ok(self.header.saturating_add(LOCAL as u64 + behind))
     }
 
     /// Takes what does not fit 32 bits from the extra field of zip64.
@@ -107,7 +122,8 @@ mod tests {
     #[test]
     fn extra_fields_are_found() {
         let extra = [&[9, 9, 1, 0, 7][..], &[1, 0, 8, 0, 1, 2, 0, 0, 0, 0, 0, 0]].concat();
-        let mut packed = Packed { header: 5, packed: u64::from(u32::MAX), size: 6, crc: 0, deflated: false };
+        let packed = u64::from(u32::MAX);
+        let mut packed = Packed { header: 5, packed, size: 6, crc: 0, deflated: false, blob: 0 };
         packed.widen(&extra);
         assert_eq!((packed.header, packed.packed, packed.size), (5, 0x201, 6));
         assert_eq!(extra_field(&[1, 0, 200, 0, 1], 1), None);

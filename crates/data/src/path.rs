@@ -4,6 +4,9 @@ use std::fmt;
 
 use residual_files::{escaped_bytes, unambiguous};
 
+use crate::arrays::is_idx_name;
+use crate::cifar::{is_cifar_10, is_cifar_100};
+
 /// Folders deeper than this hold no images of anybody, and make every other path long.
 pub(crate) const MAX_DEPTH: usize = 64;
 
@@ -153,12 +156,12 @@ pub(crate) fn is_image(name: &[u8]) -> bool {
     IMAGES.iter().any(|known| extension(name).eq_ignore_ascii_case(known))
 }
 
-/// Test for the name of a file of CIFAR-10's archives.
-pub(crate) fn is_cifar(name: &[u8]) -> bool {
-    let stem = name.strip_suffix(b".bin").unwrap_or(name);
-    let number = stem.strip_prefix(b"data_batch_").and_then(|number| std::str::from_utf8(number).ok());
-    number.is_some_and(|number| number.parse::<u8>().is_ok())
-        || matches!(stem, b"test_batch" | b"batches.meta" | b"batches.meta.txt")
+/// Test for the name of a file that may hold many images or their labels: of CIFAR's archives, IDX, `.npz`.
+pub(crate) fn is_record_file(name: &[u8]) -> bool {
+    is_cifar_10(name)
+        || is_cifar_100(name)
+        || is_idx_name(name)
+        || extension(name).eq_ignore_ascii_case(b"npz")
 }
 
 #[cfg(test)]
@@ -202,12 +205,20 @@ mod tests {
         for image in ["b.jpg", "b.JPEG", "b.PnG", "x.y.png", "a.jfif", "a.JPE", "a.WebP", "a.tif", "a.npy"] {
             assert!(is_image(image.as_bytes()), "{image}");
         }
-        for batch in ["data_batch_1", "data_batch_5.bin", "test_batch", "test_batch.bin", "batches.meta.txt"]
-        {
-            assert!(is_cifar(batch.as_bytes()) && !is_image(batch.as_bytes()), "{batch}");
+        for records in [
+            "data_batch_1",
+            "data_batch_5.bin",
+            "test_batch",
+            "test_batch.bin",
+            "batches.meta.txt",
+            "train",
+            "t10k-images-idx3-ubyte.gz",
+            "x.NPZ",
+        ] {
+            assert!(is_record_file(records.as_bytes()) && !is_image(records.as_bytes()), "{records}");
         }
         for other in ["readme.txt", "png", "data_batch_x", "data_batch_", "b.jpg.txt", ".jpg"] {
-            assert!(!is_image(other.as_bytes()) && !is_cifar(other.as_bytes()), "{other}");
+            assert!(!is_image(other.as_bytes()) && !is_record_file(other.as_bytes()), "{other}");
         }
     }
 }

@@ -17,7 +17,7 @@ const EMPTY: [&str; 13] = [
     "picture", "pictures",
 ];
 
-fn split_of(word: &str) -> Option<Split> {
+pub(crate) fn split_of(word: &str) -> Option<Split> {
     match word {
         "train" | "training" | "trn" => Some(Split::Train),
         "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Split::Val),
@@ -45,7 +45,7 @@ pub(crate) fn split_name(name: &[u8]) -> Option<SplitName> {
 
 /// The words of a name in small letters: they end at what is neither letter nor digit, between letters and digits,
 /// and before a capital letter behind a small one.
-fn words(name: &[u8]) -> Vec<String> {
+pub(crate) fn words(name: &[u8]) -> Vec<String> {
     let name = String::from_utf8_lossy(name);
     let mut words: Vec<String> = Vec::new();
     let mut before = ' ';

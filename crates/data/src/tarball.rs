@@ -10,7 +10,7 @@ use residual_files::escaped_bytes;
 use crate::gzip::GzMembers;
 use crate::links::{Link, Member, Members};
 use crate::listing::{Listing, shown};
-use crate::path::{InnerPath, is_cifar, is_image};
+use crate::path::{InnerPath, is_image, is_record_file};
 use crate::shared_file::SharedFile;
 use crate::store::{Blob, Location, Store};
 use crate::tar_walk::{BLOCK, Entry, EntryKind, Seekable, Skip, Stream, Walk};
@@ -75,7 +75,7 @@ pub(crate) fn list_tar(path: &Path, options: &OpenOptions) -> Result<Listing, Er
         return Err(Error::TruncatedArchive { path: origin.clone(), detail });
     }
     members.list(&mut listing)?;
-    listing.store = Store::of_blobs(vec![Blob::File(file)], listing.budget.left());
+    listing.store = Store::of_blobs(vec![Blob::File(file)]);
     Ok(listing)
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn list_tar_gz(path: &Path, options: &OpenOptions) -> Result<Listing,
     Ok(unpack(open()?, &origin, options, &wanted)?.0)
 }
 
-/// Reads a tar stream from its start; image and CIFAR files, and those in `wanted`, are kept in memory. Returned
+/// Reads a tar stream from its start; files of images, and those in `wanted`, are kept in memory. Returned
 /// with the listing are other files that links give the name of an image.
 pub(crate) fn unpack(
     stream: impl Read,
@@ -117,7 +117,7 @@ pub(crate) fn unpack(
     let mut walk = Walk::new(Stream(stream));
     while let Some(Entry { name, kind, length, .. }) = walk.next().map_err(failed)? {
         let path = InnerPath::of_slashed(&name);
-        let named = (is_image(path.last()) || is_cifar(path.last())) && !path.is_hidden();
+        let named = (is_image(path.last()) || is_record_file(path.last())) && !path.is_hidden();
         let location = match kind == EntryKind::File && (named || wanted.contains(&path)) {
             true => kept.keep(&mut walk, &mut listing, &path, length)?,
             false => Location::Skipped,
@@ -127,8 +127,7 @@ pub(crate) fn unpack(
     // What follows the last file carries the checksum of the compressed stream.
     io::copy(&mut walk.into_inner().take(1 << 30), &mut io::sink()).map_err(failed)?;
     let missing = members.list(&mut listing)?;
-    listing.store =
-        Store::of_blobs(kept.blobs.into_iter().map(Blob::Memory).collect(), listing.budget.left());
+    listing.store = Store::of_blobs(kept.blobs.into_iter().map(Blob::Memory).collect());
     Ok((listing, missing))
 }
 

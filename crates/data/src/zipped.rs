@@ -61,7 +61,7 @@ pub(crate) fn list_zip(path: &Path, options: &OpenOptions) -> Result<Listing, Er
         members.add(&mut listing, path, member)?;
     }
     members.list(&mut listing)?;
-    listing.store = Store::of_blobs(vec![Blob::File(file)], listing.budget.left());
+    listing.store = Store::of_blobs(vec![Blob::File(file)]);
     Ok(listing)
 }
 
@@ -147,6 +147,7 @@ impl Record {
             size: u64::from(u32_at(&fixed, 24)),
             crc: u32_at(&fixed, 16),
             deflated: u16_at(&fixed, 10) == 8,
+            blob: 0,
         };
         packed.widen(&extra);
         let (system, attributes) = (fixed[5], u32_at(&fixed, 38));

@@ -196,8 +196,19 @@ fn test_images_alone_can_be_evaluated_but_not_trained_on() {
     let relabelled = dataset.clone().with_classes(&known).unwrap();
     let test = relabelled.split(Split::Test).unwrap();
     assert_eq!(names(&test), pairs(&[("test/b/1.png", 2), ("test/c/1.png", 0)]));
-    let error = dataset.with_classes(&known[..2]).unwrap_err();
+    let error = dataset.clone().with_classes(&known[..2]).unwrap_err();
     assert!(matches!(error, Error::UnknownClass { unknown, .. } if unknown == ["b"]));
+}
+
+#[test]
+fn folders_of_imagenet_have_the_names_of_its_classes() {
+    let place = tempfile::tempdir().unwrap();
+    write_folder(place.path(), &images(&["val/n02102040/1.png", "val/n01440764/2.png", "val/hen/3.png"]));
+    let known: Vec<String> =
+        residual_arch::published::imagenet().iter().map(|&name| name.to_owned()).collect();
+    let labels = open(place.path()).unwrap().with_classes(&known).unwrap();
+    let wanted = [("val/hen/3.png", 8), ("val/n01440764/2.png", 0), ("val/n02102040/1.png", 217)];
+    assert_eq!(names(&labels.split(Split::Val).unwrap()), pairs(&wanted));
 }
 
 #[cfg(unix)]

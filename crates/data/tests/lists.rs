@@ -4,8 +4,10 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use residual_data::{Columns, DataSource, Dataset, Error, OpenOptions, Split};
+use residual_arch::Preprocess;
+use residual_data::{Columns, DataSource, Dataset, Error, Loader, LoaderOptions, OpenOptions, Split};
 use support::{images, png, write_folder};
 
 /// A folder of images `photos/0.png` to `photos/9.png`.
@@ -149,6 +151,62 @@ fn lists_beside_are_the_other_splits() {
     fs::write(place.path().join("val.csv"), "path,label\nphotos/3.png,z\n").unwrap();
     let error = open_with(&place.path().join("train.csv"), |_| ()).unwrap_err();
     assert!(matches!(&error, Error::UnknownClass { unknown, .. } if unknown == &["z"]), "{error}");
+    assert!(
+        error.to_string().contains("val.csv, line 2: class `z` is not among the known classes (a, b)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn classes_of_another_order_or_fewer_of_them_keep_their_labels() {
+    let place = folder();
+    let text = "path,label,split\nphotos/0.png,hen,train\nphotos/1.png,cat,train\nphotos/2.png,dog,train\n\
+        photos/3.png,hen,val\nphotos/4.png,cat,val\n";
+    let data = opened(&place, "l.csv", text).unwrap();
+    assert_eq!(data.classes, ["cat", "dog", "hen"]);
+    let val = data.split(Split::Val).unwrap();
+    assert_eq!((val.label(0), val.label(1)), (2, 0));
+    // All that are unknown, at the place of the first.
+    let text = text.to_owned() + "photos/5.png,owl,val\nphotos/6.png,ant,test\nphotos/7.png,owl,test\n";
+    let error = opened(&place, "l.csv", &text).unwrap_err().to_string();
+    assert!(
+        error.contains("l.csv, line 7: 2 classes (ant, owl) are not among the known classes (cat, dog, hen)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn lines_are_counted_however_they_end() {
+    let place = folder();
+    for (name, text) in [
+        ("a.csv", "path,label\r\nphotos/0.png,a\rphotos/1.png,b\n\n\r\n,c\n"),
+        ("a.txt", "photos/3.png a\r\nphotos/0.png a\rphotos/1.png b\n\n\r\nphotos/2.png\n"),
+        (
+            "a.jsonl",
+            "{\"path\": \"photos/0.png\", \"label\": 1}\r{\"path\": \"photos/1.png\", \"label\": 1}\r\n\n\n\r\n{\"path\": 3}",
+        ),
+    ] {
+        let error = opened(&place, name, text).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name}, line 6: ")) || error.contains("no columns"), "{error}");
+    }
+    let data = opened(&place, "b.csv", "path,label\rphotos/0.png,a\rphotos/1.png,b\r").unwrap();
+    assert!(data.split(Split::Train).unwrap().file(1).contains("b.csv, line 3: "));
+}
+
+#[test]
+fn a_missing_image_is_left_out_where_bad_ones_are() {
+    let place = folder();
+    let data =
+        opened(&place, "val.csv", "path,label\nphotos/0.png,a\nphotos/nowhere.png,b\nphotos/1.png,b\n")
+            .unwrap();
+    let set = Arc::new(data.split(Split::Val).unwrap());
+    let options = |skip_bad| {
+        LoaderOptions::evaluation(8, Preprocess::normalise_only()).with(|options| options.skip_bad = skip_bad)
+    };
+    let batch = Loader::new(set.clone(), options(true)).unwrap().next().unwrap().unwrap();
+    assert_eq!((batch.labels.len(), batch.skipped.len()), (2, 1));
+    assert!(batch.skipped[0].to_string().ends_with("nowhere.png: no such file"), "{}", batch.skipped[0]);
+    assert!(Loader::new(set, options(false)).unwrap().next().unwrap().is_err());
 }
 
 #[test]

@@ -432,7 +432,7 @@ fn several_sets_side_by_side_are_not_mixed() {
     }
     let text = error(place.path());
     assert!(
-        text.ends_with("several data sets side by side: one, two; help: give the folder of one"),
+        text.ends_with("several data sets side by side: one, two; help: give one of them"),
         "{text}"
     );
     // A picture about the data is no class.

@@ -237,7 +237,7 @@ fn files_of_other_kinds_are_counted_once() {
     assert_eq!(
         notes(&data),
         [
-            "left out 5 files in class folders that are not named as images: 2 .avif, 1 .heic, 1 .txt, 1 without an ending"
+            "left out 5 files in class folders that are not named as images: 2 .avif, 1 .heic, 1 .txt, 1 without an ending (a/2.avif)"
         ]
     );
     for error in errors_of_every_kind(&images(&["a/1.jpg", "b/1.avif", "b/2.avif"])) {

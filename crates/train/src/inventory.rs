@@ -96,12 +96,12 @@ impl Inventory {
             let (name, label) = (set.name(index), set.label(index));
             let line = then.next().filter(|line| (line.0, line.1.as_str(), line.2) == (split, &*name, label));
             let Some(line) = line else { return Err(self.other_names(sets)) };
-            // The source does not tell.
-            let Some(stamp) = set.stamp(index)? else { continue };
-            let changed = |how: String| Error::ImageChanged { file: set.file(index), how };
             if bad.iter().any(|reason| reason.contains(&*name)) {
                 continue;
             }
+            // The source does not tell.
+            let Some(stamp) = set.stamp(index)? else { continue };
+            let changed = |how: String| Error::ImageChanged { file: set.file(index), how };
             if stamp.size != line.3 {
                 return Err(changed(format!(
                     "has {} bytes, and had {} when this run began",

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::Base;
 use super::rows::{Row, Rows, read};
-use crate::hold_out::HoldOut;
+use crate::classes::{LabelUse, classes};
+use crate::hold_out::{HoldOut, divided};
 use crate::split_name::split_name;
 use crate::{Error, Note, OpenOptions, Split};
 
@@ -63,7 +64,7 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
     }
     let lists = parts.iter().map(|part| shown(&part.path)).collect::<Vec<_>>();
     notes.extend((lists.len() > 1).then(|| Note::ListsBeside { lists: lists[1..].to_vec() }));
-    let classes = classes(&parts, path)?;
+    let classes = classes_of(&parts)?;
     let mut listed = Listed { lists, classes, splits: Vec::new(), notes, held_out: false };
     let mut splits: [Vec<ListedImage>; 3] = Default::default();
     let mut repeated = 0;
@@ -71,10 +72,11 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
         repeated += part.add(list as u32, &listed.classes, &mut splits)?;
     }
     let [train, val, test] = splits;
+    let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
     listed.held_out =
         val.is_empty() && test.is_empty() && parts[0].named.is_none_or(|split| split == Split::Train);
     let (train, val) =
-        if listed.held_out { hold_out(train, listed.classes.len(), options)? } else { (train, val) };
+        if listed.held_out { divided(train, hold_out, |image| image.label) } else { (train, val) };
     listed.notes.extend((repeated > 0).then_some(Note::RepeatedRows { count: repeated }));
     let all = [(Split::Train, train), (Split::Val, val), (Split::Test, test)];
     listed.splits = all.into_iter().filter(|(_, images)| !images.is_empty()).collect();
@@ -141,64 +143,21 @@ impl Part {
     }
 }
 
-/// Classes of the training images, or of all where there are none to train on. Whole numbers are sorted as such, other
-/// labels byte by byte.
-fn classes(parts: &[Part], path: &Path) -> Result<Vec<String>, Error> {
-    let of_split = |train: bool| {
-        let mut labels: Vec<&String> = Vec::new();
-        for part in parts {
-            let mut used = vec![false; part.rows.labels.len()];
-            for row in &part.rows.rows {
-                let is_train = row.split.or(part.named).unwrap_or(Split::Train) == Split::Train;
-                used[row.label as usize] |= is_train == train;
+/// Classes of all lists.
+fn classes_of(parts: &[Part]) -> Result<Vec<String>, Error> {
+    let mut uses = Vec::new();
+    for (part, Part { rows, named, .. }) in parts.iter().enumerate() {
+        let mut seen = vec![[false; 3]; rows.labels.len()];
+        for row in &rows.rows {
+            let split = row.split.or(*named).unwrap_or(Split::Train);
+            let seen = &mut seen[row.label as usize][split as usize];
+            if !std::mem::replace(seen, true) {
+                let label = &rows.labels[row.label as usize];
+                uses.push(LabelUse { label, split, first: row.line.into(), part });
             }
-            labels
-                .extend(part.rows.labels.iter().zip(used).filter(|(_, used)| *used).map(|(label, _)| label));
         }
-        labels
-    };
-    let (mut known, others) = (of_split(true), of_split(false));
-    if known.is_empty() {
-        known.clone_from(&others);
     }
-    sort_labels(&mut known);
-    let known: Vec<String> = known.into_iter().cloned().collect();
-    let mut unknown: Vec<String> =
-        others.into_iter().filter(|label| !known.contains(label)).cloned().collect();
-    unknown.sort();
-    unknown.dedup();
-    match unknown.is_empty() {
-        true => Ok(known),
-        false => Err(Error::UnknownClass { path: shown(path), unknown, known }),
-    }
-}
-
-/// Sorts labels, each once: whole numbers as such, others byte by byte.
-pub(crate) fn sort_labels<T: AsRef<str> + Ord>(labels: &mut Vec<T>) {
-    let number = |label: &str| label.parse::<i64>().ok().filter(|number| number.to_string() == label);
-    match labels.iter().all(|label| number(label.as_ref()).is_some()) {
-        true => labels.sort_by_key(|label| number(label.as_ref())),
-        false => labels.sort(),
-    }
-    labels.dedup();
-}
-
-/// Takes a seeded share of each class out of the training images.
-fn hold_out(
-    images: Vec<ListedImage>,
-    classes: usize,
-    options: &OpenOptions,
-) -> Result<(Vec<ListedImage>, Vec<ListedImage>), Error> {
-    let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
-    let mut counts = vec![0; classes];
-    images.iter().for_each(|image| counts[image.label] += 1);
-    let mut flags: Vec<_> = counts
-        .iter()
-        .enumerate()
-        .map(|(label, &count)| hold_out.of_class(label, count).into_iter())
-        .collect();
-    let (val, train) = images.into_iter().partition(|image| flags[image.label].next().unwrap_or(false));
-    Ok((train, val))
+    classes(&uses, |first| format!("{}, line {}", shown(&parts[first.part].path), first.first))
 }
 
 /// Split that a list's name says.

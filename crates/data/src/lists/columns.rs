@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::listing::is_image_name;
 
-/// Names of the columns of a list or a table, where they are not to be found by their usual names.
+/// Names of the columns of a list or a table, where they are not to be found by their usual names; or of arrays: images
+/// under [`path`](Self::path).
 ///
 /// ```
 /// use residual_data::Columns;

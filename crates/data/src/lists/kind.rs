@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::lines::Lines;
+
 /// Kind of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListKind {
@@ -26,7 +28,8 @@ impl ListKind {
     /// Kind of the list at `path`; the separator is the commonest of its first line.
     pub(super) fn of(path: &Path, text: &str) -> Self {
         let ending = ending(path).unwrap_or_default();
-        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let first = Lines::new(text).map(|(_, line)| line).find(|line| !line.trim().is_empty());
+        let first = first.unwrap_or_default();
         let count = |separator: u8| first.bytes().filter(|&byte| byte == separator).count();
         let commonest = [b',', b';', b'\t'].into_iter().rev().max_by_key(|&separator| count(separator));
         match (ending.as_str(), commonest) {

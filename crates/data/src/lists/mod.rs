@@ -7,9 +7,10 @@ mod arrange;
 mod columns;
 mod files;
 mod kind;
+mod lines;
 mod rows;
 
-pub(crate) use arrange::{ListedAt, ListedImage, open_list, siblings as split_siblings, sort_labels};
+pub(crate) use arrange::{ListedAt, ListedImage, open_list, siblings as split_siblings};
 pub use columns::Columns;
 pub(crate) use columns::{Role, key as column_key};
 pub(crate) use kind::is_list;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::columns::{Columns, Found, Role, find, key};
 use super::kind::ListKind;
+use super::lines::{LineNumbers, Lines};
 use crate::split_name::split_name;
 use crate::{Error, Split};
 
@@ -63,11 +64,13 @@ impl Reader<'_> {
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
         let mut record = csv::StringRecord::new();
+        let mut numbers = LineNumbers::new(text);
         let mut found: Option<Found> = None;
         loop {
-            // A quoted field may hold line ends: the place is asked for before it is read.
+            // Of what the reader counts, lines that end in `\r` alone are none.
+            let place = lines.position().byte() as usize;
             let more = lines.read_record(&mut record);
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = numbers.of(place);
             if !more.map_err(|error| self.at(line, error.to_string()))? {
                 return Ok(());
             }
@@ -100,8 +103,8 @@ impl Reader<'_> {
     }
 
     fn spaced(&mut self, text: &str) -> Result<(), Error> {
-        for (index, line) in text.lines().enumerate() {
-            let (number, line) = (index as u64 + 1, line.trim());
+        for (number, line) in Lines::new(text) {
+            let line = line.trim();
             if line.is_empty() {
                 continue;
             }
@@ -114,8 +117,8 @@ impl Reader<'_> {
     }
 
     fn objects(&mut self, text: &str, columns: &Columns) -> Result<(), Error> {
-        for (index, line) in text.lines().enumerate() {
-            let (number, line) = (index as u64 + 1, line.trim());
+        for (number, line) in Lines::new(text) {
+            let line = line.trim();
             if line.is_empty() {
                 continue;
             }

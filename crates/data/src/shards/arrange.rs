@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::labels::{Labels, NO_LABEL};
 use super::stored::{Samples, Stored};
+use crate::classes::sort_labels;
 use crate::hold_out::HoldOut;
-use crate::lists::sort_labels;
 use crate::{Error, Note, OpenOptions, Split};
 
 /// Content of shards: images by number, each with a label and a split.

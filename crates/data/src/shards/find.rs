@@ -202,7 +202,7 @@ fn check_one_set(top: &Path, files: &[PathBuf]) -> Result<(), Error> {
         0 | 1 => Ok(()),
         _ => {
             let name = |set: String| if set.is_empty() { ".".to_owned() } else { set };
-            Err(Error::SeveralSets { path: shown(top), folders: sets.into_iter().map(name).collect() })
+            Err(Error::SeveralSets { path: shown(top), sets: sets.into_iter().map(name).collect() })
         }
     }
 }
