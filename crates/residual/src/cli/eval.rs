@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use residual::arch::NetSpec;
+use residual::arch::published::class_names;
 use residual::data::{
     Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
     evaluate,
@@ -78,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
     let model = arguments.network.open()?;
     let (spec, naming) = (model.spec().clone(), model.naming());
-    let data = open(arguments, model.classes(), spec.head.classes)?;
+    let data = open(arguments, model.classes(), &spec)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
     let options = EvaluateOptions::default().with(|options| {
@@ -122,7 +124,8 @@ fn table(result: &Evaluation, classes: usize) -> Vec<String> {
 }
 
 /// Opens the data, with the labels that the network's outputs have.
-fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Outcome<Dataset> {
+fn open(arguments: &Arguments, classes: Option<&[String]>, spec: &NetSpec) -> Outcome<Dataset> {
+    let outputs = spec.head.classes;
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
     let holdout = arguments.validation.unwrap_or(HELD_OUT);
@@ -132,10 +135,18 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, outputs: usize) -> Ou
     });
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
-    match classes {
-        Some(classes) => Ok(data.with_classes(classes)?),
-        None if data.classes.len() == outputs => Ok(data),
-        None => {
+    if let Some(classes) = classes {
+        return Ok(data.with_classes(classes)?);
+    }
+    // Without names of its own, a network may be one whose classes everybody knows.
+    let published = class_names(spec).unwrap_or_default();
+    let published: Vec<String> = published.iter().map(|&name| name.to_owned()).collect();
+    match data.clone().with_classes(&published) {
+        Ok(data) => Ok(data),
+        // Its outputs are in the order of the data's classes.
+        Err(_) if data.classes.len() == outputs => Ok(data),
+        Err(error) if !published.is_empty() => Err(error.into()),
+        Err(_) => {
             Err(classes_differ(&arguments.data, data.classes.len(), arguments.network.weights(), outputs))
         }
     }

@@ -1,9 +1,8 @@
 //! `residual get`: published weights and datasets, brought to the cache.
 
-mod idx;
 mod list;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use residual::Model;
@@ -113,7 +112,7 @@ fn of_network(hub: &Hub, checkpoint: &Published) -> Outcome<PathBuf> {
     Ok(path)
 }
 
-/// The path of a dataset: its file, or the archive that is made of its files.
+/// The path of a dataset: its file, or the folder of its files.
 fn of_dataset(hub: &Hub, name: &str) -> Outcome<PathBuf> {
     let dataset = dataset(name)?;
     let files = dataset.files();
@@ -122,10 +121,7 @@ fn of_dataset(hub: &Hub, name: &str) -> Outcome<PathBuf> {
     for file in files {
         path = fetched(hub, &file)?;
     }
-    match path.parent().filter(|_| several) {
-        Some(folder) => idx::archive(folder, name),
-        None => Ok(path),
-    }
+    Ok(path.parent().filter(|_| several).map(Path::to_owned).unwrap_or(path))
 }
 
 /// Writes the weights as a checkpoint that says everything about itself.

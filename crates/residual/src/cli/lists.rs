@@ -8,7 +8,7 @@ use residual::data::{Columns, OpenOptions};
 /// Columns of a list, and the folder of its paths.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ListArguments {
-    /// Columns of a list or table, or endings and fields of shards: path=NAME,label=NAME,split=NAME.
+    /// Columns of a list or table, endings and fields of shards, arrays: path=NAME,label=NAME,split=NAME.
     /// [default: by their usual names]
     #[arg(long, value_name = "ROLE=NAME,...")]
     columns: Option<Columns>,

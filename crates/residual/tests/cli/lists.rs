@@ -1,5 +1,8 @@
 //! Lists of images as data: `train`, `eval` and `doctor`.
 
+use residual::arch::families::family;
+use residual_testkit::networks;
+
 use crate::toy::{Bench, hashes};
 
 /// The bench's images as a list, in the order of the folder.
@@ -44,4 +47,24 @@ fn a_list_trains_as_the_folder_does() {
     assert_eq!(eval(&format!("lists/test.csv {columns} --root data")), eval("data"));
     let doctor = bench.run(&format!("doctor toy.toml --data lists/train.csv {columns} --root data"));
     assert!(doctor.stderr.contains("2 classes: azure, brick"), "{doctor:?}");
+}
+
+#[test]
+fn a_network_of_published_classes_is_judged_on_some_of_them() {
+    let bench = Bench::new();
+    networks::model(&family("cifar_resnet8").unwrap(), 1.0)
+        .unwrap()
+        .save(bench.path("net.safetensors"))
+        .unwrap();
+    let lines = |names: [&str; 3]| {
+        let line = |(i, name): (usize, &&str)| format!("data/test/brick/{i:02}.png,{name}\n");
+        String::from("path,label\n") + &names.iter().enumerate().map(line).collect::<String>()
+    };
+    std::fs::write(bench.path("test.csv"), lines(["truck", "cat", "truck"])).unwrap();
+    let eval = bench.run("eval --weights net.safetensors --data test.csv --json").json().remove(0);
+    assert_eq!(eval["total"], 3, "{eval:?}");
+    std::fs::write(bench.path("test.csv"), lines(["truck", "owl", "ant"])).unwrap();
+    bench
+        .run("eval --weights net.safetensors --data test.csv")
+        .refused(&["2 classes (ant, owl) are not among the known classes (airplane"]);
 }
