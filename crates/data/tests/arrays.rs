@@ -117,6 +117,7 @@ fn broken_idx_files_are_named() {
         (idx(&[4, 5, 4], &images(0, 5, 20)), "100 bytes of values, where its sizes [4, 5, 4] need 80"),
         (idx(&[u32::MAX; 4], &[0; 80]), "impossible sizes"),
         (idx(&[4, 0, 4], &[]), "which are not those of images"),
+        (idx(&[0, u32::MAX, u32::MAX], &[]), "impossible sizes"),
         (idx(&[4, 20], &[0; 80]), "sizes [4, 20], where images have [n, height, width]"),
         (vec![0, 0, 7, 1, 0, 0, 0, 0], "not an IDX file (it begins with 00 00 07 01)"),
         ([&[0, 0, 13, 3], &idx(&[1, 1, 1], &[])[4..], &0.5f32.to_be_bytes()].concat(), "has 4 labels"),
@@ -342,4 +343,99 @@ fn broken_arrays_are_named() {
     // A directory that claims more than the archive holds is no reason to set memory aside.
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(matches!(open(&path), Err(Error::TruncatedArchive { .. })));
+}
+
+#[test]
+fn memory_is_not_set_aside_for_what_is_claimed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("set.npz");
+    // 30 MiB of zeros in 30 kB.
+    let arrays =
+        [("x", npy("|u1", "(30, 1024, 1024)", &vec![0; 30 << 20])), ("y", npy("|u1", "(30,)", &[0; 30]))];
+    fs::write(&path, npz(&arrays, true)).unwrap();
+    let result = open_with(&path, |options| options.memory_limit = 4 << 20);
+    assert!(matches!(result, Err(Error::ArchiveTooLarge { .. })), "{result:?}");
+    // Stored, it stays where it is.
+    fs::write(&path, npz(&arrays, false)).unwrap();
+    let data = open_with(&path, |options| options.memory_limit = 4 << 20).unwrap();
+    assert_eq!(data.split(Split::Train).unwrap().read(7).unwrap().height(), 1024);
+    // Numbers that are made bytes take memory.
+    let floats =
+        [("x", npy("<f4", "(8, 1024, 1024)", &vec![0; 32 << 20])), ("y", npy("|u1", "(8,)", &[0; 8]))];
+    fs::write(&path, npz(&floats, false)).unwrap();
+    let result = open_with(&path, |options| options.memory_limit = 4 << 20);
+    assert!(matches!(result, Err(Error::ArchiveTooLarge { .. })), "{result:?}");
+}
+
+#[test]
+fn every_file_once_more_in_a_folder_of_its_name_is_said() {
+    let files = mnist(&[9, 0, 9, 2], &[2, 2]);
+    let twice: Files = files
+        .iter()
+        .flat_map(|(name, bytes)| {
+            [(format!("{name}/{name}"), bytes.clone()), (name.replace("-idx", ".idx"), bytes.clone())]
+        })
+        .collect();
+    let place = tempfile::tempdir().unwrap();
+    for path in every_kind(place.path(), &twice) {
+        let data = open(&path).unwrap();
+        check_mnist(&data, &path);
+        assert!(
+            data.notes()[0].to_string().starts_with("left out 4 arrays in no pair of images and labels: ")
+        );
+    }
+}
+
+/// Changed at random, the same in every run: an error, or images.
+#[test]
+fn no_changed_file_is_more_than_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut opened, mut refused) = (0, 0);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end: usize| {
+        random ^= random >> 12;
+        random ^= random << 25;
+        random ^= random >> 27;
+        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
+    };
+    let x = npy("|u1", "(4, 2, 2)", &images(0, 4, 4));
+    let y = npy("<i4", "(4,)", &[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+    let plain = mnist(&[1, 0, 1, 0], &[1]);
+    let sets: [Files; 3] = [
+        plain.clone(),
+        gzipped(&plain),
+        vec![
+            ("train.npz".into(), npz(&[("x", x.clone()), ("y", y.clone())], false)),
+            ("test.npz".into(), npz(&[("x", x), ("y", y)], true)),
+        ],
+    ];
+    for number in 0..3000 {
+        let mut files = sets[number % 3].clone();
+        let file = below(files.len());
+        let bytes = &mut files[file].1;
+        let at = below(bytes.len());
+        match below(4) {
+            0 => bytes[at] ^= 1 << below(8),
+            1 => bytes[at] = [0, 0x7f, 0xff, b'(', b'9', b'O', b'<', b','][below(8)],
+            2 => drop(bytes.drain(at..(at + 1 + below(9)).min(bytes.len()))),
+            _ => drop(bytes.splice(at..at, vec![0xff; below(40)])),
+        }
+        let folder = place.path().join(number.to_string());
+        write_folder(&folder, &files);
+        match open_with(&folder, |options| options.memory_limit = 64 << 20) {
+            Ok(data) => {
+                opened += 1;
+                for split in data.splits() {
+                    let set = data.split(split).unwrap();
+                    (0..set.len()).for_each(|image| drop(set.read(image)));
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().len() < 10_000, "{number}");
+            }
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+    assert!(opened > 100 && refused > 100, "{opened} opened, {refused} refused");
 }

@@ -51,11 +51,11 @@ impl Array {
 
     /// Checks that the elements fill `length` bytes, as many as there are.
     pub(super) fn check_length(&self, length: u64) -> Result<(), Error> {
-        let sides = self.shape.iter().map(|&side| side as u64);
-        let needed = sides
-            .chain([self.element.size() as u64])
-            .try_fold(1u64, u64::checked_mul)
-            .filter(|&needed| usize::try_from(needed).is_ok());
+        // Sides of 0 do not hide others that are too long.
+        let sides = self.shape.iter().map(|&side| side.max(1) as u64);
+        let bytes = sides.chain([self.element.size() as u64]).try_fold(1u64, u64::checked_mul);
+        let bytes = bytes.filter(|&bytes| usize::try_from(bytes).is_ok());
+        let needed = bytes.map(|bytes| if self.shape.contains(&0) { 0 } else { bytes });
         match needed {
             Some(needed) if needed == length => Ok(()),
             Some(needed) if needed < length => {
