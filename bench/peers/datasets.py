@@ -176,9 +176,9 @@ def cifar(sets):
                 batch |= {"fine_labels": labels.tolist(), "coarse_labels": (labels // 5).tolist()}
             else:
                 batch |= {"labels": labels.tolist(), "batch_label": name}
-            (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+            (folder / name).write_bytes(pickle.dumps(batch, protocol=4))
         meta = {"fine_label_names": fine, "coarse_label_names": coarse} if count == 100 else {"label_names": plain}
-        (folder / kind.meta["filename"]).write_bytes(pickle.dumps(meta, protocol=2))
+        (folder / kind.meta["filename"]).write_bytes(pickle.dumps(meta, protocol=4))
         with unchecked():
             rows = []
             for split in ("train", "test"):

@@ -8,6 +8,7 @@ use crate::arrangement::{Child, Reading, children, reading};
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::path::InnerPath;
+use crate::split_name::says_only_images;
 use crate::{Error, Note, OpenOptions, Split};
 
 /// Classes in order, each split's images with their labels, sorted by path, and what was noticed.
@@ -37,7 +38,8 @@ pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arrang
 }
 
 /// Folders that everything is in and that are neither a split nor the only class. An empty folder beside is
-/// passed by only where splits are inside: it may be a class that lacks its images.
+/// passed by only where splits are inside, or where the other is called `images` or the like: it may be a class that
+/// lacks its images.
 fn common_top(listing: &Listing) -> InnerPath {
     let mut top = InnerPath::default();
     loop {
@@ -50,7 +52,10 @@ fn common_top(listing: &Listing) -> InnerPath {
         let (Some((name, child)), None, false) = (full.next(), full.next(), loose) else { return top };
         let is_split = child.split.as_ref().is_some_and(|split| split.decoration.is_empty());
         let inside = top.clone().joined(name);
-        if is_split || child.deep == 0 || (found.len() > 1 && !leads_to_splits(listing, inside.clone())) {
+        // `images` beside `annotations`.
+        let holds_classes = child.direct == 0 && says_only_images(name);
+        let beside = found.len() > 1 && !holds_classes && !leads_to_splits(listing, inside.clone());
+        if is_split || child.deep == 0 || beside {
             return top;
         }
         top = inside;

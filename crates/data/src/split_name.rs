@@ -43,6 +43,12 @@ pub(crate) fn split_name(name: &[u8]) -> Option<SplitName> {
     split.map(|split| SplitName { split, decoration })
 }
 
+/// Test for a name that says no more than that images are in there: `images`, `photo data`.
+pub(crate) fn says_only_images(name: &[u8]) -> bool {
+    let words = words(name);
+    !words.is_empty() && words.iter().all(|word| EMPTY.contains(&word.as_str()))
+}
+
 /// The words of a name in small letters: they end at what is neither letter nor digit, between letters and digits,
 /// and before a capital letter behind a small one.
 pub(crate) fn words(name: &[u8]) -> Vec<String> {
@@ -90,6 +96,12 @@ mod tests {
         for name in ["test", "testing", "TST", "test images", "images_test"] {
             assert_eq!(split_name(name.as_bytes()), plain(Split::Test), "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_say_nothing() {
+        assert!(["images", "Data set", "photos"].iter().all(|name| says_only_images(name.as_bytes())));
+        assert!(["", "cats", "image cats", "train"].iter().all(|name| !says_only_images(name.as_bytes())));
     }
 
     #[test]

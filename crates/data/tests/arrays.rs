@@ -117,7 +117,7 @@ fn broken_idx_files_are_named() {
         (idx(&[4, 5, 4], &images(0, 5, 20)), "100 bytes of values, where its sizes [4, 5, 4] need 80"),
         (idx(&[u32::MAX; 4], &[0; 80]), "impossible sizes"),
         (idx(&[4, 0, 4], &[]), "which are not those of images"),
-        (idx(&[0, u32::MAX, u32::MAX], &[]), "impossible sizes"),
+        (idx(&[0, u32::MAX, u32::MAX, u32::MAX], &[]), "impossible sizes"),
         (idx(&[4, 20], &[0; 80]), "sizes [4, 20], where images have [n, height, width]"),
         (vec![0, 0, 7, 1, 0, 0, 0, 0], "not an IDX file (it begins with 00 00 07 01)"),
         ([&[0, 0, 13, 3], &idx(&[1, 1, 1], &[])[4..], &0.5f32.to_be_bytes()].concat(), "has 4 labels"),

@@ -3,6 +3,8 @@
 use residual::arch::Naming;
 use residual::arch::families::family;
 use residual::arch::published::find;
+use residual::data::{Dataset, OpenOptions, Split};
+use residual::hub::dataset;
 use residual::weights::safetensors;
 use residual_testkit::networks;
 
@@ -93,4 +95,27 @@ fn published_weights_answer_with_the_names_of_their_classes() {
     // It is not the published file, and `get` would fetch it again.
     bench.run_cached("get resnet18 --offline").refused(&["not downloaded yet"]);
     assert_eq!(checkpoint.classes, 1000);
+}
+
+/// Datasets of several files are read from the folder that they are left in.
+#[test]
+fn a_downloaded_folder_is_data() {
+    let bench = Bench::new();
+    let mut folder = std::path::PathBuf::new();
+    for file in dataset("fashion-mnist").unwrap().files() {
+        let path = bench.path("cache").join(&file.path);
+        folder = path.parent().unwrap().to_owned();
+        std::fs::create_dir_all(&folder).unwrap();
+        // Three images of 1x2 pixels, or their labels. Files are told by their content, gzipped or not.
+        let bytes = match file.path.contains("images") {
+            true => vec![0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6],
+            false => vec![0, 0, 8, 1, 0, 0, 0, 3, 9, 0, 9],
+        };
+        std::fs::write(path, bytes).unwrap();
+    }
+    let data = Dataset::open(&folder.into(), &OpenOptions::default()).unwrap();
+    let train = data.split(Split::Train).unwrap();
+    assert_eq!((train.len(), data.classes[train.label(2)].as_str()), (3, "Ankle boot"));
+    assert_eq!(train.read(2).unwrap().pixels(), [5, 6]);
+    assert_eq!(data.split(Split::Test).unwrap().len(), 3);
 }
