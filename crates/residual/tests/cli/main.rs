@@ -5,6 +5,7 @@ mod bench;
 mod doctor;
 mod explain;
 mod found;
+#[cfg(feature = "get")]
 mod get;
 mod help;
 mod hostile;
