@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use residual_files::escaped;
 
-use crate::Split;
 use crate::note::{listed, listed_up_to};
+use crate::{BadImage, Split};
 
 /// Error of this crate: what is wrong, where, and the help where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -585,20 +585,5 @@ impl Error {
         let found =
             text.strip_prefix(file.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
         Some(BadImage { file: file.clone(), found: found.to_owned() })
-    }
-}
-
-/// Image that was left out. Displays as `FILE: FOUND`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadImage {
-    /// Its file.
-    pub file: String,
-    /// Fault of the image.
-    pub found: String,
-}
-
-impl std::fmt::Display for BadImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.file, self.found)
     }
 }

@@ -4,6 +4,7 @@
 mod arrangement;
 mod arrays;
 mod augment;
+mod bad_image;
 mod bmp;
 mod cifar;
 mod classes;
@@ -65,10 +66,11 @@ mod webp;
 mod zipped;
 
 pub use augment::{Augment, augment};
+pub use bad_image::BadImage;
 pub use data_source::DataSource;
 pub use dataset::{Dataset, ImageSet};
 pub use decode::{decode, recorded_orientation};
-pub use error::{BadImage, Error};
+pub use error::Error;
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate};
 pub use fit::Fit;
 pub use hold_out::HELD_OUT;

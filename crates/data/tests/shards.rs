@@ -431,10 +431,7 @@ fn several_sets_side_by_side_are_not_mixed() {
         fs::copy(fixtures().join("polars/train.parquet"), path).unwrap();
     }
     let text = error(place.path());
-    assert!(
-        text.ends_with("several data sets side by side: one, two; help: give one of them"),
-        "{text}"
-    );
+    assert!(text.ends_with("several data sets side by side: one, two; help: give one of them"), "{text}");
     // A picture about the data is no class.
     fs::create_dir_all(place.path().join("one/assets")).unwrap();
     fs::write(place.path().join("one/assets/preview.png"), png(1)).unwrap();
