@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::file::properties::WriterProperties;
 use residual_arch::{Preprocess, Resize};
 use residual_data::{
     Augment, Batch, DataSource, Dataset, Image, LabelledImages, Loader, LoaderOptions, OpenOptions, Source,
@@ -14,7 +15,8 @@ use residual_data::{
 use sha2::{Digest, Sha256};
 use support::arrays::{mnist, npy, npz};
 use support::cifar::{binary_100, python_100};
-use support::{Files, every_kind, gz_bytes, png, write_folder};
+use support::table::write_table;
+use support::{Files, every_kind, gz_bytes, png, tar_bytes, write_folder};
 
 /// Images in a training split: a whole number of batches and a rest.
 const COUNT: usize = 22;
@@ -23,7 +25,7 @@ const COUNT: usize = 22;
 type Kind = (&'static str, fn(&Path) -> Vec<PathBuf>);
 
 /// Every kind of data on disk. A new source adds its line here.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     ("folder and archives", |place| every_kind(place, &folders())),
     ("lists", lists),
     ("IDX", |place| every_kind(place, &mnist(&labels(), &[1, 2]))),
@@ -38,6 +40,8 @@ const KINDS: [Kind; 7] = [
     ("npz and npy", numpy),
     ("CIFAR-100, python", |place| every_kind(place, &python_100(&labels(), &[1]))),
     ("CIFAR-100, binary", |place| every_kind(place, &binary_100(&labels(), &[1]))),
+    ("Parquet", tables),
+    ("WebDataset", shards),
 ];
 
 fn labels() -> Vec<u8> {
@@ -70,6 +74,29 @@ fn numpy(place: &Path) -> Vec<PathBuf> {
         place.join(name)
     });
     [stored.to_vec(), vec![side_by_side]].concat()
+}
+
+/// Tables of one row group of a few pages.
+fn tables(place: &Path) -> Vec<PathBuf> {
+    let images = (0..COUNT).map(|i| png(i as u8 * 9)).collect();
+    let pages = WriterProperties::builder().set_write_batch_size(1).set_data_page_size_limit(400);
+    write_table(&place.join("t.parquet"), images, pages);
+    vec![place.join("t.parquet")]
+}
+
+/// Two shards, by a name with braces and as a folder.
+fn shards(place: &Path) -> Vec<PathBuf> {
+    for shard in 0..2 {
+        let sample = |i: usize| {
+            [
+                (format!("{i:03}.png"), png(i as u8 * 9)),
+                (format!("{i:03}.cls"), (i % 3).to_string().into_bytes()),
+            ]
+        };
+        let files = (0..COUNT).filter(|i| i % 2 == shard).flat_map(sample).collect();
+        fs::write(place.join(format!("train-{shard}.tar")), tar_bytes(&files)).unwrap();
+    }
+    vec![place.join("train-{0..1}.tar"), place.into()]
 }
 
 /// The training images of data on disk, all of them.

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
-use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::properties::WriterProperties;
 use residual_arch::Preprocess;
 use residual_data::{
     Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, OpenOptions, Source, Split,
 };
+use support::table::write_table;
 use support::{Files, png, tar_bytes};
 
 fn fixtures() -> PathBuf {
@@ -181,25 +180,6 @@ fn images_without_labels_are_left_out_and_counted() {
     assert_eq!(data.classes, ["owl", "cat", "dog"], "those of no image too");
     let data = opened(fixtures().join("unlabelled"), &OpenOptions::default()).unwrap();
     assert_eq!(data.splits(), [Split::Train, Split::Val], "a part is held out");
-}
-
-/// Writes a table of one row group by the crate `parquet`.
-fn write_table(path: &Path, images: Vec<Vec<u8>>, properties: WriterPropertiesBuilder) {
-    let schema = "message m { required binary image; required int32 label; }";
-    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
-    let file = fs::File::create(path).unwrap();
-    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties.build())).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let labels: Vec<i32> = (0..images.len() as i32).map(|row| row % 2).collect();
-    let images: Vec<ByteArray> = images.into_iter().map(ByteArray::from).collect();
-    let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<ByteArrayType>().write_batch(&images, None, None).unwrap();
-    column.close().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<Int32Type>().write_batch(&labels, None, None).unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
 }
 
 #[test]

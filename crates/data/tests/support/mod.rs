@@ -4,6 +4,7 @@
 
 pub(crate) mod arrays;
 pub(crate) mod cifar;
+pub(crate) mod table;
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
