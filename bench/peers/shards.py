@@ -159,6 +159,8 @@ def arrow_tables(sets):
     data["image"][4] = {"bytes": None, "path": None}
     table = pyarrow.table({"image": pyarrow.array(data["image"], kind), "label": data["label"]})
     parquet.write_table(table, folder / "nulls.parquet")
+    images = pyarrow.array(rows(range(3))["image"], kind)
+    parquet.write_table(pyarrow.table({"image": images, "label": [0, None, 1]}), folder / "no_label.parquet")
     # Paths alone, as `datasets` keeps what it has not embedded.
     for i in range(4):
         (folder / f"{i:04}.png").write_bytes(picture(i))

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use residual_arch::Preprocess;
 use residual_data::{
@@ -295,6 +296,28 @@ fn no_change_of_a_byte_does_harm() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn rows_without_a_label_or_with_one_beyond_the_names_are_named_or_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let beyond = place.path().join("beyond.parquet");
+    let features = r#"{"info": {"features": {"label": {"names": ["only"], "_type": "ClassLabel"}}}}"#;
+    let metadata = vec![KeyValue::new("huggingface".to_owned(), features.to_owned())];
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(metadata));
+    write_table(&beyond, vec![png(1), png(2)], properties);
+    let no_label = fixtures().join("pyarrow/no_label.parquet");
+    for (path, left, wanted) in [
+        (beyond, 1, "beyond.parquet, row 1: the label 1 is beyond the 1 classes"),
+        (no_label, 2, "no_label.parquet, row 1: no label; help: leave the row out"),
+    ] {
+        let text = error(&path);
+        assert!(text.contains(wanted), "{text}");
+        let data = opened(&path, &whole().with(|options| options.skip_bad = true)).unwrap();
+        assert_eq!(data.split(Split::Train).unwrap().len(), left);
+        let notes: Vec<String> = data.notes().iter().map(ToString::to_string).collect();
+        assert!(notes.len() == 1 && notes[0].contains(wanted), "{notes:?}");
     }
 }
 
