@@ -216,7 +216,7 @@ def mixes():
     lines = Lines("mix.txt")
     for case in range(24):
         rng = np.random.RandomState(case)
-        batch, height, width = (4, 6, 5, 3)[case % 4], (5, 8, 32)[case % 3], (7, 4, 30)[case % 3]
+        batch, height, width = (4, 6, 2, 8)[case % 4], (5, 8, 32)[case % 3], (7, 4, 30)[case % 3]
         lam, place = float(rng.beta(1.0, 1.0)), rng.rand(2)
         x = torch.arange(batch * height * width, dtype=torch.float32).reshape(batch, 1, height, width) / 7 - 3
         labels = torch.tensor(rng.randint(0, 3, batch))

@@ -39,9 +39,10 @@ pub(super) fn saturation(mut image: Image, factor: f64) -> Image {
     let factor = factor as f32;
     if image.values().is_some() {
         return image.with_each_value(|values| {
-            for [r, g, b] in values.as_chunks_mut::<3>().0 {
-                let grey = 0.299 * *r + 0.587 * *g + 0.114 * *b;
-                [r, g, b].map(|value| *value = grey + factor * (*value - grey));
+            for pixel in values.as_chunks_mut::<3>().0 {
+                let [r, g, b] = *pixel;
+                let grey = 0.299 * r + 0.587 * g + 0.114 * b;
+                *pixel = pixel.map(|value| grey + factor * (value - grey));
             }
         });
     }

@@ -24,7 +24,7 @@ pub(super) fn erase(mut image: Image, corner: [usize; 2], size: [usize; 2], eras
             values.get(at).copied()
         }
     };
-    let mut each = |put: &mut dyn FnMut(usize, f32)| {
+    let each = |put: &mut dyn FnMut(usize, f32)| {
         for row in rows.clone() {
             for column in columns.clone() {
                 for channel in 0..channels {
