@@ -410,6 +410,16 @@ pub enum Error {
         /// Name of the operation or the augmentation.
         operation: &'static str,
     },
+    /// A text that names no augmentation, or not its parameters.
+    #[error("{text}: {reason}; help: write NAME or NAME:field=value, of {names}")]
+    AugmentText {
+        /// The text.
+        text: String,
+        /// Reason.
+        reason: String,
+        /// Names that there are.
+        names: &'static str,
+    },
     /// An augmentation that images of so many channels cannot have.
     #[error(
         "{augmentation}: {reason}, and the network takes {channels} channels; help: leave it out of `augment`"

@@ -11,6 +11,7 @@ mod erasing;
 mod fill;
 mod jitter;
 mod kind;
+mod named;
 mod policy;
 mod rotation;
 mod three;
