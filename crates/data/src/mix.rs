@@ -113,7 +113,7 @@ impl Mix {
                 "0 <= least <= greatest <= 1",
             ),
             None if self.mixup == 0.0 && self.cutmix == 0.0 => {
-                invalid("mix", "neither mixup nor cutmix".into(), "mixup or cutmix above 0")
+                invalid("mix", "mixup = 0 with cutmix = 0".into(), "one of them above 0")
             }
             _ => Ok(()),
         }
@@ -352,7 +352,7 @@ mod tests {
         for index in 0..300 {
             let share = mixed(&mix, index, 2).partners[0].share;
             // 3 to 8 of 12 rows, 3 to 7 of 10 columns.
-            assert!((9.0 / 120.0..=56.0 / 120.0).contains(&share), "{share}");
+            assert!((8.9 / 120.0..56.1 / 120.0).contains(&share), "{share}");
         }
     }
 

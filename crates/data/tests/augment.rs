@@ -246,8 +246,8 @@ fn the_mean_is_erased_to_0_and_noise_has_the_statistics() {
     let erased = at(&source, &Augment::RandomErasing(erasing()), 0);
     let changed: Vec<&[u8]> = erased.pixels().chunks(3).filter(|pixel| **pixel != [255; 3]).collect();
     assert!(!changed.is_empty());
-    // 255 times the means 0.5, 0.4 and 0.3.
-    assert!(changed.iter().all(|pixel| *pixel == [128, 102, 76]));
+    // 255 times the means 0.5, 0.4 and 0.3, which in floats is a little more.
+    assert!(changed.iter().all(|pixel| *pixel == [128, 102, 77]));
     let large = erasing().with(|erasing| {
         erasing.value = EraseValue::Noise(Noise::Random);
         (erasing.scale, erasing.ratio) = ([0.8, 0.8], [1.0, 1.0]);

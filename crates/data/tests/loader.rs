@@ -292,3 +292,31 @@ fn mixed_batches_are_the_same_for_any_workers_and_after_a_resume() {
         }
     }
 }
+
+/// What a run was begun with is what it goes on with, whatever has been added since.
+#[test]
+fn augmentations_keep_the_bits_of_earlier_runs() {
+    let (_place, set) = set(&files(22));
+    let step = |hash: u64, value: f32| {
+        value
+            .to_bits()
+            .to_le_bytes()
+            .into_iter()
+            .fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    };
+    let hash = |options: LoaderOptions| {
+        let batches = batches(&set, options);
+        let values = batches.iter().flat_map(|batch| batch.images.iter().copied());
+        values.fold(0xcbf2_9ce4_8422_2325, step)
+    };
+    let text = "augment = [{ kind = \"random_resized_crop\", size = [7, 5] }, { kind = \"pad_crop\", padding = 2 }, \
+                { kind = \"horizontal_flip\" }]";
+    #[derive(serde::Deserialize)]
+    struct Recipe {
+        augment: Vec<Augment>,
+    }
+    let augment = toml::from_str::<Recipe>(text).unwrap().augment;
+    let found =
+        [hash(training()), hash(training().with(|options| (options.augment, options.epoch) = (augment, 3)))];
+    assert_eq!(found, [3587346354055949810, 15067054451667466267]);
+}

@@ -85,11 +85,7 @@ fn operation(name: &str, parameters: &str) -> Operation {
     let number = |at: usize| parts[at].parse::<f64>().unwrap();
     let whole = |at: usize| number(at) as usize;
     let last = parts[parts.len() - 1];
-    let sampling = || {
-        let mut sampling = Sampling::default();
-        sampling.interpolation = interpolation(last);
-        sampling
-    };
+    let sampling = || Sampling { interpolation: interpolation(last), ..Sampling::default() };
     let corner = Some([0.0; 2]);
     let shear = |shear| Operation::Affine(Affine { shear, centre: corner, ..Affine::default() }, sampling());
     let shift = |translate| Operation::Affine(Affine { translate, ..Affine::default() }, sampling());

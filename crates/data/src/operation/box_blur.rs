@@ -5,9 +5,12 @@ use crate::Image;
 
 const PASSES: usize = 3;
 
+/// Limit on the radius: a wider blur is flat.
+const WIDEST: f64 = 10_000.0;
+
 /// The image blurred by a Gaussian of standard deviation `radius`, in pixels.
 pub(super) fn pillow_blur(mut image: Image, radius: f64) -> Image {
-    let width = BoxWidth::new(box_radius(radius as f32));
+    let width = BoxWidth::new(box_radius(radius.abs().min(WIDEST) as f32));
     let shape = [image.height(), image.width(), image.channels()];
     if radius == 0.0 {
         return image;

@@ -105,7 +105,9 @@ fn augmentations_and_mixing_are_flags_and_stand_in_the_recipe() {
         ("--mixup -1", "mix.mixup: -1"),
         ("--augment-repeats 0", "augment_repeats"),
     ] {
-        bench.run(&format!("train --model toy.toml --data data --epochs 1 {flag} --out c")).refused(&[reason]);
+        bench
+            .run(&format!("train --model toy.toml --data data --epochs 1 {flag} --out c"))
+            .refused(&[reason]);
     }
 }
 

@@ -129,7 +129,7 @@ impl Space {
     pub(super) fn magnitude(&self, change: Change, bin: Bin, [height, width]: [usize; 2]) -> Option<f32> {
         let translation = |side: usize| match self.translation {
             Translation::Pixels(pixels) => pixels,
-            Translation::Share(part, of) if part == 1.0 => (side as f64 / of) as f32,
+            Translation::Share(1.0, of) => (side as f64 / of) as f32,
             Translation::Share(part, of) => (part / of * side as f64) as f32,
         };
         Some(match change {
