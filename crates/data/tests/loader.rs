@@ -49,7 +49,11 @@ fn workers_change_no_bit() {
     let (_place, set) = set(&files(22));
     let random =
         Augment::RandomResizedCrop(RandomResizedCrop::new([7, 5]).with(|crop| crop.ratio = [0.75, 1.33]));
-    for augment in [training().augment, vec![random, Augment::HorizontalFlip { probability: 0.5 }], vec![]] {
+    let policies =
+        "rand_augment,color_jitter:brightness=0.3:hue=0.1,three_augment,aug_mix,random_erasing:value=random";
+    let policies = Augment::parse_list(policies).unwrap();
+    let flipped = vec![random, Augment::HorizontalFlip { probability: 0.5 }];
+    for augment in [training().augment, flipped, policies, vec![]] {
         let run = |workers| {
             batches(
                 &set,
