@@ -9,8 +9,8 @@ use std::sync::Arc;
 use parquet::file::properties::WriterProperties;
 use residual_arch::{Preprocess, Resize};
 use residual_data::{
-    Augment, Batch, DataSource, Dataset, Image, LabelledImages, Loader, LoaderOptions, OpenOptions, Source,
-    Split,
+    Augment, Batch, DataSource, Dataset, Image, LabelledImages, Loader, LoaderOptions, OpenOptions,
+    RandomResizedCrop, Source, Split,
 };
 use sha2::{Digest, Sha256};
 use support::arrays::{mnist, npy, npz};
@@ -113,7 +113,7 @@ fn options() -> LoaderOptions {
     LoaderOptions::evaluation(4, preprocess).with(|options| {
         (options.shuffle, options.seed, options.epoch) = (true, 9, 2);
         options.augment = vec![
-            Augment::RandomResizedCrop { size: [7, 5], scale: [0.2, 1.0], ratio: [0.75, 1.33] },
+            Augment::RandomResizedCrop(RandomResizedCrop::new([7, 5]).with(|crop| crop.scale = [0.2, 1.0])),
             Augment::HorizontalFlip { probability: 0.5 },
         ];
     })

@@ -31,7 +31,7 @@ const MAY_CHANGE: [&str; 8] = [
 
 /// Text of [`MAY_CHANGE`], for errors.
 const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, and \
-                       epochs where the rates of the schedule do not depend on them";
+                       epochs where the schedule is constant, exponential, has restarts or milestones";
 
 impl Changes {
     /// True where there is none.
