@@ -41,6 +41,17 @@ pub enum Error {
     )]
     NoWeightsInFolder,
 
+    /// A model of another network than those that it is to be averaged with.
+    #[error("{what}: {found} instead of {expected}; help: average models of one network on the same classes")]
+    NotOfOneKind {
+        /// `network` or `classes`.
+        what: &'static str,
+        /// What this model has.
+        found: String,
+        /// What the first one has.
+        expected: String,
+    },
+
     /// The file's tensors do not fit into memory.
     #[error("{0}")]
     TooLittleMemory(residual_files::Error),

@@ -51,7 +51,7 @@ pub use error::Error;
 pub use folder::weights_file;
 pub use matching::{Mismatch, Misshapen, match_tensors};
 pub use memory::require_memory;
-pub use model::Model;
+pub use model::{Mean, Model};
 pub use open_options::OpenOptions;
 pub use origin::{Format, Origin};
 pub use read::{map, read, read_bytes};

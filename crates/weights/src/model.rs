@@ -1,5 +1,6 @@
 //! A network with its weights, checked.
 
+mod average;
 mod notes;
 mod opening;
 
@@ -18,6 +19,8 @@ use crate::scheme::scheme;
 use crate::state_dict::StateDict;
 use crate::tensor::Tensor;
 use crate::values::{BadValues, bad_values};
+
+pub use average::Mean;
 
 /// A network and its weights: a checked [`Network`], every one of its tensors by [`TensorPath`], the names of its
 /// classes where they are known, and the preprocessing of its images.

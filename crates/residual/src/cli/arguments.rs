@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
-use super::{bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
+use super::{average, bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{doctor, study, train};
 
@@ -40,6 +40,7 @@ enum Command {
     Get(get::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
+    Average(average::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
     Doctor(doctor::Arguments),
@@ -61,6 +62,7 @@ impl Command {
             Self::Get(arguments) => get::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
+            Self::Average(arguments) => average::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]
             Self::Doctor(arguments) => doctor::run(&arguments),

@@ -1,6 +1,6 @@
 //! `residual convert`: weights to safetensors, and from one scheme of names to another.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use residual::arch::Naming;
@@ -11,6 +11,7 @@ use super::failure::{Failure, Outcome};
 use super::network;
 use super::output::Output;
 use super::progress::note;
+use super::safetensors_name::check_extension;
 use super::same_file::same_file;
 
 const EXAMPLE: &str = "\
@@ -95,18 +96,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let names = target.map_or(String::new(), |target| format!(", {target} names"));
     Output::new().line(format_args!("{}: {tensors} tensors{names}", out.display()))
-}
-
-/// A safetensors file under a PyTorch name would only be puzzling.
-fn check_extension(out: &Path) -> Outcome {
-    match out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors")) {
-        true => Ok(()),
-        false => {
-            let name = out.with_extension("safetensors");
-            let (out, name) = (out.display(), name.display());
-            Err(Failure::new(format_args!("{out}: the output is safetensors; help: call it {name}")))
-        }
-    }
 }
 
 /// Bare weights under the names of a scheme; where none is asked for, under their own, without a prefix where they are

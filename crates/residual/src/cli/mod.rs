@@ -1,6 +1,7 @@
 //! One file per command, and what they share: arguments, failures, output, tables.
 
 mod arguments;
+mod average;
 mod bench;
 #[cfg(feature = "train")]
 mod compute;
@@ -21,6 +22,7 @@ mod output;
 mod predict;
 mod preprocessing;
 mod progress;
+mod safetensors_name;
 mod same_file;
 #[cfg(feature = "train")]
 mod study;

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 12] = [
-    "train", "eval", "predict", "summary", "verify", "models", "get", "inspect", "convert", "bench",
-    "doctor", "study",
+const COMMANDS: [&str; 13] = [
+    "train", "eval", "predict", "summary", "verify", "models", "get", "inspect", "convert", "average",
+    "bench", "doctor", "study",
 ];
 
 #[test]

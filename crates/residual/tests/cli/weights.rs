@@ -130,3 +130,43 @@ fn integers_do_not_become_weights() {
     bench.run("convert int8.safetensors out.safetensors").refused(&["int8.safetensors", "fc.bias is int8"]);
     assert!(!bench.path("out.safetensors").exists());
 }
+
+#[test]
+fn weights_of_one_network_are_averaged() {
+    let bench = Bench::new().trained();
+    changed(&bench, |trained| {
+        let bias = trained.tensors.get_mut("fc.bias").unwrap().data_mut();
+        bias.iter_mut().for_each(|value| *value += 3.0);
+    });
+    let run = bench.run("average run run/best.safetensors bad.safetensors --out mean.safetensors");
+    assert_eq!(run.ok().trim(), "mean.safetensors: mean of 3 networks");
+    let [mean, one] =
+        ["mean.safetensors", "run/best.safetensors"].map(|file| Checkpoint::read(bench.path(file)).unwrap());
+    assert_eq!((&mean.spec, &mean.classes), (&one.spec, &one.classes));
+    for (name, tensor) in mean.tensors.iter() {
+        let added = if name == "fc.bias" { 1.0 } else { 0.0 };
+        let before = one.tensors.get(name).unwrap().data();
+        let close = |(now, before): (&f32, &f32)| (now - before - added).abs() <= 1e-6 * (1.0 + before.abs());
+        assert!(tensor.data().iter().zip(before).all(close), "{name}");
+    }
+    bench.run("eval --weights mean.safetensors --data data").ok();
+}
+
+#[test]
+fn what_has_no_average_is_refused() {
+    let bench = Bench::new().trained();
+    bench.run("average run --out mean.safetensors").refused(&["2 values"]);
+    bench.run("average run run --out run/best.safetensors").refused(&["is a file to read as well"]);
+    bench.run("average run run --out mean.pth").refused(&["mean.safetensors"]);
+    changed(&bench, |trained| trained.classes[0] = "other".to_owned());
+    bench.run("average run bad.safetensors --out mean.safetensors").refused(&[
+        "bad.safetensors",
+        "classes",
+        "other",
+    ]);
+    changed(&bench, |trained| drop(spoil(trained, "conv1.weight", f32::NAN)));
+    bench
+        .run("average run bad.safetensors --out mean.safetensors")
+        .refused(&["bad.safetensors", "conv1.weight"]);
+    assert!(!bench.path("mean.safetensors").exists());
+}
