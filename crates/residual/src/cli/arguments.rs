@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::get;
 use super::{bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{doctor, study, train};
+use super::{data, doctor, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ enum Command {
     Convert(convert::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
+    Data(data::Arguments),
+    #[cfg(feature = "train")]
     Doctor(doctor::Arguments),
     #[cfg(feature = "train")]
     Study(study::Arguments),
@@ -62,6 +64,8 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Data(arguments) => data::run(&arguments),
             #[cfg(feature = "train")]
             Self::Doctor(arguments) => doctor::run(&arguments),
             #[cfg(feature = "train")]
