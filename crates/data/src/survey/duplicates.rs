@@ -115,7 +115,8 @@ fn across(survey: &Survey, groups: &[Vec<Member>], split: Split, with: Split) ->
         for member in group.iter().filter(|member| member.place.split == split) {
             let Some(&first) = others.first() else { break };
             let equal = others.iter().find(|other| other.content == member.content);
-            let names = [member, equal.unwrap_or(&first)].map(|member| survey.name(member.place).to_owned());
+            let names =
+                [member, equal.unwrap_or(&first)].map(|member| survey.name(member.place).into_owned());
             found.add(names, equal.is_some(), others.iter().any(|other| other.label != member.label));
         }
     }
@@ -131,7 +132,8 @@ fn within(survey: &Survey, groups: &[Vec<Member>], split: Split) -> Option<Repea
         let own: Vec<&Member> = group.iter().filter(|member| member.place.split == split).collect();
         for (number, member) in own.iter().enumerate().skip(1) {
             let equal = own[..number].iter().find(|earlier| earlier.content == member.content);
-            let names = |other: &Member| [*member, other].map(|member| survey.name(member.place).to_owned());
+            let names =
+                |other: &Member| [*member, other].map(|member| survey.name(member.place).into_owned());
             if found.images() == 0 {
                 found.first = names(equal.unwrap_or(&own[0]));
             }

@@ -1,5 +1,6 @@
 //! Taking of a survey, on all threads.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +8,7 @@ use residual_arch::Preprocess;
 
 use super::seen::{Picture, Seen, look};
 use super::{Duplicates, Handling, Sizes, duplicates};
-use crate::{Dataset, Error, Format, ImageSet, Orientation, Pipeline, PipelineOptions, Split};
+use crate::{Dataset, Error, Format, ImageSet, Orientation, Pipeline, PipelineOptions, Source, Split};
 
 /// Images that a thread takes at once: looking at a small one takes less time than handing it over.
 const AT_ONCE: usize = 16;
@@ -258,8 +259,8 @@ impl Survey {
     }
 
     /// Name of an image inside the data.
-    pub fn name(&self, place: Place) -> &str {
-        self.at(place).name(place.index)
+    pub fn name(&self, place: Place) -> Cow<'_, str> {
+        Source::name(self.at(place), place.index)
     }
 
     /// Path of an image as errors name it.
