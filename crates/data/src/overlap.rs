@@ -101,10 +101,13 @@ struct Alike {
     train: Vec<usize>,
 }
 
+/// Bytes that reading an image counts for at least: opening a file takes as long as reading so many.
+const LEAST: u64 = 4096;
+
 impl Alike {
     /// Bytes that comparing them reads.
     fn bytes(&self) -> u64 {
-        self.key.0.saturating_mul((self.judged.len() + self.train.len()) as u64)
+        self.key.0.max(LEAST).saturating_mul((self.judged.len() + self.train.len()) as u64)
     }
 }
 

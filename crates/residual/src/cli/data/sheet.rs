@@ -30,6 +30,7 @@ pub(super) struct Sheet {
 }
 
 enum Part {
+    Space,
     Title(String),
     Line(String),
     Row(Row),
@@ -66,13 +67,18 @@ impl Sheet {
     /// Adds a line in large letters.
     pub(super) fn title(&mut self, text: &str) {
         let letters = Text::new(TITLE, INK).letters(WIDTH - 2 * MARGIN);
-        self.parts.push(Part::Title(shorten(text, letters)));
+        self.parts.extend(broken(text, letters).into_iter().map(Part::Title));
     }
 
     /// Adds text in as many lines as it takes.
     pub(super) fn text(&mut self, text: &str) {
         let letters = Text::new(TEXT, INK).letters(WIDTH - 2 * MARGIN);
         self.parts.extend(broken(text, letters).into_iter().map(Part::Line));
+    }
+
+    /// Adds space.
+    pub(super) fn space(&mut self) {
+        self.parts.push(Part::Space);
     }
 
     /// Adds a row of images.
@@ -97,6 +103,7 @@ impl Part {
     /// Height, with the space below it.
     fn height(&self) -> usize {
         match self {
+            Self::Space => 2 * GAP,
             Self::Title(_) => Text::new(TITLE, INK).height() + GAP,
             Self::Line(_) => Text::new(TEXT, INK).height() + GAP / 2,
             Self::Row(row) => row.height() + GAP,
@@ -105,6 +112,7 @@ impl Part {
 
     fn draw(&self, canvas: &mut Canvas, y: usize) {
         match self {
+            Self::Space => {}
             Self::Title(text) => canvas.text(At { x: MARGIN, y }, text, Text::new(TITLE, INK)),
             Self::Line(text) => canvas.text(At { x: MARGIN, y }, text, Text::new(TEXT, PALE)),
             Self::Row(row) => row.draw(canvas, y),

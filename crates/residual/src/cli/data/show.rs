@@ -10,7 +10,7 @@ use residual_random::Key;
 use super::Look;
 use super::classes::Balance;
 use super::sheet::{IN_A_ROW, Row, Sheet, THUMBNAIL, Thumbnail};
-use super::text::{contents, number};
+use super::text::{contents, number, sizes_of};
 use super::view::{self, View};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::own_png::CONTACT_SHEET;
@@ -74,14 +74,17 @@ fn sheet(look: &Look, seed: u64) -> Outcome<Sheet> {
     let eye = Eye::new(&look.view)?;
     let set = look.data.split(split)?;
     sheet.title(&format!("{}: {}", look.name, contents(&look.survey)));
-    sheet.text(&format!("{split} images as {} sees them, drawn with seed {seed}", look.view.network));
+    Balance::of(&look.survey).summaries().iter().for_each(|line| sheet.text(line));
+    look.survey.sizes().iter().for_each(|sizes| sheet.text(&sizes_of(sizes)));
+    sheet.text(&format!("Below: {split} images as {} sees them, drawn with seed {seed}", look.view.network));
+    sheet.space();
     let drawn = Drawn::of(look, &set, split, seed);
     for (row, chosen) in class_rows(look, &drawn) {
         let images = chosen.into_iter().map(|index| eye.seen(&set, index).map(|image| eye.thumbnail(&image)));
         let images = images.collect::<Result<Vec<_>, Error>>()?;
         sheet.row(Row { images, ..row });
     }
-    sheet.text("");
+    sheet.space();
     sheet.title("Augmentation");
     let recipe = match look.view.augment.is_empty() {
         true => "This recipe has none.".to_owned(),
@@ -90,6 +93,7 @@ fn sheet(look: &Look, seed: u64) -> Outcome<Sheet> {
         ),
     };
     sheet.text(&recipe);
+    sheet.space();
     let samples = drawn.across_classes();
     augmentation_rows(&mut sheet, &eye, &set, &samples, seed)?;
     Ok(sheet)

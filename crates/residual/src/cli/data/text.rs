@@ -1,7 +1,7 @@
 //! A look at data as lines of 80 columns.
 
 use residual::arch::{Preprocess, Resize};
-use residual::data::{Handling, Overlap, Repeats, Size, Survey};
+use residual::data::{Handling, Overlap, Repeats, Size, Sizes, Survey};
 use residual_files::HumanBytes;
 
 use super::Look;
@@ -52,19 +52,7 @@ pub(super) fn number(count: usize) -> String {
 fn facts(survey: &Survey) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(sizes) = survey.sizes() {
-        facts.push(match sizes.distinct {
-            1 => ("sizes", format!("{}, all", sizes.smallest)),
-            distinct => (
-                "sizes",
-                format!(
-                    "{} smallest, {} median, {} largest (width x height); {} different",
-                    sizes.smallest,
-                    sizes.median,
-                    sizes.largest,
-                    number(distinct)
-                ),
-            ),
-        });
+        facts.push(("sizes", sizes_of(&sizes)));
         if sizes.distinct > 1 {
             let often = sizes.frequent.iter().map(|(size, count)| format!("{size} {}", number(*count)));
             facts.push(("  often", often.collect::<Vec<_>>().join(", ")));
@@ -103,14 +91,26 @@ fn facts(survey: &Survey) -> Vec<(&'static str, String)> {
         ));
     }
     for (label, count, what) in [
-        ("transparent", survey.transparent(), "images with transparent pixels"),
-        ("several", survey.first_of_several(), "animations, or files of several pages"),
+        ("transparent", survey.transparent(), "with transparent pixels"),
+        ("several", survey.first_of_several(), "of several frames or pages"),
     ] {
         if count > 0 {
-            facts.push((label, format!("{} {what}", number(count))));
+            facts.push((label, format!("{}, {what}", number(count))));
         }
     }
     facts
+}
+
+/// `32x32, all`, or the smallest, the median and the largest.
+pub(super) fn sizes_of(sizes: &Sizes) -> String {
+    let Sizes { smallest, median, largest, distinct, .. } = sizes;
+    match distinct {
+        1 => format!("{smallest}, all"),
+        distinct => format!(
+            "{smallest} smallest, {median} median, {largest} largest (width x height); {} different",
+            number(*distinct)
+        ),
+    }
 }
 
 /// How an image of this orientation is brought upright.
