@@ -80,7 +80,7 @@ fn the_handling_is_that_of_the_preprocessing() {
     let found = survey.handling(&plain);
     assert_eq!((found.turned, found.left_turned, found.laid_on_background), (0, 1, 2));
     assert_eq!((found.as_they_are, found.stretched, found.cropped), (4, 0, 0));
-    assert_eq!(found.sizes, [[7, 13], [16, 16], [30, 50]].map(Into::into));
+    assert_eq!(found.sizes, [[16, 16], [7, 13], [30, 50]].map(Into::into));
     let padded = plain.with(|preprocess| preprocess.crop = Some([14, 20]));
     let found = survey.handling(&padded);
     assert_eq!((found.padded, found.cropped, found.as_they_are), (3, 3, 0));
