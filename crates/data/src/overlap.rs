@@ -56,10 +56,14 @@ impl Overlap {
 
 /// Overlap of the images of `split`, `judged`, with those of training, by equal bytes. Only images are read whose size
 /// (and checksum, which a zip archive has) is found in both, the least first, and no more than `most_bytes`. Of a [`Source`]
-/// without [stamps](Source::stamp) nothing is known: `None`.
+/// without [stamps](Source::stamp), or with stamps that are no sizes of single images, as rows of a table have, nothing is
+/// known without reading all: `None`.
 ///
 /// Images that cannot be read are left out: whoever trains on them will say so.
 pub fn overlap(split: Split, judged: &dyn Source, train: &dyn Source, most_bytes: u64) -> Option<Overlap> {
+    if !has_sizes(judged) || !has_sizes(train) {
+        return None;
+    }
     let (ours, mut theirs) = (stamped(judged)?, stamped(train)?);
     let mut alike: Vec<Alike> = ours
         .into_iter()
@@ -109,6 +113,19 @@ impl Alike {
     fn bytes(&self) -> u64 {
         self.key.0.max(LEAST).saturating_mul((self.judged.len() + self.train.len()) as u64)
     }
+}
+
+/// Number of images that are tried for one that can be read.
+const TRIED: usize = 8;
+
+/// True where the stamp of an image has the size of its bytes.
+fn has_sizes(set: &dyn Source) -> bool {
+    let mut found = (0..set.len().min(TRIED)).filter_map(|index| match set.stamp(index) {
+        Ok(Some(stamp)) => set.bytes(index).ok().map(|bytes| stamp.size == bytes.len() as u64),
+        Ok(None) => Some(false),
+        Err(_) => None,
+    });
+    found.next().unwrap_or(true)
 }
 
 /// The images of each size and checksum; `None` where they are not known. Empty ones are left out.

@@ -255,3 +255,24 @@ fn images_of_a_program_are_compared_where_they_have_stamps() {
     }
     assert_eq!(overlap(Split::Val, &Unknown(["a".into()]), &set(&[1]), MOST_COMPARED), None);
 }
+
+#[test]
+fn tables_and_shards_are_surveyed_and_tables_not_compared_before_a_training() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/shards");
+    for (name, judged, is_compared) in
+        [("hugging_face", Split::Test, false), ("webdataset", Split::Val, true)]
+    {
+        let data = open(&fixtures.join(name)).unwrap();
+        let survey = survey(&data, 3);
+        let [train, other] = [Split::Train, judged].map(|split| data.split(split).unwrap());
+        assert_eq!(survey.images(), train.len() + other.len(), "{name}");
+        assert_eq!(survey.formats().values().sum::<usize>(), survey.images(), "{name}");
+        assert!(survey.broken().is_empty() && survey.sizes().is_some(), "{name}");
+        let found = overlap(judged, &other, &train, MOST_COMPARED);
+        assert_eq!(
+            found.map(|found| (found.images(), found.uncompared)),
+            is_compared.then_some((0, 0)),
+            "{name}"
+        );
+    }
+}
