@@ -1,6 +1,7 @@
 //! `residual data`: a look at labelled images before anything is trained on them.
 
 mod classes;
+mod eye;
 mod json;
 mod sheet;
 mod show;

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use residual::arch::{Preprocess, Resize};
-use residual::data::{Augment, Error, Image, ImageSet, Preprocessor, Split, augment};
+use residual::data::{Error, Image, ImageSet, Split};
 use residual_files::escaped;
 use residual_random::Key;
 
 use super::Look;
 use super::classes::Balance;
-use super::sheet::{IN_A_ROW, Row, Sheet, THUMBNAIL, Thumbnail};
+use super::eye::{Eye, TRIED};
+use super::sheet::{IN_A_ROW, Row, Sheet};
 use super::text::{contents, number, sizes_of};
-use super::view::{self, View};
+use super::view;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::own_png::CONTACT_SHEET;
 
@@ -20,9 +20,6 @@ const ROWS: usize = 16;
 
 /// Draws of all augmentations together.
 const DRAWS: u64 = 4;
-
-/// Draws among which one is looked for that changes an image.
-const TRIED: u64 = 64;
 
 /// Place of a contact sheet.
 pub(super) struct Place<'a>(&'a Path);
@@ -158,89 +155,25 @@ fn augmentation_rows(
     samples: &[usize],
     seed: u64,
 ) -> Outcome {
-    let mut add =
-        |name: String, lines: Vec<String>, seen: &dyn Fn(usize) -> Result<Image, Error>| -> Outcome {
-            let images = samples.iter().map(|&index| seen(index).map(|image| eye.thumbnail(&image)));
-            let images = images.collect::<Result<Vec<_>, Error>>()?;
-            sheet.row(Row { name, lines, bar: None, images });
-            Ok(())
-        };
-    add("as stored".into(), Vec::new(), &|index| set.read(index))?;
-    add("preprocessed".into(), Vec::new(), &|index| eye.seen(set, index))?;
-    for one in &eye.view.augment {
+    let each = |seen: &dyn Fn(usize) -> Result<Image, Error>| {
+        samples.iter().map(|&index| seen(index)).collect::<Result<Vec<_>, Error>>()
+    };
+    let mut add = |name: &str, lines: Vec<String>, images: &[Image]| {
+        let images = images.iter().map(|image| eye.thumbnail(image)).collect();
+        sheet.row(Row { name: name.to_owned(), lines, bar: None, images });
+    };
+    add("as stored", Vec::new(), &each(&|index| set.read(index))?);
+    add("preprocessed", Vec::new(), &each(&|index| eye.seen(set, index))?);
+    for one in eye.augment() {
         let list = std::slice::from_ref(one);
-        add(view::name(one), view::parameters(one), &|index| eye.changed(set, index, list, seed))?;
+        let images = each(&|index| eye.changed(set, index, list, seed))?;
+        add(&view::name(one), view::parameters(one), &images);
     }
-    if !eye.view.augment.is_empty() {
-        for draw in 0..DRAWS {
-            let lines = vec![format!("draw {}", draw + 1)];
-            add("all together".into(), lines, &|index| {
-                eye.augmented(set, index, &eye.view.augment, [seed, draw])
-            })?;
+    for draw in 0..DRAWS {
+        if !eye.augment().is_empty() {
+            let images = each(&|index| eye.augmented(set, index, eye.augment(), [seed, draw]))?;
+            add("all together", vec![format!("draw {}", draw + 1)], &images);
         }
     }
     Ok(())
-}
-
-/// Eye of the network: preprocessing and augmentation, and what is shown of it.
-struct Eye<'a> {
-    view: &'a View,
-    preprocessor: Preprocessor,
-    /// Shrinks what is larger than a thumbnail.
-    shrink: Preprocessor,
-}
-
-impl<'a> Eye<'a> {
-    fn new(view: &'a View) -> Result<Self, Error> {
-        let shrink =
-            Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
-        Ok(Self {
-            view,
-            preprocessor: Preprocessor::new(&view.preprocess)?,
-            shrink: Preprocessor::new(&shrink)?,
-        })
-    }
-
-    /// The image before augmentation and normalisation.
-    fn seen(&self, set: &ImageSet, index: usize) -> Result<Image, Error> {
-        self.preprocessor.fit(set.read(index)?, &set.file(index))
-    }
-
-    fn augmented(
-        &self,
-        set: &ImageSet,
-        index: usize,
-        list: &[Augment],
-        [seed, epoch]: [u64; 2],
-    ) -> Result<Image, Error> {
-        let file = set.file(index);
-        let image = match list.iter().any(view::sets_size) {
-            true => self.preprocessor.admit(set.read(index)?, &file)?,
-            false => self.seen(set, index)?,
-        };
-        augment(image, list, [seed, epoch, index as u64], &file)
-    }
-
-    /// The image in the first draw that changes it; unchanged where none does.
-    fn changed(&self, set: &ImageSet, index: usize, list: &[Augment], seed: u64) -> Result<Image, Error> {
-        let plain = self.seen(set, index)?;
-        for epoch in 0..TRIED {
-            let image = self.augmented(set, index, list, [seed, epoch])?;
-            if image != plain {
-                return Ok(image);
-            }
-        }
-        Ok(plain)
-    }
-
-    /// The image as it is shown: grey and RGB as they are, of other channels the first three or the first.
-    fn thumbnail(&self, image: &Image) -> Option<Thumbnail> {
-        let (channels, pixels) = (image.channels(), image.pixels());
-        let rgb = |pixel: &[u8]| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
-        let pixels: Vec<u8> = pixels.chunks_exact(channels).flat_map(rgb).collect();
-        let image = Image::new(image.width(), image.height(), 3, pixels).ok()?;
-        let large = image.width().max(image.height()) > THUMBNAIL;
-        let image = if large { self.shrink.fit(image, "").ok()? } else { image };
-        Some(Thumbnail { size: [image.height(), image.width()], pixels: image.into_pixels() })
-    }
 }
