@@ -449,14 +449,23 @@ impl ImageSet {
     /// # Errors
     /// Those of [`decode`], [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
     pub fn read(&self, index: usize) -> Result<Image, Error> {
-        let bytes = self.bytes(index)?;
+        self.image_of(index, &self.bytes(index)?)
+    }
+
+    /// Decodes the [`bytes`](Self::bytes) of image `index`.
+    pub(crate) fn image_of(&self, index: usize, bytes: &[u8]) -> Result<Image, Error> {
         let file = self.file(index);
         if let Some(raw) = self.raw {
-            return raw.image(&bytes).ok_or(Error::TruncatedImage { file });
+            return raw.image(bytes).ok_or(Error::TruncatedImage { file });
         }
-        let image = decode(&bytes, &file)?;
+        let image = decode(bytes, &file)?;
         self.shared.remarks.look_at(&image, &file);
         Ok(image)
+    }
+
+    /// True where the bytes of an image are those of an image file; false where they are pixels.
+    pub(crate) fn holds_files(&self) -> bool {
+        self.raw.is_none()
     }
 }
 

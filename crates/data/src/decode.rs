@@ -5,20 +5,38 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::limits::corrupt;
 use crate::npy_header::is_npy;
-use crate::{Error, Image, Orientation, bmp, gif, jpeg, kind, npy, png_rows, tiff, webp};
+use crate::{Error, Format, Image, Orientation, bmp, exif, gif, jpeg, kind, npy, png_rows, tiff, webp};
 
-type Decoder = (fn(&[u8]) -> bool, fn(&[u8], &str) -> Result<Image, Error>);
+type Decoder = (Format, fn(&[u8]) -> bool, fn(&[u8], &str) -> Result<Image, Error>);
 
 /// A test for the first bytes, and the decoder, of each format.
 const DECODERS: [Decoder; 7] = [
-    (jpeg::is_jpeg, jpeg::decode),
-    (png_rows::is_png, png_rows::decode),
-    (webp::is_webp, webp::decode),
-    (bmp::is_bmp, bmp::decode),
-    (gif::is_gif, gif::decode),
-    (tiff::is_tiff, tiff::decode),
-    (is_npy, npy::decode),
+    (Format::Jpeg, jpeg::is_jpeg, jpeg::decode),
+    (Format::Png, png_rows::is_png, png_rows::decode),
+    (Format::WebP, webp::is_webp, webp::decode),
+    (Format::Bmp, bmp::is_bmp, bmp::decode),
+    (Format::Gif, gif::is_gif, gif::decode),
+    (Format::Tiff, tiff::is_tiff, tiff::decode),
+    (Format::Npy, is_npy, npy::decode),
 ];
+
+/// Decoder of bytes that begin as an image file does.
+fn decoder(bytes: &[u8]) -> Option<&'static Decoder> {
+    DECODERS.iter().find(|(_, is_one, _)| is_one(bytes))
+}
+
+impl Format {
+    /// Format that the first bytes of a file are those of; `None` for one that is not read.
+    ///
+    /// ```
+    /// use residual_data::Format;
+    /// assert_eq!(Format::of(b"GIF89a"), Some(Format::Gif));
+    /// assert_eq!(Format::of(b"<html>"), None);
+    /// ```
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        decoder(bytes).map(|&(format, ..)| format)
+    }
+}
 
 /// Decodes the bytes of an image file: JPEG, PNG, WebP, BMP, GIF, TIFF, or an array of NumPy (`.npy`), told apart by
 /// their content; `file` is named in errors.
@@ -41,12 +59,9 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
         return Err(Error::EmptyImage { file: file.into() });
     }
     // A decoder's panic on a malformed file is a corrupt image to us.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
-        let decoder = DECODERS.iter().find(|(is_one, _)| is_one(bytes));
-        match decoder {
-            Some((_, decode)) => decode(bytes, file),
-            None => Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) }),
-        }
+    let decoded = catch_unwind(AssertUnwindSafe(|| match decoder(bytes) {
+        Some((_, _, decode)) => decode(bytes, file),
+        None => Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) }),
     }));
     decoded.unwrap_or_else(|panic| Err(corrupt(file, panic_message(&*panic))))
 }
@@ -62,6 +77,14 @@ pub fn recorded_orientation(bytes: &[u8]) -> Orientation {
         webp::orientation(bytes)
     } else {
         Orientation::Upright
+    }
+}
+
+/// Orientation that an image file records, also where the decoder has turned its pixels.
+pub(crate) fn written_orientation(bytes: &[u8]) -> Orientation {
+    match tiff::is_tiff(bytes) {
+        true => exif::of_exif(bytes).unwrap_or_default(),
+        false => recorded_orientation(bytes),
     }
 }
 

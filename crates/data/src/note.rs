@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Split;
+use crate::{Overlap, Split};
 
 /// Note on data that are read all the same: something that whoever uses them should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,8 @@ pub enum Note {
         /// The file.
         file: String,
     },
+    /// Images to judge by that are trained on too, or that were too many to compare.
+    Overlap(Overlap),
     /// Files and folders that cannot be read, left out as [`OpenOptions::skip_bad`](crate::OpenOptions) says.
     LeftOut {
         /// Number of them.
@@ -222,6 +224,7 @@ impl fmt::Display for Note {
             Self::TooDeep { count, first } => {
                 write!(f, "left out {} deeper than any class ({first})", counted(*count, "path", "paths"))
             }
+            Self::Overlap(overlap) => f.write_str(&overlapping(overlap)),
             Self::LeftOut { count, first } => {
                 write!(
                     f,
@@ -231,6 +234,30 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+fn overlapping(overlap: &Overlap) -> String {
+    let Overlap { split, with, total, uncompared, first: [image, twin], .. } = overlap;
+    let mut parts = Vec::new();
+    let images = overlap.images();
+    if images > 0 {
+        let other_labels = match overlap.other_labels {
+            0 => String::new(),
+            count => format!(", {count} of them under another label"),
+        };
+        let are = if images == 1 { "is" } else { "are" };
+        parts.push(format!(
+            "{images} of {total} {split} images {are} also in {with} (the same bytes{other_labels}; {image} is {twin}): \
+             accuracy on {split} will be too high; `residual data` lists them"
+        ));
+    }
+    if *uncompared > 0 {
+        parts.push(format!(
+            "{uncompared} of {total} {split} images were not compared with those of {with}, which would have taken long; \
+             `residual data` compares all"
+        ));
+    }
+    parts.join("; ")
 }
 
 /// `1 image`, `2 images`.

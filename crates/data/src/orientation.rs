@@ -38,6 +38,20 @@ impl Orientation {
         }
     }
 
+    /// Number of it in EXIF, 1 to 8.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Upright => 1,
+            Self::Mirrored => 2,
+            Self::UpsideDown => 3,
+            Self::Flipped => 4,
+            Self::Transposed => 5,
+            Self::Clockwise => 6,
+            Self::Transverse => 7,
+            Self::Counterclockwise => 8,
+        }
+    }
+
     /// `[height, width]` of an image of `[height, width]` once it is turned.
     pub(crate) fn size(self, [height, width]: [usize; 2]) -> [usize; 2] {
         match self {
@@ -90,6 +104,7 @@ mod tests {
         ];
         for (number, expected) in (1..).zip(expected) {
             let turn = Orientation::of_number(number);
+            assert_eq!(u64::from(turn.number()), number);
             assert_eq!(turn.apply(&[1, 2, 3, 4, 5, 6], [2, 3], 1), expected, "{number}");
             assert_eq!(turn.size([2, 3]), if number < 5 { [2, 3] } else { [3, 2] });
         }

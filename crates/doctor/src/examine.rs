@@ -9,8 +9,8 @@ use residual_weights::{Model, StateDict};
 use serde::Serialize;
 
 use crate::{
-    Error, Finding, Kind, Severity, Training, labels, network, overlap, pixels, preprocess, shape, structure,
-    trainable, training, turned, weights,
+    Error, Finding, Kind, Severity, Training, examine_images, images, labels, network, pixels, preprocess,
+    shape, structure, trainable, training, weights,
 };
 
 /// Patient: all that there is to look at.
@@ -147,8 +147,8 @@ fn as_trained(patient: &Patient, sound: bool) -> NetSpec {
 /// The images; a batch of them, with labels that the network has outputs for.
 fn images(patient: &Patient, spec: &NetSpec, report: &mut Report) -> Result<Option<Batch>, Error> {
     let Some(data) = &patient.data else { return Ok(None) };
-    report.add("labels", labels::check(data, spec.head.classes, patient.classes.as_deref()));
-    report.add("duplicates", overlap::check(data)?);
+    report.add("labels", labels::range(&data.classes, spec.head.classes, patient.classes.as_deref()));
+    report.add("duplicates", examine_images(&images::survey(data)?, &spec.preprocess));
     let foreign = report.has(&[Kind::LabelRange]);
     let data = match &patient.classes {
         Some(classes) if !foreign => data.clone().with_classes(classes)?,
@@ -157,7 +157,6 @@ fn images(patient: &Patient, spec: &NetSpec, report: &mut Report) -> Result<Opti
     let split = data.splits().first().copied().unwrap_or(Split::Train);
     let (findings, batch) = pixels::check(&data.split(split)?, &spec.preprocess)?;
     report.add("pixels", findings);
-    report.findings.extend(turned::check(&data, spec.preprocess.orientation)?);
     if let Some(batch) = &batch {
         let [_, channels, height, width] = batch.shape;
         if [height, width] != spec.input[1..] {

@@ -1,34 +1,22 @@
 //! Classes and labels.
 
-use residual_data::{Dataset, ImageSet, Split};
+use residual_data::{Split, Survey};
 
 use crate::{Finding, Kind, Severity};
 
 /// From ten to one on accuracy falls measurably, and oversampling helps (Buda et al. 2018).
 const IMBALANCE: usize = 10;
 
-/// Checks of labels.
-pub(crate) fn check(data: &Dataset, outputs: usize, names: Option<&[String]>) -> Vec<Finding> {
-    let sets = data.splits().into_iter().filter_map(|split| Some((split, data.split(split).ok()?)));
-    let counts: Vec<_> = sets.map(|(split, set)| (split, counts(&set, data.classes.len()))).collect();
-    let mut findings = range(&data.classes, outputs, names);
-    findings.extend(counts.iter().flat_map(|(split, counts)| empty(*split, counts, &data.classes)));
-    findings.extend(counts.iter().filter_map(|(split, counts)| imbalance(*split, counts, &data.classes)));
-    findings
-}
-
-fn counts(set: &ImageSet, classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    for index in 0..set.len() {
-        if let Some(count) = counts.get_mut(set.label(index)) {
-            *count += 1;
-        }
-    }
-    counts
+/// Checks of the numbers of images.
+pub(crate) fn counts(survey: &Survey) -> Vec<Finding> {
+    let counts: Vec<_> = survey.splits().map(|split| (split, survey.counts(split))).collect();
+    let empty = counts.iter().flat_map(|(split, counts)| empty(*split, counts, survey.classes()));
+    let rare = counts.iter().filter_map(|(split, counts)| imbalance(*split, counts, survey.classes()));
+    empty.chain(rare).collect()
 }
 
 /// Classes against outputs: by name where the network has names, else by number.
-fn range(classes: &[String], outputs: usize, names: Option<&[String]>) -> Vec<Finding> {
+pub(crate) fn range(classes: &[String], outputs: usize, names: Option<&[String]>) -> Vec<Finding> {
     let unknown = names.and_then(|names| classes.iter().find(|class| !names.contains(class)));
     if let Some((class, names)) = unknown.zip(names) {
         let finding = Kind::LabelRange.at(format!("class {class}")).found("no output of that name");

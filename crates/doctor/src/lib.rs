@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `shape`, `structure`, `preprocess`, `training` | the specification and the recipe; no tensor |
 //! | `weights` | the tensors of a file |
-//! | `labels`, `overlap`, `pixels` | the images |
+//! | `images`, with `labels`, `overlap`, `turned` | all images, as a survey counts them |
+//! | `pixels` | some images, as the network sees them |
 //! | `network` | one batch through the network, forward and backward |
 //!
 //! `docs/doctor.md` lists the checks with their thresholds and sources. A threshold lies well outside what the
@@ -32,6 +33,7 @@
 mod error;
 mod examine;
 mod finding;
+mod images;
 mod labels;
 mod network;
 mod overlap;
@@ -48,6 +50,7 @@ mod weights;
 pub use error::Error;
 pub use examine::{Patient, Report, examine};
 pub use finding::{Finding, Kind, Severity};
+pub use images::examine_images;
 pub use network::gradients::{BlockSignal, Signals, signals};
 pub use read::{differences, read_toml};
 pub use training::Training;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use residual_arch::Preprocess;
 use residual_data::{BadImage, Batch, Error as DataError, ImageSet, Loader, LoaderOptions};
 
+use crate::images::{BAD_IMAGE_HELP, MIXED_SIZES_HELP};
 use crate::{Error, Finding, Kind, Severity};
 
 /// Images in a batch, and batches: 256 images tell a mean to a sixteenth of a deviation.
@@ -64,14 +65,14 @@ fn first_only(findings: &mut Vec<Finding>) {
 
 fn bad_image(bad: &BadImage) -> Finding {
     let finding = Kind::BadImage.at(&bad.file).found(&bad.found).expected("a whole image");
-    finding.help("copy or export the image again, or leave it out with --skip-bad")
+    finding.help(BAD_IMAGE_HELP)
 }
 
 fn mixed_sizes(file: &str, found: [usize; 2], first: &str, expected: [usize; 2]) -> Finding {
     let size = |[height, width]: [usize; 2]| format!("{height}x{width}");
     let finding = Kind::MixedSizes.at(file).found(size(found));
     let finding = finding.expected(format!("{}, as {first}", size(expected)));
-    finding.help("give the preprocessing a resize and a crop")
+    finding.help(MIXED_SIZES_HELP)
 }
 
 /// Sums of a channel's values and their squares.

@@ -1,35 +1,30 @@
 //! Photographs that a camera held on its side recorded so.
 
 use residual_arch::OrientationPolicy;
-use residual_data::{Dataset, Orientation, recorded_orientation};
+use residual_data::Survey;
 
-use crate::{Error, Finding, Kind, Severity};
+use crate::{Finding, Kind, Severity};
 
 /// Counts the turned photographs among all images, and says what the network makes of them.
-pub(crate) fn check(data: &Dataset, policy: OrientationPolicy) -> Result<Option<Finding>, Error> {
-    let (mut turned, mut all, mut first) = (0, 0, None);
-    for split in data.splits() {
-        let set = data.split(split)?;
-        all += set.len();
-        for index in 0..set.len() {
-            // What cannot be read is left to the pixels' check.
-            let Ok(bytes) = set.bytes(index) else { continue };
-            if recorded_orientation(&bytes) != Orientation::Upright {
-                turned += 1;
-                first.get_or_insert_with(|| set.name(index).into_owned());
-            }
-        }
+pub(crate) fn check(survey: &Survey, policy: OrientationPolicy) -> Option<Finding> {
+    let turned = survey.turned();
+    let applied = |by_decoder: bool| by_decoder || policy == OrientationPolicy::Apply;
+    // Where some lie on their side, the first of those is named.
+    let first = turned.iter().find(|image| !applied(image.by_decoder)).or(turned.first())?;
+    let by_decoder = turned.iter().filter(|image| image.by_decoder).count();
+    let mut found =
+        format!("{} of {} images are turned or mirrored, as EXIF says", turned.len(), survey.images());
+    if by_decoder > 0 && policy == OrientationPolicy::Ignore {
+        found.push_str(&format!("; {by_decoder} of them are TIFF, which is always read upright"));
     }
-    let Some(first) = first else { return Ok(None) };
-    let finding = Kind::TurnedPhotographs.at(first);
-    let finding = finding.found(format!("{turned} of {all} images are turned or mirrored, as EXIF says"));
-    Ok(Some(match policy {
-        OrientationPolicy::Apply => finding
+    let finding = Kind::TurnedPhotographs.at(survey.name(first.place)).found(found);
+    Some(match applied(first.by_decoder) {
+        true => finding
             .severity(Severity::Note)
             .expected("upright photographs, or orientation = \"apply\"")
-            .help("nothing is to be done: the network's preprocessing turns them"),
-        OrientationPolicy::Ignore => finding
+            .help("nothing is to be done: they are turned when they are read"),
+        false => finding
             .expected("upright photographs, or orientation = \"apply\" in the preprocessing")
             .help("train with orientation = \"apply\", or turn the files; a published network ignores it by design"),
-    }))
+    })
 }

@@ -126,6 +126,31 @@ fn images_that_cannot_be_read_or_batched() {
 }
 
 #[test]
+fn turned_photographs_are_counted_in_every_format() {
+    let folder = images();
+    let copy = |name: &str, to: &str| {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/fixtures/photographs");
+        std::fs::copy(fixtures.join(name), folder.path().join(to)).unwrap();
+    };
+    let turned = |findings: Vec<Finding>| {
+        findings.into_iter().find(|finding| finding.kind == Kind::TurnedPhotographs).expect("a finding")
+    };
+    copy("turned_tiff_5.tif", "train/a/900.tif");
+    let tiff = turned(of(&folder, spec()));
+    assert_eq!((tiff.severity, tiff.place.as_str()), (Severity::Note, "train/a/900.tif"));
+    assert!(tiff.found.starts_with("1 of 51 images"), "{tiff:?}");
+    // A network with weights ignores what EXIF says, but a TIFF file is read upright even so.
+    assert_eq!(turned(with_weights(&folder, |_| ())).severity, Severity::Note);
+    copy("turned_jpeg_6.jpg", "train/b/900.jpg");
+    let both = turned(with_weights(&folder, |_| ()));
+    assert_eq!((both.severity, both.place.as_str()), (Severity::Warning, "train/b/900.jpg"));
+    assert!(
+        both.found.starts_with("2 of 52 images") && both.found.contains("1 of them are TIFF"),
+        "{both:?}"
+    );
+}
+
+#[test]
 fn normalisation_of_other_images() {
     let with = |mean: f32, std: f32| {
         let mut spec = spec();

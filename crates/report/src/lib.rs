@@ -1,4 +1,5 @@
-//! Figures and pages of reports: charts as SVG, pages as HTML. No framework, no script, no network.
+//! Figures and pages of reports: charts as SVG, pages as HTML, and sheets of images as pixels. No framework, no script,
+//! no network.
 //!
 //! ```
 //! use residual_report::{Axis, LineChart, Page, Series};
@@ -18,8 +19,10 @@
 
 mod axis;
 mod bars;
+mod canvas;
 mod field;
 mod figure;
+mod font;
 mod lines;
 mod page;
 mod svg;
@@ -27,6 +30,7 @@ pub mod theme;
 
 pub use axis::{Axis, Scale};
 pub use bars::BarChart;
+pub use canvas::{At, Canvas, Colour, Text};
 pub use field::FieldChart;
 pub use figure::Figure;
 pub use lines::{LineChart, Series};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use residual_data::{DataSource, Dataset, Note, OpenOptions, Source, Split};
+use residual_data::{DataSource, Dataset, MOST_COMPARED, Note, OpenOptions, Source, Split, overlap};
 
 use crate::inventory::Inventory;
 use crate::progress::{Fingerprint, Fnv};
@@ -89,6 +89,16 @@ impl TrainingImages {
             (_, true) => Err(Error::NothingToEvaluate),
             _ => Ok(()),
         }
+    }
+
+    /// Notes images that are both trained on and judged by, as far as a quick comparison shows. Changes nothing else.
+    pub(crate) fn note_overlap(&mut self) {
+        if !self.may_change {
+            return;
+        }
+        let found = overlap(self.split, &*self.evaluation, &*self.train, MOST_COMPARED);
+        let found = found.filter(|found| found.images() > 0 || found.uncompared > 0);
+        self.notes.extend(found.map(Note::Overlap));
     }
 
     /// Names of the classes, in the order of the outputs.

@@ -84,9 +84,10 @@ impl<'a> Trainer<'a> {
             recipe.model = None;
             recipe.init = Some(out.join(RunFolder::INIT));
         }
-        let prepared = Prepared::new(&recipe, &given)?;
+        let mut prepared = Prepared::new(&recipe, &given)?;
         let Initial { network, replaced_head, remarks } = initial(&prepared, given.model.clone(), &device())?;
         prepared.check_batches(&network)?;
+        prepared.images.note_overlap();
         let inventory = prepared.images.inventory();
         let folder = RunFolder::tentative(out, &prepared.recipe)?;
         if let Some(model) = &given.model {

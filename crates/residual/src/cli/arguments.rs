@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::get;
 use super::{average, bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{doctor, study, train};
+use super::{data, doctor, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ enum Command {
     Average(average::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
+    Data(data::Arguments),
+    #[cfg(feature = "train")]
     Doctor(doctor::Arguments),
     #[cfg(feature = "train")]
     Study(study::Arguments),
@@ -64,6 +66,8 @@ impl Command {
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Average(arguments) => average::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Data(arguments) => data::run(&arguments),
             #[cfg(feature = "train")]
             Self::Doctor(arguments) => doctor::run(&arguments),
             #[cfg(feature = "train")]

@@ -6,11 +6,15 @@ mod bench;
 #[cfg(feature = "train")]
 mod compute;
 mod convert;
+#[cfg(feature = "train")]
+mod data;
 mod describe;
 #[cfg(feature = "train")]
 mod doctor;
 mod eval;
 mod failure;
+#[cfg(feature = "train")]
+mod findings;
 #[cfg(feature = "get")]
 mod get;
 mod inspect;
@@ -19,6 +23,7 @@ mod lists;
 mod models;
 mod network;
 mod output;
+mod own_png;
 mod predict;
 mod preprocessing;
 mod progress;

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "train", "eval", "predict", "summary", "verify", "models", "get", "inspect", "convert", "average",
-    "bench", "doctor", "study",
+    "bench", "data", "doctor", "study",
 ];
 
 #[test]
@@ -38,6 +38,7 @@ fn everything_fits_80_columns() {
         "predict --weights run/best.safetensors data/test".into(),
         format!("verify {}/../testkit/golden", env!("CARGO_MANIFEST_DIR")),
         "doctor --weights run/best.safetensors --data data".into(),
+        "data data --model resnet18".into(),
         "train --model toy.toml --data data --epochs 2 --batch-size 5 --out narrow".into(),
     ];
     calls.push("bench infer --help".into());
@@ -60,7 +61,7 @@ fn everything_fits_80_columns() {
 fn json_is_alone_on_standard_output() {
     let bench = Bench::new().trained();
     let golden = format!("{}/../testkit/golden/basic_block_32.json", env!("CARGO_MANIFEST_DIR"));
-    let calls: [(&str, &[&str]); 6] = [
+    let calls: [(&str, &[&str]); 7] = [
         ("models --json", &["model", "parameters", "macs"]),
         ("summary resnet18 --json", &["parameters", "macs", "blocks"]),
         (
@@ -69,6 +70,7 @@ fn json_is_alone_on_standard_output() {
         ),
         ("predict --weights run/best.safetensors data/test --json", &["file", "top"]),
         (&format!("verify {golden} --json"), &["model", "ok", "worst"]),
+        ("data data --json", &["data", "images", "classes", "splits", "duplicates", "loader", "findings"]),
         (
             "bench infer --model toy.toml --seconds 0 --json",
             &["median_ms", "min_ms", "images_per_s", "gflops", "peak_rss_mib"],
@@ -86,7 +88,7 @@ fn json_is_alone_on_standard_output() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let bench = Bench::new();
-    for call in ["models", "models --json", "summary cifar_resnet1202"] {
+    for call in ["models", "models --json", "summary cifar_resnet1202", "data data"] {
         let mut child = bench.command(call).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

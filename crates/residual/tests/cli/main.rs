@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench;
+mod data;
 mod doctor;
 mod explain;
 mod found;

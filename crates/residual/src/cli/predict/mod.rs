@@ -1,6 +1,5 @@
 //! `residual predict`: the classes of images.
 
-mod explain;
 mod inputs;
 mod list;
 mod overlays;
@@ -12,11 +11,11 @@ use residual::predict::{ClassScore, Classifier, Error, Explanation, Options, Pre
 use residual_files::escaped;
 use serde::Serialize;
 
-use self::explain::encoded;
 use self::overlays::Overlays;
 use super::failure::{Failure, Outcome};
 use super::network::NetworkArguments;
 use super::output::Output;
+use super::own_png::OVERLAY;
 use super::progress::note;
 use super::table::shorten;
 
@@ -205,7 +204,10 @@ impl Printer {
     fn overlay(&mut self, explanation: &Explanation) -> Option<String> {
         let (overlays, file) = (self.overlays.as_ref()?, explanation.prediction.file()?);
         let drawn = explanation.overlay()?;
-        match encoded(&drawn).and_then(|png| overlays.write(file, &png)) {
+        match OVERLAY
+            .encoded([drawn.height(), drawn.width()], drawn.pixels())
+            .and_then(|png| overlays.write(file, &png))
+        {
             Ok(path) => Some(named(&path)),
             Err(failure) => {
                 let failure = failure.within(format_args!("{}: no overlay", named(file)));

@@ -1,21 +1,13 @@
 //! Places of overlays: a file for each image, and never one that somebody else wrote.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use residual::weights::write_atomically;
 use residual_files::escaped;
 
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::own_png::OVERLAY;
 use crate::cli::same_file::same_file;
-
-/// Keyword and text of the PNG chunk that overlays are known by.
-pub(super) const MARK: (&str, &str) = ("Software", "residual predict --explain");
-
-/// Bytes at a file's beginning among which the mark is: the signature, the header, the marked chunk.
-const MARKED: usize = 128;
 
 /// The longest name of an overlay, in bytes. Most systems allow 255, and the file is written under a longer name
 /// before it gets its own.
@@ -52,12 +44,8 @@ impl Overlays {
                 "{name}: one PNG file for several images; help: give --explain a folder"
             )));
         }
-        if !is_png {
-            return Err(Failure::new(format_args!(
-                "{name}: the overlay is a PNG image; help: give it a name that ends in .png"
-            )));
-        }
-        check_free(path)?;
+        OVERLAY.check_name(path)?;
+        OVERLAY.check_free(path)?;
         Ok(Self::File(path.to_owned()))
     }
 
@@ -79,7 +67,7 @@ impl Overlays {
         let resolved = |path: &Path| path.canonicalize().ok();
         let inside =
             resolved(file).zip(resolved(folder)).is_some_and(|(file, folder)| file.starts_with(folder));
-        inside && is_overlay(file)
+        inside && OVERLAY.is_one(file)
     }
 
     /// Writes the overlay of `image`, the bytes of a PNG file, and says where it lies.
@@ -91,39 +79,15 @@ impl Overlays {
             Self::File(path) => path.clone(),
             Self::Folder(folder) => folder.join(place(image)?),
         };
-        check_free(&path)?;
+        OVERLAY.check_free(&path)?;
         if let (Self::Folder(_), Some(folder)) = (self, path.parent()) {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Failure::from(error).within(format_args!("{}: cannot make the folder", escaped(folder)))
             })?;
         }
-        write_atomically(&path, |file| file.write_all(png))?;
+        OVERLAY.write(&path, png)?;
         Ok(path)
     }
-}
-
-/// An overlay is replaced only by an overlay.
-fn check_free(path: &Path) -> Outcome {
-    match path.exists() && !is_overlay(path) {
-        true => Err(Failure::new(format_args!(
-            "{}: exists, and is no overlay of an earlier call; help: remove it, or give --explain another name",
-            escaped(path)
-        ))),
-        false => Ok(()),
-    }
-}
-
-fn is_overlay(path: &Path) -> bool {
-    let beginning = |file: File| {
-        let mut bytes = Vec::new();
-        file.take(MARKED as u64).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let Some(bytes) = residual_files::open(path).ok().and_then(|file| beginning(file).ok()) else {
-        return false;
-    };
-    let (keyword, text) = MARK;
-    let mark = [&b"tEXt"[..], keyword.as_bytes(), &[0], text.as_bytes()].concat();
-    bytes.windows(mark.len()).any(|found| found == mark)
 }
 
 /// The overlay of an image, below the folder of all of them: that of `data/test/cat.jpg` is

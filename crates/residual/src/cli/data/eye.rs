@@ -1,0 +1,84 @@
+//! Images as the network sees them.
+
+use residual::arch::{Preprocess, Resize};
+use residual::data::{Augment, Error, Image, ImageSet, Preprocessor, augment};
+
+use super::sheet::{THUMBNAIL, Thumbnail};
+use super::view::{self, View};
+
+/// Draws among which one is looked for that changes an image.
+pub(super) const TRIED: u64 = 64;
+
+/// Eye of the network: preprocessing and augmentation, and what is shown of it.
+pub(super) struct Eye<'a> {
+    view: &'a View,
+    preprocessor: Preprocessor,
+    /// Shrinks what is larger than a thumbnail.
+    shrink: Preprocessor,
+}
+
+impl<'a> Eye<'a> {
+    pub(super) fn new(view: &'a View) -> Result<Self, Error> {
+        let shrink =
+            Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
+        Ok(Self {
+            view,
+            preprocessor: Preprocessor::new(&view.preprocess)?,
+            shrink: Preprocessor::new(&shrink)?,
+        })
+    }
+
+    /// Augmentations of the recipe.
+    pub(super) fn augment(&self) -> &'a [Augment] {
+        &self.view.augment
+    }
+
+    /// The image before augmentation and normalisation.
+    pub(super) fn seen(&self, set: &ImageSet, index: usize) -> Result<Image, Error> {
+        self.preprocessor.fit(set.read(index)?, &set.file(index))
+    }
+
+    pub(super) fn augmented(
+        &self,
+        set: &ImageSet,
+        index: usize,
+        list: &[Augment],
+        [seed, epoch]: [u64; 2],
+    ) -> Result<Image, Error> {
+        let file = set.file(index);
+        let image = match list.iter().any(view::sets_size) {
+            true => self.preprocessor.admit(set.read(index)?, &file)?,
+            false => self.seen(set, index)?,
+        };
+        augment(image, list, [seed, epoch, index as u64], &file)
+    }
+
+    /// The image in the first draw that changes it; unchanged where none does.
+    pub(super) fn changed(
+        &self,
+        set: &ImageSet,
+        index: usize,
+        list: &[Augment],
+        seed: u64,
+    ) -> Result<Image, Error> {
+        let plain = self.seen(set, index)?;
+        for epoch in 0..TRIED {
+            let image = self.augmented(set, index, list, [seed, epoch])?;
+            if image != plain {
+                return Ok(image);
+            }
+        }
+        Ok(plain)
+    }
+
+    /// The image as it is shown: grey and RGB as they are, of other channels the first three or the first.
+    pub(super) fn thumbnail(&self, image: &Image) -> Option<Thumbnail> {
+        let (channels, pixels) = (image.channels(), image.pixels());
+        let rgb = |pixel: &[u8]| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
+        let pixels: Vec<u8> = pixels.chunks_exact(channels).flat_map(rgb).collect();
+        let image = Image::new(image.width(), image.height(), 3, pixels).ok()?;
+        let large = image.width().max(image.height()) > THUMBNAIL;
+        let image = if large { self.shrink.fit(image, "").ok()? } else { image };
+        Some(Thumbnail { size: [image.height(), image.width()], pixels: image.into_pixels() })
+    }
+}
