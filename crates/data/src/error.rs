@@ -399,6 +399,39 @@ pub enum Error {
         /// Channels of the preprocessing.
         expected: usize,
     },
+    /// An augmentation of an image of more than 8 bits that is defined on 8 bits alone.
+    #[error(
+        "{file}: {operation} works on 8 bits, and the image has more; help: leave it out of `augment`, or save the images \
+         with 8 bits"
+    )]
+    MoreThan8Bits {
+        /// The file.
+        file: String,
+        /// Name of the operation or the augmentation.
+        operation: &'static str,
+    },
+    /// A text that names no augmentation, or not its parameters.
+    #[error("{text}: {reason}; help: write NAME or NAME:field=value, of {names}")]
+    AugmentText {
+        /// The text.
+        text: String,
+        /// Reason.
+        reason: String,
+        /// Names that there are.
+        names: &'static str,
+    },
+    /// An augmentation that images of so many channels cannot have.
+    #[error(
+        "{augmentation}: {reason}, and the network takes {channels} channels; help: leave it out of `augment`"
+    )]
+    AugmentChannels {
+        /// Augmentation, as in a recipe.
+        augmentation: &'static str,
+        /// Condition on the channels.
+        reason: &'static str,
+        /// Channels of the images.
+        channels: usize,
+    },
     /// An image that a program's own [`Source`](crate::Source) cannot give.
     #[error("{file}: {source}")]
     Source {

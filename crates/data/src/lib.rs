@@ -30,11 +30,13 @@ mod links;
 mod listing;
 mod lists;
 mod loader;
+mod mix;
 mod note;
 mod npy;
 mod numpy;
 mod open;
 mod open_options;
+mod operation;
 mod orientation;
 mod overlap;
 mod packed;
@@ -63,7 +65,11 @@ mod webdataset;
 mod webp;
 mod zipped;
 
-pub use augment::{Augment, augment};
+pub use augment::{
+    AugMix, Augment, Augmenter, AutoAugment, AutoAugmentPolicy, ColorJitter, EraseValue, Fill, GaussianBlur,
+    NamedFill, Noise, RandAugment, RandomAffine, RandomErasing, RandomResizedCrop, RandomRotation, SampleKey,
+    Spread, ThreeAugment, TrivialAugmentWide,
+};
 pub use data_source::DataSource;
 pub use dataset::{Dataset, ImageSet};
 pub use decode::{decode, recorded_orientation};
@@ -78,8 +84,10 @@ pub use limits::{MAX_FILE_BYTES, MAX_PIXELS};
 pub use listing::{is_hidden_name, is_image_name};
 pub use lists::Columns;
 pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
+pub use mix::{Mix, MixMode, Partner};
 pub use note::{Note, classes_summary};
 pub use open_options::OpenOptions;
+pub use operation::{Affine, Erasure, Operation, Sampling};
 pub use orientation::Orientation;
 pub use overlap::{MOST_COMPARED, Overlap, overlap};
 pub use pipeline::{Pipeline, PipelineOptions};

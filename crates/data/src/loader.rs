@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use residual_arch::Preprocess;
 
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::{Augment, BadImage, Error, Image, Preprocessor, Source, augment};
+use crate::random::Use;
+use crate::{Augment, Augmenter, BadImage, Error, Image, Mix, Partner, Preprocessor, SampleKey, Source};
 
 /// Options by which an epoch is read.
 #[derive(Clone, Debug)]
@@ -28,6 +29,11 @@ pub struct LoaderOptions {
     pub drop_last: bool,
     /// Augmentations, in order; empty for evaluation.
     pub augment: Vec<Augment>,
+    /// Repeated augmentation (Hoffer et al. 2020): each image comes so many times after one another, augmented anew. An
+    /// epoch has as many steps as before, and so as many times fewer images. 1 for none.
+    pub repeats: usize,
+    /// Mixing of the images of a batch.
+    pub mix: Option<Mix>,
     /// Preprocessing of every image.
     pub preprocess: Preprocess,
     /// True where a bad image is left out and named, instead of being an error.
@@ -46,6 +52,8 @@ impl LoaderOptions {
             first_batch: 0,
             drop_last: false,
             augment: Vec::new(),
+            repeats: 1,
+            mix: None,
             preprocess,
             skip_bad: false,
         }
@@ -74,8 +82,10 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// Shape of `images`; `[0, channels, 0, 0]` where every image was left out.
     pub shape: [usize; 4],
-    /// Label of each image.
+    /// Label of each image; of a mixed one, its own.
     pub labels: Vec<usize>,
+    /// Other image's part in each image, where images are mixed; empty where none is.
+    pub partners: Vec<Partner>,
     /// Place of each image in its source.
     pub indices: Vec<usize>,
     /// Bad images that were left out.
@@ -85,7 +95,8 @@ pub struct Batch {
 impl Batch {
     /// Batch of `[n, channels, height, width]` values and `n` labels that a program gives, with the places 0 to `n`.
     pub fn new(images: Vec<f32>, shape: [usize; 4], labels: Vec<usize>) -> Self {
-        Self { images, shape, indices: (0..labels.len()).collect(), labels, skipped: Vec::new() }
+        let (indices, partners, skipped) = ((0..labels.len()).collect(), Vec::new(), Vec::new());
+        Self { images, shape, labels, partners, indices, skipped }
     }
 }
 
@@ -122,17 +133,19 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for a batch size of 0, or values that [`Preprocessor::new`] or
-    /// [`Augment::check`] refuses; [`Error::Thread`].
+    /// [`Augmenter::new`] refuses; [`Error::Thread`].
     pub fn new(set: Arc<dyn Source>, options: LoaderOptions) -> Result<Self, Error> {
-        if options.batch_size == 0 {
-            let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::InvalidOption { option: "batch_size", found, expected });
+        for (option, value) in [("batch_size", options.batch_size), ("augment_repeats", options.repeats)] {
+            if value == 0 {
+                return Err(Error::InvalidOption { option, found: "0".into(), expected: "at least 1" });
+            }
         }
-        options.augment.iter().try_for_each(Augment::check)?;
+        options.mix.iter().try_for_each(Mix::check)?;
+        let augmenter = Augmenter::new(&options.augment, &options.preprocess)?;
         let steps = steps_per_epoch(set.len(), options.batch_size, options.drop_last);
         let (first, workers) = (options.first_batch, options.workers);
         let preprocessor = Preprocessor::new(&options.preprocess)?;
-        let epoch = Epoch { order: order(&*set, &options), set, preprocessor, options };
+        let epoch = Epoch { order: order(&*set, &options), set, preprocessor, augmenter, options };
         let remaining = steps.saturating_sub(first);
         // Each worker has one batch in hand and one to follow.
         let pipeline =
@@ -176,44 +189,63 @@ struct Epoch {
     set: Arc<dyn Source>,
     order: Vec<usize>,
     preprocessor: Preprocessor,
+    augmenter: Augmenter,
     options: LoaderOptions,
 }
 
 impl Epoch {
     fn batch(&self, number: usize, stopped: &AtomicBool) -> Result<Batch, Error> {
-        let size = self.options.batch_size;
+        let (size, repeats) = (self.options.batch_size, self.options.repeats);
         let start = number.saturating_mul(size).min(self.order.len());
-        let indices = &self.order[start..start.saturating_add(size).min(self.order.len())];
-        let channels = self.preprocessor.channels();
-        let (images, shape) = (Vec::new(), [0, channels, 0, 0]);
-        let mut batch = Batch { images, shape, labels: Vec::new(), indices: Vec::new(), skipped: Vec::new() };
-        for &index in indices {
+        let places = start..start.saturating_add(size).min(self.order.len());
+        let mut batch = Batch::new(Vec::new(), [0, self.preprocessor.channels(), 0, 0], Vec::new());
+        let (expected, mut decoded) = (places.len(), None);
+        for place in places {
             // The loader is being dropped: nobody will see this batch.
             if stopped.load(Ordering::Relaxed) {
                 break;
             }
-            match self.image(index) {
-                Ok(image) => self.add(&mut batch, index, &image, indices.len())?,
+            let (index, repetition) = (self.order[place / repeats], place % repeats);
+            match self.image(index, repetition as u64, &mut decoded) {
+                Ok(image) => self.add(&mut batch, index, &image, expected)?,
                 Err(error) => match error.bad_image().filter(|_| self.options.skip_bad) {
                     Some(bad) => batch.skipped.push(bad),
                     None => return Err(error),
                 },
             }
         }
+        if let Some(mix) = &self.options.mix {
+            let LoaderOptions { seed, epoch, .. } = self.options;
+            mix.apply(&mut batch, Use::Mix.key([seed, epoch, number as u64]));
+        }
         Ok(batch)
     }
 
-    /// The image as it is before normalisation.
-    fn image(&self, index: usize) -> Result<Image, Error> {
+    /// The image as it is before normalisation. `decoded` holds the one before, and keeps this one where it will be
+    /// repeated.
+    fn image(
+        &self,
+        index: usize,
+        repetition: u64,
+        decoded: &mut Option<(usize, Image)>,
+    ) -> Result<Image, Error> {
         let options = &self.options;
         let file = self.set.file(index);
-        let image = self.set.image(index)?;
-        let image = if options.augment.iter().any(Augment::sets_size) {
-            self.preprocessor.admit(image, &file)?
-        } else {
-            self.preprocessor.fit(image, &file)?
+        let image = match decoded.take().filter(|(before, _)| *before == index) {
+            Some((_, image)) => image,
+            None => {
+                let image = self.set.image(index)?;
+                match self.augmenter.sets_size() {
+                    true => self.preprocessor.admit(image, &file)?,
+                    false => self.preprocessor.fit(image, &file)?,
+                }
+            }
         };
-        augment(image, &options.augment, [options.seed, options.epoch, index as u64], &file)
+        if options.repeats > 1 {
+            *decoded = Some((index, image.clone()));
+        }
+        let key = SampleKey::new(options.seed, options.epoch, index as u64);
+        self.augmenter.apply(image, key.with(|key| key.repetition = repetition), &file)
     }
 
     fn add(&self, batch: &mut Batch, index: usize, image: &Image, expected: usize) -> Result<(), Error> {

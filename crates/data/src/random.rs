@@ -11,6 +11,8 @@ pub(crate) enum Use {
     Shuffle,
     /// Augmentation at this position of the list; the place is the sample's.
     Augment(u32),
+    /// Mixing of a batch, whose number is the place.
+    Mix,
 }
 
 impl Use {
@@ -19,6 +21,7 @@ impl Use {
             Self::Split => 1 << 32,
             Self::Shuffle => 2 << 32,
             Self::Augment(position) => 3 << 32 | u64::from(position),
+            Self::Mix => 16 << 32,
         }
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use image::ImageFormat;
 use residual_arch::{Preprocess, Resize};
 use residual_data::{
-    Augment, Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, OpenOptions, Split,
-    steps_per_epoch,
+    Augment, Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, Mix, MixMode, OpenOptions,
+    RandomResizedCrop, Split, steps_per_epoch,
 };
 use support::{Files, encoded, write_folder};
 
@@ -47,8 +47,13 @@ fn indices(batches: &[Batch]) -> Vec<usize> {
 #[test]
 fn workers_change_no_bit() {
     let (_place, set) = set(&files(22));
-    let random = Augment::RandomResizedCrop { size: [7, 5], scale: [0.08, 1.0], ratio: [0.75, 1.33] };
-    for augment in [training().augment, vec![random, Augment::HorizontalFlip { probability: 0.5 }], vec![]] {
+    let random =
+        Augment::RandomResizedCrop(RandomResizedCrop::new([7, 5]).with(|crop| crop.ratio = [0.75, 1.33]));
+    let policies =
+        "rand_augment,color_jitter:brightness=0.3:hue=0.1,three_augment,aug_mix,random_erasing:value=random";
+    let policies = Augment::parse_list(policies).unwrap();
+    let flipped = vec![random, Augment::HorizontalFlip { probability: 0.5 }];
+    for augment in [training().augment, flipped, policies, vec![]] {
         let run = |workers| {
             batches(
                 &set,
@@ -199,7 +204,8 @@ fn sizes_come_from_preprocessing_or_from_the_random_crop() {
     let preprocess = Preprocess::imagenet(9, 8);
     let options = training().with(|options| options.preprocess = preprocess);
     assert_eq!(batches(&set, options.clone())[0].shape, [4, 3, 8, 8]);
-    let random = Augment::RandomResizedCrop { size: [6, 6], scale: [0.5, 1.0], ratio: [1.0, 1.0] };
+    let random =
+        Augment::RandomResizedCrop(RandomResizedCrop::new([6, 6]).with(|crop| crop.scale = [0.5, 1.0]));
     assert_eq!(batches(&set, options.with(|options| options.augment = vec![random]))[0].shape, [4, 3, 6, 6]);
     let grey = Preprocess::normalise_only()
         .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.5], vec![0.5]));
@@ -213,6 +219,8 @@ fn impossible_options_are_refused_before_anything_starts() {
     bad_mean.mean.pop();
     for options in [
         training().with(|options| options.batch_size = 0),
+        training().with(|options| options.repeats = 0),
+        training().with(|options| options.mix = Some(Mix::default())),
         training().with(|options| options.preprocess = bad_mean),
         training().with(|options| options.augment = vec![Augment::HorizontalFlip { probability: 2.0 }]),
     ] {
@@ -235,4 +243,84 @@ fn a_loader_can_be_dropped_at_any_time() {
         // The workers are gone, and with them their hold on the set.
         assert_eq!(Arc::strong_count(&set), 1);
     }
+}
+
+#[test]
+fn repeated_images_come_after_one_another_and_differ() {
+    let (_place, set) = set(&files(22));
+    let options = training().with(|options| (options.repeats, options.batch_size) = (3, 5));
+    let once = batches(&set, training().with(|options| options.batch_size = 5));
+    let whole = batches(&set, options.clone());
+    assert_eq!(whole.len(), once.len(), "as many steps");
+    let order = indices(&once);
+    let repeated: Vec<usize> = order.iter().flat_map(|&index| [index; 3]).take(22).collect();
+    assert_eq!(indices(&whole), repeated);
+    let length = whole[0].images.len() / 5;
+    let images: Vec<&[f32]> = whole.iter().flat_map(|batch| batch.images.chunks(length)).collect();
+    let singles: Vec<&[f32]> = once.iter().flat_map(|batch| batch.images.chunks(length)).collect();
+    let mut different = 0;
+    for (place, three) in images.chunks_exact(3).enumerate() {
+        assert_eq!(three[0], singles[place], "the first time as without");
+        different += usize::from(three[0] != three[1]) + usize::from(three[1] != three[2]);
+    }
+    assert!(different >= 12, "{different} of 14");
+    for (workers, first_batch) in [(0, 0), (2, 1), (5, 3)] {
+        let options = options.clone().with(|options| {
+            (options.workers, options.first_batch) = (workers, first_batch);
+        });
+        assert_eq!(batches(&set, options), whole[first_batch..]);
+    }
+}
+
+#[test]
+fn mixed_batches_are_the_same_for_any_workers_and_after_a_resume() {
+    let (_place, set) = set(&files(22));
+    for mode in [MixMode::Batch, MixMode::Pair, MixMode::Element] {
+        let mix = Mix::default().with(|mix| {
+            (mix.mixup, mix.cutmix, mix.probability, mix.mode) = (0.8, 1.0, 0.8, mode);
+        });
+        let options = training().with(|options| (options.mix, options.repeats) = (Some(mix), 2));
+        let whole = batches(&set, options.clone());
+        assert!(whole.iter().any(|batch| batch.partners.len() == batch.labels.len()), "{mode:?}");
+        assert_ne!(whole, batches(&set, options.clone().with(|options| options.mix = None)));
+        for (workers, first_batch) in [(0, 0), (1, 2), (2, 1), (5, 4)] {
+            let options = options.clone().with(|options| {
+                (options.workers, options.first_batch) = (workers, first_batch);
+            });
+            assert_eq!(batches(&set, options), whole[first_batch..], "{mode:?}");
+        }
+        for batch in &whole {
+            for (place, partner) in batch.partners.iter().enumerate() {
+                assert_eq!(partner.label, batch.labels[batch.labels.len() - 1 - place]);
+            }
+        }
+    }
+}
+
+/// What a run was begun with is what it goes on with, whatever has been added since.
+#[test]
+fn augmentations_keep_the_bits_of_earlier_runs() {
+    let (_place, set) = set(&files(22));
+    let step = |hash: u64, value: f32| {
+        value
+            .to_bits()
+            .to_le_bytes()
+            .into_iter()
+            .fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    };
+    let hash = |options: LoaderOptions| {
+        let batches = batches(&set, options);
+        let values = batches.iter().flat_map(|batch| batch.images.iter().copied());
+        values.fold(0xcbf2_9ce4_8422_2325, step)
+    };
+    let text = "augment = [{ kind = \"random_resized_crop\", size = [7, 5] }, { kind = \"pad_crop\", padding = 2 }, \
+                { kind = \"horizontal_flip\" }]";
+    #[derive(serde::Deserialize)]
+    struct Recipe {
+        augment: Vec<Augment>,
+    }
+    let augment = toml::from_str::<Recipe>(text).unwrap().augment;
+    let found =
+        [hash(training()), hash(training().with(|options| (options.augment, options.epoch) = (augment, 3)))];
+    assert_eq!(found, [3587346354055949810, 15067054451667466267]);
 }

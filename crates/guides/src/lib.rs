@@ -17,4 +17,5 @@ guide!(blocks, "docs/blocks.md");
 guide!(get, "docs/get.md");
 guide!(library, "docs/library.md");
 guide!(checkpoints, "docs/checkpoints.md");
+guide!(augmentation, "docs/augmentation.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

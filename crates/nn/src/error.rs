@@ -103,6 +103,28 @@ pub enum Error {
         /// Into how many parts.
         parts: usize,
     },
+    /// The number of target probabilities is not the batch's times the classes'.
+    #[error(
+        "a batch of {batch} samples and {classes} classes needs as many probabilities each, found {found}"
+    )]
+    ProbabilityCount {
+        /// Samples.
+        batch: usize,
+        /// Classes.
+        classes: usize,
+        /// Probabilities.
+        found: usize,
+    },
+    /// A target probability that is negative or not finite.
+    #[error("sample {sample}: the probability of class {class} is {found}, it must be a number of 0 or more")]
+    Probability {
+        /// Sample of the batch, from 0.
+        sample: usize,
+        /// Class.
+        class: usize,
+        /// The value.
+        found: f32,
+    },
     /// Label smoothing outside of `[0, 1]`.
     #[error("label smoothing is {smoothing}, it must lie between 0 and 1")]
     Smoothing {

@@ -1,6 +1,7 @@
 //! The loss.
 
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
+use residual_kernels::loss::Targets;
 
 use crate::{Error, fused};
 
@@ -35,22 +36,58 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Res
     if !(0.0..=1.0).contains(&smoothing) {
         return Err(Error::Smoothing { smoothing });
     }
+    let targets = Targets::Classes { classes: labels, smoothing: smoothing as f32 };
     if fused::is_ours(&logits) {
-        return Ok(fused::cross_entropy(logits, labels, smoothing));
+        return Ok(fused::cross_entropy(logits, targets));
     }
-    Ok(stock(logits, labels, smoothing))
-}
-
-/// Cross-entropy by Burn's operations, of labels that were checked.
-fn stock(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<1> {
-    let [batch, classes] = logits.dims();
     // The mean is folded into the targets: one product and one sum are left for the tensors.
     let off = smoothing / classes as f64;
     let mut targets = vec![-(off / batch as f64) as f32; batch * classes];
     for (row, &label) in targets.chunks_mut(classes).zip(labels) {
         row[label] = -((1.0 - smoothing + off) / batch as f64) as f32;
     }
-    let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &logits.device());
+    Ok(stock(logits, targets))
+}
+
+/// Mean softmax cross-entropy over the batch against probabilities: what mixing two images leaves of their labels.
+///
+/// `L = -1/B sum_b sum_k p[b, k] log softmax(logits[b])[k]`, as PyTorch's `CrossEntropyLoss` has it for targets that are
+/// probabilities. Label smoothing is a part of them.
+///
+/// # Shapes
+/// `logits` `[B, K]`, `probabilities` `B K` numbers, row by row; the loss is `[1]`.
+///
+/// # Errors
+/// If the batch is empty, there are not `B K` probabilities, or one is negative or not finite.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use residual_nn::soft_cross_entropy;
+/// let logits = Tensor::<2>::from_floats([[0.0, 0.0]], &Device::flex());
+/// let loss = soft_cross_entropy(logits, &[0.25, 0.75])?.into_scalar::<f32>();
+/// assert!((loss - 2f32.ln()).abs() < 1e-6);
+/// # Ok::<(), residual_nn::Error>(())
+/// ```
+pub fn soft_cross_entropy(logits: Tensor<2>, probabilities: &[f32]) -> Result<Tensor<1>, Error> {
+    let [batch, classes] = logits.dims();
+    if batch == 0 || probabilities.len() != batch * classes {
+        return Err(Error::ProbabilityCount { batch, classes, found: probabilities.len() });
+    }
+    let is_wrong = |value: &f32| !(value.is_finite() && *value >= 0.0);
+    if let Some(place) = probabilities.iter().position(is_wrong) {
+        let (sample, class) = (place / classes, place % classes);
+        return Err(Error::Probability { sample, class, found: probabilities[place] });
+    }
+    if fused::is_ours(&logits) {
+        return Ok(fused::cross_entropy(logits, Targets::Probabilities(probabilities)));
+    }
+    Ok(stock(logits, probabilities.iter().map(|value| -value / batch as f32).collect()))
+}
+
+/// Sum of the products of the logits' log softmax and these numbers, `[B, K]`, by Burn's operations.
+fn stock(logits: Tensor<2>, targets: Vec<f32>) -> Tensor<1> {
+    let shape = logits.dims();
+    let targets = Tensor::<2>::from_data(TensorData::new(targets, shape), &logits.device());
     // By axis: a sum over everything has no fixed order for large tensors.
     (log_softmax(logits, 1) * targets).sum_dim(1).sum_dim(0).reshape([1])
 }
@@ -68,7 +105,11 @@ mod tests {
             let logits = Tensor::<2>::from_floats(values, &Device::flex().autodiff()).require_grad();
             let loss = match fused {
                 true => cross_entropy(logits.clone(), &[0, 2], 0.1).unwrap(),
-                false => stock(logits.clone(), &[0, 2], 0.1),
+                // Folded: a third of 0.1 is each class's, halved for the mean.
+                false => stock(
+                    logits.clone(),
+                    [14.0, 0.5, 0.5, 0.5, 0.5, 14.0].map(|share| -share / 30.0).to_vec(),
+                ),
             };
             let gradients = (loss.clone() * 3.0).backward();
             let read = |data: TensorData| data.try_into_vec::<f32>().unwrap();

@@ -7,7 +7,7 @@ use residual_arch::{BlockSpec, Order, Shortcut as ShortcutSpec};
 use residual_nn::fused::Path;
 use residual_nn::{
     Activation, BasicBlockConfig, BatchNorm, BatchNormConfig, BlockConfig, Branch, Compute, Init, Linear,
-    Mode, PlainBlockConfig, Residual, Shortcut, ShortcutPath, cross_entropy,
+    Mode, PlainBlockConfig, Residual, Shortcut, ShortcutPath, cross_entropy, soft_cross_entropy,
 };
 
 use compare::{assert_close, input, values};
@@ -260,6 +260,110 @@ fn cross_entropy_survives_large_logits() {
     let loss = cross_entropy(logits.clone(), &[1], 0.0).unwrap();
     assert_eq!(loss.clone().into_scalar::<f32>(), 2000.0);
     assert_eq!(values(logits.grad(&loss.backward()).unwrap()), [1.0, -1.0]);
+}
+
+/// Logits, probabilities, loss and gradient of `torch.nn.CrossEntropyLoss()(z, p)` in float64 (PyTorch 2.15).
+type Soft = ([f32; 12], [f32; 12], f64, [f64; 12]);
+
+const LOGITS: [f32; 12] = [0.5, -2.0, 3.0, 0.25, 1.0, 1.5, -0.25, -4.0, 12.0, -9.0, 0.0, 7.5];
+
+const SOFT: [Soft; 2] = [
+    // Labels 2, 0, 3 mixed with 3, 0, 1 by 0.3, 0.45, 0.8, with a label smoothing of 0.1.
+    (
+        LOGITS,
+        [0.025, 0.025, 0.655, 0.295, 0.925, 0.025, 0.025, 0.025, 0.025, 0.745, 0.025, 0.205],
+        6.414094101595848,
+        [
+            0.01540264329392805,
+            -0.006384965724547689,
+            0.07083005857967728,
+            -0.07984773614905763,
+            -0.19503033857074978,
+            0.17847172416576343,
+            0.024128518164771847,
+            -0.007569903759785387,
+            0.3213356822408096,
+            -0.24833333308335984,
+            -0.008331307776895334,
+            -0.06467104138055443,
+        ],
+    ),
+    (
+        LOGITS,
+        [0.7, 0.0, 0.3, 0.0, 0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25],
+        3.952427434929181,
+        [
+            -0.20959735670607194,
+            0.0019483676087856446,
+            0.18916339191301057,
+            0.018485597184275726,
+            0.11330299476258354,
+            -0.1465282758342366,
+            0.03246185149810517,
+            0.000763429573547946,
+            0.24633568224080954,
+            -0.0833333330833598,
+            -0.08333130777689533,
+            -0.07967104138055443,
+        ],
+    ),
+];
+
+#[test]
+fn soft_targets_have_the_loss_and_the_gradient_of_pytorch() {
+    let device = Device::flex().autodiff();
+    for (logits, probabilities, wanted, gradient) in SOFT {
+        let z = Tensor::<1>::from_floats(logits, &device).reshape([3, 4]).require_grad();
+        let loss = soft_cross_entropy(z.clone(), &probabilities).unwrap();
+        let gradients = loss.clone().backward();
+        assert_close(&values(loss.inner()), &[wanted], 1e-6);
+        assert_close(&values(z.grad(&gradients).unwrap()), &gradient, 1e-6);
+        // Central differences of the loss without a graph, by the operations of Burn.
+        let at = |place: usize, by: f32| {
+            let mut moved = logits;
+            moved[place] += by;
+            let z = Tensor::<1>::from_floats(moved, &Device::flex()).reshape([3, 4]);
+            f64::from(values(soft_cross_entropy(z, &probabilities).unwrap())[0])
+        };
+        for (place, wanted) in gradient.iter().enumerate() {
+            let slope = (at(place, 0.05) - at(place, -0.05)) / 0.1;
+            assert!((slope - wanted).abs() < 2e-4, "{place}: {slope} instead of {wanted}");
+        }
+    }
+}
+
+#[test]
+fn soft_targets_of_one_label_are_that_label() {
+    let device = Device::flex().autodiff();
+    for smoothing in [0.0, 0.1] {
+        let labels = [2, 0, 3];
+        let mut probabilities = vec![(smoothing / 4.0) as f32; 12];
+        for (row, label) in labels.iter().enumerate() {
+            probabilities[row * 4 + label] += (1.0 - smoothing) as f32;
+        }
+        let run = |soft: bool| {
+            let z = Tensor::<1>::from_floats(LOGITS, &device).reshape([3, 4]).require_grad();
+            let loss = match soft {
+                true => soft_cross_entropy(z.clone(), &probabilities).unwrap(),
+                false => cross_entropy(z.clone(), &labels, smoothing).unwrap(),
+            };
+            let gradients = loss.clone().backward();
+            [values(loss.inner()), values(z.grad(&gradients).unwrap())].concat()
+        };
+        let wanted: Vec<f64> = run(false).into_iter().map(f64::from).collect();
+        assert_close(&run(true), &wanted, 1e-6);
+    }
+}
+
+#[test]
+fn wrong_probabilities_are_errors() {
+    let logits = Tensor::<2>::zeros([2, 2], &Device::flex());
+    let error =
+        |probabilities: &[f32]| soft_cross_entropy(logits.clone(), probabilities).unwrap_err().to_string();
+    assert!(error(&[0.5; 3]).contains("found 3"));
+    assert!(error(&[0.5, 0.5, -0.5, 1.5]).starts_with("sample 1: the probability of class 0 is -0.5"));
+    assert!(error(&[0.5, f32::NAN, 0.5, 0.5]).contains("class 1 is NaN"));
+    assert!(soft_cross_entropy(Tensor::zeros([0, 3], &Device::flex()), &[]).is_err());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! There is one generator, SplitMix64 (Steele, Lea and Flood 2014) in counter mode: draw `i` of key `k` is
 //! `mix(k + (i + 1) GAMMA)`. Runs are resumed by later builds, so the numbers of a key never change.
 
+mod distributions;
 mod key;
 mod stream;
 

@@ -1,11 +1,12 @@
 //! The training loop.
 
 use residual_data::{Batch, EvaluateOptions, Loader, LoaderOptions, score};
-use residual_nn::{Mode, ResNet, cross_entropy};
+use residual_nn::{Mode, ResNet};
 
 use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
 use crate::prepare::Prepared;
 use crate::progress::{Pass, rate};
+use crate::targets::BatchTargets;
 use crate::{At, Best, Error, Metrics, Outcome, StepReport, Trainer};
 
 impl Trainer<'_> {
@@ -128,12 +129,14 @@ impl Trainer<'_> {
     fn update(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
         let mode = Mode::train(self.recipe.seed, self.progress.step);
         check_batch(&self.network, &batch, mode)?;
-        let (input, labels) = to_tensor(batch, &self.network.device());
+        let classes = self.network.spec().head.classes;
+        let targets = BatchTargets::new(&batch, self.recipe.label_smoothing);
+        let (input, _) = to_tensor(batch, &self.network.device());
         let logits = self.network.forward(input, mode);
         let rows = values(logits.clone().inner());
-        let rows = rows.chunks(self.network.spec().head.classes).zip(&labels);
-        let correct = rows.filter(|(row, label)| score(row, **label).1 == 0).count() as u64;
-        let objective = cross_entropy(logits, &labels, self.recipe.label_smoothing)?;
+        let rows = rows.chunks(classes).zip(targets.dominant());
+        let correct = rows.filter(|(row, label)| score(row, *label).1 == 0).count() as u64;
+        let objective = targets.loss(logits)?;
         let loss = values(objective.clone().inner()).iter().map(|&loss| f64::from(loss)).sum::<f64>();
         if !loss.is_finite() {
             return Err(self.diverged(loss, lr));

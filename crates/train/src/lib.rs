@@ -32,6 +32,7 @@ mod schedule;
 mod session;
 mod settle;
 mod statistics;
+mod targets;
 mod trainer;
 mod training;
 mod transfer;

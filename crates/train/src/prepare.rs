@@ -73,6 +73,8 @@ impl Prepared {
             options.seed = recipe.seed;
             options.drop_last = recipe.drop_last == Some(true);
             options.augment = recipe.augment.clone().unwrap_or_default();
+            options.repeats = recipe.augment_repeats;
+            options.mix = recipe.mix.clone();
             options.skip_bad = recipe.data.skip_bad;
         })
     }
@@ -138,6 +140,7 @@ impl Recipe {
 fn first_shape(set: &Arc<dyn Source>, options: LoaderOptions) -> Result<Option<[usize; 3]>, Error> {
     let options = options.with(|options| {
         options.batch_size = 1;
+        options.repeats = 1;
         options.workers = 0;
         options.shuffle = false;
         options.drop_last = false;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
-use residual_data::{Augment, Columns, HELD_OUT};
+use residual_data::{Augment, Columns, HELD_OUT, Mix};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,13 @@ pub struct Recipe {
     /// the input's size, then flip (Szegedy et al. 2014, section 6).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Vec<Augment>>,
+    /// Repeated augmentation (Hoffer et al. 2020): each image comes so many times after one another, augmented anew; an
+    /// epoch has as many steps as ever, and as many times fewer images. Default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub augment_repeats: usize,
+    /// Mixing of the images of a batch, and of their labels: mixup and CutMix. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// Preprocessing of all images. Default: the network's own; where that neither resizes nor crops, the
     /// shorter side is brought to the input's size and the centre cut out, which leaves images of the right
     /// size alone.
@@ -188,6 +195,8 @@ impl Default for Recipe {
             ema: None,
             label_smoothing: 0.0,
             augment: None,
+            augment_repeats: 1,
+            mix: None,
             preprocess: None,
             seed: 0,
             threads: None,
@@ -195,6 +204,10 @@ impl Default for Recipe {
             checkpoint_every_steps: None,
         }
     }
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// Limit on a recipe that is read, in bytes: a written-out network of a thousand blocks has a twentieth of it.
@@ -289,6 +302,7 @@ impl Recipe {
             return Err(Error::TwoNetworks);
         }
         self.augment.iter().flatten().try_for_each(Augment::check)?;
+        self.mix.iter().try_for_each(Mix::check)?;
         Ok(())
     }
 
@@ -300,6 +314,9 @@ impl Recipe {
         }
         if let Some(threads) = self.threads.filter(|threads| !(1..=Self::MOST_THREADS).contains(threads)) {
             return out("threads", threads as f64, "1 to 1024");
+        }
+        if self.augment_repeats == 0 {
+            return out("augment_repeats", 0.0, "1 or more");
         }
         if self.checkpoint_every_steps == Some(0) {
             return out("checkpoint_every_steps", 0.0, "1 or more");
@@ -342,6 +359,8 @@ mod tests {
             clip: Some(Clip::Adaptive(0.01)),
             ema: Some(Ema::new(0.99)),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
+            augment_repeats: 3,
+            mix: Some(Mix::default().with(|mix| (mix.mixup, mix.cutmix) = (0.2, 1.0))),
             preprocess: Some(Preprocess::imagenet(40, 32)),
             threads: Some(3),
             checkpoint_every_steps: Some(7),
@@ -355,12 +374,13 @@ mod tests {
         let recipe = read(
             "model = \"small\"\nschedule = { kind = \"one_cycle\", pct_start = 0.3 }\nwarmup = { epochs = 2 }\n\
              augment = [{ kind = \"pad_crop\", padding = 4 }, { kind = \"horizontal_flip\" }]\n\
-             [data]\npath = \"flowers\"\n[optimiser]\nweight_decay = 5e-4",
+             [data]\npath = \"flowers\"\n[optimiser]\nweight_decay = 5e-4\n[mix]\nmixup = 0.2\ncutmix = 1.0",
         )
         .unwrap();
         assert_eq!(recipe.schedule, Schedule::one_cycle());
         assert_eq!(recipe.warmup, Warmup::Epochs(2.0));
         assert_eq!(recipe.data.path, Path::new("flowers"));
+        assert_eq!(recipe.mix.map(|mix| (mix.mixup, mix.cutmix, mix.switch)), Some((0.2, 1.0, 0.5)));
     }
 
     #[test]

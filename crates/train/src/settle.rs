@@ -1,7 +1,7 @@
 //! Settling of a recipe: what it leaves open is decided by the network and the data.
 
 use residual_arch::{NetSpec, OrientationPolicy, Place, Preprocess, Resize, families};
-use residual_data::{Augment, Fit};
+use residual_data::{Augment, Augmenter, Fit, RandomResizedCrop};
 
 use crate::batches::{default_batch, leaves_last_out};
 use crate::{Error, Recipe};
@@ -33,9 +33,22 @@ impl Recipe {
         let spec = recipe.network_for(classes)?;
         recipe.preprocess = Some(spec.preprocess.clone());
         check_freeze(&recipe.freeze, &spec)?;
-        recipe.augment.get_or_insert_with(|| default_augment(&spec));
+        recipe.settle_augment(&spec)?;
         recipe.settle_batches(training_images)?;
         Ok((recipe, spec))
+    }
+
+    /// Settles the augmentations and the sizes of their crops, and checks them against the network's channels.
+    fn settle_augment(&mut self, spec: &NetSpec) -> Result<(), Error> {
+        let [_, height, width] = spec.input;
+        let list = self.augment.get_or_insert_with(|| default_augment(spec));
+        for one in list.iter_mut() {
+            if let Augment::RandomResizedCrop(crop) = one {
+                crop.size.get_or_insert([height, width]);
+            }
+        }
+        Augmenter::new(list, &spec.preprocess)?;
+        Ok(())
     }
 
     fn settle_batches(&mut self, images: usize) -> Result<(), Error> {
@@ -93,11 +106,7 @@ fn default_augment(spec: &NetSpec) -> Vec<Augment> {
     let crop = if width <= SMALL_INPUT {
         Augment::PadCrop { padding: width / 8 }
     } else {
-        Augment::RandomResizedCrop {
-            size: [height, width],
-            scale: [0.08, 1.0],
-            ratio: [3.0 / 4.0, 4.0 / 3.0],
-        }
+        Augment::RandomResizedCrop(RandomResizedCrop::new([height, width]))
     };
     vec![crop, flip]
 }
@@ -146,7 +155,22 @@ mod tests {
         assert_eq!(published.orientation, OrientationPolicy::Ignore);
         assert_eq!(spec.preprocess, published.with_orientation(OrientationPolicy::Apply));
         let augment = recipe.augment.unwrap();
-        assert!(matches!(augment[0], Augment::RandomResizedCrop { size: [224, 224], .. }), "{augment:?}");
+        assert_eq!(augment[0], Augment::RandomResizedCrop(RandomResizedCrop::new([224, 224])));
+    }
+
+    #[test]
+    fn a_crop_without_a_size_takes_the_input_and_channels_are_checked() {
+        let crop = Augment::RandomResizedCrop(RandomResizedCrop::default());
+        let grey = Augment::RandomGrayscale { probability: 0.1 };
+        let with = |augment| Recipe { augment: Some(augment), ..Recipe::default() };
+        let (recipe, _) = with(vec![crop, grey.clone()]).settle(&classes(3), 1000).unwrap();
+        assert_eq!(recipe.augment.unwrap()[0], Augment::RandomResizedCrop(RandomResizedCrop::new([32, 32])));
+        let mut network = families::family("small").unwrap().with_classes(3).with_input([1, 32, 32]);
+        network.preprocess = Preprocess::normalise_only()
+            .with(|preprocess| (preprocess.mean, preprocess.std) = (vec![0.5], vec![0.5]));
+        let recipe = Recipe { network: Some(network), ..with(vec![grey]) };
+        let error = recipe.settle(&classes(3), 1000).unwrap_err();
+        assert!(error.to_string().starts_with("random_grayscale: grey is made of red"), "{error}");
     }
 
     #[test]

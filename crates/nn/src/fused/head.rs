@@ -56,13 +56,12 @@ impl Saved for SavedLinear {
     }
 }
 
-/// Mean softmax cross-entropy of logits that are ours, `[1]`; the labels were checked.
-pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<1> {
+/// Mean softmax cross-entropy of logits that are ours, `[1]`; the targets were checked.
+pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Targets<'_>) -> Tensor<1> {
     let [batch, classes] = logits.dims();
     let mut inputs = Inputs::default();
     inputs.push(logits);
     let (mut rows, mut gradient) = (vec![0.0; batch], vec![0.0; batch * classes]);
-    let targets = Targets::Classes { classes: labels, smoothing: smoothing as f32 };
     let logits = values(&inputs.values[0]);
     // A handful of numbers: one thread, which is nobody's.
     let cpu = sound(Cpu::new(1));

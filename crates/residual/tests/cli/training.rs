@@ -87,6 +87,31 @@ fn folders_are_numbered_by_default() {
 }
 
 #[test]
+fn augmentations_and_mixing_are_flags_and_stand_in_the_recipe() {
+    let bench = Bench::new();
+    let flags = "--augment pad_crop:padding=1,rand_augment:magnitude=12,random_erasing --mixup 0.2 --cutmix 1 \
+                 --augment-repeats 2";
+    bench.run(&format!("train --model toy.toml --data data --epochs 1 {flags} --out a")).ok();
+    let recipe = std::fs::read_to_string(bench.path("a/recipe.toml")).unwrap();
+    for line in ["kind = \"rand_augment\"", "magnitude = 12", "augment_repeats = 2", "[mix]", "mixup = 0.2"] {
+        assert!(recipe.contains(line), "`{line}` is not in {recipe}");
+    }
+    bench.run("train --recipe a/recipe.toml --mixup 0 --cutmix 0 --no-augment --out b").ok();
+    let recipe = std::fs::read_to_string(bench.path("b/recipe.toml")).unwrap();
+    assert!(recipe.contains("augment = []") && !recipe.contains("[mix]"), "{recipe}");
+    for (flag, reason) in [
+        ("--augment rotate", "unknown variant `rotate`"),
+        ("--augment rand_augment:magnitude=99", "less than num_magnitude_bins"),
+        ("--mixup -1", "mix.mixup: -1"),
+        ("--augment-repeats 0", "augment_repeats"),
+    ] {
+        bench
+            .run(&format!("train --model toy.toml --data data --epochs 1 {flag} --out c"))
+            .refused(&[reason]);
+    }
+}
+
+#[test]
 fn a_recipe_repeats_a_run_and_flags_take_precedence() {
     let bench = Bench::new();
     bench.run(&format!("{TRAIN} --lr 0.1 --schedule cosine --label-smoothing 0.1 --out a")).ok();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use residual_arch::{BlockSpec, NetSpec, Resize, StageSpec, StemSpec};
+use residual_data::{Augment, Mix, MixMode};
 use residual_train::{Observer, Outcome, Recipe, StepReport, Training};
 
 use crate::toy;
@@ -66,6 +67,41 @@ fn a_training_on_shards_or_tables_is_resumed_in_mid_epoch_to_the_same_bits() {
         toy::finish(Training::default().resume(&run).unwrap());
         assert_eq!(toy::Result::of(&run), toy::Result::of(&whole), "{data}");
     }
+}
+
+/// Mixed batches, repeated images and policies, interrupted in the middle of an epoch and run on other numbers of
+/// threads.
+#[test]
+fn mixing_and_repeated_augmentation_are_the_same_bits_however_a_training_is_run() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let with = |mode, threads| {
+        toy::recipe(data.path()).with(|recipe| {
+            let list = "pad_crop:padding=1,rand_augment,color_jitter:brightness=0.3,random_erasing";
+            recipe.augment = Some(Augment::parse_list(list).unwrap());
+            recipe.augment_repeats = 2;
+            recipe.mix = Some(Mix::default().with(|mix| {
+                (mix.mixup, mix.cutmix, mix.probability, mix.mode) = (0.8, 1.0, 0.7, mode);
+            }));
+            recipe.threads = Some(threads);
+        })
+    };
+    let mut results = Vec::new();
+    for mode in [MixMode::Batch, MixMode::Element] {
+        let whole = runs.path().join(format!("{mode:?}"));
+        toy::train(&with(mode, 2), &whole);
+        let expected = toy::Result::of(&whole);
+        let run = runs.path().join(format!("{mode:?}_interrupted"));
+        // In the middle of the first epoch and of the second.
+        toy::interrupt(Training::new(with(mode, 1)).begin(&run).unwrap(), 2);
+        toy::interrupt(Training::default().resume(&run).unwrap(), 7);
+        toy::finish(Training::default().resume(&run).unwrap());
+        assert_eq!(toy::Result::of(&run), expected, "{mode:?}");
+        results.push(expected);
+    }
+    assert_ne!(results[0].last, results[1].last);
+    let plain = runs.path().join("plain");
+    toy::train(&with(MixMode::Batch, 2).with(|recipe| recipe.mix = None), &plain);
+    assert_ne!(toy::Result::of(&plain).last, results[0].last, "mixing changes the weights");
 }
 
 /// Ends the process's work at a step without any chance to save.

@@ -6,6 +6,7 @@ use clap::Args;
 use residual::nn::fused::Memory;
 use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
+use super::augment::AugmentArguments;
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::lists::ListArguments;
@@ -92,9 +93,8 @@ pub(crate) struct Arguments {
     /// Label smoothing, from 0 to 1. [default: 0]
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
-    /// Train on the images as they are: no crops, no flips.
-    #[arg(long)]
-    no_augment: bool,
+    #[command(flatten)]
+    augment: AugmentArguments,
     /// Fraction to hold out of data without a val or test folder. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     validation: Option<f64>,
@@ -117,7 +117,7 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 23] = [
+const NOT_WITH_RESUME: [&str; 27] = [
     "model",
     "recipe",
     "out",
@@ -135,12 +135,16 @@ const NOT_WITH_RESUME: [&str; 23] = [
     "weight_decay",
     "decay_all",
     "label_smoothing",
-    "no_augment",
     "validation",
     "columns",
     "root",
     "seed",
     "checkpoint_every",
+    "augment",
+    "no_augment",
+    "augment_repeats",
+    "mixup",
+    "cutmix",
 ];
 
 /// Overwrites `field` where a flag was given.
@@ -167,6 +171,7 @@ impl Arguments {
             recipe.low_memory = memory == Memory::Low;
         }
         self.put_data(&mut recipe);
+        self.augment.put_into(&mut recipe)?;
         self.put_training(&mut recipe)?;
         Ok(recipe)
     }
@@ -176,9 +181,6 @@ impl Arguments {
         set(&mut recipe.data.validation, self.validation);
         self.list.put_into(&mut recipe.data.columns, &mut recipe.data.root);
         recipe.data.skip_bad |= self.skip_bad;
-        if self.no_augment {
-            recipe.augment = Some(Vec::new());
-        }
     }
 
     fn put_training(&self, recipe: &mut Recipe) -> Outcome {

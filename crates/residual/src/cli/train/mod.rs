@@ -1,6 +1,7 @@
 //! `residual train`.
 
 mod arguments;
+mod augment;
 mod watch;
 
 use std::path::{Path, PathBuf};
