@@ -201,3 +201,21 @@ fn a_training_warns_of_images_in_both_splits() {
     let sound = Bench::new().run("train --model toy.toml --data data --epochs 1 --batch-size 5 --out run");
     assert!(!sound.stderr.contains("also in"), "{sound:?}");
 }
+
+#[test]
+fn every_augmentation_of_a_recipe_has_its_row_and_mixing_too() {
+    let bench = Bench::new();
+    let recipe = "model = \"small\"\naugment = [{ kind = \"random_resized_crop\" }, { kind = \"rand_augment\" }, \
+                  { kind = \"random_erasing\" }]\n[mix]\nmixup = 0.4\ncutmix = 1.0\n";
+    fs::write(bench.path("recipe.toml"), recipe).unwrap();
+    let text = bench.run("data data --recipe recipe.toml --show sheet.png").ok();
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("in training random_resized_crop, rand_augment, random_erasing, mixed"), "{text}");
+    let rows = |name: &str| image::open(bench.path(name)).unwrap().height();
+    fs::write(bench.path("plain.toml"), "model = \"small\"\naugment = []\n").unwrap();
+    bench.run("data data --recipe plain.toml --show plain.png").ok();
+    // Three augmentations, all together four times, mixed four times; labels may make a row higher.
+    assert!(rows("sheet.png") >= rows("plain.png") + 11 * 112, "{} {}", rows("sheet.png"), rows("plain.png"));
+    let loader = bench.run("data data --recipe recipe.toml --json").json().remove(0)["loader"].clone();
+    assert_eq!(loader["mix"]["cutmix"], json!(1.0));
+}

@@ -1,10 +1,15 @@
 //! Images as the network sees them.
 
+use std::sync::Arc;
+
 use residual::arch::{Preprocess, Resize};
-use residual::data::{Augment, Error, Image, ImageSet, Preprocessor, augment};
+use residual::data::{
+    Augment, Augmenter, Error, Image, ImageSet, LabelledImages, Loader, LoaderOptions, Mix, Preprocessor,
+    SampleKey,
+};
 
 use super::sheet::{THUMBNAIL, Thumbnail};
-use super::view::{self, View};
+use super::view::View;
 
 /// Draws among which one is looked for that changes an image.
 pub(super) const TRIED: u64 = 64;
@@ -33,6 +38,11 @@ impl<'a> Eye<'a> {
         &self.view.augment
     }
 
+    /// Mixing of the recipe.
+    pub(super) fn mix(&self) -> Option<&'a Mix> {
+        self.view.mix.as_ref()
+    }
+
     /// The image before augmentation and normalisation.
     pub(super) fn seen(&self, set: &ImageSet, index: usize) -> Result<Image, Error> {
         self.preprocessor.fit(set.read(index)?, &set.file(index))
@@ -46,11 +56,44 @@ impl<'a> Eye<'a> {
         [seed, epoch]: [u64; 2],
     ) -> Result<Image, Error> {
         let file = set.file(index);
-        let image = match list.iter().any(view::sets_size) {
+        let augmenter = Augmenter::new(list, &self.view.preprocess)?;
+        let image = match augmenter.sets_size() {
             true => self.preprocessor.admit(set.read(index)?, &file)?,
             false => self.seen(set, index)?,
         };
-        augment(image, list, [seed, epoch, index as u64], &file)
+        augmenter.apply(image, SampleKey::new(seed, epoch, index as u64), &file)
+    }
+
+    /// Images mixed with one another, as the batch that they make.
+    pub(super) fn mixed(
+        &self,
+        images: Vec<Image>,
+        mix: &Mix,
+        [seed, epoch]: [u64; 2],
+    ) -> Result<Vec<Image>, Error> {
+        let channels = self.preprocessor.channels();
+        let classes = (0..images.len()).map(|number| number.to_string()).collect::<Vec<_>>();
+        let labelled = images.into_iter().enumerate().map(|(label, image)| (image, label)).collect();
+        // Values from 0 to 1, so that they are pixels again.
+        let plain = Preprocess::normalise_only()
+            .with(|plain| (plain.mean, plain.std) = (vec![0.0; channels], vec![1.0; channels]));
+        let options = LoaderOptions::evaluation(classes.len(), plain).with(|options| {
+            (options.seed, options.epoch, options.mix) = (seed, epoch, Some(mix.clone()));
+        });
+        let Some(batch) = Loader::new(Arc::new(LabelledImages::new(classes, labelled)?), options)?.next()
+        else {
+            return Ok(Vec::new());
+        };
+        let batch = batch?;
+        let [_, _, height, width] = batch.shape;
+        let plane = height * width;
+        let shown = |value: f32| (255.0 * value).round().clamp(0.0, 255.0) as u8;
+        let image = |values: &[f32]| {
+            let pixel =
+                |place: usize| (0..channels).map(move |channel| shown(values[channel * plane + place]));
+            Image::new(width, height, channels, (0..plane).flat_map(pixel).collect())
+        };
+        batch.images.chunks(channels * plane).map(image).collect()
     }
 
     /// The image in the first draw that changes it; unchanged where none does.

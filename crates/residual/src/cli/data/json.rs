@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use residual::arch::Preprocess;
 use residual::data::{
-    Augment, Equal, Format, Handling, Note, Overlap, Place, Repeats, Size, Sizes, Split, Survey,
+    Augment, Equal, Format, Handling, Mix, Note, Overlap, Place, Repeats, Size, Sizes, Split, Survey,
 };
 use residual::doctor::Finding;
 use serde::Serialize;
@@ -91,6 +91,7 @@ struct Loader<'a> {
     network: &'a str,
     preprocess: &'a Preprocess,
     augment: &'a [Augment],
+    mix: Option<&'a Mix>,
     skip_bad: bool,
     #[serde(flatten)]
     handling: Handling,
@@ -133,6 +134,7 @@ impl<'a> Object<'a> {
                 network: &look.view.network,
                 preprocess: &look.view.preprocess,
                 augment: &look.view.augment,
+                mix: look.view.mix.as_ref(),
                 skip_bad: look.skip_bad,
                 handling: survey.handling(&look.view.preprocess),
             },

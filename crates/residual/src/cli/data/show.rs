@@ -175,5 +175,13 @@ fn augmentation_rows(
             add("all together", vec![format!("draw {}", draw + 1)], &images);
         }
     }
+    if let Some(mix) = eye.mix() {
+        for draw in 0..DRAWS {
+            let images = each(&|index| eye.augmented(set, index, eye.augment(), [seed, draw]))?;
+            let lines =
+                if draw == 0 { view::mix_parameters(mix) } else { vec![format!("draw {}", draw + 1)] };
+            add("mixed", lines, &eye.mixed(images, mix, [seed, draw])?);
+        }
+    }
     Ok(())
 }

@@ -202,7 +202,8 @@ fn loader(look: &Look) -> Vec<String> {
             lines.extend(wrapped(&format!("  {:>9}  ", number(count)), &what));
         }
     }
-    let names: Vec<String> = view.augment.iter().map(name).collect();
+    let mixed = view.mix.iter().map(|_| "mixed".to_owned());
+    let names: Vec<String> = view.augment.iter().map(name).chain(mixed).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     lines.extend(wrapped("  in training  ", &names));
     lines

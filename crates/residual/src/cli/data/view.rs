@@ -4,8 +4,9 @@ use std::path::Path;
 
 use residual::arch::families::family;
 use residual::arch::{NetSpec, Preprocess};
-use residual::data::{Augment, Fit};
+use residual::data::{Augment, Fit, Mix};
 use residual::train::Recipe;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Outcome;
@@ -18,6 +19,8 @@ pub(super) struct View {
     pub(super) preprocess: Preprocess,
     /// Augmentation of training images.
     pub(super) augment: Vec<Augment>,
+    /// Mixing of the images of a batch.
+    pub(super) mix: Option<Mix>,
 }
 
 impl View {
@@ -40,7 +43,7 @@ impl View {
         recipe.freeze.clear();
         let (settled, spec) = recipe.settle(&classes, usize::MAX)?;
         let augment = settled.augment.unwrap_or_default();
-        Ok(Self { network: spec.name, preprocess: spec.preprocess, augment })
+        Ok(Self { network: spec.name, preprocess: spec.preprocess, augment, mix: settled.mix })
     }
 }
 
@@ -52,12 +55,21 @@ pub(super) fn name(augment: &Augment) -> String {
 
 /// Parameters of an augmentation, as recipes have them, numbers to three figures.
 pub(super) fn parameters(augment: &Augment) -> Vec<String> {
-    let written = written(augment).into_iter().filter(|(name, _)| name != "kind");
+    listed(written(augment))
+}
+
+/// Parameters of mixing, likewise.
+pub(super) fn mix_parameters(mix: &Mix) -> Vec<String> {
+    listed(written(mix))
+}
+
+fn listed(written: Map<String, Value>) -> Vec<String> {
+    let written = written.into_iter().filter(|(name, _)| name != "kind");
     written.map(|(name, value)| format!("{name} {}", shown(&value))).collect()
 }
 
-fn written(augment: &Augment) -> Map<String, Value> {
-    match serde_json::to_value(augment) {
+fn written(part: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(part) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }
@@ -73,11 +85,6 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// True for an augmentation that takes the place of the preprocessing's resize and crop.
-pub(super) fn sets_size(augment: &Augment) -> bool {
-    matches!(augment, Augment::RandomResizedCrop { .. })
 }
 
 /// True for a file of weights or the folder of a run. What is called as a family member is that one, whatever else there
