@@ -367,3 +367,19 @@ fn bare_weights_are_told_or_named() {
         assert!(residual_class_name(network.0, 0).is_null(), "the file has no names");
     }
 }
+
+#[test]
+fn classes_of_published_networks_have_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bare.safetensors");
+    let model = networks::model(&family("cifar_resnet8").unwrap(), 1.0).unwrap();
+    safetensors::write(&path, &model.to_state_dict(Naming::Cifar).unwrap()).unwrap();
+    let network = Loaded::new(&path, Some("cifar_resnet8"));
+    let name = |class| {
+        // SAFETY: a network; a name lives as long as it.
+        let name = unsafe { residual_class_name(network.0, class) };
+        // SAFETY: a text that ends in a zero, where it is not null.
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_str().unwrap())
+    };
+    assert_eq!([0, 3, 9, 10].map(name), [Some("airplane"), Some("cat"), Some("truck"), None]);
+}
