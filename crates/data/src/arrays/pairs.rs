@@ -96,7 +96,7 @@ fn set_of(pair: &Pair) -> String {
 }
 
 fn by_names(candidates: Vec<Candidate>) -> Paired {
-    let mut groups: BTreeMap<(String, Option<Split>), [Vec<Candidate>; 2]> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, String, Option<Split>), [Vec<Candidate>; 2]> = BTreeMap::new();
     let (mut class_names, mut left_out) = (None, Vec::new());
     for candidate in candidates {
         let place = match candidate.name.role {
@@ -111,11 +111,11 @@ fn by_names(candidates: Vec<Candidate>) -> Paired {
                 continue;
             }
         };
-        let key = (format!("{}\0{}", candidate.set, candidate.group), candidate.name.split);
+        let key = (candidate.set.clone(), candidate.group.clone(), candidate.name.split);
         groups.entry(key).or_default()[place].push(candidate);
     }
     let mut pairs = Vec::new();
-    for ((_, split), [images, mut labels]) in groups {
+    for ((_, _, split), [images, mut labels]) in groups {
         let only = images.len() == 1 && labels.len() == 1;
         for image in images {
             let mut same = (0..labels.len()).filter(|&at| only || labels[at].name.rest == image.name.rest);

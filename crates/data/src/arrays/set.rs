@@ -167,15 +167,12 @@ fn numbered(
         let places = parts.iter().map(of_part).collect::<Result<_, _>>()?;
         return Ok((names, places));
     }
-    let uses = parts.iter().enumerate().flat_map(|(at, part)| {
-        let used = move |(label, row): &'_ (String, usize)| (label.clone(), *row as u64, part.split, at);
-        part.labels.texts.iter().map(used).collect::<Vec<_>>()
-    });
-    let uses: Vec<_> = uses.collect();
-    let uses: Vec<LabelUse<'_>> = uses
-        .iter()
-        .map(|(label, first, split, part)| LabelUse { label, split: *split, first: *first, part: *part })
-        .collect();
+    let mut uses: Vec<LabelUse<'_>> = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        for (label, row) in &part.labels.texts {
+            uses.push(LabelUse { label, split: part.split, first: *row as u64, part: at });
+        }
+    }
     if uses.is_empty() {
         return Err(Error::NoClasses { path: listing.origin.clone(), found: "arrays without images".into() });
     }
