@@ -21,9 +21,11 @@ const LIMIT: u64 = 16 << 20;
 /// The most that it takes beside: buffers, and a page that is being read.
 const BESIDE: usize = 8 << 20;
 
-/// One test at a time: the allocator counts for all.
+/// One test at a time: the allocator counts for all. A backtrace of a panic that is caught takes more than the reader,
+/// where it is asked for.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
+    std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
