@@ -25,7 +25,7 @@ def processor() -> tuple[str, list[str]]:
     return name, [feature for feature in FEATURES if feature in flags]
 
 
-def describe() -> dict:
+def describe(libraries: list[str] = LIBRARIES) -> dict:
     """Machine, date and versions, for the results' file."""
     name, features = processor()
     return {
@@ -33,5 +33,5 @@ def describe() -> dict:
         "processor": name,
         "features": features,
         "cores": os.cpu_count(),
-        "versions": {library: version(library) for library in LIBRARIES},
+        "versions": {library: version(library) for library in libraries},
     }

@@ -19,8 +19,8 @@ use crate::shards::{self, Found, Samples, ShardKind};
 use crate::source::shuffled;
 use crate::store::{Location, Store};
 use crate::{
-    DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, decode, layout, sample, table,
-    webdataset,
+    ChoosePart, DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, decode_part, layout,
+    sample, table, webdataset,
 };
 
 /// Labelled images, in splits.
@@ -447,18 +447,22 @@ impl ImageSet {
     /// Reads and decodes image `index`.
     ///
     /// # Errors
-    /// Those of [`decode`], [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
+    /// Those of [`decode`](crate::decode()), [`Error::Unreadable`], [`Error::FileTooLarge`]; [`Error::NoSuchImage`].
     pub fn read(&self, index: usize) -> Result<Image, Error> {
         self.image_of(index, &self.bytes(index)?)
     }
 
     /// Decodes the [`bytes`](Self::bytes) of image `index`.
     pub(crate) fn image_of(&self, index: usize, bytes: &[u8]) -> Result<Image, Error> {
+        self.part_of(index, bytes, &|_, _| None)
+    }
+
+    fn part_of(&self, index: usize, bytes: &[u8], choose: &ChoosePart<'_>) -> Result<Image, Error> {
         let file = self.file(index);
         if let Some(raw) = self.raw {
             return raw.image(bytes).ok_or(Error::TruncatedImage { file });
         }
-        let image = decode(bytes, &file)?;
+        let image = decode_part(bytes, &file, choose)?;
         self.shared.remarks.look_at(&image, &file);
         Ok(image)
     }
@@ -484,6 +488,10 @@ impl Source for ImageSet {
 
     fn image(&self, index: usize) -> Result<Image, Error> {
         self.read(index)
+    }
+
+    fn image_part(&self, index: usize, choose: &ChoosePart<'_>) -> Result<Image, Error> {
+        self.part_of(index, &self.bytes(index)?, choose)
     }
 
     fn name(&self, index: usize) -> Cow<'_, str> {

@@ -5,13 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::limits::corrupt;
 use crate::npy_header::is_npy;
-use crate::{Error, Format, Image, Orientation, bmp, exif, gif, jpeg, kind, npy, png_rows, tiff, webp};
+use crate::stages::{self, Stage};
+use crate::{
+    ChoosePart, Error, Format, Image, Orientation, bmp, exif, gif, jpeg, kind, npy, png_rows, tiff, webp,
+};
 
 type Decoder = (Format, fn(&[u8]) -> bool, fn(&[u8], &str) -> Result<Image, Error>);
 
 /// A test for the first bytes, and the decoder, of each format.
 const DECODERS: [Decoder; 7] = [
-    (Format::Jpeg, jpeg::is_jpeg, jpeg::decode),
+    (Format::Jpeg, jpeg::is_jpeg, |bytes, file| jpeg::decode(bytes, file, &|_, _| None)),
     (Format::Png, png_rows::is_png, png_rows::decode),
     (Format::WebP, webp::is_webp, webp::decode),
     (Format::Bmp, bmp::is_bmp, bmp::decode),
@@ -55,14 +58,27 @@ impl Format {
 /// [`Error::EmptyImage`], [`Error::UnknownImage`], [`Error::UnsupportedImage`], [`Error::TruncatedImage`],
 /// [`Error::CorruptImage`], [`Error::ImageTooLarge`] ([`MAX_PIXELS`](crate::MAX_PIXELS)), [`Error::ImageTooWide`].
 pub fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
+    decode_part(bytes, file, &|_, _| None)
+}
+
+/// Decodes the bytes of an image file as [`decode`] does, but no more of its pixels than `choose` asks for, where that
+/// is less work: of JPEG, whose bits are all read (damage is found wherever it is), but transformed only around the
+/// part. Of other formats it is the whole image. The pixels are those of the whole image.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn decode_part(bytes: &[u8], file: &str, choose: &ChoosePart<'_>) -> Result<Image, Error> {
     if bytes.is_empty() {
         return Err(Error::EmptyImage { file: file.into() });
     }
     // A decoder's panic on a malformed file is a corrupt image to us.
-    let decoded = catch_unwind(AssertUnwindSafe(|| match decoder(bytes) {
-        Some((_, _, decode)) => decode(bytes, file),
-        None => Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) }),
-    }));
+    let decoded = stages::timed(Stage::Decode, || {
+        catch_unwind(AssertUnwindSafe(|| match decoder(bytes) {
+            Some((Format::Jpeg, ..)) => jpeg::decode(bytes, file, choose),
+            Some((_, _, decode)) => decode(bytes, file),
+            None => Err(Error::UnknownImage { file: file.into(), found: kind::describe(bytes) }),
+        }))
+    });
     decoded.unwrap_or_else(|panic| Err(corrupt(file, panic_message(&*panic))))
 }
 

@@ -6,7 +6,7 @@ use residual_arch::Preprocess;
 use serde::{Deserialize, Serialize};
 
 use crate::scores::score;
-use crate::{Batch, Error, Loader, LoaderOptions, Source};
+use crate::{Batch, Error, ImageCache, Loader, LoaderOptions, Source};
 
 /// Options by which [`evaluate`] reads its images.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct EvaluateOptions {
     pub workers: usize,
     /// Leniency: leave out images that cannot be decoded, in place of stopping at the first.
     pub skip_bad: bool,
+    /// Cache of the images, of the same preprocessing.
+    pub cache: Option<ImageCache>,
 }
 
 impl EvaluateOptions {
@@ -37,7 +39,7 @@ impl EvaluateOptions {
 impl Default for EvaluateOptions {
     /// 64 images at a time, one decoding thread, bad images are errors.
     fn default() -> Self {
-        Self { batch_size: 64, workers: 1, skip_bad: false }
+        Self { batch_size: 64, workers: 1, skip_bad: false, cache: None }
     }
 }
 
@@ -114,6 +116,7 @@ pub fn evaluate<J: Judged>(
     let loader = LoaderOptions {
         workers: options.workers,
         skip_bad: options.skip_bad,
+        cache: options.cache.clone(),
         ..LoaderOptions::evaluation(options.batch_size, preprocess)
     };
     let (mut result, mut done) = (Evaluation::default(), 0);

@@ -2,7 +2,7 @@
 
 use residual_arch::OddMargin;
 
-use crate::{Error, Orientation};
+use crate::{Error, Orientation, Part};
 
 /// Image of `u8` pixels: rows from the top, pixels from the left, channels together (HWC). Decoded photographs have one
 /// channel (grey) or three (RGB); an image that a program makes, an array or a stack of pages has as many as its network
@@ -21,6 +21,17 @@ pub struct Image {
     opacity: Option<Vec<u16>>,
     orientation: Orientation,
     sequence: Option<Sequence>,
+    /// Image that this one is a part of.
+    within: Option<Within>,
+}
+
+/// Image that another one is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Within {
+    /// `[height, width]` of the whole.
+    pub(crate) size: [usize; 2],
+    /// `[top, left]` of the part.
+    pub(crate) corner: [usize; 2],
 }
 
 /// Values are finite: [`Image::deep`] checks them.
@@ -58,7 +69,7 @@ impl Image {
     pub fn new(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Result<Self, Error> {
         check(width, height, channels, pixels.len())?;
         let (values, opacity, orientation, sequence) = (None, None, Orientation::default(), None);
-        Ok(Self { width, height, channels, pixels, values, opacity, orientation, sequence })
+        Ok(Self { width, height, channels, pixels, values, opacity, orientation, sequence, within: None })
     }
 
     /// Image deeper than 8 bits: interleaved values, `height * width * channels` of them, on the scale that 8 bits have
@@ -120,6 +131,13 @@ impl Image {
         self.opacity.as_deref()
     }
 
+    /// Bytes of memory that the image takes.
+    pub(crate) fn memory(&self) -> u64 {
+        let values = self.values.as_ref().map_or(0, |values| 4 * values.len());
+        let opacity = self.opacity.as_ref().map_or(0, |opacity| 2 * opacity.len());
+        (size_of::<Self>() + self.pixels.len() + values + opacity) as u64
+    }
+
     /// Orientation that the file records (EXIF); the pixels are as they are stored.
     pub fn orientation(&self) -> Orientation {
         self.orientation
@@ -144,6 +162,34 @@ impl Image {
 
     pub(crate) fn with_orientation(self, orientation: Orientation) -> Self {
         Self { orientation, ..self }
+    }
+
+    /// The image as a part of another one.
+    pub(crate) fn with_whole(self, within: Option<Within>) -> Self {
+        Self { within, ..self }
+    }
+
+    /// `[height, width]` of the image that this one is a part of, or of itself.
+    pub(crate) fn whole_size(&self) -> [usize; 2] {
+        self.within.map_or([self.height, self.width], |within| within.size)
+    }
+
+    /// Copy of a part of the image, or of all of it.
+    pub(crate) fn part(&self, part: Option<Part>) -> Self {
+        let Some(Part { corner, size }) = part else { return self.clone() };
+        let whole = [self.height, self.width];
+        let within = Within { size: whole, corner };
+        self.window(corner.map(usize::cast_signed), size).with_whole(Some(within))
+    }
+
+    /// The window of the whole image, which lies in this part of it.
+    pub(crate) fn window_of_whole(self, [top, left]: [isize; 2], size: [usize; 2]) -> Self {
+        let origin = self.within.map_or([0, 0], |within| within.corner);
+        let corner = [top - origin[0] as isize, left - origin[1] as isize];
+        match corner == [0, 0] && size == [self.height, self.width] {
+            true => self.with_whole(None),
+            false => self.window(corner, size),
+        }
     }
 
     pub(crate) fn with_sequence(self, sequence: Option<Sequence>) -> Self {
@@ -280,22 +326,15 @@ impl Image {
         let pixels = window.cut(&self.pixels, background);
         let opacity = self.opacity.as_deref().map(|opacity| window.cut(opacity, &[u16::MAX]));
         let (channels, orientation, sequence) = (self.channels, self.orientation, self.sequence);
-        Self { width, height, channels, pixels, values, opacity, orientation, sequence }
+        Self { width, height, channels, pixels, values, opacity, orientation, sequence, within: None }
     }
 
     /// The centre, as torchvision's `center_crop` takes it: an odd margin is halved to the even
     /// neighbour (Python's `round`) or cut, and a side that is too short is padded with `fill`, the odd
     /// pixel at the end.
     pub(crate) fn centre_crop(&self, size: [usize; 2], odd_margin: OddMargin, fill: &[u8]) -> Self {
-        let offset = |have: usize, want: usize| {
-            if have < want {
-                return -(((want - have) / 2) as isize);
-            }
-            let margin = have - want;
-            let rounds_up = odd_margin == OddMargin::Round && margin % 4 == 3;
-            (margin / 2 + usize::from(rounds_up)) as isize
-        };
-        self.window_on(fill, [offset(self.height, size[0]), offset(self.width, size[1])], size)
+        let whole = [self.height, self.width];
+        self.window_on(fill, [0, 1].map(|side| centred(whole[side], size[side], odd_margin)), size)
     }
 
     /// Left and right exchanged.
@@ -361,6 +400,7 @@ impl Image {
             opacity: None,
             orientation,
             sequence,
+            within: None,
         };
         match &self.values {
             Some(values) => {
@@ -387,6 +427,16 @@ impl Image {
             None => self,
         }
     }
+}
+
+/// Offset of a centre crop along a side: see [`Image::centre_crop`].
+pub(crate) fn centred(have: usize, want: usize, odd_margin: OddMargin) -> isize {
+    if have < want {
+        return -(((want - have) / 2) as isize);
+    }
+    let margin = have - want;
+    let rounds_up = odd_margin == OddMargin::Round && margin % 4 == 3;
+    (margin / 2 + usize::from(rounds_up)) as isize
 }
 
 /// Checks that the sizes make an image of so many values.
@@ -420,6 +470,15 @@ impl Window {
         let ([source_height, source_width], [top, left], [height, width]) =
             (self.source, self.corner, self.size);
         let channels = background.len();
+        if let (Ok(top), Ok(left)) = (usize::try_from(top), usize::try_from(left))
+            && top + height <= source_height
+            && left + width <= source_width
+        {
+            let rows = source.chunks_exact(source_width * channels).skip(top).take(height);
+            let mut target = Vec::with_capacity(height * width * channels);
+            rows.for_each(|row| target.extend_from_slice(&row[left * channels..(left + width) * channels]));
+            return target;
+        }
         let mut target = background.repeat(height * width);
         let from = left.max(0);
         let to = left.saturating_add_unsigned(width).min(source_width as isize);
@@ -439,6 +498,10 @@ impl Window {
 
 /// Left and right of each row exchanged.
 fn mirror<T>(samples: &mut [T], width: usize, channels: usize) {
+    if channels == 3 {
+        let rows = samples.chunks_exact_mut(3 * width);
+        return rows.for_each(|row| row.as_chunks_mut::<3>().0.reverse());
+    }
     for row in samples.chunks_exact_mut(width * channels) {
         let (mut left, mut right) = (0, width - 1);
         while left < right {

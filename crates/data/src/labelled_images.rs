@@ -75,6 +75,10 @@ impl Source for LabelledImages {
         Ok(self.images[index].0.clone())
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn name(&self, index: usize) -> Cow<'_, str> {
         format!("image {}", self.images[index].2).into()
     }

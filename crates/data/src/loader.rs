@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::Preprocess;
 
+use crate::cache::Preparation;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
-use crate::{Augment, Augmenter, BadImage, Error, Image, Mix, Partner, Preprocessor, SampleKey, Source};
+use crate::stages::{self, Clocks, Stage};
+use crate::{
+    Augment, Augmenter, BadImage, Error, Image, ImageCache, Mix, Partner, Preprocessor, SampleKey, Source,
+    StageTimes,
+};
 
 /// Options by which an epoch is read.
 #[derive(Clone, Debug)]
@@ -38,6 +43,9 @@ pub struct LoaderOptions {
     pub preprocess: Preprocess,
     /// True where a bad image is left out and named, instead of being an error.
     pub skip_bad: bool,
+    /// Cache of the set's images, from a [`CachePlan`](crate::CachePlan) for the same preprocessing; any other is not
+    /// used.
+    pub cache: Option<ImageCache>,
 }
 
 impl LoaderOptions {
@@ -56,7 +64,13 @@ impl LoaderOptions {
             mix: None,
             preprocess,
             skip_bad: false,
+            cache: None,
         }
+    }
+
+    /// True where an augmentation chooses the size of the images, in place of preprocessing.
+    pub(crate) fn sets_size(&self) -> bool {
+        self.augment.iter().any(Augment::sets_size)
     }
 
     /// Changes fields.
@@ -98,6 +112,11 @@ impl Batch {
         let (indices, partners, skipped) = ((0..labels.len()).collect(), Vec::new(), Vec::new());
         Self { images, shape, labels, partners, indices, skipped }
     }
+
+    /// Number of values of an image.
+    fn values(&self) -> usize {
+        self.shape[1..].iter().product()
+    }
 }
 
 /// Number of batches of an epoch of `images`.
@@ -126,6 +145,7 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, drop_last: bool) -> usi
 pub struct Loader {
     batches: Pipeline<Result<Batch, Error>>,
     remaining: usize,
+    clocks: Arc<Clocks>,
 }
 
 impl Loader {
@@ -134,7 +154,7 @@ impl Loader {
     /// # Errors
     /// [`Error::InvalidOption`] for a batch size of 0, or values that [`Preprocessor::new`] or
     /// [`Augmenter::new`] refuses; [`Error::Thread`].
-    pub fn new(set: Arc<dyn Source>, options: LoaderOptions) -> Result<Self, Error> {
+    pub fn new(set: Arc<dyn Source>, mut options: LoaderOptions) -> Result<Self, Error> {
         for (option, value) in [("batch_size", options.batch_size), ("augment_repeats", options.repeats)] {
             if value == 0 {
                 return Err(Error::InvalidOption { option, found: "0".into(), expected: "at least 1" });
@@ -145,16 +165,25 @@ impl Loader {
         let steps = steps_per_epoch(set.len(), options.batch_size, options.drop_last);
         let (first, workers) = (options.first_batch, options.workers);
         let preprocessor = Preprocessor::new(&options.preprocess)?;
+        let preparation = Preparation::of(&options);
+        options.cache = options.cache.filter(|cache| cache.is_of(set.len(), &preparation));
+        let clocks = Arc::new(Clocks::default());
         let epoch = Epoch { order: order(&*set, &options), set, preprocessor, augmenter, options };
         let remaining = steps.saturating_sub(first);
         // Each worker has one batch in hand and one to follow.
         let pipeline =
             PipelineOptions { threads: workers.min(remaining), window: 2 * workers, waits_for_items: false };
+        let spent = clocks.clone();
         let batches =
             Pipeline::start(first..first + remaining, pipeline, move |number, stopped: &AtomicBool| {
-                epoch.batch(number, stopped)
+                spent.record(|| epoch.batch(number, stopped))
             })?;
-        Ok(Self { batches, remaining })
+        Ok(Self { batches, remaining, clocks })
+    }
+
+    /// Times that the threads have spent so far, by stage.
+    pub fn stage_times(&self) -> StageTimes {
+        self.clocks.times()
     }
 }
 
@@ -214,6 +243,7 @@ impl Epoch {
                 },
             }
         }
+        batch.images.truncate(batch.shape[0] * batch.values());
         if let Some(mix) = &self.options.mix {
             let LoaderOptions { seed, epoch, .. } = self.options;
             mix.apply(&mut batch, Use::Mix.key([seed, epoch, number as u64]));
@@ -231,21 +261,43 @@ impl Epoch {
     ) -> Result<Image, Error> {
         let options = &self.options;
         let file = self.set.file(index);
+        let key =
+            SampleKey::new(options.seed, options.epoch, index as u64).with(|key| key.repetition = repetition);
         let image = match decoded.take().filter(|(before, _)| *before == index) {
             Some((_, image)) => image,
-            None => {
-                let image = self.set.image(index)?;
-                match self.augmenter.sets_size() {
-                    true => self.preprocessor.admit(image, &file)?,
-                    false => self.preprocessor.fit(image, &file)?,
-                }
-            }
+            None => self.prepared(index, key, &file)?,
         };
         if options.repeats > 1 {
             *decoded = Some((index, image.clone()));
         }
-        let key = SampleKey::new(options.seed, options.epoch, index as u64);
-        self.augmenter.apply(image, key.with(|key| key.repetition = repetition), &file)
+        stages::timed(Stage::Augment, || self.augmenter.apply(image, key, &file))
+    }
+
+    /// The image as far as nothing is random, from the cache or from the set; where augmentation begins with a cut, at
+    /// least that part. Only what is looked at is decoded, unless it is to be kept or repeated.
+    fn prepared(&self, index: usize, key: SampleKey, file: &str) -> Result<Image, Error> {
+        let sets_size = self.augmenter.sets_size();
+        let part = |size: [usize; 2]| match sets_size {
+            true => self.augmenter.first_part(key, size).filter(|_| self.options.repeats == 1),
+            false => self.preprocessor.part(size),
+        };
+        let cache = self.options.cache.as_ref();
+        if let Some(kept) = cache.and_then(|cache| cache.get(index)) {
+            let part = sets_size.then(|| part([kept.height(), kept.width()])).flatten();
+            return Ok(stages::timed(Stage::Read, || kept.part(part)));
+        }
+        let is_kept = cache.is_some_and(|cache| !cache.is_full());
+        let image = stages::timed(Stage::Read, || match is_kept {
+            true => self.set.image(index),
+            false => self.set.image_part(index, &|size, orientation| {
+                part(size).filter(|_| !self.preprocessor.turns(orientation))
+            }),
+        })?;
+        let image = stages::timed(Stage::Resize, || self.preprocessor.prepare(image, sets_size, file))?;
+        if let Some(cache) = cache.filter(|_| is_kept) {
+            cache.keep(index, &image);
+        }
+        Ok(image)
     }
 
     fn add(&self, batch: &mut Batch, index: usize, image: &Image, expected: usize) -> Result<(), Error> {
@@ -253,7 +305,8 @@ impl Epoch {
         match batch.indices.first() {
             None => {
                 batch.shape[2..].copy_from_slice(&size);
-                batch.images.reserve(expected * batch.shape[1] * size[0] * size[1]);
+                // Zeros are pages that the system gives when they are written to.
+                batch.images = vec![0.0; expected * batch.values()];
             }
             Some(&first) if batch.shape[2..] != size => {
                 return Err(Error::MixedSizes {
@@ -265,7 +318,9 @@ impl Epoch {
             }
             Some(_) => {}
         }
-        self.preprocessor.normalise(image, &mut batch.images);
+        let (number, length) = (batch.shape[0], batch.values());
+        let values = &mut batch.images[number * length..(number + 1) * length];
+        stages::timed(Stage::Normalise, || self.preprocessor.normalise_into(image, values));
         batch.shape[0] += 1;
         batch.labels.push(self.set.label(index));
         batch.indices.push(index);

@@ -4,8 +4,9 @@ use residual_arch::{
     Fill, Interpolation, MAX_PREPROCESSED_PIXELS, OddMargin, OrientationPolicy, Preprocess, Resize,
 };
 
-use crate::resize::resize;
-use crate::{Error, Image};
+use crate::image::centred;
+use crate::resize::{Target, resize, resize_part};
+use crate::{Error, Image, MAX_PIXELS, Orientation, Part};
 
 /// A checked [`Preprocess`], ready to be applied.
 ///
@@ -35,7 +36,7 @@ pub struct Preprocessor {
     /// Colour of what the crop adds, a value a channel.
     fill: Vec<u8>,
     /// `(p / 255 - mean[c]) / std[c]` of every pixel value p, a table a channel.
-    tables: Vec<Vec<f32>>,
+    tables: Vec<[f32; 256]>,
     /// Mean and standard deviation of each channel, for values of more than 8 bits.
     statistics: Vec<(f32, f32)>,
 }
@@ -70,8 +71,7 @@ impl Preprocessor {
                 );
             }
         }
-        let table =
-            |(&mean, &std): (&f32, &f32)| (0..=255u8).map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
+        let table = |(&mean, &std): (&f32, &f32)| std::array::from_fn(|p| (p as f32 / 255.0 - mean) / std);
         Ok(Self {
             orientation: *orientation,
             background: alpha.background(),
@@ -88,6 +88,11 @@ impl Preprocessor {
     /// Number of channels of the result.
     pub fn channels(&self) -> usize {
         self.tables.len()
+    }
+
+    /// True where an image that records this orientation is turned.
+    pub(crate) fn turns(&self, orientation: Orientation) -> bool {
+        self.orientation == OrientationPolicy::Apply && orientation != Orientation::default()
     }
 
     /// The image as the policies have it: upright or as it is stored, its transparency on a background or dropped, in
@@ -113,34 +118,71 @@ impl Preprocessor {
     /// Naming `file`: [`Error::ChannelsDiffer`]; [`Error::ImageTooLarge`] for a very long image whose shorter side is
     /// enlarged.
     pub fn fit(&self, image: Image, file: &str) -> Result<Image, Error> {
-        let mut image = self.admit(image, file)?;
-        if let Some(target) = self.resize {
-            let size = target.target([image.height(), image.width()]);
-            image = resize(image, size, self.interpolation, file)?;
+        let image = self.admit(image, file)?;
+        let whole = image.whole_size();
+        if let Some(target) = self.target(whole) {
+            return resize_part(image, target, file);
         }
+        let image = resize(image, self.resized(whole), self.interpolation, file)?;
         Ok(match self.crop {
-            Some(size) if size != [image.height(), image.width()] => {
-                image.centre_crop(size, self.odd_margin, &self.fill)
-            }
-            _ => image,
+            Some(size) => image.centre_crop(size, self.odd_margin, &self.fill),
+            None => image,
         })
+    }
+
+    /// Part of an image of `[height, width]` that [`fit`](Self::fit) looks at, where it is known.
+    pub(crate) fn part(&self, whole: [usize; 2]) -> Option<Part> {
+        self.target(whole)?.source(whole)
+    }
+
+    /// `[height, width]` of an image behind the resize.
+    fn resized(&self, whole: [usize; 2]) -> [usize; 2] {
+        self.resize.map_or(whole, |resize| resize.target(whole))
+    }
+
+    /// Resize and crop of an image of `[height, width]`; `None` where the crop adds pixels, or the resize too many.
+    fn target(&self, whole: [usize; 2]) -> Option<Target> {
+        let size = self.resized(whole);
+        size[0].checked_mul(size[1]).filter(|&pixels| pixels <= MAX_PIXELS)?;
+        let crop = self.crop.unwrap_or(size);
+        let corner = [0, 1].map(|side| centred(size[side], crop[side], self.odd_margin));
+        let part = Part { corner: corner.map(isize::unsigned_abs), size: crop };
+        let interpolation = self.interpolation;
+        part.is_in(size).then_some(Target { size, part, interpolation })
+    }
+
+    /// The image as far as nothing is random: [fitted](Self::fit), or only [admitted](Self::admit) where a random crop
+    /// `sets_size`.
+    pub(crate) fn prepare(&self, image: Image, sets_size: bool, file: &str) -> Result<Image, Error> {
+        if sets_size { self.admit(image, file) } else { self.fit(image, file) }
     }
 
     /// Appends the normalised pixels, channel by channel (CHW).
     pub fn normalise(&self, image: &Image, values: &mut Vec<f32>) {
+        let begin = values.len();
+        values.resize(begin + self.channels() * image.height() * image.width(), 0.0);
+        self.normalise_into(image, &mut values[begin..]);
+    }
+
+    /// Writes the normalised pixels, channel by channel (CHW), over as many values.
+    pub(crate) fn normalise_into(&self, image: &Image, values: &mut [f32]) {
+        let planes = values.chunks_exact_mut(image.height() * image.width());
         if let Some(deep) = image.values() {
-            for (channel, &(mean, std)) in self.statistics.iter().enumerate() {
+            for ((channel, &(mean, std)), plane) in self.statistics.iter().enumerate().zip(planes) {
                 let first = channel.min(image.channels() - 1);
                 let read = deep[first..].iter().step_by(image.channels());
-                values.extend(read.map(|&value| (value - mean) / std));
+                plane.iter_mut().zip(read).for_each(|(value, &read)| *value = (read - mean) / std);
             }
             return;
         }
-        for (channel, table) in self.tables.iter().enumerate() {
+        if let ([red, green, blue], 3) = (&self.tables[..], image.channels()) {
+            return rgb([red, green, blue], image.pixels().as_chunks().0, values);
+        }
+        for ((channel, table), plane) in self.tables.iter().enumerate().zip(planes) {
             // A grey image has one value for every channel.
             let first = channel.min(image.channels() - 1);
             let pixels = image.pixels()[first..].iter().step_by(image.channels());
-            values.extend(pixels.map(|&p| table[usize::from(p)]));
+            plane.iter_mut().zip(pixels).for_each(|(value, &p)| *value = table[usize::from(p)]);
         }
     }
 
@@ -154,6 +196,16 @@ impl Preprocessor {
         let mut values = Vec::with_capacity(shape.iter().product());
         self.normalise(&image, &mut values);
         Ok((values, shape))
+    }
+}
+
+/// Writes the values of RGB pixels, by the table of each channel.
+fn rgb(tables: [&[f32; 256]; 3], pixels: &[[u8; 3]], values: &mut [f32]) {
+    let (red, rest) = values.split_at_mut(pixels.len());
+    let (green, blue) = rest.split_at_mut(pixels.len());
+    for (((pixel, red), green), blue) in pixels.iter().zip(red).zip(green).zip(blue) {
+        let [r, g, b] = pixel.map(usize::from);
+        (*red, *green, *blue) = (tables[0][r], tables[1][g], tables[2][b]);
     }
 }
 

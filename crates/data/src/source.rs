@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::random::Use;
-use crate::{Error, Image, Note, Stamp};
+use crate::{ChoosePart, Error, Image, Note, Stamp};
 
 /// Labelled images that a [`Loader`](crate::Loader), a training or an evaluation reads: the built-in [`ImageSet`](crate::ImageSet) of
 /// a folder or an archive, [`LabelledImages`](crate::LabelledImages) in memory, or a program's own data.
@@ -63,9 +63,25 @@ pub trait Source: Send + Sync {
     /// [`Error::Source`] with the program's own error; those of [`Image::new`] and [`decode`](crate::decode()).
     fn image(&self, index: usize) -> Result<Image, Error>;
 
+    /// Pixels of image `index`, or at least of the part of it that `choose` asks for, as
+    /// [`decode_part`](crate::decode_part) gives them. Default: the whole image.
+    ///
+    /// # Errors
+    /// Those of [`image`](Self::image).
+    fn image_part(&self, index: usize, choose: &ChoosePart<'_>) -> Result<Image, Error> {
+        let _ = choose;
+        self.image(index)
+    }
+
     /// True where there is no image.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True where [`image`](Self::image) is a copy of pixels in memory, so that keeping it decoded
+    /// ([`CachePlan`](crate::CachePlan)) would save nothing. Default: false.
+    fn is_in_memory(&self) -> bool {
+        false
     }
 
     /// Notes of what was noticed in the images that were read so far.

@@ -33,5 +33,5 @@ pub use layout::{Layout, MapsMut, MapsRef, convert, normalise};
 pub use memory::Buffer;
 pub use peak::multiply_add_flat_out;
 pub use scratch::Scratch;
-pub use simd::Isa;
+pub use simd::{Isa, Vectorise};
 pub use threads::Pool;

@@ -18,7 +18,7 @@ pub struct Changes {
 }
 
 /// Fields that may change: those that change no weight, and the epochs.
-const MAY_CHANGE: [&str; 8] = [
+const MAY_CHANGE: [&str; 9] = [
     "threads",
     "low_memory",
     "checkpoint_every_steps",
@@ -26,12 +26,13 @@ const MAY_CHANGE: [&str; 8] = [
     "data.path",
     "data.root",
     "data.skip_bad",
+    "data.cache",
     "epochs",
 ];
 
 /// Text of [`MAY_CHANGE`], for errors.
-const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, and \
-                       epochs where the schedule is constant, exponential, has restarts or milestones";
+const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, \
+                       data.cache, and epochs where the schedule is constant, exponential, has restarts or milestones";
 
 impl Changes {
     /// True where there is none.
@@ -154,11 +155,13 @@ mod tests {
             now.eval_batch_size = Some(7);
             now.data.path = "moved".into();
             now.data.skip_bad = true;
+            now.data.cache = residual_data::CacheLimit::Bytes(2_000_000);
         })
         .unwrap();
-        assert_eq!(lines.len(), 6, "{lines:?}");
-        assert_eq!(lines[1], "data.path is \"moved\" from now on; it was \"sample\"");
-        assert_eq!(lines[5], "threads is 3 from now on; it was not set");
+        assert_eq!(lines.len(), 7, "{lines:?}");
+        assert_eq!(lines[1], "data.cache is \"2MB\" from now on; it was not set");
+        assert_eq!(lines[2], "data.path is \"moved\" from now on; it was \"sample\"");
+        assert_eq!(lines[6], "threads is 3 from now on; it was not set");
     }
 
     #[test]

@@ -91,11 +91,13 @@ impl Trainer<'_> {
         Ok(true)
     }
 
-    fn loader_options(&self) -> LoaderOptions {
+    /// Options by which the images of this epoch are read, from the next batch on.
+    pub(crate) fn loader_options(&self) -> LoaderOptions {
         Prepared::loader_options(&self.recipe, self.network.spec()).with(|options| {
             options.workers = self.recipe.workers();
             options.epoch = self.progress.epoch as u64;
             options.first_batch = self.progress.batch;
+            options.cache = self.cache.caches[0].clone();
         })
     }
 
@@ -182,6 +184,7 @@ impl Trainer<'_> {
             options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step());
             options.workers = self.recipe.workers();
             options.skip_bad = self.recipe.data.skip_bad;
+            options.cache = self.cache.caches[1].clone();
         });
         let images = self.images.evaluation.clone();
         let network = other.unwrap_or(&self.network);

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use residual_data::{DataSource, Dataset, MOST_COMPARED, Note, OpenOptions, Source, Split, overlap};
+use residual_arch::NetSpec;
+use residual_data::{
+    CachePlan, DataSource, Dataset, MOST_COMPARED, Note, OpenOptions, Source, Split, overlap,
+};
 
 use crate::inventory::Inventory;
+use crate::prepare::Prepared;
 use crate::progress::{Fingerprint, Fnv};
-use crate::{DataRecipe, Error};
+use crate::{DataRecipe, Error, Recipe};
 
 impl DataRecipe {
     /// Opens the images at [`path`](Self::path).
@@ -108,6 +112,13 @@ impl TrainingImages {
 
     pub(crate) fn sets(&self) -> [(Split, &dyn Source); 2] {
         [(Split::Train, &*self.train), (self.split, &*self.evaluation)]
+    }
+
+    /// Caches of the training images and of those that are evaluated on, which share the recipe's memory.
+    pub(crate) fn plan_cache(&self, recipe: &Recipe, spec: &NetSpec) -> Result<CachePlan, Error> {
+        let options = [Prepared::loader_options(recipe, spec), Prepared::evaluation_options(spec)];
+        let sources = [(&*self.train, &options[0]), (&*self.evaluation, &options[1])];
+        Ok(CachePlan::new(recipe.data.cache, &sources)?)
     }
 
     /// Inventory of the images as they are; `None` for those that are embedded.

@@ -79,6 +79,11 @@ impl Prepared {
         })
     }
 
+    /// Options by which the images are read for evaluation, as far as what is done to them goes.
+    pub(crate) fn evaluation_options(spec: &NetSpec) -> LoaderOptions {
+        LoaderOptions::evaluation(1, spec.preprocess.clone())
+    }
+
     /// Sends the first images through decoding, augmentation and preprocessing, and their sizes through the network;
     /// then asks for the memory of a step and of an evaluation.
     fn check_images(&self) -> Result<Option<[usize; 3]>, Error> {
@@ -88,7 +93,7 @@ impl Prepared {
             require_memory_to_train(&self.spec, None, batch, &self.recipe)?;
         }
         let training = Self::loader_options(&self.recipe, &self.spec);
-        let evaluation = LoaderOptions::evaluation(1, self.spec.preprocess.clone());
+        let evaluation = Self::evaluation_options(&self.spec);
         let trained_on = first_shape(&self.images.train, training)?;
         let judged = first_shape(&self.images.evaluation, evaluation)?;
         for image in [trained_on, judged].into_iter().flatten() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
-use residual_data::{Augment, Columns, HELD_OUT, Mix};
+use residual_data::{Augment, CacheLimit, Columns, HELD_OUT, Mix};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,10 @@ pub struct DataRecipe {
     /// Folder that the paths of a list count from. Default: the list's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// Memory for decoded images, kept from one epoch to the next: `auto`, `off` or a size (`2GB`). Default `auto`: all
+    /// images, where they fit in a quarter of the free memory. Does not change the result.
+    #[serde(skip_serializing_if = "CacheLimit::is_auto")]
+    pub cache: CacheLimit,
 }
 
 impl DataRecipe {
@@ -171,6 +175,7 @@ impl Default for DataRecipe {
             skip_bad: false,
             columns: Columns::default(),
             root: None,
+            cache: CacheLimit::Auto,
         }
     }
 }

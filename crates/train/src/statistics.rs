@@ -5,7 +5,6 @@ use residual_data::Loader;
 use residual_nn::{Mode, ResNet};
 
 use crate::evaluate::{check_batch, to_tensor};
-use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
@@ -40,9 +39,7 @@ impl Trainer<'_> {
     /// A network with statistics that are taken anew; `None` where it was stopped.
     fn with_statistics(&mut self, before: &ResNet) -> Result<Option<ResNet>, Error> {
         let batch_size = self.recipe.images_per_step();
-        let options = Prepared::loader_options(&self.recipe, before.spec()).with(|options| {
-            (options.epoch, options.workers) = (self.progress.epoch as u64, self.recipe.workers())
-        });
+        let options = self.loader_options().with(|options| options.first_batch = 0);
         let loader = Loader::new(self.images.train.clone(), options)?;
         // On a device without a graph, which would keep what every forward pass leaves for a backward pass.
         let mut network = self.copy_on(before, &Device::flex())?;

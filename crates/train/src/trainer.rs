@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use residual_data::{Loader, Note, Split, classes_summary};
+use residual_data::{CacheLimit, CachePlan, Loader, Note, Split, classes_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, Model, StateDict, Tensor};
@@ -56,6 +56,8 @@ pub struct Trainer<'a> {
     pub(crate) session: Session<'a>,
     /// Batches of the epoch that is going on, from the next one.
     pub(crate) loader: Option<Loader>,
+    /// Decoded images that stay in memory: of those to train on, and of those to evaluate on.
+    pub(crate) cache: CachePlan,
     replaced_head: Option<ReplacedHead>,
     remarks: Vec<String>,
 }
@@ -216,6 +218,7 @@ impl<'a> Trainer<'a> {
         let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
         optimiser.load(kept);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
+        let cache = images.plan_cache(&recipe, network.spec())?;
         Ok(Self {
             folder,
             recipe,
@@ -229,6 +232,7 @@ impl<'a> Trainer<'a> {
             metrics,
             session,
             loader: None,
+            cache,
             replaced_head: None,
             remarks: Vec::new(),
         })
@@ -346,6 +350,22 @@ impl<'a> Trainer<'a> {
     pub fn set_skip_bad(&mut self, skip_bad: bool) {
         self.recipe.data.skip_bad = skip_bad;
         self.loader = None;
+    }
+
+    /// Sets [`DataRecipe::cache`](crate::DataRecipe::cache), whatever the recipe says. Does not change the result.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn set_cache(&mut self, cache: CacheLimit) -> Result<(), Error> {
+        self.recipe.data.cache = cache;
+        self.loader = None;
+        self.cache = self.images.plan_cache(&self.recipe, self.network.spec())?;
+        Ok(())
+    }
+
+    /// Plan of the decoded images that stay in memory.
+    pub fn cache(&self) -> &CachePlan {
+        &self.cache
     }
 
     /// Writes `last.safetensors`.

@@ -5,7 +5,7 @@ use residual_arch::Preprocess;
 use super::draw::{Draw, SampleKey};
 use super::fill::Colours;
 use super::kind::Augment;
-use crate::{Error, Image};
+use crate::{Error, Image, Part};
 
 /// A checked list of augmentations, ready to be applied: one alone, or all of a recipe in order.
 ///
@@ -44,6 +44,14 @@ impl Augmenter {
     /// True where an augmentation chooses the size of the result, in place of the preprocessing.
     pub fn sets_size(&self) -> bool {
         self.list.iter().any(Augment::sets_size)
+    }
+
+    /// Part of an image of `[height, width]` that is all that the list looks at, where its first augmentation cuts a part
+    /// out.
+    pub(crate) fn first_part(&self, key: SampleKey, size: [usize; 2]) -> Option<Part> {
+        let Augment::RandomResizedCrop(crop) = self.list.first()? else { return None };
+        let (corner, size) = crop.part(size, &mut key.stream(0));
+        Some(Part { corner: corner.map(isize::unsigned_abs), size })
     }
 
     /// Augments an image, which has the preprocessing's channels. The result depends on the image and the key alone;

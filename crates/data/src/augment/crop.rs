@@ -78,7 +78,7 @@ impl RandomResizedCrop {
     }
 
     pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        let whole = [image.height(), image.width()];
+        let whole = image.whole_size();
         let (corner, part) = self.part(whole, &mut draw.random);
         let size = self.size.unwrap_or(whole);
         let interpolation = self.interpolation;
@@ -86,7 +86,7 @@ impl RandomResizedCrop {
     }
 
     /// Corner and size of the part that is cut out.
-    fn part(&self, [height, width]: [usize; 2], random: &mut Random) -> ([isize; 2], [usize; 2]) {
+    pub(super) fn part(&self, [height, width]: [usize; 2], random: &mut Random) -> ([isize; 2], [usize; 2]) {
         let Self { scale, ratio, .. } = *self;
         let area = (height * width) as f64;
         for _ in 0..TRIES {

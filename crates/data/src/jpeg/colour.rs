@@ -37,9 +37,10 @@ impl Colour {
 }
 
 /// Pixels that are computed together.
-const RUN: usize = 32;
+const RUN: usize = 64;
 
 /// Writes one row of pixels, of at least as many samples in each of `rows`.
+#[inline(always)]
 pub(super) fn convert(colour: Colour, rows: &[&[u8]], target: &mut [u8]) {
     match (colour, rows) {
         (Colour::Grey, [grey]) => target.copy_from_slice(&grey[..target.len()]),
@@ -67,11 +68,13 @@ pub(super) fn convert(colour: Colour, rows: &[&[u8]], target: &mut [u8]) {
 }
 
 /// A channel under ink on paper that black ink leaves `light`: light - ink light / 255, the product rounded.
+#[inline(always)]
 fn inked(ink: u8, light: u8) -> u8 {
     let product = u32::from(ink) * u32::from(light) + 128;
     light - (((product >> 8) + product) >> 8) as u8
 }
 
+#[inline(always)]
 fn ycbcr(y: &[u8], cb: &[u8], cr: &[u8], target: &mut [u8]) {
     let runs = target.chunks_mut(3 * RUN).zip(y.chunks(RUN)).zip(cb.chunks(RUN)).zip(cr.chunks(RUN));
     for (((target, y), cb), cr) in runs {
@@ -97,6 +100,7 @@ fn ycbcr(y: &[u8], cb: &[u8], cr: &[u8], target: &mut [u8]) {
 /// rounded to 16 bits, and the products to whole numbers: half up in R and B, after their sum in G. Whole parts are
 /// taken out of the factors, so that these fit in 16 bits.
 #[allow(clippy::needless_range_loop, reason = "the plain loop becomes vectors")]
+#[inline(always)]
 fn ycbcr_run(y: &[u8; RUN], cb: &[u8; RUN], cr: &[u8; RUN], target: &mut [[u8; 3]; RUN]) {
     const fn fix(value: f64) -> i32 {
         (value * 65536.0 + 0.5) as i32

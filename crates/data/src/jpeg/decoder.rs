@@ -9,20 +9,24 @@ use super::rows::Rows;
 use super::scan::{self, Plane, Settings};
 use super::tables::ZIGZAG;
 use crate::fault::Fault;
+use crate::image::Within;
 use crate::limits::corrupt;
-use crate::{Error, Image, Orientation, exif};
+use crate::{ChoosePart, Error, Image, Orientation, Part, exif};
 
 /// Test for bytes that begin as a JPEG file does.
 pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// Decodes a JPEG file; `file` is named in errors.
-pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Image, Error> {
-    let decoded = Decoder::default().decode(bytes).map_err(|fault| fault.of(file))?;
-    let Decoded { width, height, channels, pixels } = decoded;
+/// Decodes a JPEG file, or the part of it that is asked for; `file` is named in errors.
+pub(crate) fn decode(bytes: &[u8], file: &str, choose: &ChoosePart<'_>) -> Result<Image, Error> {
+    let orientation = orientation(bytes);
+    let choose = |size: [usize; 2]| choose(size, orientation).filter(|part| part.is_in(size));
+    let mut decoder = Decoder { choose: Some(&choose), ..Decoder::default() };
+    let decoded = decoder.decode(bytes).map_err(|fault| fault.of(file))?;
+    let Decoded { width, height, channels, pixels, within } = decoded;
     let image = Image::new(width, height, channels, pixels).map_err(|error| corrupt(file, error))?;
-    Ok(image.with_orientation(orientation(bytes)))
+    Ok(image.with_orientation(orientation).with_whole(within))
 }
 
 /// Decodes a JPEG file inside another one, which tells whether three components are RGB or YCbCr.
@@ -92,7 +96,7 @@ impl Kept {
 
 /// State of the decoder so far.
 #[derive(Default)]
-struct Decoder {
+struct Decoder<'c> {
     settings: Settings,
     frame: Option<Frame>,
     jfif: bool,
@@ -100,6 +104,8 @@ struct Decoder {
     /// Meaning of three components, where what is around the file tells it.
     colour: Option<Colour>,
     kept: Vec<Kept>,
+    /// Choice of a part by the size of the image.
+    choose: Option<&'c dyn Fn([usize; 2]) -> Option<Part>>,
 }
 
 /// Pixels of a file.
@@ -109,9 +115,11 @@ pub(crate) struct Decoded {
     /// 1 for grey, 3 for RGB.
     pub(crate) channels: usize,
     pub(crate) pixels: Vec<u8>,
+    /// Image that this is a part of.
+    within: Option<Within>,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Fault> {
         let mut at = 2;
         loop {
@@ -140,7 +148,7 @@ impl Decoder {
             let mut bits = Bits::new(bytes, at);
             if !frame.progressive && scan.parts.len() == frame.components.len() && self.kept.is_empty() {
                 let colour = self.colour(&frame)?;
-                let mut rows = Rows::new(&frame, colour);
+                let mut rows = self.rows(&frame, colour);
                 scan::sequential_rows(&mut bits, (&scan, &frame), &self.settings, &mut rows)?;
                 return Ok(decoded(&frame, colour, rows));
             }
@@ -240,6 +248,12 @@ impl Decoder {
         }
     }
 
+    fn rows(&self, frame: &Frame, colour: Colour) -> Rows {
+        let size = [frame.height, frame.width];
+        let part = self.choose.and_then(|choose| choose(size));
+        Rows::new(frame, colour, part.unwrap_or(Part { corner: [0, 0], size }))
+    }
+
     /// Decodes a scan of some components, or of some coefficients.
     fn keep(&mut self, bits: &mut Bits, scan: &Scan, frame: &Frame) -> Result<(), Fault> {
         if self.kept.is_empty() {
@@ -267,7 +281,7 @@ impl Decoder {
             return Err(Fault::Corrupt("it ends before its last scan"));
         }
         let colour = self.colour(&frame)?;
-        let mut rows = Rows::new(&frame, colour);
+        let mut rows = self.rows(&frame, colour);
         for mcu in 0..frame.mcus_down {
             for (place, (kept, component)) in self.kept.iter().zip(&frame.components).enumerate() {
                 let lines = mcu * component.down..(mcu + 1) * component.down;
@@ -281,10 +295,8 @@ impl Decoder {
 }
 
 fn decoded(frame: &Frame, colour: Colour, rows: Rows) -> Decoded {
-    Decoded {
-        width: frame.width,
-        height: frame.height,
-        channels: colour.channels(),
-        pixels: rows.into_pixels(),
-    }
+    let Part { corner, size: [height, width] } = rows.part();
+    let size = [frame.height, frame.width];
+    let within = (size != [height, width]).then_some(Within { size, corner });
+    Decoded { width, height, channels: colour.channels(), pixels: rows.into_pixels(), within }
 }

@@ -1,5 +1,7 @@
 //! Huffman codes (ITU-T T.81, annex C) and the tables that decode them.
 
+use std::rc::Rc;
+
 use super::bits::{Bits, extend};
 use crate::fault::Fault;
 
@@ -9,7 +11,7 @@ const LOOK: u32 = 9;
 const LOOK_VALUE: u32 = 10;
 
 /// A table as a DHT segment defines it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Definition {
     /// Codes of each length from 1 on.
     pub(super) counts: [u8; 16],
@@ -39,6 +41,30 @@ impl Definition {
                 code += 1 << (16 - length);
             }
         }
+    }
+}
+
+/// Decoding tables that were made last, since most files of a set have the same: to make them takes as long as to decode
+/// a picture of 32x32.
+pub(super) struct Recent<T>(Vec<(Definition, Rc<T>)>);
+
+/// Decoding tables that are kept, of each kind.
+const KEPT: usize = 8;
+
+impl<T> Recent<T> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The tables of a definition, made now or before.
+    pub(super) fn of(&mut self, definition: &Definition, make: fn(&Definition) -> T) -> Rc<T> {
+        if let Some((_, found)) = self.0.iter().find(|(known, _)| known == definition) {
+            return found.clone();
+        }
+        let made = Rc::new(make(definition));
+        self.0.truncate(KEPT - 1);
+        self.0.insert(0, (definition.clone(), made.clone()));
+        made
     }
 }
 

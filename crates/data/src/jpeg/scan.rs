@@ -1,14 +1,24 @@
 //! Scans: blocks in their order, restart intervals, and where the coefficients go.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+
 use super::bits::Bits;
 use super::frame::{Component, Frame, SIDE, Scan};
-use super::huffman::{Codes, Definition, Steps};
-use super::idct::{self, Block};
+use super::huffman::{Codes, Definition, Recent, Steps};
+use super::idct::{Block, LANES, Lanes};
 use super::progressive::Bands;
-use super::rows::Rows;
+use super::rows::{Rows, Wanted};
 use super::sequential;
 use super::tables::standard;
 use crate::fault::Fault;
+
+thread_local! {
+    static CODES: RefCell<Recent<Codes>> = const { RefCell::new(Recent::new()) };
+    static STEPS: RefCell<Recent<Steps>> = const { RefCell::new(Recent::new()) };
+}
 
 /// Tables and settings that hold for the scans behind them.
 #[derive(Default)]
@@ -23,21 +33,26 @@ pub(super) struct Settings {
 
 impl Settings {
     /// A Huffman table; one that is missing is the standard one, as in Motion JPEG.
-    fn huffman(&self, ac: bool, number: usize) -> Result<Definition, Fault> {
+    fn huffman(&self, ac: bool, number: usize) -> Result<Cow<'_, Definition>, Fault> {
         let tables = if ac { &self.ac } else { &self.dc };
         match tables.get(number) {
-            Some(Some(found)) => Ok(found.clone()),
-            Some(None) if number < 2 => Ok(standard(ac, number == 1)),
+            Some(Some(found)) => Ok(Cow::Borrowed(found)),
+            Some(None) if number < 2 => Ok(Cow::Owned(standard(ac, number == 1))),
             _ => Err(Fault::Corrupt("a scan with a Huffman table that is not defined")),
         }
     }
 
-    fn codes(&self, number: usize) -> Result<Codes, Fault> {
+    fn codes(&self, number: usize) -> Result<Rc<Codes>, Fault> {
         let definition = self.huffman(false, number)?;
         if definition.symbols.iter().any(|&size| size > 15) {
             return Err(Fault::Corrupt("a Huffman table of impossible differences"));
         }
-        Ok(Codes::new(&definition))
+        Ok(CODES.with_borrow_mut(|recent| recent.of(&definition, Codes::new)))
+    }
+
+    fn steps(&self, number: usize) -> Result<Rc<Steps>, Fault> {
+        let definition = self.huffman(true, number)?;
+        Ok(STEPS.with_borrow_mut(|recent| recent.of(&definition, Steps::new)))
     }
 
     /// The quantisation table of a component.
@@ -69,21 +84,22 @@ impl Plane {
     pub(super) fn to_samples(
         &self,
         component: usize,
-        lines: std::ops::Range<usize>,
+        mcu_rows: Range<usize>,
         factors: &Block,
         rows: &mut Rows,
     ) {
-        let first = lines.start;
-        for row in lines {
-            for (column, block) in self.blocks[row * self.across..][..self.across].iter().enumerate() {
-                let (target, stride) = rows.block(component, row - first, column);
-                if block[1..].iter().all(|&value| value == 0) {
-                    idct::inverse_flat(block[0], factors[0], target, stride);
-                } else {
-                    idct::inverse(block, factors, target, stride);
-                }
+        let wanted = rows.wanted(component);
+        let mut lanes = vec![[[0; LANES]; SIDE * SIDE]; wanted.count().div_ceil(LANES)];
+        let mut number = 0;
+        for row in wanted.rows {
+            let first = (mcu_rows.start + row) * self.across;
+            for block in &self.blocks[first + wanted.columns.start..first + wanted.columns.end] {
+                let (group, lane) = (&mut lanes[number / LANES], number % LANES);
+                group.iter_mut().zip(block).for_each(|(values, &value)| values[lane] = value);
+                number += 1;
             }
         }
+        rows.transform(component, &lanes, factors);
     }
 }
 
@@ -119,10 +135,12 @@ impl Restarts {
 /// The tables of a part of a sequential scan.
 struct Coder {
     component: usize,
-    dc: Codes,
-    ac: Steps,
+    dc: Rc<Codes>,
+    ac: Rc<Steps>,
     factors: Block,
     predicted: i16,
+    /// Coefficients of the blocks that are wanted of a row of MCUs.
+    lanes: Vec<Lanes>,
 }
 
 fn coders(scan: &Scan, frame: &Frame, settings: &Settings) -> Result<Vec<Coder>, Fault> {
@@ -130,9 +148,10 @@ fn coders(scan: &Scan, frame: &Frame, settings: &Settings) -> Result<Vec<Coder>,
         Ok(Coder {
             component: part.component,
             dc: settings.codes(part.dc)?,
-            ac: Steps::new(&settings.huffman(true, part.ac)?),
+            ac: settings.steps(part.ac)?,
             factors: settings.factors(&frame.components[part.component])?,
             predicted: 0,
+            lanes: Vec::new(),
         })
     };
     scan.parts.iter().map(coder).collect()
@@ -148,30 +167,45 @@ pub(super) fn sequential_rows(
     let mut coders = coders(scan, frame, settings)?;
     let mut restarts = Restarts::new(settings.restart);
     for _ in 0..frame.mcus_down {
+        let wanted: Vec<Wanted> = coders.iter().map(|coder| rows.wanted(coder.component)).collect();
+        for (coder, wanted) in coders.iter_mut().zip(&wanted) {
+            coder.lanes.clear();
+            coder.lanes.resize(wanted.count().div_ceil(LANES), [[0; LANES]; SIDE * SIDE]);
+        }
         for mcu in 0..frame.mcus_across {
             if restarts.due(bits)? {
                 coders.iter_mut().for_each(|coder| coder.predicted = 0);
             }
-            for coder in &mut coders {
+            for (coder, wanted) in coders.iter_mut().zip(&wanted) {
                 let component = &frame.components[coder.component];
-                for (row, column) in places(component) {
-                    let mut block = [0; SIDE * SIDE];
-                    let tables = (&coder.dc, &coder.ac);
-                    let detailed = sequential::block(bits, tables, &mut coder.predicted, &mut block)
-                        .map_err(|fault| bits.blame(fault))?;
-                    let (target, stride) = rows.block(coder.component, row, mcu * component.across + column);
-                    if detailed {
-                        idct::inverse(&block, &coder.factors, target, stride);
-                    } else {
-                        idct::inverse_flat(block[0], coder.factors[0], target, stride);
+                for row in 0..component.down {
+                    for column in mcu * component.across..(mcu + 1) * component.across {
+                        let number = wanted.number(row, column);
+                        coder.block(bits, number).map_err(|fault| bits.blame(fault))?;
                     }
                 }
             }
             bits.check()?;
         }
+        for coder in &coders {
+            rows.transform(coder.component, &coder.lanes, &coder.factors);
+        }
         rows.finish_strip();
     }
     Ok(())
+}
+
+impl Coder {
+    /// Decodes the next block, to the lane with this number; without one, passes over it.
+    #[inline(always)]
+    fn block(&mut self, bits: &mut Bits, number: Option<usize>) -> Result<(), Fault> {
+        let tables = (&*self.dc, &*self.ac);
+        let Some(number) = number else {
+            return sequential::block(bits, tables, &mut self.predicted, |_, _| ());
+        };
+        let (lanes, lane) = (&mut self.lanes[number / LANES], number % LANES);
+        sequential::block(bits, tables, &mut self.predicted, |place, value| lanes[place][lane] = value)
+    }
 }
 
 /// Rows and columns of a component's blocks in an MCU.
@@ -183,7 +217,7 @@ fn places(component: &Component) -> impl Iterator<Item = (usize, usize)> {
 /// Coefficients of a block in a scan.
 enum Decoder<'a> {
     Sequential(Box<Coder>),
-    FirstDc { codes: Box<Codes>, predicted: i16, low: u8 },
+    FirstDc { codes: Rc<Codes>, predicted: i16, low: u8 },
     RefinedDc { low: u8 },
     Ac(Bands<'a>),
 }
@@ -202,7 +236,8 @@ impl Decoder<'_> {
     fn block(&mut self, bits: &mut Bits, block: &mut Block) -> Result<(), Fault> {
         match self {
             Self::Sequential(coder) => {
-                sequential::block(bits, (&coder.dc, &coder.ac), &mut coder.predicted, block).map(|_| ())
+                let tables = (&*coder.dc, &*coder.ac);
+                sequential::block(bits, tables, &mut coder.predicted, |place, value| block[place] = value)
             }
             Self::FirstDc { codes, predicted, low } => {
                 *predicted = predicted.wrapping_add(sequential::difference(bits, codes)?);
@@ -232,16 +267,13 @@ pub(super) fn coefficients(
             coders(scan, frame, settings)?.into_iter().map(|coder| Decoder::Sequential(Box::new(coder))),
         );
     } else if scan.first > 0 {
-        codes = Codes::new(&settings.huffman(true, scan.parts[0].ac)?);
+        let definition = settings.huffman(true, scan.parts[0].ac)?;
+        codes = CODES.with_borrow_mut(|recent| recent.of(&definition, Codes::new));
         decoders.push(Decoder::Ac(Bands { scan, codes: &codes, empty: 0 }));
     } else {
         for part in &scan.parts {
             decoders.push(match scan.high {
-                0 => Decoder::FirstDc {
-                    codes: Box::new(settings.codes(part.dc)?),
-                    predicted: 0,
-                    low: scan.low,
-                },
+                0 => Decoder::FirstDc { codes: settings.codes(part.dc)?, predicted: 0, low: scan.low },
                 _ => Decoder::RefinedDc { low: scan.low },
             });
         }

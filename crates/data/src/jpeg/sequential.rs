@@ -2,7 +2,6 @@
 
 use super::bits::Bits;
 use super::huffman::{Codes, END, Steps};
-use super::idct::Block;
 use super::tables::ZIGZAG;
 use crate::fault::Fault;
 
@@ -14,17 +13,17 @@ pub(super) fn difference(bits: &mut Bits, codes: &Codes) -> Result<i16, Fault> {
     Ok(if size == 0 { 0 } else { bits.signed(size) as i16 })
 }
 
-/// Decodes the coefficients of a block of zeros; whether there is any but the first.
+/// Decodes a block, of which `put` is given the coefficients that are not zero, with their places.
 #[inline]
 pub(super) fn block(
     bits: &mut Bits,
     tables: (&Codes, &Steps),
     predicted: &mut i16,
-    block: &mut Block,
-) -> Result<bool, Fault> {
+    put: impl FnMut(usize, i16),
+) -> Result<(), Fault> {
     // A copy stays in registers.
     let mut own = *bits;
-    let result = coefficients(&mut own, tables, predicted, block);
+    let result = coefficients(&mut own, tables, predicted, put);
     *bits = own;
     result
 }
@@ -34,10 +33,10 @@ fn coefficients(
     bits: &mut Bits,
     (dc, ac): (&Codes, &Steps),
     predicted: &mut i16,
-    block: &mut Block,
-) -> Result<bool, Fault> {
+    mut put: impl FnMut(usize, i16),
+) -> Result<(), Fault> {
     *predicted = predicted.wrapping_add(difference(bits, dc)?);
-    block[0] = *predicted;
+    put(0, *predicted);
     let mut k = 1;
     while k < 64 {
         bits.fill();
@@ -45,12 +44,12 @@ fn coefficients(
         k += step.run;
         let Some(&place) = ZIGZAG.get(k) else {
             if step.run == END {
-                return Ok(k > 1 + END);
+                return Ok(());
             }
             return Err(Fault::Corrupt("a block has more than 64 coefficients"));
         };
-        block[usize::from(place & 63)] = step.value;
+        put(usize::from(place & 63), step.value);
         k += 1;
     }
-    Ok(true)
+    Ok(())
 }

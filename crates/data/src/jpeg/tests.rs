@@ -2,8 +2,7 @@
 
 use image::codecs::jpeg::JpegEncoder;
 
-use super::decode;
-use crate::Error;
+use crate::{Error, decode};
 
 fn encode(width: u32, height: u32, colour: image::ExtendedColorType) -> Vec<u8> {
     let channels = u32::from(colour.channel_count());

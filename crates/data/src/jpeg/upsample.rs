@@ -29,6 +29,11 @@ impl Ratio {
         }
     }
 
+    /// True where a pixel is made of two samples of a row.
+    pub(super) fn needs_next(self) -> bool {
+        matches!(self, Self::HalfWidth | Self::Half)
+    }
+
     /// True where a row of the image is made of two rows of samples.
     pub(super) fn needs_neighbour(self) -> bool {
         matches!(self, Self::HalfHeight | Self::Half)
@@ -36,43 +41,41 @@ impl Ratio {
 }
 
 /// Samples for one row of the image, of the nearest row of samples and the other that it lies between.
-/// `below`: that one is the lower of both. `sums` is room to work.
-pub(super) fn row(
-    ratio: Ratio,
-    [near, far]: [&[u8]; 2],
-    below: bool,
-    sums: &mut Vec<u16>,
-    target: &mut Vec<u8>,
-) {
-    target.clear();
+/// `below`: that one is the lower of both. `sums` is room to work, for as many samples as `near` has.
+#[inline(always)]
+pub(super) fn row(ratio: Ratio, [near, far]: [&[u8]; 2], below: bool, sums: &mut [u16], target: &mut [u8]) {
     match ratio {
-        Ratio::Whole => target.extend_from_slice(near),
+        Ratio::Whole => target.copy_from_slice(near),
         Ratio::HalfWidth => half_width(near, target),
         Ratio::HalfHeight => {
             // Rounding alternates, so that it moves nothing on average.
             let bias = if below { 2 } else { 1 };
-            let between =
-                |(&near, &far): (&u8, &u8)| ((u16::from(near) * 3 + u16::from(far) + bias) >> 2) as u8;
-            target.extend(near.iter().zip(far).map(between));
+            for ((target, &near), &far) in target.iter_mut().zip(near).zip(far) {
+                *target = ((u16::from(near) * 3 + u16::from(far) + bias) >> 2) as u8;
+            }
         }
         Ratio::Half => {
-            sums.clear();
-            sums.extend(near.iter().zip(far).map(|(&near, &far)| u16::from(near) * 3 + u16::from(far)));
+            let sums = &mut sums[..near.len()];
+            for ((sum, &near), &far) in sums.iter_mut().zip(near).zip(far) {
+                *sum = u16::from(near) * 3 + u16::from(far);
+            }
             half(sums, target);
         }
         Ratio::Repeated(times) => {
-            target.extend(near.iter().flat_map(|&sample| std::iter::repeat_n(sample, times)))
+            for (target, &sample) in target.chunks_exact_mut(times).zip(near) {
+                target.fill(sample);
+            }
         }
     }
 }
 
 /// Twice as many samples. The ends stay as they are.
-fn half_width(samples: &[u8], target: &mut Vec<u8>) {
-    target.resize(2 * samples.len(), 0);
-    let (Some((&first, _)), Some((&last, _))) = (samples.split_first(), samples.split_last()) else { return };
+#[inline(always)]
+fn half_width(samples: &[u8], target: &mut [u8]) {
+    let (&[first, ..], &[.., last]) = (samples, samples) else { return };
     let inner = target[1..].as_chunks_mut::<2>().0;
-    for (pair, target) in samples.windows(2).zip(inner) {
-        let (left, right) = (u16::from(pair[0]), u16::from(pair[1]));
+    for ((target, &left), &right) in inner.iter_mut().zip(samples).zip(&samples[1..]) {
+        let (left, right) = (u16::from(left), u16::from(right));
         *target = [((left * 3 + right + 2) >> 2) as u8, ((left + right * 3 + 1) >> 2) as u8];
     }
     let end = target.len() - 1;
@@ -80,12 +83,12 @@ fn half_width(samples: &[u8], target: &mut Vec<u8>) {
 }
 
 /// Twice as many samples, of sums of two rows that weigh four times a sample.
-fn half(sums: &[u16], target: &mut Vec<u8>) {
-    target.resize(2 * sums.len(), 0);
-    let (Some((&first, _)), Some((&last, _))) = (sums.split_first(), sums.split_last()) else { return };
+#[inline(always)]
+fn half(sums: &[u16], target: &mut [u8]) {
+    let (&[first, ..], &[.., last]) = (sums, sums) else { return };
     let inner = target[1..].as_chunks_mut::<2>().0;
-    for (pair, target) in sums.windows(2).zip(inner) {
-        *target = [((pair[0] * 3 + pair[1] + 7) >> 4) as u8, ((pair[0] + pair[1] * 3 + 8) >> 4) as u8];
+    for ((target, &left), &right) in inner.iter_mut().zip(sums).zip(&sums[1..]) {
+        *target = [((left * 3 + right + 7) >> 4) as u8, ((left + right * 3 + 8) >> 4) as u8];
     }
     let end = target.len() - 1;
     (target[0], target[end]) = (((first * 4 + 8) >> 4) as u8, ((last * 4 + 7) >> 4) as u8);
@@ -96,8 +99,13 @@ mod tests {
     use super::*;
 
     fn made(ratio: Ratio, near: &[u8], far: &[u8], below: bool) -> Vec<u8> {
-        let mut target = Vec::new();
-        row(ratio, [near, far], below, &mut Vec::new(), &mut target);
+        let across = match ratio {
+            Ratio::Whole | Ratio::HalfHeight => 1,
+            Ratio::HalfWidth | Ratio::Half => 2,
+            Ratio::Repeated(times) => times,
+        };
+        let mut target = vec![0; across * near.len()];
+        row(ratio, [near, far], below, &mut vec![0; near.len()], &mut target);
         target
     }
 

@@ -104,7 +104,7 @@ impl Operation {
             }
             Self::VerticalFlip => image.remapped(size, &Turn { size, turn: Turned::UpsideDown }, &[]),
             Self::ResizedCrop { corner, part, size, interpolation } => {
-                return resize(image.window(*corner, *part), *size, *interpolation, file);
+                return resize(image.window_of_whole(*corner, *part), *size, *interpolation, file);
             }
             Self::Affine(affine, sampling) => warped(&image, affine.inverse(size), sampling),
             Self::Rotate(degrees, sampling) => rotate(image, *degrees, sampling),

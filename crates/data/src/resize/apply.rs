@@ -1,5 +1,7 @@
 //! A resize and its limits.
 
+use std::ops::Range;
+
 use residual_arch::Interpolation;
 
 use super::deep::deep;
@@ -7,7 +9,8 @@ use super::filter::Filter;
 use super::nearest::nearest;
 use super::passes::{along_columns, along_rows};
 use super::taps::Taps;
-use crate::{Error, Image, MAX_PIXELS};
+use crate::stages::{self, Stage};
+use crate::{Error, Image, MAX_PIXELS, Part};
 
 /// Image resized to exactly `[height, width]`. `file` is named in errors.
 ///
@@ -15,34 +18,92 @@ use crate::{Error, Image, MAX_PIXELS};
 /// [`Error::ImageTooLarge`] where the result would have more than [`MAX_PIXELS`]; [`Error::NoPixels`] for a side of 0.
 pub(crate) fn resize(
     image: Image,
-    [height, width]: [usize; 2],
+    size: [usize; 2],
     interpolation: Interpolation,
     file: &str,
 ) -> Result<Image, Error> {
+    resize_part(image, Target { size, part: Part { corner: [0, 0], size }, interpolation }, file)
+}
+
+/// Resize of an image, or of a part of it, of whose result a part is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// `[height, width]` of the whole result.
+    pub(crate) size: [usize; 2],
+    /// Part of the result, which lies in it.
+    pub(crate) part: Part,
+    pub(crate) interpolation: Interpolation,
+}
+
+impl Target {
+    /// Part of an image of `[height, width]` that the result is made of.
+    pub(crate) fn source(&self, whole: [usize; 2]) -> Option<Part> {
+        if whole == self.size {
+            return Some(self.part);
+        }
+        let [rows, columns] = self.sources(whole, &self.taps(whole, Filter::new(self.interpolation)?));
+        Some(Part { corner: [rows.start, columns.start], size: [rows.len(), columns.len()] })
+    }
+
+    /// Rows and columns of an image that are read: along a side that keeps its length, there is no pass.
+    fn sources(&self, whole: [usize; 2], taps: &[Taps; 2]) -> [Range<usize>; 2] {
+        [0, 1].map(|side| match whole[side] == self.size[side] {
+            true => self.part.corner[side]..self.part.corner[side] + self.part.size[side],
+            false => taps[side].source(),
+        })
+    }
+
+    /// Taps along the height and the width of an image.
+    fn taps(&self, whole: [usize; 2], filter: Filter) -> [Taps; 2] {
+        [0, 1].map(|side| {
+            let (first, length) = (self.part.corner[side], self.part.size[side]);
+            Taps::new(whole[side], self.size[side], filter).of_part(first..first + length)
+        })
+    }
+}
+
+/// Part of an image resized: the pixels that the whole would have there.
+///
+/// # Errors
+/// Those of [`resize`].
+pub(crate) fn resize_part(image: Image, target: Target, file: &str) -> Result<Image, Error> {
+    stages::timed(Stage::Resize, || resized(image, target, file))
+}
+
+fn resized(image: Image, target: Target, file: &str) -> Result<Image, Error> {
+    let Target { size: [height, width], part, interpolation } = target;
     // What is between the passes is never larger than both the source and the result.
     if height.checked_mul(width).is_none_or(|pixels| pixels > MAX_PIXELS) {
         let (width, height, limit) = (width as u64, height as u64, MAX_PIXELS as u64);
         return Err(Error::ImageTooLarge { file: file.into(), width, height, limit });
     }
-    let source = [image.height(), image.width()];
-    if source == [height, width] {
-        return Ok(image);
+    if height == 0 || width == 0 {
+        return Err(Error::NoPixels { width, height, channels: image.channels() });
     }
-    let Some(filter) = Filter::new(interpolation) else {
-        return nearest(&image, [height, width]);
-    };
-    if image.values().is_some() {
-        return deep(image, [height, width], filter);
+    let whole = image.whole_size();
+    let corner = part.corner.map(usize::cast_signed);
+    if whole == [height, width] {
+        return Ok(image.window_of_whole(corner, part.size));
     }
-    let rows = |image: Image| match width == image.width() {
-        true => Ok(image),
-        false => along_rows(&image, width, &Taps::new(image.width(), width, filter)),
+    let filter = match Filter::new(interpolation) {
+        Some(filter) if image.values().is_none() => filter,
+        Some(filter) => return Ok(deep(image, [height, width], filter)?.window_of_whole(corner, part.size)),
+        None => return Ok(nearest(&image, [height, width])?.window_of_whole(corner, part.size)),
     };
-    let columns = |image: Image| match height == image.height() {
+    let taps = target.taps(whole, filter);
+    let [y, x] = target.sources(whole, &taps);
+    let image = image.window_of_whole([y.start, x.start].map(usize::cast_signed), [y.len(), x.len()]);
+    let [of_rows, of_columns] = taps;
+    let (of_rows, of_columns) = (of_rows.behind(y.start), of_columns.behind(x.start));
+    let rows = |image: Image| match width == whole[1] {
         true => Ok(image),
-        false => along_columns(&image, height, &Taps::new(image.height(), height, filter)),
+        false => along_rows(&image, part.size[1], &of_columns),
     };
-    match columns_first(source, [height, width]) {
+    let columns = |image: Image| match height == whole[0] {
+        true => Ok(image),
+        false => along_columns(&image, part.size[0], &of_rows),
+    };
+    match columns_first(whole, [height, width]) {
         true => columns(image).and_then(rows),
         false => rows(image).and_then(columns),
     }
@@ -144,11 +205,33 @@ mod tests {
                 other => panic!("{other}"),
             };
             let image = formula(width, height, channels, seed as u64);
-            let resized = resize(image, [new_height, new_width], interpolation, "x").unwrap();
+            let resized = resize(image.clone(), [new_height, new_width], interpolation, "x").unwrap();
             assert_eq!(format!("{:016x}", fnv(resized.pixels())), parts[7], "{line}");
+            parts_are_those_of_the_whole(&image, &resized, interpolation, seed);
             lines += 1;
         }
         assert_eq!(lines, 1000);
+    }
+
+    /// A part of the result, made of the image and of the part of it that is needed.
+    fn parts_are_those_of_the_whole(
+        image: &Image,
+        resized: &Image,
+        interpolation: Interpolation,
+        seed: usize,
+    ) {
+        let size = [resized.height(), resized.width()];
+        let corner = [seed % size[0], seed / 7 % size[1]];
+        let part = Part { corner, size: [0, 1].map(|i| 1 + seed / 3 % (size[i] - corner[i])) };
+        let target = Target { size, part, interpolation };
+        let wanted = resized.window(corner.map(usize::cast_signed), part.size);
+        assert_eq!(resize_part(image.clone(), target, "x").unwrap(), wanted);
+        let source = target.source([image.height(), image.width()]);
+        assert_eq!(
+            source.is_none(),
+            interpolation == Interpolation::Nearest && size != [image.height(), image.width()]
+        );
+        assert_eq!(resize_part(image.part(source), target, "x").unwrap(), wanted);
     }
 
     #[test]

@@ -14,4 +14,4 @@ mod nearest;
 mod passes;
 mod taps;
 
-pub(crate) use apply::resize;
+pub(crate) use apply::{Target, resize, resize_part};

@@ -1,5 +1,7 @@
 //! Source pixels of each target pixel, and their weights in fixed point.
 
+use std::ops::Range;
+
 use super::filter::Filter;
 
 /// Fractional bits of a weight: 32, less 8 for the pixel and 2 of headroom.
@@ -50,6 +52,27 @@ impl<W> Taps<W> {
         }
         bounds.push((0, weights.len()));
         Self { bounds, weights }
+    }
+
+    /// The taps of a range of target pixels.
+    pub(super) fn of_part(mut self, targets: Range<usize>) -> Self {
+        // The end of the last one's weights is kept with the next bound.
+        self.bounds.truncate(targets.end + 1);
+        self.bounds.drain(..targets.start);
+        self
+    }
+
+    /// The source pixels that are read.
+    pub(super) fn source(&self) -> Range<usize> {
+        let first = self.iter().map(|(first, _)| first).min();
+        let end = self.iter().map(|(first, weights)| first + weights.len()).max();
+        first.unwrap_or(0)..end.unwrap_or(0)
+    }
+
+    /// The same taps, of a source that begins `pixels` later.
+    pub(super) fn behind(mut self, pixels: usize) -> Self {
+        self.bounds.iter_mut().for_each(|(first, _)| *first = first.saturating_sub(pixels));
+        self
     }
 
     /// Spans of the target pixels in order: the first source pixel of each, and the weights from there on.

@@ -2,11 +2,19 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512::Avx512;
 use super::vector::{BLOCK, Kernel, Simd, vector_operations};
 
 /// Proof that the machine has AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Avx2(());
+
+/// AVX-512 is detected with AVX2 and FMA.
+impl From<Avx512> for Avx2 {
+    fn from(_: Avx512) -> Self {
+        Self(())
+    }
+}
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {

@@ -127,6 +127,47 @@ impl Isa {
         self.run(Rows)
     }
 
+    /// Runs work that the compiler makes vectors of, compiled for this instruction set. Where that is AVX-512, it is
+    /// compiled for AVX2, which has all there is for bytes and 16-bit numbers.
+    ///
+    /// ```
+    /// use residual_kernels::{Isa, Vectorise};
+    ///
+    /// /// Averages of two rows of pixels, rounded down.
+    /// struct Averages<'a>(&'a [u8], &'a [u8], &'a mut [u8]);
+    ///
+    /// impl Vectorise for Averages<'_> {
+    ///     type Output = ();
+    ///
+    ///     #[inline(always)]
+    ///     fn run(self) {
+    ///         for ((target, &a), &b) in self.2.iter_mut().zip(self.0).zip(self.1) {
+    ///             *target = ((u16::from(a) + u16::from(b)) / 2) as u8;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut averages = [0; 3];
+    /// Isa::detect()?.vectorise(Averages(&[1, 100, 255], &[3, 101, 255], &mut averages));
+    /// assert_eq!(averages, [2, 100, 255]);
+    /// # Ok::<(), residual_kernels::Error>(())
+    /// ```
+    pub fn vectorise<W: Vectorise>(self, work: W) -> W::Output {
+        struct Scalar<W>(W);
+        impl<W: Vectorise> Kernel for Scalar<W> {
+            type Output = W::Output;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> W::Output {
+                self.0.run()
+            }
+        }
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => Avx2::from(token).run(Scalar(work)),
+            _ => self.run(Scalar(work)),
+        }
+    }
+
     /// Runs `kernel` on this instruction set.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
@@ -141,6 +182,15 @@ impl Isa {
             Token::PortableWide(token) => token.run(kernel),
         }
     }
+}
+
+/// Work in plain Rust that is compiled once for every instruction set, and run on one of them ([`Isa::vectorise`]).
+pub trait Vectorise {
+    /// Result of the work.
+    type Output;
+
+    /// Does the work. It is `#[inline(always)]`, and so is all that it calls: what is not is compiled for the baseline.
+    fn run(self) -> Self::Output;
 }
 
 impl fmt::Display for Isa {

@@ -26,5 +26,5 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::write;
 
-pub use isa::Isa;
+pub use isa::{Isa, Vectorise};
 pub(crate) use vector::{BLOCK, Kernel, Simd};

@@ -53,3 +53,46 @@ fn trained_weights_say_what_they_are() {
         assert_eq!(bench.run(call).code, Some(2), "{call}");
     }
 }
+
+#[test]
+fn the_speed_from_files_to_batches_is_told() {
+    let bench = Bench::new();
+    let call = "bench data data --epochs 3 --batch-size 8 --json";
+    let found = bench.run(call).json().remove(0);
+    assert_eq!((&found["images"], &found["split"]), (&20.into(), &"train".into()));
+    // Small images keep their size.
+    assert_eq!(found["shape"], serde_json::json!([3, 8, 8]));
+    assert!(found["open_ms"].as_f64().unwrap() > 0.0, "{found:?}");
+    let runs = found["runs"].as_array().unwrap();
+    assert_eq!(runs.iter().map(|run| run["threads"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    for run in runs {
+        assert!(run["cache"].as_str().unwrap().contains("all 20 images"), "{run}");
+        for field in ["images_per_s", "first_thousand_per_s", "last_thousand_per_s", "first_batch_ms"] {
+            assert!(run[field].as_f64().unwrap() > 0.0, "{field}: {run}");
+        }
+        let stages = run["stages"].as_object().unwrap();
+        let sum: f64 = stages.values().map(|ms| ms.as_f64().unwrap()).sum();
+        let all = 1e3 * run["threads"].as_f64().unwrap() / run["images_per_s"].as_f64().unwrap();
+        assert!(stages["decode_ms"].as_f64().unwrap() > 0.0 && (sum / all - 1.0).abs() < 1e-6, "{run}");
+    }
+    let table = bench.run("bench data data --threads 1 --size 80 --cache off").ok();
+    assert!(table.contains("64x3x80x80") && table.contains("cache: off"), "{table}");
+    for stage in ["read", "decode", "resize", "augment", "normalise", "hand over", "last thousand"] {
+        assert!(table.contains(stage), "{stage}: {table}");
+    }
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    bench.run("bench data nowhere").refused(&["nowhere"]);
+    let wrong = bench.run("bench data data --cache plenty");
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("auto, off, or a size"), "{wrong:?}");
+}
+
+#[test]
+fn a_recipe_says_how_images_become_batches() {
+    let bench = Bench::new();
+    let recipe = "batch_size = 5\naugment = []\n[preprocess]\nresize = { exact = [6, 4] }\n\
+                  mean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n";
+    std::fs::write(bench.path("mine.toml"), recipe).unwrap();
+    let found = bench.run("bench data data --recipe mine.toml --threads 1 --json").json().remove(0);
+    assert_eq!((&found["batch_size"], &found["shape"]), (&5.into(), &serde_json::json!([3, 6, 4])));
+    bench.run("bench data data --recipe none.toml").refused(&["none.toml"]);
+}

@@ -42,6 +42,7 @@ fn everything_fits_80_columns() {
         "train --model toy.toml --data data --epochs 2 --batch-size 5 --out narrow".into(),
     ];
     calls.push("bench infer --help".into());
+    calls.push("bench data --help".into());
     for study in ["depth", "gradflow", "lesion", "landscape", "bottleneck"] {
         calls.push(format!("study {study} --help"));
     }

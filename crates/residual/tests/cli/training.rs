@@ -71,6 +71,25 @@ fn data_that_moved_are_named_on_resume() {
 }
 
 #[test]
+fn a_cache_changes_no_bit_and_is_said() {
+    let bench = Bench::new();
+    let mut weights = Vec::new();
+    for (cache, said) in [("auto", "all 28 images"), ("off", "cache: off"), ("4kB", "of 28 images")] {
+        let run = bench.run(&format!("{TRAIN} --cache {cache} --out {cache}"));
+        assert!(run.stderr.contains(said), "{cache}: {run:?}");
+        run.ok();
+        weights.push(hashes(&bench.path(cache).join("best.safetensors")));
+    }
+    assert!(weights.iter().all(|one| *one == weights[0]));
+    let recipe = |name: &str| std::fs::read_to_string(bench.path(name).join("recipe.toml")).unwrap();
+    assert!(!recipe("auto").contains("cache") && recipe("4kB").contains("cache = \"4kB\""));
+    // What does not decide the result may change when a run is resumed.
+    let run = bench.run("train --resume 4kB --cache off");
+    assert!(run.stderr.contains("cache: off"), "{run:?}");
+    run.ok();
+}
+
+#[test]
 fn of_two_classes_no_five_are_told() {
     let bench = Bench::new().trained();
     let table = bench.run("eval --weights run/best.safetensors --data data").ok();

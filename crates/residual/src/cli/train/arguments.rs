@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use residual::data::CacheLimit;
 use residual::nn::fused::Memory;
 use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
@@ -101,6 +102,10 @@ pub(crate) struct Arguments {
     /// Count and leave out images that cannot be decoded; goes with --resume.
     #[arg(long)]
     pub(super) skip_bad: bool,
+    /// Memory for decoded images, which are kept from one epoch to the next: auto (all, where they fit in a quarter of
+    /// the free memory), off, or a size such as 2GB; goes with --resume. Does not change the result. [default: auto]
+    #[arg(long, value_name = "auto|off|SIZE")]
+    pub(super) cache: Option<CacheLimit>,
     /// Seed of everything random. [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -181,6 +186,7 @@ impl Arguments {
         set(&mut recipe.data.validation, self.validation);
         self.list.put_into(&mut recipe.data.columns, &mut recipe.data.root);
         recipe.data.skip_bad |= self.skip_bad;
+        set(&mut recipe.data.cache, self.cache);
     }
 
     fn put_training(&self, recipe: &mut Recipe) -> Outcome {

@@ -79,6 +79,9 @@ fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcom
     if arguments.skip_bad {
         trainer.set_skip_bad(true);
     }
+    if let Some(cache) = arguments.cache {
+        trainer.set_cache(cache)?;
+    }
     trainer.remarks().iter().for_each(|remark| note(remark));
     note(&format!("resuming after step {} of {}", trainer.steps_done(), trainer.total_steps()));
     Ok(trainer)
@@ -116,6 +119,7 @@ fn describe(trainer: &Trainer, is_new: bool) {
     let data = escaped(&recipe.data.path);
     let (split, held_out) = trainer.evaluation_images();
     note(&format!("{data}: {} images, {held_out} more ({split}) to evaluate on", trainer.training_images()));
+    note(&trainer.cache().to_string());
     let (folder, epochs, steps) = (escaped(trainer.folder()), recipe.epochs, trainer.total_steps());
     let rate = format!("learning rate {}", watch::rate(recipe.rate()));
     note(&format!(
