@@ -170,7 +170,7 @@ fn layouts_of_published_sets() {
         (
             "the pets of Oxford: no folders of classes",
             &["images/Abyssinian_1.jpg", "images/beagle_2.jpg", "annotations/list.txt"],
-            ".: only one folder",
+            ".: class folder `annotations` has no images, but 1 .txt; help: add some or remove the folder",
         ),
         (
             "test images of a contest, without labels",
