@@ -70,7 +70,7 @@ fn the_content_tells_the_kind_whatever_the_name_says() {
     let options = OpenOptions::default().with(|options| options.holdout = 0.0);
     let data = Dataset::open(&DataSource::Path(folder.path().to_owned()), &options).unwrap();
     let note = data.notes()[0].to_string();
-    assert_eq!(note, "left out 2 files in class folders that are not named as images: 2 .avif");
+    assert_eq!(note, "left out 2 files in class folders that are not named as images: 2 .avif (a/c.avif)");
     let train = data.split(Split::Train).unwrap();
     for index in 0..train.len() {
         assert_eq!(train.read(index).unwrap().width(), 16);
