@@ -147,7 +147,7 @@ kinds! {
     /// Image that is in two classes.
     TwoLabels, Warning, "one image under two labels", "Northcutt et al. 2021";
     /// An image that cannot be decoded.
-    BadImage, Fault, "an image that cannot be read", "docs of the data crate";
+    BadImage, Fault, "an image that cannot be read", "docs/images.md";
     /// Photographs whose pixels are to be turned to be seen as they were taken.
     TurnedPhotographs, Warning, "photographs that lie on their side", "EXIF 2.32, tag 274";
     /// Images of several sizes where no resize makes them one.

@@ -20,7 +20,10 @@ fn a_training_begins_with_the_names_of_its_classes() {
     assert_eq!(lines[0], "2 classes: azure, brick");
     assert!(run.stderr.contains("/data: 20 images, 8 more (test) to evaluate on\n"), "{run:?}");
     assert_eq!(lines[1], "left out, beside the splits: extra (1 image)");
-    assert_eq!(lines[2], "left out 1 file in class folders that is not named as an image: 1 .heic (seg_train/azure/1.heic)");
+    assert_eq!(
+        lines[2],
+        "left out 1 file in class folders that is not named as an image: 1 .heic (seg_train/azure/1.heic)"
+    );
     run.ok();
     for command in ["doctor toy.toml --data data", "eval --weights run/best.safetensors --data data"] {
         let run = bench.run(command);
