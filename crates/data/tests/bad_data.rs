@@ -312,3 +312,12 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_panic_of_a_decoder_is_a_corrupt_image() {
+    // Found by fuzzing: an animation whose first frame is smaller than its canvas, on whose transparency image-webp 0.2.4
+    // panics.
+    let bytes = include_bytes!("fixtures/broken/alpha_of_another_size.webp");
+    let error = residual_data::decode(bytes, "frame.webp").unwrap_err();
+    assert!(matches!(&error, Error::CorruptImage { file, .. } if file == "frame.webp"), "{error}");
+}
