@@ -268,7 +268,7 @@ pub enum Error {
     TableColumns {
         /// The table.
         file: String,
-        /// What is missing: images or labels.
+        /// Role of the missing column: images or labels.
         role: &'static str,
         /// Its columns, with their types.
         found: Vec<String>,

@@ -179,7 +179,7 @@ fn side_between(side: usize, ends: [f64; 2], random: &mut Random) -> Range<usize
     start..start + cut
 }
 
-/// What is mixed into an image.
+/// Mixture that was drawn for an image.
 #[derive(Clone, Debug, PartialEq)]
 enum Drawn {
     Mixup { share: f64 },

@@ -12,7 +12,7 @@ pub(super) enum Role {
     ClassNames,
 }
 
-/// What a name says of an array.
+/// Name of an array, read: its split and role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ArrayName {
     pub(super) split: Option<Split>,

@@ -42,7 +42,7 @@ pub(super) fn candidates(listing: &mut Listing, options: &OpenOptions) -> Result
     Ok(if is_top || named { found } else { Vec::new() })
 }
 
-/// What the arrays of one file have in common.
+/// Names that the arrays of one file share.
 struct Set {
     set: String,
     group: String,

@@ -8,8 +8,8 @@ use residual_arch::Preprocess;
 
 use crate::{Image, LoaderOptions};
 
-/// What is done to an image before it is kept: all of preprocessing that comes before anything random. Where a random
-/// crop takes the place of the resize, images are kept at the size that they are stored in.
+/// Preparation of an image that is kept: all of preprocessing that comes before anything random. Where a random crop
+/// takes the place of the resize, images are kept at the size that they are stored in.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Preparation {
     preprocess: Preprocess,

@@ -23,7 +23,7 @@ pub enum CacheLimit {
     Auto,
     /// No image: each is decoded every time.
     Off,
-    /// As many images as fit in so many bytes.
+    /// Size in bytes: as many images as fit.
     Bytes(u64),
 }
 

@@ -69,7 +69,7 @@ impl<W> Taps<W> {
         first.unwrap_or(0)..end.unwrap_or(0)
     }
 
-    /// The same taps, of a source that begins `pixels` later.
+    /// Taps of a source that begins `pixels` later.
     pub(super) fn behind(mut self, pixels: usize) -> Self {
         self.bounds.iter_mut().for_each(|(first, _)| *first = first.saturating_sub(pixels));
         self

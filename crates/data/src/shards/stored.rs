@@ -66,7 +66,7 @@ impl Samples {
         self.store.stamp(self.numbers[index])
     }
 
-    /// The same images with other labels: `labels` holds the new one of each old one.
+    /// Images with other labels: `labels` holds the new one of each old one.
     pub(crate) fn relabelled(&self, labels: &[usize]) -> Self {
         let labels = self.labels.iter().map(|&label| labels[label as usize] as u32).collect();
         Self { store: self.store.clone(), numbers: self.numbers.clone(), labels }
