@@ -1,6 +1,6 @@
 //! Bars by name.
 
-use crate::axis::number;
+use crate::axis::value_text;
 use crate::figure::Frame;
 use crate::svg::Drawing;
 use crate::{Axis, Figure};
@@ -55,7 +55,7 @@ impl BarChart {
             let [x, y] = frame.at(0.0, *value);
             drawing.path(&[[x, y], [x + PLOT[0], y]], "line s6", "6 4");
             drawing.path(&[[x + PLOT[0] - 28.0, 50.0], [x + PLOT[0], 50.0]], "line s6", "6 4");
-            drawing.text([x + PLOT[0] - 36.0, 54.0], "end", "", &format!("{name}: {}", number(*value)));
+            drawing.text([x + PLOT[0] - 36.0, 54.0], "end", "", &format!("{name}: {}", value_text(*value)));
         }
         Figure::new(&self.title, &self.description(), [720.0, frame.bottom() + 58.0], drawing)
     }
@@ -77,7 +77,7 @@ impl BarChart {
                 x1 - x0,
                 (y1 - y0).abs().max(0.5),
                 crate::svg::escape(name),
-                number(value)
+                value_text(value)
             ));
         }
         let every = self.bars.len().div_ceil(NAMED).max(1);
@@ -89,8 +89,8 @@ impl BarChart {
 
     fn description(&self) -> String {
         let bars: Vec<_> =
-            self.bars.iter().map(|(name, value, _)| format!("{name}: {}", number(*value))).collect();
-        let line = self.reference.iter().map(|(name, value)| format!(" {name}: {}.", number(*value)));
+            self.bars.iter().map(|(name, value, _)| format!("{name}: {}", value_text(*value))).collect();
+        let line = self.reference.iter().map(|(name, value)| format!(" {name}: {}.", value_text(*value)));
         format!("{}. {}.{}", self.y.label, bars.join(", "), line.collect::<String>())
     }
 }

@@ -1,6 +1,6 @@
 //! A number for every point of a square, as colours and contours.
 
-use crate::axis::number;
+use crate::axis::value_text;
 use crate::svg::Drawing;
 use crate::{Figure, theme};
 
@@ -132,8 +132,8 @@ impl FieldChart {
         let bottom = ORIGIN[1] + SIDE;
         for (share, value) in [(0.0, -self.reach), (0.5, 0.0), (1.0, self.reach)] {
             let [x, y] = self.pixel(share, share);
-            drawing.text([x, bottom + 18.0], "middle", "soft", &number(value));
-            drawing.text([ORIGIN[0] - 6.0, y + 4.0], "end", "soft", &number(value));
+            drawing.text([x, bottom + 18.0], "middle", "soft", &value_text(value));
+            drawing.text([ORIGIN[0] - 6.0, y + 4.0], "end", "soft", &value_text(value));
         }
         drawing.text([ORIGIN[0] + SIDE / 2.0, bottom + 38.0], "middle", "", "first and second direction");
         let left = ORIGIN[0] + SIDE + 14.0;
@@ -145,14 +145,14 @@ impl FieldChart {
                 SIDE / 40.0 + 0.3
             ));
         }
-        drawing.text([left + 16.0, bottom], "start", "soft", &number(self.range[0]));
+        drawing.text([left + 16.0, bottom], "start", "soft", &value_text(self.range[0]));
         let beyond = self.rows.iter().flatten().any(|&value| value > self.range[1]);
         let top = if beyond { "≥ " } else { "" };
         drawing.text(
             [left + 16.0, ORIGIN[1] + 10.0],
             "start",
             "soft",
-            &format!("{top}{}", number(self.range[1])),
+            &format!("{top}{}", value_text(self.range[1])),
         );
         drawing.text([left - 4.0, ORIGIN[1] - 10.0], "start", "", &self.quantity);
     }
@@ -161,12 +161,12 @@ impl FieldChart {
         let values = || self.rows.iter().flatten().copied().filter(|value| value.is_finite());
         let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let middle = self.rows.get(self.rows.len() / 2).and_then(|row| row.get(row.len() / 2));
-        let middle = middle.map_or("nothing".to_owned(), |&value| number(value));
+        let middle = middle.map_or("nothing".to_owned(), |&value| value_text(value));
         format!(
             "{}: {middle} in the middle, from {} to {} over the plane.",
             self.quantity,
-            number(low),
-            number(high)
+            value_text(low),
+            value_text(high)
         )
     }
 }

@@ -134,15 +134,15 @@ impl LineChart {
 
     /// Description in words: the ends of every line.
     fn description(&self) -> String {
-        let number = crate::axis::number;
+        let value_text = crate::axis::value_text;
         let line = |series: &Series| match (series.points.first(), series.points.last()) {
             (Some(first), Some(last)) => format!(
                 "{}: {} at {} to {} at {}.",
                 series.name,
-                number(first.1),
-                number(first.0),
-                number(last.1),
-                number(last.0)
+                value_text(first.1),
+                value_text(first.0),
+                value_text(last.1),
+                value_text(last.0)
             ),
             _ => format!("{}: no points.", series.name),
         };

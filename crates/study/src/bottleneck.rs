@@ -6,7 +6,7 @@ use std::time::Instant;
 use residual_arch::shape::{Flow, flow};
 use residual_arch::{NetSpec, families::family};
 use residual_engine::{Images as Pixels, Options, Plan};
-use residual_report::{Axis, BarChart, Page, Table};
+use residual_report::{Axis, BarChart, Page, Table, number};
 use residual_train::to_model;
 use serde::{Deserialize, Serialize};
 
@@ -124,8 +124,9 @@ impl Bottleneck {
     fn table(rows: &[Measured]) -> Table {
         let mut table = Table::new(&["network", "role", "parameters", "MMACs", "ms"]);
         for row in rows {
-            let (parameters, macs) = (row.parameters.to_string(), format!("{:.1}", row.macs as f64 / 1e6));
-            let ms = format!("{:.2}", row.milliseconds);
+            // Counts are exact.
+            let (parameters, macs) = (number(row.parameters as f64, 15), number(row.macs as f64 / 1e6, 4));
+            let ms = number(row.milliseconds, 3);
             table.row([row.network.clone(), row.role.clone(), parameters, macs, ms]);
         }
         table
@@ -135,7 +136,7 @@ impl Bottleneck {
         let mut words = Vec::new();
         for basic in rows.iter().filter(|row| row.role == "basic") {
             for other in rows.iter().filter(|row| row.beside == basic.beside && row.role != "basic") {
-                let ratio = |a: f64, b: f64| format!("{:.2}", a / b);
+                let ratio = |a: f64, b: f64| number(a / b, 3);
                 words.push(format!(
                     "{} beside {} ({}): {} times the parameters, {} times the operations, {} times the time.",
                     other.network,

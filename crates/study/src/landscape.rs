@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use residual_arch::TensorPath;
 use residual_data::Split;
 use residual_nn::Randomness;
-use residual_report::{FieldChart, Figure, Page, Table};
+use residual_report::{FieldChart, Figure, Page, Table, number};
 use residual_train::DataRecipe;
 use residual_weights::{Model, Tensor};
 use serde::{Deserialize, Serialize};
@@ -132,13 +132,8 @@ impl Landscape {
                 places.filter(|&(i, j)| on_edge(i, j)).map(|(i, j)| field[j][i]).collect();
             edge.sort_by(f64::total_cmp);
             let greatest = field.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-            let number = |value: f64| format!("{value:.4}");
-            table.row([
-                name,
-                number(field[last / 2][last / 2]),
-                number(edge[edge.len() / 2]),
-                number(greatest),
-            ]);
+            let middle = field[last / 2][last / 2];
+            table.row([name, number(middle, 4), number(edge[edge.len() / 2], 4), number(greatest, 4)]);
         }
         table
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use residual_arch::{BlockPart, BlockPath, BlockSpec, LayerPath, NetSpec, TensorPath};
 use residual_data::Split;
 use residual_nn::Randomness;
-use residual_report::{Axis, BarChart, Page, Table};
+use residual_report::{Axis, BarChart, Page, Table, number};
 use residual_train::DataRecipe;
 use residual_weights::Model;
 use serde::{Deserialize, Serialize};
@@ -225,7 +225,7 @@ fn text(change: &Change) -> String {
 fn table(rows: &[Lesioned]) -> Table {
     let mut table = Table::new(&["network", "test error", "loss"]);
     for row in rows {
-        let loss = row.judgement.loss.map_or("-".to_owned(), |loss| format!("{loss:.4}"));
+        let loss = row.judgement.loss.map_or("-".to_owned(), |loss| number(loss, 4));
         table.row([text(&row.change), format!("{:.2}%", 100.0 * row.judgement.error), loss]);
     }
     table

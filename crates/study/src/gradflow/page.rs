@@ -1,6 +1,6 @@
 //! The report on gradient flow.
 
-use residual_report::{Axis, Figure, LineChart, Page, Series, Table};
+use residual_report::{Axis, Figure, LineChart, Page, Series, Table, number, times};
 
 use super::{BlockRow, Flow, GradientFlow};
 use crate::{Summary, subject::file_name};
@@ -22,7 +22,7 @@ fn arrives(flow: &Flow) -> Option<f64> {
 pub(super) fn line(flow: &Flow) -> String {
     match arrives(flow) {
         Some(ratio) => {
-            format!("{}: |dL/dx| of the first block is {ratio:.3e} times |dL/dy| of the last", title(flow))
+            format!("{}: |dL/dx| of the first block is {} |dL/dy| of the last", title(flow), times(ratio))
         }
         None if flow.diverged => format!("{}: diverged", title(flow)),
         None => format!("{}: no finite gradient", title(flow)),
@@ -139,10 +139,10 @@ fn table(flow: &Flow) -> Table {
         "std F(x)",
     ]);
     for block in &flow.blocks {
-        let norm = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3e}"));
+        let norm = |value: Option<f64>| value.map_or("-".to_owned(), |value| number(value, 3));
         let cosine = block.cosine.map_or("-".to_owned(), |cosine| format!("{cosine:+.3}"));
         let response = block.branch_output.zip(block.x).map(|(f, x)| f / x).filter(|ratio| ratio.is_finite());
-        let response = response.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+        let response = response.map_or("-".to_owned(), |ratio| number(ratio, 3));
         let [output, sum, identity, branch, input, deviation] =
             [block.output, block.sum, block.identity, block.branch, block.input, block.branch_deviation]
                 .map(norm);
