@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use residual_arch::Preprocess;
+use residual_measure::score;
 use serde::{Deserialize, Serialize};
 
-use crate::scores::score;
 use crate::{Batch, Error, ImageCache, Loader, LoaderOptions, Source};
 
 /// Options by which [`evaluate`] reads its images.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use residual_measure::softmax;
+
 /// The probabilities of all classes for an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
@@ -73,20 +75,6 @@ impl fmt::Display for ClassScore<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:.2}%)", self.class, 100.0 * self.probability)
     }
-}
-
-/// Softmax of logits, `p_k = exp(z_k) / sum exp(z)`, in f64 and without overflow.
-///
-/// ```
-/// let found = residual_predict::softmax(&[0.0, 3f32.ln()]);
-/// assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7);
-/// assert_eq!(residual_predict::softmax(&[3e38, -3e38]), [1.0, 0.0]);
-/// ```
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
-    let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &z| max.max(f64::from(z)));
-    let powers: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - greatest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@
 //! | [`weights`] | files of named tensors: safetensors, PyTorch checkpoints; [`Model`], a network with its weights |
 //! | [`predict`] | [`Classifier`]: classes, embeddings, feature maps and heat maps of images |
 //! | [`data`] | images in, batches out, deterministic |
+//! | [`measure`] | numbers about answers: confusion, precision and recall, average precision, calibration, intervals |
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
 //! | `hub` | published weights and datasets, downloaded and cached |
@@ -106,6 +107,7 @@ pub use residual_engine as engine;
 #[cfg(feature = "get")]
 pub use residual_hub as hub;
 pub use residual_kernels as kernels;
+pub use residual_measure as measure;
 #[cfg(feature = "train")]
 pub use residual_nn as nn;
 pub use residual_predict as predict;

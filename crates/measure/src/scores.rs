@@ -1,4 +1,4 @@
-//! Loss of logits, and the place of the label among them.
+//! Logits: the loss of a label, its place among the classes, and probabilities.
 
 /// Cross-entropy `ln sum_k exp(z_k) - z_label` in f64, and the place of the label among the classes, 0 for
 /// the most probable. Of equal logits the first class comes first; a logit that is not a number comes before
@@ -16,6 +16,20 @@ pub fn score(logits: &[f32], label: usize) -> (f64, usize) {
     };
     let place = logits.iter().enumerate().filter(|&candidate| !behind(candidate)).count();
     (greatest + sum.ln() - z, place)
+}
+
+/// Softmax of logits, `p_k = exp(z_k) / sum exp(z)`, in f64 and without overflow.
+///
+/// ```
+/// let found = residual_measure::softmax(&[0.0, 3f32.ln()]);
+/// assert!((found[0] - 0.25).abs() < 1e-7 && (found[1] - 0.75).abs() < 1e-7);
+/// assert_eq!(residual_measure::softmax(&[3e38, -3e38]), [1.0, 0.0]);
+/// ```
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let greatest = logits.iter().fold(f64::NEG_INFINITY, |max, &z| max.max(f64::from(z)));
+    let powers: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - greatest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }
 
 #[cfg(test)]
