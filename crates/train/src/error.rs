@@ -173,6 +173,10 @@ pub enum Error {
     #[error("freeze: {0}")]
     UnknownLayer(#[from] residual_arch::UnknownPlace),
 
+    /// A learning rate of a part that the network does not have.
+    #[error("rates: {0}")]
+    UnknownRate(#[source] residual_arch::UnknownPlace),
+
     /// Frozen layers that leave nothing to train.
     #[error("freeze: every layer is frozen; help: leave out what is to be trained, such as head")]
     AllFrozen,

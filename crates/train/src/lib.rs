@@ -46,7 +46,7 @@ pub use learning_rate::LearningRate;
 pub use memory::{require_memory_of_network, require_memory_to_train};
 pub use metrics::{Metrics, read_metrics};
 pub use observer::{Observer, Outcome, StepReport};
-pub use optimiser::{At, Clip, Optimiser, OptimiserConfig, Rule};
+pub use optimiser::{At, Clip, Optimiser, OptimiserConfig, PlaceRates, Rule};
 pub use progress::Best;
 pub use recipe::{DataRecipe, Recipe};
 pub use residual_data::{EvaluateOptions, Evaluation};

@@ -1,5 +1,6 @@
 //! Recipe: all that is needed to repeat a training.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use residual_arch::{NetSpec, Preprocess};
@@ -8,7 +9,7 @@ use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
-use crate::{Clip, Ema, Error, OptimiserConfig, Schedule, Warmup};
+use crate::{Clip, Ema, Error, OptimiserConfig, PlaceRates, Schedule, Warmup};
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
@@ -72,6 +73,14 @@ pub struct Recipe {
     /// with Lion, by the root of the share for fewer. A tenth of that with `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// Layer-wise rate decay: factor of the learning rate from each part of the network to the one before, from the head
+    /// (1) over the blocks to the stem, as [`PlaceRates`] has it. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+    /// Learning rate multipliers by part, named as in `freeze`, in place of what `layer_decay` gives them:
+    /// `rates = { stem = 0.1, stage1 = 0.2 }`. Default none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f64>,
     /// Schedule of the learning rate. Default `one_cycle`.
     pub schedule: Schedule,
     /// Linear rise in front of the schedule. Default none.
@@ -193,6 +202,8 @@ impl Default for Recipe {
             eval_batch_size: None,
             drop_last: None,
             lr: None,
+            layer_decay: None,
+            rates: BTreeMap::new(),
             schedule: Schedule::one_cycle(),
             warmup: Warmup::Steps(0),
             optimiser: OptimiserConfig::default(),
@@ -301,6 +312,7 @@ impl Recipe {
         self.validate_counts()?;
         self.schedule.validate()?;
         self.optimiser.validate()?;
+        PlaceRates::validate(self)?;
         self.clip.iter().try_for_each(Clip::validate)?;
         self.ema.iter().try_for_each(Ema::validate)?;
         if self.model.is_some() && self.network.is_some() {
@@ -358,6 +370,8 @@ mod tests {
             freeze: vec!["stem".into(), "stage1.block0".into()],
             eval_batch_size: Some(100),
             lr: Some(0.1 + 0.2),
+            layer_decay: Some(0.75),
+            rates: [("stage1.block0".to_owned(), 0.5)].into(),
             schedule: Schedule::Step { milestones: vec![3, 5], gamma: 0.3 },
             warmup: Warmup::Epochs(0.5),
             optimiser: OptimiserConfig::lion(),

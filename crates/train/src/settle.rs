@@ -4,7 +4,7 @@ use residual_arch::{NetSpec, OrientationPolicy, Place, Preprocess, Resize, famil
 use residual_data::{Augment, Augmenter, Fit, RandomResizedCrop};
 
 use crate::batches::{default_batch, leaves_last_out};
-use crate::{Error, Recipe};
+use crate::{Error, PlaceRates, Recipe};
 
 /// Widest input that gets the augmentation of CIFAR, wider ones that of ImageNet.
 const SMALL_INPUT: usize = 64;
@@ -20,7 +20,7 @@ impl Recipe {
     /// Those of [`Recipe::validate`]; [`Error::OneClass`], [`Error::NothingToTrainOn`],
     /// [`Error::NoFullBatch`] for data that do not suffice; [`Error::UnknownModel`], [`Error::Network`],
     /// [`Error::ClassesDiffer`], [`Error::Channels`] for a network that does not fit them;
-    /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`.
+    /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`, [`Error::UnknownRate`] for `rates`.
     pub fn settle(&self, classes: &[String], training_images: usize) -> Result<(Self, NetSpec), Error> {
         self.validate()?;
         if let [class] = classes {
@@ -33,6 +33,7 @@ impl Recipe {
         let spec = recipe.network_for(classes)?;
         recipe.preprocess = Some(spec.preprocess.clone());
         check_freeze(&recipe.freeze, &spec)?;
+        PlaceRates::new(&recipe, &spec)?;
         recipe.settle_augment(&spec)?;
         recipe.settle_batches(training_images)?;
         Ok((recipe, spec))

@@ -20,7 +20,7 @@ use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::transfer::{from_model, to_model, to_state_dict};
-use crate::{Error, LearningRate, Observer, Optimiser, Recipe, ReplacedHead, RunFolder};
+use crate::{Error, LearningRate, Observer, Optimiser, PlaceRates, Recipe, ReplacedHead, RunFolder};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:
 /// ready to [`run`](Trainer::run), or to be taken [step by step](Trainer::step).
@@ -215,7 +215,8 @@ impl<'a> Trainer<'a> {
         }
         let averaged = kept.split_prefix(AVERAGE)?;
         let average = recipe.ema.map(|ema| Average::load(ema, &network, averaged));
-        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
+        let rates = PlaceRates::new(&recipe, network.spec())?;
+        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip).with_rates(rates);
         optimiser.load(kept);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
         let cache = images.plan_cache(&recipe, network.spec())?;

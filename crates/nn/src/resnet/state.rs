@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Gradients, Tensor};
-use residual_arch::{LayerTensor, NetSpec, Role, TensorPath, TensorSpec, block_tensors};
+use residual_arch::{LayerTensor, NetSpec, Place, Role, TensorPath, TensorSpec, block_tensors};
 
 use super::paths::canonical;
 use crate::{Block, BlockConfig, Error, Init, NamedTensor, ResNet, ResNetConfig, tensors};
@@ -13,6 +13,8 @@ use crate::{Block, BlockConfig, Error, Init, NamedTensor, ResNet, ResNetConfig, 
 pub struct Parameter {
     /// Canonical path.
     pub path: String,
+    /// Part of the network that holds its layer: the stem, a block or the head.
+    pub place: Place,
     /// Shape.
     pub shape: Vec<usize>,
     /// Role; [`Role::decays`] says whether weight decay is for it.
@@ -51,9 +53,11 @@ impl ResNet {
 
     fn parameters_by_path(&self) -> impl Iterator<Item = (TensorPath, Parameter)> {
         let parameters = self.spec.tensors().filter(|(_, tensor)| tensor.role.is_parameter());
-        parameters.map(|(path, LayerTensor { shape, role, .. })| {
-            let frozen = path.layer.place().is_some_and(|part| self.is_frozen(part));
-            (path, Parameter { path: path.to_string(), shape, role, frozen })
+        parameters.filter_map(|(path, LayerTensor { shape, role, .. })| {
+            // Every layer of a network has its place; a block by itself has none.
+            let place = path.layer.place()?;
+            let frozen = self.is_frozen(place);
+            Some((path, Parameter { path: path.to_string(), place, shape, role, frozen }))
         })
     }
 

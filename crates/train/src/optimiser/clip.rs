@@ -86,13 +86,14 @@ impl Clip {
 
 #[cfg(test)]
 mod tests {
-    use residual_arch::Role;
+    use residual_arch::{Place, Role};
     use residual_nn::NamedTensor;
 
     use super::*;
 
     fn parameter(path: &str, shape: &[usize]) -> Parameter {
-        Parameter { path: path.to_owned(), shape: shape.to_vec(), role: Role::ConvWeight, frozen: false }
+        let (path, shape) = (path.to_owned(), shape.to_vec());
+        Parameter { path, place: Place::Stem, shape, role: Role::ConvWeight, frozen: false }
     }
 
     fn clipped(clip: Clip, path: &str, shape: &[usize], weights: &[f32], gradient: &[f32]) -> Vec<f32> {

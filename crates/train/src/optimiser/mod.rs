@@ -4,9 +4,11 @@ mod clip;
 mod config;
 mod file;
 mod gathered;
+mod place_rates;
 mod state;
 
 pub use clip::Clip;
 pub(crate) use config::UsualRate;
 pub use config::{OptimiserConfig, Rule};
+pub use place_rates::PlaceRates;
 pub use state::{At, Optimiser};

@@ -9,7 +9,7 @@ use residual_nn::{Parameter, ResNet};
 use residual_weights::StateDict;
 
 use super::gathered::Gathered;
-use super::{Clip, OptimiserConfig, Rule};
+use super::{Clip, OptimiserConfig, PlaceRates, Rule};
 use crate::Error;
 
 /// Optimiser with its state: moments and velocities by the parameters' paths.
@@ -30,6 +30,7 @@ use crate::Error;
 pub struct Optimiser {
     config: OptimiserConfig,
     clip: Option<Clip>,
+    rates: PlaceRates,
     /// The rule's vectors of each parameter.
     state: BTreeMap<String, Vec<Vec<f32>>>,
 }
@@ -66,12 +67,17 @@ const MEAN_SQUARE: Slot = Slot { prefix: "mean_square.", first: 1.0 };
 impl Optimiser {
     /// Optimiser at rest.
     pub fn new(config: OptimiserConfig) -> Self {
-        Self { config, clip: None, state: BTreeMap::new() }
+        Self { config, clip: None, rates: PlaceRates::default(), state: BTreeMap::new() }
     }
 
     /// Optimiser that clips the gradients of [`step`](Self::step) first.
     pub fn with_clip(self, clip: Option<Clip>) -> Self {
         Self { clip, ..self }
+    }
+
+    /// Optimiser whose [`step`](Self::step) multiplies the learning rate by a factor for each part of the network.
+    pub fn with_rates(self, rates: PlaceRates) -> Self {
+        Self { rates, ..self }
     }
 
     /// Updates every parameter of a network that has a gradient by one step.
@@ -85,7 +91,8 @@ impl Optimiser {
             _ => 1.0,
         };
         network.update_in_place(gradients, |parameter: &Parameter, values, gradient| {
-            let Parameter { path, role, .. } = parameter;
+            let Parameter { path, role, place, .. } = parameter;
+            let at = At { lr: at.lr * self.rates.factor(*place), ..at };
             let kept = gathered.as_mut().and_then(|gathered| gathered.get_mut(path));
             let gradient = match kept {
                 Some(kept) => {

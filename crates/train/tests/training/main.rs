@@ -6,4 +6,5 @@ mod determinism;
 mod learning;
 mod optimisers;
 mod program;
+mod rates;
 mod toy;

@@ -8,6 +8,7 @@ use residual::nn::fused::Memory;
 use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
 use super::augment::AugmentArguments;
+use super::loop_arguments::LoopArguments;
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::lists::ListArguments;
@@ -95,6 +96,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
     #[command(flatten)]
+    steps: LoopArguments,
+    #[command(flatten)]
     augment: AugmentArguments,
     /// Fraction to hold out of data without a val or test folder. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
@@ -177,6 +180,7 @@ impl Arguments {
         }
         self.put_data(&mut recipe);
         self.augment.put_into(&mut recipe)?;
+        self.steps.put_into(&mut recipe);
         self.put_training(&mut recipe)?;
         Ok(recipe)
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod augment;
+mod loop_arguments;
 mod watch;
 
 use std::path::{Path, PathBuf};
