@@ -93,7 +93,7 @@ pub enum Error {
     },
 
     /// A schedule that does not exist.
-    #[error("no schedule is called `{found}`; help: use constant, cosine, polynomial, step or one-cycle")]
+    #[error("no schedule is called `{found}`; help: use constant, cosine, polynomial, step, plateau or one-cycle")]
     UnknownSchedule {
         /// Value that was given.
         found: String,

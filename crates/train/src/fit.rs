@@ -21,14 +21,14 @@ impl Trainer<'_> {
     /// Those of [`step`](Self::step) and [`save`](Self::save); [`Error::BestGone`].
     pub fn run(&mut self) -> Result<Outcome, Error> {
         while self.step()?.is_some() {}
-        if self.progress.epoch < self.recipe.epochs {
+        if !self.is_over() {
             self.save()?;
             return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
         }
         // What somebody has removed meanwhile is not announced.
         self.restore_best()?;
         match self.progress.best {
-            Some(best) => Ok(Outcome::Finished { best }),
+            Some(best) => Ok(Outcome::Finished { best, early: self.progress.epoch < self.recipe.epochs }),
             None => Err(Error::NothingToEvaluate),
         }
     }
@@ -56,7 +56,7 @@ impl Trainer<'_> {
     }
 
     fn next_step(&mut self) -> Result<Option<StepReport>, Error> {
-        while self.progress.epoch < self.recipe.epochs && !self.session.stops() {
+        while !self.is_over() && !self.session.stops() {
             if let Some(batch) = self.next_batch()? {
                 return self.train_batch(batch).map(Some);
             }
@@ -65,6 +65,13 @@ impl Trainer<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// True after the last epoch, and where the training has ended early.
+    pub(crate) fn is_over(&self) -> bool {
+        let progress = &self.progress;
+        let ended = || self.recipe.early_stop.is_some_and(|stop| stop.has_ended(&progress.history));
+        progress.epoch >= self.recipe.epochs || (progress.batch == 0 && ended())
     }
 
     /// The next batch of this epoch; `None` where all are done.
@@ -216,6 +223,7 @@ impl Trainer<'_> {
         self.progress.epoch += 1;
         self.progress.batch = 0;
         self.progress.pass = Pass::default();
+        self.rate.follow(&self.progress.history);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
-use crate::{Clip, Ema, Error, OptimiserConfig, PlaceRates, Schedule, Warmup};
+use crate::{Clip, EarlyStop, Ema, Error, OptimiserConfig, PlaceRates, Schedule, Warmup};
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
@@ -93,6 +93,9 @@ pub struct Recipe {
     /// Exponential moving average of the weights. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
+    /// Early stopping: the end of the training once its metric has not improved for some epochs. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStop>,
     /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7).
     /// Default 0.
     pub label_smoothing: f64,
@@ -209,6 +212,7 @@ impl Default for Recipe {
             optimiser: OptimiserConfig::default(),
             clip: None,
             ema: None,
+            early_stop: None,
             label_smoothing: 0.0,
             augment: None,
             augment_repeats: 1,
@@ -315,6 +319,7 @@ impl Recipe {
         PlaceRates::validate(self)?;
         self.clip.iter().try_for_each(Clip::validate)?;
         self.ema.iter().try_for_each(Ema::validate)?;
+        self.early_stop.iter().try_for_each(EarlyStop::validate)?;
         if self.model.is_some() && self.network.is_some() {
             return Err(Error::TwoNetworks);
         }
@@ -377,6 +382,7 @@ mod tests {
             optimiser: OptimiserConfig::lion(),
             clip: Some(Clip::Adaptive(0.01)),
             ema: Some(Ema::new(0.99)),
+            early_stop: Some(EarlyStop::new(4)),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
             augment_repeats: 3,
             mix: Some(Mix::default().with(|mix| (mix.mixup, mix.cutmix) = (0.2, 1.0))),
