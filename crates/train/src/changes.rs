@@ -59,7 +59,8 @@ pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<
     let differing = differences(&as_value(now)?, &as_value(then)?);
     let mut lines = Vec::new();
     for Difference { field, found, expected } in differing {
-        let may = MAY_CHANGE.contains(&field.split('.').next().filter(|&table| table != "data").unwrap_or(&field))
+        let may = MAY_CHANGE
+            .contains(&field.split('.').next().filter(|&table| table != "data").unwrap_or(&field))
             && (field != "epochs" || (is_independent_of_epochs(&then.schedule) && reaches(now, progress)));
         if !may {
             let path = path.to_owned();

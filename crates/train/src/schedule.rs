@@ -206,7 +206,12 @@ impl Schedule {
             Self::Step { gamma, .. } => check("schedule.gamma", gamma, gamma > 0.0, "above zero"),
             Self::Plateau { factor, threshold, min, .. } => {
                 check("schedule.factor", factor, factor > 0.0 && factor < 1.0, "between 0 and 1")?;
-                check("schedule.threshold", threshold, (0.0..1.0).contains(&threshold), "0 or more and below 1")?;
+                check(
+                    "schedule.threshold",
+                    threshold,
+                    (0.0..1.0).contains(&threshold),
+                    "0 or more and below 1",
+                )?;
                 check("schedule.min", min, min >= 0.0, "zero or more")
             }
             Self::OneCycle { pct_start, div_factor, final_div_factor } => {
