@@ -113,6 +113,32 @@ impl Batch {
         Self { images, shape, labels, partners, indices, skipped }
     }
 
+    /// Parts of at most `most` images that follow one another, as even as can be: 65 images in parts of at most 64 are 33
+    /// and 32. The images that were left out go with the first; a batch without images is one part.
+    pub fn split(mut self, most: usize) -> Vec<Self> {
+        let images = self.labels.len();
+        let parts = images.div_ceil(most.max(1)).max(1);
+        let values = self.values();
+        let mut later = Vec::with_capacity(parts);
+        for part in (1..parts).rev() {
+            let start = part * images / parts;
+            let partners = if self.partners.is_empty() { Vec::new() } else { self.partners.split_off(start) };
+            let labels = self.labels.split_off(start);
+            later.push(Self {
+                images: self.images.split_off(start * values),
+                shape: [labels.len(), self.shape[1], self.shape[2], self.shape[3]],
+                indices: self.indices.split_off(start),
+                labels,
+                partners,
+                skipped: Vec::new(),
+            });
+        }
+        self.shape[0] = self.labels.len();
+        later.push(self);
+        later.reverse();
+        later
+    }
+
     /// Number of values of an image.
     fn values(&self) -> usize {
         self.shape[1..].iter().product()

@@ -116,7 +116,7 @@ fn psnr(net: &Denoiser, set: &Arc<ImageSet>) -> Result<[f64; 2], Box<dyn Error>>
     for (step, batch) in Loader::new(set.clone(), LoaderOptions::evaluation(BATCH, preprocess()))?.enumerate()
     {
         let batch = batch?;
-        let randomness = Randomness { seed: 1, step: step as u64 };
+        let randomness = Randomness::new(1, step as u64);
         let x = Noisy::new(&batch, vec![JUDGED; batch.labels.len()], randomness, &Device::flex());
         let found = net.forward(x.noisy.clone(), &x.sigma, Mode::Eval);
         let denoised = (x.noisy.clone() - found * JUDGED).clamp(0.0, 1.0);
@@ -147,7 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         let mut sum = 0.0;
         for batch in Loader::new(train.clone(), options)? {
-            let randomness = Randomness { seed: 0, step };
+            let randomness = Randomness::new(0, step);
             let draw = |i| (SIGMA[0] + (SIGMA[1] - SIGMA[0]) * randomness.uniform("sigma", i)) as f32;
             let x = Noisy::new(&batch?, (0..BATCH as u64).map(draw).collect(), randomness, &device);
             let loss = mse(net.forward(x.noisy, &x.sigma, Mode::Train(randomness)), x.noise);

@@ -78,7 +78,12 @@ impl Head {
     /// Logits of maps that may be in the kernels' layout.
     pub(crate) fn forward_maps(&self, x: Maps, mode: Mode) -> Tensor<2> {
         let mode = mode.within(&self.training);
-        let features = dropout(self.pool(x, mode), self.dropout, mode);
+        self.logits(self.pool(x, mode), mode)
+    }
+
+    /// Logits of pooled features.
+    pub(crate) fn logits(&self, features: Tensor<2>, mode: Mode) -> Tensor<2> {
+        let features = dropout(features, self.dropout, mode);
         if mode.is_training() && self.compute.path == Path::Fused && fused::is_ours(&features) {
             return fused::linear(&self.linear, features, &self.context);
         }
@@ -99,9 +104,7 @@ impl Head {
                 None => x,
             });
         }
-        let x = self.layers.forward(x.into_tensor(), mode);
-        let [batch, channels, _, _] = x.dims();
-        global_average(x).reshape([batch, channels])
+        average(self.layers.forward(x.into_tensor(), mode))
     }
 
     /// The norm that a ReLU follows, or none; `None` where the kernels do not have what stands before the pool.
@@ -115,6 +118,12 @@ impl Head {
     }
 }
 
+/// Mean of every map, `[batch, channels]`.
+pub(crate) fn average(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, _, _] = x.dims();
+    global_average(x).reshape([batch, channels])
+}
+
 /// Dropout (Srivastava et al. 2014): in training a feature is zero with probability `p`, and scaled by
 /// `1 / (1 - p)` where it is kept.
 fn dropout(x: Tensor<2>, p: f64, mode: Mode) -> Tensor<2> {
@@ -125,7 +134,9 @@ fn dropout(x: Tensor<2>, p: f64, mode: Mode) -> Tensor<2> {
     let shape = x.dims();
     let keep = 1.0 - p;
     let factor = |i| if randomness.uniform("head.dropout", i) < keep { (1.0 / keep) as f32 } else { 0.0 };
-    let factors: Vec<f32> = (0..(shape[0] * shape[1]) as u64).map(factor).collect();
+    let [samples, features] = shape.map(|extent| extent as u64);
+    let first = randomness.first * features;
+    let factors: Vec<f32> = (first..first + samples * features).map(factor).collect();
     let factors = Tensor::from_data(TensorData::new(factors, shape), &x.device());
     x * factors
 }

@@ -25,6 +25,7 @@ pub mod beyond;
 pub mod block;
 mod blur;
 mod conv;
+mod drop_block;
 mod efficient_attention;
 mod error;
 pub mod fused;
@@ -54,6 +55,7 @@ pub use block::{
     PlainBlockConfig, PreActBlock, PreActBlockConfig, ProjectionBlock, ProjectionBlockConfig,
 };
 pub use conv::Conv2d;
+pub use drop_block::DropBlock;
 pub use efficient_attention::EfficientAttention;
 pub use error::Error;
 pub use fused::{Compute, Maps};

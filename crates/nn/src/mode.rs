@@ -20,8 +20,17 @@ pub enum Mode {
 
 impl Mode {
     /// Training, with the randomness of one step.
-    pub fn train(seed: u64, step: u64) -> Self {
-        Self::Train(Randomness { seed, step })
+    pub const fn train(seed: u64, step: u64) -> Self {
+        Self::Train(Randomness::new(seed, step))
+    }
+
+    /// Training on a part of a step's batch, whose first image is number `first` of the batch: each image has the draws
+    /// that it has in the whole batch.
+    pub const fn from_sample(self, first: u64) -> Self {
+        match self {
+            Self::Train(randomness) => Self::Train(Randomness { first, ..randomness }),
+            Self::Eval => Self::Eval,
+        }
     }
 
     /// True in training.
@@ -48,7 +57,7 @@ impl Mode {
 ///
 /// ```
 /// use residual_nn::Randomness;
-/// let step = Randomness { seed: 1, step: 7 };
+/// let step = Randomness::new(1, 7);
 /// assert_eq!(step.uniform("dropout", 3), step.uniform("dropout", 3));
 /// assert_ne!(step.uniform("dropout", 3), step.uniform("dropout", 4));
 /// ```
@@ -58,9 +67,16 @@ pub struct Randomness {
     pub seed: u64,
     /// Number of the step.
     pub step: u64,
+    /// Number of the first sample in the step, where a batch is a part of it.
+    pub first: u64,
 }
 
 impl Randomness {
+    /// Randomness of a step, for a batch that is all of it.
+    pub const fn new(seed: u64, step: u64) -> Self {
+        Self { seed, step, first: 0 }
+    }
+
     /// Draw from `[0, 1)` for the `index`-th element of what `usage` names.
     pub fn uniform(&self, usage: &str, index: u64) -> f64 {
         self.key(usage).uniform(index)

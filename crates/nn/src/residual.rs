@@ -179,6 +179,6 @@ impl StochasticDepth {
     fn factors(&self, randomness: Randomness, samples: usize) -> Vec<f32> {
         let keep = 1.0 - self.drop;
         let factor = |i| if randomness.uniform(&self.usage, i) < keep { (1.0 / keep) as f32 } else { 0.0 };
-        (0..samples as u64).map(factor).collect()
+        (randomness.first..randomness.first + samples as u64).map(factor).collect()
     }
 }

@@ -39,6 +39,14 @@ pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<NamedTenso
     collect(module, |path, parameter| parameter.gradient(path, gradients))
 }
 
+/// Calls `f(path, gradient)` for every parameter that has a gradient.
+pub(crate) fn visit_gradients<M: Module>(module: &M, gradients: &Gradients, mut f: impl FnMut(&str, &[f32])) {
+    collect(module, |path, parameter| {
+        parameter.with_gradient(gradients, &mut |gradient| f(&path, gradient));
+        None::<()>
+    });
+}
+
 /// Replaces every parameter that has a gradient by `f(path, parameter, gradient)`, all three flat.
 ///
 /// ```
@@ -79,6 +87,48 @@ pub(crate) fn update_in_context<M: Module>(
     module.map(&mut InPlace { path: vec![], gradients, context: Some(context), f })
 }
 
+/// Changes every trained parameter by `f(path, parameter)`, flat and in place.
+pub(crate) fn change_in_place<M: Module>(module: M, f: impl FnMut(&str, &mut [f32])) -> M {
+    module.map(&mut Changer { path: vec![], f })
+}
+
+struct Changer<F> {
+    path: Vec<String>,
+    f: F,
+}
+
+impl<F: FnMut(&str, &mut [f32])> ModuleMapper for Changer<F> {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Running statistics are no parameters of a graph.
+        if !parameter.val().is_require_grad() {
+            return parameter;
+        }
+        with_values_mut(parameter, |values| (self.f)(&self.path.join("."), values))
+    }
+
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+}
+
+/// Parameter whose values were changed in place: without another copy where nobody else holds them.
+fn with_values_mut<const D: usize>(
+    parameter: Param<Tensor<D>>,
+    change: impl FnOnce(&mut [f32]),
+) -> Param<Tensor<D>> {
+    let (id, value, mapper) = parameter.consume();
+    let (shape, device) = (value.dims(), value.device().inner());
+    // Every tensor of this crate is f32: the conversion does not copy.
+    let mut values = value.inner().into_data().try_into_vec::<f32>().unwrap_or_default();
+    change(&mut values);
+    let value = Tensor::from_data(TensorData::new(values, shape), &device);
+    Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+}
+
 struct InPlace<F> {
     path: Vec<String>,
     gradients: Gradients,
@@ -89,14 +139,10 @@ struct InPlace<F> {
 impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = parameter.val().grad_remove(&mut self.gradients) else { return parameter };
-        let (id, value, mapper) = parameter.consume();
-        let (shape, device) = (value.dims(), value.device().inner());
-        // Every tensor of this crate is f32: the conversion does not copy.
-        let mut values = value.inner().into_data().try_into_vec::<f32>().unwrap_or_default();
         let path = self.path.join(".");
-        with_last_values(gradient, self.context.as_ref(), |gradient| (self.f)(&path, &mut values, gradient));
-        let value = Tensor::from_data(TensorData::new(values, shape), &device);
-        Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+        with_values_mut(parameter, |values| {
+            with_last_values(gradient, self.context.as_ref(), |gradient| (self.f)(&path, values, gradient));
+        })
     }
 
     fn enter_module(&mut self, name: &str, _container: &str) {
@@ -112,6 +158,7 @@ impl<F: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for InPlace<F> {
 pub(crate) trait AnyParameter {
     fn named(&self, path: String) -> NamedTensor;
     fn gradient(&self, path: String, gradients: &Gradients) -> Option<NamedTensor>;
+    fn with_gradient(&self, gradients: &Gradients, f: &mut dyn FnMut(&[f32]));
 }
 
 impl<const D: usize> AnyParameter for Param<Tensor<D>> {
@@ -121,6 +168,12 @@ impl<const D: usize> AnyParameter for Param<Tensor<D>> {
 
     fn gradient(&self, path: String, gradients: &Gradients) -> Option<NamedTensor> {
         self.val().grad(gradients).map(|gradient| NamedTensor::read(path, gradient))
+    }
+
+    fn with_gradient(&self, gradients: &Gradients, f: &mut dyn FnMut(&[f32])) {
+        if let Some(gradient) = self.val().grad(gradients) {
+            with_last_values(gradient, None, f);
+        }
     }
 }
 

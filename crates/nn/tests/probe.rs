@@ -9,7 +9,7 @@ use residual_nn::{
 };
 use residual_testkit::naive::{Conv2d, noise, relative_error};
 
-const MODE: Mode = Mode::Train(residual_nn::Randomness { seed: 1, step: 2 });
+const MODE: Mode = Mode::train(1, 2);
 
 fn device() -> Device {
     Device::flex().autodiff()

@@ -170,7 +170,7 @@ struct Case {
 impl Case {
     /// The network of a seed; none where there is no such network, or its batch norms have one value a channel.
     fn new(seed: u64, index: u64) -> Option<Self> {
-        let mut draws = Draws { randomness: Randomness { seed, step: index }, next: 0 };
+        let mut draws = Draws { randomness: Randomness::new(seed, index), next: 0 };
         let spec = draws.network();
         let [batch, height, width] = draws.sizes();
         let input = [batch, spec.input[0], height, width];

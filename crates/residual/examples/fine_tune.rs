@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("step {} of {}: loss {:.3}", report.step, trainer.total_steps(), report.loss);
         }
     }
-    if let Outcome::Finished { best } = trainer.run()? {
+    if let Outcome::Finished { best, .. } = trainer.run()? {
         println!("best: {:.1}%, epoch {}", 100.0 * best.top1, best.epoch);
     }
     Ok(())

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let training = Training::new("small").data(data).observer(EarlyStop::default());
     let mut trainer = training.with(|recipe| recipe.epochs = 6).begin(out)?;
     match trainer.run()? {
-        Outcome::Finished { best } => println!("best: {:.1}%, epoch {}", 100.0 * best.top1, best.epoch),
+        Outcome::Finished { best, .. } => println!("best: {:.1}%, epoch {}", 100.0 * best.top1, best.epoch),
         Outcome::Interrupted { epoch, .. } => println!("stopped in epoch {epoch}"),
     }
 

@@ -24,7 +24,7 @@
 //! use residual::train::{Outcome, Training};
 //!
 //! let mut trainer = Training::new("cifar_resnet20").data("photos").begin("runs/first")?;
-//! if let Outcome::Finished { best } = trainer.run()? {
+//! if let Outcome::Finished { best, .. } = trainer.run()? {
 //!     println!("{:.1}% of the held-out images after epoch {}", 100.0 * best.top1, best.epoch);
 //! }
 //! let classifier = residual::Classifier::open("runs/first")?;

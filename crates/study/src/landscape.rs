@@ -174,7 +174,7 @@ impl Landscape {
 
 /// A Gaussian direction, each filter as long as the network's; missing where nothing moves.
 fn direction(model: &Model, seed: u64, number: u64) -> Vec<Option<Vec<f32>>> {
-    let draw = Randomness { seed, step: number };
+    let draw = Randomness::new(seed, number);
     let roles = model.network().tensors().map(|(_, tensor)| tensor.role);
     let tensors = model.tensors().zip(roles);
     tensors.map(|((path, tensor), role)| role.decays().then(|| normalised(path, tensor, draw))).collect()
@@ -218,7 +218,7 @@ mod tests {
         let values: Vec<f32> = (0..24).map(|i| i as f32 - 6.0).collect();
         let tensor = Tensor::new(vec![3, 2, 2, 2], values).unwrap();
         let normalised =
-            |step| normalised("stem.conv0.weight".parse().unwrap(), &tensor, Randomness { seed: 3, step });
+            |step| normalised("stem.conv0.weight".parse().unwrap(), &tensor, Randomness::new(3, step));
         let direction = normalised(1);
         let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         for (d, w) in direction.chunks(8).zip(tensor.data().chunks(8)) {

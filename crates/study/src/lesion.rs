@@ -95,7 +95,7 @@ impl Lesion {
         let mut changes = vec![Change::Intact];
         changes.extend(spec.blocks().map(|(path, _)| Change::Drop(path.to_string())));
         let mut pairs = pairs(spec);
-        let draw = Randomness { seed: self.seed, step: 0 };
+        let draw = Randomness::new(self.seed, 0);
         let mut keyed: Vec<_> =
             pairs.drain(..).enumerate().map(|(i, pair)| (draw.uniform("pairs", i as u64), i, pair)).collect();
         keyed.sort_by(|a, b| a.0.total_cmp(&b.0));

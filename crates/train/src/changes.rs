@@ -18,7 +18,7 @@ pub struct Changes {
 }
 
 /// Fields that may change: those that change no weight, and the epochs.
-const MAY_CHANGE: [&str; 9] = [
+const MAY_CHANGE: [&str; 10] = [
     "threads",
     "low_memory",
     "checkpoint_every_steps",
@@ -27,12 +27,14 @@ const MAY_CHANGE: [&str; 9] = [
     "data.root",
     "data.skip_bad",
     "data.cache",
+    "early_stop",
     "epochs",
 ];
 
 /// Text of [`MAY_CHANGE`], for errors.
 const ALLOWED: &str = "threads, low_memory, checkpoint_every_steps, eval_batch_size, data.path, data.root, data.skip_bad, \
-                       data.cache, and epochs where the schedule is constant, exponential, has restarts or milestones";
+                       data.cache, early_stop, and epochs where the schedule is constant, exponential, a plateau, has \
+                       restarts or milestones";
 
 impl Changes {
     /// True where there is none.
@@ -57,7 +59,8 @@ pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<
     let differing = differences(&as_value(now)?, &as_value(then)?);
     let mut lines = Vec::new();
     for Difference { field, found, expected } in differing {
-        let may = MAY_CHANGE.contains(&field.as_str())
+        let may = MAY_CHANGE
+            .contains(&field.split('.').next().filter(|&table| table != "data").unwrap_or(&field))
             && (field != "epochs" || (is_independent_of_epochs(&then.schedule) && reaches(now, progress)));
         if !may {
             let path = path.to_owned();
@@ -71,7 +74,10 @@ pub(crate) fn compare(path: &Path, now: &Recipe, progress: &Progress) -> Result<
 /// Test for a schedule whose rates are the same however many epochs follow.
 fn is_independent_of_epochs(schedule: &Schedule) -> bool {
     match schedule {
-        Schedule::Constant {} | Schedule::CosineRestarts { .. } | Schedule::Exponential { .. } => true,
+        Schedule::Constant {}
+        | Schedule::CosineRestarts { .. }
+        | Schedule::Exponential { .. }
+        | Schedule::Plateau { .. } => true,
         Schedule::Step { milestones, .. } => !milestones.is_empty(),
         Schedule::Cosine { .. } | Schedule::Polynomial { .. } | Schedule::OneCycle { .. } => false,
     }
@@ -156,12 +162,13 @@ mod tests {
             now.data.path = "moved".into();
             now.data.skip_bad = true;
             now.data.cache = residual_data::CacheLimit::Bytes(2_000_000);
+            now.early_stop = Some(crate::EarlyStop::new(3));
         })
         .unwrap();
-        assert_eq!(lines.len(), 7, "{lines:?}");
+        assert_eq!(lines.len(), 8, "{lines:?}");
         assert_eq!(lines[1], "data.cache is \"2MB\" from now on; it was not set");
         assert_eq!(lines[2], "data.path is \"moved\" from now on; it was \"sample\"");
-        assert_eq!(lines[6], "threads is 3 from now on; it was not set");
+        assert_eq!(lines[7], "threads is 3 from now on; it was not set");
     }
 
     #[test]

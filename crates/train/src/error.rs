@@ -93,7 +93,9 @@ pub enum Error {
     },
 
     /// A schedule that does not exist.
-    #[error("no schedule is called `{found}`; help: use constant, cosine, polynomial, step or one-cycle")]
+    #[error(
+        "no schedule is called `{found}`; help: use constant, cosine, polynomial, step, plateau or one-cycle"
+    )]
     UnknownSchedule {
         /// Value that was given.
         found: String,
@@ -335,8 +337,8 @@ pub enum Error {
 
     /// The loss is infinite or not a number.
     #[error(
-        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}), the checkpoints from before it \
-         are kept; help: lower the learning rate (--lr) or add a warm-up"
+        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}){}, the checkpoints from before \
+         it are kept; help: lower the learning rate (--lr) or add a warm-up", first_at(.layer.as_deref())
     )]
     Diverged {
         /// Step, counted from 0.
@@ -345,6 +347,25 @@ pub enum Error {
         epoch: usize,
         /// The loss.
         loss: f64,
+        /// The learning rate that led there.
+        lr: f64,
+        /// Path of the first layer whose output was not finite; `None` where the outputs of all were, or where an
+        /// evaluation diverged.
+        layer: Option<String>,
+    },
+
+    /// A gradient is infinite or not a number, and the loss is finite.
+    #[error(
+        "the training diverged: the gradient of `{parameter}` is not finite at step {step} (epoch {epoch}, learning rate \
+         {lr}), the checkpoints from before it are kept; help: lower the learning rate (--lr) or add a warm-up"
+    )]
+    GradientNotFinite {
+        /// Step, counted from 0.
+        step: u64,
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// The parameter: the first that the backward pass came to, from the head down to the stem.
+        parameter: String,
         /// The learning rate that led there.
         lr: f64,
     },
@@ -443,6 +464,11 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |reason| Error::Io { doing, path: path.to_owned(), reason }
     }
+}
+
+/// Where a forward pass left the finite numbers, in words.
+fn first_at(layer: Option<&str>) -> String {
+    layer.map(|layer| format!(", first in the output of `{layer}`")).unwrap_or_default()
 }
 
 fn preview(names: &[String]) -> String {

@@ -1,13 +1,13 @@
 //! The training loop.
 
-use residual_data::{Batch, EvaluateOptions, Loader, LoaderOptions, score};
-use residual_nn::{Mode, ResNet};
+use residual_data::{Batch, EvaluateOptions, Loader, LoaderOptions};
+use residual_nn::ResNet;
 
-use crate::evaluate::{check_batch, evaluate_until, to_tensor, values};
+use crate::evaluate::evaluate_until;
 use crate::prepare::Prepared;
 use crate::progress::{Pass, rate};
-use crate::targets::BatchTargets;
-use crate::{At, Best, Error, Metrics, Outcome, StepReport, Trainer};
+use crate::update::Judged;
+use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
 
 impl Trainer<'_> {
     /// Trains to the end, or until the stop flag is raised or the observer asks to stop: then the step that is under
@@ -21,14 +21,14 @@ impl Trainer<'_> {
     /// Those of [`step`](Self::step) and [`save`](Self::save); [`Error::BestGone`].
     pub fn run(&mut self) -> Result<Outcome, Error> {
         while self.step()?.is_some() {}
-        if self.progress.epoch < self.recipe.epochs {
+        if !self.is_over() {
             self.save()?;
             return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
         }
         // What somebody has removed meanwhile is not announced.
         self.restore_best()?;
         match self.progress.best {
-            Some(best) => Ok(Outcome::Finished { best }),
+            Some(best) => Ok(Outcome::Finished { best, early: self.progress.epoch < self.recipe.epochs }),
             None => Err(Error::NothingToEvaluate),
         }
     }
@@ -37,7 +37,8 @@ impl Trainer<'_> {
     /// `None` at the end of the training, with everything saved, and where it was stopped.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss that is not finite, with the checkpoints from before it kept;
+    /// [`Error::Diverged`] for a loss and [`Error::GradientNotFinite`] for a gradient that is not finite, with the weights
+    /// and the checkpoints from before it kept;
     /// [`Error::Data`] for an image that cannot be decoded, with everything up to it saved: it can be mended, or left
     /// out, and the step taken again; [`Error::Weights`] and [`Error::Io`] where a file cannot be written, with the
     /// earlier one kept.
@@ -56,7 +57,7 @@ impl Trainer<'_> {
     }
 
     fn next_step(&mut self) -> Result<Option<StepReport>, Error> {
-        while self.progress.epoch < self.recipe.epochs && !self.session.stops() {
+        while !self.is_over() && !self.session.stops() {
             if let Some(batch) = self.next_batch()? {
                 return self.train_batch(batch).map(Some);
             }
@@ -65,6 +66,13 @@ impl Trainer<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// True after the last epoch, and where the training has ended early.
+    pub(crate) fn is_over(&self) -> bool {
+        let progress = &self.progress;
+        let ended = || self.recipe.early_stop.is_some_and(|stop| stop.has_ended(&progress.history));
+        progress.epoch >= self.recipe.epochs || (progress.batch == 0 && ended())
     }
 
     /// The next batch of this epoch; `None` where all are done.
@@ -107,7 +115,7 @@ impl Trainer<'_> {
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
         // Where every image was left out, the step still counts: the schedule is laid over all steps.
-        let (loss, correct) = if images == 0 { (0.0, 0) } else { self.update(batch, lr)? };
+        let Judged { loss, correct } = if images == 0 { Judged::default() } else { self.update(batch, lr)? };
         let progress = &mut self.progress;
         progress.pass.loss += loss * images as f64;
         progress.pass.correct += correct;
@@ -125,34 +133,6 @@ impl Trainer<'_> {
             self.save()?;
         }
         Ok(report)
-    }
-
-    /// Update of the weights by one batch: the loss before it, and the number of images that were classified correctly.
-    fn update(&mut self, batch: Batch, lr: f64) -> Result<(f64, u64), Error> {
-        let mode = Mode::train(self.recipe.seed, self.progress.step);
-        check_batch(&self.network, &batch, mode)?;
-        let classes = self.network.spec().head.classes;
-        let targets = BatchTargets::new(&batch, self.recipe.label_smoothing);
-        let (input, _) = to_tensor(batch, &self.network.device());
-        let logits = self.network.forward(input, mode);
-        let rows = values(logits.clone().inner());
-        let rows = rows.chunks(classes).zip(targets.dominant());
-        let correct = rows.filter(|(row, label)| score(row, *label).1 == 0).count() as u64;
-        let objective = targets.loss(logits)?;
-        let loss = values(objective.clone().inner()).iter().map(|&loss| f64::from(loss)).sum::<f64>();
-        if !loss.is_finite() {
-            return Err(self.diverged(loss, lr));
-        }
-        let at = At { lr, step: self.progress.step + 1 };
-        self.optimiser.step(&mut self.network, objective.backward(), at);
-        if let Some(average) = &mut self.average {
-            average.update(&self.network, at.step);
-        }
-        Ok((loss, correct))
-    }
-
-    fn diverged(&self, loss: f64, lr: f64) -> Error {
-        Error::Diverged { step: self.progress.step, epoch: self.progress.epoch + 1, loss, lr }
     }
 
     /// Evaluates the network and the average of its weights, writes the lines of the epoch, and keeps the network if it
@@ -181,7 +161,7 @@ impl Trainer<'_> {
     /// Line of an evaluation of the network, or of another in its place; `None` where it was stopped.
     fn evaluate(&mut self, split: String, other: Option<&ResNet>) -> Result<Option<Metrics>, Error> {
         let options = EvaluateOptions::default().with(|options| {
-            options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_per_step());
+            options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_at_a_time());
             options.workers = self.recipe.workers();
             options.skip_bad = self.recipe.data.skip_bad;
             options.cache = self.cache.caches[1].clone();
@@ -193,7 +173,7 @@ impl Trainer<'_> {
         self.progress.seconds += seconds;
         let Some(evaluation) = evaluation else { return Ok(None) };
         if !evaluation.loss.is_finite() {
-            return Err(self.diverged(evaluation.loss, self.last_rate()));
+            return Err(self.diverged(evaluation.loss, self.last_rate(), None));
         }
         Ok(Some(Metrics {
             epoch: self.progress.epoch + 1,
@@ -204,6 +184,7 @@ impl Trainer<'_> {
             lr: self.last_rate(),
             images_per_s: rate(evaluation.total, seconds),
             seconds: self.progress.seconds,
+            gradient_norms: None,
         }))
     }
 
@@ -216,6 +197,7 @@ impl Trainer<'_> {
         self.progress.epoch += 1;
         self.progress.batch = 0;
         self.progress.pass = Pass::default();
+        self.rate.follow(&self.progress.history);
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use std::f64::consts::PI;
 
-use crate::{Error, Schedule, Warmup};
+use crate::plateau::Plateau;
+use crate::{Error, Metrics, Schedule, Warmup};
 
 /// A schedule laid over a training of known length.
 ///
@@ -22,6 +23,8 @@ pub struct LearningRate {
     warmup_steps: u64,
     steps_per_epoch: u64,
     total_steps: u64,
+    /// Rate of a plateau's schedule after the epochs that were followed.
+    reached: f64,
 }
 
 impl LearningRate {
@@ -55,12 +58,21 @@ impl LearningRate {
             }
             given => given,
         };
-        Ok(Self { lr, schedule, warmup_steps, steps_per_epoch, total_steps })
+        Ok(Self { lr, schedule, warmup_steps, steps_per_epoch, total_steps, reached: lr })
     }
 
     /// Steps of the whole training.
     pub fn total_steps(&self) -> u64 {
         self.total_steps
+    }
+
+    /// Takes the lines of `metrics.jsonl` so far, on which the rates of [`Schedule::Plateau`] depend from now on; the
+    /// other schedules need none.
+    pub fn follow(&mut self, history: &[Metrics]) {
+        if let Schedule::Plateau { factor, patience, threshold, cooldown, min, metric } = self.schedule {
+            let plateau = Plateau { factor, patience, threshold, cooldown, min, metric };
+            self.reached = plateau.rate(self.lr, metric.values(history));
+        }
     }
 
     /// The rate of step `t`, counted from 0. Steps past the end have the last step's rate.
@@ -77,6 +89,7 @@ impl LearningRate {
         let total = (self.total_steps - self.warmup_steps) as f64;
         match self.schedule {
             Schedule::Constant {} => self.lr,
+            Schedule::Plateau { .. } => self.reached,
             Schedule::Cosine { floor } => anneal(self.lr, floor, step / total),
             Schedule::CosineRestarts { epochs, factor, floor } => {
                 let first = (epochs as u64).saturating_mul(self.steps_per_epoch.max(1)) as f64;
@@ -260,6 +273,8 @@ mod tests {
             Schedule::Polynomial { power: 0.0, floor: 0.0 },
             Schedule::Exponential { gamma: 1.5 },
             Schedule::Step { milestones: vec![1], gamma: 0.0 },
+            toml::from_str("kind = \"plateau\"\nfactor = 1.0").unwrap(),
+            toml::from_str("kind = \"plateau\"\nmin = -1.0").unwrap(),
             Schedule::OneCycle { pct_start: 1.0, div_factor: 25.0, final_div_factor: 1e4 },
             Schedule::OneCycle { pct_start: 0.3, div_factor: 0.5, final_div_factor: 1e4 },
             Schedule::OneCycle { pct_start: 0.3, div_factor: 25.0, final_div_factor: f64::NAN },

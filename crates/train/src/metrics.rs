@@ -1,5 +1,6 @@
 //! `metrics.jsonl`: one line for each pass over a split.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,10 @@ pub struct Metrics {
     pub images_per_s: f64,
     /// Seconds since the training began, without the time in which it lay interrupted.
     pub seconds: f64,
+    /// Mean over the steps of the Euclidean norm of the gradients of each part of the network, before clipping: `stem`,
+    /// `stage1.block0`, ..., `head`; frozen parts have none. Of `train` alone; absent in files of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_norms: Option<BTreeMap<String, f64>>,
 }
 
 impl Metrics {
@@ -113,6 +118,7 @@ mod tests {
             lr: 0.05,
             images_per_s: 40.0,
             seconds: 12.5,
+            gradient_norms: (epoch == 2).then(|| [("head".to_owned(), 0.1 + 0.7)].into()),
         }
     }
 

@@ -8,28 +8,22 @@ use crate::{Best, Metrics};
 /// Observer of a training while it goes on. Every method does nothing by default; `()` observes nothing.
 ///
 /// A method that answers [`ControlFlow::Break`] stops the training as the stop flag does: the step that is under way
-/// is finished, and [`Trainer::run`](crate::Trainer::run) saves everything. So does an early stop:
+/// is finished, and [`Trainer::run`](crate::Trainer::run) saves everything; it can be resumed. (To end a training that
+/// does not get better there is [`EarlyStop`](crate::EarlyStop).)
 ///
 /// ```
 /// use std::ops::ControlFlow;
 /// use residual_train::{Metrics, Observer};
 ///
-/// /// Stops after three evaluations in a row that were not better than the best.
-/// #[derive(Default)]
-/// struct EarlyStop {
-///     best: f64,
-///     worse: usize,
-/// }
+/// /// Stops after the first evaluation with 90% or more.
+/// struct GoodEnough;
 ///
-/// impl Observer for EarlyStop {
+/// impl Observer for GoodEnough {
 ///     fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
-///         if metrics.split == "train" {
-///             return ControlFlow::Continue(());
+///         match metrics.split != "train" && metrics.top1 >= 0.9 {
+///             true => ControlFlow::Break(()),
+///             false => ControlFlow::Continue(()),
 ///         }
-///         let is_better = metrics.top1 > self.best;
-///         self.best = self.best.max(metrics.top1);
-///         self.worse = if is_better { 0 } else { self.worse + 1 };
-///         if self.worse < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 ///     }
 /// }
 /// ```
@@ -138,10 +132,13 @@ impl StepReport {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Outcome {
-    /// End of the last epoch.
+    /// End of the last epoch, or of the one after which [`EarlyStop`](crate::EarlyStop) ended the training.
+    #[non_exhaustive]
     Finished {
         /// The best evaluation.
         best: Best,
+        /// True where the training ended before the recipe's last epoch.
+        early: bool,
     },
     /// The stop flag was raised, or the observer asked to stop. The step that was under way was finished, and
     /// everything saved.

@@ -87,7 +87,7 @@ impl Prepared {
     /// Sends the first images through decoding, augmentation and preprocessing, and their sizes through the network;
     /// then asks for the memory of a step and of an evaluation.
     fn check_images(&self) -> Result<Option<[usize; 3]>, Error> {
-        let batch = self.recipe.images_per_step().min(self.images.train.len());
+        let batch = self.recipe.images_at_a_time().min(self.images.train.len());
         if size(&self.spec.preprocess).is_some() {
             // Before a single image is brought to that size.
             require_memory_to_train(&self.spec, None, batch, &self.recipe)?;
@@ -113,10 +113,12 @@ impl Prepared {
             network.check_input([images, channels, height, width], Mode::train(self.recipe.seed, 0))
         };
         let (images, batch_size) = (self.images.train.len(), self.recipe.images_per_step());
-        check(batch_size.min(images))?;
+        // A step of several batches has them as even as can be.
+        let least = |images: usize| images / images.div_ceil(self.recipe.images_at_a_time());
+        check(least(batch_size.min(images)))?;
         match images % batch_size {
             left if left > 0 && self.recipe.drop_last == Some(false) => {
-                check(left).map_err(|cause| Error::LastBatch { images: left, cause: Box::new(cause) })
+                check(least(left)).map_err(|cause| Error::LastBatch { images: left, cause: Box::new(cause) })
             }
             _ => Ok(()),
         }

@@ -6,6 +6,7 @@ use residual_arch::NetSpec;
 use residual_weights::Checkpoint;
 use serde::{Deserialize, Serialize};
 
+use crate::gradient_norms::NormSums;
 use crate::{Error, Metrics, Recipe, RunFolder, read_metrics};
 
 /// Progress of a training. With the network's and the optimiser's tensors, all that an exact resume needs:
@@ -38,13 +39,16 @@ pub(crate) struct Progress {
 }
 
 /// Sums over the images of a pass over the training split, in the order of the batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pass {
     pub(crate) loss: f64,
     pub(crate) correct: u64,
     pub(crate) images: u64,
     pub(crate) seconds: f64,
+    /// None in files of earlier releases.
+    #[serde(default, skip_serializing_if = "NormSums::is_empty")]
+    pub(crate) norms: NormSums,
 }
 
 /// The best evaluation so far: the first of those with the greatest top-1 accuracy.
@@ -154,6 +158,7 @@ impl Pass {
             lr,
             images_per_s: rate(self.images, self.seconds),
             seconds,
+            gradient_norms: self.norms.means(),
         }
     }
 }

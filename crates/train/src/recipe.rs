@@ -9,7 +9,7 @@ use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
-use crate::{Clip, Ema, Error, OptimiserConfig, PlaceRates, Schedule, Warmup};
+use crate::{Clip, EarlyStop, Ema, Error, OptimiserConfig, PlaceRates, Sam, Schedule, Warmup};
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
@@ -56,10 +56,15 @@ pub struct Recipe {
     pub freeze: Vec<String>,
     /// Number of epochs: passes over the training images. Default 20.
     pub epochs: usize,
-    /// Batch size: images in a step. Default: the greatest power of two of which an epoch has twenty, from 8 to 64.
+    /// Batch size: images in a step, or in each of the batches that `accumulate` makes a step of. Default: the greatest
+    /// power of two of which an epoch has twenty steps, from 8 to 64.
     /// Fewer steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// Gradient accumulation: number of batches of `batch_size` whose mean gradient makes a step, so that the step is that
+    /// of a batch so many times as large in the memory of one. Default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Batch size of evaluations. Default `batch_size`, at most 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
@@ -90,12 +95,30 @@ pub struct Recipe {
     /// Gradient clipping. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<Clip>,
+    /// Sharpness-aware minimisation. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sam: Option<Sam>,
     /// Exponential moving average of the weights. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
+    /// Early stopping: the end of the training once its metric has not improved for some epochs. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStop>,
     /// Label smoothing: `s` in the target distribution `(1 - s) onehot + s / K` (Szegedy et al. 2015, section 7).
     /// Default 0.
     pub label_smoothing: f64,
+    /// Stochastic depth: probability of dropping the last block's branch, in place of the network's own
+    /// ([`NetSpec::stochastic_depth`]). Default: the network's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_path: Option<f64>,
+    /// Dropout: probability of dropping a feature before the last layer, in place of the network's own. Default: the
+    /// network's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// DropBlock ([`residual_nn::DropBlock`]): probability at the end of the training of dropping squares of the maps of the
+    /// last two stages, rising linearly from 0. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_block: Option<f64>,
     /// Augmentations of the training images. Default, by the network's input: up to 64 pixels wide, pad by
     /// an eighth (4 of 32) and crop, then flip (He et al. 2015, section 4.2); above, random resized crop to
     /// the input's size, then flip (Szegedy et al. 2014, section 6).
@@ -199,6 +222,7 @@ impl Default for Recipe {
             freeze: Vec::new(),
             epochs: 20,
             batch_size: None,
+            accumulate: 1,
             eval_batch_size: None,
             drop_last: None,
             lr: None,
@@ -208,8 +232,13 @@ impl Default for Recipe {
             warmup: Warmup::Steps(0),
             optimiser: OptimiserConfig::default(),
             clip: None,
+            sam: None,
             ema: None,
+            early_stop: None,
             label_smoothing: 0.0,
+            drop_path: None,
+            dropout: None,
+            drop_block: None,
             augment: None,
             augment_repeats: 1,
             mix: None,
@@ -232,6 +261,9 @@ const LONGEST: u64 = 4 << 20;
 impl Recipe {
     /// Limit on the number of threads: more are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
+
+    /// Limit on the number of batches in a step.
+    pub const MOST_ACCUMULATED: usize = 1 << 16;
 
     /// Changes fields.
     ///
@@ -264,8 +296,13 @@ impl Recipe {
             .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
     }
 
-    /// Number of images in a step: as given or settled, and 64 where neither.
+    /// Number of images in a step: of the batches that are accumulated, as given or settled, and 64 each where neither.
     pub fn images_per_step(&self) -> usize {
+        self.images_at_a_time().saturating_mul(self.accumulate)
+    }
+
+    /// Number of images that go through the network at a time: the batch size.
+    pub fn images_at_a_time(&self) -> usize {
         self.batch_size.unwrap_or(BATCH)
     }
 
@@ -313,8 +350,11 @@ impl Recipe {
         self.schedule.validate()?;
         self.optimiser.validate()?;
         PlaceRates::validate(self)?;
+        self.validate_dropping()?;
         self.clip.iter().try_for_each(Clip::validate)?;
+        self.sam.iter().try_for_each(Sam::validate)?;
         self.ema.iter().try_for_each(Ema::validate)?;
+        self.early_stop.iter().try_for_each(EarlyStop::validate)?;
         if self.model.is_some() && self.network.is_some() {
             return Err(Error::TwoNetworks);
         }
@@ -331,6 +371,9 @@ impl Recipe {
         }
         if let Some(threads) = self.threads.filter(|threads| !(1..=Self::MOST_THREADS).contains(threads)) {
             return out("threads", threads as f64, "1 to 1024");
+        }
+        if !(1..=Self::MOST_ACCUMULATED).contains(&self.accumulate) {
+            return out("accumulate", self.accumulate as f64, "1 to 65536");
         }
         if self.augment_repeats == 0 {
             return out("augment_repeats", 0.0, "1 or more");
@@ -376,7 +419,13 @@ mod tests {
             warmup: Warmup::Epochs(0.5),
             optimiser: OptimiserConfig::lion(),
             clip: Some(Clip::Adaptive(0.01)),
+            accumulate: 3,
+            drop_path: Some(0.1),
+            dropout: Some(0.2),
+            drop_block: Some(0.3),
+            sam: Some(Sam::new(0.1).with(|sam| sam.adaptive = true)),
             ema: Some(Ema::new(0.99)),
+            early_stop: Some(EarlyStop::new(4)),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
             augment_repeats: 3,
             mix: Some(Mix::default().with(|mix| (mix.mixup, mix.cutmix) = (0.2, 1.0))),
@@ -447,6 +496,11 @@ mod tests {
             (|r| r.data.validation = 0.0, "data.validation"),
             (|r| r.data.validation = 1.0, "data.validation"),
             (|r| r.threads = Some(0), "threads"),
+            (|r| r.drop_path = Some(1.0), "drop_path"),
+            (|r| r.dropout = Some(-0.1), "dropout"),
+            (|r| r.drop_block = Some(f64::NAN), "drop_block"),
+            (|r| r.accumulate = 0, "accumulate"),
+            (|r| r.accumulate = 1 << 17, "accumulate"),
             (|r| r.threads = Some(1025), "threads"),
             (|r| r.threads = Some(usize::MAX >> 1), "threads"),
             (|r| r.checkpoint_every_steps = Some(0), "checkpoint_every_steps"),

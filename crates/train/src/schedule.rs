@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Monitor};
 
 /// Schedule of the learning rate over a training of `T` steps, `t = 0 .. T - 1`, from the recipe's rate `lr`.
 ///
@@ -62,6 +62,28 @@ pub enum Schedule {
         #[serde(default = "tenth")]
         gamma: f64,
     },
+    /// `lr`, by `factor` less whenever the metric has not improved for more than `patience` epochs, as PyTorch's
+    /// `ReduceLROnPlateau` has it. The metric is that of each epoch's evaluation.
+    Plateau {
+        /// Factor of each fall, below 1.
+        #[serde(default = "tenth")]
+        factor: f64,
+        /// Epochs in a row without an improvement that are borne.
+        #[serde(default = "ten")]
+        patience: usize,
+        /// Least improvement, as a share of the best value.
+        #[serde(default = "plateau_threshold")]
+        threshold: f64,
+        /// Epochs after a fall that are not counted.
+        #[serde(default)]
+        cooldown: usize,
+        /// Least rate.
+        #[serde(default)]
+        min: f64,
+        /// Metric. Default `loss`.
+        #[serde(default)]
+        metric: Monitor,
+    },
     /// Smith's one-cycle rule (2018) as PyTorch's `OneCycleLR` has it, with cosine annealing: from
     /// `lr / div_factor` up to `lr` at step `pct_start T - 1`, then down to
     /// `lr / (div_factor final_div_factor)` at step `T - 1`. Between two rates `a` and `b`, at the fraction
@@ -81,6 +103,14 @@ pub enum Schedule {
 
 fn tenth() -> f64 {
     0.1
+}
+
+fn ten() -> usize {
+    10
+}
+
+fn plateau_threshold() -> f64 {
+    1e-4
 }
 
 fn twice() -> f64 {
@@ -137,6 +167,18 @@ impl Schedule {
         Self::Step { milestones: Vec::new(), gamma: tenth() }
     }
 
+    /// [`Schedule::Plateau`] with PyTorch's constants: a tenth after more than ten epochs without a lower loss.
+    pub fn plateau() -> Self {
+        Self::Plateau {
+            factor: tenth(),
+            patience: ten(),
+            threshold: plateau_threshold(),
+            cooldown: 0,
+            min: 0.0,
+            metric: Monitor::Loss,
+        }
+    }
+
     /// Checks the constants.
     ///
     /// # Errors
@@ -162,6 +204,16 @@ impl Schedule {
                 check("schedule.gamma", gamma, gamma > 0.0 && gamma <= 1.0, "above 0 and at most 1")
             }
             Self::Step { gamma, .. } => check("schedule.gamma", gamma, gamma > 0.0, "above zero"),
+            Self::Plateau { factor, threshold, min, .. } => {
+                check("schedule.factor", factor, factor > 0.0 && factor < 1.0, "between 0 and 1")?;
+                check(
+                    "schedule.threshold",
+                    threshold,
+                    (0.0..1.0).contains(&threshold),
+                    "0 or more and below 1",
+                )?;
+                check("schedule.min", min, min >= 0.0, "zero or more")
+            }
             Self::OneCycle { pct_start, div_factor, final_div_factor } => {
                 let share = pct_start > 0.0 && pct_start < 1.0;
                 check("schedule.pct_start", pct_start, share, "between 0 and 1")?;
@@ -173,7 +225,8 @@ impl Schedule {
     }
 }
 
-/// The default constants of a kind, by its name: `constant`, `cosine`, `polynomial`, `step`, `one_cycle` or `one-cycle`.
+/// The default constants of a kind, by its name: `constant`, `cosine`, `polynomial`, `step`, `plateau`, `one_cycle` or
+/// `one-cycle`.
 impl FromStr for Schedule {
     type Err = Error;
 
@@ -183,6 +236,7 @@ impl FromStr for Schedule {
             "cosine" => Ok(Self::cosine()),
             "polynomial" => Ok(Self::Polynomial { power: linear(), floor: 0.0 }),
             "step" => Ok(Self::step()),
+            "plateau" => Ok(Self::plateau()),
             "one_cycle" | "one-cycle" => Ok(Self::one_cycle()),
             _ => Err(Error::UnknownSchedule { found: name.to_owned() }),
         }

@@ -53,9 +53,10 @@ impl Recipe {
     }
 
     fn settle_batches(&mut self, images: usize) -> Result<(), Error> {
-        let batch_size = *self.batch_size.get_or_insert_with(|| default_batch(images));
+        let batch_size = *self.batch_size.get_or_insert_with(|| default_batch(images / self.accumulate));
         self.lr = Some(self.rate());
         self.eval_batch_size.get_or_insert(batch_size.min(MOST_AT_A_TIME));
+        let batch_size = self.images_per_step();
         let drop_last = *self.drop_last.get_or_insert_with(|| leaves_last_out(images, batch_size));
         match drop_last && images < batch_size {
             true => Err(Error::NoFullBatch { images, batch_size }),
@@ -81,6 +82,7 @@ impl Recipe {
             // New trainings see photographs as people do; what is published was trained without.
             None => Fit::preprocess(&spec).with_orientation(OrientationPolicy::Apply),
         };
+        self.set_dropping(&mut spec);
         let (found, expected) = (spec.preprocess.mean.len(), spec.input[0]);
         if found != expected {
             return Err(Error::Channels { found, expected });

@@ -54,13 +54,15 @@ impl Trainer<'_> {
             if batch.labels.is_empty() || (done > 0 && !full) {
                 continue;
             }
-            let mode = Mode::train(self.recipe.seed, self.progress.step + done);
-            check_batch(&network, &batch, mode)?;
-            done += 1;
-            // The mean so far of `done` batches.
-            network.set_norm_momentum(1.0 / done as f64);
-            let (input, _) = to_tensor(batch, &network.device());
-            drop(network.forward(input, mode));
+            for batch in batch.split(self.recipe.images_at_a_time()) {
+                let mode = Mode::train(self.recipe.seed, self.progress.step + done);
+                check_batch(&network, &batch, mode)?;
+                done += 1;
+                // The mean so far of `done` batches.
+                network.set_norm_momentum(1.0 / done as f64);
+                let (input, _) = to_tensor(batch, &network.device());
+                drop(network.forward(input, mode));
+            }
         }
         self.copy_on(&network, &before.device()).map(Some)
     }

@@ -33,7 +33,7 @@ use crate::{Error, LearningRate, Observer, Optimiser, PlaceRates, Recipe, Replac
 /// let stop = Arc::new(AtomicBool::new(false));
 /// let mut trainer = Training::new("cifar_resnet20").data("photos").stop(stop.clone()).begin("runs/first")?;
 /// match trainer.run()? {
-///     Outcome::Finished { best } => println!("{:.2}%", 100.0 * best.top1),
+///     Outcome::Finished { best, .. } => println!("{:.2}%", 100.0 * best.top1),
 ///     // Another thread has raised `stop`.
 ///     Outcome::Interrupted { step, .. } => println!("stopped after {step} steps"),
 /// }
@@ -191,7 +191,7 @@ impl<'a> Trainer<'a> {
             self.save_best()?;
             return Ok(Some(format!("best.safetensors was missing: written again (epoch {})", best.epoch)));
         }
-        if self.progress.epoch >= self.recipe.epochs {
+        if self.is_over() {
             return Err(Error::BestGone { path, epoch: best.epoch, last: self.folder.last() });
         }
         self.progress.best = None;
@@ -207,8 +207,9 @@ impl<'a> Trainer<'a> {
         state: State,
         session: Session<'a>,
     ) -> Result<Self, Error> {
-        let Prepared { recipe, rate, steps_per_epoch, images, .. } = prepared;
+        let Prepared { recipe, mut rate, steps_per_epoch, images, .. } = prepared;
         let State { mut network, optimiser: mut kept, progress } = state;
+        rate.follow(&progress.history);
         network.set_compute(compute(recipe.low_memory));
         if let Some(threads) = recipe.threads {
             network.set_threads(threads);
@@ -299,6 +300,11 @@ impl<'a> Trainer<'a> {
     /// Split that is evaluated on, and its number of images.
     pub fn evaluation_images(&self) -> (Split, usize) {
         (self.images.split, self.images.evaluation.len())
+    }
+
+    /// Number of epochs that are done, their evaluation included.
+    pub fn epochs_done(&self) -> usize {
+        self.progress.epoch
     }
 
     /// Number of steps that are done.

@@ -40,7 +40,7 @@ use crate::{Changes, Error, Observer, Recipe, Trainer};
 /// drop(trainer);
 ///
 /// let mut trainer = training().resume(runs.join("first"))?;
-/// let Outcome::Finished { best } = trainer.run()? else { panic!("nobody stops it") };
+/// let Outcome::Finished { best, .. } = trainer.run()? else { panic!("nobody stops it") };
 /// println!("{:.1}% after epoch {}", 100.0 * best.top1, best.epoch);
 /// let network = trainer.into_network();
 /// # assert_eq!(network.spec().head.classes, 2);

@@ -18,7 +18,7 @@ impl Block {
 
     /// True where it trains layer by layer, through stock operations.
     pub(crate) fn is_stock(&self) -> bool {
-        self.compute.path == Path::Stock || self.kernel_shape.is_none()
+        self.compute.path == Path::Stock || self.kernel_shape.is_none() || self.drop_block.is_some()
     }
 
     /// The border that its first layer makes use of: of a convolution its padding.
@@ -33,7 +33,8 @@ impl Block {
     pub(super) fn fused(&self, x: &Maps, mode: Mode) -> Option<Unit<'_>> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut.layers);
         let bypassed = branch.norms_are_bypassed();
-        if self.compute.path == Path::Stock || bypassed || !x.are_ours() {
+        let drops = mode.is_training() && self.drop_block.is_some();
+        if self.compute.path == Path::Stock || bypassed || drops || !x.are_ours() {
             return None;
         }
         Some(Unit {

@@ -26,12 +26,14 @@ pub use projection::{ProjectionBlock, ProjectionBlockConfig};
 
 use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
-use residual_arch::{BlockPart, BlockSpec, Layer, LayerOp};
+use residual_arch::{BlockKind, BlockPart, BlockSpec, Layer, LayerOp};
 use residual_kernels::block::BlockShape;
 
 use crate::error::assert_channels;
 use crate::fused::FusedContext;
-use crate::{Compute, Error, Init, Layers, Maps, Mode, Residual, Shortcut, ShortcutPath};
+use crate::{
+    Compute, DropBlock, Error, Init, LayerModule, Layers, Maps, Mode, Residual, Shortcut, ShortcutPath,
+};
 use parts::Parts;
 
 /// Configuration of any [`Block`].
@@ -78,6 +80,11 @@ pub struct Block {
     #[module(skip)]
     kernel_shape: Option<BlockShape>,
     #[module(skip)]
+    drop_block: Option<DropBlock>,
+    /// Name of its draws.
+    #[module(skip)]
+    drop_block_usage: String,
+    #[module(skip)]
     compute: Compute,
     #[module(skip)]
     context: FusedContext,
@@ -103,6 +110,8 @@ impl Block {
             in_channels: layers.first().map_or(0, |layer| layer.input()[0]),
             fork: parts.fork(),
             kernel_shape: parts.kernel_shape(),
+            drop_block: None,
+            drop_block_usage: init.at("drop_block").path().to_owned(),
             compute: Compute::default(),
             context: FusedContext::default(),
             training: Param::from_bool(true),
@@ -149,12 +158,43 @@ impl Block {
         }
     }
 
+    /// Number of the branch's layers before the map that the shortcut reads.
+    pub(crate) fn fork(&self) -> usize {
+        self.fork
+    }
+
     /// Layer by layer.
     fn forward_stock(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let (branch, shortcut) = (&self.residual.branch, &self.residual.shortcut);
         let h = branch.run(0..self.fork, x, mode);
         let shortcut = ShortcutPath::forward(shortcut, h.clone(), mode);
-        self.residual.join(branch.run(self.fork..branch.len(), h, mode), shortcut, mode)
+        let h = match self.drop_block.filter(|_| mode.is_training()) {
+            Some(drop_block) => {
+                let at = self.drop_block_place();
+                let h = branch.run(self.fork..at, h, mode);
+                branch.run(at..branch.len(), drop_block.forward(h, &self.drop_block_usage, mode), mode)
+            }
+            None => branch.run(self.fork..branch.len(), h, mode),
+        };
+        self.residual.join(h, shortcut, mode)
+    }
+
+    /// Number of the branch's layers before which DropBlock stands: behind the norm that follows the first 3x3
+    /// convolution, as in timm's ResNets.
+    fn drop_block_place(&self) -> usize {
+        let spatial = if self.spec.kind == BlockKind::Bottleneck { 1 } else { 0 };
+        let layers: Vec<_> = self.residual.branch.iter().map(|(_, layer)| layer).collect();
+        let is_conv = |layer: &&LayerModule| layer.as_conv().is_some();
+        let is_norm =
+            |layer: &&LayerModule| matches!(layer, LayerModule::Norm(_) | LayerModule::GroupNorm(_));
+        let convs = layers.iter().enumerate().filter(|(_, layer)| is_conv(layer));
+        let conv = convs.map(|(at, _)| at).nth(spatial).unwrap_or(0);
+        layers.iter().skip(conv).position(is_norm).map_or(layers.len(), |norm| conv + norm + 1)
+    }
+
+    /// Sets DropBlock in its branch from now on; it trains layer by layer then.
+    pub fn set_drop_block(&mut self, drop_block: Option<DropBlock>) {
+        self.drop_block = drop_block;
     }
 
     /// `F(x)` as it enters the sum, alone.

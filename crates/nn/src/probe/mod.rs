@@ -2,7 +2,9 @@
 //!
 //! [`split`] takes any [`Residual`](crate::Residual) apart, [`split_block`] a block of the papers, and
 //! [`ResNet::probe`](crate::ResNet::probe) every block of a network; [`Shares`] are the numbers.
+//! [`ResNet::first_not_finite`](crate::ResNet::first_not_finite) finds the layer at which a forward pass diverges.
 
+mod finite;
 mod network;
 mod shares;
 mod split;

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor};
 use residual_arch::{NetSpec, Network, Place};
 
 use crate::fused::FusedContext;
-use crate::{Block, Compute, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
+use crate::{Block, Compute, DropBlock, Error, Head, Init, Mode, NamedTensor, Stage, Stem};
 
 /// Configuration of a [`ResNet`].
 #[derive(Clone, Debug, PartialEq)]
@@ -209,10 +209,26 @@ impl ResNet {
         self.head.layers.bypass_norms();
     }
 
+    /// Sets DropBlock in the last two stages from now on, as timm's `drop_block_rate` does; with probability 0 takes it out.
+    pub fn set_drop_block(&mut self, probability: f64) {
+        for (from_last, stage) in self.stages.iter_mut().rev().enumerate() {
+            let drop_block = DropBlock::of_stage(probability, from_last).filter(|_| probability > 0.0);
+            stage.blocks.iter_mut().for_each(|block| block.set_drop_block(drop_block));
+        }
+    }
+
     /// Sets the share of a batch in the new running statistics ([`BatchNorm::momentum`](crate::BatchNorm)) of every
     /// batch norm. With `1 / i` at the `i`-th batch they become the mean over the batches, whatever they were.
     pub fn set_norm_momentum(&mut self, momentum: f64) {
         self.norms().for_each(|norm| norm.momentum = momentum);
+    }
+
+    /// Replaces the momentum of every batch norm, from the stem to the head; `None` holds the running statistics still. Gives
+    /// the momenta as they were, to be put back.
+    pub fn replace_norm_momenta(&mut self, momenta: Option<Vec<f64>>) -> Vec<f64> {
+        let mut momenta = momenta.into_iter().flatten();
+        let mut next = || momenta.next().unwrap_or(0.0);
+        self.norms().map(|norm| std::mem::replace(&mut norm.momentum, next())).collect()
     }
 
     /// Batch norms, from the stem to the head.

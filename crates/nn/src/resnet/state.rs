@@ -74,6 +74,17 @@ impl ResNet {
         in_order(self.spec.tensors(), tensors::gradients(self, gradients))
     }
 
+    /// Calls `f(parameter, gradient)` for every parameter that has a gradient, from the stem to the head, without a copy
+    /// of either.
+    pub fn visit_gradients(&self, gradients: &Gradients, mut f: impl FnMut(&Parameter, &[f32])) {
+        let parameters: HashMap<_, _> = self.parameters_by_path().collect();
+        tensors::visit_gradients(self, gradients, |path, gradient| {
+            if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
+                f(parameter, gradient);
+            }
+        });
+    }
+
     /// Replaces every parameter that has a gradient by `f(parameter, value, gradient)`, values and
     /// gradients flat and without autodiff.
     ///
@@ -120,6 +131,18 @@ impl ResNet {
         *self = tensors::update_in_context(network, gradients, context, |path, values, gradient| {
             if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
                 f(parameter, values, gradient);
+            }
+        });
+    }
+
+    /// Changes parameters by `f(parameter, values)` in place.
+    pub fn change_parameters(&mut self, mut f: impl FnMut(&Parameter, &mut [f32])) {
+        let parameters: HashMap<_, _> = self.parameters_by_path().collect();
+        let stages = std::mem::take(&mut self.stages);
+        let network = Self { stages, ..self.clone() };
+        *self = tensors::change_in_place(network, |path, values| {
+            if let Some(parameter) = canonical(path).and_then(|path| parameters.get(&path)) {
+                f(parameter, values);
             }
         });
     }

@@ -52,7 +52,7 @@ impl Clip {
         match *self {
             Self::Norm(limit) => {
                 let norm =
-                    gathered.values().map(|gradient| sum_of_squares(cpu, gradient)).sum::<f64>().sqrt();
+                    gathered.iter().map(|(_, gradient)| sum_of_squares(cpu, gradient)).sum::<f64>().sqrt();
                 (limit / (norm + TINY)).min(1.0) as f32
             }
             Self::Value(_) | Self::Adaptive(_) => 1.0,
@@ -86,10 +86,8 @@ impl Clip {
 
 #[cfg(test)]
 mod tests {
-    use residual_arch::{Place, Role};
-    use residual_nn::NamedTensor;
-
     use super::*;
+    use residual_arch::{Place, Role};
 
     fn parameter(path: &str, shape: &[usize]) -> Parameter {
         let (path, shape) = (path.to_owned(), shape.to_vec());
@@ -105,12 +103,7 @@ mod tests {
     #[test]
     fn a_norm_is_that_of_all_parameters() {
         let cpu = Cpu::new(1).unwrap();
-        let named = |path: &str, values: &[f32]| NamedTensor {
-            path: path.to_owned(),
-            shape: vec![values.len()],
-            values: values.to_vec(),
-        };
-        let gathered = Gathered::new(vec![named("a", &[3.0]), named("b", &[0.0, 4.0])]);
+        let gathered = Gathered::of(&[("a", &[3.0]), ("b", &[0.0, 4.0])]);
         assert!((Clip::Norm(1.0).factor(&cpu, &gathered) - 0.2).abs() < 1e-6);
         assert_eq!(Clip::Norm(5.1).factor(&cpu, &gathered), 1.0);
         assert_eq!(Clip::Value(1.0).factor(&cpu, &gathered), 1.0);

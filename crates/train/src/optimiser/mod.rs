@@ -10,5 +10,6 @@ mod state;
 pub use clip::Clip;
 pub(crate) use config::UsualRate;
 pub use config::{OptimiserConfig, Rule};
+pub(crate) use gathered::Gathered;
 pub use place_rates::PlaceRates;
 pub use state::{At, Optimiser};

@@ -52,6 +52,12 @@ struct OneParameter<'a> {
     gradient: &'a [f32],
 }
 
+impl<'a> OneParameter<'a> {
+    fn of(parameter: &'a Parameter, values: &'a mut [f32], gradient: &'a [f32]) -> Self {
+        Self { path: &parameter.path, role: parameter.role, values, gradient }
+    }
+}
+
 /// Vector that a rule keeps for each parameter: the prefix of its name in a checkpoint, and the value of its elements
 /// before the first step.
 struct Slot {
@@ -82,31 +88,37 @@ impl Optimiser {
 
     /// Updates every parameter of a network that has a gradient by one step.
     pub fn step(&mut self, network: &mut ResNet, gradients: Gradients, at: At) {
+        if self.clip.is_some() {
+            // A limit needs them all before the first parameter moves.
+            let mut gathered = Gathered::default();
+            gathered.add(network, &gradients);
+            drop(gradients);
+            return self.step_gathered(network, gathered, at);
+        }
+        let context = network.context().clone();
+        network.update_in_place(gradients, |parameter, values, gradient| {
+            self.update_on(
+                context.cpu(),
+                OneParameter::of(parameter, values, gradient),
+                self.at(parameter, at),
+            );
+        });
+    }
+
+    /// [`step`](Self::step) by gradients that were gathered.
+    pub(crate) fn step_gathered(&mut self, network: &mut ResNet, mut gathered: Gathered, at: At) {
         let context = network.context().clone();
         let (cpu, clip) = (context.cpu(), self.clip);
-        // A limit needs them all before the first parameter moves.
-        let mut gathered = clip.map(|_| Gathered::new(network.gradients(&gradients)));
-        let factor = match (&gathered, clip) {
-            (Some(gathered), Some(clip)) => clip.factor(cpu, gathered),
-            _ => 1.0,
-        };
-        network.update_in_place(gradients, |parameter: &Parameter, values, gradient| {
-            let Parameter { path, role, place, .. } = parameter;
-            let at = At { lr: at.lr * self.rates.factor(*place), ..at };
-            let kept = gathered.as_mut().and_then(|gathered| gathered.get_mut(path));
-            let gradient = match kept {
-                Some(kept) => {
-                    if factor != 1.0 {
-                        kept.iter_mut().for_each(|g| *g *= factor);
-                    }
-                    if let Some(clip) = clip {
-                        clip.apply(cpu, parameter, values, kept);
-                    }
-                    &*kept
-                }
-                None => gradient,
-            };
-            self.update_on(cpu, OneParameter { path, role: *role, values, gradient }, at);
+        let factor = clip.map_or(1.0, |clip| clip.factor(cpu, &gathered));
+        network.change_parameters(|parameter, values| {
+            let Some(gradient) = gathered.get_mut(&parameter.path) else { return };
+            if factor != 1.0 {
+                gradient.iter_mut().for_each(|g| *g *= factor);
+            }
+            if let Some(clip) = clip {
+                clip.apply(cpu, parameter, values, gradient);
+            }
+            self.update_on(cpu, OneParameter::of(parameter, values, gradient), self.at(parameter, at));
         });
     }
 
@@ -119,6 +131,11 @@ impl Optimiser {
     pub fn update(&mut self, path: &str, role: Role, parameter: &mut [f32], gradient: &[f32], at: At) {
         let cpu = Cpu::new(1).unwrap_or_else(|error| panic!("{path}: {error}"));
         self.update_on(&cpu, OneParameter { path, role, values: parameter, gradient }, at);
+    }
+
+    /// Place of a step for one parameter: with the rate of its part of the network.
+    fn at(&self, parameter: &Parameter, at: At) -> At {
+        At { lr: at.lr * self.rates.factor(parameter.place), ..at }
     }
 
     fn update_on(&mut self, cpu: &Cpu, of: OneParameter<'_>, at: At) {

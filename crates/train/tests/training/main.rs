@@ -1,9 +1,13 @@
 //! Whole trainings of a toy network.
 
+mod accumulation;
 mod bad_input;
 mod bad_resume;
 mod determinism;
+mod dropping;
+mod early;
 mod learning;
+mod not_finite;
 mod optimisers;
 mod program;
 mod rates;

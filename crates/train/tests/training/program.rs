@@ -48,7 +48,7 @@ fn images_of_four_channels_from_memory_are_trained_on_and_gone_on_with() {
     let mut trainer = training().begin(&whole).unwrap();
     assert_eq!(trainer.classes(), ["azure", "brick", "clay"]);
     assert_eq!((trainer.training_images(), trainer.evaluation_images().1), (32, 9));
-    let Outcome::Finished { best } = trainer.run().unwrap() else { panic!() };
+    let Outcome::Finished { best, .. } = trainer.run().unwrap() else { panic!() };
     // The recipe's threads, also after statistics were taken anew on a copy of the network.
     assert_eq!(trainer.network().context().cpu().pool().threads(), 1);
     assert!(best.top1 > 0.5, "{best:?}");

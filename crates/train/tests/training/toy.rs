@@ -93,7 +93,7 @@ pub(crate) fn train(recipe: &Recipe, out: &Path) {
 /// Trains to the end.
 pub(crate) fn finish(mut trainer: Trainer) -> f64 {
     match trainer.run().unwrap() {
-        Outcome::Finished { best } => best.top1,
+        Outcome::Finished { best, .. } => best.top1,
         other => panic!("{other:?}"),
     }
 }

@@ -65,7 +65,8 @@ pub(crate) struct Arguments {
     /// fewer; a tenth of it with --init]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// Schedule of the learning rate: constant, cosine, polynomial, step or one-cycle. [default: one-cycle]
+    /// Schedule of the learning rate: constant, cosine, polynomial, step, plateau or
+    /// one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
     /// Epochs of linear warm-up before the schedule. [default: 0]

@@ -1,7 +1,7 @@
 //! The flags of `residual train` for the loop: what each step and each epoch does.
 
 use clap::Args;
-use residual::train::Recipe;
+use residual::train::{EarlyStop, Recipe, Sam};
 
 /// Flags of the training loop, in place of a recipe's fields.
 #[derive(Debug, Args)]
@@ -10,10 +10,34 @@ pub(super) struct LoopArguments {
     /// Multiply the learning rate by this from each block to the one before, from the head down to the stem.
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     layer_decay: Option<f64>,
+    /// Accumulate the gradients of N batches in a step: the step of a batch N times as large, in the memory of one. [default: 1]
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
+    /// Sharpness-aware minimisation with this radius, such as 0.05: two passes a step. [default: none]
+    #[arg(long, value_name = "RHO", allow_negative_numbers = true)]
+    sam: Option<f64>,
+    /// Drop branches of residual blocks at random, the last one with this probability. [default: the network's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    drop_path: Option<f64>,
+    /// Drop features before the last layer with this probability. [default: the network's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    dropout: Option<f64>,
+    /// Drop squares of the last two stages' maps, at the end with this probability (DropBlock). [default: 0]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    drop_block: Option<f64>,
+    /// End the training after so many epochs in a row without a lower validation loss. [default: after the last epoch]
+    #[arg(long, value_name = "EPOCHS")]
+    early_stop: Option<usize>,
 }
 
 impl LoopArguments {
     pub(super) fn put_into(&self, recipe: &mut Recipe) {
         recipe.layer_decay = self.layer_decay.or(recipe.layer_decay);
+        recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
+        recipe.sam = self.sam.map(Sam::new).or(recipe.sam);
+        recipe.drop_path = self.drop_path.or(recipe.drop_path);
+        recipe.dropout = self.dropout.or(recipe.dropout);
+        recipe.drop_block = self.drop_block.or(recipe.drop_block);
+        recipe.early_stop = self.early_stop.map(EarlyStop::new).or(recipe.early_stop);
     }
 }

@@ -33,10 +33,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let folder = trainer.folder().to_owned();
     trainer.observe(Watch::new(&trainer));
     let end = trainer.run();
+    let (done, epochs) = (trainer.epochs_done(), trainer.recipe().epochs);
     trainer.image_notes().iter().for_each(|noticed| note(&noticed.to_string()));
     drop(trainer);
     match end? {
-        End::Finished { best } => finished(&folder, best.epoch, best.top1),
+        End::Finished { best, early, .. } => {
+            if early {
+                note(&format!("ended early, after epoch {done} of {epochs} (early_stop)"));
+            }
+            finished(&folder, best.epoch, best.top1)
+        }
         End::Interrupted { epoch, step } => {
             note(&format!("stopped in epoch {epoch}, after step {step}; everything is saved. To go on:"));
             note(&format!("  residual train --resume {}", quoted(&folder)));

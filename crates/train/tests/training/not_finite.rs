@@ -1,0 +1,110 @@
+//! Trainings that leave the finite numbers, and say where.
+
+use std::path::Path;
+
+use residual_train::{Clip, Error, Recipe, Training, Warmup, read_metrics, to_model};
+use residual_weights::{Model, Tensor};
+
+use crate::toy;
+
+fn recipe(data: &Path) -> Recipe {
+    toy::recipe(data).with(|recipe| recipe.warmup = Warmup::Steps(0))
+}
+
+/// The toy network with other weights: `f(name, values)` changes them.
+fn model(data: &Path, mut f: impl FnMut(&str, &mut [f32])) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = Training::new(recipe(data)).begin(folder.path().join("run")).unwrap();
+    let model = to_model(trainer.network()).unwrap();
+    let spec = model.spec().clone();
+    let tensors = model.into_tensors().map(|(path, tensor)| {
+        let (shape, mut values) = tensor.into_parts();
+        f(&path.to_string(), &mut values);
+        (path, Tensor::new(shape, values).unwrap())
+    });
+    let network = spec.check(spec.input).unwrap();
+    Model::new(network, tensors.collect::<Vec<_>>()).unwrap()
+}
+
+/// The error of a training that begins with this model, whose run is left as it was before its first step.
+fn error(data: &Path, model: &Model, change: impl FnOnce(&mut Recipe)) -> Error {
+    let runs = tempfile::tempdir().unwrap();
+    let run = runs.path().join("run");
+    let mut trainer = Training::new(recipe(data)).with(change).model(model.clone()).begin(&run).unwrap();
+    let before = toy::hashes(&run.join("last.safetensors"));
+    let error = trainer.run().unwrap_err();
+    // Weights that did not move can be saved, and are those of the checkpoint.
+    trainer.save().unwrap();
+    let is_weight = |(name, _): &(&String, &u64)| !name.contains("running");
+    let after = toy::hashes(&run.join("last.safetensors"));
+    assert!(after.iter().filter(is_weight).eq(before.iter().filter(is_weight)));
+    error
+}
+
+#[test]
+fn the_layer_whose_output_is_the_first_that_is_not_finite_is_named() {
+    let data = toy::data();
+    let huge = model(data.path(), |path, values| match path {
+        "stage1.block0.conv1.weight" => values.iter_mut().for_each(|value| *value = 3e38),
+        _ => {}
+    });
+    for (name, accumulate) in [("whole", 1), ("in parts", 2)] {
+        let error = error(data.path(), &huge, |recipe| recipe.accumulate = accumulate);
+        let text = error.to_string();
+        let Error::Diverged { step: 0, epoch: 1, layer, .. } = error else { panic!("{name}: {text}") };
+        assert_eq!(layer.as_deref(), Some("stage1.block0.conv1"), "{name}");
+        assert!(text.contains("learning rate 0.05), first in the output of `stage1.block0.conv1`"), "{text}");
+    }
+    let head = model(data.path(), |path, values| match path {
+        "head.linear.weight" => values.iter_mut().for_each(|value| *value = 3e38),
+        _ => {}
+    });
+    let error = error(data.path(), &head, |_| ());
+    assert!(error.to_string().contains("`head.linear`"), "{error}");
+}
+
+/// A gradient that overflows where nothing of the forward pass does; a limit on it does not hide it.
+#[test]
+fn a_gradient_that_is_not_finite_is_named_whatever_clips_it() {
+    let data = toy::data();
+    let steep = model(data.path(), |path, values| match path {
+        // Small features on steep slopes: the gradient grows by 1e25 in the head and by 1e20 behind it.
+        "stage2.block0.norm2.weight" | "stage2.block0.shortcut.norm.weight" => values.fill(1e-20),
+        "stage2.block0.norm2.bias" => values.fill(1e-20),
+        "stage2.block0.conv2.weight" => values.iter_mut().for_each(|value| *value *= 1e-18),
+        "head.linear.weight" => values.iter_mut().for_each(|value| *value *= 1e25),
+        _ => {}
+    });
+    for clip in [None, Some(Clip::Value(0.5)), Some(Clip::Norm(1.0)), Some(Clip::Adaptive(0.01))] {
+        let error = error(data.path(), &steep, |recipe| recipe.clip = clip);
+        let Error::GradientNotFinite { step: 0, epoch: 1, parameter, .. } = &error else { panic!("{error}") };
+        assert!(parameter.starts_with("stage"), "{error}");
+        assert!(error.to_string().contains("the checkpoints from before it are kept"), "{error}");
+    }
+}
+
+#[test]
+fn the_epochs_mean_gradient_norm_of_each_part_is_written() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let norms = |name: &str, change: fn(&mut Recipe)| {
+        let run = runs.path().join(name);
+        toy::train(&recipe(data.path()).with(change), &run);
+        let lines = read_metrics(run.join("metrics.jsonl")).unwrap();
+        assert!(lines.iter().all(|line| (line.split == "train") == line.gradient_norms.is_some()));
+        lines.into_iter().filter_map(|line| line.gradient_norms).collect::<Vec<_>>()
+    };
+    let plain = norms("plain", |_| ());
+    assert_eq!(plain.len(), 3);
+    let places = ["head", "stage1.block0", "stage2.block0", "stem"];
+    for epoch in &plain {
+        assert!(epoch.keys().eq(&places) && epoch.values().all(|norm| *norm > 0.0), "{epoch:?}");
+    }
+    // Norms are those before clipping; frozen parts have none; parts of a batch add up to its gradient.
+    let clipped = norms("clipped", |recipe| (recipe.clip, recipe.lr) = (Some(Clip::Norm(1e-9)), Some(1e-9)));
+    let still = norms("still", |recipe| recipe.lr = Some(1e-9));
+    for (clipped, still) in clipped.iter().zip(&still) {
+        assert!(places.iter().all(|place| (clipped[*place] / still[*place] - 1.0).abs() < 1e-3));
+    }
+    let frozen = norms("frozen", |recipe| recipe.freeze = vec!["stem".into(), "stage1".into()]);
+    assert!(frozen[0].keys().eq(&["head", "stage2.block0"]), "{:?}", frozen[0]);
+}
