@@ -48,4 +48,5 @@ def main():
         print(name, *(f"{value:.9f}" for value in parameter.tolist()))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -43,7 +43,7 @@ mod pruned;
 use thiserror::Error;
 
 use crate::published::{self, View};
-use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemSpec};
+use crate::{BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, StageSpec, StemSpec, Task};
 
 /// The most blocks that a name or a file may stand for.
 pub(crate) const MAX_BLOCKS: usize = 100_000;
@@ -272,5 +272,6 @@ fn small() -> NetSpec {
         head: HeadSpec::new(10),
         stochastic_depth: 0.0,
         preprocess: Preprocess::normalise_only(),
+        task: Task::SingleLabel,
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::families::MAX_BLOCKS;
 use crate::{
     AntiAlias, Attention, BlockKind, BlockSpec, ConvKind, Error, HeadSpec, MaxPool, Naming, NetSpec,
-    NormKind, Order, Preprocess, Shortcut, StageSpec, StemConv, StemSpec,
+    NormKind, Order, Preprocess, Shortcut, StageSpec, StemConv, StemSpec, Task,
 };
 
 impl NetSpec {
@@ -125,6 +125,8 @@ pub(crate) struct NetFile {
     head: HeadSpec,
     #[serde(default = "Preprocess::normalise_only")]
     preprocess: Preprocess,
+    #[serde(default, skip_serializing_if = "Task::is_single_label")]
+    task: Task,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -290,6 +292,7 @@ impl TryFrom<NetFile> for NetSpec {
             head: file.head,
             stochastic_depth: file.stochastic_depth,
             preprocess: file.preprocess,
+            task: file.task,
         })
     }
 }
@@ -319,6 +322,7 @@ impl From<NetSpec> for NetFile {
             stages,
             head: spec.head,
             preprocess: spec.preprocess,
+            task: spec.task,
         }
     }
 }

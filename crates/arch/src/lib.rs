@@ -24,6 +24,7 @@ pub mod shape;
 mod shortcut;
 mod spec;
 mod stem;
+mod task;
 mod tensors;
 
 pub use anti_alias::AntiAlias;
@@ -45,4 +46,5 @@ pub use preprocess::{
 pub use shortcut::Shortcut;
 pub use spec::{Naming, NetSpec, StageSpec};
 pub use stem::{MaxPool, StemConv, StemSpec};
+pub use task::{RegressionTarget, Task, TaskKind};
 pub use tensors::{Role, TensorSpec, block_tensors, tensors};

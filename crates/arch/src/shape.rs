@@ -130,6 +130,7 @@ pub(crate) fn check_whole(spec: &NetSpec, input: [usize; 3]) -> Result<(), Shape
     if spec.head.classes == 0 {
         return Err(ShapeError::NoClasses);
     }
+    spec.task.check(spec.head.classes)?;
     for (what, value) in [("dropout", spec.head.dropout), ("stochastic_depth", spec.stochastic_depth)] {
         if !(0.0..1.0).contains(&value) {
             return Err(ShapeError::Probability { what, value });

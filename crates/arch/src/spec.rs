@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockPath, BlockSpec, HeadSpec, Preprocess, StemSpec, file::NetFile};
+use crate::{BlockPath, BlockSpec, HeadSpec, Preprocess, StemSpec, Task, file::NetFile};
 
 /// A residual network: stem, stages of blocks, head, and what its images go through first.
 ///
@@ -32,6 +32,8 @@ pub struct NetSpec {
     pub stochastic_depth: f64,
     /// Preprocessing of images before the stem.
     pub preprocess: Preprocess,
+    /// Task: what the outputs say of an image.
+    pub task: Task,
 }
 
 /// Blocks at one resolution.
@@ -109,6 +111,7 @@ impl NetSpec {
             head,
             stochastic_depth: 0.0,
             preprocess: Preprocess::normalise_only(),
+            task: Task::SingleLabel,
         }
     }
 

@@ -115,8 +115,8 @@ pub enum Error {
         /// Probabilities.
         found: usize,
     },
-    /// A target probability that is negative or not finite.
-    #[error("sample {sample}: the probability of class {class} is {found}, it must be a number of 0 or more")]
+    /// A target that is not finite, or a negative probability.
+    #[error("sample {sample}: the target of class {class} is {found}, it must be a number of 0 or more")]
     Probability {
         /// Sample of the batch, from 0.
         sample: usize,
@@ -124,6 +124,14 @@ pub enum Error {
         class: usize,
         /// The value.
         found: f32,
+    },
+    /// The number of weights is not that of the classes.
+    #[error("{found} weights for {classes} classes; help: give one for each")]
+    WeightCount {
+        /// Classes.
+        classes: usize,
+        /// Weights.
+        found: usize,
     },
     /// Label smoothing outside of `[0, 1]`.
     #[error("label smoothing is {smoothing}, it must lie between 0 and 1")]

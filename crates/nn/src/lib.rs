@@ -64,7 +64,7 @@ pub use init::{Fill, Init};
 pub use layer::LayerModule;
 pub use layers::Layers;
 pub use linear::Linear;
-pub use loss::{cross_entropy, soft_cross_entropy};
+pub use loss::{Loss, Objective, cross_entropy, objective, soft_cross_entropy};
 pub use mode::{Mode, Randomness, StepCounter};
 pub use norm::{BatchNorm, BatchNormConfig};
 pub use residual::{Branch, Identity, Residual, ShortcutPath, StochasticDepth};

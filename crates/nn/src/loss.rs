@@ -1,7 +1,8 @@
-//! The loss.
+//! Losses.
 
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
 use residual_kernels::loss::Targets;
+pub use residual_kernels::loss::{Loss, Objective};
 
 use crate::{Error, fused};
 
@@ -84,6 +85,59 @@ pub fn soft_cross_entropy(logits: Tensor<2>, probabilities: &[f32]) -> Result<Te
     Ok(stock(logits, probabilities.iter().map(|value| -value / batch as f32).collect()))
 }
 
+/// Loss of a batch against dense targets by any [`Objective`]: binary cross-entropy, focal and asymmetric losses, weighted
+/// cross-entropy, squared, absolute and Huber errors.
+///
+/// # Shapes
+/// `logits` `[B, K]`, `targets` `B K` numbers, row by row; the loss is `[1]`.
+///
+/// # Errors
+/// If the batch is empty, there are not `B K` targets, one is not finite, or weights of classes are not `K`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use residual_nn::{Loss, Objective, objective};
+/// let logits = Tensor::<2>::from_floats([[0.0, 0.0]], &Device::flex());
+/// let binary = Objective::new(Loss::Binary { sum_classes: true });
+/// let loss = objective(logits, &[1.0, 0.0], &binary)?.into_scalar::<f32>();
+/// assert!((loss - 2.0 * 2f32.ln()).abs() < 1e-6);
+/// # Ok::<(), residual_nn::Error>(())
+/// ```
+pub fn objective(logits: Tensor<2>, targets: &[f32], objective: &Objective<'_>) -> Result<Tensor<1>, Error> {
+    let [batch, classes] = logits.dims();
+    if batch == 0 || targets.len() != batch * classes {
+        return Err(Error::ProbabilityCount { batch, classes, found: targets.len() });
+    }
+    if let Some(place) = targets.iter().position(|value| !value.is_finite()) {
+        let (sample, class) = (place / classes, place % classes);
+        return Err(Error::Probability { sample, class, found: targets[place] });
+    }
+    for weights in [objective.weights, objective.positive] {
+        if !weights.is_empty() && weights.len() != classes {
+            return Err(Error::WeightCount { classes, found: weights.len() });
+        }
+    }
+    if fused::is_ours(&logits) {
+        return Ok(fused::objective(logits, targets, objective));
+    }
+    Ok(by_gradient(logits, targets, objective))
+}
+
+/// Loss as a linear function of the logits with the gradient that it has, and its value.
+fn by_gradient(logits: Tensor<2>, targets: &[f32], objective: &Objective<'_>) -> Tensor<1> {
+    let shape @ [_, classes] = logits.dims();
+    let device = logits.device();
+    let read = logits.clone().into_data().convert::<f32>();
+    let mut gradient = vec![0.0; targets.len()];
+    // Every shape was checked.
+    let loss = read.try_into_vec::<f32>().ok();
+    let loss = loss.and_then(|logits| objective.of(&logits, targets, classes, &mut gradient).ok());
+    let gradient = Tensor::<2>::from_data(TensorData::new(gradient, shape), &device);
+    let linear = (logits * gradient).sum_dim(1).sum_dim(0).reshape([1]);
+    let value = Tensor::<1>::from_floats([loss.unwrap_or(f64::NAN) as f32], &device);
+    linear.clone() - linear.detach() + value
+}
+
 /// Sum of the products of the logits' log softmax and these numbers, `[B, K]`, by Burn's operations.
 fn stock(logits: Tensor<2>, targets: Vec<f32>) -> Tensor<1> {
     let shape = logits.dims();
@@ -97,6 +151,35 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+
+    #[test]
+    fn a_loss_and_its_gradient_are_the_same_by_any_way() {
+        let targets = [1.0, 0.0, 0.25, 0.5, 1.0, 0.0];
+        let run = |ours: bool| {
+            let values = [[0.5, -2.0, 30.0], [1.0, 1.5, -0.25]];
+            let logits = Tensor::<2>::from_floats(values, &Device::flex().autodiff()).require_grad();
+            let focal = Objective::new(Loss::BinaryFocal { gamma: 2.0, alpha: Some(0.25) });
+            let loss = match ours {
+                true => objective(logits.clone(), &targets, &focal).unwrap(),
+                false => by_gradient(logits.clone(), &targets, &focal),
+            };
+            let gradients = (loss.clone() * 3.0).backward();
+            let read = |data: TensorData| data.try_into_vec::<f32>().unwrap();
+            [read(loss.into_data()), read(logits.grad(&gradients).unwrap().into_data())].concat()
+        };
+        let found = run(true);
+        assert_eq!(found, run(false));
+        assert!(found.iter().all(|value| *value != 0.0), "{found:?}");
+    }
+
+    #[test]
+    fn targets_and_weights_that_do_not_fit_are_refused() {
+        let logits = || Tensor::<2>::from_floats([[0.0, 0.0]], &Device::flex());
+        let plain = Objective::new(Loss::Squared);
+        assert!(objective(logits(), &[1.0], &plain).is_err());
+        assert!(objective(logits(), &[1.0, f32::NAN], &plain).is_err());
+        assert!(objective(logits(), &[1.0, 0.0], &plain.weighted(&[1.0])).is_err());
+    }
 
     #[test]
     fn the_kernels_loss_and_gradient_are_those_of_the_operations() {

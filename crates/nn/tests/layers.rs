@@ -361,7 +361,7 @@ fn wrong_probabilities_are_errors() {
     let error =
         |probabilities: &[f32]| soft_cross_entropy(logits.clone(), probabilities).unwrap_err().to_string();
     assert!(error(&[0.5; 3]).contains("found 3"));
-    assert!(error(&[0.5, 0.5, -0.5, 1.5]).starts_with("sample 1: the probability of class 0 is -0.5"));
+    assert!(error(&[0.5, 0.5, -0.5, 1.5]).starts_with("sample 1: the target of class 0 is -0.5"));
     assert!(error(&[0.5, f32::NAN, 0.5, 0.5]).contains("class 1 is NaN"));
     assert!(soft_cross_entropy(Tensor::zeros([0, 3], &Device::flex()), &[]).is_err());
 }

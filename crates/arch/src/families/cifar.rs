@@ -3,7 +3,7 @@
 use super::MAX_BLOCKS;
 use crate::{
     Attention, BlockKind, BlockSpec, HeadSpec, Naming, NetSpec, Order, Preprocess, Shortcut, StageSpec,
-    StemSpec,
+    StemSpec, Task,
 };
 
 /// The deepest pre-activation network whose blocks are basic where bottlenecks fit its depth too.
@@ -184,5 +184,6 @@ fn net(
         head: HeadSpec { norm: preactivation, ..HeadSpec::new(10) },
         stochastic_depth: 0.0,
         preprocess: Preprocess::normalise_only(),
+        task: Task::SingleLabel,
     }
 }

@@ -1,7 +1,9 @@
 //! ImageNet's depths behind a 3x3 stem, for 32x32 images: the networks of the CIFAR code that is copied most
 //! (kuangliu's `pytorch-cifar`), with its tensor names.
 
-use crate::{Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Shortcut, StageSpec, StemSpec};
+use crate::{
+    Attention, BlockSpec, HeadSpec, Naming, NetSpec, Preprocess, Shortcut, StageSpec, StemSpec, Task,
+};
 
 /// A network as a row of the table.
 struct Row {
@@ -77,6 +79,7 @@ impl Row {
             head: HeadSpec::new(10),
             stochastic_depth: 0.0,
             preprocess: Preprocess::normalise_only(),
+            task: Task::SingleLabel,
         }
     }
 

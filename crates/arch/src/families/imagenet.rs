@@ -4,7 +4,7 @@ use super::imagenet_rows::ROWS;
 use super::pruned::{Stage, Widths};
 use crate::{
     AntiAlias, Attention, BlockSpec, ConvKind, HeadSpec, MaxPool, Naming, NetSpec, NormKind, Preprocess,
-    Resize, Shortcut, StageSpec, StemConv, StemSpec,
+    Resize, Shortcut, StageSpec, StemConv, StemSpec, Task,
 };
 
 /// A network as a row of the table: what differs from ResNet-18's and ResNet-50's arrangement.
@@ -211,6 +211,7 @@ impl Row {
             head: HeadSpec { norm: self.preactivation, norm_kind, ..HeadSpec::new(1000) },
             stochastic_depth: 0.0,
             preprocess: self.preprocess(),
+            task: Task::SingleLabel,
         }
     }
 

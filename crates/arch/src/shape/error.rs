@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{BlockPath, LayerPath, Place, Shortcut};
+use crate::{BlockPath, LayerPath, Place, RegressionTarget, Shortcut};
 
 /// Error of shape: why a network cannot be built, or cannot take an input. Displays as `PLACE: FOUND; help: HELP`, and
 /// gives each of the three by itself.
@@ -86,6 +86,23 @@ pub enum ShapeError {
     },
     /// The head has no classes.
     NoClasses,
+    /// A threshold of a probability that is not between 0 and 1.
+    Threshold {
+        /// Value.
+        value: f64,
+    },
+    /// A regression of more or fewer targets than the head has outputs.
+    Targets {
+        /// Number of targets.
+        targets: usize,
+        /// Number of outputs.
+        outputs: usize,
+    },
+    /// A mean that is no number, or a deviation that is not above zero.
+    Standardisation {
+        /// Target.
+        target: RegressionTarget,
+    },
     /// An input without channels, rows or columns.
     EmptyInput {
         /// The input.
@@ -207,7 +224,10 @@ impl ShapeError {
             | Self::EvenKernel { layer, .. }
             | Self::PoolPadding { layer, .. }
             | Self::Groups { layer, .. } => ShapePlace::Layer(layer),
-            Self::NoClasses => ShapePlace::Part(Place::Head),
+            Self::NoClasses
+            | Self::Threshold { .. }
+            | Self::Targets { .. }
+            | Self::Standardisation { .. } => ShapePlace::Part(Place::Head),
             Self::NoStem => ShapePlace::Part(Place::Stem),
             Self::EmptyInput { .. } | Self::InputSize { .. } | Self::InputChannels { .. } => {
                 ShapePlace::Input
@@ -243,6 +263,15 @@ impl ShapeError {
                 format!("{channels} channels do not divide into {groups} groups")
             }
             Self::NoClasses => "zero classes".into(),
+            Self::Threshold { value } => format!("a threshold of {value}"),
+            Self::Targets { targets, outputs } => {
+                let end = if *targets == 1 { "" } else { "s" };
+                format!("{outputs} outputs for a regression of {targets} target{end}")
+            }
+            Self::Standardisation { target } => {
+                let RegressionTarget { name, mean, deviation } = target;
+                format!("target `{name}` has the mean {mean} and the deviation {deviation}")
+            }
             Self::EmptyInput { input } => format!("{} holds nothing", map(input)),
             Self::InputSize { input } => format!("{} has more pixels than any image", map(input)),
             Self::ImageSize { field, height, width } => format!("a {field} to {height}x{width}"),
@@ -275,6 +304,9 @@ impl ShapeError {
             Self::PoolPadding { kernel, .. } => format!("use at most {}", kernel / 2),
             Self::Groups { groups, .. } => format!("use a multiple of {groups} channels"),
             Self::NoClasses | Self::NoStem | Self::Zero { .. } => "give at least one".into(),
+            Self::Threshold { .. } => "give a probability above 0 and below 1".into(),
+            Self::Targets { .. } => "give the head as many classes as there are targets".into(),
+            Self::Standardisation { .. } => "give finite numbers, and a deviation above 0".into(),
             Self::EmptyInput { .. } => "give at least one channel, one row and one column".into(),
             Self::InputSize { .. } => "give at most 8192x8192 of them".into(),
             Self::ImageSize { .. } => "give at least one pixel and at most 2048x2048 of them".into(),

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use residual_kernels::Cpu;
 use residual_kernels::linear::{Linear as Kernel, LinearBackward, LinearGradients};
-use residual_kernels::loss::{self, Targets};
+use residual_kernels::loss::{self, Objective, Targets};
 
 use super::buffers::{contiguous, tensor, values};
 use super::context::FusedContext;
@@ -68,6 +68,17 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Targets<'_>) -> Tensor<1
     let loss = sound(loss::cross_entropy(&cpu, logits, classes, targets, &mut rows, &mut gradient));
     let saved = SavedLoss { gradient, shape: [batch, classes] };
     inputs.finish(tensor(vec![loss], [1]), Box::new(saved))
+}
+
+/// Loss of logits that are ours against dense targets, `[1]`; the shapes were checked.
+pub(crate) fn objective(logits: Tensor<2>, targets: &[f32], objective: &Objective<'_>) -> Tensor<1> {
+    let [batch, classes] = logits.dims();
+    let mut inputs = Inputs::default();
+    inputs.push(logits);
+    let mut gradient = vec![0.0; batch * classes];
+    let loss = sound(objective.of(values(&inputs.values[0]), targets, classes, &mut gradient));
+    let saved = SavedLoss { gradient, shape: [batch, classes] };
+    inputs.finish(tensor(vec![loss as f32], [1]), Box::new(saved))
 }
 
 /// The gradient with respect to the logits, which the loss has computed with it.

@@ -37,7 +37,7 @@ pub use profile::{Timed, timed};
 
 pub(crate) use conv::conv;
 pub(crate) use graph::is_ours;
-pub(crate) use head::{cross_entropy, linear};
+pub(crate) use head::{cross_entropy, linear, objective};
 pub(crate) use last_values::with_last_values;
 pub(crate) use layers::{global_average, max_pool, norm_relu};
 pub(crate) use unit::Unit;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use residual::arch::shape::{Row, flow};
-use residual::arch::{BlockSpec, NetSpec, Shortcut};
+use residual::arch::{BlockSpec, NetSpec, Shortcut, Task};
 use serde::Serialize;
 
 use super::failure::Outcome;
@@ -58,6 +58,8 @@ struct Summary {
     output: [usize; 3],
     parameters: u64,
     macs: u64,
+    #[serde(skip_serializing_if = "Task::is_single_label")]
+    task: Task,
     stem: Part,
     blocks: Vec<Part>,
     head: Part,
@@ -102,6 +104,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         return output.json(&summary);
     }
     output.line(format_args!("{}, input {}", summary.model, describe::shape(&summary.input)))?;
+    if !summary.task.is_single_label() {
+        output.line(format_args!("task: {}", summary.task))?;
+    }
     for line in table(&summary).lines() {
         output.line(line)?;
     }
@@ -130,6 +135,7 @@ fn summarise(spec: &NetSpec, input: [usize; 3]) -> Outcome<Summary> {
         output: flow.output,
         parameters: flow.parameters,
         macs: flow.macs,
+        task: spec.task.clone(),
         stem,
         blocks,
         head,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use residual::arch::{NetSpec, Order, Preprocess, Resize};
+use residual::arch::{NetSpec, Order, Preprocess, Resize, Task};
 use residual::weights::{Model, Origin, StateDict, Tensor};
 use residual_files::{HumanBytes, escaped};
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub(super) struct Facts {
     groups: usize,
     classes: Option<usize>,
     class_names: bool,
+    #[serde(skip_serializing_if = "Task::is_single_label")]
+    task: Task,
     input: [usize; 3],
     naming: String,
     prefix: String,
@@ -76,6 +78,7 @@ impl Facts {
             groups: first.map_or(1, |block| block.groups),
             classes: model.has_head().then_some(spec.head.classes),
             class_names: model.classes().is_some(),
+            task: spec.task.clone(),
             input: spec.input,
             naming: model.naming().to_string(),
             prefix: found.map(|found| found.prefix.clone()).unwrap_or_default(),
@@ -129,6 +132,9 @@ impl Facts {
                 format!("{}{named}", thousands(classes as u64))
             }),
         );
+        if !self.task.is_single_label() {
+            lines.text("task", &self.task.to_string());
+        }
         lines.text("input", &describe::shape(&self.input));
         let (parameters, tensors) = (thousands(self.parameters), self.tensors);
         lines.text(
