@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use residual_arch::TaskKind;
 use residual_arch::published::{imagenet, imagenet_synsets};
 use residual_files::escaped;
 
+use crate::answers::{Answers, Given, Texts, answer};
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::lists::{ListedAt, ListedImage, is_list, open_list};
@@ -16,7 +18,7 @@ use crate::open::list;
 use crate::records::{RawImage, Record, RecordSplit, find_records};
 use crate::remarks::Remarks;
 use crate::shards::{self, Found, Samples, ShardKind};
-use crate::source::shuffled;
+use crate::source::{one_hot, shuffled};
 use crate::store::{Location, Store};
 use crate::{
     ChoosePart, DataSource, Error, Image, Note, OpenOptions, Source, Split, Stamp, decode_part, layout,
@@ -70,7 +72,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// Names of the classes; a label is a place in this list.
+    /// Names of the classes, in which a label is a place; or of the targets of a regression.
     pub classes: Vec<String>,
     origin: String,
     splits: Vec<(Split, ImageSet)>,
@@ -92,12 +94,12 @@ impl Dataset {
                 let mut sample = Self::sample()?;
                 let shadowed = std::path::Path::new("sample").exists();
                 sample.notes.extend(shadowed.then_some(Note::SampleShadowed));
-                Ok(sample)
+                sample.of_names(options.task)
             }
             DataSource::Path(path) if is_list(path) && path.is_file() => Self::of_list(path, options),
             DataSource::Path(path) => match shards::find(path)? {
                 Some(found) => Self::of_shards(found, options),
-                None => Self::of_listing(list(path, options)?, options),
+                None => Self::of_listing(list(path, options)?, options)?.of_names(options.task),
             },
         }
     }
@@ -130,10 +132,12 @@ impl Dataset {
         let set = |(split, images): (Split, Vec<ListedImage>)| {
             let entries = images.into_iter().map(entry).collect();
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), items, raw: None })
+            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), answers: None, items, raw: None })
         };
         let splits = listed.splits.into_iter().map(set).collect();
-        Ok(Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out })
+        let data =
+            Self { classes: listed.classes, origin, splits, notes: listed.notes, held_out: listed.held_out };
+        data.answered(options.task, &listed.columns)
     }
 
     fn of_shards(found: Found, options: &OpenOptions) -> Result<Self, Error> {
@@ -141,15 +145,16 @@ impl Dataset {
             ShardKind::Tar => webdataset::open(found, options)?,
             ShardKind::Parquet => table::open(found, options)?,
         };
-        let shards::Arranged { origin, classes, splits, notes, held_out } =
+        let shards::Arranged { origin, classes, columns, splits, notes, held_out } =
             shards::arrange(content, options)?;
         let shared = Shared::new(origin.clone(), Store::default());
         let names: Arc<[String]> = classes.clone().into();
         let set = |(split, samples)| {
             let items = Items::Stored(samples);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: None })
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None })
         };
-        Ok(Self { classes, origin, splits: splits.into_iter().map(set).collect(), notes, held_out })
+        let splits = splits.into_iter().map(set).collect();
+        Self { classes, origin, splits, notes, held_out }.answered(options.task, &columns)
     }
 
     fn of_listing(mut listing: Listing, options: &OpenOptions) -> Result<Self, Error> {
@@ -163,7 +168,7 @@ impl Dataset {
             let set = |RecordSplit { split, raw, records }| {
                 let entry = |Record { name, label, location }| Entry { name, label, listed: None, location };
                 let items = Items::Listed(records.into_iter().map(entry).collect());
-                (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: Some(raw) })
+                (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: Some(raw) })
             };
             let (splits, held_out) = (found.splits.into_iter().map(set).collect(), found.held_out);
             return Ok(Self { classes: found.classes, origin, splits, notes, held_out });
@@ -184,10 +189,47 @@ impl Dataset {
         let names: Arc<[String]> = arranged.classes.clone().into();
         let set = |(split, entries)| {
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), items, raw: None })
+            (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None })
         };
         let splits = located.into_iter().map(set).collect();
         Ok(Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out })
+    }
+
+    /// Data whose classes are the names of folders, or other texts of labels, for a task: names of several classes, or
+    /// numbers.
+    fn of_names(mut self, task: TaskKind) -> Result<Self, Error> {
+        if task.is_single_label() {
+            return Ok(self);
+        }
+        let columns = ["label".to_owned()];
+        for class in &mut self.classes {
+            let text = answer(task, &columns, &[Given::Text(class.as_str().into())]);
+            *class = text.map_err(|reason| Error::Answer {
+                path: self.origin.clone(),
+                reason: format!("of the class `{}`: {reason}", escaped(class)),
+            })?;
+        }
+        self.answered(task, &columns)
+    }
+
+    /// Data whose classes are texts of answers, decoded.
+    fn answered(mut self, kind: TaskKind, columns: &[String]) -> Result<Self, Error> {
+        if kind.is_single_label() {
+            return Ok(self);
+        }
+        let mut trained = vec![false; self.classes.len()];
+        for (_, set) in self.splits.iter().filter(|(split, _)| *split == Split::Train) {
+            (0..set.len()).for_each(|index| trained[set.items.label(index)] = true);
+        }
+        let texts =
+            Texts { kind, columns, texts: &self.classes, trained, origin: &self.origin };
+        let (classes, answers) = texts.decode()?;
+        self.classes = classes;
+        let (names, answers): (Arc<[String]>, _) = (self.classes.clone().into(), Arc::new(answers));
+        for (_, set) in &mut self.splits {
+            (set.classes, set.answers) = (names.clone(), Some(answers.clone()));
+        }
+        Ok(self)
     }
 
     /// Notes of what was noticed while the data were opened, for whoever uses them.
@@ -242,6 +284,11 @@ impl Dataset {
         })
     }
 
+    /// Task that the images are labelled for.
+    pub fn task(&self) -> TaskKind {
+        self.splits.first().map_or(TaskKind::SingleLabel, |(_, set)| set.task())
+    }
+
     /// Checks that a classifier can be trained on these data.
     ///
     /// # Errors
@@ -249,7 +296,7 @@ impl Dataset {
     pub fn check_trainable(&self) -> Result<(), Error> {
         self.resolve(Split::Train)?;
         match self.classes.as_slice() {
-            [class] => Err(Error::OneClass { path: self.origin.clone(), class: class.clone() }),
+            [class] if self.task().is_single_label() => Err(Error::OneClass { path: self.origin.clone(), class: class.clone() }),
             _ => Ok(()),
         }
     }
@@ -275,9 +322,18 @@ impl Dataset {
             return Err(Error::UnknownClass { path: self.origin, unknown, known: classes.to_vec() });
         }
         let labels: Vec<usize> = self.classes.iter().filter_map(place).collect();
+        let lacks_targets = self.task() == TaskKind::Regression && labels.len() != classes.len();
+        if lacks_targets {
+            let reason = format!("{} targets, and the network has {}", labels.len(), classes.join(", "));
+            return Err(Error::Answer { path: self.origin, reason });
+        }
         let relabel = |entry: &Entry| Entry { label: labels[entry.label], ..entry.clone() };
         let names: Arc<[String]> = classes.into();
         let splits = std::mem::take(&mut self.splits).into_iter().map(|(split, set)| {
+            if let Some(answers) = &set.answers {
+                let answers = Some(Arc::new(answers.moved(&labels, classes.len())));
+                return (split, ImageSet { classes: names.clone(), answers, ..set });
+            }
             let items = match set.items {
                 Items::Listed(entries) => Items::Listed(entries.iter().map(relabel).collect()),
                 Items::Stored(samples) => Items::Stored(samples.relabelled(&labels)),
@@ -317,6 +373,8 @@ struct Entry {
 pub struct ImageSet {
     shared: Arc<Shared>,
     classes: Arc<[String]>,
+    /// What is known of the images, where it is more than a class.
+    answers: Option<Arc<Answers>>,
     items: Items,
     /// Form of the images where they are bare pixels, not image files.
     raw: Option<RawImage>,
@@ -328,6 +386,15 @@ enum Items {
     Listed(Arc<[Entry]>),
     /// Images of shards and tables.
     Stored(Samples),
+}
+
+impl Items {
+    fn label(&self, index: usize) -> usize {
+        match self {
+            Self::Listed(entries) => entries[index].label,
+            Self::Stored(samples) => samples.label(index),
+        }
+    }
 }
 
 impl ImageSet {
@@ -344,15 +411,18 @@ impl ImageSet {
         self.len() == 0
     }
 
-    /// Label of image `index`.
+    /// Label of image `index`; of several the first, and 0 where there is none.
     ///
     /// # Panics
     /// Where `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> usize {
-        match &self.items {
-            Items::Listed(entries) => entries[index].label,
-            Items::Stored(samples) => samples.label(index),
-        }
+        let label = self.items.label(index);
+        self.answers.as_ref().map_or(label, |answers| answers.first(label))
+    }
+
+    /// Task that the images are labelled for.
+    pub fn task(&self) -> TaskKind {
+        self.answers.as_ref().map_or(TaskKind::SingleLabel, |answers| answers.kind)
     }
 
     /// Path of image `index` inside the folder or archive, such as `train/cat/0001.jpg`;
@@ -484,6 +554,17 @@ impl Source for ImageSet {
 
     fn label(&self, index: usize) -> usize {
         self.label(index)
+    }
+
+    fn task(&self) -> TaskKind {
+        self.task()
+    }
+
+    fn targets(&self, index: usize) -> Vec<f64> {
+        match &self.answers {
+            Some(answers) => answers.targets(self.items.label(index)),
+            None => one_hot(self.label(index), self.classes.len()),
+        }
     }
 
     fn image(&self, index: usize) -> Result<Image, Error> {

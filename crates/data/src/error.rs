@@ -260,6 +260,14 @@ pub enum Error {
         /// The table and the row.
         file: String,
     },
+    /// Labels that are none of the task's.
+    #[error("{path}: {reason}")]
+    Answer {
+        /// The data.
+        path: String,
+        /// Reason, as a sentence.
+        reason: String,
+    },
     /// A table whose columns cannot be told.
     #[error(
         "{file}: no column of {role} among {}; help: name them, as in --columns path=image,label=breed",

@@ -1,6 +1,7 @@
 //! Images in, batches out: folders, archives, decoding, augmentation, all deterministic; and how well
 //! answers fit the labels.
 
+mod answers;
 mod arrangement;
 mod arrays;
 mod augment;

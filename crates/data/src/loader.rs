@@ -100,6 +100,9 @@ pub struct Batch {
     pub labels: Vec<usize>,
     /// Other image's part in each image, where images are mixed; empty where none is.
     pub partners: Vec<Partner>,
+    /// Targets of each image, `[n, outputs]`, where the task is not single label: classes that it has or numbers, mixed
+    /// where images are; empty for single labels.
+    pub targets: Vec<f64>,
     /// Place of each image in its source.
     pub indices: Vec<usize>,
     /// Bad images that were left out.
@@ -110,7 +113,7 @@ impl Batch {
     /// Batch of `[n, channels, height, width]` values and `n` labels that a program gives, with the places 0 to `n`.
     pub fn new(images: Vec<f32>, shape: [usize; 4], labels: Vec<usize>) -> Self {
         let (indices, partners, skipped) = ((0..labels.len()).collect(), Vec::new(), Vec::new());
-        Self { images, shape, labels, partners, indices, skipped }
+        Self { images, shape, labels, partners, targets: Vec::new(), indices, skipped }
     }
 
     /// Parts of at most `most` images that follow one another, as even as can be: 65 images in parts of at most 64 are 33
@@ -349,6 +352,9 @@ impl Epoch {
         stages::timed(Stage::Normalise, || self.preprocessor.normalise_into(image, values));
         batch.shape[0] += 1;
         batch.labels.push(self.set.label(index));
+        if !self.set.task().is_single_label() {
+            batch.targets.extend(self.set.targets(index));
+        }
         batch.indices.push(index);
         Ok(())
     }

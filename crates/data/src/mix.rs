@@ -238,6 +238,14 @@ fn mix(batch: &mut Batch, drawn: &[Option<Drawn>]) {
         share: drawn.as_ref().map_or(0.0, |drawn| 1.0 - drawn.remains(size)),
     };
     batch.partners = drawn.iter().enumerate().map(partner).collect();
+    let width = batch.targets.len() / images.max(1);
+    if width > 0 {
+        let own = batch.targets.clone();
+        let rows = batch.targets.chunks_exact_mut(width).zip(own.chunks_exact(width).rev()).zip(&batch.partners);
+        for ((row, other), Partner { share, .. }) in rows {
+            row.iter_mut().zip(other).for_each(|(own, other)| *own = *own * (1.0 - share) + other * share);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -290,6 +298,14 @@ mod tests {
             compared += 1;
         }
         assert_eq!(compared, 24);
+    }
+
+    #[test]
+    fn targets_are_mixed_by_the_shares() {
+        let mut batch = batch([3, 1, 4, 4], vec![0, 0, 0]);
+        batch.targets = vec![1.0, 0.0, 5.0, 5.0, 0.0, 8.0];
+        mix(&mut batch, &[Some(Drawn::Mixup { share: 0.75 }), None, Some(Drawn::Mixup { share: 0.5 })]);
+        assert_eq!(batch.targets, [0.75, 2.0, 5.0, 5.0, 0.5, 4.0]);
     }
 
     fn mixed(mix: &Mix, index: u64, images: usize) -> Batch {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use residual_arch::TaskKind;
+
 use crate::{Columns, HELD_OUT};
 
 /// Options of opening data.
@@ -20,6 +22,8 @@ pub struct OpenOptions {
     /// Columns of a list or a table of images, and of shards the endings of members or the field of JSON; names of arrays;
     /// of CIFAR-100 the label `fine` or `coarse`. Of no matter to other data.
     pub columns: Columns,
+    /// Task that the images are labelled for. Default: single label.
+    pub task: TaskKind,
     /// Folder that the paths of a list or a table count from. Default: its own.
     pub root: Option<PathBuf>,
 }
@@ -47,6 +51,7 @@ impl Default for OpenOptions {
             memory_limit: 4 << 30,
             skip_bad: false,
             columns: Columns::default(),
+            task: TaskKind::SingleLabel,
             root: None,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use residual_arch::TaskKind;
+
 use crate::random::Use;
 use crate::{ChoosePart, Error, Image, Note, Stamp};
 
@@ -50,10 +52,10 @@ pub trait Source: Send + Sync {
     /// Number of images.
     fn len(&self) -> usize;
 
-    /// Names of the classes; a label is a place in this list.
+    /// Names of the classes, in which a label is a place; or of the targets of a regression.
     fn classes(&self) -> &[String];
 
-    /// Label of image `index`.
+    /// Label of image `index`; of several the first, and 0 where there is none.
     fn label(&self, index: usize) -> usize;
 
     /// Pixels of image `index`, before preprocessing. All images have the channels of the network, or are grey or
@@ -62,6 +64,17 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`Error::Source`] with the program's own error; those of [`Image::new`] and [`decode`](crate::decode()).
     fn image(&self, index: usize) -> Result<Image, Error>;
+
+    /// Task that the images are labelled for. Default: single label.
+    fn task(&self) -> TaskKind {
+        TaskKind::SingleLabel
+    }
+
+    /// Targets of image `index`, one for each of the [`classes`](Self::classes): 1 for a class that it has and 0 for
+    /// others, or numbers in their units. Default: 1 for its label.
+    fn targets(&self, index: usize) -> Vec<f64> {
+        one_hot(self.label(index), self.classes().len())
+    }
 
     /// Pixels of image `index`, or at least of the part of it that `choose` asks for, as
     /// [`decode_part`](crate::decode_part) gives them. Default: the whole image.
@@ -124,6 +137,11 @@ pub trait Source: Send + Sync {
     fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, Error> {
         Ok(self.image(index)?.into_pixels().into())
     }
+}
+
+/// Targets of a label.
+pub(crate) fn one_hot(label: usize, classes: usize) -> Vec<f64> {
+    (0..classes).map(|class| f64::from(u8::from(class == label))).collect()
 }
 
 /// Random permutation of `0..len`, keyed (seed, epoch).

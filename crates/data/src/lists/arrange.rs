@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Base;
 use super::rows::{Row, Rows, read};
-use crate::classes::{LabelUse, classes};
+use crate::classes::{LabelUse, classes, sort_labels};
 use crate::hold_out::{HoldOut, divided};
 use crate::split_name::split_name;
 use crate::{Error, Note, OpenOptions, Split};
@@ -35,7 +35,10 @@ pub(crate) struct ListedAt {
 pub(crate) struct Listed {
     /// Lists that were read.
     pub(crate) lists: Vec<String>,
+    /// Classes, or of other tasks the texts of all answers.
     pub(crate) classes: Vec<String>,
+    /// Names of the columns of the labels.
+    pub(crate) columns: Vec<String>,
     pub(crate) splits: Vec<(Split, Vec<ListedImage>)>,
     pub(crate) notes: Vec<Note>,
     /// True where a part of each class is held out for validation.
@@ -64,8 +67,10 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
     }
     let lists = parts.iter().map(|part| shown(&part.path)).collect::<Vec<_>>();
     notes.extend((lists.len() > 1).then(|| Note::ListsBeside { lists: lists[1..].to_vec() }));
-    let classes = classes_of(&parts)?;
-    let mut listed = Listed { lists, classes, splits: Vec::new(), notes, held_out: false };
+    let is_single = options.task.is_single_label();
+    let classes = if is_single { classes_of(&parts)? } else { texts_of(&parts) };
+    let columns = columns_of(&parts);
+    let mut listed = Listed { lists, classes, columns, splits: Vec::new(), notes, held_out: false };
     let mut splits: [Vec<ListedImage>; 3] = Default::default();
     let mut repeated = 0;
     for (list, part) in parts.iter().enumerate() {
@@ -75,8 +80,9 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
     let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
     listed.held_out =
         val.is_empty() && test.is_empty() && parts[0].named.is_none_or(|split| split == Split::Train);
-    let (train, val) =
-        if listed.held_out { divided(train, hold_out, |image| image.label) } else { (train, val) };
+    // Sets of classes and numbers are too many to hold out a share of each.
+    let class = |image: &ListedImage| if is_single { image.label } else { 0 };
+    let (train, val) = if listed.held_out { divided(train, hold_out, class) } else { (train, val) };
     listed.notes.extend((repeated > 0).then_some(Note::RepeatedRows { count: repeated }));
     let all = [(Split::Train, train), (Split::Val, val), (Split::Test, test)];
     listed.splits = all.into_iter().filter(|(_, images)| !images.is_empty()).collect();
@@ -98,7 +104,7 @@ impl Part {
             residual_files::Error::TooLarge { limit, .. } => Error::OverMemory { path: shown(path), limit },
             error => Error::file(path, error),
         })?;
-        let rows = read(path, &text, &options.columns)?;
+        let rows = read(path, &text, options)?;
         let first = rows.rows.first().ok_or_else(|| Error::EmptyList { path: path.into() })?;
         let base = Base::find(path, options.root.as_deref(), &first.path, first.line)?;
         Ok(Self { path: path.into(), named: named_split(path), base, rows })
@@ -158,6 +164,21 @@ fn classes_of(parts: &[Part]) -> Result<Vec<String>, Error> {
         }
     }
     classes(&uses, |first| format!("{}, line {}", shown(&parts[first.part].path), first.first))
+}
+
+/// Texts of all answers, each once.
+fn texts_of(parts: &[Part]) -> Vec<String> {
+    let mut texts: Vec<String> = parts.iter().flat_map(|part| part.rows.labels.clone()).collect();
+    sort_labels(&mut texts);
+    texts
+}
+
+/// Names of the columns of the labels; `label` where they have none.
+fn columns_of(parts: &[Part]) -> Vec<String> {
+    match parts[0].rows.columns.as_slice() {
+        [] => vec!["label".to_owned()],
+        columns => columns.to_vec(),
+    }
 }
 
 /// Split that a list's name says.

@@ -26,6 +26,10 @@ pub struct Columns {
     /// Column of the labels. Default: the first called `label`, `class`, `category`, `target` or the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Columns of several targets: numbers of a regression, or a column of 0 and 1 for each class of a multi-label task.
+    /// Default none; in place of `label`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// Column of the splits. Default: the first called `split`, `set`, `subset` or the like; none is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
@@ -63,6 +67,14 @@ const LABELS: [&str; 11] = [
 const SPLITS: [&str; 5] = ["split", "set", "subset", "partition", "fold_name"];
 
 impl Columns {
+    /// Takes the labels from these columns, one or several.
+    pub fn set_labels(&mut self, names: &[String]) {
+        (self.label, self.labels) = match names {
+            [name] => (Some(name.clone()), Vec::new()),
+            names => (None, names.to_vec()),
+        };
+    }
+
     /// True where every column is to be found by its usual name.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -95,10 +107,10 @@ impl FromStr for Columns {
 }
 
 /// Indices of the columns of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) path: usize,
-    pub(super) label: usize,
+    pub(super) labels: Vec<usize>,
     pub(super) split: Option<usize>,
     /// True where the first line names the columns.
     pub(super) header: bool,
@@ -110,20 +122,24 @@ pub(super) fn find(first: &[&str], columns: &Columns) -> Option<Found> {
         Some(name) => first.iter().position(|field| field.eq_ignore_ascii_case(name)),
         None => known.iter().find_map(|name| first.iter().position(|field| is_called(field, name))),
     };
-    let (path, label) = (asked(&columns.path, &PATHS), asked(&columns.label, &LABELS));
-    if let (Some(path), Some(label)) = (path, label)
-        && path != label
+    let several = |name: &String| first.iter().position(|field| field.eq_ignore_ascii_case(name));
+    let labels: Option<Vec<usize>> = match columns.labels.as_slice() {
+        [] => asked(&columns.label, &LABELS).map(|label| vec![label]),
+        names => names.iter().map(several).collect(),
+    };
+    if let (Some(path), Some(labels)) = (asked(&columns.path, &PATHS), labels)
+        && !labels.contains(&path)
     {
         let split = asked(&columns.split, &SPLITS);
         let complete = columns.split.is_none() || split.is_some();
-        return complete.then_some(Found { path, label, split, header: true });
+        return complete.then_some(Found { path, labels, split, header: true });
     }
     // Without names: two columns, of which one is named as an image.
     let image = |at: usize| is_image_name(first[at].as_ref());
     match first.len() {
         2 if columns.is_default() && image(0) != image(1) => {
             let path = usize::from(image(1));
-            Some(Found { path, label: 1 - path, split: None, header: false })
+            Some(Found { path, labels: vec![1 - path], split: None, header: false })
         }
         _ => None,
     }
@@ -162,7 +178,7 @@ mod tests {
 
     fn found(first: &[&str], columns: &str) -> Option<(usize, usize, Option<usize>, bool)> {
         let columns = if columns.is_empty() { Columns::default() } else { columns.parse().unwrap() };
-        find(first, &columns).map(|found| (found.path, found.label, found.split, found.header))
+        find(first, &columns).map(|found| (found.path, found.labels[0], found.split, found.header))
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use residual_arch::TaskKind;
+
 use super::columns::{Columns, Found, Role, find, key};
 use super::kind::ListKind;
 use super::lines::{LineNumbers, Lines};
+use crate::answers::{Given, answer};
 use crate::split_name::split_name;
-use crate::{Error, Split};
+use crate::{Error, OpenOptions, Split};
 
 /// The longest path of a list, in bytes: more than any system takes.
 const LONGEST_PATH: usize = 1 << 16;
@@ -32,6 +35,8 @@ pub(super) struct Row {
 pub(super) struct Rows {
     pub(super) rows: Vec<Row>,
     pub(super) labels: Vec<String>,
+    /// Names of the columns of the labels.
+    pub(super) columns: Vec<String>,
     places: HashMap<String, u32>,
 }
 
@@ -40,8 +45,10 @@ pub(super) struct Rows {
 /// # Errors
 /// [`Error::ListColumns`] where the columns cannot be told; [`Error::List`] with the line for a line that says no path
 /// or no label.
-pub(super) fn read(path: &Path, text: &str, columns: &Columns) -> Result<Rows, Error> {
-    let mut reader = Reader { file: path, rows: Rows::default() };
+pub(super) fn read(path: &Path, text: &str, options: &OpenOptions) -> Result<Rows, Error> {
+    let columns = &options.columns;
+    let mut reader = Reader { file: path, task: options.task, rows: Rows::default() };
+    reader.rows.columns = label_names(columns, None);
     match ListKind::of(path, text) {
         ListKind::Separated(separator) => reader.table(text, separator, columns)?,
         ListKind::Spaced => reader.spaced(text)?,
@@ -52,6 +59,7 @@ pub(super) fn read(path: &Path, text: &str, columns: &Columns) -> Result<Rows, E
 
 struct Reader<'a> {
     file: &'a Path,
+    task: TaskKind,
     rows: Rows,
 }
 
@@ -74,32 +82,52 @@ impl Reader<'_> {
             if !more.map_err(|error| self.at(line, error.to_string()))? {
                 return Ok(());
             }
-            let Some(found) = found else {
+            let Some(found) = &found else {
                 let first: Vec<&str> = record.iter().collect();
                 let columns = find(&first, columns).ok_or_else(|| self.columns_unclear(&first))?;
-                found = Some(columns);
-                if !columns.header {
-                    self.record(&record, columns, line)?;
+                if columns.header {
+                    self.rows.columns = columns.labels.iter().map(|&at| first[at].to_owned()).collect();
+                } else {
+                    self.record(&record, &columns, line)?;
                 }
+                found = Some(columns);
                 continue;
             };
             self.record(&record, found, line)?;
         }
     }
 
-    fn record(&mut self, record: &csv::StringRecord, found: Found, line: u64) -> Result<(), Error> {
+    fn record(&mut self, record: &csv::StringRecord, found: &Found, line: u64) -> Result<(), Error> {
         let field = |at: usize, name: &str| {
             record.get(at).ok_or_else(|| {
                 let reason = format!("{} columns, the {name} is in column {}", record.len(), at + 1);
                 self.at(line, reason)
             })
         };
-        let (path, label) = (field(found.path, "path")?, field(found.label, "label")?);
+        let path = field(found.path, "path")?;
+        let labels = found.labels.iter().map(|&at| field(at, "label")).collect::<Result<Vec<_>, _>>()?;
         let split = match found.split {
             Some(at) => Some(self.split(field(at, "split")?, line)?),
             None => None,
         };
-        self.push(line, path, label, split)
+        let label = match (self.task, labels.as_slice()) {
+            (TaskKind::SingleLabel, &[label]) => label.to_owned(),
+            (_, labels) => {
+                let given: Vec<Given<'_>> = labels.iter().map(|&label| Given::Text(label.into())).collect();
+                self.answer(&given, line)?
+            }
+        };
+        self.push(line, path, &label, split)
+    }
+
+    /// Text of what is known of an image.
+    fn answer(&self, given: &[Given<'_>], line: u64) -> Result<String, Error> {
+        if self.task.is_single_label() {
+            let reason = "several columns of labels; help: choose a task that has them (--task multi-label, \
+                          --task regression)";
+            return Err(self.at(line, reason));
+        }
+        answer(self.task, &self.rows.columns, given).map_err(|reason| self.at(line, reason))
     }
 
     fn spaced(&mut self, text: &str) -> Result<(), Error> {
@@ -111,7 +139,11 @@ impl Reader<'_> {
             let parts = line.rsplit_once(char::is_whitespace);
             let (path, label) =
                 parts.ok_or_else(|| self.at(number, "expected a path, a space and a label"))?;
-            self.push(number, path.trim_end(), label, None)?;
+            let label = match self.task {
+                TaskKind::SingleLabel => label.to_owned(),
+                _ => self.answer(&[Given::Text(label.into())], number)?,
+            };
+            self.push(number, path.trim_end(), &label, None)?;
         }
         Ok(())
     }
@@ -127,12 +159,17 @@ impl Reader<'_> {
             let value = |role| {
                 key(role, columns, |name| object.contains_key(name)).map(|name| (name, object.get(name)))
             };
-            let (Some((_, Some(path))), Some((name, Some(label)))) = (value(Role::Path), value(Role::Label))
+            let labels = label_names(columns, value(Role::Label).map(|(name, _)| name));
+            let given: Option<Vec<&Value>> = labels.iter().map(|name| object.get(name)).collect();
+            let (Some((_, Some(path))), Some(given)) = (value(Role::Path), given.filter(|given| !given.is_empty()))
             else {
                 return Err(self.columns_unclear(&object.keys().map(String::as_str).collect::<Vec<_>>()));
             };
             let path = path.as_str().ok_or_else(|| self.at(number, "the path is no text"))?;
-            let label = self.scalar(label, name, number)?;
+            let label = match (self.task, given.as_slice()) {
+                (TaskKind::SingleLabel, &[label]) => self.scalar(label, &labels[0], number)?,
+                (_, given) => self.json_answer(&labels, given, number)?,
+            };
             let split = match value(Role::Split) {
                 Some((name, Some(split))) => Some(self.split(&self.scalar(split, name, number)?, number)?),
                 Some((name, None)) => return Err(self.at(number, format!("`{name}` is missing"))),
@@ -143,6 +180,18 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn json_answer(&mut self, labels: &[String], given: &[&Value], line: u64) -> Result<String, Error> {
+        let of_value = |(name, value): (&String, &&Value)| {
+            let reason = || self.at(line, format!("`{name}` is neither text, a number nor a list of them"));
+            Given::of_json(value).ok_or_else(reason)
+        };
+        let given = labels.iter().zip(given).map(of_value).collect::<Result<Vec<_>, _>>()?;
+        if self.rows.columns.len() != labels.len() {
+            self.rows.columns = labels.to_vec();
+        }
+        self.answer(&given, line)
+    }
+
     /// Text of a value of JSON: text, a whole number, true or false.
     fn scalar(&self, value: &Value, name: &str, line: u64) -> Result<String, Error> {
         match value {
@@ -150,7 +199,10 @@ impl Reader<'_> {
             Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
             Value::Bool(value) => Ok(value.to_string()),
             Value::Array(_) => {
-                Err(self.at(line, format!("`{name}` is a list; help: give an image one label")))
+                Err(self.at(
+                line,
+                format!("`{name}` is a list; help: give an image one label, or train for several (--task multi-label)"),
+            ))
             }
             _ => Err(self.at(line, format!("`{name}` is neither text nor a whole number"))),
         }
@@ -166,13 +218,13 @@ impl Reader<'_> {
         let label = label.trim();
         match (path.len(), label.len()) {
             (0, _) => return Err(self.at(line, "the path is empty")),
-            (_, 0) => return Err(self.at(line, "the label is empty")),
+            (_, 0) if self.task.is_single_label() => return Err(self.at(line, "the label is empty")),
             (length, _) if length > LONGEST_PATH => {
                 return Err(
                     self.at(line, format!("a path of {length} bytes, expected {LONGEST_PATH} at most"))
                 );
             }
-            (_, length) if length > LONGEST_LABEL => {
+            (_, length) if length > LONGEST_LABEL && self.task.is_single_label() => {
                 return Err(
                     self.at(line, format!("a label of {length} bytes, expected {LONGEST_LABEL} at most"))
                 );
@@ -207,6 +259,14 @@ impl Rows {
         self.labels.push(label.to_owned());
         self.places.insert(label.to_owned(), place);
         place
+    }
+}
+
+/// Names of the columns of labels: those that were asked for, or the one that was found.
+fn label_names(columns: &Columns, found: Option<&str>) -> Vec<String> {
+    match columns.labels.as_slice() {
+        [] => found.or(columns.label.as_deref()).map(str::to_owned).into_iter().collect(),
+        names => names.to_vec(),
     }
 }
 

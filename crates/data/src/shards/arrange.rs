@@ -19,13 +19,17 @@ pub(crate) struct Content {
     pub(crate) splits: Vec<Split>,
     /// Classes in order, where the data say them; else they are the labels of the training images.
     pub(crate) classes: Option<Vec<String>>,
+    /// Names of the columns of the labels.
+    pub(crate) columns: Vec<String>,
     pub(crate) notes: Vec<Note>,
 }
 
 /// Classes in order, the images of each split, and what was noticed.
 pub(crate) struct Arranged {
     pub(crate) origin: String,
+    /// Classes, or of other tasks the texts of all answers.
     pub(crate) classes: Vec<String>,
+    pub(crate) columns: Vec<String>,
     pub(crate) splits: Vec<(Split, Samples)>,
     pub(crate) notes: Vec<Note>,
     pub(crate) held_out: bool,
@@ -50,7 +54,9 @@ impl Numbered {
 /// # Errors
 /// [`Error::UnknownClass`] for labels that the training images do not have; [`Error::NoSamples`].
 pub(crate) fn arrange(content: Content, options: &OpenOptions) -> Result<Arranged, Error> {
+    let is_single = options.task.is_single_label();
     let classes = match &content.classes {
+        _ if !is_single => content.labels.texts().to_vec(),
         Some(classes) => classes.clone(),
         None => classes_of(&content),
     };
@@ -81,7 +87,12 @@ pub(crate) fn arrange(content: Content, options: &OpenOptions) -> Result<Arrange
     let [train, val, test] = splits;
     // Where there is nothing to evaluate on, a part of the training images is.
     let held_out = val.numbers.is_empty() && test.numbers.is_empty();
-    let (train, val) = if held_out { hold_out(train, classes.len(), options)? } else { (train, val) };
+    let (train, val) = match held_out {
+        true if is_single => hold_out(train, |label| label as usize, options)?,
+        // Sets of classes and numbers are too many to hold out a share of each.
+        true => hold_out(train, |_| 0, options)?,
+        false => (train, val),
+    };
     let splits =
         Split::ALL.into_iter().zip([train, val, test]).filter(|(_, images)| !images.numbers.is_empty());
     let samples = |images: Numbered| Samples::new(content.store.clone(), images.numbers, images.labels);
@@ -89,7 +100,8 @@ pub(crate) fn arrange(content: Content, options: &OpenOptions) -> Result<Arrange
     if splits.is_empty() {
         return Err(Error::NoSamples { path: content.origin });
     }
-    Ok(Arranged { origin: content.origin, classes, splits, notes, held_out })
+    let columns = content.columns;
+    Ok(Arranged { origin: content.origin, classes, columns, splits, notes, held_out })
 }
 
 /// Labels of the training images, or of all where there are none to train on, sorted as those of a list.
@@ -114,15 +126,20 @@ fn classes_of(content: &Content) -> Vec<String> {
 }
 
 /// Takes a seeded share of each class out of the training images.
-fn hold_out(images: Numbered, classes: usize, options: &OpenOptions) -> Result<(Numbered, Numbered), Error> {
+fn hold_out(
+    images: Numbered,
+    class: impl Fn(u32) -> usize,
+    options: &OpenOptions,
+) -> Result<(Numbered, Numbered), Error> {
     let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
+    let classes = images.labels.iter().map(|&label| class(label) + 1).max().unwrap_or(0);
     let mut counts = vec![0; classes];
-    images.labels.iter().for_each(|&label| counts[label as usize] += 1);
+    images.labels.iter().for_each(|&label| counts[class(label)] += 1);
     let flags = counts.iter().enumerate().map(|(label, &count)| hold_out.of_class(label, count).into_iter());
     let mut flags: Vec<_> = flags.collect();
     let (mut train, mut val) = (Numbered::default(), Numbered::default());
     for (number, label) in images.numbers.into_iter().zip(images.labels) {
-        let is_held_out = flags[label as usize].next() == Some(true);
+        let is_held_out = flags[class(label)].next() == Some(true);
         if is_held_out { &mut val } else { &mut train }.push(number, label);
     }
     Ok((train, val))

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use residual_arch::TaskKind;
+
 use crate::Error;
+use crate::answers::{Given, answer};
 
 /// Place of a label that there is none of.
 pub(crate) const NO_LABEL: u32 = u32::MAX;
@@ -40,6 +43,18 @@ impl Labels {
         self.texts.push(text.to_owned());
         self.places.insert(text.to_owned(), place);
         Ok(place)
+    }
+
+    /// Puts the texts of answers in the place of what was read.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] for one that is none.
+    pub(crate) fn answer(&mut self, kind: TaskKind, columns: &[String], origin: &str) -> Result<(), Error> {
+        for text in &mut self.texts {
+            let answered = answer(kind, columns, &[Given::Text(text.as_str().into())]);
+            *text = answered.map_err(|reason| Error::Answer { path: origin.to_owned(), reason })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn texts(&self) -> &[String] {

@@ -5,6 +5,7 @@
 //! finds the columns, [`column`] cuts them into parts that are read as a whole, [`read`] decodes one, [`cache`] keeps
 //! the last ones, [`store`] gives their images.
 
+mod answering;
 mod cache;
 mod column;
 mod footer;

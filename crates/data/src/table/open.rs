@@ -9,6 +9,7 @@ use parquet::data_type::{BoolType, ByteArrayType, DataType, Int32Type, Int64Type
 use parquet::file::metadata::ParquetMetaData;
 use residual_files::{Budget, escaped};
 
+use super::answering::Answering;
 use super::cache::Cache;
 use super::column::Column;
 use super::footer;
@@ -41,6 +42,7 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         splits: Vec::new(),
         parts: Vec::new(),
         classes: None,
+        columns: Vec::new(),
         is_one_split: found.is_one_split,
     };
     let mut tables = Vec::new();
@@ -62,6 +64,7 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
         labels: opening.labels,
         splits: opening.splits,
         classes: opening.classes,
+        columns: opening.columns,
         notes,
     })
 }
@@ -74,6 +77,8 @@ struct Opening<'a> {
     splits: Vec<Split>,
     parts: Vec<Part>,
     classes: Option<Vec<String>>,
+    /// Names of the columns of the labels, of a task other than single label.
+    columns: Vec<String>,
     is_one_split: bool,
 }
 
@@ -87,7 +92,7 @@ impl Opening<'_> {
         let shown = escaped(&entry.path).to_string();
         let file = SharedFile::open(&entry.path)?;
         let meta = footer::read(&file, &shown, &self.budget)?;
-        let chosen = choose(meta.file_metadata(), &shown, &self.options.columns)?;
+        let chosen = choose(meta.file_metadata(), &shown, self.options)?;
         // A column may be called `split` for another reason where the files are splits.
         let asks_for_split = self.options.columns.split.is_some();
         let split = chosen.split.filter(|_| asks_for_split || self.is_one_split);
@@ -97,14 +102,28 @@ impl Opening<'_> {
         let column = |number: usize| Column::new(&file, &shown, meta.row_groups(), number, most);
         let images = chosen.image.map(column).transpose()?.flatten();
         let paths = chosen.path.map(column).transpose()?.flatten();
-        let label = column(chosen.label)?;
+        let labels = chosen.labels.iter().map(|(number, _)| column(*number)).collect::<Result<Vec<_>, _>>()?;
+        // Without rows there are none.
+        let labels: Vec<Column> = labels.into_iter().flatten().collect();
         let split = split.map(column).transpose()?.flatten();
         let reader = Reader { file: &file, shown: &shown };
         if names_classes {
             self.classes.clone_from(&chosen.names);
         }
-        if let Some(label) = &label {
-            self.read_labels(&reader, label, &chosen)?;
+        match (labels.as_slice(), self.options.task.is_single_label()) {
+            ([label], true) => self.read_labels(&reader, label, &chosen)?,
+            ([], _) => {}
+            (_, true) => {
+                let reason = "several columns of labels; help: choose a task that has them (--task multi-label, \
+                              --task regression)";
+                return Err(Error::Answer { path: shown, reason: reason.to_owned() });
+            }
+            (labels, false) => {
+                self.columns = chosen.labels.iter().map(|(_, name)| name.clone()).collect();
+                let rows = Answering { reader: &reader, columns: &self.columns, options: self.options }
+                    .rows(labels, chosen.names.as_deref())?;
+                self.add_answers(&reader, rows)?;
+            }
         }
         self.splits.resize(self.labels.of.len(), entry.split);
         if let Some(split) = &split {
@@ -198,6 +217,21 @@ impl Opening<'_> {
         Ok(())
     }
 
+    /// Adds the answers of rows, or the reasons why they have none.
+    fn add_answers(&mut self, reader: &Reader, rows: Vec<Result<String, String>>) -> Result<(), Error> {
+        for (row, answer) in (0..).zip(rows) {
+            let label = match answer {
+                Ok(text) => self.labels.place(&text, || reader.row(row))?,
+                Err(reason) => {
+                    self.faults.add(Error::Sample { file: reader.row(row), reason })?;
+                    LEFT_OUT
+                }
+            };
+            self.labels.of.push(label);
+        }
+        Ok(())
+    }
+
     /// Splits that a column says, from the image numbered `first` on.
     fn read_splits(&mut self, reader: &Reader, column: &Column, first: usize) -> Result<(), Error> {
         for part in &column.parts {
@@ -220,9 +254,9 @@ impl Opening<'_> {
 }
 
 /// A table that is being read.
-struct Reader<'a> {
-    file: &'a SharedFile,
-    shown: &'a str,
+pub(super) struct Reader<'a> {
+    pub(super) file: &'a SharedFile,
+    pub(super) shown: &'a str,
 }
 
 impl Reader<'_> {
@@ -231,7 +265,7 @@ impl Reader<'_> {
     }
 
     /// Error of labels from a row on.
-    fn failed(&self, row: u64, bad: BadPart) -> Error {
+    pub(super) fn failed(&self, row: u64, bad: BadPart) -> Error {
         match bad {
             BadPart::Damaged(detail) => {
                 Error::Sample { file: self.row(row), reason: format!("the labels are corrupt: {detail}") }
@@ -242,14 +276,14 @@ impl Reader<'_> {
 }
 
 /// Label as a table has it.
-enum Raw<'a> {
+pub(super) enum Raw<'a> {
     Number(i64),
     Text(&'a [u8]),
 }
 
 impl Raw<'_> {
     /// Name of the class, or the label itself where there are no names.
-    fn text(&self, names: Option<&[String]>) -> Result<String, String> {
+    pub(super) fn text(&self, names: Option<&[String]>) -> Result<String, String> {
         match (self, names) {
             (Self::Text(bytes), _) => match std::str::from_utf8(bytes) {
                 Ok("") => Err("no label".to_owned()),

@@ -3,12 +3,13 @@
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::file::metadata::FileMetaData;
 use parquet::schema::types::{SchemaDescriptor, Type};
+use residual_arch::TaskKind;
 use residual_files::{Budget, json_memory};
 use serde_json::Value;
 
 use crate::lists::{Role, column_key};
 use crate::shards::distinct;
-use crate::{Columns, Error};
+use crate::{Columns, Error, OpenOptions};
 
 /// Usual names of the column of images.
 const IMAGES: [&str; 14] = [
@@ -37,7 +38,8 @@ pub(super) struct Chosen {
     pub(super) image: Option<usize>,
     /// Column of the image files' paths, which counts where a row has no bytes.
     pub(super) path: Option<usize>,
-    pub(super) label: usize,
+    /// Columns of the labels, and their names.
+    pub(super) labels: Vec<(usize, String)>,
     pub(super) split: Option<usize>,
     /// Names of the classes, by label.
     pub(super) names: Option<Vec<String>>,
@@ -47,23 +49,31 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// [`Error::TableColumns`], which lists them.
-pub(super) fn choose(file: &FileMetaData, shown: &str, columns: &Columns) -> Result<Chosen, Error> {
+pub(super) fn choose(file: &FileMetaData, shown: &str, options: &OpenOptions) -> Result<Chosen, Error> {
+    let columns = &options.columns;
     let features = Features::of(file);
-    let table = Table { schema: file.schema_descr(), features, columns };
+    let takes_numbers = options.task == TaskKind::Regression;
+    let table = Table { schema: file.schema_descr(), features, columns, takes_numbers };
     let missing = |role| Error::TableColumns { file: shown.to_owned(), role, found: table.list() };
     let (image, path) = table.image().ok_or_else(|| missing("images"))?;
-    let (label, name) = table.label().ok_or_else(|| missing("labels"))?;
-    let (split, names) = (table.split(), table.features.names(name));
+    let labels = table.labels().filter(|labels| !labels.is_empty()).ok_or_else(|| missing("labels"))?;
+    let names = match labels.as_slice() {
+        [(_, name)] => table.features.names(name),
+        _ => None,
+    };
+    let split = table.split();
     if columns.split.is_some() && split.is_none() {
         return Err(missing("splits"));
     }
-    Ok(Chosen { image, path, label, split, names })
+    Ok(Chosen { image, path, labels, split, names })
 }
 
 struct Table<'a> {
     schema: &'a SchemaDescriptor,
     features: Features,
     columns: &'a Columns,
+    /// True where labels may be numbers with a point.
+    takes_numbers: bool,
 }
 
 impl Table<'_> {
@@ -122,14 +132,27 @@ impl Table<'_> {
         })
     }
 
-    fn label(&self) -> Option<(usize, &str)> {
-        let readable = |root: &Type| {
-            let leaf = self.leaf(&[root.name()])?;
-            let kind = self.schema.column(leaf).physical_type();
-            matches!(kind, Physical::INT32 | Physical::INT64 | Physical::BYTE_ARRAY | Physical::BOOLEAN)
-                .then_some(leaf)
+    fn labels(&self) -> Option<Vec<(usize, String)>> {
+        let owned = |(leaf, name): (usize, &str)| (leaf, name.to_owned());
+        match self.columns.labels.as_slice() {
+            [] => Some(vec![owned(self.label()?)]),
+            names => names.iter().map(|name| self.readable(self.root(name)?).map(owned)).collect(),
+        }
+    }
+
+    /// Number of a column that can hold labels, and its name.
+    fn readable<'t>(&self, root: &'t Type) -> Option<(usize, &'t str)> {
+        let leaf = self.leaf(&[root.name()])?;
+        let is_readable = match self.schema.column(leaf).physical_type() {
+            Physical::INT32 | Physical::INT64 | Physical::BYTE_ARRAY | Physical::BOOLEAN => true,
+            Physical::FLOAT | Physical::DOUBLE => self.takes_numbers,
+            _ => false,
         };
-        let named = |name: &str| self.root(name).and_then(|root| Some((readable(root)?, root.name())));
+        is_readable.then_some((leaf, root.name()))
+    }
+
+    fn label(&self) -> Option<(usize, &str)> {
+        let named = |name: &str| self.root(name).and_then(|root| self.readable(root));
         if let Some(asked) = &self.columns.label {
             return named(asked);
         }

@@ -22,7 +22,7 @@ const AT_A_TIME: usize = 8;
 /// Those of the first shard that has one: a damaged archive, [`Error::Sample`]; [`Error::OverMemory`].
 pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error> {
     let budget = Mutex::new(Budget::new(options.memory_limit));
-    let rule = Rule::new(&options.columns);
+    let rule = Rule::new(&options.columns).for_task(options.task);
     let walking = Walking { rule, skip_bad: options.skip_bad, budget: &budget, origin: &found.origin };
     let listed = walk_all(&found, &walking);
     let mut labels = Labels::default();
@@ -46,8 +46,12 @@ pub(crate) fn open(found: Found, options: &OpenOptions) -> Result<Content, Error
     let store = Arc::new(ShardStore { shards, files: FilePool::new(paths), places });
     let mut notes = found.notes;
     notes.extend(faults.note());
-    let mut content = Content { origin: found.origin, store, labels, splits, classes: None, notes };
-    name_classes(&mut content, &folders)?;
+    let columns = vec![options.columns.label.clone().unwrap_or_else(|| "label".to_owned())];
+    let mut content = Content { origin: found.origin, store, labels, splits, classes: None, columns, notes };
+    match options.task.is_single_label() {
+        true => name_classes(&mut content, &folders)?,
+        false => content.labels.answer(options.task, &content.columns, &content.origin)?,
+    }
     Ok(content)
 }
 

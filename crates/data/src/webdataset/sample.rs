@@ -1,5 +1,6 @@
 //! Members of a shard that are a sample together.
 
+use residual_arch::TaskKind;
 use residual_files::json_memory;
 use serde_json::Value;
 
@@ -44,11 +45,17 @@ pub(super) enum Rank {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rule {
     columns: Columns,
+    task: TaskKind,
 }
 
 impl Rule {
     pub(super) fn new(columns: &Columns) -> Self {
-        Self { columns: columns.clone() }
+        Self { columns: columns.clone(), task: TaskKind::SingleLabel }
+    }
+
+    /// Rule for labels of a task: of several classes, a list of JSON is one label.
+    pub(super) fn for_task(self, task: TaskKind) -> Self {
+        Self { task, ..self }
     }
 
     /// Meaning of a member with this ending; `None` for what is of no matter.
@@ -80,6 +87,10 @@ impl Rule {
             return Err("has more elements than a sample's JSON can need".to_owned());
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("is no JSON: {error}"))?;
+        let scalar = |value: &Value| match value {
+            Value::Array(_) | Value::Number(_) if !self.task.is_single_label() => Ok(value.to_string()),
+            other => scalar(other),
+        };
         let Value::Object(fields) = &value else { return scalar(&value).map(Some) };
         let key = column_key(Role::Label, &self.columns, |name| fields.contains_key(name));
         match key.and_then(|key| fields.get(key)) {
