@@ -25,6 +25,8 @@ LABELS = torch.tensor([0, 3, 3, 1, 4, 0])
 WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 0.25, 3.0], dtype=torch.float64)
 NUMBERS = 4 * uniform("numbers", IMAGES * CLASSES).view(IMAGES, CLASSES)
 NUMBERS = NUMBERS.to(torch.float32).double()
+TEACHER = 6 * uniform("teacher", IMAGES * CLASSES).view(IMAGES, CLASSES)
+TEACHER = TEACHER.to(torch.float32).double()
 
 
 def soft_labels():
@@ -59,6 +61,8 @@ CASES = {
     "asymmetric": lambda z: AsymmetricLossMultiLabel()(z, HARD),
     "asymmetric_soft": lambda z: AsymmetricLossMultiLabel(gamma_neg=2, gamma_pos=0.5, clip=0.1)(z, SOFT),
     "asymmetric_plain": lambda z: AsymmetricLossMultiLabel(gamma_neg=0, gamma_pos=0, clip=0)(z, HARD),
+    "distillation": lambda z: 9 * F.kl_div(
+        (z / 3).log_softmax(1), (TEACHER / 3).softmax(1), reduction="batchmean"),
     "mse": lambda z: F.mse_loss(z, NUMBERS),
     "l1": lambda z: F.l1_loss(z, NUMBERS),
     "huber": lambda z: F.huber_loss(z, NUMBERS, delta=1.5),

@@ -225,7 +225,10 @@ mod tests {
         assert!(refused(of(f64::NAN), 1).contains("deviation NaN"));
         for threshold in [0.0, 1.0, f64::NAN] {
             let said = refused(Task::MultiLabel { threshold }, 3);
-            assert!(said.starts_with("head: a threshold of") && said.contains("above 0 and below 1"), "{said}");
+            assert!(
+                said.starts_with("head: a threshold of") && said.contains("above 0 and below 1"),
+                "{said}"
+            );
         }
     }
 

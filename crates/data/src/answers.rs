@@ -82,7 +82,9 @@ fn names(field: &Given<'_>) -> Result<String, String> {
                 _ => return Err("the labels are no list of JSON; help: write [\"cat\", \"dog\"]".to_owned()),
             }
         }
-        Given::Text(text) => text.split(['|', ';', ',']).map(str::trim).filter(|name| !name.is_empty()).collect(),
+        Given::Text(text) => {
+            text.split(['|', ';', ',']).map(str::trim).filter(|name| !name.is_empty()).collect()
+        }
         Given::List(names) => names.iter().map(|name| name.trim()).collect(),
     };
     if names.iter().any(|name| name.is_empty() || name.contains(char::is_control)) {
@@ -167,7 +169,8 @@ impl Texts<'_> {
             let answers = Answers { kind, outputs: columns.len(), sets: Vec::new(), numbers };
             return Ok((columns.to_vec(), answers));
         }
-        let of_text = |text: &String| text.split(BETWEEN).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let of_text =
+            |text: &String| text.split(BETWEEN).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let named: Vec<Vec<String>> = texts.iter().map(of_text).collect();
         let names = |is_wanted: &dyn Fn(usize) -> bool| {
             let wanted = named.iter().enumerate().filter(|(place, _)| is_wanted(*place));
@@ -268,7 +271,8 @@ mod tests {
         let columns = ["label".to_owned()];
         let of = |trained: [bool; 3]| {
             let trained = trained.to_vec();
-            Texts { kind: TaskKind::MultiLabel, columns: &columns, texts: &texts, trained, origin: "x" }.decode()
+            Texts { kind: TaskKind::MultiLabel, columns: &columns, texts: &texts, trained, origin: "x" }
+                .decode()
         };
         let (classes, answers) = of([true; 3]).unwrap();
         assert_eq!(classes, ["a", "b", "c"]);

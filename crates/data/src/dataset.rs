@@ -132,7 +132,16 @@ impl Dataset {
         let set = |(split, images): (Split, Vec<ListedImage>)| {
             let entries = images.into_iter().map(entry).collect();
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: classes.clone(), answers: None, items, raw: None })
+            (
+                split,
+                ImageSet {
+                    shared: shared.clone(),
+                    classes: classes.clone(),
+                    answers: None,
+                    items,
+                    raw: None,
+                },
+            )
         };
         let splits = listed.splits.into_iter().map(set).collect();
         let data =
@@ -151,7 +160,10 @@ impl Dataset {
         let names: Arc<[String]> = classes.clone().into();
         let set = |(split, samples)| {
             let items = Items::Stored(samples);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None })
+            (
+                split,
+                ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None },
+            )
         };
         let splits = splits.into_iter().map(set).collect();
         Self { classes, origin, splits, notes, held_out }.answered(options.task, &columns)
@@ -168,7 +180,16 @@ impl Dataset {
             let set = |RecordSplit { split, raw, records }| {
                 let entry = |Record { name, label, location }| Entry { name, label, listed: None, location };
                 let items = Items::Listed(records.into_iter().map(entry).collect());
-                (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: Some(raw) })
+                (
+                    split,
+                    ImageSet {
+                        shared: shared.clone(),
+                        classes: names.clone(),
+                        answers: None,
+                        items,
+                        raw: Some(raw),
+                    },
+                )
             };
             let (splits, held_out) = (found.splits.into_iter().map(set).collect(), found.held_out);
             return Ok(Self { classes: found.classes, origin, splits, notes, held_out });
@@ -189,7 +210,10 @@ impl Dataset {
         let names: Arc<[String]> = arranged.classes.clone().into();
         let set = |(split, entries)| {
             let items = Items::Listed(entries);
-            (split, ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None })
+            (
+                split,
+                ImageSet { shared: shared.clone(), classes: names.clone(), answers: None, items, raw: None },
+            )
         };
         let splits = located.into_iter().map(set).collect();
         Ok(Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out })
@@ -221,8 +245,7 @@ impl Dataset {
         for (_, set) in self.splits.iter().filter(|(split, _)| *split == Split::Train) {
             (0..set.len()).for_each(|index| trained[set.items.label(index)] = true);
         }
-        let texts =
-            Texts { kind, columns, texts: &self.classes, trained, origin: &self.origin };
+        let texts = Texts { kind, columns, texts: &self.classes, trained, origin: &self.origin };
         let (classes, answers) = texts.decode()?;
         self.classes = classes;
         let (names, answers): (Arc<[String]>, _) = (self.classes.clone().into(), Arc::new(answers));
@@ -296,7 +319,9 @@ impl Dataset {
     pub fn check_trainable(&self) -> Result<(), Error> {
         self.resolve(Split::Train)?;
         match self.classes.as_slice() {
-            [class] if self.task().is_single_label() => Err(Error::OneClass { path: self.origin.clone(), class: class.clone() }),
+            [class] if self.task().is_single_label() => {
+                Err(Error::OneClass { path: self.origin.clone(), class: class.clone() })
+            }
             _ => Ok(()),
         }
     }

@@ -1,10 +1,13 @@
 //! Labelled images in memory.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use flate2::Crc;
+use residual_arch::TaskKind;
 
 use crate::hold_out::{HoldOut, divided};
+use crate::source::one_hot;
 use crate::{Error, Image, Source, Stamp};
 
 /// Images in memory with their labels, as a [`Source`] for training and evaluation.
@@ -23,6 +26,8 @@ pub struct LabelledImages {
     classes: Vec<String>,
     /// Images with their labels, and its place in the list that was given.
     images: Vec<(Image, usize, usize)>,
+    /// Targets of all images that were given, where the task is not single label.
+    targets: Option<(TaskKind, Arc<[Vec<f64>]>)>,
 }
 
 impl LabelledImages {
@@ -42,7 +47,49 @@ impl LabelledImages {
             return Err(Error::LabelBeyond { file, label, classes });
         }
         let place = |(place, (image, label))| (image, label, place);
-        Ok(Self { classes, images: images.into_iter().enumerate().map(place).collect() })
+        Ok(Self { classes, images: images.into_iter().enumerate().map(place).collect(), targets: None })
+    }
+
+    /// Images with their targets, a number for each of the `names`: 1 for a class that an image has and 0 for others, or
+    /// the numbers of a regression.
+    ///
+    /// ```
+    /// use residual_arch::TaskKind;
+    /// use residual_data::{Image, LabelledImages, Source};
+    ///
+    /// let image = |value| Image::new(4, 4, 1, vec![value; 16]).unwrap();
+    /// let images = (0..20).map(|i| (image(10 * i), vec![f64::from(i) / 2.0])).collect();
+    /// let set = LabelledImages::with_targets(TaskKind::Regression, ["brightness"], images)?;
+    /// assert_eq!(set.targets(3), [1.5]);
+    /// # Ok::<(), residual_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Answer`] for an image without a finite number for each name, or with another one than 0 and 1 for a class.
+    pub fn with_targets<C: Into<String>>(
+        task: TaskKind,
+        names: impl IntoIterator<Item = C>,
+        images: Vec<(Image, Vec<f64>)>,
+    ) -> Result<Self, Error> {
+        let classes: Vec<String> = names.into_iter().map(Into::into).collect();
+        let is_wrong = |&value: &f64| match task {
+            TaskKind::Regression => !value.is_finite(),
+            _ => value != 0.0 && value != 1.0,
+        };
+        for (index, (_, targets)) in images.iter().enumerate() {
+            if targets.len() != classes.len() || targets.iter().any(is_wrong) {
+                let reason = format!("{targets:?} are no targets of a {task} of {}", classes.join(", "));
+                return Err(Error::Answer { path: format!("image {index}"), reason });
+            }
+        }
+        let first = |targets: &[f64]| match task {
+            TaskKind::Regression => 0,
+            _ => targets.iter().position(|&value| value == 1.0).unwrap_or(0),
+        };
+        let targets = images.iter().map(|(_, targets)| targets.clone()).collect();
+        let place = |(place, (image, targets)): (usize, (Image, Vec<f64>))| (image, first(&targets), place);
+        let images = images.into_iter().enumerate().map(place).collect();
+        Ok(Self { classes, images, targets: Some((task, targets)) })
     }
 
     /// Two parts: images to train on, and a `share` of each class held out to evaluate on, drawn by `seed` as
@@ -51,8 +98,11 @@ impl LabelledImages {
     /// # Errors
     /// [`Error::InvalidOption`] for a share outside 0 to 1.
     pub fn hold_out(self, share: f64, seed: u64) -> Result<(Self, Self), Error> {
-        let part = |images| Self { classes: self.classes.clone(), images };
-        let (train, held_out) = divided(self.images, HoldOut::new(share, seed)?, |image| image.1);
+        let (classes, targets) = (self.classes, self.targets);
+        // Sets of classes and numbers are too many to hold out a share of each.
+        let class = |image: &(Image, usize, usize)| if targets.is_some() { 0 } else { image.1 };
+        let (train, held_out) = divided(self.images, HoldOut::new(share, seed)?, class);
+        let part = |images| Self { classes: classes.clone(), images, targets: targets.clone() };
         let (train, held_out) = (part(train), part(held_out));
         Ok((train, held_out))
     }
@@ -69,6 +119,17 @@ impl Source for LabelledImages {
 
     fn label(&self, index: usize) -> usize {
         self.images[index].1
+    }
+
+    fn task(&self) -> TaskKind {
+        self.targets.as_ref().map_or(TaskKind::SingleLabel, |(task, _)| *task)
+    }
+
+    fn targets(&self, index: usize) -> Vec<f64> {
+        match &self.targets {
+            Some((_, targets)) => targets[self.images[index].2].clone(),
+            None => one_hot(self.label(index), self.classes.len()),
+        }
     }
 
     fn image(&self, index: usize) -> Result<Image, Error> {

@@ -6,6 +6,7 @@ mod arrangement;
 mod arrays;
 mod augment;
 mod bad_image;
+mod balanced;
 mod bmp;
 mod cache;
 mod cifar;
@@ -68,6 +69,7 @@ mod survey;
 mod table;
 mod tar_walk;
 mod tarball;
+mod task_evaluation;
 mod tiff;
 mod vectors;
 mod webdataset;
@@ -112,4 +114,7 @@ pub use stamp::Stamp;
 pub use survey::{
     Aspect, Broken, Duplicates, Equal, Group, Handling, Place, Repeats, Size, Sizes, Survey, SurveyOptions,
     Turned,
+};
+pub use task_evaluation::{
+    LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskScore, evaluate_task, sigmoid,
 };

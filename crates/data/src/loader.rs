@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::Preprocess;
 
+use crate::balanced::balanced;
 use crate::cache::Preparation;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
@@ -24,6 +25,8 @@ pub struct LoaderOptions {
     pub workers: usize,
     /// True where the order is random, keyed (`seed`, `epoch`), or that of the set.
     pub shuffle: bool,
+    /// True where each class comes equally often in a shuffled epoch: see `sampling` in `docs/training.md`.
+    pub balanced: bool,
     /// Seed of the training.
     pub seed: u64,
     /// Number of the epoch, from 0.
@@ -55,6 +58,7 @@ impl LoaderOptions {
             batch_size,
             workers: 1,
             shuffle: false,
+            balanced: false,
             seed: 0,
             epoch: 0,
             first_batch: 0,
@@ -121,7 +125,7 @@ impl Batch {
     pub fn split(mut self, most: usize) -> Vec<Self> {
         let images = self.labels.len();
         let parts = images.div_ceil(most.max(1)).max(1);
-        let values = self.values();
+        let (values, targets) = (self.values(), self.targets.len() / images.max(1));
         let mut later = Vec::with_capacity(parts);
         for part in (1..parts).rev() {
             let start = part * images / parts;
@@ -131,6 +135,7 @@ impl Batch {
                 images: self.images.split_off(start * values),
                 shape: [labels.len(), self.shape[1], self.shape[2], self.shape[3]],
                 indices: self.indices.split_off(start),
+                targets: self.targets.split_off(start * targets),
                 labels,
                 partners,
                 skipped: Vec::new(),
@@ -237,6 +242,7 @@ impl Iterator for Loader {
 /// Order of an epoch: the source's own where it is shuffled.
 fn order(set: &dyn Source, options: &LoaderOptions) -> Vec<usize> {
     match options.shuffle {
+        true if options.balanced => balanced(set, options.seed, options.epoch),
         true => set.order(options.seed, options.epoch),
         false => (0..set.len()).collect(),
     }

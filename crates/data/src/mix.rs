@@ -241,7 +241,8 @@ fn mix(batch: &mut Batch, drawn: &[Option<Drawn>]) {
     let width = batch.targets.len() / images.max(1);
     if width > 0 {
         let own = batch.targets.clone();
-        let rows = batch.targets.chunks_exact_mut(width).zip(own.chunks_exact(width).rev()).zip(&batch.partners);
+        let rows =
+            batch.targets.chunks_exact_mut(width).zip(own.chunks_exact(width).rev()).zip(&batch.partners);
         for ((row, other), Partner { share, .. }) in rows {
             row.iter_mut().zip(other).for_each(|(own, other)| *own = *own * (1.0 - share) + other * share);
         }

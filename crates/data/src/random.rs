@@ -13,6 +13,8 @@ pub(crate) enum Use {
     Augment(u32),
     /// Mixing of a batch, whose number is the place.
     Mix,
+    /// Images of a class in a balanced epoch, with the class as the place; their order with the greatest one.
+    Balance,
 }
 
 impl Use {
@@ -22,6 +24,7 @@ impl Use {
             Self::Shuffle => 2 << 32,
             Self::Augment(position) => 3 << 32 | u64::from(position),
             Self::Mix => 16 << 32,
+            Self::Balance => 17 << 32,
         }
     }
 

@@ -67,6 +67,15 @@ fn case(name: &str) -> (Objective<'static>, Vec<f32>) {
         "asymmetric" => (asymmetric(4.0, 1.0, 0.05), hard(1.0, 0.0)),
         "asymmetric_soft" => (asymmetric(2.0, 0.5, 0.1), soft()),
         "asymmetric_plain" => (asymmetric(0.0, 0.0, 0.0), hard(1.0, 0.0)),
+        "distillation" => {
+            let teacher = numbers("teacher", |value| 6.0 * value);
+            let shares = teacher.chunks(CLASSES).flat_map(|row| {
+                let powers: Vec<f64> = row.iter().map(|&value| (f64::from(value) / 3.0).exp()).collect();
+                let sum: f64 = powers.iter().sum();
+                powers.into_iter().map(move |power| (power / sum) as f32)
+            });
+            (Objective::new(Loss::Distillation { temperature: 3.0 }), shares.collect())
+        }
         "mse" => regression(Loss::Squared),
         "l1" => regression(Loss::Absolute),
         "huber" => regression(Loss::Huber { delta: 1.5 }),
@@ -90,11 +99,14 @@ fn losses_and_gradients_are_the_references() {
         assert_eq!(wanted.len(), gradient.len() + 1);
         for (place, (found, wanted)) in found.zip(&wanted).enumerate() {
             // Targets are rounded to f32.
-            assert!((found - wanted).abs() <= 2e-7 * (1.0 + wanted.abs()), "{name} {place}: {found} of {wanted}");
+            assert!(
+                (found - wanted).abs() <= 2e-7 * (1.0 + wanted.abs()),
+                "{name} {place}: {found} of {wanted}"
+            );
         }
         count += 1;
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 23);
 }
 
 #[test]

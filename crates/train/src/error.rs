@@ -67,6 +67,15 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// What a recipe says of a task that does not fit it, or its data.
+    #[error("{field}: {reason}")]
+    Task {
+        /// The field of the recipe.
+        field: &'static str,
+        /// Reason, as a sentence.
+        reason: String,
+    },
+
     /// A seed that a recipe file cannot hold.
     #[error("seed: {found} does not fit a recipe file; help: give at most {}", i64::MAX)]
     Seed {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source};
+use residual_arch::NetSpec;
+use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation};
 use residual_engine::{Images, Options, Plan, Scratch};
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
@@ -27,6 +28,36 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
     evaluate_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+}
+
+/// Evaluates a network for a task other than single label on images, as [`evaluate()`] does.
+///
+/// # Errors
+/// Those of [`evaluate()`].
+pub fn evaluate_task(
+    network: &ResNet,
+    images: Arc<dyn Source>,
+    options: &EvaluateOptions,
+) -> Result<TaskEvaluation, Error> {
+    let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
+    evaluate_task_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+}
+
+/// [`evaluate_task`] while an observer looks on; `None` where it was stopped.
+pub(crate) fn evaluate_task_until(
+    network: &ResNet,
+    images: Arc<dyn Source>,
+    options: &EvaluateOptions,
+    session: &mut Session<'_>,
+) -> Result<Option<TaskEvaluation>, Error> {
+    let options =
+        &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
+    let mut judged = InEvaluation { network, session, total: images.len(), options, plan: None };
+    let NetSpec { preprocess, task, .. } = network.spec().clone();
+    match residual_data::evaluate_task(&mut judged, images, preprocess, options, &task)? {
+        Some(TaskEvaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
+        result => Ok(result),
+    }
 }
 
 /// Limit on the images that a plan of the engine takes at a time.

@@ -1,11 +1,13 @@
 //! The training loop.
 
-use residual_data::{Batch, EvaluateOptions, Loader, LoaderOptions};
+use residual_data::{
+    Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore,
+};
 use residual_nn::ResNet;
 
-use crate::evaluate::evaluate_until;
+use crate::evaluate::{evaluate_task_until, evaluate_until};
 use crate::prepare::Prepared;
-use crate::progress::{Pass, rate};
+use crate::progress::{Pass, PassEnd, rate};
 use crate::update::Judged;
 use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
 
@@ -115,10 +117,12 @@ impl Trainer<'_> {
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
         // Where every image was left out, the step still counts: the schedule is laid over all steps.
-        let Judged { loss, correct } = if images == 0 { Judged::default() } else { self.update(batch, lr)? };
+        let Judged { loss, correct, sums } =
+            if images == 0 { Judged::default() } else { self.update(batch, lr)? };
         let progress = &mut self.progress;
         progress.pass.loss += loss * images as f64;
         progress.pass.correct += correct;
+        progress.pass.sums.add(sums);
         progress.pass.images += images as u64;
         progress.step += 1;
         progress.batch += 1;
@@ -140,15 +144,20 @@ impl Trainer<'_> {
     fn evaluate_epoch(&mut self) -> Result<bool, Error> {
         let epoch = self.progress.epoch + 1;
         let trained = self.progress.seconds;
-        let mut lines =
-            vec![self.progress.pass.metrics(epoch, self.progress.step, self.last_rate(), trained)];
+        let (step, lr, task) = (self.progress.step, self.last_rate(), &self.loss.task);
+        let end = PassEnd { epoch, step, lr, seconds: trained, task };
+        let mut lines = vec![self.progress.pass.metrics(end)];
+        let mut threshold = None;
         let averaged = self.average.as_ref().map(|average| average.network(&self.network)).transpose()?;
         let evaluated = [(self.images.split.to_string(), None)].into_iter();
         for (split, network) in evaluated.chain(averaged.map(|network| ("ema".to_owned(), Some(network)))) {
-            let Some(line) = self.evaluate(split, network.as_ref())? else { return Ok(false) };
+            let Some((line, chosen)) = self.evaluate(split, network.as_ref())? else { return Ok(false) };
             lines.push(line);
+            threshold = chosen;
         }
-        let best = Best { epoch, top1: lines.last().map_or(0.0, |line| line.top1) };
+        let judged = lines.last();
+        let (top1, score) = (judged.map_or(0.0, |line| line.top1), judged.and_then(|line| line.score));
+        let best = Best { epoch, top1, score, threshold };
         for line in lines {
             self.metrics.append(&line)?;
             self.session.pass(&line);
@@ -158,8 +167,13 @@ impl Trainer<'_> {
         Ok(true)
     }
 
-    /// Line of an evaluation of the network, or of another in its place; `None` where it was stopped.
-    fn evaluate(&mut self, split: String, other: Option<&ResNet>) -> Result<Option<Metrics>, Error> {
+    /// Line of an evaluation of the network, or of another in its place, and the best threshold of its labels; `None`
+    /// where it was stopped.
+    fn evaluate(
+        &mut self,
+        split: String,
+        other: Option<&ResNet>,
+    ) -> Result<Option<(Metrics, Option<f64>)>, Error> {
         let options = EvaluateOptions::default().with(|options| {
             options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_at_a_time());
             options.workers = self.recipe.workers();
@@ -168,28 +182,33 @@ impl Trainer<'_> {
         });
         let images = self.images.evaluation.clone();
         let network = other.unwrap_or(&self.network);
-        let evaluation = evaluate_until(network, images, &options, &mut self.session)?;
+        let found = match self.loss.task.is_single_label() {
+            true => evaluate_until(network, images, &options, &mut self.session)?.map(Found::from),
+            false => evaluate_task_until(network, images, &options, &mut self.session)?.map(Found::from),
+        };
         let seconds = self.session.tick();
         self.progress.seconds += seconds;
-        let Some(evaluation) = evaluation else { return Ok(None) };
-        if !evaluation.loss.is_finite() {
-            return Err(self.diverged(evaluation.loss, self.last_rate(), None));
+        let Some(found) = found else { return Ok(None) };
+        if !found.loss.is_finite() {
+            return Err(self.diverged(found.loss, self.last_rate(), None));
         }
-        Ok(Some(Metrics {
+        let line = Metrics {
             epoch: self.progress.epoch + 1,
             step: self.progress.step,
             split,
-            loss: evaluation.loss,
-            top1: evaluation.top1(),
+            loss: found.loss,
+            top1: found.top1,
+            score: found.score,
             lr: self.last_rate(),
-            images_per_s: rate(evaluation.total, seconds),
+            images_per_s: rate(found.total, seconds),
             seconds: self.progress.seconds,
             gradient_norms: None,
-        }))
+        };
+        Ok(Some((line, found.threshold)))
     }
 
     fn close_epoch(&mut self, now: Best) -> Result<(), Error> {
-        if self.progress.best.is_none_or(|best| now.top1 > best.top1) {
+        if self.progress.best.is_none_or(|best| now.merit() > best.merit()) {
             self.progress.best = Some(now);
             self.save_best()?;
             self.session.saved(&self.folder.best());
@@ -237,5 +256,27 @@ impl Trainer<'_> {
             images_per_s: rate(pass.images, pass.seconds),
             seconds_left: (total_steps - progress.step) as f64 * seconds_a_step,
         }
+    }
+}
+
+/// What an evaluation has found, of whichever task.
+struct Found {
+    loss: f64,
+    top1: f64,
+    score: Option<TaskScore>,
+    threshold: Option<f64>,
+    total: u64,
+}
+
+impl From<Evaluation> for Found {
+    fn from(found: Evaluation) -> Self {
+        Self { loss: found.loss, top1: found.top1(), score: None, threshold: None, total: found.total }
+    }
+}
+
+impl From<TaskEvaluation> for Found {
+    fn from(found: TaskEvaluation) -> Self {
+        let (score, threshold) = (Some(found.score()), found.best_threshold());
+        Self { loss: found.loss, top1: 0.0, score, threshold, total: found.total }
     }
 }

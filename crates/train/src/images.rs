@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use residual_arch::NetSpec;
+use residual_arch::{NetSpec, TaskKind};
 use residual_data::{
     CachePlan, DataSource, Dataset, MOST_COMPARED, Note, OpenOptions, Source, Split, overlap,
 };
@@ -18,12 +18,21 @@ impl DataRecipe {
     /// # Errors
     /// [`Error::Data`].
     pub fn open(&self) -> Result<Dataset, Error> {
+        self.open_for(TaskKind::SingleLabel)
+    }
+
+    /// Opens the images at [`path`](Self::path) for a task.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn open_for(&self, task: TaskKind) -> Result<Dataset, Error> {
         let options = OpenOptions::default().with(|options| {
             options.split_seed = self.split_seed;
             options.holdout = self.validation;
             options.skip_bad = self.skip_bad;
             options.columns.clone_from(&self.columns);
             options.root.clone_from(&self.root);
+            options.task = task;
         });
         Ok(Dataset::open(&self.source(), &options)?)
     }
@@ -63,8 +72,8 @@ impl TrainingImages {
     }
 
     /// Images where the recipe says.
-    pub(crate) fn open(recipe: &DataRecipe) -> Result<Self, Error> {
-        let data = recipe.open()?;
+    pub(crate) fn open(recipe: &DataRecipe, task: TaskKind) -> Result<Self, Error> {
+        let data = recipe.open_for(task)?;
         data.check_trainable()?;
         let train = data.split(Split::Train)?;
         let split = data.resolve(Split::Val).map_err(|error| match error {
@@ -87,6 +96,12 @@ impl TrainingImages {
         if train != evaluation {
             let (train, evaluation) = (train.to_vec(), evaluation.to_vec());
             return Err(Error::SplitsDiffer { train, evaluation });
+        }
+        let (found, expected) = (self.evaluation.task(), self.train.task());
+        if found != expected {
+            let reason =
+                format!("{expected} to train on, and {found} to evaluate on; help: give both the same");
+            return Err(Error::Task { field: "task", reason });
         }
         match (self.train.is_empty(), self.evaluation.is_empty()) {
             (true, _) => Err(Error::NothingToTrainOn),
@@ -132,6 +147,9 @@ impl TrainingImages {
             for index in 0..set.len() {
                 hash.write(set.name(index).as_bytes());
                 hash.write(&(set.label(index) as u64).to_le_bytes());
+                if !set.task().is_single_label() {
+                    set.targets(index).iter().for_each(|target| hash.write(&target.to_le_bytes()));
+                }
             }
         }
         Fingerprint {

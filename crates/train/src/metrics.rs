@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use residual_data::TaskScore;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -20,10 +21,16 @@ pub struct Metrics {
     /// `train`; the split that was evaluated, `val` or `test`; or `ema`, that split with the average of the weights.
     pub split: String,
     /// Mean loss of an image. Of `train`: label smoothing included, each batch before its step. Of the
-    /// others: cross-entropy.
+    /// others: cross-entropy; binary cross-entropy a label, or the squared error of a standardised number.
     pub loss: f64,
-    /// Fraction of the images whose most probable class is the right one.
+    /// Fraction of the images whose most probable class is the right one; 0, and not in the file, of another task than
+    /// single label.
+    #[serde(default)]
     pub top1: f64,
+    /// Score of a task other than single label: of `train` the F1 score of its labels or the error of its numbers as they
+    /// were met, of the others mean average precision or the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<TaskScore>,
     /// Learning rate of the last step.
     pub lr: f64,
     /// Throughput of this pass, images a second.
@@ -37,6 +44,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Merit of the pass: greater for a better one.
+    pub fn merit(&self) -> f64 {
+        self.score.map_or(self.top1, |score| score.merit())
+    }
+
     /// Changes fields: for tests of an [`Observer`](crate::Observer).
     ///
     /// ```
@@ -101,7 +113,14 @@ impl MetricsFile {
 }
 
 fn line(metrics: &Metrics) -> io::Result<String> {
-    Ok(serde_json::to_string(metrics)? + "\n")
+    let mut value = serde_json::to_value(metrics)?;
+    if let (Some(_), Some(fields)) = (metrics.score, value.as_object_mut()) {
+        fields.remove("top1");
+    }
+    Ok(match metrics.score {
+        Some(_) => serde_json::to_string(&value)?,
+        None => serde_json::to_string(metrics)?,
+    } + "\n")
 }
 
 #[cfg(test)]
@@ -115,6 +134,7 @@ mod tests {
             split: "train".to_owned(),
             loss: 0.1 + 0.2,
             top1: 1.0 / 3.0,
+            score: None,
             lr: 0.05,
             images_per_s: 40.0,
             seconds: 12.5,

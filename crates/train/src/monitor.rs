@@ -12,7 +12,8 @@ pub enum Monitor {
     /// Cross-entropy; less is better.
     #[default]
     Loss,
-    /// Share of the images that are classified correctly; more is better.
+    /// Share of the images that are classified correctly, or the score of another task (`score`): the better one is better.
+    #[serde(alias = "score")]
     Top1,
 }
 
@@ -29,7 +30,7 @@ impl Monitor {
     fn value(self, line: &Metrics) -> f64 {
         match self {
             Self::Loss => line.loss,
-            Self::Top1 => line.top1,
+            Self::Top1 => line.merit(),
         }
     }
 

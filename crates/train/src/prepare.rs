@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use residual_arch::NetSpec;
+use residual_arch::{NetSpec, Task};
 use residual_data::{DataSource, Loader, LoaderOptions, Source, steps_per_epoch};
 use residual_nn::{Mode, ResNet};
 
@@ -11,7 +11,8 @@ use crate::given::Given;
 use crate::images::TrainingImages;
 use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
 use crate::settle::size;
-use crate::{Error, LearningRate, Recipe};
+use crate::task_loss::{TaskLoss, standardised};
+use crate::{Error, LearningRate, Recipe, Sampling};
 
 /// Recipe and images of a training, opened, settled and checked before anything is written.
 pub(crate) struct Prepared {
@@ -19,6 +20,7 @@ pub(crate) struct Prepared {
     pub(crate) rate: LearningRate,
     pub(crate) steps_per_epoch: usize,
     pub(crate) spec: NetSpec,
+    pub(crate) loss: TaskLoss,
     pub(crate) images: TrainingImages,
     /// `[channels, height, width]` of the first training image as the network sees it; `None` where none of the first
     /// ones can be decoded.
@@ -33,8 +35,16 @@ impl Prepared {
     /// built. Images that a program has `given` take the place of the recipe's.
     pub(crate) fn new(recipe: &Recipe, given: &Given) -> Result<Self, Error> {
         // What is wrong with the recipe itself is said before the data are opened.
-        recipe.validate()?;
         let mut recipe = recipe.clone();
+        let brought = given.model.as_ref().map(|model| model.spec()).or(recipe.network.as_ref());
+        let brought = brought.map(|spec| spec.task.clone());
+        if let (true, Some(task)) = (recipe.task.is_single_label(), &brought) {
+            recipe.task = task.kind();
+        }
+        if let Some(images) = &given.images {
+            recipe.task = images.train.task();
+        }
+        recipe.validate()?;
         let images = match &given.images {
             Some(images) => {
                 recipe.data.path = PathBuf::new();
@@ -42,14 +52,20 @@ impl Prepared {
                 images.clone()
             }
             None if recipe.data.from_program => return Err(Error::ImagesNotGiven),
-            None => TrainingImages::open(&recipe.data)?,
+            None => TrainingImages::open(&recipe.data, recipe.task)?,
         };
         images.check()?;
         if let Some(model) = &given.model {
             // A head for other classes is replaced.
-            recipe.network = Some(model.spec().clone().with_classes(images.classes().len()));
+            let mut network = model.spec().clone().with_classes(images.classes().len());
+            if network.task.kind() != recipe.task {
+                network.task = Task::SingleLabel;
+            }
+            recipe.network = Some(network);
         }
-        let (mut recipe, spec) = recipe.settle(images.classes(), images.train.len())?;
+        let (mut recipe, mut spec) = recipe.settle(images.classes(), images.train.len())?;
+        spec.task = standardised(&spec.task, brought.as_ref(), &*images.train)?;
+        let loss = TaskLoss::new(&recipe, &spec.task, &*images.train)?;
         recipe.make_paths_absolute()?;
         let batch_size = recipe.images_per_step();
         let drop_last = recipe.drop_last == Some(true);
@@ -61,7 +77,7 @@ impl Prepared {
             recipe.epochs,
             steps_per_epoch as u64,
         )?;
-        let mut prepared = Self { recipe, rate, steps_per_epoch, spec, images, image: None };
+        let mut prepared = Self { recipe, rate, steps_per_epoch, spec, loss, images, image: None };
         prepared.image = prepared.check_images()?;
         Ok(prepared)
     }
@@ -70,6 +86,7 @@ impl Prepared {
     pub(crate) fn loader_options(recipe: &Recipe, spec: &NetSpec) -> LoaderOptions {
         LoaderOptions::evaluation(recipe.images_per_step(), spec.preprocess.clone()).with(|options| {
             options.shuffle = true;
+            options.balanced = recipe.sampling == Sampling::Balanced;
             options.seed = recipe.seed;
             options.drop_last = recipe.drop_last == Some(true);
             options.augment = recipe.augment.clone().unwrap_or_default();
@@ -137,6 +154,9 @@ impl Recipe {
         }
         if let Some(init) = &mut self.init {
             *init = absolute(init)?;
+        }
+        if let Some(teacher) = &mut self.teacher {
+            teacher.path = absolute(&teacher.path)?;
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! Progress of a training, to the last bit.
 
+use std::fmt;
 use std::path::Path;
 
-use residual_arch::NetSpec;
+use residual_arch::{NetSpec, Task};
+use residual_data::TaskScore;
 use residual_weights::Checkpoint;
 use serde::{Deserialize, Serialize};
 
 use crate::gradient_norms::NormSums;
+use crate::targets::TaskSums;
 use crate::{Error, Metrics, Recipe, RunFolder, read_metrics};
 
 /// Progress of a training. With the network's and the optimiser's tensors, all that an exact resume needs:
@@ -49,17 +52,42 @@ pub(crate) struct Pass {
     /// None in files of earlier releases.
     #[serde(default, skip_serializing_if = "NormSums::is_empty")]
     pub(crate) norms: NormSums,
+    #[serde(default, skip_serializing_if = "TaskSums::is_none")]
+    pub(crate) sums: TaskSums,
 }
 
-/// The best evaluation so far: the first of those with the greatest top-1 accuracy.
+/// The best evaluation so far: the first of those with the greatest top-1 accuracy, or the best score of another task.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Best {
     /// Epoch, counted from 1.
     pub epoch: usize,
-    /// Fraction of the images that were classified correctly.
+    /// Fraction of the images that were classified correctly; 0 of a task other than single label.
     pub top1: f64,
+    /// Score of a task other than single label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<TaskScore>,
+    /// Threshold of a multi-label task with the greatest F1 score on these images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl Best {
+    /// Merit of the evaluation: greater for a better one.
+    pub fn merit(&self) -> f64 {
+        self.score.map_or(self.top1, |score| score.merit())
+    }
+}
+
+/// `71.20%`, or the score of another task: `mAP 71.2%`, `MAE 3.1400`.
+impl fmt::Display for Best {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.score {
+            Some(score) => score.fmt(f),
+            None => write!(f, "{:.2}%", 100.0 * self.top1),
+        }
+    }
 }
 
 /// Fingerprint of the data: equal for two data sets if they are the same.
@@ -145,9 +173,19 @@ impl Progress {
     }
 }
 
+/// Place at which a pass ends, and its task.
+pub(crate) struct PassEnd<'a> {
+    pub(crate) epoch: usize,
+    pub(crate) step: u64,
+    pub(crate) lr: f64,
+    pub(crate) seconds: f64,
+    pub(crate) task: &'a Task,
+}
+
 impl Pass {
     /// The line of a whole pass.
-    pub(crate) fn metrics(&self, epoch: usize, step: u64, lr: f64, seconds: f64) -> Metrics {
+    pub(crate) fn metrics(&self, at: PassEnd<'_>) -> Metrics {
+        let PassEnd { epoch, step, lr, seconds, task } = at;
         let images = self.images.max(1) as f64;
         Metrics {
             epoch,
@@ -155,6 +193,7 @@ impl Pass {
             split: "train".to_owned(),
             loss: self.loss / images,
             top1: self.correct as f64 / images,
+            score: self.sums.score(task, self.images),
             lr,
             images_per_s: rate(self.images, self.seconds),
             seconds,

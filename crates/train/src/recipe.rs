@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use residual_arch::{NetSpec, Preprocess};
+use residual_arch::{NetSpec, Preprocess, TaskKind};
 use residual_data::{Augment, CacheLimit, Columns, HELD_OUT, Mix};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
-use crate::{Clip, EarlyStop, Ema, Error, OptimiserConfig, PlaceRates, Sam, Schedule, Warmup};
+use crate::{
+    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, PlaceRates, Sam, Sampling, Schedule, Teacher,
+    Warmup,
+};
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
 /// error.
@@ -46,6 +49,9 @@ pub struct Recipe {
     /// A network written out, in place of `model`. Its number of classes must be the data's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetSpec>,
+    /// Task: what is said of an image. Default: the network's, and else single label.
+    #[serde(skip_serializing_if = "TaskKind::is_single_label")]
+    pub task: TaskKind,
     /// Images to train on and to evaluate on.
     pub data: DataRecipe,
     /// Weights to begin with, in place of random ones. Default none.
@@ -119,6 +125,18 @@ pub struct Recipe {
     /// last two stages, rising linearly from 0. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_block: Option<f64>,
+    /// Loss. Default: the task's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossRecipe>,
+    /// Weights of the classes in the loss. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+    /// Sampling of the training images. Default: each once an epoch.
+    #[serde(skip_serializing_if = "Sampling::is_shuffled")]
+    pub sampling: Sampling,
+    /// Teacher whose probabilities are learnt as well. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
     /// Augmentations of the training images. Default, by the network's input: up to 64 pixels wide, pad by
     /// an eighth (4 of 32) and crop, then flip (He et al. 2015, section 4.2); above, random resized crop to
     /// the input's size, then flip (Szegedy et al. 2014, section 6).
@@ -217,6 +235,7 @@ impl Default for Recipe {
         Self {
             model: None,
             network: None,
+            task: TaskKind::SingleLabel,
             data: DataRecipe::default(),
             init: None,
             freeze: Vec::new(),
@@ -239,6 +258,10 @@ impl Default for Recipe {
             drop_path: None,
             dropout: None,
             drop_block: None,
+            loss: None,
+            class_weights: None,
+            sampling: Sampling::Shuffled,
+            teacher: None,
             augment: None,
             augment_repeats: 1,
             mix: None,
@@ -324,7 +347,7 @@ impl Recipe {
     /// # Errors
     /// One variant a cause: [`Error::ZeroEpochs`], [`Error::ZeroBatch`], [`Error::LearningRate`],
     /// [`Error::Momentum`], [`Error::NesterovWithoutMomentum`], [`Error::LabelSmoothing`],
-    /// [`Error::OutOfRange`], [`Error::Seed`], [`Error::TwoNetworks`]; [`Error::Data`] for an augmentation.
+    /// [`Error::OutOfRange`], [`Error::Task`], [`Error::Seed`], [`Error::TwoNetworks`]; [`Error::Data`] for an augmentation.
     pub fn validate(&self) -> Result<(), Error> {
         if self.epochs == 0 {
             return Err(Error::ZeroEpochs);
@@ -346,6 +369,7 @@ impl Recipe {
         {
             return Err(Error::Seed { found });
         }
+        self.validate_task()?;
         self.validate_counts()?;
         self.schedule.validate()?;
         self.optimiser.validate()?;

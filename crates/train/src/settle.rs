@@ -1,6 +1,8 @@
 //! Settling of a recipe: what it leaves open is decided by the network and the data.
 
-use residual_arch::{NetSpec, OrientationPolicy, Place, Preprocess, Resize, families};
+use residual_arch::{
+    NetSpec, OrientationPolicy, Place, Preprocess, RegressionTarget, Resize, Task, TaskKind, families,
+};
 use residual_data::{Augment, Augmenter, Fit, RandomResizedCrop};
 
 use crate::batches::{default_batch, leaves_last_out};
@@ -23,7 +25,7 @@ impl Recipe {
     /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`, [`Error::UnknownRate`] for `rates`.
     pub fn settle(&self, classes: &[String], training_images: usize) -> Result<(Self, NetSpec), Error> {
         self.validate()?;
-        if let [class] = classes {
+        if let ([class], true) = (classes, self.task.is_single_label()) {
             return Err(Error::OneClass { class: class.clone() });
         }
         if training_images == 0 {
@@ -83,6 +85,7 @@ impl Recipe {
             None => Fit::preprocess(&spec).with_orientation(OrientationPolicy::Apply),
         };
         self.set_dropping(&mut spec);
+        spec.task = task_of(self.task, spec.task, classes);
         let (found, expected) = (spec.preprocess.mean.len(), spec.input[0]);
         if found != expected {
             return Err(Error::Channels { found, expected });
@@ -92,6 +95,24 @@ impl Recipe {
         }
         spec.check(spec.input)?;
         Ok(spec)
+    }
+}
+
+/// Task of a network by the recipe's: with its own threshold or targets where it has them, and else the usual threshold,
+/// and targets that are not standardised yet.
+fn task_of(kind: TaskKind, own: Task, classes: &[String]) -> Task {
+    let is_kept = match &own {
+        Task::Regression { targets } => targets.iter().map(|target| &target.name).eq(classes),
+        _ => true,
+    };
+    match kind {
+        kind if own.kind() == kind && is_kept => own,
+        TaskKind::MultiLabel => Task::multi_label(),
+        TaskKind::Regression => {
+            let targets = classes.iter().map(|name| RegressionTarget::new(name, 0.0, 1.0)).collect();
+            Task::Regression { targets }
+        }
+        _ => Task::SingleLabel,
     }
 }
 

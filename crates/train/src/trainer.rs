@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use residual_arch::Task;
 use residual_data::{CacheLimit, CachePlan, Loader, Note, Split, classes_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
@@ -19,6 +20,8 @@ use crate::metrics::MetricsFile;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::task_loss::TaskLoss;
+use crate::teacher::TeacherModel;
 use crate::transfer::{from_model, to_model, to_state_dict};
 use crate::{Error, LearningRate, Observer, Optimiser, PlaceRates, Recipe, ReplacedHead, RunFolder};
 
@@ -47,6 +50,8 @@ pub struct Trainer<'a> {
     pub(crate) recipe: Recipe,
     pub(crate) images: TrainingImages,
     pub(crate) network: ResNet,
+    pub(crate) loss: TaskLoss,
+    pub(crate) teacher: Option<TeacherModel>,
     pub(crate) optimiser: Optimiser,
     pub(crate) average: Option<Average>,
     pub(crate) rate: LearningRate,
@@ -207,13 +212,14 @@ impl<'a> Trainer<'a> {
         state: State,
         session: Session<'a>,
     ) -> Result<Self, Error> {
-        let Prepared { recipe, mut rate, steps_per_epoch, images, .. } = prepared;
+        let Prepared { recipe, mut rate, steps_per_epoch, images, loss, .. } = prepared;
         let State { mut network, optimiser: mut kept, progress } = state;
         rate.follow(&progress.history);
         network.set_compute(compute(recipe.low_memory));
         if let Some(threads) = recipe.threads {
             network.set_threads(threads);
         }
+        let teacher = TeacherModel::open(&recipe, network.spec(), images.classes())?;
         let averaged = kept.split_prefix(AVERAGE)?;
         let average = recipe.ema.map(|ema| Average::load(ema, &network, averaged));
         let rates = PlaceRates::new(&recipe, network.spec())?;
@@ -226,6 +232,8 @@ impl<'a> Trainer<'a> {
             recipe,
             images,
             network,
+            loss,
+            teacher,
             optimiser,
             average,
             rate,
@@ -405,7 +413,11 @@ impl<'a> Trainer<'a> {
     /// Writes `best.safetensors`: the average of the weights, where there is one.
     pub(crate) fn save_best(&self) -> Result<(), Error> {
         let averaged = self.average.as_ref().map(|average| average.network(&self.network)).transpose()?;
-        let checkpoint = self.for_prediction(averaged.as_ref().unwrap_or(&self.network))?;
+        let mut checkpoint = self.for_prediction(averaged.as_ref().unwrap_or(&self.network))?;
+        let chosen = self.progress.best.and_then(|best| best.threshold);
+        if let (Task::MultiLabel { threshold }, Some(chosen)) = (&mut checkpoint.spec.task, chosen) {
+            *threshold = chosen;
+        }
         self.check_finite(checkpoint.tensors.iter())?;
         Ok(checkpoint.write(self.folder.best())?)
     }

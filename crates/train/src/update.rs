@@ -2,19 +2,20 @@
 
 use burn::tensor::Tensor;
 use residual_data::{Batch, score};
-use residual_nn::Mode;
+use residual_nn::{Loss, Mode, Objective};
 
 use crate::evaluate::{check_batch, to_tensor, values};
 use crate::gradient_norms::GradientNorms;
 use crate::optimiser::Gathered;
-use crate::targets::BatchTargets;
+use crate::targets::{BatchTargets, TaskSums};
 use crate::{At, Error, Sam, Trainer};
 
-/// Loss of a batch before its update, and the number of images that were classified correctly.
+/// Loss of a batch before its update, the number of images that were classified correctly, and the sums of another task.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Judged {
     pub(crate) loss: f64,
     pub(crate) correct: u64,
+    pub(crate) sums: TaskSums,
 }
 
 /// Part of a step's batch.
@@ -22,8 +23,8 @@ struct Part {
     batch: Batch,
     /// Number of the step's images before it.
     first: usize,
-    /// Images of the step.
-    of: usize,
+    /// Share of the step's mean loss: of its images, or of their weights.
+    share: f64,
 }
 
 /// Forward pass that a backward pass may follow.
@@ -81,10 +82,12 @@ impl Trainer<'_> {
 
     /// Parts of a batch that go through the network one after the other.
     fn parts(&self, batch: Batch) -> Vec<Part> {
-        let of = batch.labels.len();
+        let whole = self.loss.weight_of(&batch);
         let mut first = 0;
         let parts = batch.split(self.recipe.images_at_a_time()).into_iter().map(|batch| {
-            let part = Part { first, of, batch };
+            let weight = self.loss.weight_of(&batch);
+            let share = if weight == whole { 1.0 } else { weight / whole };
+            let part = Part { first, share, batch };
             first += part.batch.labels.len();
             part
         });
@@ -95,35 +98,50 @@ impl Trainer<'_> {
     fn gather(&mut self, parts: Vec<Part>, lr: f64) -> Result<(Judged, Gathered), Error> {
         let (mut all, mut gathered) = (Judged::default(), Gathered::default());
         for part in parts {
-            let share = part.batch.labels.len() as f64 / part.of as f64;
+            let share = part.share;
             let Forward { judged, objective } = self.forward(part, lr)?;
             all.loss += judged.loss * share;
             all.correct += judged.correct;
+            all.sums.add(judged.sums);
             gathered.add(&self.network, &objective.backward());
         }
         Ok((all, gathered))
     }
 
-    fn forward(&self, part: Part, lr: f64) -> Result<Forward, Error> {
-        let Part { batch, first, of } = part;
+    fn forward(&mut self, part: Part, lr: f64) -> Result<Forward, Error> {
+        let Part { batch, first, share } = part;
         let mode = Mode::train(self.recipe.seed, self.progress.step).from_sample(first as u64);
         check_batch(&self.network, &batch, mode)?;
         let classes = self.network.spec().head.classes;
-        let targets = BatchTargets::new(&batch, self.recipe.label_smoothing);
-        let images = batch.labels.len();
+        let taught = match &mut self.teacher {
+            Some(teacher) => Some((teacher.probabilities(&batch)?, &teacher.recipe)),
+            None => None,
+        };
+        let targets = BatchTargets::new(&batch, &self.loss);
         let (input, _) = to_tensor(batch, &self.network.device());
         let logits = self.network.forward(input.clone(), mode);
         let rows = values(logits.clone().inner());
+        let sums = targets.sums(&rows);
         let rows = rows.chunks(classes).zip(targets.dominant());
-        let correct = rows.filter(|(row, label)| score(row, *label).1 == 0).count() as u64;
-        let objective = targets.loss(logits)?;
+        let correct = match self.loss.task.is_single_label() {
+            true => rows.filter(|(row, label)| score(row, *label).1 == 0).count() as u64,
+            false => 0,
+        };
+        let objective = match taught {
+            None => targets.loss(logits)?,
+            Some((probabilities, teacher)) => {
+                let distillation = Objective::new(Loss::Distillation { temperature: teacher.temperature });
+                let taught = residual_nn::objective(logits.clone(), &probabilities, &distillation)?;
+                targets.loss(logits)? * (1.0 - teacher.alpha) + taught * teacher.alpha
+            }
+        };
         let loss = values(objective.clone().inner()).iter().map(|&loss| f64::from(loss)).sum::<f64>();
         if !loss.is_finite() {
             let layer = self.network.first_not_finite(input, mode);
             return Err(self.diverged(loss, lr, layer));
         }
-        let objective = if images == of { objective } else { objective * (images as f64 / of as f64) };
-        Ok(Forward { judged: Judged { loss, correct }, objective })
+        let objective = if share == 1.0 { objective } else { objective * share };
+        Ok(Forward { judged: Judged { loss, correct, sums }, objective })
     }
 
     fn norms(&self, gathered: &Gathered) -> GradientNorms {

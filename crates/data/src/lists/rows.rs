@@ -161,7 +161,8 @@ impl Reader<'_> {
             };
             let labels = label_names(columns, value(Role::Label).map(|(name, _)| name));
             let given: Option<Vec<&Value>> = labels.iter().map(|name| object.get(name)).collect();
-            let (Some((_, Some(path))), Some(given)) = (value(Role::Path), given.filter(|given| !given.is_empty()))
+            let (Some((_, Some(path))), Some(given)) =
+                (value(Role::Path), given.filter(|given| !given.is_empty()))
             else {
                 return Err(self.columns_unclear(&object.keys().map(String::as_str).collect::<Vec<_>>()));
             };

@@ -102,7 +102,8 @@ impl Opening<'_> {
         let column = |number: usize| Column::new(&file, &shown, meta.row_groups(), number, most);
         let images = chosen.image.map(column).transpose()?.flatten();
         let paths = chosen.path.map(column).transpose()?.flatten();
-        let labels = chosen.labels.iter().map(|(number, _)| column(*number)).collect::<Result<Vec<_>, _>>()?;
+        let labels =
+            chosen.labels.iter().map(|(number, _)| column(*number)).collect::<Result<Vec<_>, _>>()?;
         // Without rows there are none.
         let labels: Vec<Column> = labels.into_iter().flatten().collect();
         let split = split.map(column).transpose()?.flatten();

@@ -1,7 +1,7 @@
 //! Losses of dense targets.
 
 use super::pointwise::Pointwise;
-use super::softmax::softmax_focal;
+use super::softmax::{divergence, softmax_focal};
 use crate::Error;
 use crate::layout::check_length;
 
@@ -19,6 +19,12 @@ pub enum Loss {
         gamma: f64,
         /// Number that the sum over the batch is divided by.
         divisor: f64,
+    },
+    /// Distillation (Hinton et al. 2015): the divergence of softmaxes at a temperature from the targets, which are the
+    /// teacher's probabilities at the same one, times its square; the mean over images.
+    Distillation {
+        /// Temperature that logits are divided by.
+        temperature: f64,
     },
     /// Binary cross-entropy of sigmoids, PyTorch's `BCEWithLogitsLoss`: the mean over images and classes, or timm's sum
     /// over the classes.
@@ -134,7 +140,17 @@ impl<'a> Objective<'a> {
                 });
                 return Ok(losses.sum());
             }
-            Loss::Binary { sum_classes } => (Pointwise::Binary, if sum_classes { images } else { logits.len() }),
+            Loss::Distillation { temperature } => {
+                let rows = logits.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
+                let rows = rows.zip(gradient.chunks_exact_mut(outputs));
+                let losses = rows.map(|((logits, targets), gradient)| {
+                    divergence(logits, targets, temperature, gradient, images as f64)
+                });
+                return Ok(losses.sum());
+            }
+            Loss::Binary { sum_classes } => {
+                (Pointwise::Binary, if sum_classes { images } else { logits.len() })
+            }
             Loss::BinaryFocal { gamma, alpha } => (Pointwise::Focal { gamma, alpha }, logits.len()),
             Loss::Asymmetric { gamma_negative, gamma_positive, clip } => {
                 (Pointwise::Asymmetric { gamma_negative, gamma_positive, clip }, images)

@@ -25,6 +25,30 @@ pub(super) fn softmax_focal(
     loss / divisor
 }
 
+/// Divergence of the softmax of a row at a temperature from the teacher's probabilities, times the temperature's square,
+/// and its gradient.
+pub(super) fn divergence(
+    logits: &[f32],
+    teacher: &[f32],
+    temperature: f64,
+    gradient: &mut [f32],
+    divisor: f64,
+) -> f64 {
+    let at = |logit: f32| f64::from(logit) / temperature;
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |most, &logit| most.max(at(logit)));
+    let sum: f64 = logits.iter().map(|&logit| (at(logit) - largest).exp()).sum();
+    let log_sum = largest + sum.ln();
+    let mut loss = 0.0;
+    for ((&logit, &teacher), slot) in logits.iter().zip(teacher).zip(gradient) {
+        let (log_p, teacher) = (at(logit) - log_sum, f64::from(teacher));
+        if teacher > 0.0 {
+            loss += teacher * (teacher.ln() - log_p);
+        }
+        *slot = (temperature * (log_p.exp() - teacher) / divisor) as f32;
+    }
+    loss * temperature * temperature / divisor
+}
+
 /// Term of one class, and its derivative with respect to the probability times the probability.
 struct Term {
     value: f64,
