@@ -76,7 +76,7 @@ residual_status residual_load(const char *path, const char *model, size_t thread
 residual_status residual_load_bytes(const uint8_t *bytes, size_t length, const char *model, size_t threads,
                                     residual_network **network);
 
-/* Number of classes; 0 for NULL. */
+/* Number of classes, or of the numbers of a regression; 0 for NULL. */
 size_t residual_classes(const residual_network *network);
 
 /* Name of a class, counted from 0. It lives as long as the network. Where the file has no names they are
@@ -88,8 +88,16 @@ const char *residual_class_name(const residual_network *network, size_t class_in
 /* Length of an embedding; 0 for NULL. */
 size_t residual_embedding_length(const residual_network *network);
 
+/* Task of the network, as text that is never freed: "single_label" (an image is of one class), "multi_label" (of any
+ * number of them) or "regression" (a number for each output, whose names residual_class_name gives). NULL for NULL.
+ */
+const char *residual_task(const residual_network *network);
+
+/* Probability from which on an image has a class, of a "multi_label" network; NaN for any other, and for NULL. */
+float residual_threshold(const residual_network *network);
+
 /* Probabilities of all classes for each of count images: residual_classes floats for the first image, which add up
- * to 1, then those for the second. Several images are decoded ahead and go through the network together. length is
+ * to 1 for a "single_label" network, then those for the second. Of a "regression" they are its numbers in their units. Several images are decoded ahead and go through the network together. length is
  * that of probabilities and must be count * residual_classes.
  *
  * The floats of an image without an answer are NaN, and the call has the code of the first such image. An image

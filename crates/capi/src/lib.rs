@@ -94,6 +94,27 @@ pub unsafe extern "C" fn residual_embedding_length(network: *const Network) -> u
     unsafe { network.as_ref() }.map_or(0, Network::embedding_length)
 }
 
+/// Task of a network; see `residual_task` in `residual.h`.
+///
+/// # Safety
+/// As for [`residual_classes`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_task(network: *const Network) -> *const c_char {
+    // SAFETY: null or a network, as the caller promises.
+    unsafe { network.as_ref() }.map_or(std::ptr::null(), |network| network.task().as_ptr())
+}
+
+/// Threshold of a multi-label task; see `residual_threshold` in `residual.h`.
+///
+/// # Safety
+/// As for [`residual_classes`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn residual_threshold(network: *const Network) -> f32 {
+    // SAFETY: null or a network, as the caller promises.
+    let threshold = unsafe { network.as_ref() }.and_then(Network::threshold);
+    threshold.map_or(f32::NAN, |threshold| threshold as f32)
+}
+
 /// Probabilities of images; see `residual_predict` in `residual.h`.
 ///
 /// # Safety

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
+use residual_arch::{Task, TaskKind};
 use residual_predict::{Classifier, Error, Input, Model, Options};
 
 use crate::error::Failure;
@@ -54,7 +55,24 @@ impl Network {
         self.classes.get(class).map(CString::as_c_str)
     }
 
-    /// Fills a row of probabilities for each image.
+    /// Name of the task.
+    pub(crate) fn task(&self) -> &'static CStr {
+        match self.classifier.model().spec().task.kind() {
+            TaskKind::MultiLabel => c"multi_label",
+            TaskKind::Regression => c"regression",
+            _ => c"single_label",
+        }
+    }
+
+    /// Threshold of a multi-label task.
+    pub(crate) fn threshold(&self) -> Option<f64> {
+        match self.classifier.model().spec().task {
+            Task::MultiLabel { threshold } => Some(threshold),
+            _ => None,
+        }
+    }
+
+    /// Fills a row of probabilities, or of numbers, for each image.
     ///
     /// # Safety
     /// As for [`Image::input`], of every image.
@@ -66,7 +84,9 @@ impl Network {
             Err(images) => self.classifier.classify_all(images).map(|answer| Ok(answer?)).collect(),
         };
         fill(rows, answers, |row, answer| {
-            row.iter_mut().zip(answer.probabilities()).for_each(|(to, &from)| *to = from as f32);
+            let values = answer.values().map(|value| value.value);
+            let numbers = answer.probabilities().iter().copied().chain(values);
+            row.iter_mut().zip(numbers).for_each(|(to, from)| *to = from as f32);
         })
     }
 

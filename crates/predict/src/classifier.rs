@@ -140,7 +140,7 @@ impl Classifier {
         self.plans.threads()
     }
 
-    /// Classifies an image: the probabilities of all classes.
+    /// Classifies an image: the probabilities of all classes, or the numbers of a regression.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Image`] for an image that cannot be read, decoded or brought to size;
@@ -357,8 +357,11 @@ impl Classifier {
 
 /// Names of a model's classes: its own, or those that such networks are published with.
 fn class_names(model: &Model) -> Option<Vec<String>> {
-    let published = || published::class_names(model.spec());
-    let own = model.classes().map(<[String]>::to_vec);
+    let task = &model.spec().task;
+    // Those of published networks are single labels.
+    let published = || published::class_names(model.spec()).filter(|_| task.is_single_label());
+    let targets: Vec<String> = task.targets().iter().map(|target| target.name.clone()).collect();
+    let own = model.classes().map(<[String]>::to_vec).or((!targets.is_empty()).then_some(targets));
     own.or_else(|| Some(published()?.iter().map(|&name| name.to_owned()).collect()))
 }
 
@@ -376,8 +379,9 @@ fn predictions(
 ) -> Result<Vec<Prediction>, EngineError> {
     classifier.require_head()?;
     let logits = plan.run(images, scratch)?;
+    let task = &classifier.model.spec().task;
     let rows = logits.chunks_exact(plan.classes()).zip(ready);
-    Ok(rows.map(|(row, ready)| Prediction::new(row, &classifier.classes, ready.file.clone())).collect())
+    Ok(rows.map(|(row, ready)| Prediction::new(row, &classifier.classes, task, ready.file.clone())).collect())
 }
 
 fn embeddings(

@@ -44,7 +44,7 @@ pub use error::Error;
 pub use explain::{Explanation, HeatMap};
 pub use input::Input;
 pub use options::Options;
-pub use prediction::{ClassScore, Prediction};
+pub use prediction::{ClassScore, Prediction, TargetValue};
 pub use residual_data::Image;
 pub use residual_measure::softmax;
 pub use residual_weights::{Architecture, Model};

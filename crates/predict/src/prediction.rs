@@ -1,12 +1,14 @@
-//! Answers: classes and their probabilities.
+//! Answers: classes and their probabilities, or numbers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use residual_arch::Task;
+use residual_data::sigmoid;
 use residual_measure::softmax;
 
-/// The probabilities of all classes for an image.
+/// The probabilities of all classes for an image; of a regression, its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     file: Option<PathBuf>,
@@ -15,6 +17,19 @@ pub struct Prediction {
     probabilities: Vec<f64>,
     /// Classes, the most probable first; of equals the first.
     ranked: Vec<usize>,
+    /// Threshold of a multi-label task.
+    threshold: Option<f64>,
+    /// Numbers of a regression, in the units of its targets.
+    values: Vec<f64>,
+}
+
+/// A target of a regression and its number. Displays as `age 41.5`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetValue<'a> {
+    /// Name of the target.
+    pub target: &'a str,
+    /// Number, in the target's unit.
+    pub value: f64,
 }
 
 /// A class and its probability. Displays as `tabby cat (93.21%)`.
@@ -29,14 +44,22 @@ pub struct ClassScore<'a> {
 }
 
 impl Prediction {
-    pub(crate) fn new(logits: &[f32], classes: &Arc<[String]>, file: Option<PathBuf>) -> Self {
-        let probabilities = softmax(logits);
+    pub(crate) fn new(logits: &[f32], classes: &Arc<[String]>, task: &Task, file: Option<PathBuf>) -> Self {
+        let outputs = || logits.iter().map(|&output| f64::from(output));
+        let (probabilities, threshold) = match task {
+            Task::MultiLabel { threshold } => (outputs().map(sigmoid).collect(), Some(*threshold)),
+            Task::Regression { .. } => (Vec::new(), None),
+            _ => (softmax(logits), None),
+        };
+        let values = task.targets().iter().zip(outputs()).map(|(target, output)| target.value(output));
+        let values = values.collect();
         let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
         ranked.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        Self { file, classes: classes.clone(), logits: logits.to_vec(), probabilities, ranked }
+        let (classes, logits) = (classes.clone(), logits.to_vec());
+        Self { file, classes, logits, probabilities, ranked, threshold, values }
     }
 
-    /// The most probable class.
+    /// The most probable class; of a regression the first target, with a probability that is no number.
     pub fn best(&self) -> ClassScore<'_> {
         self.score(self.ranked.first().copied().unwrap_or(0))
     }
@@ -51,14 +74,35 @@ impl Prediction {
         &self.logits
     }
 
-    /// The probabilities of all classes, in the order of the network's outputs. They add up to 1.
+    /// Labels of the image: of a multi-label task the classes whose probability reaches its threshold, the most probable
+    /// first, of single labels the best; none of a regression.
+    pub fn labels(&self) -> impl Iterator<Item = ClassScore<'_>> {
+        let most = if self.threshold.is_some() { usize::MAX } else { 1 };
+        let least = self.threshold.unwrap_or(0.0);
+        self.top(most).filter(move |score| score.probability >= least)
+    }
+
+    /// Threshold of a multi-label task.
+    pub fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
+    /// Numbers of a regression, in the units and the order of its targets; none of other tasks.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = TargetValue<'_>> {
+        let names = self.classes.iter().map(String::as_str);
+        self.values.iter().zip(names).map(|(&value, target)| TargetValue { target, value })
+    }
+
+    /// The probabilities of all classes, in the order of the network's outputs: they add up to 1, but for a multi-label
+    /// task; none of a regression.
     pub fn probabilities(&self) -> &[f64] {
         &self.probabilities
     }
 
     /// The probability of the class of that name.
     pub fn probability_of(&self, class: &str) -> Option<f64> {
-        self.classes.iter().position(|name| name == class).map(|class| self.probabilities[class])
+        let place = self.classes.iter().position(|name| name == class)?;
+        self.probabilities.get(place).copied()
     }
 
     /// The file of the image, where it was one.
@@ -67,7 +111,8 @@ impl Prediction {
     }
 
     fn score(&self, index: usize) -> ClassScore<'_> {
-        ClassScore { index, class: &self.classes[index], probability: self.probabilities[index] }
+        let probability = self.probabilities.get(index).copied().unwrap_or(f64::NAN);
+        ClassScore { index, class: &self.classes[index], probability }
     }
 }
 
@@ -77,14 +122,51 @@ impl fmt::Display for ClassScore<'_> {
     }
 }
 
+impl fmt::Display for TargetValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.target, self.value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use residual_arch::RegressionTarget;
+
     use super::*;
+
+    #[test]
+    fn several_labels_are_those_above_the_threshold() {
+        let classes: Arc<[String]> = ["a", "b", "c"].map(String::from).into();
+        let of = |threshold| {
+            let task = Task::MultiLabel { threshold };
+            let found = Prediction::new(&[0.0, 2.0, -2.0], &classes, &task, None);
+            found.labels().map(|score| score.class).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!([0.5, 0.51, 0.1, 0.9].map(of), ["b a", "b", "b a c", ""]);
+        let found = Prediction::new(&[0.0, 2.0, -2.0], &classes, &Task::multi_label(), None);
+        assert_eq!(found.probability_of("a"), Some(0.5));
+        assert_eq!(found.top(1).map(|score| score.class).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn numbers_are_in_their_units() {
+        let classes: Arc<[String]> = ["age", "mass"].map(String::from).into();
+        let targets = vec![RegressionTarget::new("age", 40.0, 10.0), RegressionTarget::new("mass", 0.0, 0.5)];
+        let found = Prediction::new(&[0.5, -1.0], &classes, &Task::Regression { targets }, None);
+        let values: Vec<_> = found.values().map(|value| (value.target, value.value)).collect();
+        assert_eq!(values, [("age", 45.0), ("mass", -0.5)]);
+        assert_eq!((found.labels().count(), found.probabilities().len()), (0, 0));
+        assert_eq!(found.probability_of("age"), None);
+        assert!(found.best().probability.is_nan() && found.best().index == 0);
+        assert_eq!(found.values().next().unwrap().to_string(), "age 45");
+    }
 
     #[test]
     fn classes_are_ranked_and_equals_keep_their_order() {
         let classes: Arc<[String]> = ["a", "b", "c", "d"].map(String::from).into();
-        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &classes, None);
+        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &classes, &Task::SingleLabel, None);
+        assert_eq!(found.labels().map(|score| score.class).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((found.values().len(), found.threshold()), (0, None));
         assert_eq!(found.top(9).map(|score| score.class).collect::<Vec<_>>(), ["b", "d", "a", "c"]);
         assert_eq!((found.best().index, found.top(2).len()), (1, 2));
         assert_eq!(found.probability_of("b"), Some(found.probabilities()[1]));

@@ -1,8 +1,6 @@
 //! The training loop.
 
-use residual_data::{
-    Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore,
-};
+use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore};
 use residual_nn::ResNet;
 
 use crate::evaluate::{evaluate_task_until, evaluate_until};

@@ -76,8 +76,8 @@ impl TaskLoss {
 
     /// Weight of a batch in the mean over several: its images, or the weights of their labels.
     pub(crate) fn weight_of(&self, batch: &Batch) -> f64 {
-        let is_softmax =
-            self.task.is_single_label() && matches!(self.loss, LossRecipe::CrossEntropy {} | LossRecipe::Focal { .. });
+        let is_softmax = self.task.is_single_label()
+            && matches!(self.loss, LossRecipe::CrossEntropy {} | LossRecipe::Focal { .. });
         match is_softmax && !self.weights.is_empty() && batch.partners.is_empty() {
             // PyTorch's mean over the weights of the labels.
             true => batch.labels.iter().map(|&label| self.weights.get(label).copied().unwrap_or(1.0)).sum(),

@@ -180,6 +180,11 @@ impl Teacher {
         Self { path: path.into(), alpha: share(), temperature: temperature() }
     }
 
+    /// Teacher with another checkpoint.
+    pub fn with_path(self, path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
     fn validate(&self) -> Result<(), Error> {
         let out = |field, found, expected| Err(Error::OutOfRange { field, found, expected });
         if !(self.alpha > 0.0 && self.alpha <= 1.0) {

@@ -8,12 +8,13 @@ use residual::arch::NetSpec;
 use residual::arch::published::class_names;
 use residual::data::{
     Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
-    evaluate,
+    Source, evaluate, evaluate_task,
 };
 use residual::engine::{Error as EngineError, Images};
 use residual::predict::{Classifier, Error, Options};
 use residual::weights::require_memory;
 
+use super::eval_task;
 use super::failure::{Failure, Outcome};
 use super::lists::ListArguments;
 use super::network::NetworkArguments;
@@ -94,15 +95,21 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let compiled = Options::new().threads(threads).batch(arguments.batch_size).lazy();
     let classifier = Classifier::new(model, compiled)?;
     let mut judge = Judge { classifier, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
-    let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
-    judge.bar.clear();
-    let Some(result) = result.filter(|result| result.total > 0) else {
-        return Err(Failure::new("no images to evaluate on"));
-    };
-    judge.images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
-    if judge.skipped > 0 {
-        note(&format!("left out {} images that cannot be decoded", judge.skipped));
+    let task = spec.task.clone();
+    if !task.is_single_label() {
+        let names = images.classes().to_vec();
+        let found = evaluate_task(&mut judge, Arc::new(images), spec.preprocess.clone(), &options, &task)?;
+        let found = judge.finished(found.filter(|found| found.total > 0))?;
+        let mut output = Output::new();
+        if arguments.json {
+            return eval_task::json(&mut output, &found, &names);
+        }
+        output.line(format_args!("{} ({naming} names), {task}", spec.name))?;
+        output.line(format_args!("{split} split, {} images", found.total))?;
+        return eval_task::lines(&mut output, &found, &names);
     }
+    let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
+    let result = judge.finished(result.filter(|result| result.total > 0))?;
     let mut output = Output::new();
     if arguments.json {
         return output.json(&result);
@@ -132,6 +139,11 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, spec: &NetSpec) -> Ou
     let options = OpenOptions::default().with(|options| {
         (options.holdout, options.skip_bad) = (holdout, arguments.skip_bad);
         arguments.list.put(options);
+        options.task = spec.task.kind();
+        // Those that it was trained on.
+        if spec.task.targets().len() > 1 && options.columns.label.is_none() && options.columns.labels.is_empty() {
+            options.columns.labels = spec.task.targets().iter().map(|target| target.name.clone()).collect();
+        }
     });
     let data = Dataset::open(&source, &options)?;
     data.notes().iter().for_each(|noticed| note(&noticed.to_string()));
@@ -165,6 +177,19 @@ struct Judge {
     images: ImageSet,
     bar: Bar,
     skipped: usize,
+}
+
+impl Judge {
+    /// The result, after what was noticed on the way.
+    fn finished<R>(&self, result: Option<R>) -> Outcome<R> {
+        self.bar.clear();
+        let result = result.ok_or_else(|| Failure::new("no images to evaluate on"))?;
+        self.images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
+        if self.skipped > 0 {
+            note(&format!("left out {} images that cannot be decoded", self.skipped));
+        }
+        Ok(result)
+    }
 }
 
 impl Judged for Judge {

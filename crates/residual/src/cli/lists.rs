@@ -12,6 +12,9 @@ pub(crate) struct ListArguments {
     /// [default: by their usual names]
     #[arg(long, value_name = "ROLE=NAME,...")]
     columns: Option<Columns>,
+    /// Column of the labels of a list or table; several, of a task that has several: numbers, or a 0 or 1 a class.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    label: Option<Vec<String>>,
     /// Folder that the paths of a list or table count from. [default: its own]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -27,6 +30,9 @@ impl ListArguments {
     pub(crate) fn put_into(&self, columns: &mut Columns, root: &mut Option<PathBuf>) {
         if let Some(given) = &self.columns {
             columns.clone_from(given);
+        }
+        if let Some(names) = &self.label {
+            columns.set_labels(names);
         }
         if let Some(given) = &self.root {
             *root = Some(given.clone());

@@ -12,6 +12,7 @@ mod describe;
 #[cfg(feature = "train")]
 mod doctor;
 mod eval;
+mod eval_task;
 mod failure;
 #[cfg(feature = "train")]
 mod findings;

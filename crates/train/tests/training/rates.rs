@@ -37,7 +37,11 @@ fn each_part_takes_the_step_of_its_own_rate_with_every_optimiser() {
                 (tensor.starts_with(place) || (place == "stem" && stem)) && !tensor.contains("running")
             };
             let of_place: Vec<_> = found.iter().filter(|(tensor, _)| is_its(tensor)).collect();
-            assert!(!of_place.is_empty(), "{place}: {:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
+            assert!(
+                !of_place.is_empty(),
+                "{place}: {:?}",
+                found.iter().map(|(name, _)| name).collect::<Vec<_>>()
+            );
             for (tensor, values) in of_place {
                 assert_eq!(Some(values), whole.get(tensor), "{name}: {tensor}");
             }

@@ -7,7 +7,7 @@ mod overlays;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::predict::{ClassScore, Classifier, Error, Explanation, Options, Prediction};
+use residual::predict::{ClassScore, Classifier, Error, Explanation, Options, Prediction, TargetValue};
 use residual_files::escaped;
 use serde::Serialize;
 
@@ -44,13 +44,14 @@ pub(crate) struct Arguments {
     /// Images, folders of them, or - for a list on standard input, a path a line.
     #[arg(value_name = "IMAGE|DIR|-", required = true)]
     images: Vec<PathBuf>,
-    /// Number of classes to print, the most probable first.
+    /// Number of classes to print, the most probable first; of a multi-label network all that reach its threshold are.
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = parse_top)]
     top: usize,
     /// Write where in the image its most probable class is seen; for several images, a folder of PNGs.
     #[arg(long, value_name = "OUT.png|DIR")]
     explain: Option<PathBuf>,
-    /// Print one JSON object a line: file, top[{class, probability}], logits (--logits), explain (the overlay's path).
+    /// Print one JSON object a line: file, top[{class, probability}], labels[{class, probability}] of a multi-label
+    /// network, values[{target, value}] of a regression, logits (--logits), explain (the overlay's path).
     #[arg(long)]
     json: bool,
     /// With --json, give the logits of all classes as well, in the order of the network's outputs.
@@ -67,6 +68,12 @@ fn parse_top(text: &str) -> Result<usize, String> {
 struct Line<'a> {
     file: &'a str,
     top: Vec<Guess<'a>>,
+    /// Classes above the threshold of a multi-label task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<Guess<'a>>>,
+    /// Numbers of a regression.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    values: Vec<Value<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logits: Option<&'a [f32]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +84,12 @@ struct Line<'a> {
 struct Guess<'a> {
     class: &'a str,
     probability: f64,
+}
+
+#[derive(Serialize)]
+struct Value<'a> {
+    target: &'a str,
+    value: f64,
 }
 
 impl<'a> From<ClassScore<'a>> for Guess<'a> {
@@ -224,12 +237,28 @@ impl Printer {
             return self.output.json(&Line {
                 file,
                 top: top.into_iter().map(Guess::from).collect(),
+                labels: prediction.threshold().map(|_| prediction.labels().map(Guess::from).collect()),
+                values: prediction.values().map(|found| Value { target: found.target, value: found.value }).collect(),
                 logits: self.logits.then(|| prediction.logits()),
                 explain,
             });
         }
         self.output.line(file)?;
-        for ClassScore { class, probability, .. } in top {
+        for TargetValue { target, value } in prediction.values() {
+            let target = shorten(&escaped(target).to_string(), 60);
+            self.output.line(format_args!("  {target}  {value:.4}"))?;
+        }
+        let labels = match prediction.threshold() {
+            Some(threshold) => {
+                let labels: Vec<ClassScore<'_>> = prediction.labels().collect();
+                if labels.is_empty() {
+                    self.output.line(format_args!("  no class reaches {:.2}%", 100.0 * threshold))?;
+                }
+                labels
+            }
+            None => top,
+        };
+        for ClassScore { class, probability, .. } in labels {
             let class = escaped(class).to_string();
             self.output.line(format_args!("  {:6.2}%  {}", 100.0 * probability, shorten(&class, 68)))?;
         }

@@ -9,6 +9,7 @@ use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule,
 
 use super::augment::AugmentArguments;
 use super::loop_arguments::LoopArguments;
+use super::task_arguments::TaskArguments;
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::lists::ListArguments;
@@ -99,6 +100,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     steps: LoopArguments,
     #[command(flatten)]
+    task: TaskArguments,
+    #[command(flatten)]
     augment: AugmentArguments,
     /// Fraction to hold out of data without a val or test folder. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
@@ -126,7 +129,7 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 27] = [
+const NOT_WITH_RESUME: [&str; 28] = [
     "model",
     "recipe",
     "out",
@@ -146,6 +149,7 @@ const NOT_WITH_RESUME: [&str; 27] = [
     "label_smoothing",
     "validation",
     "columns",
+    "label",
     "root",
     "seed",
     "checkpoint_every",
@@ -180,6 +184,7 @@ impl Arguments {
             recipe.low_memory = memory == Memory::Low;
         }
         self.put_data(&mut recipe);
+        self.task.put_into(&mut recipe)?;
         self.augment.put_into(&mut recipe)?;
         self.steps.put_into(&mut recipe);
         self.put_training(&mut recipe)?;

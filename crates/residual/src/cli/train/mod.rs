@@ -3,6 +3,7 @@
 mod arguments;
 mod augment;
 mod loop_arguments;
+mod task_arguments;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use residual::nn::fused::Memory;
-use residual::train::{Changes, Outcome as End, Recipe, Trainer, Training};
+use residual::train::{Best, Changes, Outcome as End, Recipe, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             if early {
                 note(&format!("ended early, after epoch {done} of {epochs} (early_stop)"));
             }
-            finished(&folder, best.epoch, best.top1)
+            finished(&folder, best)
         }
         End::Interrupted { epoch, step } => {
             note(&format!("stopped in epoch {epoch}, after step {step}; everything is saved. To go on:"));
@@ -150,10 +151,10 @@ fn is_inside(folder: &Path, data: &Path) -> bool {
     real(folder).zip(real(data)).is_some_and(|(folder, data)| folder.starts_with(data))
 }
 
-fn finished(folder: &Path, epoch: usize, top1: f64) -> Outcome {
+fn finished(folder: &Path, found: Best) -> Outcome {
     let best = folder.join("best.safetensors");
     let mut output = Output::new();
-    output.line(format_args!("best: {:.2}% after epoch {epoch}, in {}", 100.0 * top1, best.display()))?;
+    output.line(format_args!("best: {found} after epoch {}, in {}", found.epoch, best.display()))?;
     output.line("to try it:")?;
     output.line(format_args!("  residual predict --weights {} IMAGE", quoted(&best)))
 }

@@ -90,11 +90,11 @@ fn line(report: &StepReport) -> String {
 /// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
 fn pass_line(metrics: &Metrics, epochs: usize) -> String {
     let Metrics { epoch, split, loss, images_per_s, lr, .. } = metrics;
-    let accuracy = 100.0 * metrics.top1;
+    let score = metrics.score.map_or_else(|| format!("acc {:.1}%", 100.0 * metrics.top1), |score| score.to_string());
     let seconds = duration(metrics.seconds);
     let lr = rate(*lr);
     format!(
-        "epoch {epoch}/{epochs}  {split:<5}  loss {loss:.4}  acc {accuracy:.1}%  {images_per_s:.0} img/s  lr {lr}  {seconds}"
+        "epoch {epoch}/{epochs}  {split:<5}  loss {loss:.4}  {score}  {images_per_s:.0} img/s  lr {lr}  {seconds}"
     )
 }
 
