@@ -180,9 +180,16 @@ impl Teacher {
         Self { path: path.into(), alpha: share(), temperature: temperature() }
     }
 
-    /// Teacher with another checkpoint.
-    pub fn with_path(self, path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), ..self }
+    /// Changes fields.
+    ///
+    /// ```
+    /// use residual_train::Teacher;
+    /// let teacher = Teacher::new("runs/large").with(|teacher| teacher.alpha = 0.7);
+    /// assert_eq!(teacher.temperature, 4.0);
+    /// ```
+    pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
+        change(&mut self);
+        self
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use residual::arch::NetSpec;
 use residual::arch::published::class_names;
 use residual::data::{
-    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
-    Source, evaluate, evaluate_task,
+    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Source,
+    Split, evaluate, evaluate_task,
 };
 use residual::engine::{Error as EngineError, Images};
 use residual::predict::{Classifier, Error, Options};
@@ -141,7 +141,10 @@ fn open(arguments: &Arguments, classes: Option<&[String]>, spec: &NetSpec) -> Ou
         arguments.list.put(options);
         options.task = spec.task.kind();
         // Those that it was trained on.
-        if spec.task.targets().len() > 1 && options.columns.label.is_none() && options.columns.labels.is_empty() {
+        if spec.task.targets().len() > 1
+            && options.columns.label.is_none()
+            && options.columns.labels.is_empty()
+        {
             options.columns.labels = spec.task.targets().iter().map(|target| target.name.clone()).collect();
         }
     });

@@ -19,6 +19,7 @@ mod predict;
 mod preprocess;
 mod shards;
 mod study;
+mod tasks;
 mod toy;
 mod training;
 mod verify;

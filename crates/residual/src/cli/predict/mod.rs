@@ -238,7 +238,10 @@ impl Printer {
                 file,
                 top: top.into_iter().map(Guess::from).collect(),
                 labels: prediction.threshold().map(|_| prediction.labels().map(Guess::from).collect()),
-                values: prediction.values().map(|found| Value { target: found.target, value: found.value }).collect(),
+                values: prediction
+                    .values()
+                    .map(|found| Value { target: found.target, value: found.value })
+                    .collect(),
                 logits: self.logits.then(|| prediction.logits()),
                 explain,
             });

@@ -50,7 +50,7 @@ impl TaskArguments {
         recipe.sampling = self.sampling.unwrap_or(recipe.sampling);
         if let Some(path) = &self.teacher {
             let teacher = recipe.teacher.take().unwrap_or_else(|| Teacher::new(path));
-            recipe.teacher = Some(teacher.with_path(path));
+            recipe.teacher = Some(teacher.with(|teacher| teacher.path.clone_from(path)));
         }
         Ok(())
     }
@@ -76,6 +76,8 @@ fn weights(text: &str) -> Outcome<ClassWeights> {
         Some((name.trim().to_owned(), weight.trim().parse().ok()?))
     });
     each.collect::<Option<_>>().map(ClassWeights::Each).ok_or_else(|| {
-        Failure::new(format_args!("--class-weights: `{text}`, expected balanced, or NAME=WEIGHT with commas between"))
+        Failure::new(format_args!(
+            "--class-weights: `{text}`, expected balanced, or NAME=WEIGHT with commas between"
+        ))
     })
 }

@@ -90,7 +90,8 @@ fn line(report: &StepReport) -> String {
 /// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
 fn pass_line(metrics: &Metrics, epochs: usize) -> String {
     let Metrics { epoch, split, loss, images_per_s, lr, .. } = metrics;
-    let score = metrics.score.map_or_else(|| format!("acc {:.1}%", 100.0 * metrics.top1), |score| score.to_string());
+    let score =
+        metrics.score.map_or_else(|| format!("acc {:.1}%", 100.0 * metrics.top1), |score| score.to_string());
     let seconds = duration(metrics.seconds);
     let lr = rate(*lr);
     format!(

@@ -1,0 +1,139 @@
+//! Several labels and numbers, from a list to predictions.
+
+use crate::toy::{Bench, hashes, picture};
+
+/// Network of the toy for another number of outputs.
+fn network(bench: &Bench, outputs: usize) {
+    let text = crate::toy::NETWORK.replace("classes = 2", &format!("classes = {outputs}"));
+    let text = text.replace("dropout = 0.1", "").replace("stochastic_depth = 0.2", "");
+    std::fs::write(bench.path("toy.toml"), text).unwrap();
+}
+
+/// A list of blue, red and dark pictures: their colours as labels (`blue|dark`), as columns, and a number.
+fn list(bench: &Bench) {
+    std::fs::create_dir_all(bench.path("photos")).unwrap();
+    let mut text = "path,label,blue,dark,warmth,count,split\n".to_owned();
+    for index in 0..60u32 {
+        let (red, dark) = (index % 2, (index / 2) % 2 == 1);
+        let mut image = picture(red, index, 8);
+        if dark {
+            image.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value / 4));
+        }
+        image.save(bench.path(&format!("photos/{index}.png"))).unwrap();
+        let names: Vec<&str> =
+            [(red == 0).then_some("blue"), dark.then_some("dark")].into_iter().flatten().collect();
+        let (warmth, blue, split) = (20 + 10 * red, 1 - red, if index < 44 { "train" } else { "val" });
+        text += &format!(
+            "photos/{index}.png,{},{blue},{},{warmth}.5,{},{split}\n",
+            names.join("|"),
+            u8::from(dark),
+            names.len()
+        );
+    }
+    std::fs::write(bench.path("list.csv"), text).unwrap();
+}
+
+const TRAIN: &str = "train --model toy.toml --data list.csv --epochs 12 --batch-size 8 --lr 0.1 --no-augment";
+
+#[test]
+fn several_labels_go_from_a_list_to_predictions() {
+    let bench = Bench::new();
+    network(&bench, 2);
+    list(&bench);
+    let run = bench.run(&format!("{TRAIN} --task multi-label --out run"));
+    assert!(run.stderr.contains("val    loss") && run.stderr.contains("mAP "), "{run:?}");
+    let out = run.ok();
+    assert!(out.contains("best: mAP "), "{out}");
+    let recipe = std::fs::read_to_string(bench.path("run/recipe.toml")).unwrap();
+    assert!(recipe.contains("task = \"multi_label\""), "{recipe}");
+
+    let eval = "eval --weights run/best.safetensors --data list.csv --split val";
+    let found = bench.run(&format!("{eval} --json")).json().remove(0);
+    assert_eq!((&found["task"], &found["total"]), (&"multi_label".into(), &16.into()));
+    assert!(found["map"].as_f64().unwrap() > 0.9, "{found:?}");
+    assert_eq!(found["classes"][0]["class"], "blue");
+    assert_eq!(found["threshold"], found["best_threshold"], "chosen on these images");
+    let lines = bench.run(eval).ok();
+    assert!(
+        lines.contains("mAP") && lines.contains("at threshold") && lines.contains("precision"),
+        "{lines}"
+    );
+    // The same labels as columns of 0 and 1.
+    let columns = bench.run(&format!("{eval} --label blue,dark --json")).json().remove(0);
+    assert_eq!(columns, found);
+
+    let predict = "predict --weights run/best.safetensors photos/0.png photos/2.png photos/1.png";
+    let found = bench.run(&format!("{predict} --json")).json();
+    let names = |line: usize| {
+        let labels = found[line]["labels"].as_array().unwrap().iter();
+        labels.map(|label| label["class"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((names(0), names(2)), (vec!["blue".to_owned()], Vec::new()));
+    assert_eq!(names(1).len(), 2);
+    let text = bench.run(predict).ok();
+    assert!(text.contains("no class reaches"), "{text}");
+    for command in ["inspect run/best.safetensors", "summary run/best.safetensors"] {
+        let said = bench.run(command).ok();
+        assert!(said.contains("multi label, threshold 0."), "{said}");
+    }
+}
+
+#[test]
+fn numbers_go_from_a_list_to_predictions() {
+    let bench = Bench::new();
+    network(&bench, 2);
+    list(&bench);
+    let run =
+        bench.run(&format!("{TRAIN} --task regression --label warmth,count --loss smooth-l1 --out run"));
+    assert!(run.stderr.contains("MAE "), "{run:?}");
+    run.ok();
+    let eval = "eval --weights run/best.safetensors --data list.csv --split val";
+    // The columns are those that the network was trained on.
+    let found = bench.run(&format!("{eval} --json")).json().remove(0);
+    assert_eq!(found["task"], "regression");
+    let targets = found["targets"].as_array().unwrap();
+    assert_eq!((&targets[0]["target"], &targets[1]["target"]), (&"warmth".into(), &"count".into()));
+    assert!(
+        targets[0]["mae"].as_f64().unwrap() < 3.0 && targets[0]["r2"].as_f64().unwrap() > 0.5,
+        "{targets:?}"
+    );
+    assert!(bench.run(eval).ok().contains("RMSE"));
+    let predict = "predict --weights run/best.safetensors photos/0.png photos/1.png";
+    let found = bench.run(&format!("{predict} --json")).json();
+    let warmth = |line: usize| found[line]["values"][0]["value"].as_f64().unwrap();
+    assert!((warmth(0) - 20.5).abs() < 4.0 && (warmth(1) - 30.5).abs() < 4.0, "{found:?}");
+    assert!(bench.run(predict).ok().contains("warmth  "));
+    assert!(bench.run("inspect run/best.safetensors").ok().contains("regression of warmth, count"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_place() {
+    let bench = Bench::new();
+    network(&bench, 2);
+    list(&bench);
+    bench.run(&format!("{TRAIN} --task regression --label label")).refused(&[
+        "list.csv",
+        "line 2",
+        "finite number",
+    ]);
+    bench.run(&format!("{TRAIN} --task multi-label --loss mse")).refused(&["loss: mse", "help: "]);
+    bench.run(&format!("{TRAIN} --task ranking")).refused(&["multi-label"]);
+    bench.run(&format!("{TRAIN} --loss hinge")).refused(&["--loss", "focal"]);
+    bench.run(&format!("{TRAIN} --task multi-label --class-weights pink=2")).refused(&["pink", "blue"]);
+    bench.run(&format!("{TRAIN} --label blue,dark")).refused(&["several columns", "--task multi-label"]);
+    bench.run("train --resume run --task regression").refused(&["--resume"]);
+}
+
+#[test]
+fn balanced_sampling_and_a_teacher_are_flags() {
+    let bench = Bench::new().trained();
+    let train = "train --model toy.toml --data data --epochs 1 --batch-size 5 --seed 4";
+    let more = "--sampling balanced --class-weights balanced --loss focal --teacher run";
+    for (flags, out) in [("", "plain"), (more, "taught"), (more, "again")] {
+        bench.run(&format!("{train} {flags} --out {out}")).ok();
+    }
+    let of = |run: &str| hashes(&bench.path(run).join("last.safetensors"));
+    assert_ne!(of("plain"), of("taught"));
+    assert_eq!(of("taught"), of("again"));
+    bench.run(&format!("{train} --teacher none.safetensors")).refused(&["none.safetensors"]);
+}
