@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::ptr::{null, null_mut};
 
-use residual_arch::{Naming, NetSpec, families::family};
+use residual_arch::{Naming, NetSpec, RegressionTarget, Task, families::family};
 use residual_c::{
     Image, Maps, Network, Status, residual_class_name, residual_classes, residual_embed,
     residual_embedding_length, residual_features, residual_free, residual_free_maps, residual_heat_map,
-    residual_load, residual_load_bytes, residual_message, residual_predict,
+    residual_load, residual_load_bytes, residual_message, residual_predict, residual_task,
+    residual_threshold,
 };
 use residual_predict::{Classifier, Model, Options};
 use residual_testkit::networks;
@@ -209,6 +210,38 @@ fn answers_are_the_classifiers() {
                 residual_free_maps(&mut maps);
             }
         }
+    }
+}
+
+#[test]
+fn the_task_of_a_network_says_what_its_numbers_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let targets = ["x", "y", "z"].map(|name| RegressionTarget::new(name, 10.0, 2.0)).into();
+    let (task, threshold) = (residual_task, residual_threshold);
+    for (kind, wanted, least) in [
+        (Task::SingleLabel, "single_label", f32::NAN),
+        (Task::MultiLabel { threshold: 0.25 }, "multi_label", 0.25),
+        (Task::Regression { targets }, "regression", f32::NAN),
+    ] {
+        let path = folder.path().join(format!("{wanted}.safetensors"));
+        networks::model(&spec().with(|net| net.task = kind), 1.0).unwrap().save(&path).unwrap();
+        let (network, classifier) = (Loaded::new(&path, None), Classifier::open(&path).unwrap());
+        // SAFETY: a network or null.
+        unsafe {
+            assert_eq!(CStr::from_ptr(task(network.0)).to_str(), Ok(wanted));
+            let found = threshold(network.0);
+            assert!(found == least || (found.is_nan() && least.is_nan()), "{found}");
+            assert!(task(null()).is_null() && threshold(null()).is_nan());
+        }
+        let pixels = pixels(32 * 32 * 3);
+        let (status, found) = rows(residual_predict, &network, &[raw(&pixels, [32, 32, 3])], 3);
+        assert_eq!(status, Status::Ok, "{}", message());
+        let image = residual_predict::Image::new(32, 32, 3, pixels).unwrap();
+        let answer = classifier.classify(image).unwrap();
+        let numbers = answer.probabilities().iter().copied();
+        let numbers: Vec<f64> = numbers.chain(answer.values().map(|value| value.value)).collect();
+        assert_eq!(numbers.len(), 3);
+        same(&found, &numbers);
     }
 }
 

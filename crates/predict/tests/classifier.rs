@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, RgbImage};
 use residual_arch::families::family;
-use residual_arch::{Naming, NetSpec};
+use residual_arch::{Naming, NetSpec, RegressionTarget, Task};
 use residual_data::Preprocessor;
 use residual_engine::{Images, Options as PlanOptions, Plan};
 use residual_predict::{Classifier, Error, Image, Input, Model, Options, Prediction};
@@ -98,6 +98,32 @@ fn grey_images_stay_grey() {
     let wanted = classifier.classify(wanted).unwrap();
     assert_eq!(bits(&classifier.classify(DynamicImage::from(grey.clone())).unwrap()), bits(&wanted));
     assert_eq!(bits(&classifier.classify(grey).unwrap()), bits(&wanted));
+}
+
+#[test]
+fn answers_are_the_task_s() {
+    let image = picture(32, 32, 1);
+    let with = |task: Task| {
+        let spec = spec().with(|net| net.task = task);
+        Classifier::new(networks::model(&spec, 1.0).unwrap(), Options::new().threads(1)).unwrap()
+    };
+    let logits = classifier().classify(&image).unwrap().logits().to_vec();
+    let sigmoid = |z: f32| 1.0 / (1.0 + (-f64::from(z)).exp());
+    let threshold = sigmoid(logits[1]);
+    let found = with(Task::MultiLabel { threshold }).classify(&image).unwrap();
+    for (found, &logit) in found.probabilities().iter().zip(&logits) {
+        assert!((found - sigmoid(logit)).abs() < 1e-12);
+    }
+    let wanted = logits.iter().filter(|&&logit| logit >= logits[1]).count();
+    assert_eq!(found.labels().count(), wanted, "one of the threshold's probability has the class");
+    let targets: Vec<_> = ["x", "y", "z"].map(|name| RegressionTarget::new(name, 10.0, 2.0)).into();
+    let classifier = with(Task::Regression { targets });
+    assert_eq!(classifier.classes(), ["x", "y", "z"], "the targets' names, where the file has none");
+    let found = classifier.classify(&image).unwrap();
+    let values: Vec<f64> = found.values().map(|value| value.value).collect();
+    let wanted: Vec<f64> = logits.iter().map(|&logit| 10.0 + 2.0 * f64::from(logit)).collect();
+    assert_eq!(values, wanted);
+    assert_eq!(classifier.explain(&image).unwrap().class, 0);
 }
 
 #[test]

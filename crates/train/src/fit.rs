@@ -249,6 +249,7 @@ impl Trainer<'_> {
             batch_loss,
             loss: pass.loss / images,
             top1: pass.correct as f64 / images,
+            score: pass.sums.score(&self.loss.task, pass.images),
             lr,
             waited: 0.0,
             images_per_s: rate(pass.images, pass.seconds),

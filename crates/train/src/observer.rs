@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use residual_data::TaskScore;
+
 use crate::{Best, Metrics};
 
 /// Observer of a training while it goes on. Every method does nothing by default; `()` observes nothing.
@@ -102,8 +104,10 @@ pub struct StepReport {
     pub batch_loss: f64,
     /// Mean loss of the epoch so far.
     pub loss: f64,
-    /// Fraction of this epoch's images so far that were classified correctly.
+    /// Fraction of this epoch's images so far that were classified correctly; 0 of a task other than single label.
     pub top1: f64,
+    /// Score of this epoch's images so far, of a task other than single label.
+    pub score: Option<TaskScore>,
     /// Learning rate of this step.
     pub lr: f64,
     /// Share of this process's training time that the network waited for images.

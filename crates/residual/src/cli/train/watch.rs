@@ -81,10 +81,9 @@ fn line(report: &StepReport) -> String {
     let StepReport { epoch, epochs, loss, images_per_s, .. } = report;
     let waited = 100.0 * report.waited;
     let left = duration(report.seconds_left);
-    let accuracy = 100.0 * report.top1;
-    format!(
-        "{epoch}/{epochs} loss {loss:.3} acc {accuracy:.0}% {images_per_s:.0} img/s wait {waited:.0}% {left} left"
-    )
+    let score =
+        report.score.map_or_else(|| format!("acc {:.0}%", 100.0 * report.top1), |score| score.to_string());
+    format!("{epoch}/{epochs} loss {loss:.3} {score} {images_per_s:.0} img/s wait {waited:.0}% {left} left")
 }
 
 /// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
