@@ -217,7 +217,7 @@ impl Answers {
 
     /// Answers whose output `i` is now the one at `places[i]` of `outputs`.
     pub(crate) fn moved(&self, places: &[usize], outputs: usize) -> Self {
-        let set = |set: &Box<[u32]>| {
+        let set = |set: &[u32]| {
             let mut set: Vec<u32> = set.iter().map(|&class| places[class as usize] as u32).collect();
             set.sort_unstable();
             set.into()
@@ -226,7 +226,7 @@ impl Answers {
         for (row, old) in numbers.chunks_mut(outputs.max(1)).zip(self.numbers.chunks(self.outputs.max(1))) {
             places.iter().zip(old).for_each(|(&place, &value)| row[place] = value);
         }
-        Self { kind: self.kind, outputs, sets: self.sets.iter().map(set).collect(), numbers }
+        Self { kind: self.kind, outputs, sets: self.sets.iter().map(|one| set(one)).collect(), numbers }
     }
 }
 

@@ -50,12 +50,12 @@ mod tests {
             assert_eq!(order.len(), 100);
             let mut times = [0; 100];
             order.iter().for_each(|&index| times[index] += 1);
-            for class in 0..3 {
+            for (class, all) in sums.iter_mut().enumerate() {
                 let of_class = || (0..100).filter(|&i| label(i) == class).map(|i| times[i]);
                 let sum: usize = of_class().sum();
                 assert!((33..=34).contains(&sum), "{sum}");
                 assert!(of_class().max().unwrap() - of_class().min().unwrap() <= 1);
-                sums[class] += sum;
+                *all += sum;
             }
         }
         assert_eq!(sums, [100; 3]);

@@ -1,5 +1,7 @@
 //! Data sets of labelled images, opened and read image by image.
 
+mod answered;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +11,7 @@ use residual_arch::TaskKind;
 use residual_arch::published::{imagenet, imagenet_synsets};
 use residual_files::escaped;
 
-use crate::answers::{Answers, Given, Texts, answer};
+use crate::answers::Answers;
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::lists::{ListedAt, ListedImage, is_list, open_list};
@@ -219,42 +221,6 @@ impl Dataset {
         Ok(Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out })
     }
 
-    /// Data whose classes are the names of folders, or other texts of labels, for a task: names of several classes, or
-    /// numbers.
-    fn of_names(mut self, task: TaskKind) -> Result<Self, Error> {
-        if task.is_single_label() {
-            return Ok(self);
-        }
-        let columns = ["label".to_owned()];
-        for class in &mut self.classes {
-            let text = answer(task, &columns, &[Given::Text(class.as_str().into())]);
-            *class = text.map_err(|reason| Error::Answer {
-                path: self.origin.clone(),
-                reason: format!("of the class `{}`: {reason}", escaped(class)),
-            })?;
-        }
-        self.answered(task, &columns)
-    }
-
-    /// Data whose classes are texts of answers, decoded.
-    fn answered(mut self, kind: TaskKind, columns: &[String]) -> Result<Self, Error> {
-        if kind.is_single_label() {
-            return Ok(self);
-        }
-        let mut trained = vec![false; self.classes.len()];
-        for (_, set) in self.splits.iter().filter(|(split, _)| *split == Split::Train) {
-            (0..set.len()).for_each(|index| trained[set.items.label(index)] = true);
-        }
-        let texts = Texts { kind, columns, texts: &self.classes, trained, origin: &self.origin };
-        let (classes, answers) = texts.decode()?;
-        self.classes = classes;
-        let (names, answers): (Arc<[String]>, _) = (self.classes.clone().into(), Arc::new(answers));
-        for (_, set) in &mut self.splits {
-            (set.classes, set.answers) = (names.clone(), Some(answers.clone()));
-        }
-        Ok(self)
-    }
-
     /// Notes of what was noticed while the data were opened, for whoever uses them.
     pub fn notes(&self) -> &[Note] {
         &self.notes
@@ -305,11 +271,6 @@ impl Dataset {
             present: self.splits(),
             held_out: self.held_out,
         })
-    }
-
-    /// Task that the images are labelled for.
-    pub fn task(&self) -> TaskKind {
-        self.splits.first().map_or(TaskKind::SingleLabel, |(_, set)| set.task())
     }
 
     /// Checks that a classifier can be trained on these data.
