@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use residual_arch::{Preprocess, TaskKind};
@@ -203,17 +204,26 @@ fn list_set(text: &str, task: TaskKind) -> Arc<dyn Source> {
 }
 
 fn table(path: &Path) {
-    let schema = "message m { required binary image; optional binary tags (UTF8); required double age; \
+    let schema = "message m { required binary image; \
+                  optional group kinds (LIST) { repeated group list { optional int32 element; } } optional binary tags (UTF8); required double age; \
                   required float height; required boolean cat; required int32 dog; }";
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
     let file = fs::File::create(path).unwrap();
-    let properties = Arc::new(WriterProperties::builder().build());
+    // As Hugging Face's `datasets` keeps the names.
+    let features = r#"{"info": {"features": {"kinds": {"feature": {"names": ["owl", "cat"], "_type": "ClassLabel"}, "_type": "List"}}}}"#;
+    let features = vec![KeyValue::new("huggingface".to_owned(), features.to_owned())];
+    let properties = Arc::new(WriterProperties::builder().set_key_value_metadata(Some(features)).build());
     let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let pictures: Vec<ByteArray> = [0, 9, 18].map(|tone| ByteArray::from(png(tone))).into();
     let texts: Vec<ByteArray> = ["x|y", "y"].map(ByteArray::from).into();
     let mut column = group.next_column().unwrap().unwrap();
     column.typed::<ByteArrayType>().write_batch(&pictures, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    // [1, 0], no list, [1 and an absent one].
+    let kinds = column.typed::<Int32Type>();
+    kinds.write_batch(&[1, 0, 1], Some(&[3, 3, 0, 3, 2]), Some(&[0, 1, 0, 0, 1])).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
     column.typed::<ByteArrayType>().write_batch(&texts, Some(&[1, 0, 1]), None).unwrap();
@@ -244,6 +254,10 @@ fn tables_have_answers_in_columns() {
     assert_eq!(targets(&data, Split::Train), [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]);
     let data = open(&path, MULTI, &["cat", "dog"]).unwrap();
     assert_eq!(targets(&data, Split::Train), [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]);
+    let data = open(&path, MULTI, &["kinds"]).unwrap();
+    assert_eq!(data.classes, ["cat", "owl"]);
+    assert_eq!(targets(&data, Split::Train), [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]);
+    assert!(open(&path, TaskKind::SingleLabel, &["kinds"]).is_err());
     let data = open(&path, NUMBERS, &["age", "dog"]).unwrap();
     assert_eq!(data.classes, ["age", "dog"]);
     assert_eq!(targets(&data, Split::Train), [[1.5, 0.0], [2.5, 1.0], [-3.0, 0.0]]);

@@ -5,7 +5,7 @@ use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, FloatTyp
 
 use super::column::Column;
 use super::open::{Raw, Reader};
-use super::read::read;
+use super::read::{read, read_lists};
 use crate::answers::{Given, answer};
 use crate::{Error, OpenOptions};
 
@@ -17,8 +17,8 @@ pub(super) struct Answering<'a> {
     pub(super) options: &'a OpenOptions,
 }
 
-/// Text of a value; none where the row has no value.
-type Text = Result<Option<String>, String>;
+/// What a row of a column says, or why it says nothing.
+type Field = Result<Given<'static>, String>;
 
 impl Answering<'_> {
     /// Text of the answer of each row, or why there is none. `names` are those of a single column of numbers.
@@ -34,39 +34,53 @@ impl Answering<'_> {
         let mut texts = texts.by_ref().collect::<Result<Vec<_>, Error>>()?;
         let mut rows = Vec::new();
         loop {
-            let row: Option<Vec<Text>> = texts.iter_mut().map(Iterator::next).collect();
+            let row: Option<Vec<Field>> = texts.iter_mut().map(Iterator::next).collect();
             let Some(row) = row else { return Ok(rows) };
             rows.push(self.row(row));
         }
     }
 
-    fn row(&self, row: Vec<Text>) -> Result<String, String> {
-        let given = row.into_iter().map(|text| Ok(Given::Text(text?.unwrap_or_default().into())));
-        answer(self.options.task, self.columns, &given.collect::<Result<Vec<_>, String>>()?)
+    fn row(&self, row: Vec<Field>) -> Result<String, String> {
+        answer(self.options.task, self.columns, &row.into_iter().collect::<Result<Vec<_>, String>>()?)
     }
 
-    fn texts(&self, column: &Column, names: Option<&[String]>) -> Result<Vec<Text>, Error> {
-        let whole = |value: i64| Raw::Number(value).text(names).map(Some);
+    fn texts(&self, column: &Column, names: Option<&[String]>) -> Result<Vec<Field>, Error> {
+        let whole = |value: i64| Raw::Number(value).text(names);
         match column.descriptor.physical_type() {
             Physical::INT32 => self.of::<Int32Type>(column, |value| whole(i64::from(*value))),
             Physical::INT64 => self.of::<Int64Type>(column, |value| whole(*value)),
             Physical::BOOLEAN => self.of::<BoolType>(column, |value| whole(i64::from(*value))),
-            Physical::FLOAT => self.of::<FloatType>(column, |value| Ok(Some(value.to_string()))),
-            Physical::DOUBLE => self.of::<DoubleType>(column, |value| Ok(Some(value.to_string()))),
+            Physical::FLOAT => self.of::<FloatType>(column, |value| Ok(value.to_string())),
+            Physical::DOUBLE => self.of::<DoubleType>(column, |value| Ok(value.to_string())),
             _ => self.of::<ByteArrayType>(column, |value| match std::str::from_utf8(value.data()) {
-                Ok(text) => Ok(Some(text.to_owned())),
+                Ok(text) => Ok(text.to_owned()),
                 Err(_) => Err("a label that is no text".to_owned()),
             }),
         }
     }
 
-    fn of<T: DataType>(&self, column: &Column, text: impl Fn(&T::T) -> Text) -> Result<Vec<Text>, Error> {
-        let mut texts = Vec::new();
+    fn of<T: DataType>(
+        &self,
+        column: &Column,
+        text: impl Fn(&T::T) -> Result<String, String>,
+    ) -> Result<Vec<Field>, Error> {
+        let mut fields: Vec<Field> = Vec::new();
         for part in &column.parts {
-            let values = read::<T>(self.reader.file, column, part);
-            let values = values.map_err(|bad| self.reader.failed(part.first, bad))?;
-            texts.extend(values.rows.iter().map(|value| value.as_ref().map_or(Ok(None), &text)));
+            let failed = |bad| self.reader.failed(part.first, bad);
+            if column.descriptor.max_rep_level() > 0 {
+                let lists = read_lists::<T>(self.reader.file, column, part).map_err(failed)?;
+                let list =
+                    |list: Vec<T::T>| list.iter().map(&text).collect::<Result<_, _>>().map(Given::List);
+                fields.extend(lists.into_iter().map(list));
+                continue;
+            }
+            let values = read::<T>(self.reader.file, column, part).map_err(failed)?;
+            let field = |value: Option<T::T>| match value {
+                Some(value) => text(&value).map(|text| Given::Text(text.into())),
+                None => Ok(Given::Text("".into())),
+            };
+            fields.extend(values.rows.into_iter().map(field));
         }
-        Ok(texts)
+        Ok(fields)
     }
 }

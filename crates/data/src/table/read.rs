@@ -43,6 +43,81 @@ impl<T: Into<String>> From<T> for BadPart {
 struct Pages {
     bytes: Vec<u8>,
     unpacked: u64,
+    /// Number of values, absent ones among them.
+    values: u64,
+}
+
+/// Decodes a part of a column of lists: the values of each row, without those that are absent.
+///
+/// # Errors
+/// [`BadPart`].
+pub(super) fn read_lists<T: DataType>(
+    file: &SharedFile,
+    column: &Column,
+    part: &ColumnPart,
+) -> Result<Vec<Vec<T::T>>, BadPart> {
+    let chunk = &column.chunks[part.chunk as usize];
+    let pages = pages(file, chunk, part, Rows::OfLists)?;
+    let decoded =
+        catch_unwind(AssertUnwindSafe(|| decode_lists::<T>(column, chunk, pages, part.rows as usize)));
+    let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
+    Ok(decoded.map_err(|error| error.to_string())?)
+}
+
+fn decode_lists<T: DataType>(
+    column: &Column,
+    chunk: &Chunk,
+    pages: Pages,
+    rows: usize,
+) -> Result<Vec<Vec<T::T>>, parquet::errors::ParquetError> {
+    let count = pages.values as usize;
+    let mut reader = reader::<T>(column, chunk, pages, count)?;
+    let (mut levels, mut starts, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    reader.read_records(rows, Some(&mut levels), Some(&mut starts), &mut values)?;
+    let (present, mut values) = (column.descriptor.max_def_level(), values.into_iter());
+    let mut lists: Vec<Vec<T::T>> = Vec::with_capacity(rows);
+    for (level, start) in levels.into_iter().zip(starts) {
+        if start == 0 {
+            lists.push(Vec::new());
+        }
+        let value = if level == present { values.next() } else { None };
+        if let Some(list) = lists.last_mut() {
+            list.extend(value);
+        }
+    }
+    match lists.len() == rows {
+        true => Ok(lists),
+        false => Err(parquet::errors::ParquetError::General(format!(
+            "{rows} rows, and {} in the pages",
+            lists.len()
+        ))),
+    }
+}
+
+/// Reader of the pages of a part, which hold so many values.
+fn reader<T: DataType>(
+    column: &Column,
+    chunk: &Chunk,
+    pages: Pages,
+    values: usize,
+) -> Result<ColumnReaderImpl<T>, parquet::errors::ParquetError> {
+    let length = pages.bytes.len() as i64;
+    // A chunk of its own, which the part's pages are.
+    let meta = ColumnChunkMetaData::builder(column.descriptor.clone())
+        .set_compression(chunk.codec)
+        .set_total_compressed_size(length)
+        .set_data_page_offset(0)
+        .set_num_values(values as i64)
+        .build()?;
+    let reader = SerializedPageReader::new(Arc::new(Bytes::from(pages.bytes)), &meta, values, None)?;
+    Ok(ColumnReaderImpl::<T>::new(column.descriptor.clone(), Box::new(reader)))
+}
+
+/// Rows of a part: of one value each, or of lists of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    OfValues,
+    OfLists,
 }
 
 /// Decodes a part of a column.
@@ -55,7 +130,7 @@ pub(super) fn read<T: DataType>(
     part: &ColumnPart,
 ) -> Result<Values<T::T>, BadPart> {
     let chunk = &column.chunks[part.chunk as usize];
-    let pages = pages(file, chunk, part)?;
+    let pages = pages(file, chunk, part, Rows::OfValues)?;
     let taken = pages.unpacked + part.rows * size_of::<Option<T::T>>() as u64;
     // The pages' headers are checked, and the crate checks much of what is in them; a panic on what it does not is
     // damage to us.
@@ -70,16 +145,7 @@ fn decode<T: DataType>(
     pages: Pages,
     rows: usize,
 ) -> Result<Vec<Option<T::T>>, parquet::errors::ParquetError> {
-    let length = pages.bytes.len() as i64;
-    // A chunk of its own, which the part's pages are.
-    let meta = ColumnChunkMetaData::builder(column.descriptor.clone())
-        .set_compression(chunk.codec)
-        .set_total_compressed_size(length)
-        .set_data_page_offset(0)
-        .set_num_values(rows as i64)
-        .build()?;
-    let reader = SerializedPageReader::new(Arc::new(Bytes::from(pages.bytes)), &meta, rows, None)?;
-    let mut reader = ColumnReaderImpl::<T>::new(column.descriptor.clone(), Box::new(reader));
+    let mut reader = reader::<T>(column, chunk, pages, rows)?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     let (read, ..) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
     if read != rows {
@@ -94,7 +160,7 @@ fn decode<T: DataType>(
 }
 
 /// Reads the pages of a part, and checks their headers.
-fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, BadPart> {
+fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Result<Pages, BadPart> {
     if part.rows > MAX_ROWS || part.end - part.start > chunk.most + (32 << 20) {
         let rows = part.rows;
         return Err(format!("{rows} rows in one part; help: write the table with smaller row groups").into());
@@ -104,11 +170,17 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, B
     };
     let bytes = span(part.start, part.end)?;
     let found = check(&bytes, chunk)?;
-    if found.rows != part.rows {
+    if rows == Rows::OfLists && found.rows > MAX_ROWS {
+        let found = found.rows;
+        return Err(
+            format!("{found} values in one part; help: write the table with smaller row groups").into()
+        );
+    }
+    if rows == Rows::OfValues && found.rows != part.rows {
         return Err(format!("{} rows, and pages of {}", part.rows, found.rows).into());
     }
     if !found.lacks_dictionary {
-        return Ok(Pages { bytes, unpacked: found.unpacked });
+        return Ok(Pages { bytes, unpacked: found.unpacked, values: found.rows });
     }
     // It is the first page of the row group.
     let header = span(chunk.start, chunk.end.min(chunk.start + 4096))?;
@@ -120,7 +192,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart) -> Result<Pages, B
     }
     let dictionary = span(chunk.start, end)?;
     let unpacked = check(&dictionary, chunk)?.unpacked + found.unpacked;
-    Ok(Pages { bytes: [dictionary, bytes].concat(), unpacked })
+    Ok(Pages { bytes: [dictionary, bytes].concat(), unpacked, values: found.rows })
 }
 
 /// What the headers of pages say.

@@ -53,7 +53,8 @@ pub(super) fn choose(file: &FileMetaData, shown: &str, options: &OpenOptions) ->
     let columns = &options.columns;
     let features = Features::of(file);
     let takes_numbers = options.task == TaskKind::Regression;
-    let table = Table { schema: file.schema_descr(), features, columns, takes_numbers };
+    let takes_lists = options.task == TaskKind::MultiLabel;
+    let table = Table { schema: file.schema_descr(), features, columns, takes_numbers, takes_lists };
     let missing = |role| Error::TableColumns { file: shown.to_owned(), role, found: table.list() };
     let (image, path) = table.image().ok_or_else(|| missing("images"))?;
     let labels = table.labels().filter(|labels| !labels.is_empty()).ok_or_else(|| missing("labels"))?;
@@ -74,6 +75,8 @@ struct Table<'a> {
     columns: &'a Columns,
     /// True where labels may be numbers with a point.
     takes_numbers: bool,
+    /// True where labels may be lists.
+    takes_lists: bool,
 }
 
 impl Table<'_> {
@@ -140,9 +143,20 @@ impl Table<'_> {
         }
     }
 
+    /// Number of the only column of a list of values.
+    fn list_leaf(&self, root: &Type) -> Option<usize> {
+        let is_below = |number: &usize| {
+            self.schema.column(*number).path().parts().first().map(String::as_str) == Some(root.name())
+        };
+        let mut below = (0..self.schema.num_columns()).filter(is_below);
+        let leaf = below.next().filter(|&leaf| self.schema.column(leaf).max_rep_level() == 1)?;
+        below.next().is_none().then_some(leaf)
+    }
+
     /// Number of a column that can hold labels, and its name.
     fn readable<'t>(&self, root: &'t Type) -> Option<(usize, &'t str)> {
-        let leaf = self.leaf(&[root.name()])?;
+        let list = || self.list_leaf(root).filter(|_| self.takes_lists);
+        let leaf = self.leaf(&[root.name()]).or_else(list)?;
         let is_readable = match self.schema.column(leaf).physical_type() {
             Physical::INT32 | Physical::INT64 | Physical::BYTE_ARRAY | Physical::BOOLEAN => true,
             Physical::FLOAT | Physical::DOUBLE => self.takes_numbers,
@@ -207,7 +221,9 @@ impl Features {
 
     /// Names of the classes of a column of labels.
     fn names(&self, column: &str) -> Option<Vec<String>> {
-        let names = self.0.get(column)?.get("names")?.as_array()?;
+        let feature = self.0.get(column)?;
+        // Of a list, those of its elements.
+        let names = feature.get("names").or_else(|| feature.get("feature")?.get("names"))?.as_array()?;
         let names: Option<Vec<String>> = names.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
         names.filter(|names| !names.is_empty()).map(distinct)
     }
