@@ -29,6 +29,13 @@ pub enum Error {
         found: f64,
     },
 
+    /// Whitening of a stem that cannot begin so.
+    #[error("whiten_stem: {reason}; help: leave it out")]
+    Whiten {
+        /// What is in the way.
+        reason: &'static str,
+    },
+
     /// A batch without images.
     #[error("{field}: 0 images make no batch; help: give 1 or more")]
     ZeroBatch {

@@ -10,6 +10,7 @@ use residual_weights::{Architecture, Model, Weights};
 use crate::Error;
 use crate::prepare::Prepared;
 use crate::transfer::{from_model, to_model};
+use crate::whiten::whitened;
 
 /// Head that was not taken over from the weights to begin with, because it is for other classes or not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(crate) struct Initial {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Network at its beginning: random by the recipe's seed, or with the weights of a `model` or of the recipe's `init`,
+/// Network at its beginning: random by the recipe's seed (its first convolution whitening, where asked for), or with the weights of a `model` or of the recipe's `init`,
 /// and with its frozen layers.
 pub(crate) fn initial(prepared: &Prepared, model: Option<Model>, device: &Device) -> Result<Initial, Error> {
     let Prepared { recipe, spec, .. } = prepared;
@@ -36,7 +37,10 @@ pub(crate) fn initial(prepared: &Prepared, model: Option<Model>, device: &Device
     let mut initial = match (model, &recipe.init) {
         (Some(model), _) => take_over(model, random, device)?,
         (None, Some(path)) => load(path, random, device)?,
-        (None, None) => Initial { network: random, replaced_head: None, remarks: Vec::new() },
+        (None, None) => {
+            let network = if recipe.whiten_stem { whitened(random, prepared)? } else { random };
+            Initial { network, replaced_head: None, remarks: Vec::new() }
+        }
     };
     initial.network.freeze_layers(&recipe.freeze)?;
     Ok(initial)

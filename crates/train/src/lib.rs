@@ -45,6 +45,7 @@ mod trainer;
 mod training;
 mod transfer;
 mod update;
+mod whiten;
 
 pub use average::Ema;
 pub use changes::Changes;

@@ -57,6 +57,10 @@ pub struct Recipe {
     /// Weights to begin with, in place of random ones. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// Patch whitening: a first convolution that begins with the eigenvectors of the patches of the training images, in
+    /// place of random weights (Coates and Ng 2012, section 3.1). Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub whiten_stem: bool,
     /// Layers that stay as they are, running statistics included: `stem`, `stage1`, `stage2.block0`, `head`.
     /// Default none.
     pub freeze: Vec<String>,
@@ -238,6 +242,7 @@ impl Default for Recipe {
             task: TaskKind::SingleLabel,
             data: DataRecipe::default(),
             init: None,
+            whiten_stem: false,
             freeze: Vec::new(),
             epochs: 20,
             batch_size: None,

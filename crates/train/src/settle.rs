@@ -6,6 +6,7 @@ use residual_arch::{
 use residual_data::{Augment, Augmenter, Fit, RandomResizedCrop};
 
 use crate::batches::{default_batch, leaves_last_out};
+use crate::whiten::check_whiten;
 use crate::{Error, PlaceRates, Recipe};
 
 /// Widest input that gets the augmentation of CIFAR, wider ones that of ImageNet.
@@ -35,6 +36,7 @@ impl Recipe {
         let spec = recipe.network_for(classes)?;
         recipe.preprocess = Some(spec.preprocess.clone());
         check_freeze(&recipe.freeze, &spec)?;
+        check_whiten(&recipe, &spec)?;
         PlaceRates::new(&recipe, &spec)?;
         recipe.settle_augment(&spec)?;
         recipe.settle_batches(training_images)?;

@@ -13,3 +13,4 @@ mod program;
 mod rates;
 mod tasks;
 mod toy;
+mod whiten;

@@ -28,6 +28,9 @@ pub(super) struct LoopArguments {
     /// End the training after so many epochs in a row without a lower validation loss. [default: after the last epoch]
     #[arg(long, value_name = "EPOCHS")]
     early_stop: Option<usize>,
+    /// Begin with a first convolution that whitens patches of the training images, in place of a random one.
+    #[arg(long)]
+    whiten_stem: bool,
 }
 
 impl LoopArguments {
@@ -39,5 +42,6 @@ impl LoopArguments {
         recipe.dropout = self.dropout.or(recipe.dropout);
         recipe.drop_block = self.drop_block.or(recipe.drop_block);
         recipe.early_stop = self.early_stop.map(EarlyStop::new).or(recipe.early_stop);
+        recipe.whiten_stem |= self.whiten_stem;
     }
 }
