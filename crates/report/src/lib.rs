@@ -40,6 +40,6 @@ pub use figure::Figure;
 pub use lines::{LineChart, Series};
 pub use matrix::MatrixChart;
 pub use number::{number, times};
-pub use page::{Fact, Page, Table};
+pub use page::{Fact, GENERATOR, Page, Table};
 pub use picture::Picture;
 pub use reliability::{ReliabilityBar, ReliabilityChart};

@@ -57,6 +57,9 @@ pub struct Page {
     figures: Vec<(String, Figure)>,
 }
 
+/// Mark in every page's head, by which a program knows its own pages again.
+pub const GENERATOR: &str = "<meta name=\"generator\" content=\"residual\">";
+
 const STYLE: &str = "\
 :root{color-scheme:light dark;--bg:#fff;--ink:#1b1b1b;--soft:#595959;--grid:#dcdcdc}\
 @media(prefers-color-scheme:dark){:root{--bg:#16181c;--ink:#ececec;--soft:#b0b0b0;--grid:#3a3d44}}\
@@ -204,7 +207,7 @@ impl Page {
     pub fn html(&self) -> String {
         let title = escape(&self.title);
         format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">{GENERATOR}\
              <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\">\
              <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>\n{}</main></body></html>\n",
             self.body

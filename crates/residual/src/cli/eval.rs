@@ -6,18 +6,19 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use residual::arch::NetSpec;
 use residual::arch::published::class_names;
-use residual::data::{
-    Batch, DataSource, Dataset, EvaluateOptions, Evaluation, HELD_OUT, ImageSet, Judged, OpenOptions, Split,
-    evaluate,
-};
-use residual::engine::{Error as EngineError, Images};
-use residual::predict::{Classifier, Error, Options};
+use residual::data::{DataSource, Dataset, HELD_OUT, OpenOptions, Split};
+use residual::evaluation::{Measured, Options, Share, Views, Watch, answer, machine, pictures, sections};
+use residual::predict::{self, Classifier};
+use residual::report::Page;
 use residual::weights::require_memory;
+use serde::Serialize;
 
+use super::command::own_command;
 use super::failure::{Failure, Outcome};
 use super::lists::ListArguments;
 use super::network::NetworkArguments;
 use super::output::Output;
+use super::own_page;
 use super::progress::{Bar, note};
 use super::threads;
 
@@ -26,6 +27,7 @@ Examples:
   residual eval --weights runs/first/best.safetensors --data sample
   residual eval --model cifar_resnet20 --weights resnet20.th \\
                 --data cifar10-images.tar.gz --json
+  residual eval --weights runs/first --data photos --tta flip --report eval.html
 
 Weights without a description are told by their tensors; --model names another
 network. Images are then prepared as for the published checkpoint that it names:
@@ -54,7 +56,13 @@ pub(crate) struct Arguments {
     /// Count and leave out images that cannot be decoded.
     #[arg(long)]
     skip_bad: bool,
-    /// Print one JSON object: top1_correct, top5_correct, total, loss.
+    /// Test-time augmentation: the mean probabilities of the image and its mirror image, or of ten crops.
+    #[arg(long, value_name = "none|flip|flip+crops", default_value_t, hide_default_value = true)]
+    tta: Views,
+    /// Write a page: intervals, confusion, calibration, classes, worst and best images with their heat maps.
+    #[arg(long, value_name = "PAGE.html")]
+    report: Option<PathBuf>,
+    /// Print one JSON object: top1_correct, top5_correct, total, loss, and what the page shows.
     #[arg(long)]
     json: bool,
 }
@@ -78,49 +86,93 @@ impl From<SplitName> for Split {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let threads = arguments.network.threads();
+    arguments.report.as_deref().map_or(Ok(()), own_page::check_free)?;
     let model = arguments.network.open()?;
     let (spec, naming) = (model.spec().clone(), model.naming());
     let data = open(arguments, model.classes(), &spec)?;
     let split = data.resolve(arguments.split.into())?;
     let images = data.split(split)?;
-    let options = EvaluateOptions::default().with(|options| {
-        options.batch_size = arguments.batch_size;
-        options.workers = threads::decoding(threads);
-        options.skip_bad = arguments.skip_bad;
+    let options = Options::default().with(|options| {
+        options.views = arguments.tta;
+        options.images.batch_size = arguments.batch_size;
+        options.images.workers = threads::decoding(threads);
+        options.images.skip_bad = arguments.skip_bad;
     });
     // Every decoding thread has a batch in hand, and so has the network.
-    let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.workers + 1);
+    let at_once = arguments.batch_size.min(images.len()).saturating_mul(options.images.workers + 1);
     require_memory(model.network(), 1, at_once as u64)?;
-    let compiled = Options::new().threads(threads).batch(arguments.batch_size).lazy();
+    let compiled = predict::Options::new().threads(threads).batch(arguments.batch_size).lazy();
     let classifier = Classifier::new(model, compiled)?;
-    let mut judge = Judge { classifier, images: images.clone(), bar: Bar::new(images.len()), skipped: 0 };
-    let result = evaluate(&mut judge, Arc::new(images), spec.preprocess, &options)?;
-    judge.bar.clear();
-    let Some(result) = result.filter(|result| result.total > 0) else {
+    let images = Arc::new(images);
+    let mut watched = Watched { bar: Bar::new(images.len()), skipped: 0 };
+    let answers = answer(&classifier, images.clone(), &options, &mut watched)?;
+    watched.bar.clear();
+    let Some(answers) = answers.filter(|answers| answers.evaluation().total > 0) else {
         return Err(Failure::new("no images to evaluate on"));
     };
-    judge.images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
-    if judge.skipped > 0 {
-        note(&format!("left out {} images that cannot be decoded", judge.skipped));
+    images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
+    if watched.skipped > 0 {
+        note(&format!("left out {} images that cannot be decoded", watched.skipped));
+    }
+    let measured = answers.measure();
+    if let Some(path) = &arguments.report {
+        let shown = pictures(&classifier, &*images, &answers);
+        let words = format!("{} on the {split} split of {}", spec.name, arguments.data.display());
+        write_report(path, &words, arguments.tta, sections(&answers, &measured, shown))?;
     }
     let mut output = Output::new();
     if arguments.json {
-        return output.json(&result);
+        return output.json(&Printed { measured: &measured, tta: arguments.tta.to_string() });
     }
-    output.line(format_args!("{} ({naming} names), {split} split, {} images", spec.name, result.total))?;
-    table(&result, spec.head.classes).iter().try_for_each(|line| output.line(line))
+    let total = measured.evaluation.total;
+    output.line(format_args!("{} ({naming} names), {split} split, {total} images", spec.name))?;
+    table(&measured, arguments.tta).iter().try_for_each(|line| output.line(line))
+}
+
+/// JSON of an evaluation.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    measured: &'a Measured,
+    tta: String,
 }
 
 /// Lines of the result. Of fewer than six classes every answer is among the first five.
-fn table(result: &Evaluation, classes: usize) -> Vec<String> {
-    let percent = |correct: u64| 100.0 * correct as f64 / result.total.max(1) as f64;
-    let top = |k, correct| format!("top-{k}  {:6.2}%  {correct} correct", percent(correct));
-    let mut lines = vec![top(1, result.top1_correct)];
-    if classes > 5 {
-        lines.push(top(5, result.top5_correct));
+fn table(measured: &Measured, tta: Views) -> Vec<String> {
+    let top = |k, share: &Share, correct| {
+        let [value, low, high] = [share.value, share.low, share.high].map(|share| 100.0 * share);
+        format!("top-{k}  {value:6.2}%  {correct} correct  (95%: {low:.1}% to {high:.1}%)")
+    };
+    let evaluation = &measured.evaluation;
+    let mut lines = vec![top(1, &measured.top1, evaluation.top1_correct)];
+    if measured.classes.len() > 5 {
+        lines.push(top(5, &measured.top5, evaluation.top5_correct));
     }
-    lines.push(format!("loss   {:7.4}", result.loss));
+    lines.push(format!("loss   {:7.4}", evaluation.loss));
+    lines.push(format!("F1     {:6.2}%  mean of the classes", 100.0 * measured.macro_f1.value));
+    lines.push(format!("ECE    {:6.2}%  calibration error", 100.0 * measured.ece));
+    if tta != Views::One {
+        lines.push(format!("mean of {} views of each image ({tta})", tta.count()));
+    }
     lines
+}
+
+/// Writes the page of `--report`.
+fn write_report(path: &Path, words: &str, tta: Views, sections: Page) -> Outcome {
+    let views = match tta {
+        Views::One => String::new(),
+        _ => format!(" The probabilities are the mean of {} views of each image ({tta}).", tta.count()),
+    };
+    let threads = residual::kernels::Pool::machine_threads();
+    let page = Page::new("Evaluation")
+        .text(&format!("{words}.{views}"))
+        .with(sections)
+        .heading("To repeat it")
+        .verbatim(&own_command())
+        .text(&machine(threads));
+    own_page::write(path, &page)?;
+    note(&format!("report: {}", path.display()));
+    Ok(())
 }
 
 /// Opens the data, with the labels that the network's outputs have.
@@ -159,40 +211,13 @@ fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> 
     ))
 }
 
-/// The network that is judged, and what is shown meanwhile.
-struct Judge {
-    classifier: Classifier,
-    images: ImageSet,
+/// What is shown while images are evaluated.
+struct Watched {
     bar: Bar,
     skipped: usize,
 }
 
-impl Judged for Judge {
-    type Error = Failure;
-
-    fn logits(&mut self, batch: Batch) -> Outcome<Vec<f32>> {
-        let classes = self.classifier.classes().len();
-        if let Some(label) = batch.labels.iter().find(|&&label| label >= classes) {
-            return Err(Failure::new(format_args!(
-                "label {label} is beyond the network's {classes} classes; help: give the data that it was trained on"
-            )));
-        }
-        let [_, channels, height, width] = batch.shape;
-        let logits = self.classifier.logits(Images::Planar(&batch.images), [height, width]);
-        logits.map_err(|error| match error {
-            Error::Engine(EngineError::Shape(cause)) => Failure::new(format_args!(
-                "images of {:?} do not fit the network: {}: {}; help: give the preprocessing a resize or a crop",
-                [channels, height, width],
-                cause.place(),
-                cause.found()
-            )),
-            Error::Engine(error @ EngineError::NotFinite { image }) => {
-                Failure::from(error).within(self.images.file(batch.indices[image]))
-            }
-            error => error.into(),
-        })
-    }
-
+impl Watch for Watched {
     fn progress(&mut self, done: usize) {
         self.bar.set(done);
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod average;
 mod bench;
+mod command;
 #[cfg(feature = "train")]
 mod compute;
 mod convert;
@@ -23,6 +24,7 @@ mod lists;
 mod models;
 mod network;
 mod output;
+mod own_page;
 mod own_png;
 mod predict;
 mod preprocessing;
