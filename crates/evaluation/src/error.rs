@@ -36,6 +36,15 @@ pub enum Error {
         found: String,
     },
 
+    /// Answers that no temperature makes better.
+    #[error(
+        "no temperature: {reason}; help: give more images of the validation split, which the network was not trained on"
+    )]
+    NoTemperature {
+        /// Reason.
+        reason: String,
+    },
+
     /// An image whose answer is not finite.
     #[error("{file}: {cause}")]
     NotFinite {

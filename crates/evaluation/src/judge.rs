@@ -54,7 +54,7 @@ pub trait Watch {
 
 impl Watch for () {}
 
-/// Answers of a classifier about labelled images; `None` where it was stopped.
+/// Answers of a classifier about labelled images, calibrated where it is; `None` where it was stopped.
 ///
 /// # Errors
 /// [`Error::Data`] and [`Error::Predict`]; [`Error::LabelBeyond`], [`Error::ImageSize`] and [`Error::NotFinite`] for
@@ -91,8 +91,14 @@ impl Judged for Judge<'_> {
         if let Some(&label) = batch.labels.iter().find(|&&label| label >= classes) {
             return Err(Error::LabelBeyond { label, classes });
         }
+        let temperature = self.classifier.model().temperature();
         let logits = self.views.logits(&batch, self.view, |values, size| {
-            self.classifier.logits(Images::Planar(values), size).map_err(|error| (error, size))
+            let logits =
+                self.classifier.logits(Images::Planar(values), size).map_err(|error| (error, size))?;
+            Ok(match temperature {
+                Some(value) => logits.into_iter().map(|logit| (f64::from(logit) / value) as f32).collect(),
+                None => logits,
+            })
         });
         logits.map_err(|(error, [height, width])| match error {
             residual_predict::Error::Engine(EngineError::Shape(cause)) => Error::ImageSize {

@@ -19,6 +19,7 @@
 #![deny(missing_docs)]
 
 mod answers;
+mod calibrate;
 mod error;
 mod judge;
 mod machine;
@@ -28,6 +29,7 @@ mod pictures;
 mod views;
 
 pub use answers::{Answer, Answers};
+pub use calibrate::{Calibrated, calibrate};
 pub use error::Error;
 pub use judge::{Options, Watch, answer};
 pub use machine::machine;

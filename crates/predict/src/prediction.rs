@@ -17,6 +17,18 @@ pub struct Prediction {
     ranked: Vec<usize>,
 }
 
+/// What a network's answers mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) classes: &'a Arc<[String]>,
+    pub(crate) temperature: Option<f64>,
+}
+
+/// Logits divided by a temperature.
+fn scaled(logits: &[f32], temperature: f64) -> Vec<f32> {
+    logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect()
+}
+
 /// A class and its probability. Displays as `tabby cat (93.21%)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassScore<'a> {
@@ -29,8 +41,13 @@ pub struct ClassScore<'a> {
 }
 
 impl Prediction {
-    pub(crate) fn new(logits: &[f32], classes: &Arc<[String]>, file: Option<PathBuf>) -> Self {
-        let probabilities = softmax(logits);
+    /// Answer of logits, which are divided by the temperature of a calibrated network.
+    pub(crate) fn new(logits: &[f32], asked: &Asked<'_>, file: Option<PathBuf>) -> Self {
+        let probabilities = match asked.temperature {
+            Some(temperature) => softmax(&scaled(logits, temperature)),
+            None => softmax(logits),
+        };
+        let classes = asked.classes;
         let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
         ranked.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         Self { file, classes: classes.clone(), logits: logits.to_vec(), probabilities, ranked }
@@ -46,7 +63,8 @@ impl Prediction {
         self.ranked.iter().take(k).map(|&class| self.score(class))
     }
 
-    /// Logits of all classes, in the order of the network's outputs: what the head gives, before the softmax.
+    /// Logits of all classes, in the order of the network's outputs: what the head gives, before the softmax
+    /// and before the temperature of a calibrated network.
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }
@@ -84,12 +102,16 @@ mod tests {
     #[test]
     fn classes_are_ranked_and_equals_keep_their_order() {
         let classes: Arc<[String]> = ["a", "b", "c", "d"].map(String::from).into();
-        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &classes, None);
+        let asked = Asked { classes: &classes, temperature: None };
+        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &asked, None);
         assert_eq!(found.top(9).map(|score| score.class).collect::<Vec<_>>(), ["b", "d", "a", "c"]);
         assert_eq!((found.best().index, found.top(2).len()), (1, 2));
         assert_eq!(found.probability_of("b"), Some(found.probabilities()[1]));
         assert_eq!(found.probability_of("x"), None);
         assert_eq!(found.logits(), [1.0, 2.0, 1.0, 2.0]);
+        let warm = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &Asked { temperature: Some(2.0), ..asked }, None);
+        assert_eq!(warm.probabilities(), softmax(&[0.5, 1.0, 0.5, 1.0]));
+        assert_eq!((warm.logits(), warm.best().index), (found.logits(), 1));
         let score = ClassScore { index: 0, class: "cat", probability: 0.5 };
         assert_eq!(score.to_string(), "cat (50.00%)");
     }

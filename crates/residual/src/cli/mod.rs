@@ -3,6 +3,7 @@
 mod arguments;
 mod average;
 mod bench;
+mod calibrate;
 mod command;
 #[cfg(feature = "train")]
 mod compute;
@@ -20,6 +21,7 @@ mod findings;
 mod get;
 mod inspect;
 mod interrupt;
+mod labelled;
 mod lists;
 mod models;
 mod network;
