@@ -11,4 +11,5 @@ mod not_finite;
 mod optimisers;
 mod program;
 mod rates;
+mod report;
 mod toy;
