@@ -11,5 +11,6 @@ mod not_finite;
 mod optimisers;
 mod program;
 mod rates;
+mod report;
 mod tasks;
 mod toy;
