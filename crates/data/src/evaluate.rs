@@ -86,6 +86,12 @@ pub trait Judged {
     /// For images that it does not take, and for labels that have no logit.
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Self::Error>;
 
+    /// Called with the answers about a batch: the places of the images in their source, their labels, and the logits,
+    /// `[batch][classes]`.
+    fn answered(&mut self, indices: &[usize], labels: &[usize], logits: &[f32]) {
+        let _ = (indices, labels, logits);
+    }
+
     /// True to stop before the next batch.
     fn stopped(&mut self) -> bool {
         false
@@ -128,8 +134,10 @@ pub fn evaluate<J: Judged>(
         batch.skipped.iter().for_each(|bad| judged.skipped(&bad.to_string()));
         done += batch.labels.len() + batch.skipped.len();
         if !batch.labels.is_empty() {
-            let labels = batch.labels.clone();
-            result.add(&judged.logits(batch)?, &labels);
+            let (indices, labels) = (batch.indices.clone(), batch.labels.clone());
+            let logits = judged.logits(batch)?;
+            result.add(&logits, &labels);
+            judged.answered(&indices, &labels, &logits);
         }
         judged.progress(done);
     }

@@ -266,6 +266,12 @@ fn tables_have_answers_in_columns() {
     let error = open(&path, TaskKind::SingleLabel, &["cat", "dog"]).unwrap_err().to_string();
     assert!(error.contains("several columns of labels; help: "), "{error}");
     assert!(open(&path, NUMBERS, &["weight"]).is_err());
+    let little = OpenOptions::default().with(|options| {
+        (options.task, options.memory_limit) = (MULTI, 300);
+        options.columns.set_labels(&["cat".to_owned(), "dog".to_owned()]);
+    });
+    let error = Dataset::open(&DataSource::Path(path), &little).unwrap_err();
+    assert!(matches!(error, Error::OverMemory { .. }), "{error}");
 }
 
 #[test]

@@ -58,3 +58,4 @@ pub use options::{Options, Tune};
 pub use plan::Plan;
 pub use profile::{LayerProfile, Profile};
 pub use scratch::Scratch;
+pub use tune::processor;

@@ -152,7 +152,7 @@ fn key(cpu: &Cpu, layer: &Layer) -> String {
 }
 
 /// Name of the processor; where the system has none, the architecture.
-fn processor() -> String {
+pub fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find(|line| line.starts_with("model name"));
     let name = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());

@@ -17,5 +17,6 @@ guide!(blocks, "docs/blocks.md");
 guide!(get, "docs/get.md");
 guide!(library, "docs/library.md");
 guide!(checkpoints, "docs/checkpoints.md");
+guide!(evaluation, "docs/evaluation.md");
 guide!(augmentation, "docs/augmentation.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

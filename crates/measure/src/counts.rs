@@ -34,6 +34,34 @@ impl Counts {
         counts
     }
 
+    /// Counts of every class against all others, of labels and answers; examples of a class beyond `classes` are
+    /// passed over.
+    ///
+    /// # Panics
+    /// Where there are not as many answers as labels.
+    ///
+    /// ```
+    /// let counts = residual_measure::Counts::of_classes(2, &[0, 0, 1], &[0, 1, 1]);
+    /// assert_eq!((counts[0].recall(), counts[1].precision()), (0.5, 0.5));
+    /// ```
+    pub fn of_classes(classes: usize, labels: &[usize], answers: &[usize]) -> Vec<Self> {
+        assert_eq!(labels.len(), answers.len(), "an answer for every label");
+        let pairs = || labels.iter().zip(answers).filter(|&(&label, &answer)| label.max(answer) < classes);
+        let total = pairs().count() as u64;
+        let mut counts = vec![Self { true_negatives: total, ..Self::default() }; classes];
+        for (&label, &answer) in pairs() {
+            counts[label].true_negatives -= 1;
+            if label == answer {
+                counts[label].true_positives += 1;
+            } else {
+                counts[answer].true_negatives -= 1;
+                counts[answer].false_positives += 1;
+                counts[label].false_negatives += 1;
+            }
+        }
+        counts
+    }
+
     /// Adds an answer.
     pub fn add(&mut self, truth: bool, answer: bool) {
         let count = match (truth, answer) {

@@ -11,6 +11,7 @@ use residual_weights::{Architecture, Model};
 use crate::input::{Pixels, Ready};
 use crate::options::usual_size;
 use crate::plans::{Plans, Served};
+use crate::prediction::Asked;
 use crate::{Answers, Error, Explanation, HeatMap, Input, Options, Prediction};
 
 /// A model compiled for this machine, which answers about images.
@@ -254,7 +255,7 @@ impl Classifier {
     }
 
     /// Logits of a batch of images that are ready for the network, `[batch][classes]`: for an evaluation that prepares
-    /// its own. `size` is `[height, width]` of an image.
+    /// its own. They are what the head gives, before the temperature of a calibrated network. `size` is `[height, width]` of an image.
     ///
     /// # Errors
     /// [`Error::Model`] and [`Error::Engine`]; the latter counts images in the batch.
@@ -381,7 +382,8 @@ fn predictions(
     let logits = plan.run(images, scratch)?;
     let task = &classifier.model.spec().task;
     let rows = logits.chunks_exact(plan.classes()).zip(ready);
-    Ok(rows.map(|(row, ready)| Prediction::new(row, &classifier.classes, task, ready.file.clone())).collect())
+    let asked = Asked { classes: &classifier.classes, task, temperature: classifier.model.temperature() };
+    Ok(rows.map(|(row, ready)| Prediction::new(row, &asked, ready.file.clone())).collect())
 }
 
 fn embeddings(

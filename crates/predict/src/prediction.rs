@@ -32,6 +32,19 @@ pub struct TargetValue<'a> {
     pub value: f64,
 }
 
+/// What a network's answers mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) classes: &'a Arc<[String]>,
+    pub(crate) task: &'a Task,
+    pub(crate) temperature: Option<f64>,
+}
+
+/// Logits divided by a temperature.
+fn scaled(logits: &[f32], temperature: f64) -> Vec<f32> {
+    logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect()
+}
+
 /// A class and its probability. Displays as `tabby cat (93.21%)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassScore<'a> {
@@ -44,12 +57,15 @@ pub struct ClassScore<'a> {
 }
 
 impl Prediction {
-    pub(crate) fn new(logits: &[f32], classes: &Arc<[String]>, task: &Task, file: Option<PathBuf>) -> Self {
+    /// Answer of logits, which are divided by the temperature of a calibrated network.
+    pub(crate) fn new(logits: &[f32], asked: &Asked<'_>, file: Option<PathBuf>) -> Self {
+        let (classes, task) = (asked.classes, asked.task);
         let outputs = || logits.iter().map(|&output| f64::from(output));
-        let (probabilities, threshold) = match task {
-            Task::MultiLabel { threshold } => (outputs().map(sigmoid).collect(), Some(*threshold)),
-            Task::Regression { .. } => (Vec::new(), None),
-            _ => (softmax(logits), None),
+        let (probabilities, threshold) = match (task, asked.temperature) {
+            (Task::MultiLabel { threshold }, _) => (outputs().map(sigmoid).collect(), Some(*threshold)),
+            (Task::Regression { .. }, _) => (Vec::new(), None),
+            (_, Some(temperature)) => (softmax(&scaled(logits, temperature)), None),
+            (_, None) => (softmax(logits), None),
         };
         let values = task.targets().iter().zip(outputs()).map(|(target, output)| target.value(output));
         let values = values.collect();
@@ -69,7 +85,8 @@ impl Prediction {
         self.ranked.iter().take(k).map(|&class| self.score(class))
     }
 
-    /// Logits of all classes, in the order of the network's outputs: what the head gives, before the softmax.
+    /// Logits of all classes, in the order of the network's outputs: what the head gives, before the softmax
+    /// and before the temperature of a calibrated network.
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }
@@ -134,25 +151,28 @@ mod tests {
 
     use super::*;
 
+    fn answer(logits: &[f32], classes: &[&str], task: &Task) -> Prediction {
+        let classes = classes.iter().map(ToString::to_string).collect();
+        Prediction::new(logits, &Asked { classes: &classes, task, temperature: None }, None)
+    }
+
     #[test]
     fn several_labels_are_those_above_the_threshold() {
-        let classes: Arc<[String]> = ["a", "b", "c"].map(String::from).into();
         let of = |threshold| {
             let task = Task::MultiLabel { threshold };
-            let found = Prediction::new(&[0.0, 2.0, -2.0], &classes, &task, None);
+            let found = answer(&[0.0, 2.0, -2.0], &["a", "b", "c"], &task);
             found.labels().map(|score| score.class).collect::<Vec<_>>().join(" ")
         };
         assert_eq!([0.5, 0.51, 0.1, 0.9].map(of), ["b a", "b", "b a c", ""]);
-        let found = Prediction::new(&[0.0, 2.0, -2.0], &classes, &Task::multi_label(), None);
+        let found = answer(&[0.0, 2.0, -2.0], &["a", "b", "c"], &Task::multi_label());
         assert_eq!(found.probability_of("a"), Some(0.5));
         assert_eq!(found.top(1).map(|score| score.class).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]
     fn numbers_are_in_their_units() {
-        let classes: Arc<[String]> = ["age", "mass"].map(String::from).into();
         let targets = vec![RegressionTarget::new("age", 40.0, 10.0), RegressionTarget::new("mass", 0.0, 0.5)];
-        let found = Prediction::new(&[0.5, -1.0], &classes, &Task::Regression { targets }, None);
+        let found = answer(&[0.5, -1.0], &["age", "mass"], &Task::Regression { targets });
         let values: Vec<_> = found.values().map(|value| (value.target, value.value)).collect();
         assert_eq!(values, [("age", 45.0), ("mass", -0.5)]);
         assert_eq!((found.labels().count(), found.probabilities().len()), (0, 0));
@@ -163,8 +183,7 @@ mod tests {
 
     #[test]
     fn classes_are_ranked_and_equals_keep_their_order() {
-        let classes: Arc<[String]> = ["a", "b", "c", "d"].map(String::from).into();
-        let found = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &classes, &Task::SingleLabel, None);
+        let found = answer(&[1.0, 2.0, 1.0, 2.0], &["a", "b", "c", "d"], &Task::SingleLabel);
         assert_eq!(found.labels().map(|score| score.class).collect::<Vec<_>>(), ["b"]);
         assert_eq!((found.values().len(), found.threshold()), (0, None));
         assert_eq!(found.top(9).map(|score| score.class).collect::<Vec<_>>(), ["b", "d", "a", "c"]);
@@ -172,6 +191,11 @@ mod tests {
         assert_eq!(found.probability_of("b"), Some(found.probabilities()[1]));
         assert_eq!(found.probability_of("x"), None);
         assert_eq!(found.logits(), [1.0, 2.0, 1.0, 2.0]);
+        let classes = ["a", "b", "c", "d"].map(String::from).into();
+        let asked = Asked { classes: &classes, task: &Task::SingleLabel, temperature: Some(2.0) };
+        let warm = Prediction::new(&[1.0, 2.0, 1.0, 2.0], &asked, None);
+        assert_eq!(warm.probabilities(), softmax(&[0.5, 1.0, 0.5, 1.0]));
+        assert_eq!((warm.logits(), warm.best().index), (found.logits(), 1));
         let score = ClassScore { index: 0, class: "cat", probability: 0.5 };
         assert_eq!(score.to_string(), "cat (50.00%)");
     }

@@ -5,8 +5,12 @@ use crate::svg::Drawing;
 use crate::theme::{colour, dashes};
 use crate::{Axis, Figure};
 
-const WIDTH: f64 = 720.0;
-const PLOT: [f64; 2] = [620.0, 300.0];
+/// Width and height that data are drawn in.
+const WIDE: [f64; 2] = [620.0, 300.0];
+/// The same of a chart that is read on a phone.
+const NARROW: [f64; 2] = [370.0, 220.0];
+/// Width beside it.
+const AROUND: f64 = 100.0;
 const ORIGIN: [f64; 2] = [66.0, 66.0];
 const LEGEND_LINE: f64 = 20.0;
 
@@ -49,12 +53,18 @@ pub struct LineChart {
     x: Axis,
     y: Axis,
     series: Vec<Series>,
+    plot: [f64; 2],
 }
 
 impl LineChart {
     /// A chart without lines.
     pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
-        Self { title: title.into(), x, y, series: Vec::new() }
+        Self { title: title.into(), x, y, series: Vec::new(), plot: WIDE }
+    }
+
+    /// Draws narrower, with letters that are read on a phone, where several charts stand side by side.
+    pub fn narrow(self) -> Self {
+        Self { plot: NARROW, ..self }
     }
 
     /// Adds a line.
@@ -71,7 +81,7 @@ impl LineChart {
             x: self.x.fit(xs),
             y: self.y.fit(self.series.iter().flat_map(Series::bounds)),
             origin: ORIGIN,
-            size: PLOT,
+            size: self.plot,
         };
         let mut drawing = Drawing::default();
         drawing.text([16.0, 26.0], "start", "title", &self.title);
@@ -82,7 +92,12 @@ impl LineChart {
         let legend = frame.bottom() + 62.0;
         self.legend(&mut drawing, legend);
         let rows = self.series.len().div_ceil(self.legend_columns()) as f64;
-        Figure::new(&self.title, &self.description(), [WIDTH, legend + rows * LEGEND_LINE], drawing)
+        Figure::new(
+            &self.title,
+            &self.description(),
+            [self.plot[0] + AROUND, legend + rows * LEGEND_LINE],
+            drawing,
+        )
     }
 
     fn style(&self, index: usize, series: &Series) -> (String, &'static str) {
@@ -115,16 +130,17 @@ impl LineChart {
         }
     }
 
-    /// Long names stand alone.
+    /// Number of names side by side: those that are long stand alone.
     fn legend_columns(&self) -> usize {
         let longest = self.series.iter().map(|series| series.name.chars().count()).max();
-        if longest.unwrap_or(0) > 36 { 1 } else { 2 }
+        let letters = (self.plot[0] / 2.0 - 36.0) / 7.5;
+        if longest.unwrap_or(0) as f64 > letters { 1 } else { 2 }
     }
 
     fn legend(&self, drawing: &mut Drawing, top: f64) {
         let columns = self.legend_columns();
         for (index, series) in self.series.iter().enumerate() {
-            let x = ORIGIN[0] + (index % columns) as f64 * 320.0;
+            let x = ORIGIN[0] + (index % columns) as f64 * (self.plot[0] / 2.0 + 10.0);
             let y = top + (index / columns) as f64 * LEGEND_LINE;
             let (hue, dashes) = self.style(index, series);
             drawing.path(&[[x, y - 4.0], [x + 28.0, y - 4.0]], &format!("line s{hue}"), dashes);

@@ -12,7 +12,7 @@ font:13px system-ui,sans-serif}\
 @media(prefers-color-scheme:dark){.fig{--bg:#16181c;--ink:#ececec;--soft:#b0b0b0;--grid:#3a3d44;\
 --c0:#56b4e9;--c1:#ff9d4d;--c2:#2fd0a0;--c3:#e794c4;--c4:#f0e442;--c5:#9bc9ff;--c6:#d0d0d0}}\
 .fig .bg{fill:var(--bg)}.fig text{fill:var(--ink)}.fig .soft{fill:var(--soft)}\
-.fig .title{font-size:15px;font-weight:600}.fig .grid{stroke:var(--grid);stroke-width:1}\
+.fig .cell{font-size:12px}.fig .title{font-size:15px;font-weight:600}.fig .grid{stroke:var(--grid);stroke-width:1}\
 .fig .axis{stroke:var(--soft);stroke-width:1}.fig .line{fill:none;stroke-width:2}\
 .fig .contour{fill:none;stroke:var(--ink);stroke-width:1;stroke-opacity:.75}\
 .fig .s0{stroke:var(--c0)}.fig .s1{stroke:var(--c1)}.fig .s2{stroke:var(--c2)}.fig .s3{stroke:var(--c3)}\

@@ -76,6 +76,8 @@
 //! | [`weights`] | files of named tensors: safetensors, PyTorch checkpoints; [`Model`], a network with its weights |
 //! | [`predict`] | [`Classifier`]: classes, embeddings, feature maps and heat maps of images |
 //! | [`data`] | images in, batches out, deterministic |
+//! | [`evaluation`] | answers about labelled images, what they are worth, and the page of it |
+//! | [`report`] | figures and pages |
 //! | [`measure`] | numbers about answers: confusion, precision and recall, average precision, calibration, intervals |
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
@@ -84,7 +86,6 @@
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
 //! | `study` | experiments on why residual networks work |
-//! | `report` | figures and pages |
 //!
 //! # Features
 //!
@@ -92,7 +93,7 @@
 //! | --- | --- | --- |
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
 //! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
-//! | `train` | yes | the last five modules and Burn; without it there is no tensor framework in the tree |
+//! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 
 #![deny(missing_docs)]
@@ -104,6 +105,7 @@ pub use residual_data as data;
 #[cfg(feature = "train")]
 pub use residual_doctor as doctor;
 pub use residual_engine as engine;
+pub use residual_evaluation as evaluation;
 #[cfg(feature = "get")]
 pub use residual_hub as hub;
 pub use residual_kernels as kernels;
@@ -112,7 +114,6 @@ pub use residual_measure as measure;
 pub use residual_nn as nn;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
-#[cfg(feature = "train")]
 pub use residual_report as report;
 #[cfg(feature = "train")]
 pub use residual_study as study;

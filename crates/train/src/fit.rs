@@ -27,6 +27,7 @@ impl Trainer<'_> {
         }
         // What somebody has removed meanwhile is not announced.
         self.restore_best()?;
+        self.report_end();
         match self.progress.best {
             Some(best) => Ok(Outcome::Finished { best, early: self.progress.epoch < self.recipe.epochs }),
             None => Err(Error::NothingToEvaluate),
@@ -96,6 +97,7 @@ impl Trainer<'_> {
             return Ok(false);
         }
         self.save()?;
+        self.report_epoch();
         Ok(true)
     }
 
@@ -173,7 +175,7 @@ impl Trainer<'_> {
         other: Option<&ResNet>,
     ) -> Result<Option<(Metrics, Option<f64>)>, Error> {
         let options = EvaluateOptions::default().with(|options| {
-            options.batch_size = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_at_a_time());
+            options.batch_size = self.evaluation_batch();
             options.workers = self.recipe.workers();
             options.skip_bad = self.recipe.data.skip_bad;
             options.cache = self.cache.caches[1].clone();

@@ -12,6 +12,7 @@
 mod average;
 mod batches;
 mod changes;
+mod curves;
 mod dropping;
 mod error;
 mod evaluate;
@@ -31,6 +32,7 @@ mod plateau;
 mod prepare;
 mod progress;
 mod recipe;
+mod report;
 mod run_folder;
 mod sam;
 mod schedule;

@@ -58,6 +58,11 @@ pub trait Observer {
     fn skipped(&mut self, reason: &str) {
         let _ = reason;
     }
+
+    /// Called with what went wrong and does not stop the training, such as a report that cannot be written.
+    fn remark(&mut self, remark: &str) {
+        let _ = remark;
+    }
 }
 
 impl Observer for () {}
@@ -81,6 +86,10 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 
     fn skipped(&mut self, reason: &str) {
         (**self).skipped(reason);
+    }
+
+    fn remark(&mut self, remark: &str) {
+        (**self).remark(remark);
     }
 }
 

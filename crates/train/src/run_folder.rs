@@ -12,10 +12,11 @@ const LAST: &str = "last.safetensors";
 const BEST: &str = "best.safetensors";
 const IMAGES: &str = "images.jsonl";
 const INIT: &str = "init.safetensors";
+const REPORT: &str = "report.html";
 const LOCK: &str = ".lock";
 
 /// The files of a run, in the order in which they are written.
-const FILES: [&str; 6] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST];
+const FILES: [&str; 7] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST, REPORT];
 
 /// Folder of a run, held by this process alone.
 ///
@@ -27,6 +28,7 @@ const FILES: [&str; 6] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST];
 /// | `metrics.jsonl` | a line a pass: [`crate::Metrics`] |
 /// | `last.safetensors` | network, optimiser and progress, for resuming |
 /// | `best.safetensors` | the network with the best validation accuracy so far, for prediction |
+/// | `report.html` | curves, and after the last epoch what the best network is worth |
 ///
 /// Files are written beside and renamed, so that each is whole at any time. The lock, on a file `.lock`, ends
 /// with the process, however it ends. What a killed process was writing is removed when the folder is next opened.
@@ -173,6 +175,11 @@ impl RunFolder {
     /// `last.safetensors`.
     pub fn last(&self) -> PathBuf {
         self.path.join(LAST)
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
     }
 
     /// `best.safetensors`.

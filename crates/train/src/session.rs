@@ -94,6 +94,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Tells of what went wrong and does not stop the training.
+    pub(crate) fn remark(&mut self, remark: &str) {
+        self.observer.remark(remark);
+    }
+
     fn heed(&mut self, answer: ControlFlow<()>) {
         self.asked |= answer.is_break();
     }

@@ -16,6 +16,7 @@ use crate::read::{map_key, read, read_key};
 use crate::recognise::recognise;
 use crate::safetensors::{Content, JSON_MEMORY, charge_json};
 use crate::state_dict::StateDict;
+use crate::temperature::put_temperature;
 use crate::tensor::Tensor;
 
 /// Before the names of the optimiser's tensors in a file.
@@ -39,6 +40,7 @@ const CURRENT: &str = "1";
 /// | `residual.spec` | the [`NetSpec`] as JSON, with the preprocessing |
 /// | `residual.classes` | the class names as a JSON array, in the order of the outputs; `null` where they have none |
 /// | `residual.state` | what else the trainer needs to go on, as JSON; may be absent |
+/// | `residual.temperature` | what the logits of a calibrated network are divided by; may be absent |
 /// | `residual.checksum` | with `residual.state`: the checksum of all that is in the file |
 ///
 /// The checksum is FNV-1a of 64 bits over words of 32: for each metadata key and tensor in the order of their names,
@@ -140,6 +142,15 @@ impl Checkpoint {
         // After what can be named.
         is_whole?;
         Ok(checkpoint)
+    }
+
+    /// Sets the temperature of a calibrated network, which logits are divided by; `None` for one that is not.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for what is no number above 0.
+    pub fn with_temperature(mut self, temperature: Option<f64>) -> Result<Self, Error> {
+        put_temperature(&mut self.tensors.metadata, temperature)?;
+        Ok(self)
     }
 
     /// Writes the checkpoint, atomically ([`crate::write_atomically`]). Equal checkpoints give equal bytes.

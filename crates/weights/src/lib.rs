@@ -41,6 +41,7 @@ pub mod safetensors;
 mod scheme;
 mod shards;
 mod state_dict;
+mod temperature;
 mod tensor;
 mod values;
 

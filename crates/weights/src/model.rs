@@ -17,6 +17,7 @@ use crate::recognise::Recognised;
 use crate::safetensors::Content;
 use crate::scheme::scheme;
 use crate::state_dict::StateDict;
+use crate::temperature::{TEMPERATURE, check_temperature, temperature};
 use crate::tensor::Tensor;
 use crate::values::{BadValues, bad_values};
 
@@ -65,6 +66,8 @@ pub struct Model {
     named_by: Option<&'static str>,
     /// Source of the preprocessing, in words.
     preprocess_source: String,
+    /// What the logits of a calibrated network are divided by.
+    temperature: Option<f64>,
 }
 
 /// A tensor of a model.
@@ -80,11 +83,12 @@ impl Model {
     /// Takes the network out of a checkpoint; what the trainer keeps beside it is left out.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Mismatch`], [`Error::Integers`].
+    /// [`Error::Shape`], [`Error::Mismatch`], [`Error::Integers`]; [`Error::Metadata`] for a damaged temperature.
     pub fn from_checkpoint(trained: Checkpoint) -> Result<Self, Error> {
         let Checkpoint { spec, classes, tensors, .. } = trained;
+        let temperature = temperature(&tensors)?;
         let model = Self::from_state_dict(&spec, tensors)?;
-        Ok(Self { classes: (!classes.is_empty()).then_some(classes), ..model })
+        Ok(Self { classes: (!classes.is_empty()).then_some(classes), temperature, ..model })
     }
 
     /// Takes tensors under their names in files, whichever scheme names them: exactly those of `spec`, but for the
@@ -149,6 +153,7 @@ impl Model {
             has_head: true,
             adapted: None,
             named_by: None,
+            temperature: None,
         }
     }
 
@@ -173,6 +178,20 @@ impl Model {
         let spec = self.spec().clone().with(|net| net.preprocess = preprocess);
         let network = spec.check(self.network.input())?;
         Ok(Self { network, ..self })
+    }
+
+    /// Sets the temperature of a calibrated network, which logits are divided by before they become probabilities (Guo et
+    /// al. 2017); `None` for one that is not.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for what is no number above 0.
+    pub fn with_temperature(self, temperature: Option<f64>) -> Result<Self, Error> {
+        Ok(Self { temperature: check_temperature(temperature)?, ..self })
+    }
+
+    /// Temperature of a calibrated network, which logits are divided by before they become probabilities.
+    pub fn temperature(&self) -> Option<f64> {
+        self.temperature
     }
 
     /// The network, checked for the input that its specification names.
@@ -314,6 +333,8 @@ impl Model {
             content.tensors.insert(file.name.as_str().into(), reshaped.as_ref().unwrap_or(&entry.tensor));
         }
         describe(&mut content, self.spec(), self.classes().unwrap_or_default())?;
+        let temperature = self.temperature.map(|value| (TEMPERATURE.into(), value.to_string().into()));
+        content.metadata.extend(temperature);
         content.write(path)
     }
 }
@@ -323,6 +344,7 @@ impl PartialEq for Model {
     fn eq(&self, other: &Self) -> bool {
         self.network == other.network
             && self.classes == other.classes
+            && self.temperature == other.temperature
             && self.tensors().zip(other.tensors()).all(|(a, b)| a == b)
     }
 }

@@ -25,6 +25,8 @@ use crate::{Error, OpenOptions, Split};
 
 /// Bytes that a row takes in the index and in an epoch's order.
 const PER_ROW: u64 = 32;
+/// Bytes that a value takes as text, of a task other than single label.
+const PER_ANSWER: u64 = 64;
 /// Bytes that a part of a column takes beside.
 const PER_PART: u64 = 128;
 
@@ -120,6 +122,7 @@ impl Opening<'_> {
                 return Err(Error::Answer { path: shown, reason: reason.to_owned() });
             }
             (labels, false) => {
+                self.charge(&shown, rows_of(&meta).unwrap_or(0) * labels.len() as u64 * PER_ANSWER)?;
                 self.columns = chosen.labels.iter().map(|(_, name)| name.clone()).collect();
                 let rows = Answering { reader: &reader, columns: &self.columns, options: self.options }
                     .rows(labels, chosen.names.as_deref())?;
@@ -142,10 +145,7 @@ impl Opening<'_> {
 
     /// Charges the rows of a table before anything of them is read.
     fn charge_rows(&mut self, meta: &ParquetMetaData, shown: &str) -> Result<(), Error> {
-        let rows = meta
-            .row_groups()
-            .iter()
-            .try_fold(0u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
+        let rows = rows_of(meta);
         let corrupt = || Error::CorruptArchive {
             path: shown.to_owned(),
             detail: "an impossible number of rows".into(),
@@ -252,6 +252,12 @@ impl Opening<'_> {
         }
         Ok(())
     }
+}
+
+/// Number of rows, where it is one.
+fn rows_of(meta: &ParquetMetaData) -> Option<u64> {
+    let groups = meta.row_groups().iter();
+    groups.fold(Some(0u64), |sum, group| sum?.checked_add(u64::try_from(group.num_rows()).ok()?))
 }
 
 /// A table that is being read.

@@ -17,6 +17,9 @@ use super::page::{BadPage, MAX_ROWS, PageHeader, PageKind};
 use crate::decode::panic_message;
 use crate::shared_file::SharedFile;
 
+/// Bytes that a value of a list takes as text, its levels included.
+const PER_VALUE: u64 = 128;
+
 /// Values of a part, `None` where a row has none, and the bytes that they take.
 #[derive(Debug)]
 pub(super) struct Values<T> {
@@ -170,7 +173,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
     };
     let bytes = span(part.start, part.end)?;
     let found = check(&bytes, chunk)?;
-    if rows == Rows::OfLists && found.rows > MAX_ROWS {
+    if rows == Rows::OfLists && found.rows > (chunk.most / PER_VALUE).min(MAX_ROWS) {
         let found = found.rows;
         return Err(
             format!("{found} values in one part; help: write the table with smaller row groups").into()

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
-use super::{average, bench, convert, eval, inspect, interrupt, models, predict, summary, verify};
+use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{data, doctor, study, train};
 
@@ -32,6 +32,7 @@ enum Command {
     #[cfg(feature = "train")]
     Train(Box<train::Arguments>),
     Eval(eval::Arguments),
+    Calibrate(calibrate::Arguments),
     Predict(predict::Arguments),
     Summary(summary::Arguments),
     Verify(verify::Arguments),
@@ -56,6 +57,7 @@ impl Command {
             #[cfg(feature = "train")]
             Self::Train(arguments) => train::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
+            Self::Calibrate(arguments) => calibrate::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),

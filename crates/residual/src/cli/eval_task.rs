@@ -1,7 +1,8 @@
 //! Lines and JSON of an evaluation of several labels, or of numbers.
 
-use residual::arch::TaskKind;
-use residual::data::{TaskEvaluation, TaskNumbers};
+use residual::arch::{Task, TaskKind};
+use residual::data::{Source, TaskEvaluation, TaskNumbers};
+use residual::evaluation::Answers;
 use residual_files::escaped;
 use serde::Serialize;
 
@@ -93,6 +94,12 @@ impl<'a> Whole<'a> {
         };
         Self { task, total: found.total, loss: found.loss, numbers }
     }
+}
+
+/// Evaluation of answers whose logits were kept.
+pub(super) fn found(task: &Task, answers: &Answers, images: &dyn Source) -> TaskEvaluation {
+    let targets: Vec<f64> = answers.list().iter().flat_map(|answer| images.targets(answer.index)).collect();
+    TaskEvaluation::of(task, answers.logits().unwrap_or_default(), &targets, answers.classes().len())
 }
 
 /// Prints an evaluation as JSON.

@@ -3,6 +3,8 @@
 mod arguments;
 mod average;
 mod bench;
+mod calibrate;
+mod command;
 #[cfg(feature = "train")]
 mod compute;
 mod convert;
@@ -20,10 +22,12 @@ mod findings;
 mod get;
 mod inspect;
 mod interrupt;
+mod labelled;
 mod lists;
 mod models;
 mod network;
 mod output;
+mod own_page;
 mod own_png;
 mod predict;
 mod preprocessing;

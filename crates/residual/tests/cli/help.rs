@@ -5,9 +5,22 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 14] = [
-    "train", "eval", "predict", "summary", "verify", "models", "get", "inspect", "convert", "average",
-    "bench", "data", "doctor", "study",
+const COMMANDS: [&str; 15] = [
+    "train",
+    "eval",
+    "calibrate",
+    "predict",
+    "summary",
+    "verify",
+    "models",
+    "get",
+    "inspect",
+    "convert",
+    "average",
+    "bench",
+    "data",
+    "doctor",
+    "study",
 ];
 
 #[test]

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod data;
 mod doctor;
+mod evaluating;
 mod explain;
 mod found;
 #[cfg(feature = "get")]

@@ -26,10 +26,11 @@ const contrast = (a, b) => { const [x, y] = [light(a), light(b)];
 const least = (found, of) => found.reduce((low, e) => Math.min(low, of(e)), 99);
 const figures = [...document.querySelectorAll('svg')].map(svg => {
   const ground = getComputedStyle(svg.querySelector('.bg')).fill, box = svg.getBoundingClientRect();
-  const texts = [...svg.querySelectorAll('text')], lines = [...svg.querySelectorAll('.line')];
+  const texts = [...svg.querySelectorAll('text:not(.cell)')], lines = [...svg.querySelectorAll('.line')];
   const inside = texts.every(t => { const r = t.getBoundingClientRect();
     return r.width > 0 && r.left >= box.left - 1 && r.right <= box.right + 1 && r.bottom <= box.bottom + 1; });
-  return { width: box.width, height: box.height, texts: texts.length, inside,
+  const letters = 13 * box.width / svg.viewBox.baseVal.width;
+  return { letters, width: box.width, height: box.height, texts: texts.length, inside,
     text: least(texts, t => contrast(getComputedStyle(t).fill, ground)),
     line: least(lines, l => contrast(getComputedStyle(l).stroke, ground)) }; });
 const body = getComputedStyle(document.body);
@@ -45,13 +46,17 @@ fn browser() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(runs)
 }
 
-fn open(browser: &str, page: &Path, dark: bool) -> Output {
+fn open(browser: &str, page: &Path, dark: bool, width: u32) -> Output {
     let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
     let profile = page.with_extension("profile");
-    let flags =
-        ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1000,1200"];
+    let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"];
     let mut command = Command::new(browser);
-    command.args(flags).arg(scheme).arg(format!("--user-data-dir={}", profile.display())).arg("--dump-dom");
+    command
+        .args(flags)
+        .arg(scheme)
+        .arg(format!("--window-size={width},1200"))
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg("--dump-dom");
     command.arg(format!("file://{}", page.display())).output().unwrap()
 }
 
@@ -77,10 +82,55 @@ fn reports_are_seen_in_light_and_dark() {
         let page = bench.path(&format!("{study}.html"));
         std::fs::write(&page, html.replace("</main>", &format!("</main>{MEASURE}"))).unwrap();
         for dark in [false, true] {
-            let output = open(browser, &page, dark);
+            let output = open(browser, &page, dark, 1000);
             let log = String::from_utf8_lossy(&output.stderr);
             assert!(!log.contains("CONSOLE"), "{study}: {log}");
             check(study, dark, &seen(&output));
+        }
+    }
+}
+
+/// Widest page of a phone, and of a desk.
+const WIDTHS: [u32; 2] = [390, 1280];
+
+#[test]
+fn reports_of_runs_and_evaluations_are_seen_on_a_phone_and_on_a_desk() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: there is no Chromium to open the reports in (Debian's `chromium`)");
+        return;
+    };
+    let bench = Bench::new().trained();
+    bench.run("eval --weights run --data data --tta flip+crops --report eval.html").ok();
+    std::fs::copy(bench.path("run/report.html"), bench.path("training.html")).unwrap();
+    // Loss, accuracy, rate; confusion, reliability. All four test images of each class are worst or best ones.
+    for (name, figures) in [("training", 5), ("eval", 2)] {
+        let html = std::fs::read_to_string(bench.path(&format!("{name}.html"))).unwrap();
+        assert!(!html.contains("<script") && html.matches("<img ").count() == 8, "{name}");
+        let page = bench.path(&format!("{name}-seen.html"));
+        // A window of headless Chromium is no narrower than 500 pixels; a frame is.
+        for (width, dark) in WIDTHS.into_iter().flat_map(|width| [(width, false), (width, true)]) {
+            let narrow = format!(
+                "<style>html{{max-width:{width}px}}body{{max-width:{}px}}</style></head>",
+                width - 32
+            );
+            let html = html.replace("</head>", &narrow).replace("</main>", &format!("</main>{MEASURE}"));
+            std::fs::write(&page, html).unwrap();
+            let output = open(browser, &page, dark, width);
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(!log.contains("CONSOLE"), "{name}: {log}");
+            let seen = seen(&output);
+            assert_eq!(seen["dark"], dark, "{name}: the browser has the other scheme");
+            let drawn = seen["figures"].as_array().unwrap();
+            assert_eq!(drawn.len(), figures, "{name}: {seen}");
+            assert!(seen["body"].as_f64().unwrap() >= 7.0, "{name}: {seen}");
+            for figure in drawn {
+                let number = |name: &str| figure[name].as_f64().unwrap();
+                assert!(number("width") > 300.0 && number("width") < f64::from(width), "{name}: {figure}");
+                assert!(number("texts") >= 4.0 && figure["inside"] == true, "{name}, {width}: {figure}");
+                assert!(number("text") >= 4.5 && number("line") >= 3.0, "{name}, dark {dark}: {figure}");
+                // Letters of 13 pixels in the drawing, and 9 at the least where they are seen.
+                assert!(number("letters") >= 9.0, "{name}, {width}: {figure}");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod not_finite;
 mod optimisers;
 mod program;
 mod rates;
+mod report;
 mod tasks;
 mod toy;
 mod whiten;

@@ -95,8 +95,9 @@ fn several_labels_are_learnt_and_their_threshold_is_chosen() {
     let found = evaluate_task(&network, Arc::new(labels(60, 5000)), &EvaluateOptions::default()).unwrap();
     let TaskNumbers::MultiLabel { counts, best, each, .. } = &found.numbers else { panic!() };
     let wanted = lines.iter().filter(|line| line.split == "val").map(|line| line.score.unwrap().value);
-    assert_eq!(found.score().value, wanted.fold(0.0, f64::max), "the best network is kept");
-    assert_eq!(*best, Some(threshold), "chosen on the same images");
+    let wanted = wanted.fold(0.0, f64::max);
+    assert!((found.score().value - wanted).abs() < 1e-6, "the best network is kept");
+    assert!((best.unwrap() - threshold).abs() < 1e-4, "chosen on the same images");
     assert!(counts.f1() > 0.85 && each.len() == 3, "{counts:?}");
 }
 
@@ -121,7 +122,7 @@ fn numbers_are_learnt_in_their_units() {
     // Less is better.
     let lines = read_metrics(run.join("metrics.jsonl")).unwrap();
     let judged = lines.iter().filter(|line| line.split == "val").map(|line| line.score.unwrap().value);
-    assert_eq!(found.score().value, judged.fold(f64::INFINITY, f64::min));
+    assert!((found.score().value - judged.fold(f64::INFINITY, f64::min)).abs() < 1e-5);
 }
 
 /// Of each kind of training: mixing, the average of the weights, weights of classes, balanced sampling, a teacher.

@@ -85,6 +85,7 @@ impl Mean {
             let values = model.tensor_mut(path).unwrap_or_default();
             values.iter_mut().zip(sums).for_each(|(value, sum)| *value = (sum / f64::from(count)) as f32);
         }
-        model
+        // It was fitted to one of them.
+        Model { temperature: None, ..model }
     }
 }

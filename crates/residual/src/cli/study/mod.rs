@@ -15,11 +15,11 @@ use residual::study::{Outcome as End, Study, Summary};
 
 use self::shared::Run;
 use self::watch::Line;
+use super::command::quoted;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::note;
 use super::table::{Align, Table};
-use super::train::quoted;
 use super::{interrupt, threads};
 
 const EXAMPLE: &str = "\

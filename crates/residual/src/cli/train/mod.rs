@@ -16,6 +16,7 @@ use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
+use super::command::quoted;
 use super::failure::{Failure, Outcome};
 use super::interrupt;
 use super::output::Output;
@@ -159,25 +160,9 @@ fn finished(folder: &Path, found: Best) -> Outcome {
     output.line(format_args!("  residual predict --weights {} IMAGE", quoted(&best)))
 }
 
-/// The path as a shell takes it.
-pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
-    match text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(quoted(Path::new("runs/small-1")), "runs/small-1");
-        assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
-    }
 
     #[test]
     fn the_default_folder_is_free_and_plain() {

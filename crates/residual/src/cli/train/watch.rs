@@ -67,6 +67,10 @@ impl Observer for Watch {
         ControlFlow::Continue(())
     }
 
+    fn remark(&mut self, remark: &str) {
+        self.bar.line(remark);
+    }
+
     fn skipped(&mut self, reason: &str) {
         self.skipped += 1;
         if self.skipped <= NAMED {

@@ -1,0 +1,56 @@
+//! The errors of this crate.
+
+/// Errors of an evaluation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The images, or an option of how they are read.
+    #[error(transparent)]
+    Data(#[from] residual_data::Error),
+
+    /// The network.
+    #[error(transparent)]
+    Predict(#[from] residual_predict::Error),
+
+    /// A label that the network has no output for.
+    #[error(
+        "label {label} is beyond the network's {classes} classes; help: give the data that it was trained on"
+    )]
+    LabelBeyond {
+        /// The label.
+        label: usize,
+        /// Number of the network's outputs.
+        classes: usize,
+    },
+
+    /// Images of a size that the network does not take.
+    #[error(
+        "images of {size:?} do not fit the network: {place}: {found}; help: give the preprocessing a resize or a crop"
+    )]
+    ImageSize {
+        /// `[channels, height, width]`.
+        size: [usize; 3],
+        /// Layer that does not take them.
+        place: String,
+        /// What the layer is given.
+        found: String,
+    },
+
+    /// Answers that no temperature makes better.
+    #[error(
+        "no temperature: {reason}; help: give more images of the validation split, which the network was not trained on"
+    )]
+    NoTemperature {
+        /// Reason.
+        reason: String,
+    },
+
+    /// An image whose answer is not finite.
+    #[error("{file}: {cause}")]
+    NotFinite {
+        /// The image.
+        file: String,
+        /// Error of the engine.
+        cause: Box<residual_engine::Error>,
+    },
+}
