@@ -9,6 +9,7 @@ use crate::balanced::balanced;
 use crate::cache::Preparation;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Use;
+use crate::resize::resize;
 use crate::stages::{self, Clocks, Stage};
 use crate::{
     Augment, Augmenter, BadImage, Error, Image, ImageCache, Mix, Partner, Preprocessor, SampleKey, Source,
@@ -44,6 +45,9 @@ pub struct LoaderOptions {
     pub mix: Option<Mix>,
     /// Preprocessing of every image.
     pub preprocess: Preprocess,
+    /// Size `[height, width]` that images are resized to behind preprocessing and augmentation, with the preprocessing's
+    /// interpolation: for progressive resizing. Default: as they are then.
+    pub resize: Option<[usize; 2]>,
     /// True where a bad image is left out and named, instead of being an error.
     pub skip_bad: bool,
     /// Cache of the set's images, from a [`CachePlan`](crate::CachePlan) for the same preprocessing; any other is not
@@ -67,6 +71,7 @@ impl LoaderOptions {
             repeats: 1,
             mix: None,
             preprocess,
+            resize: None,
             skip_bad: false,
             cache: None,
         }
@@ -305,7 +310,14 @@ impl Epoch {
         if options.repeats > 1 {
             *decoded = Some((index, image.clone()));
         }
-        stages::timed(Stage::Augment, || self.augmenter.apply(image, key, &file))
+        let image = stages::timed(Stage::Augment, || self.augmenter.apply(image, key, &file))?;
+        match options.resize {
+            Some(size) => {
+                let interpolation = options.preprocess.interpolation;
+                stages::timed(Stage::Resize, || resize(image, size, interpolation, &file))
+            }
+            None => Ok(image),
+        }
     }
 
     /// The image as far as nothing is random, from the cache or from the set; where augmentation begins with a cut, at

@@ -8,7 +8,7 @@ use image::ImageFormat;
 use residual_arch::{Preprocess, Resize};
 use residual_data::{
     Augment, Batch, DataSource, Dataset, Error, ImageSet, Loader, LoaderOptions, Mix, MixMode, OpenOptions,
-    RandomResizedCrop, Split, steps_per_epoch,
+    Partner, RandomResizedCrop, Split, steps_per_epoch,
 };
 use support::{Files, encoded, write_folder};
 
@@ -323,4 +323,45 @@ fn augmentations_keep_the_bits_of_earlier_runs() {
     let found =
         [hash(training()), hash(training().with(|options| (options.augment, options.epoch) = (augment, 3)))];
     assert_eq!(found, [3587346354055949810, 15067054451667466267]);
+}
+
+#[test]
+fn a_batch_is_split_into_parts_that_are_as_even_as_can_be() {
+    let images: Vec<f32> = (0..7 * 12).map(|value| value as f32).collect();
+    let mut batch = Batch::new(images.clone(), [7, 3, 2, 2], (0..7).collect());
+    batch.partners = (0..7).map(|label| Partner { label: 7 - label, share: 0.25 }).collect();
+    for (most, sizes) in [(3, vec![2, 2, 3]), (4, vec![3, 4]), (7, vec![7]), (64, vec![7]), (1, vec![1; 7])] {
+        let parts = batch.clone().split(most);
+        assert_eq!(parts.iter().map(|part| part.shape[0]).collect::<Vec<_>>(), sizes);
+        assert_eq!(parts.iter().flat_map(|part| part.images.clone()).collect::<Vec<_>>(), images);
+        assert_eq!(parts.iter().flat_map(|part| part.labels.clone()).collect::<Vec<_>>(), batch.labels);
+        assert_eq!(parts.iter().flat_map(|part| part.partners.clone()).collect::<Vec<_>>(), batch.partners);
+        assert_eq!(parts.iter().flat_map(|part| part.indices.clone()).collect::<Vec<_>>(), batch.indices);
+        assert!(parts.iter().all(|part| part.shape[1..] == [3, 2, 2] && part.labels.len() == part.shape[0]));
+    }
+    let empty = Batch::new(Vec::new(), [0, 3, 0, 0], Vec::new());
+    assert_eq!(empty.clone().split(4), [empty]);
+}
+
+#[test]
+fn images_are_resized_behind_augmentation_and_a_size_that_they_have_changes_nothing() {
+    let set = Arc::new(Dataset::sample().unwrap().split(Split::Test).unwrap());
+    let options = |size| {
+        LoaderOptions::evaluation(20, Preprocess::normalise_only()).with(|options| {
+            options.augment = vec![Augment::PadCrop { padding: 4 }];
+            options.resize = size;
+        })
+    };
+    let first = |options| Loader::new(set.clone(), options).unwrap().next().unwrap().unwrap();
+    let (small, whole) = (first(options(Some([16, 8]))), first(options(None)));
+    assert_eq!((small.shape, whole.shape), ([20, 3, 16, 8], [20, 3, 32, 32]));
+    // The mean of a picture stays where it is.
+    let mean = |batch: &Batch| {
+        let values = batch.images.len() / batch.shape[0];
+        batch.images.chunks(values).map(|image| image.iter().sum::<f32>() / values as f32).collect::<Vec<_>>()
+    };
+    for (small, whole) in mean(&small).iter().zip(mean(&whole)) {
+        assert!((small - whole).abs() < 0.05, "{small} {whole}");
+    }
+    assert_eq!(first(options(Some([32, 32]))), whole);
 }

@@ -98,24 +98,20 @@ mod tests {
     /// Expected maps and numbers of bench/peers/drop_block.py: timm's `drop_block_2d` of one image.
     #[test]
     fn squares_are_timms() {
-        let cases: [(usize, &[&str], &[&str], f32, f64); 3] = [
-            (
-                3,
-                &["x....", ".....", "...x.", ".....", "....."],
-                &["..ooo", ".....", "oo...", "oo...", "ooooo"],
-                2.0833335,
-                0.030864198,
-            ),
-            (2, &["....", ".x..", "....", "...x"], &["..oo", "..oo", "oo..", "oo.."], 2.0, 0.044444444),
-            (5, &["x..", "..."], &["..o", "ooo"], 1.5, 0.1),
-        ];
-        for (size, centres, expected, scale, gamma) in cases {
+        let holds = |size: usize, [scale, gamma]: [f64; 2], maps: [&[&str]; 2]| {
+            let [centres, expected] = maps;
             let (found, factor) = kept(size, centres);
             assert_eq!(found, expected);
-            assert!((factor - scale).abs() < 1e-5, "{factor}");
+            assert!((f64::from(factor) - scale).abs() < 1e-5, "{factor}");
             let block = DropBlock { probability: 0.1, size, scale: 1.0 };
             assert!((block.gamma([centres.len(), centres[0].len()]) - gamma).abs() < 1e-9);
-        }
+        };
+        let centres = ["x....", ".....", "...x.", ".....", "....."];
+        let expected = ["..ooo", ".....", "oo...", "oo...", "ooooo"];
+        holds(3, [2.0833333, 0.030864198], [&centres, &expected]);
+        let (centres, expected) = (["....", ".x..", "....", "...x"], ["..oo", "..oo", "oo..", "oo.."]);
+        holds(2, [2.0, 0.044444444], [&centres, &expected]);
+        holds(5, [1.5, 0.1], [&["x..", "..."], &["..o", "ooo"]]);
     }
 
     #[test]

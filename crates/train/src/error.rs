@@ -421,6 +421,31 @@ pub enum Error {
         cause: Box<residual_arch::shape::ShapeError>,
     },
 
+    /// A size of progressive resizing that the network cannot take.
+    #[error("resize: images of {}x{} do not fit the network: {cause}; help: give a larger size", .size[0], .size[1])]
+    Resized {
+        /// `[height, width]` of the images.
+        size: [usize; 2],
+        /// Layer at which they do not fit.
+        cause: Box<residual_arch::shape::ShapeError>,
+    },
+
+    /// Seeds of several runs that cannot be, or a folder that is not theirs.
+    #[error("{}: {reason}", folder.display())]
+    Seeds {
+        /// The folder.
+        folder: PathBuf,
+        /// Reason, and help.
+        reason: String,
+    },
+
+    /// A run with one of several seeds was stopped.
+    #[error("stopped in the run with seed {seed}, everything is saved; help: run it again to go on")]
+    Stopped {
+        /// Seed of the run.
+        seed: u64,
+    },
+
     /// A label that the network has no output for.
     #[error(
         "label {label} is beyond the network's {classes} classes; help: give the data that it was trained on"

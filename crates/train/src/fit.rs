@@ -106,9 +106,16 @@ impl Trainer<'_> {
         Prepared::loader_options(&self.recipe, self.network.spec()).with(|options| {
             options.workers = self.recipe.workers();
             options.epoch = self.progress.epoch as u64;
+            options.resize = self.resized();
             options.first_batch = self.progress.batch;
             options.cache = self.cache.caches[0].clone();
         })
+    }
+
+    /// Size of the training images of this epoch, where it is not the network's.
+    fn resized(&self) -> Option<[usize; 2]> {
+        let [_, height, width] = self.network.spec().input;
+        self.recipe.resize.as_ref()?.size(self.progress.epoch, [height, width])
     }
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.

@@ -126,6 +126,15 @@ impl Prepared {
     /// Checks that the network can train on every batch of an epoch.
     pub(crate) fn check_batches(&self, network: &ResNet) -> Result<(), Error> {
         let Some([channels, height, width]) = self.image else { return Ok(()) };
+        let whole = [self.spec.input[1], self.spec.input[2]];
+        let resized = self.recipe.resize.as_ref().map(|resize| resize.sizes(self.recipe.epochs, whole));
+        for size in resized.into_iter().flatten().chain([[height, width]]) {
+            self.check_batches_of(network, [channels, size[0], size[1]])?;
+        }
+        Ok(())
+    }
+
+    fn check_batches_of(&self, network: &ResNet, [channels, height, width]: [usize; 3]) -> Result<(), Error> {
         let check = |images: usize| {
             network.check_input([images, channels, height, width], Mode::train(self.recipe.seed, 0))
         };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
 use crate::{
-    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, PlaceRates, Sam, Sampling,
+    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, PlaceRates, Resizing, Sam, Sampling,
     Schedule, Teacher, Warmup,
 };
 
@@ -150,6 +150,9 @@ pub struct Recipe {
     /// epoch has as many steps as ever, and as many times fewer images. Default 1.
     #[serde(skip_serializing_if = "is_one")]
     pub augment_repeats: usize,
+    /// Progressive resizing: smaller training images in the first epochs. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resizing>,
     /// Mixing of the images of a batch, and of their labels: mixup and CutMix. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
@@ -269,6 +272,7 @@ impl Default for Recipe {
             teacher: None,
             augment: None,
             augment_repeats: 1,
+            resize: None,
             mix: None,
             preprocess: None,
             seed: 0,
@@ -457,6 +461,7 @@ mod tests {
             early_stop: Some(EarlyStop::new(4)),
             augment: Some(vec![Augment::PadCrop { padding: 2 }]),
             augment_repeats: 3,
+            resize: Some(Resizing::Steps(vec![crate::SizedEpochs::new(2, 24)])),
             mix: Some(Mix::default().with(|mix| (mix.mixup, mix.cutmix) = (0.2, 1.0))),
             preprocess: Some(Preprocess::imagenet(40, 32)),
             threads: Some(3),

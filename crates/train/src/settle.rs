@@ -23,7 +23,8 @@ impl Recipe {
     /// Those of [`Recipe::validate`]; [`Error::OneClass`], [`Error::NothingToTrainOn`],
     /// [`Error::NoFullBatch`] for data that do not suffice; [`Error::UnknownModel`], [`Error::Network`],
     /// [`Error::ClassesDiffer`], [`Error::Channels`] for a network that does not fit them;
-    /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`, [`Error::UnknownRate`] for `rates`.
+    /// [`Error::UnknownLayer`] and [`Error::AllFrozen`] for `freeze`, [`Error::UnknownRate`] for `rates`;
+    /// [`Error::Resized`] for `resize`.
     pub fn settle(&self, classes: &[String], training_images: usize) -> Result<(Self, NetSpec), Error> {
         self.validate()?;
         if let ([class], true) = (classes, self.task.is_single_label()) {
@@ -38,6 +39,7 @@ impl Recipe {
         check_freeze(&recipe.freeze, &spec)?;
         check_whiten(&recipe, &spec)?;
         PlaceRates::new(&recipe, &spec)?;
+        recipe.resize.iter().try_for_each(|resize| resize.check(&recipe, &spec))?;
         recipe.settle_augment(&spec)?;
         recipe.settle_batches(training_images)?;
         Ok((recipe, spec))

@@ -39,7 +39,8 @@ impl Trainer<'_> {
     /// A network with statistics that are taken anew; `None` where it was stopped.
     fn with_statistics(&mut self, before: &ResNet) -> Result<Option<ResNet>, Error> {
         let batch_size = self.recipe.images_per_step();
-        let options = self.loader_options().with(|options| options.first_batch = 0);
+        // Of images as large as those of the evaluation.
+        let options = self.loader_options().with(|options| (options.first_batch, options.resize) = (0, None));
         let loader = Loader::new(self.images.train.clone(), options)?;
         // On a device without a graph, which would keep what every forward pass leaves for a backward pass.
         let mut network = self.copy_on(before, &Device::flex())?;

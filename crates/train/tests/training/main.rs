@@ -13,5 +13,7 @@ mod program;
 mod rates;
 mod report;
 mod tasks;
+mod resizing;
+mod seeds;
 mod toy;
 mod whiten;

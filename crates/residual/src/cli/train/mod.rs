@@ -3,6 +3,7 @@
 mod arguments;
 mod augment;
 mod loop_arguments;
+mod seeds;
 mod task_arguments;
 mod watch;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use residual::nn::fused::Memory;
-use residual::train::{Best, Changes, Outcome as End, Recipe, Trainer, Training};
+use residual::train::{Best, Changes, Error, Outcome as End, Recipe, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
@@ -27,16 +28,17 @@ use super::threads;
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Before there is a folder that a failure would leave behind.
     let stop = interrupt::listen()?;
+    if let Some(runs) = seeds::asked_for(arguments)? {
+        return seeds::run(&runs, &stop);
+    }
     let mut trainer = match &arguments.resume {
         Some(folder) => resume(arguments, folder, stop)?,
         None => begin(arguments, stop)?,
     };
     describe(&trainer, arguments.resume.is_none());
     let folder = trainer.folder().to_owned();
-    trainer.observe(Watch::new(&trainer));
-    let end = trainer.run();
+    let end = watched(&mut trainer);
     let (done, epochs) = (trainer.epochs_done(), trainer.recipe().epochs);
-    trainer.image_notes().iter().for_each(|noticed| note(&noticed.to_string()));
     drop(trainer);
     match end? {
         End::Finished { best, early, .. } => {
@@ -53,12 +55,26 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
+/// Trains to the end while a person looks on.
+fn watched(trainer: &mut Trainer<'static>) -> Result<End, Error> {
+    trainer.observe(Watch::new(trainer));
+    let end = trainer.run();
+    trainer.image_notes().iter().for_each(|noticed| note(&noticed.to_string()));
+    end
+}
+
 fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {
     let recipe = arguments.recipe()?;
     recipe.validate()?;
     threads::limit(recipe.threads)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
     let trainer = Training::new(&recipe).stop(stop).begin(out)?;
+    say_beginning(&trainer);
+    Ok(trainer)
+}
+
+/// Says what the weights are that a training begins with.
+fn say_beginning(trainer: &Trainer) {
     trainer.remarks().iter().for_each(|remark| note(&format!("weights: {remark}")));
     if let Some(head) = trainer.replaced_head() {
         let (found, classes) = (head.found, head.classes);
@@ -69,7 +85,6 @@ fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'stati
             }
         });
     }
-    Ok(trainer)
 }
 
 fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {

@@ -1,0 +1,67 @@
+//! `residual train --seeds`: the same training with several seeds.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use residual::train::{Outcome as End, SeedRuns, SeedSummary};
+
+use super::arguments::Arguments;
+use super::{describe, free_folder, quoted, say_beginning, watched};
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::output::Output;
+use crate::cli::progress::note;
+use crate::cli::threads;
+
+/// Runs that the flags ask for: those of `--seeds`, or those of a folder to resume; `None` for a single run.
+pub(super) fn asked_for(arguments: &Arguments) -> Outcome<Option<SeedRuns>> {
+    if let Some(folder) = arguments.resume.as_deref().filter(|folder| SeedRuns::are_in(folder)) {
+        return Ok(Some(SeedRuns::open(folder)?));
+    }
+    let Some(seeds) = &arguments.seeds else { return Ok(None) };
+    let recipe = arguments.recipe()?;
+    threads::limit(recipe.threads)?;
+    let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
+    Ok(Some(SeedRuns::new(&recipe, seeds.iter().copied(), out)?))
+}
+
+/// Trains seed after seed; what is finished is not trained again.
+pub(super) fn run(runs: &SeedRuns, stop: &Arc<AtomicBool>) -> Outcome {
+    let mut first = true;
+    for &seed in runs.seeds() {
+        let finished = runs.summary()?.runs.iter().any(|run| run.seed == seed);
+        let mut trainer = runs.trainer(seed, |training| training.stop(stop.clone()))?;
+        if finished {
+            note(&format!("seed {seed}: finished already"));
+            continue;
+        }
+        if std::mem::take(&mut first) {
+            say_beginning(&trainer);
+            describe(&trainer, trainer.steps_done() == 0);
+        }
+        let (done, total) = (trainer.steps_done(), trainer.total_steps());
+        note(&format!("seed {seed}: from step {done} of {total}"));
+        if let End::Interrupted { epoch, step } = watched(&mut trainer)? {
+            note(&format!(
+                "stopped in epoch {epoch} of seed {seed}, after step {step}; everything is saved. To go on:"
+            ));
+            note(&format!("  residual train --resume {}", quoted(runs.folder())));
+            return Err(Failure::Interrupted);
+        }
+        drop(trainer);
+        runs.write(&runs.summary()?)?;
+    }
+    say(&runs.summary()?, runs.folder())
+}
+
+fn say(summary: &SeedSummary, folder: &Path) -> Outcome {
+    let mut output = Output::new();
+    for run in &summary.runs {
+        let (seed, accuracy, epoch) = (run.seed, 100.0 * run.top1, run.epoch);
+        output.line(format_args!("seed {seed}: {accuracy:.2}% after epoch {epoch}"))?;
+    }
+    let (mean, deviation) = (100.0 * summary.mean, 100.0 * summary.deviation);
+    let count = summary.runs.len();
+    let file = folder.join("seeds.json");
+    output.line(format_args!("mean of {count}: {mean:.2}%, deviation {deviation:.2}, in {}", file.display()))
+}
