@@ -70,7 +70,7 @@ impl Trainer<'_> {
     }
 
     /// True after the last epoch, and where the training has ended early.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         let progress = &self.progress;
         let ended = || self.recipe.early_stop.is_some_and(|stop| stop.has_ended(&progress.history));
         progress.epoch >= self.recipe.epochs || (progress.batch == 0 && ended())

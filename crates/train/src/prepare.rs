@@ -153,7 +153,7 @@ impl Prepared {
 
 impl Recipe {
     /// Makes the paths absolute, so that a run can be resumed, and its recipe repeated, from any folder.
-    fn make_paths_absolute(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_paths_absolute(&mut self) -> Result<(), Error> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
         if let (DataSource::Path(path), false) = (self.data.source(), self.data.from_program) {
             self.data.path = absolute(&path)?;

@@ -68,7 +68,7 @@ impl SeedRuns {
     ///
     /// # Errors
     /// [`Error::Seeds`] for no seed or one that is there twice, and for a folder that has runs of another recipe; those of
-    /// [`Recipe::validate`].
+    /// [`Recipe::validate`]; [`Error::Io`].
     pub fn new(
         recipe: &Recipe,
         seeds: impl IntoIterator<Item = u64>,
@@ -83,7 +83,9 @@ impl SeedRuns {
         if seeds.is_empty() {
             return wrong("no seed is given; help: give one or more, such as 0,1,2".to_owned());
         }
-        let recipe = recipe.clone().with(|recipe| recipe.seed = 0);
+        let mut recipe = recipe.clone().with(|recipe| recipe.seed = 0);
+        // Seeds that are begun later may be from another folder.
+        recipe.make_paths_absolute()?;
         for &seed in &seeds {
             recipe.clone().with(|recipe| recipe.seed = seed).validate()?;
         }

@@ -14,6 +14,7 @@ mod hostile;
 mod inspect;
 mod interrupt;
 mod lists;
+mod loop_flags;
 mod networks;
 mod pages;
 mod predict;

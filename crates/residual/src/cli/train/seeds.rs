@@ -29,18 +29,16 @@ pub(super) fn asked_for(arguments: &Arguments) -> Outcome<Option<SeedRuns>> {
 pub(super) fn run(runs: &SeedRuns, stop: &Arc<AtomicBool>) -> Outcome {
     let mut first = true;
     for &seed in runs.seeds() {
-        let finished = runs.summary()?.runs.iter().any(|run| run.seed == seed);
         let mut trainer = runs.trainer(seed, |training| training.stop(stop.clone()))?;
-        if finished {
-            note(&format!("seed {seed}: finished already"));
-            continue;
-        }
         if std::mem::take(&mut first) {
             say_beginning(&trainer);
             describe(&trainer, trainer.steps_done() == 0);
         }
         let (done, total) = (trainer.steps_done(), trainer.total_steps());
-        note(&format!("seed {seed}: from step {done} of {total}"));
+        note(&match trainer.is_over() {
+            true => format!("seed {seed}: finished already"),
+            false => format!("seed {seed}: from step {done} of {total}"),
+        });
         if let End::Interrupted { epoch, step } = watched(&mut trainer)? {
             note(&format!(
                 "stopped in epoch {epoch} of seed {seed}, after step {step}; everything is saved. To go on:"
