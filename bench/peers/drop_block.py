@@ -19,7 +19,8 @@ def main():
 
         torch.Tensor.bernoulli_ = marked
         out = drop_block_2d(torch.ones_like(mask), drop_prob=0.1, block_size=size)[0, 0]
-        print(size, ["".join("o" if v > 0 else "." for v in row) for row in out], f"{out.max():.7f}", f"{gammas[0]:.9f}")
+        rows = ["".join("o" if v > 0 else "." for v in row) for row in out]
+        print(size, rows, f"{out.max():.7f}", f"{gammas[0]:.9f}")
 
 
 main()

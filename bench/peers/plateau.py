@@ -4,7 +4,8 @@
 """
 import torch
 
-LOSSES = [1.0, 0.8, 0.79995, 0.81, 0.7, 0.71, 0.72, 0.7, 0.69996, 0.65, 0.66, 0.67, 0.68, 0.69, 0.7, 0.71, 0.5, 0.5, 0.5, 0.5, 0.5]
+LOSSES = [1.0, 0.8, 0.79995, 0.81, 0.7, 0.71, 0.72, 0.7, 0.69996, 0.65, 0.66, 0.67, 0.68, 0.69, 0.7, 0.71]
+LOSSES += [0.5] * 5
 CASES = {
     "loss": ("min", dict(factor=0.1, patience=2, threshold=1e-4, cooldown=0, min_lr=0.0)),
     "top1": ("max", dict(factor=0.5, patience=1, threshold=1e-2, cooldown=2, min_lr=0.02)),

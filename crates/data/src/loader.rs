@@ -45,8 +45,8 @@ pub struct LoaderOptions {
     pub mix: Option<Mix>,
     /// Preprocessing of every image.
     pub preprocess: Preprocess,
-    /// Size `[height, width]` that images are resized to behind preprocessing and augmentation, with the preprocessing's
-    /// interpolation: for progressive resizing. Default: as they are then.
+    /// Size `[height, width]` that images are resized to behind preprocessing and augmentation, with the
+    /// preprocessing's interpolation: for progressive resizing. Default: as they are then.
     pub resize: Option<[usize; 2]>,
     /// True where a bad image is left out and named, instead of being an error.
     pub skip_bad: bool,
@@ -125,8 +125,8 @@ impl Batch {
         Self { images, shape, labels, partners, targets: Vec::new(), indices, skipped }
     }
 
-    /// Parts of at most `most` images that follow one another, as even as can be: 65 images in parts of at most 64 are 33
-    /// and 32. The images that were left out go with the first; a batch without images is one part.
+    /// Parts of at most `most` images that follow one another, as even as can be: 65 images in parts of at most 64 are
+    /// 33 and 32. The images that were left out go with the first; a batch without images is one part.
     pub fn split(mut self, most: usize) -> Vec<Self> {
         let images = self.labels.len();
         let parts = images.div_ceil(most.max(1)).max(1);

@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::{Mode, Randomness};
 
-/// DropBlock (Ghiasi et al. 2018, algorithm 1): in training squares of a map are zero, in all channels alike, and what is
-/// kept of an image is scaled by the share that was kept. Each pixel is the centre of a square with probability
+/// DropBlock (Ghiasi et al. 2018, algorithm 1): in training squares of a map are zero, in all channels alike, and what
+/// is kept of an image is scaled by the share that was kept. Each pixel is the centre of a square with probability
 ///
 /// ```text
 /// gamma = scale probability h w / (k_h k_w (h - k_h + 1) (w - k_w + 1)),   k = min(size, h or w)
@@ -59,8 +59,8 @@ impl DropBlock {
         kept.into_iter().map(|kept| if kept { factor } else { 0.0 }).collect()
     }
 
-    /// Drops squares of maps, `[batch, channels, height, width]`. `usage` names the draws; the layers of one network need
-    /// different names.
+    /// Drops squares of maps, `[batch, channels, height, width]`. `usage` names the draws; the layers of one network
+    /// need different names.
     pub fn forward(&self, x: Tensor<4>, usage: &str, mode: Mode) -> Tensor<4> {
         let Mode::Train(randomness) = mode else { return x };
         let [batch, _, height, width] = x.dims();

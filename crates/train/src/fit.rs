@@ -38,11 +38,10 @@ impl Trainer<'_> {
     /// `None` at the end of the training, with everything saved, and where it was stopped.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss and [`Error::GradientNotFinite`] for a gradient that is not finite, with the weights
-    /// and the checkpoints from before it kept;
-    /// [`Error::Data`] for an image that cannot be decoded, with everything up to it saved: it can be mended, or left
-    /// out, and the step taken again; [`Error::Weights`] and [`Error::Io`] where a file cannot be written, with the
-    /// earlier one kept.
+    /// [`Error::Diverged`] for a loss and [`Error::GradientNotFinite`] for a gradient that is not finite, with the
+    /// weights and the checkpoints from before it kept; [`Error::Data`] for an image that cannot be decoded, with
+    /// everything up to it saved: it can be mended, or left out, and the step taken again; [`Error::Weights`] and
+    /// [`Error::Io`] where a file cannot be written, with the earlier one kept.
     pub fn step(&mut self) -> Result<Option<StepReport>, Error> {
         self.session.start_clock();
         let result = self.next_step();

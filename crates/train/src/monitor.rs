@@ -43,8 +43,8 @@ impl Monitor {
     }
 }
 
-/// Early stopping (Prechelt 1998): the end of a training whose metric has not improved for some epochs. The best network
-/// is kept as ever. In a recipe: `early_stop = { patience = 5 }`.
+/// Early stopping (Prechelt 1998): the end of a training whose metric has not improved for some epochs. The best
+/// network is kept as ever. In a recipe: `early_stop = { patience = 5 }`.
 ///
 /// ```
 /// use residual_train::{EarlyStop, Metrics};

@@ -2,7 +2,8 @@
 
 use crate::Monitor;
 
-/// Constants of [`Schedule::Plateau`](crate::Schedule::Plateau), and the rate that follows from the metric of each epoch.
+/// Constants of [`Schedule::Plateau`](crate::Schedule::Plateau), and the rate that follows from the metric of each
+/// epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plateau {
     pub(crate) factor: f64,
@@ -14,8 +15,8 @@ pub(crate) struct Plateau {
 }
 
 impl Plateau {
-    /// Rate after epochs with these values of the metric, from `lr`, as `torch.optim.lr_scheduler.ReduceLROnPlateau` has
-    /// it with a relative threshold. A function of the history, so that a checkpoint holds no state of it.
+    /// Rate after epochs with these values of the metric, from `lr`, as `torch.optim.lr_scheduler.ReduceLROnPlateau`
+    /// has it with a relative threshold. A function of the history, so that a checkpoint holds no state of it.
     pub(crate) fn rate(&self, lr: f64, values: impl Iterator<Item = f64>) -> f64 {
         let (mut rate, mut best, mut bad, mut cooling) = (lr, None, 0, 0);
         for value in values {

@@ -71,8 +71,8 @@ pub struct Recipe {
     /// Fewer steps an epoch leave a small data set undertrained; below 8 images batch statistics say little.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// Gradient accumulation: number of batches of `batch_size` whose mean gradient makes a step, so that the step is that
-    /// of a batch so many times as large in the memory of one. Default 1.
+    /// Gradient accumulation: number of batches of `batch_size` whose mean gradient makes a step, so that the step is
+    /// that of a batch so many times as large in the memory of one. Default 1.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
     /// Batch size of evaluations. Default `batch_size`, at most 256.
@@ -88,8 +88,8 @@ pub struct Recipe {
     /// with Lion, by the root of the share for fewer. A tenth of that with `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
-    /// Layer-wise rate decay: factor of the learning rate from each part of the network to the one before, from the head
-    /// (1) over the blocks to the stem, as [`PlaceRates`] has it. Default none.
+    /// Layer-wise rate decay: factor of the learning rate from each part of the network to the one before, from the
+    /// head (1) over the blocks to the stem, as [`PlaceRates`] has it. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_decay: Option<f64>,
     /// Learning rate multipliers by part, named as in `freeze`, in place of what `layer_decay` gives them:
@@ -125,8 +125,8 @@ pub struct Recipe {
     /// network's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// DropBlock ([`residual_nn::DropBlock`]): probability at the end of the training of dropping squares of the maps of the
-    /// last two stages, rising linearly from 0. Default none.
+    /// DropBlock ([`residual_nn::DropBlock`]): probability at the end of the training of dropping squares of the maps
+    /// of the last two stages, rising linearly from 0. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_block: Option<f64>,
     /// Loss. Default: the task's.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Recipe};
 
-/// Progressive resizing: sizes of the training images by epoch, smaller ones first, which cost less and blur what is not
-/// learnt yet (Karras et al. 2018; Howard 2018, fast.ai's DAWNBench entry; EfficientNetV2: Tan and Le 2021, section 4).
-/// Images are augmented as ever and resized last; evaluations have the network's size. In a recipe:
+/// Progressive resizing: sizes of the training images by epoch, smaller ones first, which cost less and blur what is
+/// not learnt yet (Karras et al. 2018; Howard 2018, fast.ai's DAWNBench entry; EfficientNetV2: Tan and Le 2021,
+/// section 4). Images are augmented as ever and resized last; evaluations have the network's size. In a recipe:
 ///
 /// ```toml
 /// resize = [{ epochs = 4, size = 16 }, { epochs = 4, size = 24 }]
@@ -37,8 +37,8 @@ pub struct SizedEpochs {
     pub size: usize,
 }
 
-/// Size of the images that grows over the epochs: in epoch `e`, counted from 0, `from + (to - from) e / epochs`, rounded down
-/// to a multiple; from epoch number `epochs` on the network's own.
+/// Size of the images that grows over the epochs: in epoch `e`, counted from 0, `from + (to - from) e / epochs`,
+/// rounded down to a multiple; from epoch number `epochs` on the network's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -90,8 +90,8 @@ impl LinearResizing {
 }
 
 impl Resizing {
-    /// Size `[height, width]` of the images of an epoch, counted from 0, for a network's input of `whole`; `None` where it is
-    /// the network's.
+    /// Size `[height, width]` of the images of an epoch, counted from 0, for a network's input of `whole`; `None`
+    /// where it is the network's.
     pub fn size(&self, epoch: usize, whole: [usize; 2]) -> Option<[usize; 2]> {
         let own = whole[0].min(whole[1]);
         let side = match self {

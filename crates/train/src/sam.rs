@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::optimiser::Gathered;
 
-/// Sharpness-aware minimisation (SAM: Foret et al. 2021, algorithm 1) around any optimiser: each step takes the gradient
-/// at the worst weights nearby, so that the training ends where the loss is flat. With the gradient `g` at the weights `w`:
+/// Sharpness-aware minimisation (SAM: Foret et al. 2021, algorithm 1) around any optimiser: each step takes the
+/// gradient at the worst weights nearby, so that the training ends where the loss is flat. With the gradient `g` at
+/// the weights `w`:
 ///
 /// ```text
 /// e = rho g / |g|,                 the optimiser takes the gradient at w + e

@@ -13,9 +13,9 @@ const SUMMARY: &str = "seeds.json";
 /// Limit on the summary that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// Training of one recipe with several seeds, each a run of its own in the folders `seed-0`, `seed-1`, ... of one folder,
-/// whose `seeds.json` has their results, the mean and the deviation. The images and their split are the same for all
-/// ([`DataRecipe::split_seed`](crate::DataRecipe::split_seed)).
+/// Training of one recipe with several seeds, each a run of its own in the folders `seed-0`, `seed-1`, ... of one
+/// folder, whose `seeds.json` has their results, the mean and the deviation. The images and their split are the same
+/// for all ([`DataRecipe::split_seed`](crate::DataRecipe::split_seed)).
 ///
 /// ```no_run
 /// use residual_train::{Recipe, SeedRuns, Training};
@@ -67,8 +67,8 @@ impl SeedRuns {
     /// Runs in a folder, with these seeds in this order. Nothing is written yet.
     ///
     /// # Errors
-    /// [`Error::Seeds`] for no seed or one that is there twice, and for a folder that has runs of another recipe; those of
-    /// [`Recipe::validate`]; [`Error::Io`].
+    /// [`Error::Seeds`] for no seed or one that is there twice, and for a folder that has runs of another recipe;
+    /// those of [`Recipe::validate`]; [`Error::Io`].
     pub fn new(
         recipe: &Recipe,
         seeds: impl IntoIterator<Item = u64>,
@@ -161,8 +161,8 @@ impl SeedRuns {
     /// Trains every seed to its end, and writes the summary after each.
     ///
     /// # Errors
-    /// Those of [`trainer`](Self::trainer) and [`Trainer::run`]; [`Error::Stopped`] where the stop flag was raised or an
-    /// observer asked to stop: called again, it goes on.
+    /// Those of [`trainer`](Self::trainer) and [`Trainer::run`]; [`Error::Stopped`] where the stop flag was raised or
+    /// an observer asked to stop: called again, it goes on.
     pub fn run<'a>(
         &self,
         mut prepare: impl FnMut(Training<'a>) -> Training<'a>,

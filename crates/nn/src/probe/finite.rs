@@ -13,9 +13,9 @@ use crate::{Block, Layers, Mode, ResNet, ShortcutPath};
 type Finite<const D: usize> = Result<Tensor<D>, String>;
 
 impl ResNet {
-    /// Path of the first layer whose output is not finite, such as `stage2.block0.conv1`, or `input`; `None` where every
-    /// output is finite, the logits' included. Runs the layers' stock operations one by one, and leaves the running
-    /// statistics alone.
+    /// Path of the first layer whose output is not finite, such as `stage2.block0.conv1`, or `input`; `None` where
+    /// every output is finite, the logits' included. Runs the layers' stock operations one by one, and leaves the
+    /// running statistics alone.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};

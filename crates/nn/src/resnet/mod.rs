@@ -209,7 +209,8 @@ impl ResNet {
         self.head.layers.bypass_norms();
     }
 
-    /// Sets DropBlock in the last two stages from now on, as timm's `drop_block_rate` does; with probability 0 takes it out.
+    /// Sets DropBlock in the last two stages from now on, as timm's `drop_block_rate` does; with probability 0 takes
+    /// it out.
     pub fn set_drop_block(&mut self, probability: f64) {
         for (from_last, stage) in self.stages.iter_mut().rev().enumerate() {
             let drop_block = DropBlock::of_stage(probability, from_last).filter(|_| probability > 0.0);
@@ -223,8 +224,8 @@ impl ResNet {
         self.norms().for_each(|norm| norm.momentum = momentum);
     }
 
-    /// Replaces the momentum of every batch norm, from the stem to the head; `None` holds the running statistics still. Gives
-    /// the momenta as they were, to be put back.
+    /// Replaces the momentum of every batch norm, from the stem to the head; `None` holds the running statistics
+    /// still. Gives the momenta as they were, to be put back.
     pub fn replace_norm_momenta(&mut self, momenta: Option<Vec<f64>>) -> Vec<f64> {
         let mut momenta = momenta.into_iter().flatten();
         let mut next = || momenta.next().unwrap_or(0.0);

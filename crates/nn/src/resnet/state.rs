@@ -74,8 +74,8 @@ impl ResNet {
         in_order(self.spec.tensors(), tensors::gradients(self, gradients))
     }
 
-    /// Calls `f(parameter, gradient)` for every parameter that has a gradient, from the stem to the head, without a copy
-    /// of either.
+    /// Calls `f(parameter, gradient)` for every parameter that has a gradient, from the stem to the head, without a
+    /// copy of either.
     pub fn visit_gradients(&self, gradients: &Gradients, mut f: impl FnMut(&Parameter, &[f32])) {
         let parameters: HashMap<_, _> = self.parameters_by_path().collect();
         tensors::visit_gradients(self, gradients, |path, gradient| {

@@ -7,8 +7,8 @@ const TRAIN: &str = "train --model toy.toml --data data --epochs 2 --batch-size 
 #[test]
 fn flags_of_the_loop_stand_in_the_recipe() {
     let bench = Bench::new();
-    let flags = "--layer-decay 0.5 --accumulate 2 --sam 0.1 --drop-path 0.3 --dropout 0.4 --drop-block 0.2 --early-stop 7 \
-                 --schedule plateau";
+    let flags = "--layer-decay 0.5 --accumulate 2 --sam 0.1 --drop-path 0.3 --dropout 0.4 --drop-block 0.2 \
+                 --early-stop 7 --schedule plateau";
     let run = bench.run(&format!("{TRAIN} {flags} --out run"));
     // Twenty images in steps of two batches.
     assert!(run.stderr.contains("2 epochs, 4 steps of 10 images"), "{run:?}");

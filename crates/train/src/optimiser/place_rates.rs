@@ -6,7 +6,8 @@ use residual_arch::{NetSpec, Place};
 
 use crate::{Error, Recipe};
 
-/// Learning rate multipliers of a network's parts: factors of the schedule's rate for the stem, each block and the head.
+/// Learning rate multipliers of a network's parts: factors of the schedule's rate for the stem, each block and the
+/// head.
 ///
 /// With layer-wise decay `d` (BEiT: Bao et al. 2021, appendix; timm's `layer_decay`) the factor of part `i` of `n` is
 /// `d^(n - 1 - i)`, where the stem is part 0, each block is one, and the head is the last and has 1.

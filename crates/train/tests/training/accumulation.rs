@@ -20,8 +20,8 @@ fn group_norms(classes: usize) -> NetSpec {
     })
 }
 
-/// Steps of 12 images with all that is random: augmentation, mixing, dropout, stochastic depth. The last step of an epoch
-/// has 9.
+/// Steps of 12 images with all that is random: augmentation, mixing, dropout, stochastic depth. The last step of an
+/// epoch has 9.
 fn recipe(data: &Path, batch_size: usize, accumulate: usize) -> Recipe {
     toy::recipe(data).with(|recipe| {
         recipe.network = Some(group_norms(3));

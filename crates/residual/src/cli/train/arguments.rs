@@ -116,8 +116,8 @@ pub(crate) struct Arguments {
     /// Seed of everything random. [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Train once with each of these seeds, in the folders seed-N of --out, and give mean and deviation. What is finished
-    /// is not trained again.
+    /// Train once with each of these seeds, in the folders seed-N of --out, and give mean and deviation. What is
+    /// finished is not trained again.
     #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
     pub(super) seeds: Option<Vec<u64>>,
     /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]

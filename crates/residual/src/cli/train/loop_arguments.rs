@@ -10,7 +10,8 @@ pub(super) struct LoopArguments {
     /// Multiply the learning rate by this from each block to the one before, from the head down to the stem.
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     layer_decay: Option<f64>,
-    /// Accumulate the gradients of N batches in a step: the step of a batch N times as large, in the memory of one. [default: 1]
+    /// Accumulate the gradients of N batches in a step: the step of a batch N times as large, in the memory of one.
+    /// [default: 1]
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
     /// Sharpness-aware minimisation with this radius, such as 0.05: two passes a step. [default: none]
