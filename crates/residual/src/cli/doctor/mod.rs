@@ -186,7 +186,7 @@ fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
         return Ok(None);
     }
     let recipe = arguments.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
-    let batch_size = arguments.batch_size.unwrap_or(recipe.images_per_step());
+    let batch_size = arguments.batch_size.unwrap_or(recipe.images_at_a_time());
     let lr =
         arguments.lr.unwrap_or(recipe.clone().with(|recipe| recipe.batch_size = Some(batch_size)).rate());
     if batch_size == 0 || !(lr.is_finite() && lr > 0.0) {
