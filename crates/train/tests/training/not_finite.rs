@@ -58,7 +58,7 @@ fn the_layer_whose_output_is_the_first_that_is_not_finite_is_named() {
         let text = error.to_string();
         let Error::Diverged { step: 0, epoch: 1, layer, .. } = error else { panic!("{name}: {text}") };
         assert_eq!(layer.as_deref(), Some("stage1.block0.conv1"), "{name}");
-        assert!(text.contains("learning rate 0.05), first in the output of `stage1.block0.conv1`"), "{text}");
+        assert!(text.contains("), first in the output of `stage1.block0.conv1`, the checkpoints"), "{text}");
     }
     let error = error(data.path(), &huge("head.linear"), |_| ());
     assert!(error.to_string().contains("`head.linear`"), "{error}");
