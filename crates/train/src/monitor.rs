@@ -20,11 +20,7 @@ pub enum Monitor {
 impl Monitor {
     /// Value of each epoch, in order: that of its last line, which is the average's where there is one.
     pub(crate) fn values(self, history: &[Metrics]) -> impl Iterator<Item = f64> {
-        let judged: Vec<&Metrics> = history.iter().filter(|line| line.split != "train").collect();
-        let last_of_epoch = |at: usize| judged.get(at + 1).is_none_or(|next| next.epoch != judged[at].epoch);
-        let last: Vec<f64> =
-            (0..judged.len()).filter(|&at| last_of_epoch(at)).map(|at| self.value(judged[at])).collect();
-        last.into_iter()
+        judged(history).into_iter().map(move |line| self.value(line))
     }
 
     fn value(self, line: &Metrics) -> f64 {
@@ -41,6 +37,13 @@ impl Monitor {
             Self::Top1 => value - best,
         }
     }
+}
+
+/// Line of each epoch by which it is judged: its last, which is the average's where there is one.
+pub(crate) fn judged(history: &[Metrics]) -> Vec<&Metrics> {
+    let lines: Vec<&Metrics> = history.iter().filter(|line| line.split != "train").collect();
+    let is_last = |at: usize| lines.get(at + 1).is_none_or(|next| next.epoch != lines[at].epoch);
+    (0..lines.len()).filter(|&at| is_last(at)).map(|at| lines[at]).collect()
 }
 
 /// Early stopping (Prechelt 1998): the end of a training whose metric has not improved for some epochs. The best

@@ -38,7 +38,8 @@ impl Plateau {
     fn is_better(&self, value: f64, best: f64) -> bool {
         match self.metric {
             Monitor::Loss => value < best * (1.0 - self.threshold),
-            Monitor::Top1 => value > best * (1.0 + self.threshold),
+            // A merit may be negative, as that of an error is.
+            Monitor::Top1 => value > best * (1.0 + self.threshold.copysign(best)),
         }
     }
 }
@@ -91,5 +92,7 @@ mod tests {
             0.02, 0.02, 0.02, 0.02, 0.02,
         ];
         close(rates(top1), expected);
+        // An error of 1 that falls by a tenth is better, and one that stays is not.
+        assert!(top1.is_better(-0.9, -1.0) && !top1.is_better(-1.0, -1.0) && !top1.is_better(-1.1, -1.0));
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Monitor, Outcome, Recipe, RunFolder, Trainer, Training, read_metrics};
+use crate::monitor::judged;
+use crate::{Best, Error, Outcome, Recipe, RunFolder, Trainer, Training, read_metrics};
 
 /// Name of the file of a [`SeedSummary`].
 const SUMMARY: &str = "seeds.json";
@@ -43,9 +44,9 @@ pub struct SeedSummary {
     pub seeds: Vec<u64>,
     /// Runs that are finished.
     pub runs: Vec<SeedResult>,
-    /// Mean of the best accuracies of these runs; 0 where there is none.
+    /// Mean of these runs' best accuracies, or of their best scores for a task that has another; 0 where there is none.
     pub mean: f64,
-    /// Sample standard deviation of the best accuracies, divided by `n - 1`; 0 for fewer than two.
+    /// Sample standard deviation of the same, divided by `n - 1`; 0 for fewer than two.
     pub deviation: f64,
 }
 
@@ -55,10 +56,8 @@ pub struct SeedSummary {
 pub struct SeedResult {
     /// Seed.
     pub seed: u64,
-    /// Best accuracy of its evaluations.
-    pub top1: f64,
-    /// Epoch of that evaluation, counted from 1.
-    pub epoch: usize,
+    /// Best of its evaluations.
+    pub best: Best,
     /// Number of epochs that were trained.
     pub epochs: usize,
 }
@@ -184,8 +183,9 @@ impl SeedRuns {
         let results = self.seeds.iter().map(|&seed| self.result(seed));
         let runs: Vec<SeedResult> = results.filter_map(Result::transpose).collect::<Result<_, Error>>()?;
         let n = runs.len() as f64;
-        let mean = runs.iter().map(|run| run.top1).sum::<f64>() / n.max(1.0);
-        let squares = runs.iter().map(|run| (run.top1 - mean).powi(2)).sum::<f64>();
+        let value = |run: &SeedResult| run.best.score.map_or(run.best.top1, |score| score.value);
+        let mean = runs.iter().map(value).sum::<f64>() / n.max(1.0);
+        let squares = runs.iter().map(|run| (value(run) - mean).powi(2)).sum::<f64>();
         let deviation = if runs.len() < 2 { 0.0 } else { (squares / (n - 1.0)).sqrt() };
         Ok(SeedSummary { recipe: self.recipe.to_toml()?, seeds: self.seeds.clone(), runs, mean, deviation })
     }
@@ -209,13 +209,14 @@ impl SeedRuns {
             return Ok(None);
         }
         let (recipe, history) = (Recipe::read(recipe)?, read_metrics(metrics)?);
-        let accuracies: Vec<f64> = Monitor::Top1.values(&history).collect();
-        let epochs = accuracies.len();
+        let judged = judged(&history);
+        let epochs = judged.len();
         let ended = recipe.early_stop.is_some_and(|stop| stop.has_ended(&history));
         let mut best: Option<SeedResult> = None;
-        for (at, &top1) in accuracies.iter().enumerate() {
-            if best.is_none_or(|best| top1 > best.top1) {
-                best = Some(SeedResult { seed, top1, epoch: at + 1, epochs });
+        for line in judged {
+            let now = Best { epoch: line.epoch, top1: line.top1, score: line.score, threshold: None };
+            if best.is_none_or(|before| now.merit() > before.best.merit()) {
+                best = Some(SeedResult { seed, best: now, epochs });
             }
         }
         Ok(best.filter(|_| epochs >= recipe.epochs || ended))

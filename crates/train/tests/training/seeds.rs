@@ -18,10 +18,10 @@ fn each_seed_is_the_run_that_it_is_alone_and_the_summary_has_mean_and_deviation(
         let alone = folder.path().join(format!("alone {}", run.seed));
         let best =
             toy::finish(Training::new(&recipe).with(|recipe| recipe.seed = run.seed).begin(&alone).unwrap());
-        assert_eq!((run.top1, run.epochs), (best, 3));
+        assert_eq!((run.best.top1, run.epochs), (best, 3));
         assert_eq!(toy::Result::of(&alone), toy::Result::of(&runs.run_folder(run.seed)));
     }
-    let [a, b, c] = [0, 1, 2].map(|at| summary.runs[at].top1);
+    let [a, b, c] = [0, 1, 2].map(|at| summary.runs[at].best.top1);
     let mean = (a + b + c) / 3.0;
     let variance = ((a - mean).powi(2) + (b - mean).powi(2) + (c - mean).powi(2)) / 2.0;
     assert!((summary.mean - mean).abs() < 1e-12 && (summary.deviation - variance.sqrt()).abs() < 1e-12);

@@ -55,11 +55,14 @@ pub(super) fn run(runs: &SeedRuns, stop: &Arc<AtomicBool>) -> Outcome {
 fn say(summary: &SeedSummary, folder: &Path) -> Outcome {
     let mut output = Output::new();
     for run in &summary.runs {
-        let (seed, accuracy, epoch) = (run.seed, 100.0 * run.top1, run.epoch);
-        output.line(format_args!("seed {seed}: {accuracy:.2}% after epoch {epoch}"))?;
+        output.line(format_args!("seed {}: {} after epoch {}", run.seed, run.best, run.best.epoch))?;
     }
-    let (mean, deviation) = (100.0 * summary.mean, 100.0 * summary.deviation);
-    let count = summary.runs.len();
-    let file = folder.join("seeds.json");
-    output.line(format_args!("mean of {count}: {mean:.2}%, deviation {deviation:.2}, in {}", file.display()))
+    let SeedSummary { mean, deviation, .. } = summary;
+    let of_accuracy = summary.runs.iter().all(|run| run.best.score.is_none());
+    let text = match of_accuracy {
+        true => format!("{:.2}%, deviation {:.2} points", 100.0 * mean, 100.0 * deviation),
+        false => format!("{mean:.4}, deviation {deviation:.4}"),
+    };
+    let (count, file) = (summary.runs.len(), folder.join("seeds.json"));
+    output.line(format_args!("mean of {count}: {text}, in {}", file.display()))
 }
