@@ -97,7 +97,7 @@ fn numbers_go_from_a_list_to_predictions() {
     list(&bench);
     let run =
         bench.run(&format!("{TRAIN} --task regression --label warmth,count --loss smooth-l1 --out run"));
-    assert!(run.stderr.contains("MAE "), "{run:?}");
+    assert!(run.stderr.contains("MAE ") && run.stderr.contains("2 targets: warmth, count"), "{run:?}");
     run.ok();
     let eval = "eval --weights run/best.safetensors --data list.csv --split val";
     // The columns are those that the network was trained on.
