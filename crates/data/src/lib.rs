@@ -98,7 +98,7 @@ pub use listing::{is_hidden_name, is_image_name};
 pub use lists::Columns;
 pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
 pub use mix::{Mix, MixMode, Partner};
-pub use note::{Note, classes_summary};
+pub use note::{Note, classes_summary, targets_summary};
 pub use open_options::OpenOptions;
 pub use operation::{Affine, Erasure, Operation, Sampling};
 pub use orientation::Orientation;

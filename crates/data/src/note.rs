@@ -291,6 +291,11 @@ pub fn classes_summary(classes: &[String]) -> String {
     format!("{}: {}", counted(classes.len(), "class", "classes"), listed(classes))
 }
 
+/// Number of targets of a regression, and the names of the first ten: `2 targets: age, height`.
+pub fn targets_summary(targets: &[String]) -> String {
+    format!("{}: {}", counted(targets.len(), "target", "targets"), listed(targets))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,6 +312,7 @@ mod tests {
         let note = Note::Beside { folders: vec![("extra".into(), 1), ("more".into(), 0)] };
         assert_eq!(note.to_string(), "left out, beside the splits: extra (1 image), more (0 images)");
         assert_eq!(classes_summary(&["a".into()]), "1 class: a");
+        assert_eq!(targets_summary(&["a".into()]), "1 target: a");
         let ten: Vec<String> = (0..10).map(|i| i.to_string()).collect();
         assert!(classes_summary(&ten).ends_with("8, 9"));
     }

@@ -94,6 +94,13 @@ pub fn examine(patient: &Patient) -> Result<Report, Error> {
         report.not_checked.push("a batch through the network: it cannot be built".into());
         return Ok(report);
     }
+    if !spec.task.is_single_label() {
+        let kind = spec.task.kind();
+        report
+            .not_checked
+            .push(format!("a batch through the network: its task is {kind}, and not single label"));
+        return Ok(report);
+    }
     run(patient, &spec, tensors, &batch, &mut report)?;
     Ok(report)
 }

@@ -10,6 +10,7 @@ use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::subject::require_single_labels;
 
 /// Opens a trained checkpoint, or bare weights of the family member `model`, to be changed by hand.
 pub(crate) fn open(path: &Path, model: Option<&str>) -> Result<Model, Error> {
@@ -47,6 +48,7 @@ impl Held {
         count: usize,
         seed: u64,
     ) -> Result<Self, Error> {
+        require_single_labels(model.spec())?;
         let set: Dataset = data.open()?;
         let set = match model.classes() {
             Some(classes) => set.with_classes(classes)?,

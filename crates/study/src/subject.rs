@@ -39,9 +39,21 @@ pub(crate) fn settled(recipe: &Recipe, meant: Meant, images: &Images) -> Result<
         }
     };
     let (recipe, spec) = recipe.settle(&images.classes, images.train.len())?;
+    require_single_labels(&spec)?;
     let batch = recipe.images_per_step().min(images.train.len());
     residual_train::require_memory_to_train(&spec, None, batch, &recipe)?;
     Ok((recipe, spec))
+}
+
+/// Checks that a network's task is the one that studies judge.
+pub(crate) fn require_single_labels(spec: &NetSpec) -> Result<(), Error> {
+    if spec.task.is_single_label() {
+        return Ok(());
+    }
+    let kind = spec.task.kind();
+    let reason =
+        format!("{} is a network of {kind}, and studies judge single labels; help: give another", spec.name);
+    Err(residual_train::Error::Task { field: "task", reason }.into())
 }
 
 /// A network by name or written out.

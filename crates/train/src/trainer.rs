@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use residual_arch::Task;
-use residual_data::{CacheLimit, CachePlan, Loader, Note, Split, classes_summary};
+use residual_arch::{Task, TaskKind};
+use residual_data::{CacheLimit, CachePlan, Loader, Note, Split, classes_summary, targets_summary};
 use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, Model, StateDict, Tensor};
@@ -287,9 +287,12 @@ impl<'a> Trainer<'a> {
         self.images.train.len()
     }
 
-    /// Number of classes, and the names of the first ten.
+    /// Number of classes, or of the targets of a regression, and the names of the first ten.
     pub fn classes_summary(&self) -> String {
-        classes_summary(self.images.classes())
+        match self.loss.task.kind() {
+            TaskKind::Regression => targets_summary(self.images.classes()),
+            _ => classes_summary(self.images.classes()),
+        }
     }
 
     /// Notes of what was noticed while the data were opened.

@@ -48,7 +48,7 @@ pub(super) struct Rows {
 pub(super) fn read(path: &Path, text: &str, options: &OpenOptions) -> Result<Rows, Error> {
     let columns = &options.columns;
     let mut reader = Reader { file: path, task: options.task, rows: Rows::default() };
-    reader.rows.columns = label_names(columns, None);
+    reader.rows.columns = label_names(columns, Some("label"));
     match ListKind::of(path, text) {
         ListKind::Separated(separator) => reader.table(text, separator, columns)?,
         ListKind::Spaced => reader.spaced(text)?,
@@ -187,7 +187,7 @@ impl Reader<'_> {
             Given::of_json(value).ok_or_else(reason)
         };
         let given = labels.iter().zip(given).map(of_value).collect::<Result<Vec<_>, _>>()?;
-        if self.rows.columns.len() != labels.len() {
+        if self.rows.columns != labels {
             self.rows.columns = labels.to_vec();
         }
         self.answer(&given, line)

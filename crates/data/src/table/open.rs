@@ -256,8 +256,8 @@ impl Opening<'_> {
 
 /// Number of rows, where it is one.
 fn rows_of(meta: &ParquetMetaData) -> Option<u64> {
-    let groups = meta.row_groups().iter();
-    groups.fold(Some(0u64), |sum, group| sum?.checked_add(u64::try_from(group.num_rows()).ok()?))
+    let mut groups = meta.row_groups().iter();
+    groups.try_fold(0u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?))
 }
 
 /// A table that is being read.

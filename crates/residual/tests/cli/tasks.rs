@@ -1,5 +1,8 @@
 //! Several labels and numbers, from a list to predictions.
 
+use residual::arch::Task;
+use residual::weights::Checkpoint;
+
 use crate::toy::{Bench, hashes, picture};
 
 /// Network of the toy for another number of outputs.
@@ -63,16 +66,24 @@ fn several_labels_go_from_a_list_to_predictions() {
     let columns = bench.run(&format!("{eval} --label blue,dark --json")).json().remove(0);
     assert_eq!(columns, found);
 
-    let predict = "predict --weights run/best.safetensors photos/0.png photos/2.png photos/1.png";
-    let found = bench.run(&format!("{predict} --json")).json();
-    let names = |line: usize| {
-        let labels = found[line]["labels"].as_array().unwrap().iter();
-        labels.map(|label| label["class"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!((names(0), names(2)), (vec!["blue".to_owned()], Vec::new()));
-    assert_eq!(names(1).len(), 2);
-    let text = bench.run(predict).ok();
-    assert!(text.contains("no class reaches"), "{text}");
+    let predict = "predict --weights run/best.safetensors photos --json";
+    let answers = bench.run(predict).json();
+    assert_eq!(answers.len(), 60);
+    for answer in &answers {
+        let above = answer["top"].as_array().unwrap().iter().cloned();
+        let above: Vec<_> =
+            above.filter(|guess| guess["probability"].as_f64().unwrap() >= of("threshold")).collect();
+        assert_eq!(answer["labels"].as_array(), Some(&above), "{answer:?}");
+    }
+    let counts: Vec<usize> =
+        answers.iter().map(|answer| answer["labels"].as_array().unwrap().len()).collect();
+    assert!(counts.contains(&1) && counts.contains(&2), "{counts:?}");
+    // A threshold that nothing reaches.
+    let mut strict = Checkpoint::read(bench.path("run/best.safetensors")).unwrap();
+    strict.spec.task = Task::MultiLabel { threshold: 0.999_999_9 };
+    strict.write(bench.path("strict.safetensors")).unwrap();
+    let text = bench.run("predict --weights strict.safetensors photos/0.png").ok();
+    assert!(text.contains("no class reaches 100.00%"), "{text}");
     for command in ["inspect run/best.safetensors", "summary run/best.safetensors"] {
         let said = bench.run(command).ok();
         assert!(said.contains("multi label, threshold 0."), "{said}");
@@ -86,7 +97,7 @@ fn numbers_go_from_a_list_to_predictions() {
     list(&bench);
     let run =
         bench.run(&format!("{TRAIN} --task regression --label warmth,count --loss smooth-l1 --out run"));
-    assert!(run.stderr.contains("MAE "), "{run:?}");
+    assert!(run.stderr.contains("MAE ") && run.stderr.contains("2 targets: warmth, count"), "{run:?}");
     run.ok();
     let eval = "eval --weights run/best.safetensors --data list.csv --split val";
     // The columns are those that the network was trained on.

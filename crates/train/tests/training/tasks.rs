@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use residual_arch::{NetSpec, StemSpec, Task, TaskKind};
+use residual_arch::{BlockSpec, NetSpec, StageSpec, StemSpec, Task, TaskKind};
 use residual_data::{Image, LabelledImages, Source};
 use residual_train::{
     ClassWeights, EvaluateOptions, LossRecipe, Metric, Recipe, Sampling, TaskNumbers, Teacher, Training,
@@ -52,10 +52,12 @@ fn numbers(count: usize, first: u32) -> LabelledImages {
     LabelledImages::with_targets(TaskKind::Regression, ["brightness", "squares"], images).unwrap()
 }
 
-/// A network without what is random in training, so that a short one learns.
+/// A wider network without what is random in training, so that a short one learns.
 fn network(classes: usize) -> NetSpec {
+    let stage = |block| StageSpec::new(vec![block]);
     toy::network(classes).with(|net| {
         net.stem = StemSpec::cifar(8);
+        net.stages = vec![stage(BlockSpec::basic(8)), stage(BlockSpec::projection(16, 2))];
         net.head.dropout = 0.0;
         net.stochastic_depth = 0.0;
     })
@@ -172,9 +174,8 @@ fn every_task_is_resumed_to_the_same_bits_on_any_number_of_threads() {
 #[test]
 fn a_teacher_of_another_network_and_size_teaches() {
     let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
-    let larger = toy::network(3).with_input([3, 12, 12]).with(|net| {
+    let larger = network(3).with_input([3, 12, 12]).with(|net| {
         net.name = "larger".to_owned();
-        net.stem = StemSpec::cifar(8);
         net.preprocess.resize = Some(residual_arch::Resize::Exact([12, 12]));
         net.preprocess.mean = vec![0.5; 3];
     });
