@@ -132,6 +132,13 @@ pub enum Error {
     #[error("the recipe has both `model` and `network`; help: remove one of the two")]
     TwoNetworks,
 
+    /// A name that is no recipe's.
+    #[error("recipe: `{name}` is no file, and no recipe has this name (known: {})", crate::recipes::names())]
+    UnknownRecipe {
+        /// The name.
+        name: String,
+    },
+
     /// A family that does not exist.
     #[error("model: {0}")]
     UnknownModel(#[from] residual_arch::families::UnknownModel),

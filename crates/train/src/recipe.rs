@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::batches::{BATCH, default_rate};
 use crate::{
     ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, PlaceRates, Resizing, Sam,
+    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Sam,
     Sampling, Schedule, Teacher, Warmup,
 };
 
@@ -175,6 +176,9 @@ pub struct Recipe {
     /// process loses less. Default: after every epoch alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every_steps: Option<u64>,
+    /// Origin of the recipe, where it is one with a name. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Data of a recipe: the path of the images, and the split.
@@ -279,6 +283,7 @@ impl Default for Recipe {
             threads: None,
             low_memory: false,
             checkpoint_every_steps: None,
+            origin: None,
         }
     }
 }
@@ -324,7 +329,12 @@ impl Recipe {
         let path = path.as_ref();
         let read = residual_files::read_text(path, LONGEST);
         let text = read.map_err(|error| Error::io("read", path)(error.into()))?;
-        toml::from_str(&text)
+        Self::from_toml(&text, path)
+    }
+
+    /// Recipe in the text of a file.
+    pub(crate) fn from_toml(text: &str, path: &Path) -> Result<Self, Error> {
+        toml::from_str(text)
             .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
     }
 

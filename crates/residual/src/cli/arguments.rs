@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::get;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{data, doctor, study, train};
+use super::{data, doctor, recipes, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
+    #[cfg(feature = "train")]
+    Recipes(recipes::Arguments),
     #[cfg(feature = "get")]
     Get(get::Arguments),
     Inspect(inspect::Arguments),
@@ -62,6 +64,8 @@ impl Command {
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Recipes(arguments) => recipes::run(&arguments),
             #[cfg(feature = "get")]
             Self::Get(arguments) => get::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),

@@ -147,11 +147,10 @@ fn fetched(hub: &Hub, remote: &Remote) -> Outcome<PathBuf> {
         }
         Event::Waiting => note(&format!("{}: another process downloads it; waiting", remote.name)),
         Event::Again { reason } => {
-            bar.iter().for_each(Bar::clear);
+            bar = None;
             note(&format!("{reason}; trying again"));
         }
         _ => {}
     });
-    bar.iter().for_each(Bar::clear);
     Ok(path?)
 }

@@ -14,7 +14,7 @@ use signal_hook::iterator::Signals;
 #[cfg(feature = "train")]
 use crate::cli::failure::{Failure, Outcome};
 #[cfg(feature = "train")]
-use crate::cli::progress::note;
+use crate::cli::progress::{leave, note};
 
 /// 128 and the number of SIGINT, as shells have it.
 #[cfg(feature = "train")]
@@ -38,7 +38,10 @@ pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
             let was_raised = raised.swap(true, Ordering::Relaxed);
             match (was_raised, signal) {
                 (true, SIGHUP) => {}
-                (true, _) => std::process::exit(INTERRUPTED),
+                (true, _) => {
+                    leave();
+                    std::process::exit(INTERRUPTED)
+                }
                 (false, SIGHUP) => note("\nthe terminal has gone: finishing this step, then saving"),
                 (false, _) => note("\nfinishing this step, then saving; press Ctrl-C again to quit at once"),
             }

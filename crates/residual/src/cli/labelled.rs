@@ -94,13 +94,14 @@ impl LabelledArguments {
         let classifier = Classifier::new(model, compiled)?;
         let mut watched = Watched { bar: Bar::new(images.len()), skipped: 0 };
         let answers = answer(&classifier, images.clone(), &options, &mut watched)?;
-        watched.bar.clear();
+        let Watched { bar, skipped } = watched;
+        drop(bar);
         let Some(answers) = answers.filter(|answers| answers.evaluation().total > 0) else {
             return Err(Failure::new("no images to evaluate on"));
         };
         images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
-        if watched.skipped > 0 {
-            note(&format!("left out {} images that cannot be decoded", watched.skipped));
+        if skipped > 0 {
+            note(&format!("left out {skipped} images that cannot be decoded"));
         }
         Ok(Answered { classifier, answers })
     }
@@ -162,6 +163,6 @@ impl Watch for Watched {
 
     fn skipped(&mut self, reason: &str) {
         self.skipped += 1;
-        self.bar.line(&format!("left out: {reason}"));
+        note(&format!("left out: {reason}"));
     }
 }

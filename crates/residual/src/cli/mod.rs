@@ -32,8 +32,12 @@ mod own_png;
 mod predict;
 mod preprocessing;
 mod progress;
+#[cfg(feature = "train")]
+mod recipes;
 mod safetensors_name;
 mod same_file;
+#[cfg(feature = "train")]
+mod sparkline;
 #[cfg(feature = "train")]
 mod study;
 mod summary;

@@ -1,97 +1,105 @@
-//! Progress on standard error: a line that moves on a terminal, nothing or plain lines elsewhere.
+//! Progress on standard error: lines that are drawn again in place on a terminal, nothing or plain lines elsewhere.
 
-use std::cell::{Cell, RefCell};
-use std::io::{IsTerminal, Write};
+use std::cell::Cell;
+use std::io::Write;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use residual_files::escaped;
 
-/// True where standard error is a terminal that lines may be drawn on again and again.
-pub(crate) fn is_interactive() -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
+/// Terminal of standard error, on which whatever is drawn again in place is drawn, so that other lines can be printed
+/// above it; hidden where there is none, and where `TERM` says that it can only print.
+static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// True where a terminal's text may be coloured: <https://no-color.org>.
+#[cfg(feature = "train")]
+pub(crate) fn is_coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints lines on standard error, the control characters of names escaped. Where that has been closed there is
-/// nobody to tell.
+/// Prints lines on standard error, above what is drawn there, the control characters of names escaped. Where that has
+/// been closed there is nobody to tell.
 pub(crate) fn note(lines: &str) {
     let lines: Vec<String> = lines.split('\n').map(|line| escaped(line).to_string()).collect();
-    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+    let print = || {
+        let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+    };
+    SCREEN.suspend(print);
+}
+
+/// Takes away what is drawn, before the process ends: within a fifth of a second, since a terminal that has been halted
+/// takes nothing.
+#[cfg(feature = "train")]
+pub(crate) fn leave() {
+    let (done, wait) = mpsc::channel();
+    let cleared = std::thread::Builder::new().spawn(move || {
+        let _ = SCREEN.clear();
+        let _ = done.send(());
+    });
+    if cleared.is_ok() {
+        let _ = wait.recv_timeout(Duration::from_millis(200));
+    }
 }
 
 /// Between two drawings.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Goes back to the beginning of the line and erases it.
-const ERASE: &str = "\r\x1b[2K";
-
-/// A bar with a count, on a terminal only.
+/// A bar with a count, or a view of several lines, on a terminal only.
 pub(crate) struct Bar {
     total: usize,
     begun: Instant,
-    is_drawn: bool,
-    /// Time and content of the last drawing.
     drawn: Cell<Option<Instant>>,
-    text: RefCell<String>,
+    /// None where nothing is drawn.
+    surface: Option<ProgressBar>,
 }
 
 impl Bar {
     /// A bar for `total` images, or for `total` steps of which each has a message.
     pub(crate) fn new(total: usize) -> Self {
-        let (begun, is_drawn) = (Instant::now(), is_interactive());
-        Self { total, begun, is_drawn, drawn: Cell::default(), text: RefCell::default() }
+        let surface = (!SCREEN.is_hidden()).then(|| {
+            let style =
+                ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            SCREEN.add(ProgressBar::no_length().with_style(style))
+        });
+        Self { total, begun: Instant::now(), drawn: Cell::default(), surface }
     }
 
     /// True where there is a bar.
     #[cfg(feature = "train")]
     pub(crate) fn is_drawn(&self) -> bool {
-        self.is_drawn
+        self.surface.is_some()
     }
 
     /// Moves to `done` images.
     pub(crate) fn set(&self, done: usize) {
-        self.draw(|| format!("[{}] {}", self.filled(done, 24), self.pace(done, self.begun.elapsed())));
+        self.draw(|_| {
+            let pace = self.pace(done, self.begun.elapsed());
+            vec![format!("[{}] {pace}", self.filled(done, 24))]
+        });
     }
 
     /// Moves to `done`, with a message.
     #[cfg(any(feature = "get", feature = "train"))]
     pub(crate) fn say(&self, done: usize, message: &str) {
-        self.draw(|| format!("[{}] {message}", self.filled(done, 14)));
+        self.draw(|_| vec![format!("[{}] {}", self.filled(done, 14), escaped(message))]);
     }
 
-    /// Prints a line that stays, above the bar.
-    pub(crate) fn line(&self, line: &str) {
-        self.clear();
-        note(&escaped(line).to_string());
-        self.put(&self.text.borrow());
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn clear(&self) {
-        self.put("");
-    }
-
-    /// Draws what `text` says, unless the bar has just been drawn.
-    fn draw(&self, text: impl FnOnce() -> String) {
+    /// Draws the lines that `view` makes for a terminal of so many columns, unless the bar has just been drawn. Lines
+    /// that are wider are cut.
+    pub(crate) fn draw(&self, view: impl FnOnce(usize) -> Vec<String>) {
+        let Some(surface) = &self.surface else { return };
         let now = Instant::now();
-        let recent = self.drawn.get().is_some_and(|drawn| now.duration_since(drawn) < PAUSE);
-        if self.is_drawn && !recent {
-            self.drawn.set(Some(now));
-            let columns = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-            // A line that is too long would wrap, and only its last part be erased.
-            let text: String = escaped(&text()).to_string().chars().take(columns.saturating_sub(1)).collect();
-            self.put(&text);
-            self.text.replace(text);
+        if self.drawn.get().is_some_and(|drawn| now.duration_since(drawn) < PAUSE) {
+            return;
         }
-    }
-
-    /// Replaces the line that is drawn.
-    fn put(&self, text: &str) {
-        if self.is_drawn {
-            // As for `note`.
-            let _ = write!(std::io::stderr(), "{ERASE}{text}");
-        }
+        self.drawn.set(Some(now));
+        let columns = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(80, |(width, _)| usize::from(width.0))
+            .max(2)
+            - 1;
+        let lines: Vec<String> = view(columns).iter().map(|line| cut(line, columns)).collect();
+        surface.set_message(lines.join("\n"));
     }
 
     /// `=====>      ` in `width` places.
@@ -107,6 +115,30 @@ impl Bar {
         let left = self.total.saturating_sub(done) as f64 / rate.max(1e-3);
         format!("{done} of {} images, {rate:.0} a second, {left:.0} s left", self.total)
     }
+}
+
+/// End of a bar: it leaves no trace.
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(surface) = &self.surface {
+            surface.finish_and_clear();
+            SCREEN.remove(surface);
+        }
+    }
+}
+
+/// A line in at most `columns` characters; what colours it, from an escape up to an `m`, has none.
+fn cut(line: &str, columns: usize) -> String {
+    let (mut shown, mut colours, mut text) = (0, false, String::with_capacity(line.len()));
+    for character in line.chars() {
+        colours |= character == '\u{1b}';
+        if colours || shown < columns {
+            text.push(character);
+        }
+        shown += usize::from(!colours);
+        colours &= character != 'm';
+    }
+    text
 }
 
 /// `45s`, `12m 05s`, `3h 20m`.
@@ -134,6 +166,12 @@ mod tests {
         assert_eq!(drawn, [">   ", "==> ", "===>", "====", "===="]);
         assert_eq!(Bar::new(0).filled(0, 4), "====");
         assert_eq!(bar.pace(2, Duration::from_secs(1)), "2 of 8 images, 2 a second, 3 s left");
+    }
+
+    #[test]
+    fn a_line_is_cut_where_it_is_seen() {
+        assert_eq!(cut("\u{1b}[32m=====\u{1b}[0m 12 of 20", 8), "\u{1b}[32m=====\u{1b}[0m 12");
+        assert_eq!(cut("short", 8), "short");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod rates;
 mod report;
 mod resizing;
 mod seeds;
+mod recipes;
 mod tasks;
 mod toy;
 mod whiten;

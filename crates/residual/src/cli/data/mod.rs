@@ -120,6 +120,5 @@ fn survey(data: &Dataset, threads: usize) -> Outcome<Survey> {
     let images = data.splits().into_iter().map(|split| data.split(split).map(|set| set.len()));
     let bar = Bar::new(images.sum::<Result<usize, _>>()?);
     let survey = Survey::take(data, &SurveyOptions::new(threads), |done| bar.set(done));
-    bar.clear();
     Ok(survey?)
 }

@@ -76,7 +76,7 @@ fn carry_out(name: &str, run: &Run, of_flags: impl FnOnce() -> Outcome<Study>) -
     let stop = interrupt::listen()?;
     let mut line = Line::new();
     let end = study.run(&out, &mut line, &stop);
-    line.clear();
+    drop(line);
     let end = end?;
     report(&study, &out, run.json)?;
     match end {

@@ -6,9 +6,9 @@ use clap::Args;
 use residual::nn::fused::Memory;
 use residual::train::{Recipe, Schedule};
 
-use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::threads;
+use crate::cli::{compute, recipes};
 
 /// Output and computation of a study.
 #[derive(Debug, Args)]
@@ -42,8 +42,8 @@ pub(super) struct Training {
     /// Schedule of the learning rate: constant, cosine, polynomial, step or one-cycle. [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     schedule: Option<String>,
-    /// A recipe for all else; flags take precedence over it.
-    #[arg(long, value_name = "FILE.toml")]
+    /// A recipe for all else, by its name or as a file; flags take precedence over it.
+    #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<PathBuf>,
     /// `low` computes what is inside a block again in the backward pass. Does not change the result.
     #[arg(long, value_parser = compute::memory(), default_value = "keep")]
@@ -66,7 +66,7 @@ impl Training {
     /// The recipe, without a network.
     pub(super) fn recipe(&self) -> Outcome<Recipe> {
         let mut recipe = match &self.recipe {
-            Some(path) => Recipe::read(path)?,
+            Some(given) => recipes::given(given)?,
             None => {
                 Recipe::default().with(|recipe| (recipe.batch_size, recipe.lr) = (Some(BATCH), Some(RATE)))
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use residual::study::Watch;
 
-use crate::cli::progress::{Bar, duration};
+use crate::cli::progress::{Bar, duration, note};
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -23,10 +23,6 @@ impl Line {
         let now = Instant::now();
         Self { bar: Bar::new(STEPS), begin: now, last: now }
     }
-
-    pub(super) fn clear(&self) {
-        self.bar.clear();
-    }
 }
 
 impl Watch for Line {
@@ -37,11 +33,11 @@ impl Watch for Line {
             self.bar.say((share * STEPS as f64) as usize, &line);
         } else if self.last.elapsed() >= PAUSE {
             self.last = Instant::now();
-            self.bar.line(&format!("{:.0}% {line}", 100.0 * share));
+            note(&format!("{:.0}% {line}", 100.0 * share));
         }
     }
 
     fn finished(&mut self, line: &str) {
-        self.bar.line(line);
+        note(line);
     }
 }

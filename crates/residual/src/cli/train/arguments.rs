@@ -13,7 +13,7 @@ use super::task_arguments::TaskArguments;
 use crate::cli::compute;
 use crate::cli::failure::Outcome;
 use crate::cli::lists::ListArguments;
-use crate::cli::{network, threads};
+use crate::cli::{network, recipes, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -40,8 +40,9 @@ pub(crate) struct Arguments {
     pub(super) data: Option<PathBuf>,
     #[command(flatten)]
     list: ListArguments,
-    /// A recipe, such as another run's recipe.toml; flags take precedence over it.
-    #[arg(long, value_name = "FILE.toml")]
+    /// A recipe by its name (see `residual recipes`), or a file, such as another run's recipe.toml; flags take precedence
+    /// over it.
+    #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<PathBuf>,
     /// The run's folder; must not hold a run yet. [default: runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
@@ -175,7 +176,7 @@ impl Arguments {
     /// The recipe of the file, or the default one, with the flags put over it.
     pub(super) fn recipe(&self) -> Outcome<Recipe> {
         let mut recipe = match &self.recipe {
-            Some(path) => Recipe::read(path)?,
+            Some(given) => recipes::given(given)?,
             None => Recipe::default(),
         };
         if let Some(model) = &self.model {

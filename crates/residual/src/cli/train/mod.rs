@@ -5,6 +5,7 @@ mod augment;
 mod loop_arguments;
 mod seeds;
 mod task_arguments;
+mod view;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use residual::train::{Metrics, Observer, StepReport, Trainer};
+use residual::train::{Metrics, Observer, StepReport, Trainer, read_metrics};
 
-use crate::cli::progress::{Bar, duration};
+use super::view::View;
+use crate::cli::progress::{Bar, duration, is_coloured, note};
+use crate::cli::sparkline::Letters;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -13,68 +15,73 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Number of bad images that are named; the rest are counted.
 const NAMED: usize = 10;
 
-/// A moving line on a terminal; elsewhere a plain line every ten seconds. A line an epoch either way.
+/// A live view on a terminal; elsewhere a plain line every ten seconds. A line an epoch either way.
 pub(super) struct Watch {
     bar: Bar,
+    view: View,
     epochs: usize,
-    done: u64,
     last: Instant,
     skipped: usize,
 }
 
 impl Watch {
     pub(super) fn new(trainer: &Trainer) -> Self {
+        let mut view = View::new(Letters::of_terminal(), is_coloured());
+        // Of a training that is resumed; one that cannot be read is not there yet.
+        let before = read_metrics(trainer.folder().join("metrics.jsonl")).unwrap_or_default();
+        before.iter().for_each(|metrics| view.pass(metrics));
         Self {
             bar: Bar::new(trainer.total_steps() as usize),
+            view,
             epochs: trainer.recipe().epochs,
-            done: trainer.steps_done(),
             last: Instant::now(),
             skipped: 0,
         }
     }
 }
 
-/// End of the display: the moving line is taken away, and the images left out are counted.
+/// End of the display: the images left out are counted.
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.bar.clear();
         if self.skipped > 0 {
-            self.bar.line(&format!("left out {} images that cannot be decoded", self.skipped));
+            note(&format!("left out {} images that cannot be decoded", self.skipped));
         }
     }
 }
 
 impl Observer for Watch {
     fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
-        self.done = report.step;
+        self.view.step(report);
         if self.bar.is_drawn() {
-            self.bar.say(report.step as usize, &line(report));
+            self.bar.draw(|columns| self.view.lines(columns));
         } else if self.last.elapsed() >= PAUSE {
             self.last = Instant::now();
-            self.bar.line(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
+            note(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
         }
         ControlFlow::Continue(())
     }
 
     fn evaluating(&mut self, done: usize, total: usize) -> ControlFlow<()> {
-        self.bar.say(self.done as usize, &format!("evaluating {done} of {total}"));
+        self.view.evaluating(done, total);
+        self.bar.draw(|columns| self.view.lines(columns));
         ControlFlow::Continue(())
     }
 
     fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
         self.last = Instant::now();
-        self.bar.line(&pass_line(metrics, self.epochs));
+        self.view.pass(metrics);
+        note(&pass_line(metrics, self.epochs));
         ControlFlow::Continue(())
     }
 
     fn remark(&mut self, remark: &str) {
-        self.bar.line(remark);
+        note(remark);
     }
 
     fn skipped(&mut self, reason: &str) {
         self.skipped += 1;
         if self.skipped <= NAMED {
-            self.bar.line(&format!("left out: {reason}"));
+            note(&format!("left out: {reason}"));
         }
     }
 }
