@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::batches::{BATCH, default_rate};
 use crate::{
-    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, PlaceRates, Resizing, Sam,
-    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Sam,
-    Sampling, Schedule, Teacher, Warmup,
+    ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Resizing,
+    Sam, Sampling, Schedule, Teacher, Warmup,
 };
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an

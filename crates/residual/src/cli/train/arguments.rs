@@ -128,6 +128,9 @@ pub(crate) struct Arguments {
     /// goes with --resume. Does not change the result. [default: keep]
     #[arg(long, value_parser = compute::memory())]
     pub(super) memory: Option<Memory>,
+    /// Write TensorBoard event files, into the run's folder or into DIR; goes with --resume.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub(super) tensorboard: Option<Option<PathBuf>>,
     /// Save every N steps as well as after every epoch.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,

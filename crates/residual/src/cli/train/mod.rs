@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use residual::nn::fused::Memory;
-use residual::train::{Best, Changes, Error, Outcome as End, Recipe, Trainer, Training};
+use residual::train::{Best, Changes, Error, Outcome as End, Recipe, TensorBoard, Trainer, Training};
 use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Before there is a folder that a failure would leave behind.
     let stop = interrupt::listen()?;
     if let Some(runs) = seeds::asked_for(arguments)? {
-        return seeds::run(&runs, &stop);
+        return seeds::run(&runs, arguments, &stop);
     }
     let mut trainer = match &arguments.resume {
         Some(folder) => resume(arguments, folder, stop)?,
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     describe(&trainer, arguments.resume.is_none());
     let folder = trainer.folder().to_owned();
-    let end = watched(&mut trainer);
+    let end = watched(&mut trainer, events_folder(arguments, &folder).as_deref());
     let (done, epochs) = (trainer.epochs_done(), trainer.recipe().epochs);
     drop(trainer);
     match end? {
@@ -56,9 +56,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// Trains to the end while a person looks on.
-fn watched(trainer: &mut Trainer<'static>) -> Result<End, Error> {
-    trainer.observe(Watch::new(trainer));
+/// Folder of the TensorBoard events of a run, where they are asked for.
+fn events_folder(arguments: &Arguments, run: &Path) -> Option<PathBuf> {
+    let given = arguments.tensorboard.as_ref()?;
+    Some(given.clone().unwrap_or_else(|| run.to_owned()))
+}
+
+/// Trains to the end while a person looks on, and writes events into a folder.
+fn watched(trainer: &mut Trainer<'static>, events: Option<&Path>) -> Result<End, Error> {
+    let events = events.map(|folder| TensorBoard::of(trainer, folder)).transpose()?;
+    trainer.observe(Watch::new(trainer, events));
     let end = trainer.run();
     trainer.image_notes().iter().for_each(|noticed| note(&noticed.to_string()));
     end

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use residual::train::{Outcome as End, SeedRuns, SeedSummary};
 
 use super::arguments::Arguments;
-use super::{describe, free_folder, quoted, say_beginning, watched};
+use super::{describe, events_folder, free_folder, quoted, say_beginning, watched};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::progress::note;
@@ -26,7 +26,7 @@ pub(super) fn asked_for(arguments: &Arguments) -> Outcome<Option<SeedRuns>> {
 }
 
 /// Trains seed after seed; what is finished is not trained again.
-pub(super) fn run(runs: &SeedRuns, stop: &Arc<AtomicBool>) -> Outcome {
+pub(super) fn run(runs: &SeedRuns, arguments: &Arguments, stop: &Arc<AtomicBool>) -> Outcome {
     let mut first = true;
     for &seed in runs.seeds() {
         let mut trainer = runs.trainer(seed, |training| training.stop(stop.clone()))?;
@@ -39,7 +39,13 @@ pub(super) fn run(runs: &SeedRuns, stop: &Arc<AtomicBool>) -> Outcome {
             true => format!("seed {seed}: finished already"),
             false => format!("seed {seed}: from step {done} of {total}"),
         });
-        if let End::Interrupted { epoch, step } = watched(&mut trainer)? {
+        let folder = trainer.folder().to_owned();
+        let events = match (&arguments.tensorboard, folder.file_name()) {
+            // A folder for each seed.
+            (Some(Some(given)), Some(name)) => Some(given.join(name)),
+            _ => events_folder(arguments, &folder),
+        };
+        if let End::Interrupted { epoch, step } = watched(&mut trainer, events.as_deref())? {
             note(&format!(
                 "stopped in epoch {epoch} of seed {seed}, after step {step}; everything is saved. To go on:"
             ));

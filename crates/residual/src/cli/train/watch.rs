@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use residual::train::{Metrics, Observer, StepReport, Trainer, read_metrics};
+use residual::train::{Metrics, Observer, StepReport, TensorBoard, Trainer, read_metrics};
 
 use super::view::View;
 use crate::cli::progress::{Bar, duration, is_coloured, note};
@@ -22,10 +22,11 @@ pub(super) struct Watch {
     epochs: usize,
     last: Instant,
     skipped: usize,
+    events: Option<TensorBoard>,
 }
 
 impl Watch {
-    pub(super) fn new(trainer: &Trainer) -> Self {
+    pub(super) fn new(trainer: &Trainer, events: Option<TensorBoard>) -> Self {
         let mut view = View::new(Letters::of_terminal(), is_coloured());
         // Of a training that is resumed; one that cannot be read is not there yet.
         let before = read_metrics(trainer.folder().join("metrics.jsonl")).unwrap_or_default();
@@ -36,7 +37,18 @@ impl Watch {
             epochs: trainer.recipe().epochs,
             last: Instant::now(),
             skipped: 0,
+            events,
         }
+    }
+
+    /// Tells the event file too; where it cannot be written, the training goes on without it.
+    fn log(&mut self, write: impl FnOnce(&mut TensorBoard) -> ControlFlow<()>) -> ControlFlow<()> {
+        let Some(events) = &mut self.events else { return ControlFlow::Continue(()) };
+        let answer = write(events);
+        if let Some(error) = events.take_error() {
+            note(&format!("{error}; the training goes on, and its events end here"));
+        }
+        answer
     }
 }
 
@@ -58,7 +70,7 @@ impl Observer for Watch {
             self.last = Instant::now();
             note(&format!("step {}/{} {}", report.step, report.total_steps, line(report)));
         }
-        ControlFlow::Continue(())
+        self.log(|events| events.step(report))
     }
 
     fn evaluating(&mut self, done: usize, total: usize) -> ControlFlow<()> {
@@ -71,7 +83,7 @@ impl Observer for Watch {
         self.last = Instant::now();
         self.view.pass(metrics);
         note(&pass_line(metrics, self.epochs));
-        ControlFlow::Continue(())
+        self.log(|events| events.pass(metrics))
     }
 
     fn remark(&mut self, remark: &str) {
