@@ -3,6 +3,7 @@
 use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore};
 use residual_nn::ResNet;
 
+use crate::ended::Ended;
 use crate::evaluate::{evaluate_task_until, evaluate_until};
 use crate::prepare::Prepared;
 use crate::progress::{Pass, PassEnd, rate};
@@ -45,6 +46,9 @@ impl Trainer<'_> {
     pub fn step(&mut self) -> Result<Option<StepReport>, Error> {
         self.session.start_clock();
         let result = self.next_step();
+        if let Err(error) = &result {
+            Ended::write(self.folder.path(), error);
+        }
         if let Err(error @ Error::Data(_)) = &result {
             self.loader = None;
             let said = error.to_string();

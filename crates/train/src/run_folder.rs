@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::ended::ENDED;
 use crate::{Error, Recipe};
 
 const RECIPE: &str = "recipe.toml";
@@ -16,7 +17,7 @@ const REPORT: &str = "report.html";
 const LOCK: &str = ".lock";
 
 /// The files of a run, in the order in which they are written.
-const FILES: [&str; 7] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST, REPORT];
+const FILES: [&str; 8] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST, REPORT, ENDED];
 
 /// Folder of a run, held by this process alone.
 ///
@@ -29,6 +30,7 @@ const FILES: [&str; 7] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST, REPORT];
 /// | `last.safetensors` | network, optimiser and progress, for resuming |
 /// | `best.safetensors` | the network with the best validation accuracy so far, for prediction |
 /// | `report.html` | curves, and after the last epoch what the best network is worth |
+/// | `error.json` | the error that ended the training, until it goes on |
 ///
 /// Files are written beside and renamed, so that each is whole at any time. The lock, on a file `.lock`, ends
 /// with the process, however it ends. What a killed process was writing is removed when the folder is next opened.
@@ -100,7 +102,7 @@ impl RunFolder {
     /// [`Error::NoRun`], [`Error::Locked`], [`Error::Io`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        if !path.join(RECIPE).is_file() {
+        if !is_run(&path) {
             return Err(Error::NoRun { path, missing: RECIPE });
         }
         Self::lock(path)
@@ -197,6 +199,11 @@ impl Drop for RunFolder {
         }
         remove_folders(made);
     }
+}
+
+/// True for the folder of a run that was begun.
+pub(crate) fn is_run(path: &Path) -> bool {
+    path.join(RECIPE).is_file()
 }
 
 /// Tries for a fifth of a second: a process that another thread of this one is just starting holds a copy of a lock

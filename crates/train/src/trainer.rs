@@ -12,6 +12,7 @@ use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
 use crate::average::Average;
 use crate::changes::{self, Changes};
+use crate::ended::Ended;
 use crate::given::Given;
 use crate::images::TrainingImages;
 use crate::init::{Initial, initial};
@@ -226,6 +227,7 @@ impl<'a> Trainer<'a> {
         let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip).with_rates(rates);
         optimiser.load(kept);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
+        Ended::remove(folder.path());
         let cache = images.plan_cache(&recipe, network.spec())?;
         Ok(Self {
             folder,

@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::get;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{data, doctor, recipes, study, train};
+use super::{data, doctor, recipes, runs, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Models(models::Arguments),
     #[cfg(feature = "train")]
     Recipes(recipes::Arguments),
+    #[cfg(feature = "train")]
+    Runs(runs::Arguments),
     #[cfg(feature = "get")]
     Get(get::Arguments),
     Inspect(inspect::Arguments),
@@ -66,6 +68,8 @@ impl Command {
             Self::Models(arguments) => models::run(&arguments),
             #[cfg(feature = "train")]
             Self::Recipes(arguments) => recipes::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Runs(arguments) => runs::run(&arguments),
             #[cfg(feature = "get")]
             Self::Get(arguments) => get::run(&arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),

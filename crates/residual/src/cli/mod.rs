@@ -34,6 +34,8 @@ mod preprocessing;
 mod progress;
 #[cfg(feature = "train")]
 mod recipes;
+#[cfg(feature = "train")]
+mod runs;
 mod safetensors_name;
 mod same_file;
 #[cfg(feature = "train")]

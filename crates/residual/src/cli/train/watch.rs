@@ -122,7 +122,7 @@ fn pass_line(metrics: &Metrics, epochs: usize) -> String {
 }
 
 /// `0.0500`, `2e-7`: four decimals, or its magnitude where they say nothing.
-pub(super) fn rate(lr: f64) -> String {
+pub(crate) fn rate(lr: f64) -> String {
     if lr >= 1e-3 { format!("{lr:.4}") } else { format!("{lr:.0e}") }
 }
 
