@@ -12,7 +12,8 @@ use residual_report::Page;
 use residual_train::{Recipe, evaluate, to_model};
 use serde::{Deserialize, Serialize};
 
-use crate::fit::{End, Fit};
+use crate::fit::{Course, End, Fit};
+use crate::kept::Kept;
 use crate::subject::{Images, Meant, evaluation, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch};
 
@@ -125,13 +126,14 @@ impl Depth {
                 return Ok(Outcome::Interrupted);
             };
             folder.append(&cell)?;
+            Kept::new(folder).remove();
             watch.finished(&page::line(&cell));
             before += cost;
         }
         Ok(Outcome::Finished)
     }
 
-    /// Trains one cell; `None` where `stop` was raised.
+    /// Trains one cell, from where it was interrupted; `None` where `stop` was raised, with everything kept.
     fn cell(
         &self,
         images: &Images,
@@ -146,11 +148,15 @@ impl Depth {
         let epoch = steps_per_epoch(images.train.len(), recipe.images_per_step(), drop_last);
         let steps = self.steps.unwrap_or((epoch * recipe.epochs) as u64);
         let begin = Instant::now();
-        let mut network = fresh(&spec, seed)?;
-        let mut curve = Curve::new(steps, self.evaluations);
+        let (which, mut kept) = ((kind, depth, seed), Kept::new(folder));
+        let (mut course, mut curve) = match kept.read::<_, Curve>(&which, &spec, &recipe) {
+            Some(found) => found,
+            None => (Course::new(fresh(&spec, seed)?, &recipe), Curve::new(steps, self.evaluations)),
+        };
+        let before = curve.seconds;
         let name = format!("{kind} {depth}, seed {seed}");
         let fit = Fit { recipe: &recipe, images: &images.train, steps };
-        let end = fit.run(&mut network, stop, |network, step| {
+        let end = fit.run(&mut course, stop, |course, step| {
             let (now, error) = (step.done, step.wrong as f64 / step.images as f64);
             let judge = curve.add(step);
             share(
@@ -158,19 +164,23 @@ impl Depth {
                 &format!("{name}: step {now}/{steps}, {:.0}% wrong", 100.0 * error),
             );
             if judge {
-                let found = evaluate(network, Arc::new(images.test.clone()), &evaluation(&recipe))?;
+                let found = evaluate(&course.network, Arc::new(images.test.clone()), &evaluation(&recipe))?;
                 curve.judged(found.loss, 1.0 - found.top1());
             }
-            Ok(())
+            curve.seconds = before + begin.elapsed().as_secs_f64();
+            if kept.is_due() { kept.write(&which, course, &curve) } else { Ok(()) }
         })?;
         if end == End::Stopped || stop.load(Ordering::Relaxed) && end != End::Finished {
+            if end == End::Stopped {
+                kept.write(&which, &course, &curve)?;
+            }
             return Ok(None);
         }
         if end == End::Finished {
             let path = folder.path().join("networks").join(format!("{kind}-{depth}-{seed}.safetensors"));
-            save(&network, &images.classes, &path)?;
+            save(&course.network, &images.classes, &path)?;
         }
-        let (diverged, seconds) = (end == End::Diverged, begin.elapsed().as_secs_f64());
+        let (diverged, seconds) = (end == End::Diverged, before + begin.elapsed().as_secs_f64());
         Ok(Some(Cell { kind, depth, seed, points: curve.points, diverged, seconds }))
     }
 
@@ -198,6 +208,7 @@ fn save(network: &residual_nn::ResNet, classes: &[String], path: &std::path::Pat
 }
 
 /// A curve that is being drawn.
+#[derive(Serialize, Deserialize)]
 struct Curve {
     steps: u64,
     evaluations: u64,
@@ -205,11 +216,13 @@ struct Curve {
     wrong: usize,
     images: usize,
     points: Vec<Point>,
+    /// Seconds of training.
+    seconds: f64,
 }
 
 impl Curve {
     fn new(steps: u64, evaluations: u64) -> Self {
-        Self { steps, evaluations, loss: 0.0, wrong: 0, images: 0, points: Vec::new() }
+        Self { steps, evaluations, loss: 0.0, wrong: 0, images: 0, points: Vec::new(), seconds: 0.0 }
     }
 
     /// Adds a step; true where the test images are to be judged.

@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use residual_data::{Batch, ImageSet, Loader, LoaderOptions, score};
 use residual_nn::{Mode, ResNet, cross_entropy};
 use residual_train::{At, LearningRate, Optimiser, Recipe};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -39,21 +40,46 @@ pub(crate) enum End {
     Stopped,
 }
 
+/// Training as it stands: all that going on from here takes.
+pub(crate) struct Course {
+    pub(crate) network: ResNet,
+    pub(crate) optimiser: Optimiser,
+    pub(crate) position: Position,
+}
+
+/// Position in the order of the images: all that is random is a function of it, of the recipe's seed, and of the sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// Steps done.
+    pub(crate) done: u64,
+    /// Epoch, counted from 0.
+    pub(crate) epoch: u64,
+    /// Batches done of it, those of which every image was left out included.
+    pub(crate) batch: usize,
+}
+
+impl Course {
+    /// Training of this network before its first step.
+    pub(crate) fn new(network: ResNet, recipe: &Recipe) -> Self {
+        let optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
+        Self { network, optimiser, position: Position::default() }
+    }
+}
+
 impl Fit<'_> {
-    /// Trains; `after` sees the network after every step.
+    /// Trains; `after` sees the training after every step.
     pub(crate) fn run(
         &self,
-        network: &mut ResNet,
+        course: &mut Course,
         stop: &AtomicBool,
-        mut after: impl FnMut(&ResNet, Step) -> Result<(), Error>,
+        mut after: impl FnMut(&Course, Step) -> Result<(), Error>,
     ) -> Result<End, Error> {
         let recipe = self.recipe;
         // The schedule over the steps that there are: one long epoch.
         let rate = LearningRate::new(recipe.rate(), recipe.schedule.clone(), recipe.warmup, 1, self.steps)?;
-        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip);
-        let mut done = 0;
-        for epoch in 0.. {
-            for batch in Loader::new(Arc::new(self.images.clone()), self.options(epoch, network))? {
+        loop {
+            for batch in Loader::new(Arc::new(self.images.clone()), self.options(course))? {
+                let done = course.position.done;
                 if done == self.steps {
                     return Ok(End::Finished);
                 }
@@ -61,48 +87,43 @@ impl Fit<'_> {
                     return Ok(End::Stopped);
                 }
                 let batch = batch?;
+                course.position.batch += 1;
                 if batch.labels.is_empty() {
                     continue;
                 }
-                let step =
-                    step(network, &mut optimiser, recipe, batch, At { lr: rate.at(done), step: done + 1 })?;
+                let step = step(course, recipe, batch, At { lr: rate.at(done), step: done + 1 })?;
                 if !step.loss.is_finite() {
                     return Ok(End::Diverged);
                 }
-                done += 1;
-                after(network, step)?;
+                course.position.done += 1;
+                after(course, step)?;
             }
-            if done == 0 {
+            if course.position.done == 0 {
                 return Err(residual_train::Error::NothingToTrainOn.into());
             }
+            course.position = Position { epoch: course.position.epoch + 1, batch: 0, ..course.position };
         }
-        Ok(End::Finished)
     }
 
-    fn options(&self, epoch: u64, network: &ResNet) -> LoaderOptions {
+    fn options(&self, course: &Course) -> LoaderOptions {
         let recipe = self.recipe;
-        LoaderOptions::evaluation(recipe.images_per_step(), network.spec().preprocess.clone()).with(
-            |options| {
-                options.workers = recipe.workers().div_ceil(2);
-                options.shuffle = true;
-                options.seed = recipe.seed;
-                options.epoch = epoch;
-                options.drop_last = recipe.drop_last == Some(true);
-                options.augment = recipe.augment.clone().unwrap_or_default();
-                options.skip_bad = recipe.data.skip_bad;
-            },
-        )
+        let preprocess = course.network.spec().preprocess.clone();
+        LoaderOptions::evaluation(recipe.images_per_step(), preprocess).with(|options| {
+            options.workers = recipe.workers().div_ceil(2);
+            options.shuffle = true;
+            options.seed = recipe.seed;
+            options.epoch = course.position.epoch;
+            options.first_batch = course.position.batch;
+            options.drop_last = recipe.drop_last == Some(true);
+            options.augment = recipe.augment.clone().unwrap_or_default();
+            options.skip_bad = recipe.data.skip_bad;
+        })
     }
 }
 
 /// Forward, loss, backward, update.
-fn step(
-    network: &mut ResNet,
-    optimiser: &mut Optimiser,
-    recipe: &Recipe,
-    batch: Batch,
-    at: At,
-) -> Result<Step, Error> {
+fn step(course: &mut Course, recipe: &Recipe, batch: Batch, at: At) -> Result<Step, Error> {
+    let Course { network, optimiser, .. } = course;
     let mode = Mode::train(recipe.seed, at.step - 1);
     network.check_input(batch.shape, mode)?;
     let (x, labels) = tensor(batch, network);

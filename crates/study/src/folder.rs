@@ -24,6 +24,7 @@ const MAX_RESULTS: u64 = 1 << 28;
 /// | --- | --- |
 /// | `study.toml` | the [`Study`], to repeat it |
 /// | `results.jsonl` | a line for each finished cell, only ever added to |
+/// | `cell.safetensors` | the training that was interrupted, to go on from |
 /// | `report.html` | figures, tables and words in one file |
 /// | `*.svg` | the figures |
 #[derive(Debug)]

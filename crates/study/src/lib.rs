@@ -18,6 +18,7 @@ mod fit;
 mod folder;
 mod gradflow;
 mod held;
+mod kept;
 mod landscape;
 mod lesion;
 mod study;

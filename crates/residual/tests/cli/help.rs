@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "train",
     "eval",
     "calibrate",
@@ -21,6 +21,8 @@ const COMMANDS: [&str; 15] = [
     "data",
     "doctor",
     "study",
+    "recipes",
+    "runs",
 ];
 
 #[test]

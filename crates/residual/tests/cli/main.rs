@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod evaluating;
 mod explain;
+mod faults;
 mod found;
 #[cfg(feature = "get")]
 mod get;
@@ -19,6 +20,7 @@ mod networks;
 mod pages;
 mod predict;
 mod preprocess;
+mod runs;
 mod shards;
 mod study;
 mod tasks;

@@ -15,7 +15,7 @@ use residual_train::{Recipe, from_model};
 use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::fit::{End, Fit, tensor};
+use crate::fit::{Course, End, Fit, tensor};
 use crate::subject::{Images, Meant, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch, twin};
 
@@ -201,10 +201,12 @@ impl GradientFlow {
         let mut end = End::Finished;
         if trains {
             let fit = Fit { recipe: &recipe, images: &images.train, steps: self.steps };
-            end = fit.run(&mut net, stop, |_, step| {
+            let mut course = Course::new(net, &recipe);
+            end = fit.run(&mut course, stop, |_, step| {
                 share(step.done as f64 / self.steps as f64);
                 Ok(())
             })?;
+            net = course.network;
         }
         if end == End::Stopped {
             return Ok(None);
