@@ -31,7 +31,11 @@ impl Ended {
 
     /// Writes it. Where that fails there is an error already, which is the one to report.
     pub(crate) fn write(folder: &Path, error: &Error) {
-        let ended = Self { diverged: matches!(error, Error::Diverged { .. }), error: error.to_string() };
+        let diverged = matches!(
+            error,
+            Error::Diverged { .. } | Error::GradientNotFinite { .. } | Error::NotFinite { .. }
+        );
+        let ended = Self { diverged, error: error.to_string() };
         let _ = residual_weights::write_atomically(folder.join(ENDED), |file| {
             file.write_all(serde_json::to_string(&ended)?.as_bytes())
         });

@@ -46,14 +46,17 @@ macro_rules! embedded {
 }
 
 /// The recipes, small images first.
-const NAMED: [NamedRecipe; 7] = embedded![
+const NAMED: [NamedRecipe; 10] = embedded![
     "cifar-he2015",
     "cifar-onecycle",
     "cifar-fast",
     "finetune-small",
     "finetune",
     "imagenet-torchvision-v1",
-    "imagenet-torchvision-v2"
+    "imagenet-torchvision-v2",
+    "imagenet-rsb-a1",
+    "imagenet-rsb-a2",
+    "imagenet-rsb-a3"
 ];
 
 impl NamedRecipe {

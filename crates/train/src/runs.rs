@@ -93,7 +93,7 @@ impl RunSummary {
             _ if is_locked(&run.path) => RunState::Running,
             Some(ended) if ended.diverged => RunState::Diverged,
             Some(_) => RunState::Failed,
-            None if run.epochs_done() >= run.recipe.epochs => RunState::Finished,
+            None if run.is_over() => RunState::Finished,
             None => RunState::Interrupted,
         };
         run.error = ended.map(|ended| ended.error);
@@ -131,9 +131,9 @@ impl RunSummary {
         self.metrics.iter().filter(move |line| counts(&line.split))
     }
 
-    /// Line of the best evaluation: the first of those with the greatest accuracy, as `best.safetensors` is chosen.
+    /// Line of the best evaluation: the first of those with the greatest accuracy or score, as `best.safetensors` is chosen.
     pub fn best(&self) -> Option<&Metrics> {
-        self.evaluations().reduce(|best, line| if line.top1 > best.top1 { line } else { best })
+        self.evaluations().reduce(|best, line| if line.merit() > best.merit() { line } else { best })
     }
 
     /// Least loss of an evaluation.
@@ -144,6 +144,12 @@ impl RunSummary {
     /// Epochs that are done, their evaluation included.
     pub fn epochs_done(&self) -> usize {
         self.evaluations().map(|line| line.epoch).max().unwrap_or(0)
+    }
+
+    /// True after the last epoch, and where early stopping has ended the training.
+    fn is_over(&self) -> bool {
+        let has_ended = self.recipe.early_stop.is_some_and(|stop| stop.has_ended(&self.metrics));
+        has_ended || self.epochs_done() >= self.recipe.epochs
     }
 
     /// Seconds of training up to the last line, without interruptions.

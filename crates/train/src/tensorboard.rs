@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::{Error, Metrics, Observer, StepReport, Trainer};
 
 /// TensorBoard event file of a training, as an [`Observer`]: `step/loss` and `step/learning_rate` of every step,
-/// `loss/SPLIT`, `accuracy/SPLIT` and `images_per_second/SPLIT` of every pass, where a split is `train`, that of the
-/// evaluation, or `ema`.
+/// `loss/SPLIT`, `accuracy/SPLIT` (or `score/SPLIT`, of another task than single label) and `images_per_second/SPLIT` of
+/// every pass, where a split is `train`, that of the evaluation, or `ema`; `gradient_norm/PART` of every epoch.
 ///
 /// A file is a list of TFRecords, each an `Event` of `tensorflow/core/util/event.proto`. Each process writes one of its
 /// own; that of a resumed training begins with a `SessionLog` at which readers drop what the interrupted one wrote
@@ -80,13 +80,16 @@ impl TensorBoard {
         self.error.take().map(Error::io("write", &self.path))
     }
 
-    fn scalars(&mut self, step: u64, scalars: &[(&str, f64)], now: bool) {
+    fn scalars(&mut self, step: u64, scalars: &[(impl AsRef<str>, f64)], now: bool) {
         if self.has_failed {
             return;
         }
-        let values = scalars.iter().flat_map(|&(tag, value)| {
-            let value = (value as f32).to_le_bytes();
-            bytes(1, &[bytes(1, tag.as_bytes()), [vec![2 << 3 | 5], value.to_vec()].concat()].concat())
+        let values = scalars.iter().flat_map(|(tag, value)| {
+            let value = (*value as f32).to_le_bytes();
+            bytes(
+                1,
+                &[bytes(1, tag.as_ref().as_bytes()), [vec![2 << 3 | 5], value.to_vec()].concat()].concat(),
+            )
         });
         let summary: Vec<u8> = values.collect();
         let due = now || self.flushed.elapsed() >= PAUSE;
@@ -120,10 +123,16 @@ impl Observer for TensorBoard {
     }
 
     fn pass(&mut self, metrics: &Metrics) -> ControlFlow<()> {
-        let Metrics { step, split, loss, top1, images_per_s, .. } = metrics;
-        let [named_loss, accuracy, speed] =
-            ["loss", "accuracy", "images_per_second"].map(|name| format!("{name}/{split}"));
-        self.scalars(*step, &[(&named_loss, *loss), (&accuracy, *top1), (&speed, *images_per_s)], true);
+        let Metrics { step, split, loss, top1, images_per_s, score, .. } = metrics;
+        let (name, value) = score.map_or(("accuracy", *top1), |score| ("score", score.value));
+        let mut scalars = vec![
+            (format!("loss/{split}"), *loss),
+            (format!("{name}/{split}"), value),
+            (format!("images_per_second/{split}"), *images_per_s),
+        ];
+        let norms = metrics.gradient_norms.iter().flatten();
+        scalars.extend(norms.map(|(part, norm)| (format!("gradient_norm/{part}"), *norm)));
+        self.scalars(*step, &scalars, true);
         ControlFlow::Continue(())
     }
 }

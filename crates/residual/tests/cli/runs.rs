@@ -57,7 +57,8 @@ fn runs_make_a_page() {
     let bench = runs();
     bench.run("runs all --out page.html").ok();
     let page = fs::read_to_string(bench.path("page.html")).unwrap();
-    for part in ["<svg", "Accuracy", "finished", "diverged", "Left out", "prefers-color-scheme:dark"] {
+    for part in ["<svg", "Accuracy or score", "finished", "diverged", "Left out", "prefers-color-scheme:dark"]
+    {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("<script") && !page.contains("NaN"));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use residual::train::{RunState, RunSummary};
+use residual::train::{RunState, RunSummary, TaskScore};
 use residual::weights::write_atomically;
 use residual_files::escaped;
 use serde::Serialize;
@@ -86,6 +86,8 @@ struct Line<'a> {
 struct Best {
     epoch: usize,
     top1: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<TaskScore>,
     loss: f64,
 }
 
@@ -144,7 +146,7 @@ fn compared(runs: Vec<RunSummary>, sort: Sort) -> Vec<Compared> {
 /// Order of two runs; those of which it is not known come last.
 fn order(a: &RunSummary, b: &RunSummary, sort: Sort) -> Ordering {
     let key = |run: &RunSummary| match sort {
-        Sort::Best => run.best().map(|best| -best.top1),
+        Sort::Best => run.best().map(|best| -best.merit()),
         Sort::Loss => run.least_loss(),
         Sort::Time => Some(run.seconds()),
         Sort::Parameters => run.parameters.map(|count| count as f64),
@@ -165,7 +167,12 @@ fn line(Compared { run, differs }: &Compared) -> Line<'_> {
         batch_size: run.recipe.images_per_step(),
         lr: run.recipe.rate(),
         seconds: run.seconds(),
-        best: run.best().map(|best| Best { epoch: best.epoch, top1: best.top1, loss: best.loss }),
+        best: run.best().map(|best| Best {
+            epoch: best.epoch,
+            top1: best.top1,
+            score: best.score,
+            loss: best.loss,
+        }),
         differs,
     }
 }

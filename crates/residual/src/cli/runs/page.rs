@@ -5,6 +5,7 @@ use residual::train::{Metrics, RunSummary};
 
 use super::{Compared, differences};
 use crate::cli::progress::duration;
+use crate::cli::train::score;
 
 /// Number of runs whose curves are drawn: more cannot be told apart.
 const DRAWN: usize = 14;
@@ -38,8 +39,10 @@ type Value = fn(&Metrics) -> f64;
 
 /// Name, title, label and value of the figures.
 const CURVES: [(&str, &str, &str, Value); 2] = [
-    ("accuracy", "Accuracy", "classified correctly, %", |line| 100.0 * line.top1),
-    ("loss", "Loss", "cross-entropy", |line| line.loss),
+    ("accuracy", "Accuracy or score", "classified correctly, or the task's score", |line| {
+        line.score.map_or(line.top1, |score| score.value)
+    }),
+    ("loss", "Loss", "loss of an image", |line| line.loss),
 ];
 
 fn curve(run: &RunSummary, value: Value) -> Vec<(f64, f64)> {
@@ -67,7 +70,7 @@ fn table(runs: &[Compared]) -> Table {
             run.path.display().to_string(),
             run.model().to_owned(),
             run.state.to_string(),
-            best.map_or("-".to_owned(), |best| format!("{:.2}%", 100.0 * best.top1)),
+            best.map_or("-".to_owned(), score),
             best.map_or("-".to_owned(), |best| best.epoch.to_string()),
             format!("{} of {}", run.epochs_done(), run.recipe.epochs),
             run.parameters.map_or("-".to_owned(), |count| number(count as f64, 15)),

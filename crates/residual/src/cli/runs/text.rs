@@ -5,7 +5,7 @@ use residual::train::RunState;
 use super::{Compared, differences};
 use crate::cli::progress::duration;
 use crate::cli::table::{Align, Table, WIDTH, short_count, shorten};
-use crate::cli::train::rate;
+use crate::cli::train::{rate, score};
 
 /// Fields that have a column.
 const IN_TABLE: [&str; 4] = ["model", "network.name", "lr", "batch_size"];
@@ -30,7 +30,7 @@ pub(super) fn lines(runs: &[Compared]) -> Vec<String> {
             run.name(),
             run.model().to_owned(),
             state(run.state).to_owned(),
-            best.map_or("-".to_owned(), |best| format!("{:.2}%", 100.0 * best.top1)),
+            best.map_or("-".to_owned(), score),
             best.map_or("-".to_owned(), |best| best.epoch.to_string()),
             format!("{}/{}", run.epochs_done(), run.recipe.epochs),
             run.parameters.map_or("-".to_owned(), short_count),

@@ -18,8 +18,8 @@ use residual_files::escaped;
 
 pub(crate) use self::arguments::Arguments;
 use self::watch::Watch;
+pub(crate) use self::watch::{rate, score};
 use super::command::quoted;
-pub(crate) use self::watch::rate;
 use super::failure::{Failure, Outcome};
 use super::interrupt;
 use super::output::Output;

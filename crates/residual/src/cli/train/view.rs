@@ -2,6 +2,7 @@
 
 use residual::train::{Metrics, StepReport};
 
+use super::watch::{rate, score};
 use crate::cli::progress::duration;
 use crate::cli::sparkline::{Letters, Thinned};
 
@@ -25,8 +26,8 @@ pub(super) struct View {
     is_coloured: bool,
     report: StepReport,
     losses: Thinned,
-    /// Split and accuracy of the evaluations.
-    passes: Vec<(String, f64)>,
+    /// Lines of the evaluations.
+    passes: Vec<Metrics>,
     /// Images that are evaluated, and all of them.
     evaluating: Option<[usize; 2]>,
     /// Widest text beside a bar so far: bars that change their length with every number are restless.
@@ -70,7 +71,7 @@ impl View {
 
     pub(super) fn pass(&mut self, metrics: &Metrics) {
         if metrics.split != "train" {
-            self.passes.push((metrics.split.clone(), metrics.top1));
+            self.passes.push(metrics.clone());
         }
     }
 
@@ -99,7 +100,7 @@ impl View {
                 (share(epoch_step, epoch_steps), text)
             }
         };
-        let loss = format!("{:.3}  rate {}", self.report.loss, super::watch::rate(self.report.lr));
+        let loss = format!("{:.3}  rate {}", self.report.loss, rate(self.report.lr));
         let mut rows = vec![
             Row { name: "run".into(), graph: Graph::Bar(whole), text: run },
             Row { name: "epoch".into(), graph: Graph::Bar(part.0), text: part.1 },
@@ -116,15 +117,18 @@ impl View {
     /// Row of the split that counts: the one that was evaluated last. Before the first evaluation, of the training
     /// images of the epoch.
     fn accuracy(&self) -> Row {
-        let Some((split, last)) = self.passes.last() else {
-            let text = format!("{:.1}% so far", 100.0 * self.report.top1);
+        let Some(last) = self.passes.last() else {
+            let text = match self.report.score {
+                Some(score) => format!("{score} so far"),
+                None => format!("{:.1}% so far", 100.0 * self.report.top1),
+            };
             return Row { name: "train".into(), graph: Graph::Curve(Vec::new(), GREEN), text };
         };
-        let values: Vec<f64> =
-            self.passes.iter().filter(|(name, _)| name == split).map(|pass| pass.1).collect();
-        let best = values.iter().copied().fold(0.0, f64::max);
-        let text = format!("{:.1}%  best {:.1}%", 100.0 * last, 100.0 * best);
-        Row { name: split.clone(), graph: Graph::Curve(values, GREEN), text }
+        let same = || self.passes.iter().filter(|pass| pass.split == last.split);
+        let values: Vec<f64> = same().map(|pass| pass.score.map_or(pass.top1, |score| score.value)).collect();
+        let best = same().reduce(|best, pass| if pass.merit() > best.merit() { pass } else { best });
+        let text = format!("{}  best {}", score(last), score(best.unwrap_or(last)));
+        Row { name: last.split.clone(), graph: Graph::Curve(values, GREEN), text }
     }
 
     fn line(&self, row: &Row, room: usize) -> String {
@@ -196,7 +200,7 @@ mod tests {
         let lines = view.lines(79);
         assert!(lines[1].ends_with("  evaluating 20 of 400"), "{lines:?}");
         assert!(
-            lines[3].starts_with("ema    ^_  ") && lines[3].ends_with("  20.0%  best 30.0%"),
+            lines[3].starts_with("ema    ^_  ") && lines[3].ends_with("  20.00%  best 30.00%"),
             "{lines:?}"
         );
     }

@@ -121,6 +121,11 @@ fn pass_line(metrics: &Metrics, epochs: usize) -> String {
     )
 }
 
+/// `54.32%`, `mAP 71.2%`: accuracy, or the score of another task.
+pub(crate) fn score(metrics: &Metrics) -> String {
+    metrics.score.map_or_else(|| format!("{:.2}%", 100.0 * metrics.top1), |score| score.to_string())
+}
+
 /// `0.0500`, `2e-7`: four decimals, or its magnitude where they say nothing.
 pub(crate) fn rate(lr: f64) -> String {
     if lr >= 1e-3 { format!("{lr:.4}") } else { format!("{lr:.0e}") }
