@@ -96,8 +96,8 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// A message on one line, without the control characters of names that it quotes, and of bearable length.
-fn line(message: &str) -> String {
+/// Message on one line, without the control characters of names that it quotes, and of bearable length.
+pub(crate) fn line(message: &str) -> String {
     shorten(&escaped(&without_snippet(message)).to_string(), LONGEST)
 }
 

@@ -43,6 +43,7 @@ mod sparkline;
 #[cfg(feature = "train")]
 mod study;
 mod summary;
+mod surface;
 mod table;
 mod threads;
 #[cfg(feature = "train")]

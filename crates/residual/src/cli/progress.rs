@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use residual_files::escaped;
 
+use super::surface;
+
 /// Terminal of standard error, on which whatever is drawn again in place is drawn, so that other lines can be printed
 /// above it; hidden where there is none, and where `TERM` says that it can only print.
-static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static SCREEN: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(surface::target()));
 
 /// True where a terminal's text may be coloured: <https://no-color.org>.
 #[cfg(feature = "train")]
@@ -44,6 +46,9 @@ pub(crate) fn leave() {
 
 /// Between two drawings.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Columns that stay empty: for what the terminal itself prints behind the last line when Ctrl-C is pressed.
+const ECHO: usize = 3;
 
 /// A bar with a count, or a view of several lines, on a terminal only.
 pub(crate) struct Bar {
@@ -94,10 +99,7 @@ impl Bar {
             return;
         }
         self.drawn.set(Some(now));
-        let columns = terminal_size::terminal_size_of(std::io::stderr())
-            .map_or(80, |(width, _)| usize::from(width.0))
-            .max(2)
-            - 1;
+        let columns = usize::from(surface::size()[0]).saturating_sub(ECHO).max(1);
         let lines: Vec<String> = view(columns).iter().map(|line| cut(line, columns)).collect();
         surface.set_message(lines.join("\n"));
     }

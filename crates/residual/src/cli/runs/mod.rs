@@ -13,7 +13,7 @@ use residual::weights::write_atomically;
 use residual_files::escaped;
 use serde::Serialize;
 
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, line as one_line};
 use super::output::Output;
 use super::progress::note;
 
@@ -121,7 +121,7 @@ fn read(folders: &[PathBuf]) -> Outcome<(Vec<RunSummary>, Vec<String>)> {
     for path in found {
         match RunSummary::read(path) {
             Ok(run) => runs.push(run),
-            Err(error) => remarks.push(format!("left out: {error}")),
+            Err(error) => remarks.push(one_line(&format!("left out: {error}"))),
         }
     }
     if runs.is_empty() {

@@ -128,7 +128,7 @@ pub(crate) fn score(metrics: &Metrics) -> String {
 
 /// `0.0500`, `2e-7`: four decimals, or its magnitude where they say nothing.
 pub(crate) fn rate(lr: f64) -> String {
-    if lr >= 1e-3 { format!("{lr:.4}") } else { format!("{lr:.0e}") }
+    if (1e-3..1e4).contains(&lr) { format!("{lr:.4}") } else { format!("{lr:.0e}") }
 }
 
 #[cfg(test)]
@@ -137,9 +137,9 @@ mod tests {
     use crate::cli::table::WIDTH;
 
     #[test]
-    fn small_rates_keep_their_magnitude() {
+    fn small_and_great_rates_keep_their_magnitude() {
         assert_eq!(rate(0.05), "0.0500");
-        assert_eq!(rate(2e-7), "2e-7");
+        assert_eq!([2e-7, 1e30].map(rate), ["2e-7", "1e30"]);
     }
 
     #[test]
