@@ -14,7 +14,7 @@ use crate::{Mode, Randomness};
 /// as timm's `DropBlock2d` has it, which scales by the share of a whole batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropBlock {
-    /// Share of the map that is dropped, about.
+    /// Share of the map that is dropped, about: less where squares overlap and more where they hang over the edge.
     pub probability: f64,
     /// Side of a square.
     pub size: usize,
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn the_share_that_is_dropped_is_about_the_probability_and_the_mean_stays() {
+    fn the_share_that_is_dropped_is_that_of_overlapping_squares_and_the_mean_stays() {
         let block = DropBlock { probability: 0.1, size: 3, scale: 1.0 };
         let factors = block.draw(Randomness::new(1, 2), "test", [400, 8, 8]);
         let dropped = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / factors.len() as f64;
-        // Squares overlap and hang over the edge.
-        assert!((0.06..0.11).contains(&dropped), "{dropped}");
+        // A pixel is kept where none of the 4, 6 or 9 pixels that can drop it is a centre: 0.1395 are dropped.
+        assert!((0.13..0.15).contains(&dropped), "{dropped}");
         let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / factors.len() as f64;
         assert!((mean - 1.0).abs() < 1e-5, "{mean}");
         // A part of a batch has the draws of the whole.
