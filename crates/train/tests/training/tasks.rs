@@ -199,7 +199,7 @@ fn a_teacher_of_another_network_and_size_teaches() {
         toy::images(images.path(), classes, 8, 4, 8);
         let run = runs.path().join(format!("refused-{classes}"));
         let recipe = toy::recipe(images.path()).with(|recipe| recipe.network = Some(network));
-        toy::train(&recipe.clone().with(|recipe| recipe.epochs = 1), &run);
+        toy::train(&recipe.clone().with(|recipe| recipe.epochs = 2), &run);
         let recipe = plain.clone().with(|recipe| recipe.teacher = Some(Teacher::new(&run)));
         Training::new(recipe).begin(runs.path().join("none")).unwrap_err().to_string()
     };
