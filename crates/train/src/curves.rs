@@ -56,7 +56,7 @@ fn gradients(history: &[Metrics]) -> Option<(&'static str, Figure, String)> {
     for (row, (_, name)) in parts.iter().enumerate() {
         chart = chart.row(row, epochs.iter().map(|(_, norms)| norms.get(*name).copied()));
     }
-    let words = "Mean of the epoch's steps, before clipping; colours by the logarithm. Where a row is dark, nothing is learnt.";
+    let words = "Mean of the epoch's steps, before clipping; colours by the logarithm.";
     Some(("gradients", chart.figure(), words.to_owned()))
 }
 
