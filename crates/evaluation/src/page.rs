@@ -1,7 +1,9 @@
 //! Sections of a page about answers.
 
 use residual_measure::Confusion;
-use residual_report::{Fact, Figure, MatrixChart, Page, ReliabilityBar, ReliabilityChart, Table, number};
+use residual_report::{
+    Fact, Figure, MatrixChart, Page, ReliabilityBar, ReliabilityChart, Table, number, percent,
+};
 
 use crate::{Answers, ClassMeasured, Measured, Share, Shown};
 
@@ -64,10 +66,6 @@ fn range(share: &Share, text: impl Fn(f64) -> String) -> String {
     format!("{} to {}", text(share.low), text(share.high))
 }
 
-fn percent(share: f64) -> String {
-    format!("{}%", number(100.0 * share, 3))
-}
-
 fn grouped(count: u64) -> String {
     number(count as f64, 12)
 }
@@ -126,7 +124,7 @@ fn reliability_words(measured: &Measured) -> String {
     let gap = if sure { percent(measured.ece) } else { "-".to_owned() };
     format!(
         "A bar a bin of confidence, pale where it has few answers; on the dashed line probabilities can be taken at \
-         their word. On average they are {gap} off. `residual calibrate` fits a temperature."
+         their word. On average they are {gap} off. The command residual calibrate mends that by a temperature."
     )
 }
 
@@ -189,4 +187,52 @@ fn images(page: Page, shown: Shown) -> Page {
         return page;
     }
     page.heading("Best images").text("The least loss first.").pictures(&shown.best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers of a network with so many classes, of which every third is taken for the next one.
+    fn answers(classes: usize) -> Answers {
+        let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+        let mut answers = Answers::new(names.into(), false);
+        for label in 0..classes {
+            let answer = if label % 3 == 0 { (label + 1) % classes } else { label };
+            let logits: Vec<f32> =
+                (0..classes).map(|class| if class == answer { 9.0 } else { 0.0 }).collect();
+            answers.add(&[label], &[label], &logits);
+        }
+        answers.evaluation.total = classes as u64;
+        answers
+    }
+
+    fn html(classes: usize) -> String {
+        let answers = answers(classes);
+        sections(&answers, &answers.measure(), Shown::default()).html()
+    }
+
+    #[test]
+    fn few_classes_are_shown_in_full() {
+        let page = html(10);
+        assert!(page.contains("class 9, class 0: 1") && page.contains("Among the first five"), "{page}");
+        assert!(!page.contains("<details") && !page.contains("Worst images"));
+        assert!(!html(5).contains("Among the first five"));
+    }
+
+    #[test]
+    fn of_a_thousand_classes_those_that_are_confused_are_shown() {
+        let page = html(1000);
+        assert!(page.contains("20 classes of 1000") && page.contains("All 1000"));
+        assert!(page.contains("class 0, class 1: 1") && !page.contains("class 600, class 601"));
+        // A cell of the matrix is 200 bytes: a million of them would be no page.
+        assert!(page.len() < 600_000, "{}", page.len());
+    }
+
+    #[test]
+    fn a_page_of_no_images_has_no_nan() {
+        let answers = Answers::new(["a".to_owned()].into(), false);
+        let page = sections(&answers, &answers.measure(), Shown::default()).html();
+        assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+    }
 }

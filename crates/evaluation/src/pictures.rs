@@ -3,7 +3,7 @@
 use residual_arch::{Preprocess, Resize};
 use residual_data::{Image, Preprocessor, Source};
 use residual_predict::Classifier;
-use residual_report::{Picture, number};
+use residual_report::{Picture, percent};
 
 use crate::{Answer, Answers};
 
@@ -47,17 +47,23 @@ fn picture(
     let halves = [explanation.image.clone()?, explanation.overlay()?].map(thumbnail);
     let [seen, map] = [halves[0].as_ref()?, halves[1].as_ref()?];
     let [label, taken] = [answer.label, answer.answer].map(|class| answers.classes()[class].as_str());
-    let percent = |share: f64| format!("{}%", number(100.0 * share, 3));
     let confidence = percent(answer.confidence);
     let mut lines = match answer.place {
         0 => vec![format!("{label}: {confidence}")],
         _ => vec![format!("{taken}: {confidence}"), format!("is {label}: {}", percent(answer.probability))],
     };
     let file = images.file(answer.index);
-    lines.push(file.rsplit(['/', '\\']).next().unwrap_or(&file).to_owned());
+    lines.push(last_two(&file));
     let description =
         format!("{file}, {label}, taken for {taken} ({confidence}); beside it where that is seen");
     Some(Picture { png: beside(seen, map)?, description, lines })
+}
+
+/// Name of a file with its folder, which is often its class.
+fn last_two(file: &str) -> String {
+    let mut parts: Vec<&str> = file.rsplit(['/', '\\']).take(2).collect();
+    parts.reverse();
+    parts.join("/")
 }
 
 /// RGB image whose longer side is that of a thumbnail.

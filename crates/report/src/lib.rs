@@ -39,7 +39,7 @@ pub use field::FieldChart;
 pub use figure::Figure;
 pub use lines::{LineChart, Series};
 pub use matrix::MatrixChart;
-pub use number::{number, times};
+pub use number::{number, percent, times};
 pub use page::{Fact, GENERATOR, Page, Table};
 pub use picture::Picture;
 pub use reliability::{ReliabilityBar, ReliabilityChart};

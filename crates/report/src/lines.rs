@@ -9,8 +9,10 @@ use crate::{Axis, Figure};
 const WIDE: [f64; 2] = [620.0, 300.0];
 /// The same of a chart that is read on a phone.
 const NARROW: [f64; 2] = [370.0, 220.0];
-/// Width beside it.
-const AROUND: f64 = 100.0;
+/// Width on its right.
+const RIGHT: f64 = 34.0;
+/// Width of a digit, at the most.
+const DIGIT: f64 = 8.0;
 const ORIGIN: [f64; 2] = [66.0, 66.0];
 const LEGEND_LINE: f64 = 20.0;
 
@@ -77,12 +79,10 @@ impl LineChart {
     pub fn figure(&self) -> Figure {
         let drawn = |&(x, y): &(f64, f64)| self.x.has(x) && self.y.has(y);
         let xs = self.series.iter().flat_map(|series| series.points.iter().filter(|p| drawn(p)).map(|p| p.0));
-        let frame = Frame {
-            x: self.x.fit(xs),
-            y: self.y.fit(self.series.iter().flat_map(Series::bounds)),
-            origin: ORIGIN,
-            size: self.plot,
-        };
+        let y = self.y.fit(self.series.iter().flat_map(Series::bounds));
+        let longest = y.ticks.iter().map(|&tick| y.text(tick).chars().count()).max().unwrap_or(0);
+        let left = ORIGIN[0].max(14.0 + DIGIT * longest as f64);
+        let frame = Frame { x: self.x.fit(xs), y, origin: [left, ORIGIN[1]], size: self.plot };
         let mut drawing = Drawing::default();
         drawing.text([16.0, 26.0], "start", "title", &self.title);
         frame.draw(&mut drawing, [&self.x, &self.y], false);
@@ -95,7 +95,7 @@ impl LineChart {
         Figure::new(
             &self.title,
             &self.description(),
-            [self.plot[0] + AROUND, legend + rows * LEGEND_LINE],
+            [left + self.plot[0] + RIGHT, legend + rows * LEGEND_LINE],
             drawing,
         )
     }

@@ -75,7 +75,7 @@ impl MatrixChart {
             |names: &[String]| names.iter().map(|name| short(name).chars().count()).max().unwrap_or(0) as f64;
         let named = [self.rows.len() <= NAMED, self.columns.len() <= NAMED];
         let left = if named[0] { 30.0 + 7.5 * longest(&self.rows) } else { 34.0 };
-        let above = if named[1] { 62.0 + 5.5 * longest(&self.columns) } else { 62.0 };
+        let above = if named[1] { 70.0 + 5.5 * longest(&self.columns) } else { 62.0 };
         // The names of columns lean to the right.
         let right = if named[1] { 8.0 + 4.7 * longest(&self.columns) } else { 20.0 };
         let side = ((WIDTH - left - right).min(GRID[0]) / self.columns.len().max(1) as f64).min(44.0);

@@ -31,6 +31,21 @@ pub fn number(value: f64, figures: usize) -> String {
     grouped(without_zeros(&format!("{value:.decimals$}")))
 }
 
+/// Percentage of a fraction: `80.4%`, `100%`; what would be rounded to nothing or to everything is `under 0.1%` and `over
+/// 99.9%`.
+///
+/// ```
+/// use residual_report::percent;
+/// assert_eq!([0.804, 1.0, 0.0003, 0.99997].map(percent), ["80.4%", "100%", "under 0.1%", "over 99.9%"]);
+/// ```
+pub fn percent(fraction: f64) -> String {
+    match fraction {
+        fraction if fraction > 0.0 && fraction < 0.001 => "under 0.1%".to_owned(),
+        fraction if fraction > 0.999 && fraction < 1.0 => "over 99.9%".to_owned(),
+        _ => format!("{}%", number(100.0 * fraction, 3)),
+    }
+}
+
 /// Ratio in words: `12 times`, `1.2 times`, `1/340 of`, for a sentence such as "the one is RATIO the other".
 ///
 /// ```

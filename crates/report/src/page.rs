@@ -75,7 +75,7 @@ figure{margin:1.5rem 0}.side{display:grid;gap:0 1.5rem;grid-template-columns:rep
 summary{cursor:pointer;margin:.5rem 0}figure svg{max-width:100%;height:auto}figcaption{color:var(--soft)}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.2rem .7rem;border-bottom:1px solid var(--grid);text-align:right;white-space:nowrap}\
-th:first-child,td:first-child{text-align:left}pre{overflow-x:auto;border:1px solid var(--grid);padding:.7rem}";
+th:first-child,td:first-child{text-align:left}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid var(--grid);padding:.7rem}";
 
 impl Page {
     /// An empty page.

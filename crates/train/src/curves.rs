@@ -1,10 +1,14 @@
 //! Curves of a training as figures.
 
-use residual_report::{Axis, Figure, LineChart, Series};
+use std::collections::BTreeSet;
+
+use residual_arch::Place;
+use residual_report::{Axis, Figure, LineChart, MatrixChart, Series};
 
 use crate::{Metric, Metrics};
 
-/// Figures of the epochs so far, each with its name and its caption: loss, accuracy and learning rate.
+/// Figures of the epochs so far, each with its name and its caption: loss, accuracy, learning rate, and the
+/// norms of the gradients where they were written down.
 pub(crate) fn curves(history: &[Metrics]) -> Vec<(&'static str, Figure, String)> {
     let by_split = |title: &str, y: Axis, value: fn(&Metrics) -> f64| {
         let mut chart = LineChart::new(title, Axis::linear("epoch"), y).narrow();
@@ -17,7 +21,7 @@ pub(crate) fn curves(history: &[Metrics]) -> Vec<(&'static str, Figure, String)>
     };
     let rates = history.iter().filter(|line| line.split == "train");
     let rate = Series::new("learning rate", rates.map(|line| (line.epoch as f64, line.lr)));
-    vec![
+    let mut figures = vec![
         ("loss", by_split("Loss", loss_axis(history), |line| line.loss), loss_words(history)),
         score(history, by_split),
         (
@@ -28,7 +32,32 @@ pub(crate) fn curves(history: &[Metrics]) -> Vec<(&'static str, Figure, String)>
                 .figure(),
             "After the last step of each epoch.".to_owned(),
         ),
-    ]
+    ];
+    figures.extend(gradients(history));
+    figures
+}
+
+/// Norms of the gradients of every part of the network over time; `None` where none were written down.
+fn gradients(history: &[Metrics]) -> Option<(&'static str, Figure, String)> {
+    let epochs: Vec<_> =
+        history.iter().filter_map(|line| Some((line.epoch, line.gradient_norms.as_ref()?))).collect();
+    let parts: BTreeSet<(Option<Place>, &str)> = epochs
+        .iter()
+        .flat_map(|(_, norms)| norms.keys())
+        .map(|name| (name.parse().ok(), name.as_str()))
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let names = parts.iter().map(|(_, name)| (*name).to_owned());
+    let numbers = epochs.iter().map(|(epoch, _)| epoch.to_string());
+    let mut chart =
+        MatrixChart::new("Norm of the gradient", names, numbers).axes("part of the network", "epoch").log();
+    for (row, (_, name)) in parts.iter().enumerate() {
+        chart = chart.row(row, epochs.iter().map(|(_, norms)| norms.get(*name).copied()));
+    }
+    let words = "Mean of the epoch's steps, before clipping; colours by the logarithm.";
+    Some(("gradients", chart.figure(), words.to_owned()))
 }
 
 /// Figure of the accuracy, or of another task's score.
@@ -118,6 +147,13 @@ mod tests {
         }
         assert_eq!(rate.1.svg().matches("<circle").count(), 3);
         assert!(loss.2.contains("0.333 on the val split"), "{}", loss.2);
+        let mut history = history;
+        let norms = [("head", 0.5), ("stage1.block10", 2.0), ("stage1.block2", 1.0), ("stem", 3.0)];
+        history[0].gradient_norms = Some(norms.map(|(name, norm)| (name.to_owned(), norm)).into());
+        let svg = curves(&history)[3].1.svg();
+        let places =
+            ["stem", "stage1.block2", "stage1.block10", "head"].map(|name| svg.find(&format!(">{name}<")));
+        assert!(places.is_sorted() && places[0].is_some(), "{svg}");
         assert!(curves(&[])[0].1.svg().contains("Loss"));
     }
 }

@@ -50,7 +50,7 @@ impl Trainer<'_> {
     fn page(&self) -> Result<Page, Reason> {
         let (recipe, progress) = (&self.recipe, &self.progress);
         let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let state = match progress.epoch >= recipe.epochs {
+        let state = match self.is_over() {
             true => "finished".to_owned(),
             false => format!("{} of {} epochs", progress.epoch, recipe.epochs),
         };

@@ -102,8 +102,8 @@ fn reports_of_runs_and_evaluations_are_seen_on_a_phone_and_on_a_desk() {
     let bench = Bench::new().trained();
     bench.run("eval --weights run --data data --tta flip+crops --report eval.html").ok();
     std::fs::copy(bench.path("run/report.html"), bench.path("training.html")).unwrap();
-    // Loss, accuracy, rate; confusion, reliability. All four test images of each class are worst or best ones.
-    for (name, figures) in [("training", 5), ("eval", 2)] {
+    // Loss, accuracy, rate, gradients; confusion, reliability. All four test images of each class are worst or best ones.
+    for (name, figures) in [("training", 6), ("eval", 2)] {
         let html = std::fs::read_to_string(bench.path(&format!("{name}.html"))).unwrap();
         assert!(!html.contains("<script") && html.matches("<img ").count() == 8, "{name}");
         let page = bench.path(&format!("{name}-seen.html"));
