@@ -19,6 +19,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::lists::ListArguments;
 use crate::cli::output::Output;
 use crate::cli::progress::note;
+use crate::cli::recipes;
 use crate::cli::table::{Align, Table};
 use crate::cli::threads;
 
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     list: ListArguments,
     /// A recipe, whose preprocessing, augmentation, batches and seed are taken.
-    #[arg(long, value_name = "FILE.toml", conflicts_with = "size")]
+    #[arg(long, value_name = "NAME|FILE.toml", conflicts_with = "size")]
     recipe: Option<PathBuf>,
     /// Side of the images in a batch. [default: their own up to 64, else 224]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=2048))]
@@ -161,7 +162,7 @@ fn open(arguments: &Arguments) -> Outcome<Dataset> {
 /// Options of an epoch, as a training by the recipe has them.
 fn options(arguments: &Arguments, data: &Dataset, images: &ImageSet) -> Outcome<LoaderOptions> {
     let mut recipe = match &arguments.recipe {
-        Some(path) => Recipe::read(path)?,
+        Some(given) => recipes::given(given)?,
         None => Recipe::default().with(|recipe| recipe.preprocess = Some(preprocess(arguments.size, images))),
     };
     recipe.batch_size = arguments.batch_size.or(recipe.batch_size).or(Some(64));

@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MODEL|SPEC.toml|WEIGHTS")]
     model: Option<String>,
     /// A recipe, for its network, preprocessing and augmentation.
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<PathBuf>,
     /// Write a contact sheet: images of each class as the network sees them, and under each augmentation.
     #[arg(long, value_name = "FILE.png")]

@@ -5,12 +5,11 @@ use std::path::Path;
 use residual::arch::families::family;
 use residual::arch::{NetSpec, Preprocess};
 use residual::data::{Augment, Fit, Mix};
-use residual::train::Recipe;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Outcome;
-use crate::cli::network;
+use crate::cli::{network, recipes};
 
 /// View that a network has of images.
 pub(super) struct View {
@@ -26,7 +25,7 @@ pub(super) struct View {
 impl View {
     /// View of the network and recipe that are named, as training by them would settle it.
     pub(super) fn of(recipe: Option<&Path>, model: Option<&str>) -> Outcome<Self> {
-        let mut recipe = recipe.map(Recipe::read).transpose()?.unwrap_or_default();
+        let mut recipe = recipe.map(recipes::given).transpose()?.unwrap_or_default();
         match model {
             Some(model) if is_weights(model) => {
                 let spec = network::open(Path::new(model), None, None)?.spec().clone();

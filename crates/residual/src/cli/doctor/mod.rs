@@ -8,7 +8,7 @@ use clap::Args;
 use residual::arch::NetSpec;
 use residual::data::{DataSource, Dataset, OpenOptions};
 use residual::doctor::{Finding, Patient, Report, Severity, Training, differences, examine, read_toml};
-use residual::train::{Recipe, Schedule, Warmup};
+use residual::train::{Schedule, Warmup};
 use residual::weights::{
     Error as WeightsError, StateDict, Weights, recognise, recognise_as, with_classes_of,
 };
@@ -17,7 +17,7 @@ use super::failure::{Failure, Outcome};
 use super::lists::ListArguments;
 use super::output::Output;
 use super::progress::note;
-use super::{network, threads};
+use super::{network, recipes, threads};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     list: ListArguments,
     /// The recipe of a training, whose rate and batch are looked at.
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<PathBuf>,
     /// Images in a step, in place of the recipe's.
     #[arg(long, value_name = "N")]
@@ -185,7 +185,7 @@ fn training(arguments: &Arguments) -> Outcome<Option<Training>> {
     if arguments.recipe.is_none() && arguments.batch_size.is_none() && arguments.lr.is_none() {
         return Ok(None);
     }
-    let recipe = arguments.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+    let recipe = arguments.recipe.as_deref().map(recipes::given).transpose()?.unwrap_or_default();
     let batch_size = arguments.batch_size.unwrap_or(recipe.images_at_a_time());
     let lr =
         arguments.lr.unwrap_or(recipe.clone().with(|recipe| recipe.batch_size = Some(batch_size)).rate());
