@@ -19,4 +19,5 @@ guide!(library, "docs/library.md");
 guide!(checkpoints, "docs/checkpoints.md");
 guide!(evaluation, "docs/evaluation.md");
 guide!(augmentation, "docs/augmentation.md");
+guide!(finetune, "docs/finetune.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

@@ -43,6 +43,7 @@ impl BatchNormConfig {
             epsilon: self.epsilon,
             momentum: self.momentum,
             bypassed: false,
+            frozen_statistics: false,
         }
     }
 }
@@ -53,7 +54,8 @@ impl BatchNormConfig {
 ///
 /// In training, `mean` and `var` are the batch's, `var` biased (divided by `n`), and the running values
 /// move as in PyTorch, with the unbiased variance (divided by `n - 1`):
-/// `running = (1 - momentum) running + momentum batch`. In evaluation they are the running values.
+/// `running = (1 - momentum) running + momentum batch`. In evaluation they are the running values, and in training too
+/// where the statistics are [frozen](crate::ResNet::freeze_statistics).
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Scale (gamma), `[channels]`.
@@ -70,6 +72,9 @@ pub struct BatchNorm {
     pub momentum: f64,
     /// Gives its input unchanged: [`ResNet::bypass_norms`](crate::ResNet::bypass_norms).
     pub bypassed: bool,
+    /// Normalises by the running statistics in training too, which stay as they are; scale and shift are trained:
+    /// [`ResNet::freeze_statistics`](crate::ResNet::freeze_statistics).
+    pub(crate) frozen_statistics: bool,
 }
 
 impl BatchNorm {
@@ -83,8 +88,8 @@ impl BatchNorm {
         assert_channels("batch norm", x.dims()[1], self.weight.dims()[0]);
         match mode {
             _ if self.bypassed => x,
-            Mode::Train(_) => self.forward_train(x),
-            Mode::Eval => self.forward_eval(x),
+            Mode::Train(_) if !self.frozen_statistics => self.forward_train(x),
+            _ => self.forward_by_running(x, mode),
         }
     }
 
@@ -101,10 +106,10 @@ impl BatchNorm {
         normalised.output
     }
 
-    fn forward_eval(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward_by_running(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
         let [_, channels, _, _] = x.dims();
-        let scale = self.weight.val().inner() / (self.running_var.value() + self.epsilon).sqrt();
-        let shift = self.bias.val().inner() - self.running_mean.value() * scale.clone();
+        let scale = mode.value(&self.weight) / (self.running_var.value() + self.epsilon).sqrt();
+        let shift = mode.value(&self.bias) - self.running_mean.value() * scale.clone();
         x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
     }
 }

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::{Attention, BlockSpec, NetSpec, Role, Shortcut, StageSpec, StemSpec, families::family};
-use residual_nn::{Error, Init, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
+use residual_nn::fused::{Memory, Path};
+use residual_nn::{Compute, Error, Init, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::formula;
 
 fn autodiff() -> Device {
@@ -208,6 +209,52 @@ fn frozen_layers_keep_still_and_pass_gradients_on() {
     });
     for (old, new) in before.iter().zip(net.state()) {
         assert_eq!(frozen(&old.path), old.values == new.values, "{}", old.path);
+    }
+}
+
+#[test]
+fn frozen_statistics_stay_while_parameters_learn_on_either_path() {
+    let device = autodiff();
+    let preactivation = narrow("cifar_preact20_basic");
+    for spec in [tiny(), preactivation] {
+        let gradients_of = |path, memory| {
+            let mut net = build(spec.clone(), &device);
+            net.set_compute(Compute { path, memory });
+            // Statistics that are no batch's.
+            let moved = net.state().into_iter().map(|mut tensor| {
+                if tensor.path.ends_with("running_mean") || tensor.path.ends_with("running_var") {
+                    tensor
+                        .values
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, value)| *value += 0.1 * (i % 5) as f32);
+                }
+                tensor
+            });
+            net.load(moved).unwrap();
+            net.freeze_statistics(true);
+            let (before, mode) = (net.state(), Mode::train(0, 0));
+            let input = input([2, 3, 16, 16], &device);
+            let logits = net.forward(input.clone(), mode);
+            let evaluated = values(net.forward(input, Mode::Eval));
+            for (trained, evaluated) in values(logits.clone()).iter().zip(evaluated) {
+                assert!((trained - evaluated).abs() < 1e-4, "{trained} {evaluated}");
+            }
+            let gradients = cross_entropy(logits, &[0, 1], 0.0).unwrap().backward();
+            let learnt = net.gradients(&gradients);
+            assert_eq!(net.state(), before);
+            assert_eq!(learnt.len(), net.parameters().len());
+            learnt
+        };
+        let fused = gradients_of(Path::Fused, Memory::Keep);
+        assert!(gradients_of(Path::Fused, Memory::Low) == fused);
+        for (fused, stock) in fused.iter().zip(gradients_of(Path::Stock, Memory::Keep)) {
+            assert_eq!(fused.path, stock.path);
+            let size = stock.values.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
+            let pairs = fused.values.iter().zip(&stock.values);
+            let apart = pairs.fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(apart <= 1e-3 * size, "{}: {apart} of {size}", fused.path);
+        }
     }
 }
 

@@ -206,6 +206,24 @@ pub enum Error {
     #[error("freeze: every layer is frozen; help: leave out what is to be trained, such as head")]
     AllFrozen,
 
+    /// Layers that are to train from some epoch on, and are not frozen before.
+    #[error("unfreeze: {layer} is not frozen; help: name it, or what it is part of, in `freeze`")]
+    NotFrozen {
+        /// The layer.
+        layer: String,
+    },
+
+    /// An epoch from which layers train that is none of the training's, or its first.
+    #[error(
+        "unfreeze.epoch: {found} is none of 2 to {epochs}; help: layers that train from the first epoch on are not in `freeze`"
+    )]
+    UnfreezeEpoch {
+        /// Value that was given.
+        found: usize,
+        /// Epochs of the training.
+        epochs: usize,
+    },
+
     /// A recipe that is not TOML, or has a field that recipes do not have.
     #[error("{}: {reason}", path.display())]
     Recipe {
@@ -475,6 +493,20 @@ pub enum Error {
         cause: Box<Error>,
     },
 
+    /// A task for which there is no head that is fitted.
+    #[error(
+        "a fine-tuning is for images of one class each; help: for several labels or numbers, residual train --init WEIGHTS, with \
+         --layer-decay 0.75 for rates that fall towards the stem"
+    )]
+    TuningTask,
+
+    /// Features of a network's trunk that are infinite or not a number.
+    #[error(
+        "the network's features of these images are not finite: no head can be fitted on them; help: `residual inspect` shows \
+         the weights"
+    )]
+    Features,
+
     /// Images for an evaluation are missing.
     #[error("no images to evaluate on")]
     NothingToEvaluate,
@@ -501,6 +533,10 @@ pub enum Error {
     /// The engine that evaluates.
     #[error(transparent)]
     Engine(#[from] residual_engine::Error),
+
+    /// From a kernel, or from the threads that run them.
+    #[error(transparent)]
+    Kernels(#[from] residual_kernels::Error),
 
     /// The network's modules.
     #[error(transparent)]

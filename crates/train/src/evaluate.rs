@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::NetSpec;
 use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation};
-use residual_engine::{Images, Options, Plan, Scratch};
+use residual_engine::Images;
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
 use crate::Error;
+use crate::engine_plan::EnginePlan;
 use crate::session::Session;
 use crate::transfer::to_model;
 
@@ -52,7 +53,8 @@ pub(crate) fn evaluate_task_until(
 ) -> Result<Option<TaskEvaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
-    let mut judged = InEvaluation { network, session, total: images.len(), options, plan: None };
+    let plan = EnginePlan::new(options.workers, options.batch_size);
+    let mut judged = InEvaluation { network, session, total: images.len(), plan };
     let NetSpec { preprocess, task, .. } = network.spec().clone();
     match residual_data::evaluate_task(&mut judged, images, preprocess, options, &task)? {
         Some(TaskEvaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
@@ -72,7 +74,8 @@ pub(crate) fn evaluate_until(
 ) -> Result<Option<Evaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
-    let mut judged = InEvaluation { network, session, total: images.len(), options, plan: None };
+    let plan = EnginePlan::new(options.workers, options.batch_size);
+    let mut judged = InEvaluation { network, session, total: images.len(), plan };
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
@@ -85,28 +88,14 @@ struct InEvaluation<'a, 's> {
     network: &'a ResNet,
     session: &'a mut Session<'s>,
     total: usize,
-    options: &'a EvaluateOptions,
-    /// Compiled plan for images of the last batch's size.
-    plan: Option<(Plan, Scratch)>,
+    plan: EnginePlan,
 }
 
 impl InEvaluation<'_, '_> {
     /// Logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
-        if self.plan.as_ref().is_none_or(|(plan, _)| plan.image() != [channels, height, width]) {
-            let options = Options::default().with(|options| {
-                options.threads = Some(self.options.workers);
-                options.max_batch = self.options.batch_size;
-                options.size = Some([height, width]);
-                // Training says what is wrong where the loss is not finite.
-                options.allow_not_finite = true;
-            });
-            let plan = Plan::compile(&to_model(self.network)?, &options)?;
-            let scratch = plan.scratch();
-            self.plan = Some((plan, scratch));
-        }
-        let Some((plan, scratch)) = &mut self.plan else { return Ok(Vec::new()) };
+        let (plan, scratch) = self.plan.for_images([channels, height, width], || to_model(self.network))?;
         Ok(plan.run(Images::Planar(&batch.images), scratch)?.to_vec())
     }
 }

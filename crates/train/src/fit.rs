@@ -22,7 +22,7 @@ impl Trainer<'_> {
     /// Those of [`step`](Self::step) and [`save`](Self::save); [`Error::BestGone`].
     pub fn run(&mut self) -> Result<Outcome, Error> {
         while self.step()?.is_some() {}
-        if !self.is_over() {
+        if !self.is_over() || self.wants_first_evaluation() {
             self.save()?;
             return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
         }
@@ -61,6 +61,9 @@ impl Trainer<'_> {
     }
 
     fn next_step(&mut self) -> Result<Option<StepReport>, Error> {
+        if self.wants_first_evaluation() && !self.evaluate_beginning()? {
+            return Ok(None);
+        }
         while !self.is_over() && !self.session.stops() {
             if let Some(batch) = self.next_batch()? {
                 return self.train_batch(batch).map(Some);
@@ -80,7 +83,7 @@ impl Trainer<'_> {
     }
 
     /// The next batch of this epoch; `None` where all are done.
-    fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
         if self.progress.batch >= self.steps_per_epoch {
             return Ok(None);
         }
@@ -122,7 +125,7 @@ impl Trainer<'_> {
     }
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
-    fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
+    pub(crate) fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
         batch.skipped.iter().for_each(|bad| self.session.skipped(&bad.to_string()));
         let lr = self.rate.at(self.progress.step);
         let images = batch.labels.len();
@@ -149,6 +152,26 @@ impl Trainer<'_> {
         Ok(report)
     }
 
+    /// True where the network is still to be evaluated before its first step.
+    fn wants_first_evaluation(&self) -> bool {
+        self.recipe.evaluate_first && self.progress.history.is_empty()
+    }
+
+    /// Evaluates the network before its first step, as epoch 0, and saves; false where it was stopped.
+    fn evaluate_beginning(&mut self) -> Result<bool, Error> {
+        if self.session.stops() {
+            return Ok(false);
+        }
+        let Some((line, threshold)) = self.evaluate(self.images.split.to_string(), None)? else {
+            return Ok(false);
+        };
+        let line = Metrics { epoch: 0, ..line };
+        self.keep_if_best(Best { epoch: 0, top1: line.top1, score: line.score, threshold })?;
+        self.record(line)?;
+        self.save()?;
+        Ok(true)
+    }
+
     /// Evaluates the network and the average of its weights, writes the lines of the epoch, and keeps the network if it
     /// is the best; false where it was stopped.
     fn evaluate_epoch(&mut self) -> Result<bool, Error> {
@@ -168,11 +191,7 @@ impl Trainer<'_> {
         let judged = lines.last();
         let (top1, score) = (judged.map_or(0.0, |line| line.top1), judged.and_then(|line| line.score));
         let best = Best { epoch, top1, score, threshold };
-        for line in lines {
-            self.metrics.append(&line)?;
-            self.session.pass(&line);
-            self.progress.history.push(line);
-        }
+        lines.into_iter().try_for_each(|line| self.record(line))?;
         self.close_epoch(best)?;
         Ok(true)
     }
@@ -217,13 +236,27 @@ impl Trainer<'_> {
         Ok(Some((line, found.threshold)))
     }
 
-    fn close_epoch(&mut self, now: Best) -> Result<(), Error> {
+    /// Writes the line of a pass, and tells of it.
+    fn record(&mut self, line: Metrics) -> Result<(), Error> {
+        self.metrics.append(&line)?;
+        self.session.pass(&line);
+        self.progress.history.push(line);
+        Ok(())
+    }
+
+    fn keep_if_best(&mut self, now: Best) -> Result<(), Error> {
         if self.progress.best.is_none_or(|best| now.merit() > best.merit()) {
             self.progress.best = Some(now);
             self.save_best()?;
             self.session.saved(&self.folder.best());
         }
+        Ok(())
+    }
+
+    fn close_epoch(&mut self, now: Best) -> Result<(), Error> {
+        self.keep_if_best(now)?;
         self.progress.epoch += 1;
+        self.recipe.freeze_for_epoch(&mut self.network, self.progress.epoch)?;
         self.progress.batch = 0;
         self.progress.pass = Pass::default();
         self.rate.follow(&self.progress.history);

@@ -42,7 +42,7 @@ pub(crate) fn initial(prepared: &Prepared, model: Option<Model>, device: &Device
             Initial { network, replaced_head: None, remarks: Vec::new() }
         }
     };
-    initial.network.freeze_layers(&recipe.freeze)?;
+    recipe.freeze_for_epoch(&mut initial.network, 0)?;
     Ok(initial)
 }
 

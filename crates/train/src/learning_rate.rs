@@ -61,6 +61,15 @@ impl LearningRate {
         Ok(Self { lr, schedule, warmup_steps, steps_per_epoch, total_steps, reached: lr })
     }
 
+    /// The same steps, all of them at a rate.
+    ///
+    /// # Errors
+    /// [`Error::LearningRate`].
+    pub(crate) fn at_constant(&self, lr: f64) -> Result<Self, Error> {
+        let epochs = (self.total_steps / self.steps_per_epoch.max(1)) as usize;
+        Self::new(lr, Schedule::Constant {}, Warmup::Steps(0), epochs, self.steps_per_epoch)
+    }
+
     /// Steps of the whole training.
     pub fn total_steps(&self) -> u64 {
         self.total_steps

@@ -14,7 +14,7 @@ use crate::Error;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Epoch, counted from 1.
+    /// Epoch, counted from 1; 0 before the first step (`evaluate_first`).
     pub epoch: usize,
     /// Optimiser steps since the training began.
     pub step: u64,

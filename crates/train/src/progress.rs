@@ -61,7 +61,7 @@ pub(crate) struct Pass {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Best {
-    /// Epoch, counted from 1.
+    /// Epoch, counted from 1; 0 where it is what the training began with.
     pub epoch: usize,
     /// Fraction of the images that were classified correctly; 0 of a task other than single label.
     pub top1: f64,

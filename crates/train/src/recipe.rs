@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::batches::{BATCH, default_rate};
 use crate::{
     ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Resizing,
-    Sam, Sampling, Schedule, Teacher, Warmup,
+    Sam, Sampling, Schedule, Teacher, Unfreeze, Warmup,
 };
 
 /// Recipe of a training as data, read from and written to TOML. Every field has a default; an unknown field is an
@@ -64,7 +64,18 @@ pub struct Recipe {
     /// Layers that stay as they are, running statistics included: `stem`, `stage1`, `stage2.block0`, `head`.
     /// Default none.
     pub freeze: Vec<String>,
-    /// Number of epochs: passes over the training images. Default 20.
+    /// Layers of `freeze` that train from some epoch on. Default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfreeze: Vec<Unfreeze>,
+    /// True where batch norms normalise by the running statistics that they began with, in training too; all parameters
+    /// are trained. For few images or small batches that begin with `init`. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub freeze_statistics: bool,
+    /// True where the network is evaluated before the first step as well, as epoch 0: where no epoch is better, it is
+    /// the best that it began with. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub evaluate_first: bool,
+    /// Number of epochs: passes over the training images; 0 with `evaluate_first` alone. Default 20.
     pub epochs: usize,
     /// Batch size: images in a step, or in each of the batches that `accumulate` makes a step of. Default: the greatest
     /// power of two of which an epoch has twenty steps, from 8 to 64.
@@ -250,6 +261,9 @@ impl Default for Recipe {
             init: None,
             whiten_stem: false,
             freeze: Vec::new(),
+            unfreeze: Vec::new(),
+            freeze_statistics: false,
+            evaluate_first: false,
             epochs: 20,
             batch_size: None,
             accumulate: 1,
@@ -367,7 +381,7 @@ impl Recipe {
     /// [`Error::Momentum`], [`Error::NesterovWithoutMomentum`], [`Error::LabelSmoothing`],
     /// [`Error::OutOfRange`], [`Error::Task`], [`Error::Seed`], [`Error::TwoNetworks`]; [`Error::Data`] for an augmentation.
     pub fn validate(&self) -> Result<(), Error> {
-        if self.epochs == 0 {
+        if self.epochs == 0 && !self.evaluate_first {
             return Err(Error::ZeroEpochs);
         }
         if self.batch_size == Some(0) {
@@ -453,6 +467,9 @@ mod tests {
             network: Some(residual_arch::families::family("small").unwrap()),
             init: Some("weights.safetensors".into()),
             freeze: vec!["stem".into(), "stage1.block0".into()],
+            unfreeze: vec![Unfreeze::new(2, ["stem"])],
+            freeze_statistics: true,
+            evaluate_first: true,
             eval_batch_size: Some(100),
             lr: Some(0.1 + 0.2),
             layer_decay: Some(0.75),

@@ -10,7 +10,7 @@ use crate::whiten::check_whiten;
 use crate::{Error, PlaceRates, Recipe};
 
 /// Widest input that gets the augmentation of CIFAR, wider ones that of ImageNet.
-const SMALL_INPUT: usize = 64;
+pub(crate) const SMALL_INPUT: usize = 64;
 
 /// Limit on the images at a time in an evaluation, where the recipe does not say: more do not make it faster.
 const MOST_AT_A_TIME: usize = 256;
@@ -38,6 +38,7 @@ impl Recipe {
         recipe.preprocess = Some(spec.preprocess.clone());
         check_freeze(&recipe.freeze, &spec)?;
         check_whiten(&recipe, &spec)?;
+        recipe.check_unfreeze(&spec)?;
         PlaceRates::new(&recipe, &spec)?;
         recipe.resize.iter().try_for_each(|resize| resize.check(&recipe, &spec))?;
         recipe.settle_augment(&spec)?;

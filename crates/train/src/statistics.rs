@@ -17,13 +17,13 @@ const IMAGES: usize = 1024;
 
 impl Trainer<'_> {
     /// Replaces the running statistics of every batch norm that trains by the means of the batches' own over images
-    /// that were trained on (PreciseBN: Wu and Johnson 2021, section 3), while updates are few; false where it was
-    /// stopped. No parameter moves.
+    /// that were trained on (PreciseBN: Wu and Johnson 2021, section 3), while updates are few and the statistics are not
+    /// frozen; false where it was stopped. No parameter moves.
     ///
     /// A function of the weights, the recipe and the step alone, whatever the statistics were: done again after an
     /// interruption, it gives the same bits.
     pub(crate) fn take_statistics(&mut self) -> Result<bool, Error> {
-        if self.progress.step >= FEW_UPDATES {
+        if self.recipe.freeze_statistics || self.progress.step >= FEW_UPDATES {
             return Ok(true);
         }
         let Some(network) = self.with_statistics(&self.network.clone())? else { return Ok(false) };
@@ -71,7 +71,7 @@ impl Trainer<'_> {
     /// Copy of a network on another device, to the bit, with the same threads and plans.
     fn copy_on(&self, network: &ResNet, device: &Device) -> Result<ResNet, Error> {
         let mut copy = from_model(to_model(network)?, device)?;
-        copy.freeze_layers(&self.recipe.freeze)?;
+        self.recipe.freeze_for_epoch(&mut copy, self.progress.epoch)?;
         copy.set_compute(network.compute());
         copy.set_context(network.context());
         Ok(copy)

@@ -24,6 +24,7 @@ use crate::session::Session;
 use crate::task_loss::TaskLoss;
 use crate::teacher::TeacherModel;
 use crate::transfer::{from_model, to_model, to_state_dict};
+use crate::unfreeze::StillSteps;
 use crate::{Error, LearningRate, Observer, Optimiser, PlaceRates, Recipe, ReplacedHead, RunFolder};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:
@@ -86,6 +87,18 @@ impl<'a> Trainer<'a> {
         out: PathBuf,
         session: Session<'a>,
     ) -> Result<Self, Error> {
+        let mut trainer = Self::tentative(recipe, given, out, session)?;
+        trainer.folder.keep();
+        Ok(trainer)
+    }
+
+    /// Begins a training whose folder is removed with the trainer, unless it is [kept](RunFolder::keep).
+    pub(crate) fn tentative(
+        recipe: &Recipe,
+        given: Given,
+        out: PathBuf,
+        session: Session<'a>,
+    ) -> Result<Self, Error> {
         RunFolder::check_free(&out)?;
         let mut recipe = recipe.clone();
         if given.model.is_some() {
@@ -101,8 +114,7 @@ impl<'a> Trainer<'a> {
         if let Some(model) = &given.model {
             model.save(folder.init())?;
         }
-        let mut trainer = Self::first(prepared, folder, network, inventory, session)?;
-        trainer.folder.keep();
+        let trainer = Self::first(prepared, folder, network, inventory, session)?;
         Ok(Self { replaced_head, remarks, ..trainer })
     }
 
@@ -173,7 +185,7 @@ impl<'a> Trainer<'a> {
             let help = folder.help_without_last();
             Error::Checkpoint { path: folder.last(), reason: error.to_string(), help }
         })?;
-        network.freeze_layers(&prepared.recipe.freeze)?;
+        prepared.recipe.freeze_for_epoch(&mut network, progress.epoch)?;
         prepared.check_batches(&network)?;
         progress.recipe = Some(prepared.recipe.clone());
         if !changes.is_empty() {
@@ -224,7 +236,9 @@ impl<'a> Trainer<'a> {
         let averaged = kept.split_prefix(AVERAGE)?;
         let average = recipe.ema.map(|ema| Average::load(ema, &network, averaged));
         let rates = PlaceRates::new(&recipe, network.spec())?;
-        let mut optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip).with_rates(rates);
+        let still = StillSteps::new(&recipe, network.spec(), steps_per_epoch)?;
+        let optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip).with_rates(rates);
+        let mut optimiser = optimiser.with_still_steps(still);
         optimiser.load(kept);
         let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
         Ended::remove(folder.path());

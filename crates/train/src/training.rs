@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use residual_arch::NetSpec;
 use residual_data::Source;
@@ -130,6 +130,15 @@ impl<'a> Training<'a> {
     /// evaluation that is not possible; [`Error::ImagesNotGiven`] for a recipe of images that a program gave.
     pub fn begin(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
         Trainer::begin(&self.recipe, self.given, folder.into(), Session::new(self.observer, self.stop))
+    }
+
+    /// Begins the training in a temporary folder, which is removed with the trainer.
+    pub(crate) fn begin_tentative(self) -> Result<Trainer<'a>, Error> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("residual-range-test-{}-{number}", std::process::id()));
+        Trainer::tentative(&self.recipe, self.given, folder, Session::new(self.observer, self.stop))
     }
 
     /// Resumes the training in a folder from its last checkpoint, by the folder's own recipe, to the same bits as if

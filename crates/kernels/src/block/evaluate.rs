@@ -30,6 +30,7 @@ impl Running<'_> {
         let mut norm = Norm::zeroed(maps);
         norm.statistics.mean.copy_from_slice(self.mean);
         norm.statistics.variance.copy_from_slice(self.variance);
+        norm.statistics.constant = true;
         Ok(norm)
     }
 }

@@ -1,4 +1,5 @@
-//! A block whose parameters and statistics are constants, and which hands a gradient on.
+//! Constant statistics: a block that trains with running ones, or whose parameters are constants too and which hands a
+//! gradient on.
 
 use super::evaluate::Running;
 use super::parameters::{BlockGradients, LinkGradients, SqueezeGradients};
@@ -11,7 +12,9 @@ use super::tape::Tape;
 use crate::Error;
 
 impl Block {
-    /// Computes what [`Block::evaluate`] does, and leaves on the tape what [`Block::backward_frozen`] reads.
+    /// Computes what [`Block::evaluate`] does, and leaves on the tape what [`Block::backward_frozen`] reads, and
+    /// [`Block::backward_from_tape`]: with such a tape it gives the gradients with respect to the parameters too, the
+    /// statistics being constants.
     ///
     /// # Errors
     /// As for [`Block::forward`].

@@ -74,14 +74,15 @@ pub(crate) struct Parameters<'a> {
 
 impl Parameters<'_> {
     /// `dgamma`, `dbeta` and the factors `[a][b][c]` of `dx = a g + b x + c`, from the sums that [`Sum`] leaves
-    /// of each group of images, `[group][2][channels]`, added up in their order.
+    /// of each group of images, `[group][2][channels]`, added up in their order. With constant statistics `a` alone is
+    /// not zero.
     pub(crate) fn factors(
         &self,
         sums: &[f32],
         [dgamma, dbeta]: [&mut [f32]; 2],
         factors: &mut [f32],
     ) -> Result<(), Error> {
-        let BatchStatistics { count, mean, variance } = self.statistics;
+        let BatchStatistics { count, mean, variance, constant } = self.statistics;
         let channels = mean.len();
         for vector in [&*dgamma, &*dbeta, self.gamma, variance] {
             check_length("a vector of the channels", channels, vector.len())?;
@@ -97,9 +98,14 @@ impl Parameters<'_> {
             let by_gamma = products * inverse;
             dgamma[channel] = by_gamma as f32;
             dbeta[channel] = sum as f32;
-            let (factor, count) = (f64::from(self.gamma[channel]) * inverse, *count as f64);
-            let slope = -factor * inverse * by_gamma / count;
+            let factor = f64::from(self.gamma[channel]) * inverse;
             factors[channel] = factor as f32;
+            if *constant {
+                [factors[channels + channel], factors[2 * channels + channel]] = [0.0; 2];
+                continue;
+            }
+            let count = *count as f64;
+            let slope = -factor * inverse * by_gamma / count;
             factors[channels + channel] = slope as f32;
             factors[2 * channels + channel] =
                 (-factor * sum / count - slope * f64::from(mean[channel])) as f32;

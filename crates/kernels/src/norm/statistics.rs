@@ -15,6 +15,8 @@ pub struct BatchStatistics {
     pub mean: Vec<f32>,
     /// `sum (x - mean)^2 / count`
     pub variance: Vec<f32>,
+    /// Constant statistics, where true: running ones, through which no gradient flows to the maps.
+    pub constant: bool,
 }
 
 impl BatchStatistics {
@@ -22,7 +24,7 @@ impl BatchStatistics {
     pub fn zeroed(maps: &Layout) -> Self {
         let count = maps.batch() * maps.height() * maps.width();
         let channels = maps.channels();
-        Self { count, mean: vec![0.0; channels], variance: vec![0.0; channels] }
+        Self { count, mean: vec![0.0; channels], variance: vec![0.0; channels], constant: false }
     }
 
     /// Takes the statistics from the sums that a convolution left of its output: `var = sum x^2 / count - mean^2`,

@@ -165,17 +165,23 @@ impl Case {
     pub(crate) fn run_by(&self, cpu: &Cpu, borders: [usize; 2], images: usize) -> Vec<Vec<f32>> {
         let memory = Memory::Keep;
         let maps = self.maps(borders);
-        self.train(cpu, &Block::with_images_at_once(cpu, &self.shape, maps, memory, images).unwrap(), memory)
+        let block = Block::with_images_at_once(cpu, &self.shape, maps, memory, images).unwrap();
+        self.train(cpu, &block, memory, &[])
     }
 
     /// `y`, `dx` and the gradients by all parameters.
     pub(crate) fn run(&self, cpu: &Cpu, borders: [usize; 2], memory: Memory) -> Vec<Vec<f32>> {
-        self.train(cpu, &self.block(cpu, borders, memory), memory)
+        self.train(cpu, &self.block(cpu, borders, memory), memory, &[])
     }
 
-    /// The same by a block that is there. Where the input lies as the output does, its gradient takes the
-    /// memory of the output's.
-    fn train(&self, cpu: &Cpu, block: &Block, memory: Memory) -> Vec<Vec<f32>> {
+    /// `y`, `dx` and the gradients by all parameters with running statistics, which are constants.
+    fn with_constant_statistics(&self, cpu: &Cpu, borders: [usize; 2]) -> Vec<Vec<f32>> {
+        self.train(cpu, &self.block(cpu, borders, Memory::Keep), Memory::Keep, &self.running())
+    }
+
+    /// The same by a block that is there, with the batch's statistics where there are no `running` ones. Where the
+    /// input lies as the output does, its gradient takes the memory of the output's.
+    fn train(&self, cpu: &Cpu, block: &Block, memory: Memory, running: &[[Vec<f32>; 2]]) -> Vec<Vec<f32>> {
         let (from, to) = (*block.x(), *block.y());
         let (x, mut dy) = (laid(&self.x, from), laid(&self.dy, to));
         let (mut y, mut dx) = (vec![f32::NAN; to.len()], vec![f32::NAN; from.len()]);
@@ -186,8 +192,13 @@ impl Case {
             let (mut tape, mut scratch) = (block.tape(), Scratch::default());
             let mut on = Resources { cpu, scratch: &mut scratch };
             let input = Input { x: &x, parameters, depth: self.depth.as_deref() };
-            if memory == Memory::Keep {
-                block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
+            let running: Vec<_> = running.iter().map(|[mean, variance]| Running { mean, variance }).collect();
+            match memory {
+                Memory::Keep if running.is_empty() => {
+                    block.forward(&mut on, &input, &mut tape, &mut y).unwrap();
+                }
+                Memory::Keep => block.forward_frozen(&mut on, &input, &running, &mut tape, &mut y).unwrap(),
+                Memory::Low => {}
             }
             let links = by.iter_mut().map(|of| {
                 let [weights, gamma, beta] = &mut of[..] else { panic!("three of them") };
@@ -267,6 +278,9 @@ impl Case {
         let (mut evaluated, ..) = self.naive(&self.running());
         let (y, dx) = evaluated.run(&x, &dy);
         let constant = [y.values, dx.values];
+        let mut trained = constant.to_vec();
+        trained.extend(evaluated.links.into_iter().chain(evaluated.projection).flat_map(|unit| unit.by));
+        trained.extend(evaluated.gate.by.into_iter().filter(|_| self.squeeze.is_some()));
         for isa in Isa::available() {
             let cpu = Cpu::with_isa(isa, 2).unwrap();
             for borders in [[1, 1], [0, 2]] {
@@ -277,6 +291,7 @@ impl Case {
                 let error = relative_error(&self.evaluate(&cpu, borders), &constant[0]);
                 assert!(error <= BOUND, "{isa} {:?} evaluated: {error:e}", self.shape);
                 self.assert_close(isa, &self.frozen(&cpu, borders), &constant);
+                self.assert_close(isa, &self.with_constant_statistics(&cpu, borders), &trained);
             }
         }
     }

@@ -9,7 +9,7 @@ use residual_kernels::{Epilogue, Layout, MapsMut, MapsRef};
 use super::blocked::{Blocked, blocked, name, shape};
 use super::buffers::{contiguous, tensor, values};
 use super::context::FusedContext;
-use super::graph::{Inputs, Saved};
+use super::graph::{Inputs, Saved, constant};
 use super::sound::sound;
 use crate::BatchNorm;
 
@@ -92,7 +92,7 @@ impl Saved for SavedAverage {
     }
 }
 
-/// Batch norm and ReLU in training; moves the running statistics.
+/// Batch norm and ReLU in training; moves the running statistics, unless they are frozen.
 pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     let Blocked { tensor, layout, context } = x;
     let mut inputs = Inputs::default();
@@ -105,9 +105,18 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
     let mut batch = BatchStatistics::zeroed(&layout);
     let [mut scale, mut shift] = [0, 1].map(|_| vec![0.0; layout.channels()]);
     let mut y = context.maps().take(layout.len());
-    context.with_workspace(BatchStatistics::workspace(&layout), |workspace| {
-        sound(statistics(context.cpu(), x, layout, &mut batch, workspace));
-    });
+    if norm.frozen_statistics {
+        let [mean, variance] =
+            [&norm.running_mean, &norm.running_var].map(|running| constant(running.value()));
+        batch.mean.copy_from_slice(values(&mean));
+        batch.variance.copy_from_slice(values(&variance));
+        batch.constant = true;
+    } else {
+        context.with_workspace(BatchStatistics::workspace(&layout), |workspace| {
+            sound(statistics(context.cpu(), x, layout, &mut batch, workspace));
+        });
+        norm.observe(&batch);
+    }
     sound(batch.fold([gamma, beta], eps, [&mut scale, &mut shift]));
     let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), residual: None, relu: true };
     context.with_workspace(apply_workspace(&layout), |workspace| {
@@ -119,7 +128,6 @@ pub(crate) fn norm_relu(norm: &BatchNorm, x: Blocked) -> Blocked {
             workspace,
         ));
     });
-    norm.observe(&batch);
     let saved = SavedNorm { context: context.clone(), inputs: input, layout, batch, scale, shift, eps };
     Blocked { tensor: inputs.finish(y.into_tensor(shape(&layout)), Box::new(saved)), layout, context }
 }

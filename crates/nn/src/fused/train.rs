@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use residual_kernels::block::{Gradients, InputGradient, KeptOutputs, Memory, Outputs, Resources, Tape};
+use residual_kernels::block::{Block, Gradients, Input, InputGradient, KeptOutputs, Memory, Resources, Tape};
 use residual_kernels::norm::BatchStatistics;
 
 use super::blocked::{Blocked, name, shape};
 use super::buffers::{Floats, contiguous, values};
 use super::context::{BlockPlan, FusedContext};
 use super::graph::Saved;
-use super::operands::Operands;
+use super::operands::{Operands, with_running};
 use super::prepare::Prepared;
 use super::sound::sound;
 use super::unit::Unit;
@@ -23,16 +23,25 @@ impl Unit<'_> {
         let Prepared { context, layout, plan, inputs } = self.prepared(x, border, false);
         let operands = Operands::of(self);
 
+        let frozen = self.all_norms().any(|norm| norm.frozen_statistics).then(|| self.running());
         let mut tape = plan.tape();
         let mut y = context.maps().take(layout.len());
         let reads_output = context.with_scratch(|scratch| {
             operands.with(&inputs.values, |input| {
                 let mut on = Resources { cpu: context.cpu(), scratch };
-                sound(plan.block.forward(&mut on, input, &mut tape, &mut y));
+                forward(
+                    &plan.block,
+                    &mut on,
+                    input,
+                    frozen.as_deref(),
+                    Outcome { tape: &mut tape, y: &mut y },
+                );
                 plan.block.reads_output(input)
             })
         });
-        self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
+        if frozen.is_none() {
+            self.all_norms().zip(tape.statistics()).for_each(|(norm, statistics)| norm.observe(statistics));
+        }
 
         let y = y.into_tensor(shape(&layout));
         let kept = match self.memory {
@@ -42,8 +51,14 @@ impl Unit<'_> {
                 Kept { tape: None, y: None }
             }
         };
-        let saved =
-            SavedUnit { context: context.clone(), plan, operands, inputs: inputs.values.clone(), kept };
+        let saved = SavedUnit {
+            context: context.clone(),
+            plan,
+            operands,
+            inputs: inputs.values.clone(),
+            frozen,
+            kept,
+        };
         Blocked { tensor: inputs.finish(y, Box::new(saved)), layout, context }
     }
 }
@@ -65,6 +80,29 @@ impl BatchNorm {
     }
 }
 
+/// What a forward pass fills.
+struct Outcome<'a> {
+    tape: &'a mut Tape,
+    y: &'a mut [f32],
+}
+
+/// Forward pass with the batch's statistics, or with those that are frozen.
+fn forward(
+    block: &Block,
+    on: &mut Resources<'_>,
+    input: &Input<'_>,
+    frozen: Option<&[[FlexTensor; 2]]>,
+    outcome: Outcome<'_>,
+) {
+    let Outcome { tape, y } = outcome;
+    match frozen {
+        None => sound(block.forward(on, input, tape, y)),
+        Some(running) => {
+            with_running(running, |running| sound(block.forward_frozen(on, input, running, tape, y)))
+        }
+    }
+}
+
 /// Tape and output that the forward pass left.
 #[derive(Debug)]
 struct Kept {
@@ -79,6 +117,8 @@ struct SavedUnit {
     plan: Arc<BlockPlan>,
     operands: Operands,
     inputs: Vec<FlexTensor>,
+    /// Running mean and variance of every norm, where they are frozen.
+    frozen: Option<Vec<[FlexTensor; 2]>>,
     kept: Kept,
 }
 
@@ -101,8 +141,10 @@ impl SavedUnit {
                         return;
                     }
                     let (mut tape, mut y) = (plan.tape(), context.maps().take(block.y().len()));
-                    let outputs = Outputs { y: &mut y, dy };
-                    sound(block.backward(&mut on, input, outputs, &mut tape, gradients));
+                    let outcome = Outcome { tape: &mut tape, y: &mut y };
+                    forward(block, &mut on, input, self.frozen.as_deref(), outcome);
+                    let outputs = KeptOutputs { y: &y, dy };
+                    sound(block.backward_from_tape(&mut on, input, outputs, &tape, gradients));
                     plan.give_tape(tape);
                     context.maps().give_floats(y);
                 });

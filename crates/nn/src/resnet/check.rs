@@ -25,7 +25,7 @@ impl ResNet {
         if self.compute().path == Path::Fused && fused::is_ours(&self.head.linear.weight.val()) {
             self.context().start().map_err(Error::Machine)?;
         }
-        if batch > 1 || !mode.is_training() {
+        if batch > 1 || !mode.is_training() || self.statistics_are_frozen() {
             return Ok(());
         }
         let mut single = single_pixel_norms(network.layers()).filter_map(|path| path.place());

@@ -5,6 +5,7 @@ mod features;
 mod freeze;
 mod paths;
 mod state;
+mod statistics;
 
 pub use features::Features;
 pub use state::Parameter;
@@ -216,29 +217,6 @@ impl ResNet {
             let drop_block = DropBlock::of_stage(probability, from_last).filter(|_| probability > 0.0);
             stage.blocks.iter_mut().for_each(|block| block.set_drop_block(drop_block));
         }
-    }
-
-    /// Sets the share of a batch in the new running statistics ([`BatchNorm::momentum`](crate::BatchNorm)) of every
-    /// batch norm. With `1 / i` at the `i`-th batch they become the mean over the batches, whatever they were.
-    pub fn set_norm_momentum(&mut self, momentum: f64) {
-        self.norms().for_each(|norm| norm.momentum = momentum);
-    }
-
-    /// Replaces the momentum of every batch norm, from the stem to the head; `None` holds the running statistics
-    /// still. Gives the momenta as they were, to be put back.
-    pub fn replace_norm_momenta(&mut self, momenta: Option<Vec<f64>>) -> Vec<f64> {
-        let mut momenta = momenta.into_iter().flatten();
-        let mut next = || momenta.next().unwrap_or(0.0);
-        self.norms().map(|norm| std::mem::replace(&mut norm.momentum, next())).collect()
-    }
-
-    /// Batch norms, from the stem to the head.
-    fn norms(&mut self) -> impl Iterator<Item = &mut crate::BatchNorm> {
-        let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks).flat_map(|block| {
-            let residual = &mut block.residual;
-            residual.branch.norms_mut().chain(residual.shortcut.layers.norms_mut())
-        });
-        self.stem.layers.norms_mut().chain(blocks).chain(self.head.layers.norms_mut())
     }
 
     /// True where [`bypass_norms`](Self::bypass_norms) was called.

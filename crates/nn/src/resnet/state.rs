@@ -39,6 +39,7 @@ impl ResNet {
         let mut loaded = ResNetConfig::new(self.spec.clone()).init_with(tensors, &device)?;
         loaded.copy_frozen(self);
         loaded.set_compute(self.compute());
+        loaded.freeze_statistics(self.statistics_are_frozen());
         if self.norms_are_bypassed() {
             loaded.bypass_norms();
         }

@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::get;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
-use super::{data, doctor, recipes, runs, study, train};
+use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
 
 /// Define, check, train, evaluate and predict with residual networks.
 #[derive(Debug, Parser)]
@@ -31,6 +31,10 @@ Example, from nothing to a prediction:
 enum Command {
     #[cfg(feature = "train")]
     Train(Box<train::Arguments>),
+    #[cfg(feature = "train")]
+    Finetune(Box<finetune::Arguments>),
+    #[cfg(feature = "train")]
+    LrFind(Box<lr_find::Arguments>),
     Eval(eval::Arguments),
     Calibrate(calibrate::Arguments),
     Predict(predict::Arguments),
@@ -60,6 +64,10 @@ impl Command {
         match self {
             #[cfg(feature = "train")]
             Self::Train(arguments) => train::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::Finetune(arguments) => finetune::run(&arguments),
+            #[cfg(feature = "train")]
+            Self::LrFind(arguments) => lr_find::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             Self::Calibrate(arguments) => calibrate::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),

@@ -18,12 +18,16 @@ mod eval_task;
 mod failure;
 #[cfg(feature = "train")]
 mod findings;
+#[cfg(feature = "train")]
+mod finetune;
 #[cfg(feature = "get")]
 mod get;
 mod inspect;
 mod interrupt;
 mod labelled;
 mod lists;
+#[cfg(feature = "train")]
+mod lr_find;
 mod models;
 mod network;
 mod output;

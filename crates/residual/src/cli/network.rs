@@ -12,7 +12,7 @@ use super::progress::note;
 use super::threads;
 
 /// Stands for the published weights of the network that is named.
-const AUTO: &str = "auto";
+pub(crate) const AUTO: &str = "auto";
 
 /// Flags of every command that asks a network about images: the network, and its threads.
 #[derive(Debug, Args)]

@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "train",
+    "finetune",
+    "lr-find",
     "eval",
     "calibrate",
     "predict",

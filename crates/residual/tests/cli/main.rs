@@ -7,6 +7,7 @@ mod doctor;
 mod evaluating;
 mod explain;
 mod faults;
+mod finetune;
 mod found;
 #[cfg(feature = "get")]
 mod get;
@@ -16,6 +17,7 @@ mod inspect;
 mod interrupt;
 mod lists;
 mod loop_flags;
+mod lr_find;
 mod networks;
 mod pages;
 mod predict;

@@ -11,6 +11,7 @@ use residual_weights::StateDict;
 use super::gathered::Gathered;
 use super::{Clip, OptimiserConfig, PlaceRates, Rule};
 use crate::Error;
+use crate::unfreeze::StillSteps;
 
 /// Optimiser with its state: moments and velocities by the parameters' paths.
 ///
@@ -31,6 +32,8 @@ pub struct Optimiser {
     config: OptimiserConfig,
     clip: Option<Clip>,
     rates: PlaceRates,
+    /// Steps before parts that are thawed take part.
+    still: StillSteps,
     /// The rule's vectors of each parameter.
     state: BTreeMap<String, Vec<Vec<f32>>>,
 }
@@ -73,7 +76,13 @@ const MEAN_SQUARE: Slot = Slot { prefix: "mean_square.", first: 1.0 };
 impl Optimiser {
     /// Optimiser at rest.
     pub fn new(config: OptimiserConfig) -> Self {
-        Self { config, clip: None, rates: PlaceRates::default(), state: BTreeMap::new() }
+        Self {
+            config,
+            clip: None,
+            rates: PlaceRates::default(),
+            still: StillSteps::default(),
+            state: BTreeMap::new(),
+        }
     }
 
     /// Optimiser that clips the gradients of [`step`](Self::step) first.
@@ -84,6 +93,11 @@ impl Optimiser {
     /// Optimiser whose [`step`](Self::step) multiplies the learning rate by a factor for each part of the network.
     pub fn with_rates(self, rates: PlaceRates) -> Self {
         Self { rates, ..self }
+    }
+
+    /// Optimiser whose bias corrections count, for each part of the network, the steps that it took part in.
+    pub(crate) fn with_still_steps(self, still: StillSteps) -> Self {
+        Self { still, ..self }
     }
 
     /// Updates every parameter of a network that has a gradient by one step.
@@ -135,7 +149,8 @@ impl Optimiser {
 
     /// Place of a step for one parameter: with the rate of its part of the network.
     fn at(&self, parameter: &Parameter, at: At) -> At {
-        At { lr: at.lr * self.rates.factor(parameter.place), ..at }
+        let step = self.still.number(parameter.place, at.step);
+        At { lr: at.lr * self.rates.factor(parameter.place), step }
     }
 
     fn update_on(&mut self, cpu: &Cpu, of: OneParameter<'_>, at: At) {

@@ -17,4 +17,5 @@ mod resizing;
 mod seeds;
 mod tasks;
 mod toy;
+mod unfreezing;
 mod whiten;

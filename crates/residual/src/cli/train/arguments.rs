@@ -8,6 +8,7 @@ use residual::nn::fused::Memory;
 use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
 use super::augment::AugmentArguments;
+use super::freeze_arguments::FreezeArguments;
 use super::loop_arguments::LoopArguments;
 use super::task_arguments::TaskArguments;
 use crate::cli::compute;
@@ -34,7 +35,7 @@ Ctrl-C finishes the step and saves; a second Ctrl-C quits at once.";
 pub(crate) struct Arguments {
     /// A family member (see `residual models`), or a network written out in a SPEC.toml. [default: small]
     #[arg(long, value_name = "MODEL|SPEC.toml")]
-    model: Option<String>,
+    pub(in crate::cli) model: Option<String>,
     /// `sample` (the embedded images), or a folder, archive, list, .parquet or shards ({000..010}.tar) of images. [default: sample]
     #[arg(long, value_name = "sample|PATH")]
     pub(super) data: Option<PathBuf>,
@@ -43,20 +44,19 @@ pub(crate) struct Arguments {
     /// A recipe by its name (see `residual recipes`), or a file, such as another run's recipe.toml; flags take precedence
     /// over it.
     #[arg(long, value_name = "NAME|FILE.toml")]
-    recipe: Option<PathBuf>,
+    pub(in crate::cli) recipe: Option<PathBuf>,
     /// The run's folder; must not hold a run yet. [default: runs/MODEL-N]
     #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    pub(in crate::cli) out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder, to the same bits as if it had never stopped. --data says where
     /// its images are now, --epochs makes it longer where the rates of the schedule do not depend on their number.
     #[arg(long, value_name = "DIR", conflicts_with_all = NOT_WITH_RESUME)]
-    pub(super) resume: Option<PathBuf>,
+    pub(in crate::cli) resume: Option<PathBuf>,
     /// Weights to begin with, in place of random ones; auto for the published ones of --model, downloaded.
     #[arg(long, value_name = "WEIGHTS|auto")]
-    init: Option<PathBuf>,
-    /// Layers that stay as they are: stem, stage1, stage2.block0, head, ...
-    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
-    freeze: Option<Vec<String>>,
+    pub(in crate::cli) init: Option<PathBuf>,
+    #[command(flatten)]
+    freeze: FreezeArguments,
     /// Passes over the training images. [default: 20]
     #[arg(long, value_name = "N")]
     pub(super) epochs: Option<usize>,
@@ -120,7 +120,7 @@ pub(crate) struct Arguments {
     /// Train once with each of these seeds, in the folders seed-N of --out, and give mean and deviation. What is
     /// finished is not trained again.
     #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
-    pub(super) seeds: Option<Vec<u64>>,
+    pub(in crate::cli) seeds: Option<Vec<u64>>,
     /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     pub(super) threads: Option<usize>,
@@ -137,12 +137,11 @@ pub(crate) struct Arguments {
 }
 
 /// A resumed run has its recipe already. Threads may differ: they do not change the result.
-const NOT_WITH_RESUME: [&str; 28] = [
+const NOT_WITH_RESUME: [&str; 27] = [
     "model",
     "recipe",
     "out",
     "init",
-    "freeze",
     "batch_size",
     "lr",
     "schedule",
@@ -177,11 +176,15 @@ fn set<T>(field: &mut T, flag: Option<T>) {
 
 impl Arguments {
     /// The recipe of the file, or the default one, with the flags put over it.
-    pub(super) fn recipe(&self) -> Outcome<Recipe> {
-        let mut recipe = match &self.recipe {
+    pub(in crate::cli) fn recipe(&self) -> Outcome<Recipe> {
+        self.over(match &self.recipe {
             Some(given) => recipes::given(given)?,
             None => Recipe::default(),
-        };
+        })
+    }
+
+    /// A recipe with the flags put over it.
+    pub(in crate::cli) fn over(&self, mut recipe: Recipe) -> Outcome<Recipe> {
         if let Some(model) = &self.model {
             (recipe.model, recipe.network) = match network::written_out(model)? {
                 Some(spec) => (None, Some(spec)),
@@ -214,7 +217,7 @@ impl Arguments {
         set(&mut recipe.warmup, self.warmup.map(Warmup::Epochs));
         set(&mut recipe.label_smoothing, self.label_smoothing);
         set(&mut recipe.seed, self.seed);
-        set(&mut recipe.freeze, self.freeze.clone());
+        self.freeze.put_into(recipe);
         if let Some(path) = &self.init {
             recipe.init = Some(network::not_auto(path, recipe.model.as_deref())?);
         }

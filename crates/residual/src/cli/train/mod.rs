@@ -2,6 +2,7 @@
 
 mod arguments;
 mod augment;
+mod freeze_arguments;
 mod loop_arguments;
 mod seeds;
 mod task_arguments;
@@ -33,11 +34,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if let Some(runs) = seeds::asked_for(arguments)? {
         return seeds::run(&runs, arguments, &stop);
     }
-    let mut trainer = match &arguments.resume {
+    let trainer = match &arguments.resume {
         Some(folder) => resume(arguments, folder, stop)?,
         None => begin(arguments, stop)?,
     };
     describe(&trainer, arguments.resume.is_none());
+    to_the_end(trainer, arguments)
+}
+
+/// Trains to the end, and says what came of it, or how to go on.
+pub(crate) fn to_the_end(mut trainer: Trainer<'static>, arguments: &Arguments) -> Outcome {
     let folder = trainer.folder().to_owned();
     let end = watched(&mut trainer, events_folder(arguments, &folder).as_deref());
     let (done, epochs) = (trainer.epochs_done(), trainer.recipe().epochs);
@@ -121,7 +127,7 @@ fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcom
 }
 
 /// The first of `runs/MODEL-1`, `runs/MODEL-2`, ... that does not exist.
-fn free_folder(recipe: &Recipe) -> PathBuf {
+pub(crate) fn free_folder(recipe: &Recipe) -> PathBuf {
     let name = match (&recipe.network, &recipe.model) {
         (Some(spec), _) => spec.name.as_str(),
         (None, Some(model)) => model.as_str(),
@@ -135,7 +141,7 @@ fn free_folder(recipe: &Recipe) -> PathBuf {
 }
 
 /// Announcement of what is about to be trained, and of what was chosen for a new run.
-fn describe(trainer: &Trainer, is_new: bool) {
+pub(crate) fn describe(trainer: &Trainer, is_new: bool) {
     let (recipe, spec) = (trainer.recipe(), trainer.network().spec());
     note(&trainer.classes_summary());
     let parameters = trainer.network().parameters();
@@ -179,7 +185,11 @@ fn is_inside(folder: &Path, data: &Path) -> bool {
 fn finished(folder: &Path, found: Best) -> Outcome {
     let best = folder.join("best.safetensors");
     let mut output = Output::new();
-    output.line(format_args!("best: {found} after epoch {}, in {}", found.epoch, best.display()))?;
+    let after = match found.epoch {
+        0 => "before the first step: no epoch was better, and what it began with is kept".to_owned(),
+        epoch => format!("after epoch {epoch}"),
+    };
+    output.line(format_args!("best: {found} {after}, in {}", best.display()))?;
     output.line("to try it:")?;
     output.line(format_args!("  residual predict --weights {} IMAGE", quoted(&best)))
 }
