@@ -58,6 +58,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             "--seeds: a fine-tuning has one seed; help: give --seed, one call for each",
         ));
     }
+    if flags.seeds.is_some() {
+        return Err(Failure::new(
+            "--seeds: a fine-tuning has one seed; help: fine-tune once for each --seed",
+        ));
+    }
     let Some(from) = &arguments.from else { return Err(nothing_at_hand(flags.model.as_deref())) };
     // Whatever is wrong with the flags is said before the weights are read.
     let given = flags.recipe()?;
