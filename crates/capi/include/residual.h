@@ -97,8 +97,9 @@ const char *residual_task(const residual_network *network);
 float residual_threshold(const residual_network *network);
 
 /* Probabilities of all classes for each of count images: residual_classes floats for the first image, which add up
- * to 1 for a "single_label" network, then those for the second. Of a "regression" they are its numbers in their units. Several images are decoded ahead and go through the network together. length is
- * that of probabilities and must be count * residual_classes.
+ * to 1 for a "single_label" network, then those for the second; of a network that was calibrated they are calibrated.
+ * Of a "regression" they are its numbers in their units. Several images are decoded ahead and go through the network
+ * together. length is that of probabilities and must be count * residual_classes.
  *
  * The floats of an image without an answer are NaN, and the call has the code of the first such image. An image
  * whose answer is not finite is RESIDUAL_NETWORK.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::sync::{LazyLock, mpsc};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -34,7 +34,7 @@ pub(crate) fn note(lines: &str) {
 /// takes nothing.
 #[cfg(feature = "train")]
 pub(crate) fn leave() {
-    let (done, wait) = mpsc::channel();
+    let (done, wait) = std::sync::mpsc::channel();
     let cleared = std::thread::Builder::new().spawn(move || {
         let _ = SCREEN.clear();
         let _ = done.send(());
