@@ -2,7 +2,7 @@
 
 use residual_arch::Preprocess;
 use residual_data::Augment;
-use residual_train::{NamedRecipe, Recipe, Training};
+use residual_train::{NamedRecipe, Recipe, Training, Warmup};
 
 use crate::toy;
 
@@ -44,6 +44,9 @@ fn stand_in(named: &NamedRecipe, data: &std::path::Path) -> Recipe {
         }
         (recipe.batch_size, recipe.eval_batch_size, recipe.drop_last) = (Some(12), None, None);
         recipe.epochs = 1;
+        if recipe.warmup != Warmup::Steps(0) {
+            recipe.warmup = Warmup::Steps(1);
+        }
         recipe.data.path = data.to_owned();
         recipe.threads = Some(2);
     })
