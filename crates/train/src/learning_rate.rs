@@ -48,7 +48,8 @@ impl LearningRate {
         // The default milestones are three quarters of the way.
         let total_steps = (epochs as u64).checked_mul(steps_per_epoch.max(4)).ok_or_else(too_many)?;
         let total_steps = total_steps.min(epochs as u64 * steps_per_epoch);
-        let warmup_steps = warmup.steps(steps_per_epoch)?;
+        // A training of no step, which is evaluated alone, has no warm-up either.
+        let warmup_steps = if total_steps == 0 { 0 } else { warmup.steps(steps_per_epoch)? };
         if warmup_steps > 0 && warmup_steps >= total_steps {
             return Err(Error::WarmupTooLong { warmup: warmup_steps, total: total_steps });
         }
@@ -86,6 +87,9 @@ impl LearningRate {
 
     /// The rate of step `t`, counted from 0. Steps past the end have the last step's rate.
     pub fn at(&self, t: u64) -> f64 {
+        if self.total_steps == 0 {
+            return self.lr;
+        }
         let t = t.min(self.total_steps.saturating_sub(1));
         if t < self.warmup_steps {
             return self.after_warmup(self.warmup_steps) * (t + 1) as f64 / self.warmup_steps as f64;

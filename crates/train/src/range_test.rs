@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Trainer, Training};
+use crate::{Error, Schedule, Trainer, Training, Warmup};
 
 /// Share of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.95;
@@ -106,6 +106,10 @@ impl RangeTest {
         let training = training.with(|recipe| {
             // The network is judged by the loss in training alone.
             recipe.checkpoint_every_steps = None;
+            recipe.early_stop = None;
+            // An epoch has a step or more.
+            recipe.epochs = self.steps as usize;
+            (recipe.schedule, recipe.warmup) = (Schedule::Constant {}, Warmup::Steps(0));
             recipe.ema = None;
         });
         let mut trainer = training.begin_tentative()?;
@@ -116,7 +120,9 @@ impl RangeTest {
             let loss = match trainer.step_at(lr) {
                 Ok(Some(loss)) => loss,
                 Ok(None) => return Ok(None),
-                Err(Error::Diverged { .. } | Error::NotFinite { .. }) => break,
+                Err(Error::Diverged { .. } | Error::GradientNotFinite { .. } | Error::NotFinite { .. }) => {
+                    break;
+                }
                 Err(error) => return Err(error),
             };
             mean = SMOOTHING * mean + (1.0 - SMOOTHING) * loss;

@@ -92,6 +92,7 @@ fn chosen(arguments: &Arguments, model: Model, given: Recipe) -> Outcome<FineTun
     };
     if arguments.head_only {
         recipe.epochs = 0;
+        recipe.unfreeze.clear();
     }
     explain(&tuning, &recipe);
     Ok(tuning.with(|chosen| *chosen = recipe))
@@ -125,9 +126,9 @@ fn explain(tuning: &FineTuning, recipe: &Recipe) {
     let [images, side] = tuning.facts();
     let size = recipe.preprocess.as_ref().and_then(|preprocess| preprocess.crop);
     let brought = size.map_or(String::new(), |[height, width]| format!(", brought to {height}x{width}"));
-    let norms = if recipe.freeze_statistics { "keep" } else { "renew" };
+    let norms = if recipe.freeze_statistics { "kept" } else { "renewed" };
     note(&format!(
-        "{} images, {side} pixels{brought}; batch norms {norms} their statistics",
+        "{} images, {side} pixels{brought}; batch-norm statistics {norms}",
         thousands(images as u64)
     ));
     let decay =
@@ -154,7 +155,7 @@ fn report(head: &HeadReport) {
     }
     let fitted = match head.strength {
         Some(strength) => format!("fitted on {} views an image, penalty {strength:e}", head.views),
-        None => "the checkpoint's own, which judges better than a new one".to_owned(),
+        None => "the checkpoint's own judges better".to_owned(),
     };
     note(&format!("head alone: {:.1}%, loss {:.4} ({fitted})", 100.0 * head.top1, head.loss));
 }

@@ -186,7 +186,7 @@ fn finished(folder: &Path, found: Best) -> Outcome {
     let best = folder.join("best.safetensors");
     let mut output = Output::new();
     let after = match found.epoch {
-        0 => "before the first step: no epoch was better, and what it began with is kept".to_owned(),
+        0 => "before the first step (no epoch was better)".to_owned(),
         epoch => format!("after epoch {epoch}"),
     };
     output.line(format_args!("best: {found} {after}, in {}", best.display()))?;
