@@ -67,7 +67,10 @@ pub fn answer(
 ) -> Result<Option<Answers>, Error> {
     let spec = classifier.model().spec();
     let (preprocess, view) = options.views.preprocess(spec);
-    let answers = Answers::new(classifier.classes().into(), options.keep_logits);
+    // Outputs that have no names are those of the images' classes.
+    let named = classifier.has_class_names() || images.classes().len() != classifier.classes().len();
+    let names = if named { classifier.classes() } else { images.classes() };
+    let answers = Answers::new(names.into(), options.keep_logits);
     let views = options.views;
     let mut judge = Judge { classifier, images: images.clone(), views, view, answers, watch };
     let evaluation = evaluate(&mut judge, images, preprocess, &options.images)?;

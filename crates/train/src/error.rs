@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residual_report::number;
+
 use crate::OptimiserConfig;
 
 /// Error of a training or an evaluation: a variant per cause.
@@ -378,8 +380,9 @@ pub enum Error {
 
     /// The loss is infinite or not a number.
     #[error(
-        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {lr}){}, the checkpoints from before \
-         it are kept; help: lower the learning rate (--lr) or add a warm-up", first_at(.layer.as_deref())
+        "the training diverged: loss {loss} at step {step} (epoch {epoch}, learning rate {}){}, the checkpoints from before \
+         it are kept; help: lower the learning rate (--lr) or add a warm-up",
+        number(*.lr, 3), first_at(.layer.as_deref())
     )]
     Diverged {
         /// Step, counted from 0.
@@ -398,7 +401,8 @@ pub enum Error {
     /// A gradient is infinite or not a number, and the loss is finite.
     #[error(
         "the training diverged: the gradient of `{parameter}` is not finite at step {step} (epoch {epoch}, learning rate \
-         {lr}), the checkpoints from before it are kept; help: lower the learning rate (--lr) or add a warm-up"
+         {}), the checkpoints from before it are kept; help: lower the learning rate (--lr) or add a warm-up",
+        number(*.lr, 3)
     )]
     GradientNotFinite {
         /// Step, counted from 0.

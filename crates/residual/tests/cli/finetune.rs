@@ -45,7 +45,7 @@ fn a_head_is_fitted_and_the_whole_network_trained() {
 fn the_head_alone_is_kept_where_no_epoch_is_better() {
     let bench = bench();
     // Colours tell the classes apart: nothing is better than all of them.
-    let run = bench.run(&format!("{TUNE} --epochs 2 --optimiser sgd --lr 0.05 --out spoilt"));
+    let run = bench.run(&format!("{TUNE} --epochs 2 --optimiser sgd --lr 0.0001 --out spoilt"));
     assert!(run.ok().contains("before the first step"));
     let run = bench.run(&format!("{TUNE} --head-only --out head"));
     assert!(run.stderr.contains("recipe: the head alone"), "{run:?}");

@@ -39,7 +39,7 @@ const MIRROR_TOLERANCE: f64 = 2.0;
 ///     panic!("nobody stops it")
 /// };
 /// println!("the head alone: {:.1}%", 100.0 * tuned.head.top1);
-/// let Outcome::Finished { best } = tuned.trainer.run()? else { panic!("nobody stops it") };
+/// let Outcome::Finished { best, .. } = tuned.trainer.run()? else { panic!("nobody stops it") };
 /// println!("{:.1}% after epoch {}", 100.0 * best.top1, best.epoch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
