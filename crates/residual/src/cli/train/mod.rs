@@ -190,6 +190,11 @@ fn finished(folder: &Path, found: Best) -> Outcome {
         epoch => format!("after epoch {epoch}"),
     };
     output.line(format_args!("best: {found} {after}, in {}", best.display()))?;
+    let report = folder.join("report.html");
+    // Where it could not be written, a remark has said so.
+    if report.is_file() {
+        output.line(format_args!("what happened, to be opened in a browser: {}", report.display()))?;
+    }
     output.line("to try it:")?;
     output.line(format_args!("  residual predict --weights {} IMAGE", quoted(&best)))
 }
