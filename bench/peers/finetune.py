@@ -256,7 +256,7 @@ def ours(arguments, data: Path, seed: int) -> dict:
     evaluate = [arguments.binary, "eval", "--weights", str(out), "--data", str(data), "--split", "test", "--json"]
     report = json.loads(subprocess.run(evaluate, check=True, capture_output=True, text=True).stdout)
     head = next((line for line in done.stderr.splitlines() if line.startswith("head alone")), "")
-    return {"seconds": seconds, "top1": report["top1"], "said": f"{head}; {done.stdout.splitlines()[0]}"}
+    return {"seconds": seconds, "top1": report["top1"]["value"], "said": f"{head}; {done.stdout.splitlines()[0]}"}
 
 
 def theirs(side: str, arguments, data: Path, seed: int) -> dict:

@@ -359,7 +359,7 @@ struct Entry {
 pub struct ImageSet {
     shared: Arc<Shared>,
     classes: Arc<[String]>,
-    /// What is known of the images, where it is more than a class.
+    /// Answers about the images, where they are more than a class.
     answers: Option<Arc<Answers>>,
     items: Items,
     /// Form of the images where they are bare pixels, not image files.

@@ -1,12 +1,16 @@
 //! Everything that can be wrong with data.
 
+mod sorting;
+mod texts;
+
 use std::io;
 use std::path::PathBuf;
 
 use residual_files::escaped;
 
-use crate::note::{listed, listed_up_to};
-use crate::{BadImage, Split};
+use self::texts::{help_for, list, unknown_classes};
+use crate::Split;
+use crate::note::listed;
 
 /// Error of this crate: what is wrong, where, and the help where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -558,73 +562,4 @@ pub enum Error {
         /// The panic's message.
         detail: String,
     },
-}
-
-fn list(splits: &[Split]) -> String {
-    splits.iter().map(Split::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Help for a missing split.
-fn help_for(wanted: Split, held_out: bool) -> &'static str {
-    match (wanted, held_out) {
-        (Split::Train, _) => "put the images to learn from into train/CLASS/IMAGE",
-        (_, true) => {
-            "hold out a part of each class (validation = 0.1), or add images: a class needs two for that"
-        }
-        (_, false) => {
-            "put such images into val/CLASS/IMAGE beside the others; or give the folder of the classes itself as the \
-             data, and a part of each class is held out"
-        }
-    }
-}
-
-fn unknown_classes(unknown: &[String]) -> String {
-    /// Each has to be seen to, so that all are listed, within reason.
-    const MOST: usize = 1000;
-    match unknown {
-        [one] => format!("class `{one}` is"),
-        several => format!("{} classes ({}) are", several.len(), listed_up_to(MOST, several)),
-    }
-}
-
-impl Error {
-    /// Sorts an error of reading `path`.
-    pub(crate) fn file(path: impl Into<PathBuf>, error: residual_files::Error) -> Self {
-        match error {
-            residual_files::Error::NotRegular { kind } => Self::NotRegular { path: path.into(), kind },
-            error => Self::io(path, error.into()),
-        }
-    }
-
-    /// Sorts an error of the operating system that came up at `path`.
-    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
-        let path = path.into();
-        match source.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { path },
-            _ => Self::Unreadable { path, source },
-        }
-    }
-
-    /// Image that is at fault, so that it can be left out; `None` where the whole set is.
-    pub fn bad_image(&self) -> Option<BadImage> {
-        let (Self::EmptyImage { file }
-        | Self::ListedImage { file, .. }
-        | Self::UnknownImage { file, .. }
-        | Self::UnsupportedImage { file, .. }
-        | Self::TruncatedImage { file }
-        | Self::CorruptImage { file, .. }
-        | Self::ImageTooLarge { file, .. }
-        | Self::ImageTooWide { file, .. }
-        | Self::FileTooLarge { file, .. }
-        | Self::MissingImage { file }
-        | Self::Source { file, .. }) = self
-        else {
-            return None;
-        };
-        let text = self.to_string();
-        // The text of each begins with the file.
-        let found =
-            text.strip_prefix(file.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Some(BadImage { file: file.clone(), found: found.to_owned() })
-    }
 }

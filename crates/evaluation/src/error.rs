@@ -32,7 +32,7 @@ pub enum Error {
         size: [usize; 3],
         /// Layer that does not take them.
         place: String,
-        /// What the layer is given.
+        /// Shape that the layer is given.
         found: String,
     },
 

@@ -32,7 +32,7 @@ pub struct TargetValue<'a> {
     pub value: f64,
 }
 
-/// What a network's answers mean.
+/// Meaning of a network's answers: its classes and task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) classes: &'a Arc<[String]>,

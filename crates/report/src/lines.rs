@@ -7,7 +7,7 @@ use crate::{Axis, Figure};
 
 /// Width and height that data are drawn in.
 const WIDE: [f64; 2] = [620.0, 300.0];
-/// The same of a chart that is read on a phone.
+/// Size of a chart that is read on a phone.
 const NARROW: [f64; 2] = [370.0, 220.0];
 /// Width on its right.
 const RIGHT: f64 = 34.0;

@@ -17,7 +17,7 @@ pub(super) struct Answering<'a> {
     pub(super) options: &'a OpenOptions,
 }
 
-/// What a row of a column says, or why it says nothing.
+/// Field of a row in a column, or the reason why it says nothing.
 type Field = Result<Given<'static>, String>;
 
 impl Answering<'_> {

@@ -179,7 +179,7 @@ impl Case {
         self.train(cpu, &self.block(cpu, borders, Memory::Keep), Memory::Keep, &self.running())
     }
 
-    /// The same by a block that is there, with the batch's statistics where there are no `running` ones. Where the
+    /// Training step of a block that is there, with the batch's statistics where there are no `running` ones. Where the
     /// input lies as the output does, its gradient takes the memory of the output's.
     fn train(&self, cpu: &Cpu, block: &Block, memory: Memory, running: &[[Vec<f32>; 2]]) -> Vec<Vec<f32>> {
         let (from, to) = (*block.x(), *block.y());

@@ -80,7 +80,7 @@ impl BatchNorm {
     }
 }
 
-/// What a forward pass fills.
+/// Buffers that a forward pass fills.
 struct Outcome<'a> {
     tape: &'a mut Tape,
     y: &'a mut [f32],

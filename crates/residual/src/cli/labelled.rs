@@ -150,7 +150,7 @@ fn classes_differ(data: &Path, found: usize, weights: &Path, outputs: usize) -> 
     ))
 }
 
-/// What is shown while images are evaluated.
+/// Progress of an evaluation: a bar, and a line for each image that is left out.
 struct Watched {
     bar: Bar,
     skipped: usize,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::toy::{Bench, Run, file_hash, hashes};
+use crate::toy::{Bench, Run, file_hash};
 
 const TRAIN: &str =
     "train --model toy.toml --data data --batch-size 5 --checkpoint-every 3 --seed 9 --cache off";
@@ -17,13 +17,6 @@ fn wait_for(path: &Path) {
         assert!(begin.elapsed() < Duration::from_secs(120), "{} does not come", path.display());
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn same(bench: &Bench, run: &str) {
-    let path = |run: &str, file: &str| bench.path(run).join(file);
-    let (last, best) = ("last.safetensors", "best.safetensors");
-    assert_eq!(hashes(&path(run, last)), hashes(&path("whole", last)));
-    assert_eq!(file_hash(&path(run, best)), file_hash(&path("whole", best)));
 }
 
 #[test]
@@ -56,7 +49,7 @@ fn a_vanished_image_is_an_error_and_nothing_is_lost() {
     assert_eq!(bench.run("runs run --json").json()[0]["state"], "failed");
     fs::rename(&away, &image).unwrap();
     bench.run("train --resume run").ok();
-    same(&bench, "run");
+    bench.same_as_whole("run");
     assert_eq!(bench.run("runs run --json").json()[0]["state"], "finished");
 }
 
@@ -90,7 +83,7 @@ fn recipes_with_all_kinds_of_state_are_killed_and_go_on_to_the_same_bits() {
         }
     }
     bench.run(&call).ok();
-    same(&bench, "run");
+    bench.same_as_whole("run");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::toy::{Bench, Run, file_hash, hashes};
+use crate::toy::{Bench, Run};
 
 const TRAIN: &str =
     "train --model toy.toml --data data --epochs 60 --batch-size 5 --checkpoint-every 3 --seed 9";
@@ -29,13 +29,6 @@ fn wait_for_passes(run: &Path, passes: usize) {
     std::thread::sleep(Duration::from_nanos(moment.into()));
 }
 
-fn same(bench: &Bench, run: &str) {
-    let path = |run: &str, file: &str| bench.path(run).join(file);
-    let (last, best) = ("last.safetensors", "best.safetensors");
-    assert_eq!(hashes(&path(run, last)), hashes(&path("whole", last)));
-    assert_eq!(file_hash(&path(run, best)), file_hash(&path("whole", best)));
-}
-
 #[test]
 fn an_interrupted_run_goes_on_to_the_same_bits() {
     let bench = Bench::new();
@@ -51,7 +44,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
         call = "train --resume stopped".to_owned();
     }
     bench.run(&call).ok();
-    same(&bench, "stopped");
+    bench.same_as_whole("stopped");
 }
 
 /// Whether hangups are ignored here and so in every program that is started from here, as under `nohup`.
@@ -109,7 +102,7 @@ fn a_killed_run_loses_no_checkpoint_and_goes_on_to_the_same_bits() {
         call = "train --resume killed".to_owned();
     }
     bench.run(&call).ok();
-    same(&bench, "killed");
+    bench.same_as_whole("killed");
 }
 
 #[test]

@@ -83,6 +83,14 @@ impl Bench {
         self.folder.path().join(name)
     }
 
+    /// Holds that a run ended in the bits of the one in `whole`.
+    pub(crate) fn same_as_whole(&self, run: &str) {
+        let path = |run: &str, file: &str| self.path(run).join(file);
+        let (last, best) = ("last.safetensors", "best.safetensors");
+        assert_eq!(hashes(&path(run, last)), hashes(&path("whole", last)));
+        assert_eq!(file_hash(&path(run, best)), file_hash(&path("whole", best)));
+    }
+
     /// Runs `residual`, in this folder, to its end.
     pub(crate) fn run(&self, arguments: &str) -> Run {
         Run::of(self.command(arguments).output().unwrap())
