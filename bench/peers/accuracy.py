@@ -1,16 +1,19 @@
-"""One recipe in PyTorch and here: accuracy on a test set, over several seeds.
+"""A recipe in PyTorch and here: accuracy on a test set, over several seeds.
 
-    python bench/peers/accuracy.py --data cifar10-images.tar.gz [--epochs 10] [--seeds 3] [--threads N]
-                                   [--only residual|pytorch] [--out FOLDER] [--binary PATH]
+    python bench/peers/accuracy.py --data cifar10-images.tar.gz [--recipe sgd|adamw] [--a-class N] [--epochs 10]
+        [--seeds 3] [--threads N] [--only residual|pytorch] [--model small] [--out FOLDER] [--binary PATH]
 
-The small network, SGD with Nesterov's momentum 0.9, weight decay 5e-4 on weights alone, one-cycle to 0.1, batches of
-128, four black pixels on every side and a random cut, flips. PyTorch's images are decoded once, beforehand, and its
-time does not count that; the other side's time counts everything. A line of JSON for every training: the accuracy
-after the last epoch, the seconds of the whole and of the median epoch (on a machine that did other work meanwhile,
-the epoch's is the one to look at).
+Both sides read the same recipe, below: `sgd` is SGD with Nesterov's momentum, four black pixels on every side and a
+random cut, flips; `adamw` adds RandAugment, mixup and an average of the weights, which is what is evaluated. One-cycle,
+batches of 128. --a-class N trains on the first N images of every class. PyTorch's images are decoded once, beforehand,
+and its time does not count that; they are augmented by torchvision's v2 transforms, on tensors, a batch at a time where
+the transform draws for every image and an image at a time where it draws once a call. The other side's time counts
+everything. A line of JSON for every training: the accuracy after the last epoch, the seconds of the whole and of the
+training of the median epoch (the one to look at: it counts no evaluation, and no work that the machine did meanwhile).
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -18,26 +21,94 @@ import subprocess
 import sys
 import tarfile
 import time
-from io import BytesIO
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BATCH, RATE, DECAY = 128, 0.1, 5e-4
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def residual(arguments, seed):
+ONE_CYCLE = """
+batch_size = 128
+schedule = { kind = "one_cycle", pct_start = 0.3 }
+"""
+
+RECIPES = {
+    "sgd": ONE_CYCLE + """
+lr = 0.1
+augment = [{ kind = "pad_crop", padding = 4 }, { kind = "horizontal_flip" }]
+
+[optimiser]
+kind = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+""",
+    "adamw": ONE_CYCLE + """
+lr = 4e-3
+ema = { decay = 0.99 }
+augment = [
+    { kind = "pad_crop", padding = 4 },
+    { kind = "horizontal_flip" },
+    { kind = "rand_augment", num_ops = 2, magnitude = 9 },
+]
+
+[mix]
+mixup = 0.2
+
+[optimiser]
+kind = "adamw"
+weight_decay = 0.05
+""",
+}
+
+
+def listing(arguments):
+    """The data as a list of paths, labels and splits, of which `residual train` takes a list."""
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    folder, rows = out / "images", ["path,label,split"]
+    with tarfile.open(arguments.data) as archive:
+        if not folder.exists():
+            archive.extractall(folder, filter="data")
+    for path in sorted(folder.rglob("*.jpg")):
+        split, label = path.parts[-3:-1]
+        if split == "test" or arguments.a_class is None or path in first(path.parent, arguments.a_class):
+            rows.append(f"{path.resolve()},{label},{split}")
+    target = out / "list.csv"
+    target.write_text("\n".join(rows) + "\n")
+    return target
+
+
+@functools.cache
+def first(folder, count):
+    """The first so many images of a class."""
+    return set(sorted(folder.glob("*.jpg"))[:count])
+
+
+def residual(arguments, seed, data):
     """A run of `residual train`: the last epoch's accuracy."""
-    out = Path(arguments.out) / f"residual-{seed}"
-    command = [arguments.binary, "train", "--model", "small", "--data", arguments.data, "--epochs",
-               str(arguments.epochs), "--batch-size", str(BATCH), "--lr", str(RATE), "--seed", str(seed),
-               "--threads", str(arguments.threads), "--out", str(out)]
+    out = Path(arguments.out) / f"residual-{arguments.recipe}-{seed}"
+    recipe = Path(arguments.out) / f"{arguments.recipe}.toml"
+    recipe.write_text(RECIPES[arguments.recipe])
+    command = [arguments.binary, "train", "--recipe", str(recipe), "--model", arguments.model, "--data", str(data),
+               "--epochs", str(arguments.epochs), "--seed", str(seed), "--threads", str(arguments.threads),
+               "--out", str(out)]
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     epochs = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    marks = [0.0] + [line["seconds"] for line in epochs if line["split"] == "test"]
-    return {"last": epochs[-1], "seconds": seconds, "epoch_seconds": median_step(marks)}
+    averaged = "ema" in tomllib.loads(RECIPES[arguments.recipe])
+    judged = [line for line in epochs if line["split"] == ("ema" if averaged else "test")]
+    return {"top1": judged[-1]["top1"], "seconds": seconds, "epoch_seconds": statistics.median(trained(epochs))}
+
+
+def trained(lines):
+    """Seconds of training of every epoch, without evaluations."""
+    before = 0.0
+    for line in lines:
+        if line["split"] == "train":
+            yield line["seconds"] - before
+        before = line["seconds"]
 
 
 def median_step(marks):
@@ -45,103 +116,12 @@ def median_step(marks):
     return statistics.median(after - before for before, after in zip(marks, marks[1:]))
 
 
-def images(path):
-    """Pixels and labels of `train` and `test`, in the order of classes."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    found = {"train": [], "test": []}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            parts = Path(member.name).parts
-            if member.isfile() and len(parts) >= 3 and parts[-3] in found:
-                image = Image.open(BytesIO(archive.extractfile(member).read())).convert("RGB")
-                found[parts[-3]].append((parts[-2], parts[-1], np.asarray(image)))
-    classes = sorted({name for name, _, _ in found["train"]})
-    for part, rows in found.items():
-        rows.sort(key=lambda row: row[:2])
-        pixels = torch.from_numpy(np.stack([row[2] for row in rows])).permute(0, 3, 1, 2).contiguous()
-        yield part, pixels, torch.tensor([classes.index(row[0]) for row in rows])
-
-
-def augmented(pixels, generator):
-    """Four black pixels on every side, a cut of the old size, a flip of every other image."""
-    import torch
-
-    count, _, height, width = pixels.shape
-    padded = torch.nn.functional.pad(pixels, (4, 4, 4, 4))
-    top, left = (torch.randint(0, 9, (count, 1), generator=generator) for _ in range(2))
-    rows = (top + torch.arange(height))[:, None, :, None]
-    columns = left + torch.arange(width)
-    flip = torch.rand(count, generator=generator) < 0.5
-    columns = torch.where(flip[:, None], columns.flip(1), columns)[:, None, None, :]
-    index = torch.arange(count)[:, None, None, None]
-    return padded[index, torch.arange(3)[None, :, None, None], rows, columns]
-
-
-def initialised(seed):
-    """The small network as it is initialised here: He's normal by fan-out, PyTorch's own linear layer."""
-    import torch
-    from networks import NETWORKS, ResNet
-
-    torch.manual_seed(seed)
-    net = ResNet(next(network for network in NETWORKS if network.name == "small"))
-    for part in net.modules():
-        if isinstance(part, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-    return net.to(memory_format=torch.channels_last)
-
-
-def optimiser(net, steps):
-    """SGD and the one-cycle rate, the momentum constant."""
-    import torch
-
-    weights = [p for p in net.parameters() if p.dim() > 1]
-    others = [p for p in net.parameters() if p.dim() <= 1]
-    groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-    sgd = torch.optim.SGD(groups, lr=RATE, momentum=0.9, nesterov=True)
-    return sgd, torch.optim.lr_scheduler.OneCycleLR(sgd, RATE, total_steps=steps, cycle_momentum=False)
-
-
-def pytorch(arguments, seed, data):
-    """The same training in PyTorch, channels_last: the last epoch's accuracy."""
-    import torch
-
-    def normalised(pixels):
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-        return ((pixels / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
-
-    torch.set_num_threads(arguments.threads)
-    net = initialised(seed)
-    (pixels, labels), (test_pixels, test_labels) = data["train"], data["test"]
-    steps = len(pixels) // BATCH
-    sgd, rate = optimiser(net, steps * arguments.epochs)
-    generator = torch.Generator().manual_seed(seed)
-    start = time.perf_counter()
-    marks = [0.0]
-    for _ in range(arguments.epochs):
-        net.train()
-        order = torch.randperm(len(pixels), generator=generator)[: steps * BATCH]
-        for batch in order.split(BATCH):
-            sgd.zero_grad(set_to_none=True)
-            x = normalised(augmented(pixels[batch], generator))
-            torch.nn.functional.cross_entropy(net(x), labels[batch]).backward()
-            sgd.step()
-            rate.step()
-        marks.append(time.perf_counter() - start)
-    net.eval()
-    with torch.no_grad():
-        right = sum((net(normalised(x)).argmax(1) == y).sum().item()
-                    for x, y in zip(test_pixels.split(250), test_labels.split(250)))
-    seconds = time.perf_counter() - start
-    return {"last": {"accuracy": right / len(test_pixels)}, "seconds": seconds,
-            "epoch_seconds": median_step(marks)}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--recipe", choices=RECIPES, default="sgd")
+    parser.add_argument("--a-class", type=int, help="training images of a class; else all")
+    parser.add_argument("--model", default="small")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -149,12 +129,17 @@ def main():
     parser.add_argument("--out", default="runs/accuracy")
     parser.add_argument("--binary", default=str(ROOT / "target/release/residual"))
     arguments = parser.parse_args()
-    sides = [arguments.only] if arguments.only else ["residual", "pytorch"]
-    data = {part: (x, y) for part, x, y in images(arguments.data)} if "pytorch" in sides else {}
+    data = listing(arguments)
+    sides = {"residual": lambda seed: residual(arguments, seed, data)}
+    if arguments.only != "residual":
+        from accuracy_torch import Training
+
+        training = Training(tomllib.loads(RECIPES[arguments.recipe]), data, arguments)
+        sides["pytorch"] = training.run
     for seed in range(arguments.seeds):
-        for side in sides:
-            result = residual(arguments, seed) if side == "residual" else pytorch(arguments, seed, data)
-            print(json.dumps({"side": side, "seed": seed, "epochs": arguments.epochs} | result), flush=True)
+        for side in [arguments.only] if arguments.only else sides:
+            line = {"side": side, "recipe": arguments.recipe, "model": arguments.model, "seed": seed}
+            print(json.dumps(line | {"epochs": arguments.epochs} | sides[side](seed)), flush=True)
 
 
 if __name__ == "__main__":
