@@ -24,6 +24,7 @@
 //! | `cifar_plain{6n+2}` | the same without shortcuts |
 //! | `cifar_preact{6n+2 or 9n+2}` | pre-activation (He et al. 2016), see below |
 //! | `wrn_{6n+4}_{k}` | wide residual networks (Zagoruyko and Komodakis 2016), pre-activation |
+//! | `cifar_fast{width}` | three blocks of `width`, `2 width` and `4 width` channels, each of half the resolution: for trainings of minutes |
 //!
 //! The aliases `small_resnet` and `timm_X` (X with timm's tensor names) are those of the golden files; `X_cifar` is
 //! `cifar_stem_X`, as `resnet18_cifar`. timm's `resnetv2_50d_evos` and `resnetv2_50d_frn` are refused by name: EvoNorm
@@ -100,7 +101,7 @@ const UNSUPPORTED: [(&str, &str); 2] =
     [("resnetv2_50d_evos", "EvoNorm"), ("resnetv2_50d_frn", "filter response normalisation")];
 
 /// The patterns of the parametric names.
-pub const PATTERNS: [&str; 7] = [
+pub const PATTERNS: [&str; 8] = [
     "cifar_resnet{6n+2}",
     "cifar_resnet{6n+2}_b",
     "cifar_seresnet{6n+2}",
@@ -108,10 +109,11 @@ pub const PATTERNS: [&str; 7] = [
     "cifar_preact{6n+2}",
     "cifar_preact{9n+2}",
     "wrn_{6n+4}_{k}",
+    "cifar_fast{width}",
 ];
 
-/// Members of the parametric families that the papers report.
-const MEMBERS: [&str; 28] = [
+/// Members of the parametric families that the papers report, and of those that recipes here take.
+const MEMBERS: [&str; 30] = [
     "cifar_resnet20",
     "cifar_resnet32",
     "cifar_resnet44",
@@ -140,6 +142,8 @@ const MEMBERS: [&str; 28] = [
     "wrn_22_8",
     "wrn_28_10",
     "wrn_40_4",
+    "cifar_fast48",
+    "cifar_fast96",
 ];
 
 /// The names of all networks: every fixed name, and the members of the parametric families that the

@@ -46,7 +46,8 @@ macro_rules! embedded {
 }
 
 /// The recipes, small images first.
-const NAMED: [NamedRecipe; 10] = embedded![
+const NAMED: [NamedRecipe; 11] = embedded![
+    "first",
     "cifar-he2015",
     "cifar-onecycle",
     "cifar-fast",

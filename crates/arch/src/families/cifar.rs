@@ -42,6 +42,9 @@ pub(super) fn network(name: &str) -> Option<Result<NetSpec, Misfit>> {
     if let Some(rest) = name.strip_prefix("cifar_preact") {
         return preactivation(name, rest);
     }
+    if let Some(width) = name.strip_prefix("cifar_fast") {
+        return Some(fast(name, number(width)?));
+    }
     let (depth, factor) = name.strip_prefix("wrn_")?.split_once('_')?;
     Some(wide(name, number(depth)?, number(factor)?))
 }
@@ -123,6 +126,29 @@ fn wide(name: &str, depth: usize, factor: usize) -> Result<NetSpec, Misfit> {
     }
     let n = blocks_of(depth, 6, 4, |depth| format!("wrn_{depth}_{factor}"))?;
     Ok(net(name, BlockKind::Basic, Order::PreActivation, ShortcutKind::Projection, n, factor))
+}
+
+/// The widest that the first block of a short network may be.
+const WIDEST_FAST: usize = 4096;
+
+/// Three basic blocks of `width`, `2 width` and `4 width` channels behind a stem of 32, each of which halves the map and
+/// has an average before the projection of its shortcut (He, Tong et al. 2018, section 4, ResNet-D): for few epochs.
+fn fast(name: &str, width: usize) -> Result<NetSpec, Misfit> {
+    if !(1..=WIDEST_FAST).contains(&width) {
+        let reason = format!("its width is not from 1 to {WIDEST_FAST}");
+        return Err(Misfit { reason, suggestions: vec!["cifar_fast48".into()] });
+    }
+    let block = |channels| BlockSpec {
+        stride: 2,
+        shortcut: Shortcut::Projection { channels, stride: 2, average_pool: true, kernel: 1 },
+        ..BlockSpec::basic(channels)
+    };
+    Ok(NetSpec {
+        naming: Naming::Sequential,
+        stem: StemSpec::cifar(32),
+        stages: [1, 2, 4].map(|factor| StageSpec { blocks: vec![block(factor * width)] }).into(),
+        ..net(name, BlockKind::Basic, Order::PostActivation, ShortcutKind::Projection, 1, 1)
+    })
 }
 
 /// The network with squeeze-and-excitation of a sixteenth of the channels in every block.

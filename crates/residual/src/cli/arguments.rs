@@ -24,7 +24,7 @@ struct Arguments {
 
 const EXAMPLE: &str = "\
 Example, from nothing to a prediction:
-  residual train --model small --data sample --out runs/first
+  residual train --recipe first --data sample --out runs/first
   residual predict --weights runs/first/best.safetensors photo.jpg";
 
 #[derive(Debug, Subcommand)]
