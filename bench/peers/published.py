@@ -49,12 +49,12 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
     model.eval()
 
 
-def photographs(folder: Path) -> list[Path]:
-    """Ten photographs."""
+def photographs(folder: Path, count: int) -> list[Path]:
+    """The first photographs of a folder."""
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    if len(found) < 10:
-        sys.exit(f"{folder}: {len(found)} photographs, ten are needed")
-    return found[:10]
+    if len(found) < count:
+        sys.exit(f"{folder}: {len(found)} photographs, {count} are needed")
+    return found[:count]
 
 
 def expected(model, transform, photos: list[Path]) -> torch.Tensor:
@@ -215,7 +215,7 @@ def row(subject, options, photos: list[Path]) -> tuple[str, bool]:
     draw = random.Random(f"{subject.library} {subject.name}")
     randomise(model, draw.randrange(1 << 30))
     wanted = expected(model, transform, photos)
-    drawn = subject.wrappings(draw)
+    drawn = subject.wrappings(draw)[: options.wrappings]
     worst, opened, faults = 0.0, set(), []
     for wrapping in drawn:
         with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
@@ -238,10 +238,12 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--only", nargs="*", help="names, of which others are left out")
     parser.add_argument("--largest", type=int, default=200_000_000, help="parameters")
+    parser.add_argument("--count", type=int, default=10, help="photographs")
+    parser.add_argument("--wrappings", type=int, default=3, help="ways in which each is saved")
     parser.add_argument("--scratch", help="folder for the checkpoints")
     parser.add_argument("--out", type=Path, help="file for the table")
     options = parser.parse_args()
-    photos = photographs(options.photos)
+    photos = photographs(options.photos, options.count)
     lines, failed = [HEADER], 0
     print(HEADER, flush=True)
     for subject in subjects():

@@ -12,7 +12,7 @@ use residual_nn::fused::{FusedContext, Path};
 use residual_nn::{Block, BlockConfig, Compute, Mode, NamedTensor, ResNet, ResNetConfig, cross_entropy};
 use residual_testkit::golden::Golden;
 use residual_testkit::report::{Computed, Results, Training};
-use residual_testkit::{Convolutions, Names, Rounding, Subject, formula, hold};
+use residual_testkit::{Convolutions, Kink, Names, Rounding, Subject, formula, hold};
 
 #[test]
 fn golden_files_hold() {
@@ -30,8 +30,9 @@ fn golden_files_hold() {
             for (path, convolutions) in
                 [(Path::Fused, Convolutions::Chosen), (Path::Stock, Convolutions::Plain)]
             {
-                let compute = |rounding| results(&subject, golden.input_shape, path, rounding);
-                let report = hold(&golden, &subject, convolutions, compute).unwrap();
+                let compute = |rounding: &Rounding| results(&subject, golden.input_shape, path, rounding);
+                let kinks = || kinks(&subject, golden.input_shape);
+                let report = hold(&golden, &subject, convolutions, compute, kinks).unwrap();
                 let flipped = report.flipped.as_ref().map_or(String::new(), |at| format!(", flipped {at}"));
                 println!("{}, {path:?}: worst {}{flipped}", golden.model, report.worst);
                 assert!(report.ok, "{}, {path:?}: {report:#?}", golden.model);
@@ -54,14 +55,14 @@ fn results(
     subject: &Subject,
     shape: [usize; 4],
     path: Path,
-    rounding: Rounding,
+    rounding: &Rounding,
 ) -> Result<Results, residual_nn::Error> {
     let cpu = Cpu::new(2).unwrap();
     let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let device = Device::flex().autodiff();
-    let x = Tensor::<4>::from_data(TensorData::new(rounding.input(&shape), shape), &device).require_grad();
+    let x = Tensor::<4>::from_data(TensorData::new(formula::input(&shape), shape), &device).require_grad();
     let names = Names::of(subject);
-    let (mut model, parameters, macs) = Model::build(subject, &names, shape, path)?;
+    let (mut model, parameters, macs) = Model::build(subject, names.fill(&rounding.moved), shape, path)?;
     match &mut model {
         Model::Block(block) => block.set_context(&context),
         Model::Net(net) => net.set_context(&context),
@@ -80,16 +81,29 @@ fn results(
     Ok(Results { parameters, macs, eval_output, training: Some(training) })
 }
 
+/// Values next to zero before the ReLUs of a network.
+fn kinks(subject: &Subject, shape: [usize; 4]) -> Result<Vec<Kink>, residual_nn::Error> {
+    let names = Names::of(subject);
+    let (model, ..) = Model::build(subject, names.fill(&[]), shape, Path::Stock)?;
+    let Model::Net(net) = model else { return Ok(vec![]) };
+    let x = Tensor::<4>::from_data(TensorData::new(formula::input(&shape), shape), &Device::flex());
+    let kinks = net.kinks(x, Mode::train(0, 0), Kink::SHARE).into_iter().map(|kink| {
+        let bias = format!("{}.bias", kink.norm);
+        Kink { bias, channel: kink.channel, value: kink.value, size: kink.size, places: kink.places }
+    });
+    Ok(kinks.collect())
+}
+
 impl Model {
     /// With its numbers of parameters and of multiply-accumulates.
     fn build(
         subject: &Subject,
-        names: &Names,
+        filled: impl Iterator<Item = (String, Computed)>,
         [_, channels, height, width]: [usize; 4],
         path: Path,
     ) -> Result<(Self, u64, u64), residual_nn::Error> {
         let (device, compute) = (Device::flex().autodiff(), Compute { path, ..Compute::default() });
-        let (image, filled) = ([channels, height, width], names.fill());
+        let image = [channels, height, width];
         let filled = filled.map(|(path, Computed { shape, values })| NamedTensor { path, shape, values });
         Ok(match subject {
             Subject::Block { block: spec, in_channels } => {

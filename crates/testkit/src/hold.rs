@@ -2,8 +2,9 @@
 
 use crate::compare::Tolerances;
 use crate::golden::Golden;
+use crate::kink::{self, Kink};
 use crate::report::{Report, Results};
-use crate::rounding::Rounding;
+use crate::rounding::{Moved, Rounding};
 use crate::subject::Subject;
 
 /// Convolutions of an implementation: whether they can be computed in another way than they usually are.
@@ -18,35 +19,65 @@ pub enum Convolutions {
 /// Golden file against `compute`, which gives what an implementation makes of the network at a rounding.
 ///
 /// Everything is held to [`Tolerances::of`] the file. A ReLU's derivative jumps at zero, and so do a network's
-/// gradients where rounding decides over a value next to it: where gradients alone are beyond their tolerance, and
-/// their norms within 5e-2, they are computed again with other roundings, and hold where one of these has the
-/// reference's side of every ReLU. The report then says so ([`Report::flipped`]).
+/// gradients where rounding decides over a value next to it. Where gradients alone are beyond their tolerance, and
+/// their norms within 5e-2, they are computed again with the smaller errors of plain convolutions, and then with each
+/// of the values that `kinks` gives moved away from zero, to the side that the reference is on ([`Kink`]): within the
+/// same tolerances. The report then says so ([`Report::flipped`]).
 ///
 /// # Errors
-/// Those of `compute`.
+/// Those of `compute` and `kinks`.
 pub fn hold<E>(
     golden: &Golden,
     subject: &Subject,
     convolutions: Convolutions,
-    mut compute: impl FnMut(Rounding) -> Result<Results, E>,
+    mut compute: impl FnMut(&Rounding) -> Result<Results, E>,
+    kinks: impl FnOnce() -> Result<Vec<Kink>, E>,
 ) -> Result<Report, E> {
     let tolerances = Tolerances::of(golden, subject.layers());
-    let found = compute(Rounding::USUAL)?;
+    let found = compute(&Rounding::default())?;
     let report = Report::new(golden, &found, &tolerances);
     if report.ok || !Report::new(golden, &found, &tolerances.clone().with_flips()).ok {
         return Ok(report);
     }
-    for rounding in Rounding::others(convolutions == Convolutions::Plain) {
-        let other = Report::new(golden, &compute(rounding)?, &tolerances);
+    let plain = convolutions == Convolutions::Chosen;
+    let mut again = |moved| compute(&Rounding { plain, moved });
+    if plain {
+        let other = Report::new(golden, &again(vec![])?, &tolerances);
         if other.ok {
             return Ok(Report { flipped: Some(report.worst), ..other });
         }
     }
-    Ok(report)
+    let moved = beside(golden, &Kink::most_decisive(kinks()?), &mut again)?;
+    let other = Report::new(golden, &again(moved)?, &tolerances);
+    match other.ok {
+        true => Ok(Report { flipped: Some(report.worst), ..other }),
+        false => Ok(report),
+    }
+}
+
+/// The biases that move every kink to the side of the reference.
+fn beside<E>(
+    golden: &Golden,
+    kinks: &[Kink],
+    compute: &mut impl FnMut(Vec<Moved>) -> Result<Results, E>,
+) -> Result<Vec<Moved>, E> {
+    let moved = |above: &dyn Fn(usize) -> bool| -> Vec<Moved> {
+        kinks.iter().enumerate().map(|(at, kink)| kink.moved(above(at))).collect()
+    };
+    let mut gradients = |moved: Vec<Moved>| Ok(kink::compared(golden, &compute(moved)?));
+    let below = gradients(moved(&|_| false))?;
+    let mut contributions = Vec::new();
+    for this in 0..kinks.len() {
+        let above = gradients(moved(&|at| at == this))?;
+        contributions.push(above.iter().zip(&below).map(|(above, below)| above - below).collect());
+    }
+    let sides = kink::sides(&kink::wanted(golden), &below, &contributions);
+    Ok(moved(&|at| sides[at]))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
     use std::convert::Infallible;
 
@@ -54,17 +85,18 @@ mod tests {
     use crate::report::Training;
     use crate::report::tests::{golden, results};
 
-    /// What `compute` was asked for, and the report on what `change` made of the right results.
-    fn held(change: impl Fn(Rounding, &mut Training)) -> (Vec<Rounding>, Report) {
+    /// What `compute` was asked for, and the report on what `change` made of the right results; with these kinks.
+    fn held(kinks: Vec<Kink>, change: impl Fn(&Rounding, &mut Training)) -> (Vec<Rounding>, Report) {
         let subject = Subject::from_name("small").unwrap();
-        let mut asked = Vec::new();
-        let report = hold(&golden(), &subject, Convolutions::Chosen, |rounding| {
-            asked.push(rounding);
+        let asked = RefCell::new(Vec::new());
+        let compute = |rounding: &Rounding| {
+            asked.borrow_mut().push(rounding.clone());
             let mut results = results();
             results.training.iter_mut().for_each(|training| change(rounding, training));
             Ok::<_, Infallible>(results)
-        });
-        (asked, report.unwrap())
+        };
+        let report = hold(&golden(), &subject, Convolutions::Chosen, compute, || Ok(kinks)).unwrap();
+        (asked.into_inner(), report)
     }
 
     /// Elements that changed places: another sum of nothing, the same norm.
@@ -72,31 +104,67 @@ mod tests {
         training.grad_input.values.swap(0, 1);
     }
 
-    #[test]
-    fn what_holds_is_computed_once() {
-        let (asked, report) = held(|_, _| {});
-        assert!(report.ok && report.flipped.is_none());
-        assert_eq!(asked, [Rounding::USUAL]);
+    /// Two values next to zero.
+    fn two() -> Vec<Kink> {
+        let kink = |channel| Kink { bias: "b".to_owned(), channel, value: 0.0, size: 1.0, places: 1 };
+        vec![kink(0), kink(1)]
     }
 
     #[test]
-    fn gradients_alone_are_computed_again_until_one_rounding_holds() {
-        let (asked, report) = held(|rounding, training| {
-            if rounding.nudge < 2 {
+    fn what_holds_is_computed_once() {
+        let (asked, report) = held(two(), |_, _| {});
+        assert!(report.ok && report.flipped.is_none());
+        assert_eq!(asked, [Rounding::default()]);
+    }
+
+    #[test]
+    fn plain_convolutions_are_tried_first() {
+        let (asked, report) = held(two(), |rounding, training| {
+            if !rounding.plain {
                 flip(training);
             }
         });
         assert!(report.ok, "{report:?}");
         assert_eq!(report.flipped.unwrap().tensor, "grad_input");
-        let plain = |nudge| Rounding { plain: true, nudge };
-        assert_eq!(asked, [Rounding::USUAL, plain(0), plain(1), plain(2)]);
+        assert_eq!(asked, [Rounding::default(), Rounding { plain: true, moved: vec![] }]);
     }
 
     #[test]
-    fn gradients_that_no_rounding_mends_do_not_hold() {
-        let (asked, report) = held(|_, training| flip(training));
-        assert!(!report.ok && report.flipped.is_none() && report.worst.tensor == "grad_input");
-        assert_eq!(asked.len(), 34);
+    fn gradients_hold_with_values_on_the_side_of_the_reference() {
+        // The reference is above zero in the second; the computation is there in none unless it is moved.
+        let (asked, report) = held(two(), |rounding, training| {
+            let above =
+                |channel| rounding.moved.iter().any(|moved| moved.channel == channel && moved.by > 0.0);
+            let values = &mut training.grad_input.values;
+            if above(0) {
+                values[1] += 0.04;
+            }
+            if !above(1) {
+                values[0] -= 0.03;
+            }
+        });
+        assert!(report.ok && report.flipped.is_some(), "{report:?}");
+        let signs: Vec<f32> = asked.last().unwrap().moved.iter().map(|moved| moved.by.signum()).collect();
+        // The computation, with plain convolutions, both below, each above, and the last.
+        assert_eq!((asked.len(), &signs[..]), (6, &[-1.0, 1.0][..]));
+    }
+
+    #[test]
+    fn a_fault_beside_a_flip_does_not_hold() {
+        let (asked, report) = held(two(), |rounding, training| {
+            let above = rounding.moved.iter().any(|moved| moved.channel == 1 && moved.by > 0.0);
+            training.grad_input.values[0] -= if above { 0.01 } else { 0.03 };
+        });
+        assert!(!report.ok && report.flipped.is_none() && asked.len() == 6, "{report:?}");
+    }
+
+    #[test]
+    fn gradients_that_no_side_mends_do_not_hold() {
+        for kinks in [vec![], two()] {
+            let (asked, report) = held(kinks.clone(), |_, training| flip(training));
+            assert!(!report.ok && report.flipped.is_none() && report.worst.tensor == "grad_input");
+            assert_eq!(asked.len(), 4 + kinks.len());
+        }
     }
 
     #[test]
@@ -108,8 +176,8 @@ mod tests {
             |training| training.grads = BTreeMap::new(),
         ];
         for change in changes {
-            let (asked, report) = held(|_, training| change(training));
-            assert!(!report.ok && asked == [Rounding::USUAL], "{report:?}");
+            let (asked, report) = held(two(), |_, training| change(training));
+            assert!(!report.ok && asked == [Rounding::default()], "{report:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod formula;
 pub mod golden;
 mod hold;
+mod kink;
 pub mod naive;
 mod names;
 pub mod networks;
@@ -16,6 +17,7 @@ mod rounding;
 mod subject;
 
 pub use hold::{Convolutions, hold};
+pub use kink::Kink;
 pub use names::Names;
-pub use rounding::Rounding;
+pub use rounding::{Moved, Rounding};
 pub use subject::Subject;

@@ -7,6 +7,7 @@ use residual_arch::{TensorSpec, block_tensors, tensors};
 
 use crate::formula;
 use crate::report::Computed;
+use crate::rounding::Moved;
 use crate::subject::Subject;
 
 /// The names that the tensors of a network or block have in its golden file.
@@ -37,10 +38,13 @@ impl Names {
         Self { tensors: named.collect() }
     }
 
-    /// Tensors by canonical path, filled by the formula under its name and shape in the file.
-    pub fn fill(&self) -> impl Iterator<Item = (String, Computed)> {
-        self.tensors.iter().map(|(path, (shape, name))| {
-            let values = formula::tensor(&name.name, &name.shape);
+    /// Tensors by canonical path, filled by the formula under its name and shape in the file, biases moved.
+    pub fn fill(&self, moved: &[Moved]) -> impl Iterator<Item = (String, Computed)> {
+        self.tensors.iter().map(move |(path, (shape, name))| {
+            let mut values = formula::tensor(&name.name, &name.shape);
+            for moved in moved.iter().filter(|moved| moved.path == *path) {
+                values[moved.channel] += moved.by;
+            }
             (path.clone(), Computed { shape: shape.clone(), values })
         })
     }

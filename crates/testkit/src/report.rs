@@ -62,7 +62,7 @@ pub struct Report {
     pub ok: bool,
     /// The tensor that comes closest to its tolerance, or exceeds it most.
     pub worst: Worst,
-    /// The gradient that was beyond its tolerance at first, where that is due to a ReLU next to zero.
+    /// The gradient that was beyond its tolerance at first, where that is due to ReLUs next to zero.
     pub flipped: Option<Worst>,
     /// Faults beyond tolerances: counts that differ, tensors missing or unexpected.
     pub problems: Vec<String>,

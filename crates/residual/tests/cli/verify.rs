@@ -46,7 +46,7 @@ fn the_engine_holds_them_too() {
 #[test]
 fn a_wrong_number_fails_and_is_named() {
     let bench = Bench::new();
-    // Of no other rounding either.
+    // Whatever sides the values before its ReLUs are on.
     changed(&bench, "small_resnet.json", |file| file["grads"]["head.2.weight"]["sum"] = 1e3.into());
     let run = bench.run("verify changed.json --path fused --json");
     assert_eq!(run.code, Some(1), "{run:?}");

@@ -13,7 +13,7 @@ use residual::arch::families::UnknownModel;
 use residual_files::escaped;
 use residual_testkit::golden::Golden;
 use residual_testkit::report::Report;
-use residual_testkit::{Convolutions, Subject, hold};
+use residual_testkit::{Convolutions, Rounding, Subject, hold};
 use serde::Serialize;
 
 use super::failure::{Failure, Outcome};
@@ -37,9 +37,9 @@ of networks that this version does not know are skipped with a notice.
 
 A ReLU's derivative jumps at zero, and so do a network's gradients where rounding
 decides over a value next to it. Where gradients alone are beyond their tolerance,
-and their norms within 5e-2, they are computed again with other rounding errors
-(forward convolutions without Winograd's transforms, noise of 5e-7 on the input): they
-hold where one of up to 33 has the reference's side of every ReLU. A line says so.
+and their norms within 5e-2, they are computed again: with forward convolutions without
+Winograd's transforms, and with each of up to 16 values within 1e-4 of zero moved to
+the reference's side of it. They hold where those do; a line says so.
 
 --preprocess: beside each image lies NAME.safetensors with the one tensor that the
 other program's transform made of it, and preprocess.json names the network:
@@ -196,9 +196,8 @@ fn held(golden: &Golden, subject: &Subject, arguments: &Arguments) -> Outcome<Re
     let (shape, threads) = (golden.input_shape, threads::count(arguments.threads));
     #[cfg(feature = "train")]
     let trained = |path, convolutions| {
-        hold(golden, subject, convolutions, |rounding| {
-            modules::results(subject, shape, path, (rounding, threads))
-        })
+        let compute = |rounding: &Rounding| modules::results(subject, shape, path, (rounding, threads));
+        hold(golden, subject, convolutions, compute, || modules::kinks(subject, shape))
     };
     match arguments.path {
         #[cfg(feature = "train")]
@@ -207,7 +206,8 @@ fn held(golden: &Golden, subject: &Subject, arguments: &Arguments) -> Outcome<Re
         ComputePath::Stock => trained(residual::nn::fused::Path::Stock, Convolutions::Plain),
         // A plan has no gradients, so that nothing is computed again.
         ComputePath::Engine => {
-            hold(golden, subject, Convolutions::Plain, |_| engine::results(subject, shape, threads))
+            let compute = |_: &Rounding| engine::results(subject, shape, threads);
+            hold(golden, subject, Convolutions::Plain, compute, || Ok(Vec::new()))
         }
     }
 }
@@ -222,7 +222,7 @@ fn print(output: &mut Output, file: &Path, report: &Report, json: bool) -> Outco
     let room = WIDTH.saturating_sub(line.chars().count());
     output.line(line + &shorten(&worst, room))?;
     if let Some(flipped) = &report.flipped {
-        output.line("        with other rounding errors; at first, a ReLU next to zero flipped:")?;
+        output.line("        beside the kinks of ReLUs; on one of them, at first:")?;
         output.line(format_args!("        {}", shorten(&flipped.to_string(), WIDTH - 8)))?;
     }
     report.problems.iter().try_for_each(|problem| output.line(format_args!("        {problem}")))

@@ -7,7 +7,7 @@ use residual::kernels::Cpu;
 use residual::nn::fused::{FusedContext, Memory, Path};
 use residual::nn::{BlockConfig, Compute, Mode, NamedTensor, ResNetConfig, cross_entropy};
 use residual_testkit::report::{Computed, Results, Training};
-use residual_testkit::{Names, Rounding, Subject, formula};
+use residual_testkit::{Kink, Moved, Names, Rounding, Subject, formula};
 
 use crate::cli::failure::Outcome;
 
@@ -23,24 +23,44 @@ pub(super) fn results(
     subject: &Subject,
     input_shape: [usize; 4],
     path: Path,
-    (rounding, threads): (Rounding, usize),
+    (rounding, threads): (&Rounding, usize),
 ) -> Outcome<Results> {
     let cpu = Cpu::new(threads)?;
     let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let how = How { compute: Compute { path, memory: Memory::Keep }, context };
-    let data = TensorData::new(rounding.input(&input_shape), input_shape);
+    let data = TensorData::new(formula::input(&input_shape), input_shape);
     let input = Tensor::from_data(data, &Device::flex().autodiff()).require_grad();
-    let names = Names::of(subject);
+    let (names, moved) = (Names::of(subject), &rounding.moved[..]);
     match subject {
-        Subject::Network(spec) => of_network(spec, &names, input, &how),
-        Subject::Block { block, in_channels } => of_block((block, *in_channels), &names, input, &how),
+        Subject::Network(spec) => of_network(spec, (&names, moved), input, &how),
+        Subject::Block { block, in_channels } => {
+            of_block((block, *in_channels), (&names, moved), input, &how)
+        }
     }
 }
 
-fn of_network(spec: &NetSpec, names: &Names, x: Tensor<4>, how: &How) -> Outcome<Results> {
+/// Values next to zero before the ReLUs of a network; of a block none is asked for.
+pub(super) fn kinks(subject: &Subject, input_shape: [usize; 4]) -> Outcome<Vec<Kink>> {
+    let Subject::Network(spec) = subject else { return Ok(Vec::new()) };
+    let device = Device::flex();
+    let network = ResNetConfig::new((**spec).clone()).init_with(filled(&Names::of(subject), &[]), &device)?;
+    let input = Tensor::from_data(TensorData::new(formula::input(&input_shape), input_shape), &device);
+    let kinks = network.kinks(input, Mode::train(0, 0), Kink::SHARE).into_iter().map(|kink| {
+        let bias = format!("{}.bias", kink.norm);
+        Kink { bias, channel: kink.channel, value: kink.value, size: kink.size, places: kink.places }
+    });
+    Ok(kinks.collect())
+}
+
+fn of_network(
+    spec: &NetSpec,
+    (names, moved): (&Names, &[Moved]),
+    x: Tensor<4>,
+    how: &How,
+) -> Outcome<Results> {
     let [batch, channels, height, width] = x.dims();
     let flow = flow(spec, [channels, height, width])?;
-    let mut network = ResNetConfig::new(spec.clone()).init_with(filled(names), &x.device())?;
+    let mut network = ResNetConfig::new(spec.clone()).init_with(filled(names, moved), &x.device())?;
     network.set_compute(how.compute);
     network.set_context(&how.context);
     network.check_input(x.dims(), Mode::train(0, 0))?;
@@ -66,14 +86,14 @@ fn of_network(spec: &NetSpec, names: &Names, x: Tensor<4>, how: &How) -> Outcome
 
 fn of_block(
     (block, in_channels): (&BlockSpec, usize),
-    names: &Names,
+    (names, moved): (&Names, &[Moved]),
     x: Tensor<4>,
     how: &How,
 ) -> Outcome<Results> {
     let [_, channels, height, width] = x.dims();
     let row = block_flow(block, [channels, height, width])?;
     let device = x.device();
-    let mut module = BlockConfig::new(*block, in_channels).init_with(filled(names), &device)?;
+    let mut module = BlockConfig::new(*block, in_channels).init_with(filled(names, moved), &device)?;
     module.set_compute(how.compute);
     module.set_context(&how.context);
 
@@ -105,8 +125,8 @@ fn named(tensors: Vec<NamedTensor>) -> impl Iterator<Item = (String, Computed)> 
 }
 
 /// Tensors filled by the formula.
-fn filled(names: &Names) -> impl Iterator<Item = NamedTensor> {
-    names.fill().map(|(path, Computed { shape, values })| NamedTensor { path, shape, values })
+fn filled(names: &Names, moved: &[Moved]) -> impl Iterator<Item = NamedTensor> {
+    names.fill(moved).map(|(path, Computed { shape, values })| NamedTensor { path, shape, values })
 }
 
 fn input_gradient(x: &Tensor<4>, gradients: &Gradients) -> Computed {
