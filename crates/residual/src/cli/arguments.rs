@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "onnx")]
+use super::export;
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
@@ -50,6 +52,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Average(average::Arguments),
+    #[cfg(feature = "onnx")]
+    Export(export::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
     Data(data::Arguments),
@@ -83,6 +87,8 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Average(arguments) => average::run(&arguments),
+            #[cfg(feature = "onnx")]
+            Self::Export(arguments) => export::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]
             Self::Data(arguments) => data::run(&arguments),

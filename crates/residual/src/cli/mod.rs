@@ -15,6 +15,8 @@ mod describe;
 mod doctor;
 mod eval;
 mod eval_task;
+#[cfg(feature = "onnx")]
+mod export;
 mod failure;
 #[cfg(feature = "train")]
 mod findings;

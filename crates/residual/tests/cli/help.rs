@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "train",
     "finetune",
     "lr-find",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 19] = [
     "inspect",
     "convert",
     "average",
+    "export",
     "bench",
     "data",
     "doctor",
