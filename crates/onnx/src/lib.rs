@@ -22,4 +22,4 @@ mod proto;
 
 pub use error::Error;
 pub use export::{Answers, ExportOptions, export};
-pub use import::{ImportOptions, Imported, InputScale, import};
+pub use import::{ImportOptions, Imported, InputScale, import, import_bytes};

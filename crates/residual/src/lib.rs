@@ -82,7 +82,7 @@
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
 //! | `hub` | published weights and datasets, downloaded and cached |
-//! | `onnx` | models as ONNX graphs |
+//! | `onnx` | models as ONNX graphs, and graphs as models |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
@@ -94,7 +94,7 @@
 //! | --- | --- | --- |
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
 //! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
-//! | `onnx` | yes | `onnx` and `residual export`: graphs of ONNX |
+//! | `onnx` | yes | `onnx`, `residual export` and `residual import`: graphs of ONNX |
 //! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 

@@ -62,6 +62,11 @@ pub(super) struct Constants<'a> {
 }
 
 impl Constants<'_> {
+    /// Bytes of the constants that were read.
+    pub(super) fn bytes(&self) -> u64 {
+        self.budget.limit() - self.budget.left()
+    }
+
     /// Reads a constant: what it claims of its size is held against the bytes that are there.
     pub(super) fn read(&mut self, tensor: &TensorProto) -> Result<Array, Error> {
         let wrong = |reason: String| Error::Constant { name: tensor.name.clone(), reason };
@@ -71,6 +76,8 @@ impl Constants<'_> {
             .ok_or_else(|| wrong(format!("elements of type {}", type_name(tensor.data_type))))?;
         let bytes = count.and_then(|count| count.checked_mul(size)).filter(|&bytes| bytes <= MAX_CONSTANTS);
         let (count, bytes) = count.zip(bytes).ok_or_else(|| wrong("a shape beyond reason".to_owned()))?;
+        // Integers are held as such of 64 bits.
+        let memory = count * if matches!(tensor.data_type, FLOAT | DOUBLE) { 4 } else { 8 };
         let elements = if tensor.data_location == EXTERNAL {
             let found = self.external(tensor, bytes)?;
             raw(tensor.data_type, &found)
@@ -79,9 +86,10 @@ impl Constants<'_> {
                 let found = tensor.raw_data.len();
                 return Err(wrong(format!("expected {bytes} bytes for its shape, found {found}")));
             }
-            self.budget.charge(2 * bytes)?;
+            self.budget.charge(memory)?;
             raw(tensor.data_type, &tensor.raw_data)
         } else {
+            self.budget.charge(memory)?;
             typed(tensor)
         };
         let array = Array { shape, elements };

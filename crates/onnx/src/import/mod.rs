@@ -20,5 +20,5 @@ mod piece;
 mod read_off;
 mod value;
 
-pub use open::{Imported, import};
+pub use open::{Imported, import, import_bytes};
 pub use options::{ImportOptions, InputScale};

@@ -47,6 +47,14 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Importe
     read.map_err(|error| error.in_file(path))
 }
 
+/// Reads the bytes of an ONNX file as [`import`] does. Weights in other files are refused.
+///
+/// # Errors
+/// As for [`import`], without a file's name.
+pub fn import_bytes(bytes: Vec<u8>, options: &ImportOptions) -> Result<Imported, Error> {
+    message::decode(bytes.into()).and_then(|proto| model_of(&proto, options, None, ""))
+}
+
 /// The model of a message; weights outside it lie in `folder`.
 fn model_of(
     proto: &ModelProto,

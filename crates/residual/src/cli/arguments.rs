@@ -9,6 +9,8 @@ use super::export;
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
+#[cfg(feature = "onnx")]
+use super::import;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
@@ -54,6 +56,8 @@ enum Command {
     Average(average::Arguments),
     #[cfg(feature = "onnx")]
     Export(export::Arguments),
+    #[cfg(feature = "onnx")]
+    Import(import::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
     Data(data::Arguments),
@@ -89,6 +93,8 @@ impl Command {
             Self::Average(arguments) => average::run(&arguments),
             #[cfg(feature = "onnx")]
             Self::Export(arguments) => export::run(&arguments),
+            #[cfg(feature = "onnx")]
+            Self::Import(arguments) => import::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]
             Self::Data(arguments) => data::run(&arguments),

@@ -24,6 +24,8 @@ mod findings;
 mod finetune;
 #[cfg(feature = "get")]
 mod get;
+#[cfg(feature = "onnx")]
+mod import;
 mod inspect;
 mod interrupt;
 mod labelled;

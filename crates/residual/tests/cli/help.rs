@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "train",
     "finetune",
     "lr-find",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 20] = [
     "convert",
     "average",
     "export",
+    "import",
     "bench",
     "data",
     "doctor",

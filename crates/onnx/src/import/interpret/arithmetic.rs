@@ -26,6 +26,7 @@ impl Interpreter<'_> {
             (Value::Numbers(a), Value::Numbers(b)) => of_numbers(node, a, b).map(Value::Numbers),
             (a, b) => {
                 let (a, b) = (as_array(a)?, as_array(b)?);
+                self.charge(a.len().max(b.len()))?;
                 let array = super::constants::elementwise(&node.op_type, &a, &b)?;
                 Ok(Value::Constant(Rc::new(array)))
             }
@@ -40,15 +41,15 @@ impl Interpreter<'_> {
         match node.op_type.as_str() {
             _ if !is_aligned => Err("two maps by other axes".into()),
             "Add" | "Sum" if left == right => {
-                let map = self.add(node, Op::Add, vec![a.map, b.map], left);
+                let map = self.add(node, Op::Add, vec![a.map, b.map], left)?;
                 Ok(Value::Map(View { map, ..a }))
             }
             "Mul" if is_gate(right, left) => {
-                let map = self.add(node, Op::Gate, vec![a.map, b.map], left);
+                let map = self.add(node, Op::Gate, vec![a.map, b.map], left)?;
                 Ok(Value::Map(View { map, ..a }))
             }
             "Mul" if is_gate(left, right) => {
-                let map = self.add(node, Op::Gate, vec![b.map, a.map], right);
+                let map = self.add(node, Op::Gate, vec![b.map, a.map], right)?;
                 Ok(Value::Map(View { map, ..b }))
             }
             _ => Err(format!("of maps of {left:?} and {right:?}").into()),
@@ -64,6 +65,7 @@ impl Interpreter<'_> {
         is_right: bool,
     ) -> Result<Value, Fault> {
         let [channels, ..] = self.shape(x);
+        self.charge(3 * channels)?;
         let values = expanded(constant, x, channels).ok_or("a constant that is not a number a channel")?;
         let one = || vec![1.0; channels];
         let negated = |values: Vec<f32>| values.into_iter().map(|value| -value).collect();
@@ -75,7 +77,7 @@ impl Interpreter<'_> {
             ("Div", false) => (values.into_iter().map(f32::recip).collect(), vec![0.0; channels]),
             _ => return Err("a division by a map".into()),
         };
-        Ok(self.add_like(node, Op::Affine { scale, shift }, x))
+        self.add_like(node, Op::Affine { scale, shift }, x)
     }
 }
 

@@ -25,6 +25,7 @@ impl Interpreter<'_> {
             (_, Value::Numbers(x)) => numbers::reshaped(node, x, given("shape").as_deref()),
             ("Transpose", &Value::Map(x)) => self.transposed(x, attributes.ints("perm")),
             ("Transpose", Value::Constant(x)) => {
+                self.charge(x.len())?;
                 let order =
                     attributes.ints("perm").map(|order| order.iter().map(|&axis| axis as usize).collect());
                 constants::permuted(x, &order.unwrap_or_else(|| (0..x.shape.len()).rev().collect::<Vec<_>>()))

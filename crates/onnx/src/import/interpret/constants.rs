@@ -11,7 +11,13 @@ use crate::proto::NodeProto;
 
 impl Interpreter<'_> {
     /// What an operation gives of a constant.
-    pub(super) fn of_constant(node: &NodeProto, x: &Array, inputs: &Inputs<'_>) -> Result<Value, Fault> {
+    pub(super) fn of_constant(
+        &mut self,
+        node: &NodeProto,
+        x: &Array,
+        inputs: &Inputs<'_>,
+    ) -> Result<Value, Fault> {
+        self.charge(x.len())?;
         let elements = x.as_floats().ok_or("of constants that are not floats")?;
         let each =
             |of: fn(f32) -> f32| Array::floats(x.shape.clone(), elements.iter().map(|&x| of(x)).collect());

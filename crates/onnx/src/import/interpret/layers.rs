@@ -25,7 +25,7 @@ impl Interpreter<'_> {
             }
             ("Slice", Some(Value::Numbers(_))) => self.numbers(node, inputs),
             (_, Some(&Value::Map(x))) => self.layer(node, x, inputs),
-            (_, Some(Value::Constant(x))) => Self::of_constant(node, &Rc::clone(x), inputs),
+            (_, Some(Value::Constant(x))) => self.of_constant(node, x, inputs),
             _ => Err(format!(
                 "is not supported (opset {}, {} attributes)",
                 self.opset,
@@ -42,10 +42,10 @@ impl Interpreter<'_> {
             "Gemm" | "MatMul" => self.matrix(node, x, inputs),
             "BatchNormalization" => self.batch_norm(node, x, inputs),
             "InstanceNormalization" | "GroupNormalization" => self.group_norm(node, x, inputs),
-            "Relu" => Ok(self.add_like(node, Op::Relu, x)),
-            "Clip" if is_relu(attributes, inputs) => Ok(self.add_like(node, Op::Relu, x)),
-            "Sigmoid" => Ok(self.add_like(node, Op::Sigmoid, x)),
-            "Softmax" => Ok(self.add_like(node, Op::Softmax, x)),
+            "Relu" => self.add_like(node, Op::Relu, x),
+            "Clip" if is_relu(attributes, inputs) => self.add_like(node, Op::Relu, x),
+            "Sigmoid" => self.add_like(node, Op::Sigmoid, x),
+            "Softmax" => self.add_like(node, Op::Softmax, x),
             "MaxPool" | "AveragePool" => self.pool(node, x),
             "GlobalAveragePool" => self.mean(node, x, true),
             "ReduceMean" => self.reduce_mean(node, x, inputs),
@@ -88,7 +88,7 @@ impl Interpreter<'_> {
         let [height, width] = window.output([height, width]).ok_or("a kernel larger than its map")?;
         let weight = weight.as_floats().ok_or("a weight that is not of floats")?;
         let conv = Conv { weight, bias, inputs: channels, outputs, groups, window };
-        let map = self.add(node, Op::Conv(conv), vec![x.map], [outputs, height, width]);
+        let map = self.add(node, Op::Conv(conv), vec![x.map], [outputs, height, width])?;
         Ok(Value::Map(View { map, ..x }))
     }
 
@@ -109,7 +109,7 @@ impl Interpreter<'_> {
             return Err("a convolution along the channels that does not keep their number".into());
         }
         let weight = weight.as_floats().ok_or("a weight that is not of floats")?;
-        Ok(self.add_like(node, Op::AlongChannels { weight }, x))
+        self.add_like(node, Op::AlongChannels { weight }, x)
     }
 
     /// A product with a matrix of constants, as a convolution of features.
@@ -133,6 +133,7 @@ impl Interpreter<'_> {
         let (outputs, weight) = match (&weight.shape[..], attributes.int("transB").unwrap_or(0)) {
             (&[outputs, inputs], 1) if inputs == channels => (outputs, elements),
             (&[inputs, outputs], 0) if inputs == channels => {
+                self.charge(elements.len())?;
                 (outputs, super::constants::transposed(&elements, [inputs, outputs]))
             }
             _ => return Err(format!("a matrix that is not of {channels} features").into()),
@@ -142,7 +143,7 @@ impl Interpreter<'_> {
         }
         let window = Window { kernel: 1, stride: 1, pads: [0; 4], ceil: false, counts_pads: false };
         let conv = Conv { weight, bias, inputs: channels, outputs, groups: 1, window };
-        let map = self.add(node, Op::Conv(conv), vec![x.map], [outputs, 1, 1]);
+        let map = self.add(node, Op::Conv(conv), vec![x.map], [outputs, 1, 1])?;
         Ok(Value::Map(View { map, ..x }))
     }
 
@@ -169,7 +170,7 @@ impl Interpreter<'_> {
             variance: constant(4)?,
             epsilon: epsilon(attributes),
         };
-        Ok(self.add_like(node, op, x))
+        self.add_like(node, op, x)
     }
 
     /// A group norm, as an instance norm of grouped channels or by name; its scale and shift follow it.
@@ -198,10 +199,11 @@ impl Interpreter<'_> {
         };
         let (scale, shift) = (by_channel(1)?, by_channel(2)?);
         let epsilon = epsilon(attributes);
-        let normal = self.add_like(node, Op::GroupNorm { groups, epsilon }, x);
+        self.charge(2 * channels)?;
+        let normal = self.add_like(node, Op::GroupNorm { groups, epsilon }, x)?;
         let is_plain = scale.iter().all(|&scale| scale == 1.0) && shift.iter().all(|&shift| shift == 0.0);
         match normal {
-            Value::Map(normal) if !is_plain => Ok(self.add_like(node, Op::Affine { scale, shift }, normal)),
+            Value::Map(normal) if !is_plain => self.add_like(node, Op::Affine { scale, shift }, normal),
             normal => Ok(normal),
         }
     }
@@ -226,14 +228,14 @@ impl Interpreter<'_> {
         let window = window(attributes, *kernel as usize, [height, width])?;
         let [height, width] = window.output([height, width]).ok_or("a window larger than its map")?;
         let op = if is_mean { Op::AveragePool(window) } else { Op::MaxPool(window) };
-        let map = self.add(node, op, vec![x.map], [channels, height, width]);
+        let map = self.add(node, op, vec![x.map], [channels, height, width])?;
         Ok(Value::Map(View { map, ..x }))
     }
 
     fn mean(&mut self, node: &NodeProto, x: View, keeps_axes: bool) -> Result<Value, Fault> {
         let [channels, ..] = self.shape(x);
         let (rank, channel) = x.axes.layout().filter(|(rank, _)| *rank == 4).ok_or("a mean of other axes")?;
-        let map = self.add(node, Op::Mean, vec![x.map], [channels, 1, 1]);
+        let map = self.add(node, Op::Mean, vec![x.map], [channels, 1, 1])?;
         let axes = match keeps_axes {
             true => Axes::Features { rank, channel },
             false => Axes::Features { rank: 2, channel: 1 },

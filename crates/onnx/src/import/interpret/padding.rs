@@ -37,7 +37,7 @@ impl Interpreter<'_> {
             }
             (mode, _) => return Err(format!("a {mode} padding of channels, or of other sides").into()),
         };
-        let map = self.add(node, op, vec![x.map], shape);
+        let map = self.add(node, op, vec![x.map], shape)?;
         Ok(Value::Map(View { map, ..x }))
     }
 
@@ -81,7 +81,7 @@ impl Interpreter<'_> {
         }
         let stride = sides[0];
         let shape = [channels, height.div_ceil(stride), width.div_ceil(stride)];
-        let map = self.add(node, Op::Sample { stride }, vec![x.map], shape);
+        let map = self.add(node, Op::Sample { stride }, vec![x.map], shape)?;
         Ok(Value::Map(View { map, ..x }))
     }
 }

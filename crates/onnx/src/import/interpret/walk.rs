@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use residual_files::Budget;
+use residual_files::{Budget, available_memory};
 
 use super::node::{Attributes, Fault, label};
 use crate::error::Error;
@@ -23,12 +23,23 @@ const MAX_CHANNELS: i64 = 32;
 /// The most rows and columns of an input.
 const MAX_SIDE: i64 = 1 << 14;
 
+/// The most channels of a map.
+const MAX_MAP_CHANNELS: usize = 1 << 20;
+
+/// The most rows and columns of a map.
+const MAX_MAP_SIDE: usize = 1 << 16;
+
+/// Bytes that constants may take that are made of others.
+const MAX_MADE: u64 = 1 << 30;
+
 /// A graph in its normal form.
 #[derive(Debug)]
 pub(in crate::import) struct Graph {
     pub(in crate::import) pieces: Vec<Piece>,
     /// The piece that is the graph's output.
     pub(in crate::import) output: usize,
+    /// Bytes of the constants that were read.
+    pub(in crate::import) bytes: u64,
 }
 
 /// What nodes are followed with.
@@ -37,6 +48,8 @@ pub(super) struct Interpreter<'a> {
     constants: Constants<'a>,
     values: HashMap<&'a str, Value>,
     pub(super) pieces: Vec<Piece>,
+    /// Memory for constants that are made of others.
+    made: Budget,
     /// Version of the operators.
     pub(super) opset: i64,
 }
@@ -59,9 +72,16 @@ pub(in crate::import) fn interpret(
         return Err(not_said("a graph of several inputs, or of none"));
     };
     let output = graph.output.first().ok_or_else(|| not_said("a graph without an output"))?;
-    let constants = Constants { folder, budget: Budget::new(MAX_CONSTANTS) };
-    let mut interpreter =
-        Interpreter { initial, constants, values: HashMap::new(), pieces: Vec::new(), opset };
+    let limit = available_memory().map_or(MAX_CONSTANTS, |available| available.min(MAX_CONSTANTS));
+    let constants = Constants { folder, budget: Budget::new(limit) };
+    let mut interpreter = Interpreter {
+        initial,
+        constants,
+        values: HashMap::new(),
+        pieces: Vec::new(),
+        made: Budget::new(MAX_MADE),
+        opset,
+    };
     interpreter.input(input, size)?;
     let mut reasons = Vec::new();
     for node in order(graph, &output.name)? {
@@ -69,7 +89,8 @@ pub(in crate::import) fn interpret(
     }
     match interpreter.values.get(output.name.as_str()) {
         Some(Value::Map(view)) if reasons.is_empty() => {
-            Ok(Graph { output: view.map, pieces: interpreter.pieces })
+            let bytes = interpreter.constants.bytes();
+            Ok(Graph { output: view.map, pieces: interpreter.pieces, bytes })
         }
         _ if reasons.is_empty() => Err(not_said("an output that is not made of the input")),
         _ => Err(Error::NotSaid { reasons }),
@@ -214,15 +235,30 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Adds a piece; gives its map.
-    pub(super) fn add(&mut self, node: &NodeProto, op: Op, reads: Vec<usize>, shape: [usize; 3]) -> usize {
+    pub(super) fn add(
+        &mut self,
+        node: &NodeProto,
+        op: Op,
+        reads: Vec<usize>,
+        shape: [usize; 3],
+    ) -> Result<usize, Fault> {
+        let [channels, height, width] = shape;
+        if channels > MAX_MAP_CHANNELS || height.max(width) > MAX_MAP_SIDE || shape.contains(&0) {
+            return Err(format!("a map of {channels}x{height}x{width}").into());
+        }
         self.pieces.push(Piece { op, reads, shape, node: label(node) });
-        self.pieces.len() - 1
+        Ok(self.pieces.len() - 1)
     }
 
     /// Adds a piece that reads one map and keeps its shape and its axes.
-    pub(super) fn add_like(&mut self, node: &NodeProto, op: Op, x: View) -> Value {
-        let map = self.add(node, op, vec![x.map], self.shape(x));
-        Value::Map(View { map, ..x })
+    pub(super) fn add_like(&mut self, node: &NodeProto, op: Op, x: View) -> Result<Value, Fault> {
+        let map = self.add(node, op, vec![x.map], self.shape(x))?;
+        Ok(Value::Map(View { map, ..x }))
+    }
+
+    /// Charges what a constant of so many elements takes that is made of others.
+    pub(super) fn charge(&mut self, elements: usize) -> Result<(), Fault> {
+        Ok(self.made.charge(4 * elements as u64).map_err(Error::from)?)
     }
 
     /// `[channels, height, width]` of a map.

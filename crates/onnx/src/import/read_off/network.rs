@@ -49,7 +49,7 @@ pub(in crate::import) fn read_off(graph: &Graph, is_calibrated: bool, flips: boo
         )));
     }
     found.reverse();
-    let (mut tensors, mut reasons) = (Tensors::default(), Vec::new());
+    let (mut tensors, mut reasons) = (Tensors::of(graph.bytes), Vec::new());
     let stem = stem(pieces, end, flips, &mut tensors).map_err(|reason| reasons.push(reason)).ok();
     let mut offset = stem.as_ref().and_then(|stem| stem.offset.clone());
     let mut stages: Vec<StageSpec> = Vec::new();
@@ -96,7 +96,7 @@ pub(in crate::import) fn read_off(graph: &Graph, is_calibrated: bool, flips: boo
         (spec.preprocess.mean, spec.preprocess.std) = (vec![0.0; channels], vec![1.0; channels]);
     });
     require_shapes(graph, &found, &spec)?;
-    Ok(ReadOff { spec, tensors: tensors.0, ending: head.ending, input: stem.input })
+    Ok(ReadOff { spec, tensors: tensors.found, ending: head.ending, input: stem.input })
 }
 
 /// Holds the shapes of the specification's blocks against those of the graph.
