@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+# Blocks of each stage, and whether they are bottlenecks. The last two are for tests.
 DEPTHS = {18: ([2, 2, 2, 2], False), 34: ([3, 4, 6, 3], False), 50: ([3, 4, 6, 3], True), 101: ([3, 4, 23, 3], True),
-          152: ([3, 8, 36, 3], True)}
+          152: ([3, 8, 36, 3], True), 6: ([1, 1], False), 8: ([1, 1], True)}
 
 
 class Builder:
@@ -57,16 +58,16 @@ class Builder:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=max(version, 4))
 
 
-def caffe2(depth: int, side: int, classes: int) -> onnx.ModelProto:
+def caffe2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
     """v1 with the stride on the first 1x1 convolution and `Sum`, opset 9."""
     depths, bottleneck = DEPTHS[depth]
     b = Builder(depth, 1e-5)
     relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv("data", 3, 64, 7, 2), 64))
+    x = relu(b.norm(b.conv("data", 3, base, 7, 2), base))
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    channels = 64
+    channels = base
     for stage, count in enumerate(depths):
-        width = 64 << stage
+        width = base << stage
         outputs = width * 4 if bottleneck else width
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -81,23 +82,23 @@ def caffe2(depth: int, side: int, classes: int) -> onnx.ModelProto:
                 x = b.norm(b.conv(x, channels, outputs, 1, stride), outputs)
             x = relu(b.node("Sum", y, x))
             channels = outputs
-    last = side // 32
+    last = side // (2 << len(depths))
     x = b.node("AveragePool", x, kernel_shape=[last, last], strides=[1, 1])
     x = b.node("Reshape", x, b.constant(np.array([-1, channels], np.int64)))
     x = b.node("Gemm", x, b.uniform((classes, channels), -0.05, 0.05), b.uniform(classes, -0.1, 0.1), transB=1)
     return b.model([3, side, side], b.node("Softmax", x, axis=1), [classes], 9)
 
 
-def mxnet_v1(depth: int, side: int, classes: int) -> onnx.ModelProto:
+def mxnet_v1(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
     """Gluon's ResNetV1: biased 1x1 convolutions, stride on the first."""
     depths, bottleneck = DEPTHS[depth]
     b = Builder(depth + 1000, 1e-5)
     relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv("data", 3, 64, 7, 2), 64))
+    x = relu(b.norm(b.conv("data", 3, base, 7, 2), base))
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    channels = 64
+    channels = base
     for stage, count in enumerate(depths):
-        width = 64 << stage
+        width = base << stage
         outputs = width * 4 if bottleneck else width
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -117,16 +118,16 @@ def mxnet_v1(depth: int, side: int, classes: int) -> onnx.ModelProto:
     return b.model([3, side, side], x, [classes], 11)
 
 
-def mxnet_v2(depth: int, side: int, classes: int) -> onnx.ModelProto:
+def mxnet_v2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
     """Gluon's ResNetV2: a batch norm on the image, pre-activation."""
     depths, bottleneck = DEPTHS[depth]
     b = Builder(depth + 2000, 2e-5)
     relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv(b.norm("data", 3), 3, 64, 7, 2), 64))
+    x = relu(b.norm(b.conv(b.norm("data", 3), 3, base, 7, 2), base))
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    channels = 64
+    channels = base
     for stage, count in enumerate(depths):
-        width = 64 << stage
+        width = base << stage
         outputs = width * 4 if bottleneck else width
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -147,7 +148,7 @@ def mxnet_v2(depth: int, side: int, classes: int) -> onnx.ModelProto:
     return b.model([3, side, side], x, [classes], 11)
 
 
-def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = False) -> onnx.ModelProto:
+def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = False, base: int = 64) -> onnx.ModelProto:
     """keras.applications' ResNet50 through tf2onnx. `uneven`: TensorFlow's SAME padding in the stem."""
     depths, _ = DEPTHS[depth]
     b = Builder(depth + 3000 + folded + 2 * uneven, 1.001e-5)
@@ -155,12 +156,12 @@ def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = Fals
     relu = lambda x: b.node("Relu", x)
     pad = lambda x, by: b.node("Pad", x, b.constant(np.array([0, 0, by, by, 0, 0, by, by], np.int64)))
     x = b.node("Transpose", "data", perm=[0, 3, 1, 2])
-    x = b.conv(x, 3, 64, 7, 2, True, [2, 2, 3, 3]) if uneven else b.conv(pad(x, 3), 3, 64, 7, 2, True, [0] * 4)
-    x = pad(relu(norm(x, 64)), 1)
+    x = b.conv(x, 3, base, 7, 2, True, [2, 2, 3, 3]) if uneven else b.conv(pad(x, 3), 3, base, 7, 2, True, [0] * 4)
+    x = pad(relu(norm(x, base)), 1)
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
-    channels = 64
+    channels = base
     for stage, count in enumerate(depths):
-        width = 64 << stage
+        width = base << stage
         outputs = width * 4
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -180,7 +181,7 @@ def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = Fals
 
 def graphs(side: int = 64, classes: int = 10):
     """Names and graphs, one at a time."""
-    for depth in DEPTHS:
+    for depth in (18, 34, 50, 101, 152):
         yield f"caffe2 resnet{depth} v1", lambda depth=depth: caffe2(depth, side, classes)
         yield f"mxnet resnet{depth} v1", lambda depth=depth: mxnet_v1(depth, side, classes)
         yield f"mxnet resnet{depth} v2", lambda depth=depth: mxnet_v2(depth, side, classes)

@@ -21,8 +21,8 @@ pub(super) enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Numbers {
     pub(super) values: Vec<Option<i64>>,
-    /// True for a number that stands alone, without a dimension.
-    pub(super) is_scalar: bool,
+    /// Extents, at most two.
+    pub(super) shape: Vec<usize>,
 }
 
 /// A map of the normal form, and the axes by which the graph has it.
@@ -61,6 +61,20 @@ impl Axes {
 impl Numbers {
     /// A vector of known numbers.
     pub(super) fn known(values: impl IntoIterator<Item = i64>) -> Self {
-        Self { values: values.into_iter().map(Some).collect(), is_scalar: false }
+        Self::vector(values.into_iter().map(Some).collect())
+    }
+
+    /// A vector.
+    pub(super) fn vector(values: Vec<Option<i64>>) -> Self {
+        Self { shape: vec![values.len()], values }
+    }
+
+    /// A number that stands alone.
+    pub(super) fn scalar(value: Option<i64>) -> Self {
+        Self { values: vec![value], shape: Vec::new() }
+    }
+
+    pub(super) fn is_scalar(&self) -> bool {
+        self.shape.is_empty()
     }
 }

@@ -111,8 +111,7 @@ fn as_array(value: &Value) -> Result<Rc<Array>, Fault> {
             let known = numbers.values.iter().map(|value| value.map(|value| value as f32));
             let known: Vec<f32> =
                 known.collect::<Option<_>>().ok_or("arithmetic with the number of images")?;
-            let shape = if numbers.is_scalar { vec![] } else { vec![known.len()] };
-            Ok(Rc::new(Array::floats(shape, known)))
+            Ok(Rc::new(Array::floats(numbers.shape.clone(), known)))
         }
         _ => Err("arithmetic of a map".into()),
     }
@@ -134,5 +133,9 @@ fn of_numbers(node: &NodeProto, a: &Numbers, b: &Numbers) -> Result<Numbers, Fau
             _ => a.checked_div(b),
         }
     };
-    Ok(Numbers { values: (0..length).map(value).collect(), is_scalar: a.is_scalar && b.is_scalar })
+    let values: Vec<_> = (0..length).map(value).collect();
+    let shape = if a.values.len() >= b.values.len() && !a.is_scalar() { &a.shape } else { &b.shape };
+    let shape =
+        if shape.iter().product::<usize>() == values.len() { shape.clone() } else { vec![values.len()] };
+    Ok(Numbers { values, shape })
 }

@@ -22,7 +22,10 @@ impl Interpreter<'_> {
             (_, ints) => ints.map(|ints| ints.iter().map(|&int| Some(int)).collect()),
         };
         match (node.op_type.as_str(), x) {
-            (_, Value::Numbers(x)) => numbers::reshaped(node, x, given("shape").as_deref()),
+            (op, Value::Numbers(x)) => {
+                let given = given(if op == "Reshape" { "shape" } else { "axes" });
+                numbers::by_other_axes(node, x, given.as_deref())
+            }
             ("Transpose", &Value::Map(x)) => self.transposed(x, attributes.ints("perm")),
             ("Transpose", Value::Constant(x)) => {
                 self.charge(x.len())?;
@@ -173,7 +176,7 @@ fn positions(axes: &[Option<i64>], rank: usize) -> Option<Vec<usize>> {
 }
 
 /// The shape of a constant behind a reshape.
-fn resolved(shape: &[usize], target: &[Option<i64>]) -> Option<Vec<usize>> {
+pub(super) fn resolved(shape: &[usize], target: &[Option<i64>]) -> Option<Vec<usize>> {
     let count: usize = shape.iter().product();
     let copied = |at: usize, entry: &Option<i64>| match entry {
         Some(0) => shape.get(at).copied().map(Some),
@@ -188,7 +191,7 @@ fn resolved(shape: &[usize], target: &[Option<i64>]) -> Option<Vec<usize>> {
 }
 
 /// The shape of a constant with axes of one element more or less.
-fn with_axes(shape: &[usize], more: bool, axes: Option<&[Option<i64>]>) -> Option<Vec<usize>> {
+pub(super) fn with_axes(shape: &[usize], more: bool, axes: Option<&[Option<i64>]>) -> Option<Vec<usize>> {
     match (more, axes) {
         (false, None) => Some(shape.iter().copied().filter(|&extent| extent != 1).collect()),
         (false, Some(axes)) => {

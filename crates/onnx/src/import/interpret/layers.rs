@@ -18,8 +18,8 @@ impl Interpreter<'_> {
         let attributes = Attributes(node);
         match (node.op_type.as_str(), inputs.first().copied().flatten()) {
             ("Add" | "Sub" | "Mul" | "Div" | "Sum", _) => self.arithmetic(node, inputs),
-            ("Identity" | "Dropout" | "Cast", Some(x)) => Ok(x.clone()),
-            ("Shape" | "Gather" | "Concat" | "ConstantOfShape", _) => self.numbers(node, inputs),
+            ("Identity" | "Dropout" | "Cast" | "CastLike", Some(x)) => Ok(x.clone()),
+            ("Shape" | "Gather" | "Concat" | "ConstantOfShape" | "Expand", _) => self.numbers(node, inputs),
             ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose", Some(x)) => {
                 self.other_axes(node, x, inputs)
             }
@@ -57,7 +57,7 @@ impl Interpreter<'_> {
 
     fn conv(&mut self, node: &NodeProto, x: View, inputs: &Inputs<'_>) -> Result<Value, Fault> {
         let weight = floats(inputs, 1)?.ok_or("its weight is left out")?;
-        let bias = floats(inputs, 2)?.and_then(|bias| bias.as_floats());
+        let bias = bias(inputs)?;
         let ([channels, height, width], attributes) = (self.shape(x), Attributes(node));
         if let (Axes::Features { rank: 3, channel: 2 }, &[1, 1, kernel]) = (x.axes, &weight.shape[..]) {
             return self.along_channels(node, x, &weight, kernel);
@@ -269,6 +269,12 @@ pub(super) fn floats(inputs: &Inputs<'_>, at: usize) -> Result<Option<Rc<Array>>
         Some(Value::Constant(array)) => Ok(Some(Rc::clone(array))),
         Some(_) => Err("a parameter that is no constant".into()),
     }
+}
+
+/// The bias among the inputs; `None` where it is left out, and where it is zero.
+fn bias(inputs: &Inputs<'_>) -> Result<Option<Rc<[f32]>>, Fault> {
+    let bias = floats(inputs, 2)?.and_then(|bias| bias.as_floats());
+    Ok(bias.filter(|bias| bias.iter().any(|&bias| bias != 0.0)))
 }
 
 fn epsilon(attributes: Attributes<'_>) -> f64 {

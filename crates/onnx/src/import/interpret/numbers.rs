@@ -1,5 +1,6 @@
 //! Shapes as they are computed.
 
+use super::axes::{resolved, with_axes};
 use super::layers::Inputs;
 use super::node::{Attributes, Fault};
 use super::walk::Interpreter;
@@ -9,6 +10,9 @@ use crate::proto::NodeProto;
 
 /// The most numbers that describe a shape.
 const MOST: usize = 64;
+
+/// The most elements of a constant that is one number over and over.
+const MAX_ELEMENTS: usize = 1 << 20;
 
 impl Interpreter<'_> {
     pub(super) fn numbers(&mut self, node: &NodeProto, inputs: &Inputs<'_>) -> Result<Value, Fault> {
@@ -29,11 +33,12 @@ impl Interpreter<'_> {
                 let parts = (0..inputs.len()).map(numbers).collect::<Result<Vec<_>, _>>()?;
                 let values: Vec<_> = parts.iter().flat_map(|part| part.values.iter().copied()).collect();
                 match values.len() <= MOST {
-                    true => Ok(Value::Numbers(Numbers { values, is_scalar: false })),
+                    true => Ok(Value::Numbers(Numbers::vector(values))),
                     false => Err("of more numbers than a shape has".into()),
                 }
             }
             ("ConstantOfShape", _) => self.filled(numbers(0)?, attributes),
+            ("Expand", Some(x)) => self.expanded(x, numbers(1)?),
             _ => Err("of this value is not supported".into()),
         }
     }
@@ -60,7 +65,24 @@ impl Interpreter<'_> {
                 })
                 .collect(),
         };
-        Numbers { values, is_scalar: false }
+        Numbers::vector(values)
+    }
+
+    /// A constant, or a number, as often as a shape says.
+    fn expanded(&mut self, x: &Value, shape: &Numbers) -> Result<Value, Fault> {
+        let known: Option<Vec<i64>> = shape.values.iter().copied().collect();
+        match (x, known.as_deref()) {
+            (_, Some([] | [1])) => Ok(x.clone()),
+            (Value::Constant(x), Some([count])) => {
+                let elements = x.as_floats().filter(|elements| elements.len() == 1);
+                let value = elements.ok_or("of a constant of several elements")?[0];
+                let count = usize::try_from(*count).ok().filter(|&count| count <= MAX_ELEMENTS);
+                let count = count.ok_or("of more elements than a map has channels")?;
+                self.charge(count)?;
+                Ok(super::walk::constant(Array::floats(vec![count], vec![value; count])))
+            }
+            _ => Err("of this value is not supported".into()),
+        }
     }
 
     /// Zeros, or copies of a number.
@@ -95,7 +117,7 @@ fn part(extents: &Numbers, attributes: Attributes<'_>) -> Result<Numbers, Fault>
         (if found < 0 { found.saturating_add(rank) } else { found }).clamp(0, rank) as usize
     };
     let values = extents.values.get(at("start", 0)..at("end", rank)).unwrap_or_default().to_vec();
-    Ok(Numbers { values, is_scalar: false })
+    Ok(Numbers::vector(values))
 }
 
 fn gathered(from: &Numbers, indices: &Numbers) -> Result<Numbers, Fault> {
@@ -107,41 +129,61 @@ fn gathered(from: &Numbers, indices: &Numbers) -> Result<Numbers, Fault> {
     };
     let values =
         indices.values.iter().map(at).collect::<Option<Vec<_>>>().ok_or("an index outside a shape")?;
-    Ok(Numbers { values, is_scalar: indices.is_scalar })
+    Ok(Numbers { values, shape: indices.shape.clone() })
 }
 
+/// Part of a vector, or rows of a matrix, forwards or backwards.
 fn sliced(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Numbers, Fault> {
     let attributes = Attributes(node);
     let Some(Value::Numbers(from)) = inputs.first().copied().flatten() else {
         return Err("of no shape".into());
     };
-    let list = |at: usize, name: &str| match inputs.get(at).copied().flatten() {
+    let first = |at: usize, name: &str| match inputs.get(at).copied().flatten() {
         Some(Value::Numbers(found)) => found.values.first().copied().flatten(),
         _ => attributes.ints(name).and_then(|ints| ints.first().copied()),
     };
-    let length = from.values.len() as i64;
-    let end = |at: Option<i64>| {
-        at.map(|at| if at < 0 { at.saturating_add(length) } else { at }.clamp(0, length) as usize)
-    };
-    let (start, end) = (end(list(1, "starts")), end(list(2, "ends")));
-    if list(4, "steps").is_some_and(|step| step != 1) {
-        return Err("every so many extents".into());
+    let (&rows, columns) = from.shape.split_first().ok_or("of a number that stands alone")?;
+    let columns: usize = columns.iter().product();
+    let (start, end) = first(1, "starts").zip(first(2, "ends")).ok_or("a part whose ends are not known")?;
+    if first(3, "axes").is_some_and(|axis| axis != 0) {
+        return Err("a part of other axes than the first".into());
     }
-    let (start, end) = start.zip(end).ok_or("a part whose ends are not known")?;
-    Ok(Numbers { values: from.values.get(start..end).unwrap_or_default().to_vec(), is_scalar: false })
+    let count = rows as i64;
+    let from_end = |at: i64| if at < 0 { at.saturating_add(count) } else { at };
+    let order: Vec<i64> = match first(4, "steps").unwrap_or(1) {
+        1 => (from_end(start).clamp(0, count)..from_end(end).clamp(0, count)).collect(),
+        -1 => ((from_end(end).clamp(-1, count) + 1)..=from_end(start).clamp(-1, count - 1)).rev().collect(),
+        _ => return Err("every so many numbers of a shape".into()),
+    };
+    let row = |at: &i64| from.values.iter().skip(*at as usize * columns).take(columns).copied();
+    let values: Vec<_> = order.iter().flat_map(row).collect();
+    let shape = std::iter::once(order.len()).chain(from.shape[1..].iter().copied()).collect();
+    Ok(Numbers { values, shape })
 }
 
-/// Numbers as a vector or as one alone.
-pub(super) fn reshaped(
+/// Numbers by other axes.
+pub(super) fn by_other_axes(
     node: &NodeProto,
     x: &Numbers,
-    target: Option<&[Option<i64>]>,
+    given: Option<&[Option<i64>]>,
 ) -> Result<Value, Fault> {
-    let is_scalar = match (node.op_type.as_str(), target) {
-        ("Squeeze", _) => x.values.len() == 1,
-        ("Reshape", Some([])) => x.values.len() == 1,
-        ("Unsqueeze" | "Reshape" | "Flatten", _) => false,
-        _ => x.is_scalar,
+    let wrong = || Fault::from("of numbers of more than two dimensions");
+    let shape = match (node.op_type.as_str(), given) {
+        ("Transpose", _) => match x.shape[..] {
+            [rows, columns] => {
+                let at = |at: usize| x.values[at % rows * columns + at / rows];
+                let values = (0..rows * columns).map(at).collect();
+                return Ok(Value::Numbers(Numbers { values, shape: vec![columns, rows] }));
+            }
+            _ => x.shape.clone(),
+        },
+        ("Reshape", Some(target)) => resolved(&x.shape, target).ok_or_else(wrong)?,
+        ("Flatten", _) => vec![1, x.values.len()],
+        (op, axes) => with_axes(&x.shape, op == "Unsqueeze", axes).ok_or_else(wrong)?,
     };
-    Ok(Value::Numbers(Numbers { is_scalar, ..x.clone() }))
+    let count = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    match shape.len() <= 2 && count == Some(x.values.len()) {
+        true => Ok(Value::Numbers(Numbers { values: x.values.clone(), shape })),
+        false => Err(wrong()),
+    }
 }

@@ -228,7 +228,7 @@ impl<'a> Interpreter<'a> {
             (_, Some(values), ..) => {
                 Value::Constant(Rc::new(Array::floats(vec![values.len()], values.to_vec())))
             }
-            (_, _, Some(value), _) => Value::Numbers(Numbers { values: vec![Some(value)], is_scalar: true }),
+            (_, _, Some(value), _) => Value::Numbers(Numbers::scalar(Some(value))),
             (_, _, _, Some(values)) => Value::Numbers(Numbers::known(values.iter().copied())),
             _ => return Err("a constant that is no array of numbers".into()),
         })
@@ -267,12 +267,12 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// A constant as a value: whole numbers of one dimension and none may describe a shape.
+/// A constant as a value: whole numbers of two dimensions at most may describe a shape.
 pub(super) fn constant(array: Array) -> Value {
     match &array.elements {
-        Elements::Integers(values) if array.shape.len() <= 1 && values.len() <= MAX_NUMBERS => {
-            let is_scalar = array.shape.is_empty();
-            Value::Numbers(Numbers { is_scalar, ..Numbers::known(values.iter().copied()) })
+        Elements::Integers(values) if array.shape.len() <= 2 && values.len() <= MAX_NUMBERS => {
+            let shape = array.shape.clone();
+            Value::Numbers(Numbers { shape, ..Numbers::known(values.iter().copied()) })
         }
         _ => Value::Constant(Rc::new(array)),
     }
