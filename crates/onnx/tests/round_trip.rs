@@ -46,7 +46,15 @@ fn model(spec: NetSpec) -> Model {
     Model::new(network, tensors).unwrap()
 }
 
+/// The first two blocks of the first two stages, seven classes, 64 pixels at the most.
 fn small(name: &str) -> NetSpec {
+    let mut spec = whole(name);
+    spec.stages.truncate(2);
+    spec.stages.iter_mut().for_each(|stage| stage.blocks.truncate(2));
+    spec
+}
+
+fn whole(name: &str) -> NetSpec {
     let spec = family(name).unwrap();
     let side = spec.input[1].min(64);
     spec.with_classes(7).with_input([3, side, side])
@@ -66,10 +74,7 @@ fn kept_norms_come_back_to_the_bit() {
         let model = model(small(name));
         let read = through(&model, &ExportOptions::default().with(|options| options.keep_norms = true));
         assert_eq!(read.spec(), model.spec(), "{name}");
-        if model.network().layers().iter().all(|layer| !format!("{:?}", layer.op()).contains("Standardised"))
-        {
-            assert!(read.tensors().eq(model.tensors()), "{name}");
-        }
+        assert!(read.tensors().eq(model.tensors()), "{name}");
     }
 }
 
@@ -123,7 +128,7 @@ fn weights_beside_the_file_are_found() {
 #[test]
 fn a_graph_that_says_nothing_is_recognised() {
     // The specification of another network is not believed.
-    let model = model(small("resnet18"));
+    let model = model(whole("resnet18"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.onnx");
     export(&model, &path, &ExportOptions::default()).unwrap();

@@ -148,8 +148,7 @@ fn named(
         return Ok(name(own.clone().with(|own| own.preprocess = preprocess)));
     }
     let member = all().into_iter().filter_map(|name| family(name).ok()).find_map(|member| {
-        let member =
-            member.with_classes(read.spec.head.classes).with(|member| member.input = read.spec.input);
+        let member = member.with_classes(read.spec.head.classes).with_input(read.spec.input);
         member.computes_as(&read.spec).then_some(member)
     });
     let usual = match height == width && height >= 64 {

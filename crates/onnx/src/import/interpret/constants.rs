@@ -92,6 +92,16 @@ pub(super) fn elementwise(op: &str, a: &Array, b: &Array) -> Result<Array, Fault
     let (left, right) = (a.as_floats(), b.as_floats());
     let (left, right) = left.zip(right).ok_or("of constants that are not floats")?;
     let shape = if a.len() >= b.len() && a.shape.len() >= b.shape.len() { &a.shape } else { &b.shape };
+    let of = |a: f32, b: f32| match op {
+        "Add" | "Sum" => a + b,
+        "Sub" => a - b,
+        "Mul" => a * b,
+        _ => a / b,
+    };
+    if a.shape == b.shape {
+        let found = left.iter().zip(right.iter()).map(|(&a, &b)| of(a, b));
+        return Ok(Array::floats(shape.clone(), found.collect()));
+    }
     let count = shape.iter().product();
     let steps = |x: &Array| -> Result<Vec<usize>, Fault> {
         let before = shape.len().checked_sub(x.shape.len()).ok_or("of constants of other shapes")?;
@@ -106,12 +116,7 @@ pub(super) fn elementwise(op: &str, a: &Array, b: &Array) -> Result<Array, Fault
     };
     let (from_left, from_right) = (steps(a)?, steps(b)?);
     let pairs = places(shape, &from_left, count).zip(places(shape, &from_right, count));
-    let found = pairs.map(|(a, b)| match (op, left[a], right[b]) {
-        ("Add" | "Sum", a, b) => a + b,
-        ("Sub", a, b) => a - b,
-        ("Mul", a, b) => a * b,
-        (_, a, b) => a / b,
-    });
+    let found = pairs.map(|(a, b)| of(left[a], right[b]));
     Ok(Array::floats(shape.clone(), found.collect()))
 }
 

@@ -217,11 +217,6 @@ impl Interpreter<'_> {
             return Err("a window that is not of two dimensions".into());
         };
         let is_mean = node.op_type == "AveragePool";
-        let whole = [*kernel, *other] == [height as i64, width as i64];
-        let is_padded = attributes.ints("pads").is_some_and(|pads| pads.iter().any(|&pad| pad != 0));
-        if is_mean && whole && !is_padded {
-            return self.mean(node, x, true);
-        }
         if kernel != other || *kernel < 1 {
             return Err(format!("a window of {kernel}x{other}, which is not square").into());
         }

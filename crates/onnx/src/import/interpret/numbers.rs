@@ -72,6 +72,8 @@ impl Interpreter<'_> {
     fn expanded(&mut self, x: &Value, shape: &Numbers) -> Result<Value, Fault> {
         let known: Option<Vec<i64>> = shape.values.iter().copied().collect();
         match (x, known.as_deref()) {
+            // A number for each channel, which a product repeats by itself.
+            (&Value::Map(x), _) if self.shape(x)[1..] == [1, 1] => Ok(Value::Map(x)),
             (_, Some([] | [1])) => Ok(x.clone()),
             (Value::Constant(x), Some([count])) => {
                 let elements = x.as_floats().filter(|elements| elements.len() == 1);

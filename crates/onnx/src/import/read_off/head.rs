@@ -38,7 +38,17 @@ pub(super) fn head(pieces: &[Piece], output: usize, is_calibrated: bool) -> Resu
     }
     let (dense, pooled) = dense_at(pieces, at)?;
     let pool = &pieces[pooled];
-    if !matches!(pool.op, Op::Mean) {
+    let is_mean = match pool.op {
+        Op::Mean => true,
+        // A window as large as the map.
+        Op::AveragePool(window) => {
+            pool.shape[1..] == [1, 1]
+                && window.pads == [0; 4]
+                && pieces[pool.reads[0]].shape[1..] == [window.kernel; 2]
+        }
+        _ => false,
+    };
+    if !is_mean {
         return Err(format!("{}: where the mean of each channel was expected", pool.node));
     }
     let mut end = pool.reads[0];
