@@ -164,7 +164,7 @@ fn features(target: &[Option<i64>], axes: Axes, channels: usize) -> Option<Axes>
 }
 
 /// Axes as numbers from 0, sorted; `None` where there are none such, or one twice.
-fn positions(axes: &[Option<i64>], rank: usize) -> Option<Vec<usize>> {
+pub(super) fn positions(axes: &[Option<i64>], rank: usize) -> Option<Vec<usize>> {
     let position = |axis: &Option<i64>| {
         let axis = (*axis)?;
         let axis = if axis < 0 { axis.checked_add(rank as i64)? } else { axis };

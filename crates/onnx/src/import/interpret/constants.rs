@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::axes::positions;
 use super::layers::{Inputs, floats};
 use super::node::{Attributes, Fault};
 use super::walk::Interpreter;
@@ -25,6 +26,7 @@ impl Interpreter<'_> {
             "Sqrt" => each(f32::sqrt),
             "Neg" => each(|x| -x),
             "Reciprocal" => each(f32::recip),
+            "ReduceMean" => mean(x, node, inputs)?,
             "BatchNormalization" => standardised(node, x, inputs)?,
             _ => return Err("of constants is not supported".into()),
         };
@@ -120,27 +122,61 @@ pub(super) fn elementwise(op: &str, a: &Array, b: &Array) -> Result<Array, Fault
     Ok(Array::floats(shape.clone(), found.collect()))
 }
 
-/// A batch norm in training of a weight `[1, outputs, elements]`: its standardisation.
+/// Means over some axes, each a sum in f64.
+fn mean(x: &Array, node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Fault> {
+    let elements = x.as_floats().ok_or("of constants that are not floats")?;
+    let attributes = Attributes(node);
+    let axes: Option<Vec<Option<i64>>> = match (inputs.get(1).copied().flatten(), attributes.ints("axes")) {
+        (Some(Value::Numbers(axes)), _) => Some(axes.values.clone()),
+        (_, axes) => axes.map(|axes| axes.iter().map(|&axis| Some(axis)).collect()),
+    };
+    let axes =
+        axes.and_then(|axes| positions(&axes, x.shape.len())).ok_or("a mean over axes that are not known")?;
+    let is_gone = |axis: usize| axes.contains(&axis);
+    let kept: Vec<usize> =
+        x.shape.iter().enumerate().map(|(axis, &extent)| if is_gone(axis) { 1 } else { extent }).collect();
+    let mut steps = strides(&kept);
+    axes.iter().for_each(|&axis| steps[axis] = 0);
+    let mut sums = vec![0f64; kept.iter().product()];
+    for (&element, to) in elements.iter().zip(places(&x.shape, &steps, elements.len())) {
+        sums[to] += f64::from(element);
+    }
+    let count = elements.len() as f64 / sums.len().max(1) as f64;
+    let shape = match attributes.is_usual("keepdims", 1) {
+        true => kept,
+        false => {
+            kept.iter().enumerate().filter(|(axis, _)| !is_gone(*axis)).map(|(_, &extent)| extent).collect()
+        }
+    };
+    Ok(Array::floats(shape, sums.into_iter().map(|sum| (sum / count) as f32).collect()))
+}
+
+/// A batch norm of a weight `[1, outputs, elements]`: its standardisation, by statistics that are given or its own.
 fn standardised(node: &NodeProto, x: &Array, inputs: &Inputs<'_>) -> Result<Array, Fault> {
     let attributes = Attributes(node);
-    let ([1, outputs, count], Some(elements)) = (&x.shape[..], x.as_floats()) else {
+    let ([1, outputs, rest @ ..], Some(elements)) = (&x.shape[..], x.as_floats()) else {
         return Err("a norm of a constant that is no weight".into());
     };
-    if attributes.is_usual("training_mode", 0) {
-        return Err("a norm of a constant by running statistics".into());
-    }
+    let count = rest.iter().product::<usize>().max(1);
     let parameter = |at: usize| {
         let found = floats(inputs, at)?.and_then(|array| array.as_floats());
         Ok::<_, Fault>(found.filter(|found| found.len() == *outputs).ok_or("a parameter of another length")?)
     };
-    let (weight, bias) = (parameter(1)?, parameter(2)?);
+    let (weight, bias, means, variances) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
+    let is_own = !attributes.is_usual("training_mode", 0);
     let epsilon = f64::from(attributes.float("epsilon").unwrap_or(1e-5));
     let mut found = Vec::with_capacity(elements.len());
-    for (row, (&gain, &shift)) in elements.chunks_exact((*count).max(1)).zip(weight.iter().zip(bias.iter())) {
-        let mean = row.iter().map(|&w| f64::from(w)).sum::<f64>() / *count as f64;
-        let variance = row.iter().map(|&w| (f64::from(w) - mean).powi(2)).sum::<f64>() / *count as f64;
-        let scale = f64::from(gain) / (variance + epsilon).sqrt();
-        found.extend(row.iter().map(|&w| ((f64::from(w) - mean) * scale + f64::from(shift)) as f32));
+    for (output, row) in elements.chunks_exact(count).enumerate() {
+        let (mean, variance) = match is_own {
+            true => {
+                let mean = row.iter().map(|&w| f64::from(w)).sum::<f64>() / count as f64;
+                (mean, row.iter().map(|&w| (f64::from(w) - mean).powi(2)).sum::<f64>() / count as f64)
+            }
+            false => (f64::from(means[output]), f64::from(variances[output])),
+        };
+        let (scale, shift) =
+            (f64::from(weight[output]) / (variance + epsilon).sqrt(), f64::from(bias[output]));
+        found.extend(row.iter().map(|&w| ((f64::from(w) - mean) * scale + shift) as f32));
     }
     Ok(Array::floats(x.shape.clone(), found))
 }

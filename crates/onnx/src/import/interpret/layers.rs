@@ -19,7 +19,9 @@ impl Interpreter<'_> {
         match (node.op_type.as_str(), inputs.first().copied().flatten()) {
             ("Add" | "Sub" | "Mul" | "Div" | "Sum", _) => self.arithmetic(node, inputs),
             ("Identity" | "Dropout" | "Cast" | "CastLike", Some(x)) => Ok(x.clone()),
-            ("Shape" | "Gather" | "Concat" | "ConstantOfShape" | "Expand", _) => self.numbers(node, inputs),
+            ("Shape" | "Gather" | "Concat" | "ConstantOfShape" | "Expand" | "Range", _) => {
+                self.numbers(node, inputs)
+            }
             ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose", Some(x)) => {
                 self.other_axes(node, x, inputs)
             }

@@ -27,6 +27,11 @@ impl Interpreter<'_> {
                 let extents = Numbers::known(x.shape.iter().map(|&extent| extent as i64));
                 Ok(Value::Numbers(part(&extents, attributes)?))
             }
+            ("Shape", Some(Value::Numbers(x))) => {
+                let extents = Numbers::known(x.shape.iter().map(|&extent| extent as i64));
+                Ok(Value::Numbers(part(&extents, attributes)?))
+            }
+            ("Range", _) => range(numbers(0)?, numbers(1)?, numbers(2)?).map(Value::Numbers),
             ("Gather", _) => gathered(numbers(0)?, numbers(1)?).map(Value::Numbers),
             ("Slice", _) => sliced(node, inputs).map(Value::Numbers),
             ("Concat", _) => {
@@ -120,6 +125,20 @@ fn part(extents: &Numbers, attributes: Attributes<'_>) -> Result<Numbers, Fault>
     };
     let values = extents.values.get(at("start", 0)..at("end", rank)).unwrap_or_default().to_vec();
     Ok(Numbers::vector(values))
+}
+
+/// Numbers from one to another.
+fn range(start: &Numbers, limit: &Numbers, step: &Numbers) -> Result<Numbers, Fault> {
+    let (&[Some(start)], &[Some(limit)], &[Some(step)]) =
+        (&start.values[..], &limit.values[..], &step.values[..])
+    else {
+        return Err("of ends that are not known".into());
+    };
+    if step < 1 || limit.saturating_sub(start) > MOST as i64 {
+        return Err("of more numbers than a shape has".into());
+    }
+    let values = std::iter::successors(Some(start), |value| value.checked_add(step));
+    Ok(Numbers::known(values.take_while(|&value| value < limit)))
 }
 
 fn gathered(from: &Numbers, indices: &Numbers) -> Result<Numbers, Fault> {

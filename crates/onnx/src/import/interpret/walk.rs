@@ -29,8 +29,10 @@ const MAX_MAP_CHANNELS: usize = 1 << 20;
 /// The most rows and columns of a map.
 const MAX_MAP_SIDE: usize = 1 << 16;
 
-/// Bytes that constants may take that are made of others.
+/// Bytes that constants may take that are made of others, and more by so many times those that they are made of: weights
+/// that are standardised in the graph.
 const MAX_MADE: u64 = 1 << 30;
+const MADE_OF_EACH: u64 = 8;
 
 /// A graph in its normal form.
 #[derive(Debug)]
@@ -48,8 +50,8 @@ pub(super) struct Interpreter<'a> {
     constants: Constants<'a>,
     values: HashMap<&'a str, Value>,
     pub(super) pieces: Vec<Piece>,
-    /// Memory for constants that are made of others.
-    made: Budget,
+    /// Bytes of constants that are made of others.
+    made: u64,
     /// Version of the operators.
     pub(super) opset: i64,
 }
@@ -79,7 +81,7 @@ pub(in crate::import) fn interpret(
         constants,
         values: HashMap::new(),
         pieces: Vec::new(),
-        made: Budget::new(MAX_MADE),
+        made: 0,
         opset,
     };
     interpreter.input(input, size)?;
@@ -258,7 +260,12 @@ impl<'a> Interpreter<'a> {
 
     /// Charges what a constant of so many elements takes that is made of others.
     pub(super) fn charge(&mut self, elements: usize) -> Result<(), Fault> {
-        Ok(self.made.charge(4 * elements as u64).map_err(Error::from)?)
+        self.made += 4 * elements as u64;
+        let limit = MAX_MADE + MADE_OF_EACH.saturating_mul(self.constants.bytes());
+        match self.made <= limit {
+            true => Ok(()),
+            false => Err(Error::from(residual_files::Error::OverBudget { limit }).into()),
+        }
     }
 
     /// `[channels, height, width]` of a map.
