@@ -6,7 +6,7 @@ use std::{fs, io};
 const HEADER: &str = "\
 //! Messages of ONNX 1.23.2, those that a graph of layers is made of.
 //!
-//! Generated from `bench/onnx-proto/onnx.proto` by prost-build 0.14.6 (the program beside that file); not edited by hand.
+//! Generated from `bench/onnx-proto/onnx.proto` by prost-build 0.14.6, by the program beside that file.
 
 ";
 

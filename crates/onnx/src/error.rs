@@ -37,8 +37,8 @@ pub enum Error {
 
     /// An interpolation that ONNX's `Resize` has not.
     #[error(
-        "preprocess: interpolation `{found}`, where ONNX's Resize has nearest, bilinear and bicubic; help: export without \
-         the preprocessing, or with another interpolation (--interpolation bicubic)"
+        "preprocess: interpolation `{found}`, where ONNX's Resize has nearest, bilinear and bicubic; help: export \
+         without the preprocessing, or with another interpolation (--interpolation bicubic)"
     )]
     Interpolation {
         /// The interpolation.

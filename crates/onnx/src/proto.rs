@@ -1,6 +1,6 @@
 //! Messages of ONNX 1.23.2, those that a graph of layers is made of.
 //!
-//! Generated from `bench/onnx-proto/onnx.proto` by prost-build 0.14.6 (the program beside that file); not edited by hand.
+//! Generated from `bench/onnx-proto/onnx.proto` by prost-build 0.14.6, by the program beside that file.
 
 /// A file: a graph, the version of its operators, and free text beside them.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -22,8 +22,8 @@ pub(super) struct LayerWriter<'a> {
 }
 
 impl LayerWriter<'_> {
-    /// Adds the nodes of a layer that reads the values `inputs`; gives the name of its value, of a layer that has nothing
-    /// to do outside training what it reads. `norm` is the batch norm that is folded into a convolution.
+    /// Adds the nodes of a layer that reads the values `inputs`; gives the name of its value, of a layer that has
+    /// nothing to do outside training what it reads. `norm` is the batch norm that is folded into a convolution.
     pub(super) fn layer(
         &mut self,
         layer: &Layer,
@@ -101,7 +101,8 @@ impl LayerWriter<'_> {
         Ok(self.graph.node("BatchNormalization", path.to_string(), &inputs, attributes))
     }
 
-    /// Groups as the channels of an instance norm, as PyTorch writes them: opset 18's own group norm has a scale a group.
+    /// Groups as the channels of an instance norm, as PyTorch writes them: opset 18's own group norm has a scale a
+    /// group.
     fn group_norm(
         &mut self,
         path: LayerPath,

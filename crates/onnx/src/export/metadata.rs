@@ -7,8 +7,8 @@ use super::ExportOptions;
 use crate::keys;
 use crate::proto::StringStringEntryProto;
 
-/// Keys and texts: the specification with its preprocessing and its task, the classes, the temperature, and those of the
-/// caller, which do not write over others.
+/// Keys and texts: the specification with its preprocessing and its task, the classes, the temperature, and those of
+/// the caller, which do not write over others.
 pub(super) fn metadata(
     model: &Model,
     options: &ExportOptions,

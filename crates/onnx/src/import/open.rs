@@ -32,12 +32,12 @@ pub struct Imported {
 /// Reads an ONNX file as a model: the graph is brought to a normal form, its layers are matched against those of a
 /// specification, and its constants are the weights.
 ///
-/// A batch norm that was folded into its convolution is one with a mean of 0 and a variance of 1 again; what it computes
-/// is the same.
+/// A batch norm that was folded into its convolution is one with a mean of 0 and a variance of 1 again; what it
+/// computes is the same.
 ///
 /// # Errors
-/// [`Error::NotOnnx`], [`Error::Constant`], [`Error::File`] for a file that is none or is damaged; [`Error::NotSaid`] for
-/// a graph that no specification says, with its nodes; all naming the file.
+/// [`Error::NotOnnx`], [`Error::Constant`], [`Error::File`] for a file that is none or is damaged; [`Error::NotSaid`]
+/// for a graph that no specification says, with its nodes; all naming the file.
 pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, Error> {
     let path = path.as_ref();
     let folder =

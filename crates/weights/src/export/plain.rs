@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::safetensors;
 
-/// Writes the tensors of a model under the names of a scheme as safetensors, without a description. Of a backbone there
-/// is no linear layer.
+/// Writes the tensors of a model under the names of a scheme as safetensors, without a description. Of a backbone
+/// there is no linear layer.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::NotAFile`], naming the file.

@@ -13,7 +13,8 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::safetensors;
 
-/// Writes a folder that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; gives timm's name of the network.
+/// Writes a folder that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; gives timm's name of the
+/// network.
 ///
 /// # Errors
 /// [`Error::NotIn`] for a network that timm has not, and for a preprocessing that it cannot say; [`Error::Io`], naming

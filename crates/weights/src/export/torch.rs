@@ -16,8 +16,8 @@ use crate::state_dict::StateDict;
 /// Name of the folder in the archive; any will do.
 const FOLDER: &str = "archive";
 
-/// Writes the tensors of a model under the names of a scheme as a PyTorch checkpoint, a dict of float32 tensors by name,
-/// which `torch.load(..., weights_only=True)` takes. Of a backbone there is no linear layer.
+/// Writes the tensors of a model under the names of a scheme as a PyTorch checkpoint, a dict of float32 tensors by
+/// name, which `torch.load(..., weights_only=True)` takes. Of a backbone there is no linear layer.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::NotAFile`], naming the file; [`Error::Unwritable`] for 4 GB and more.

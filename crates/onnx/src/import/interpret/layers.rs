@@ -71,7 +71,7 @@ impl Interpreter<'_> {
             return Err("reads a map whose channels are not its second axis".into());
         }
         let groups = usize::try_from(attributes.int("group").unwrap_or(1)).unwrap_or(0);
-        if kernel != other {
+        if kernel != other || kernel == 0 {
             return Err(format!("a kernel of {kernel}x{other}, which is not square").into());
         }
         if groups == 0

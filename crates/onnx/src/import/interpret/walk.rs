@@ -29,8 +29,8 @@ const MAX_MAP_CHANNELS: usize = 1 << 20;
 /// The most rows and columns of a map.
 const MAX_MAP_SIDE: usize = 1 << 16;
 
-/// Bytes that constants may take that are made of others, and more by so many times those that they are made of: weights
-/// that are standardised in the graph.
+/// Bytes that constants may take that are made of others, and more by so many times those that they are made of:
+/// weights that are standardised in the graph.
 const MAX_MADE: u64 = 1 << 30;
 const MADE_OF_EACH: u64 = 8;
 
@@ -59,8 +59,8 @@ pub(super) struct Interpreter<'a> {
 /// Brings a graph to its normal form, for an input whose free sides are `size`.
 ///
 /// # Errors
-/// [`Error::NotSaid`] with every node that is not understood; [`Error::NotOnnx`] for a cycle and for values that nothing
-/// gives; [`Error::Constant`].
+/// [`Error::NotSaid`] with every node that is not understood; [`Error::NotOnnx`] for a cycle and for values that
+/// nothing gives; [`Error::Constant`].
 pub(in crate::import) fn interpret(
     graph: &GraphProto,
     opset: i64,
@@ -76,14 +76,8 @@ pub(in crate::import) fn interpret(
     let output = graph.output.first().ok_or_else(|| not_said("a graph without an output"))?;
     let limit = available_memory().map_or(MAX_CONSTANTS, |available| available.min(MAX_CONSTANTS));
     let constants = Constants { folder, budget: Budget::new(limit) };
-    let mut interpreter = Interpreter {
-        initial,
-        constants,
-        values: HashMap::new(),
-        pieces: Vec::new(),
-        made: 0,
-        opset,
-    };
+    let mut interpreter =
+        Interpreter { initial, constants, values: HashMap::new(), pieces: Vec::new(), made: 0, opset };
     interpreter.input(input, size)?;
     let mut reasons = Vec::new();
     for node in order(graph, &output.name)? {

@@ -143,6 +143,37 @@ impl<'p> Branch<'p> {
         self.units.iter().enumerate().all(|(at, unit)| unit.has_relu == wanted(at))
     }
 
+    /// Kind, channels, widths and groups of the block.
+    fn shape(&self, order: Order, node: &str) -> Result<BlockSpec, String> {
+        let kernels: Vec<usize> = self.units.iter().map(|unit| unit.conv.window.kernel).collect();
+        let kind = match kernels[..] {
+            [3, 3] => BlockKind::Basic,
+            [1, 3, 1] => BlockKind::Bottleneck,
+            _ => {
+                return Err(format!(
+                    "{node}: a branch of convolutions of {kernels:?}, where blocks have [3, 3] or [1, 3, 1]"
+                ));
+            }
+        };
+        if !self.has_relus(order) {
+            return Err(format!("{node}: a branch whose ReLUs are not those of a block"));
+        }
+        self.units.iter().try_for_each(|unit| require_centred(&unit.conv, unit.node))?;
+        let convs: Vec<&Conv> = self.units.iter().map(|unit| &unit.conv).collect();
+        let (width, groups, first_width) = match kind {
+            BlockKind::Basic => (convs[0].outputs, convs[0].groups, None),
+            _ => (convs[1].outputs, convs[1].groups, Some(convs[0].outputs)),
+        };
+        let wanted = |at: usize| if kind == BlockKind::Basic || at == 1 { groups } else { 1 };
+        if convs.iter().enumerate().any(|(at, conv)| conv.groups != wanted(at)) {
+            return Err(format!("{node}: groups at other convolutions than a block has them"));
+        }
+        Ok(BlockSpec::basic(convs[convs.len() - 1].outputs).with(|block| {
+            (block.kind, block.width, block.groups) = (kind, width, groups);
+            block.first_width = first_width.filter(|&first| first != width);
+        }))
+    }
+
     /// The stride and the convolution that holds it, counted from 0, with the filter that has it in its place.
     fn stride(&self, order: Order) -> Result<(usize, Option<usize>, Option<AntiAlias>), String> {
         let mut found = (1, None, None);
@@ -191,50 +222,18 @@ pub(super) fn block(
 ) -> Result<BlockSpec, String> {
     let branch = Branch::of(pieces, found)?;
     let node = &pieces[found.add].node;
-    let kernels: Vec<usize> = branch.units.iter().map(|unit| unit.conv.window.kernel).collect();
-    let kind = match kernels[..] {
-        [3, 3] => BlockKind::Basic,
-        [1, 3, 1] => BlockKind::Bottleneck,
-        _ => {
-            return Err(format!(
-                "{node}: a branch of convolutions of {kernels:?}, where blocks have [3, 3] or [1, 3, 1]"
-            ));
-        }
-    };
-    if !branch.has_relus(found.order) {
-        return Err(format!("{node}: a branch whose ReLUs are not those of a block"));
-    }
-    for Unit { conv, node, .. } in &branch.units {
-        require_centred(conv, node)?;
-    }
-    let of = |at: usize| &branch.units[at].conv;
-    let last = branch.units.len() - 1;
-    let (width, groups, first_width) = match kind {
-        BlockKind::Basic => (of(0).outputs, of(0).groups, None),
-        _ => (of(1).outputs, of(1).groups, Some(of(0).outputs).filter(|&first| first != of(1).outputs)),
-    };
-    let grouped = |at: usize| kind == BlockKind::Basic || at == 1;
-    if branch
-        .units
-        .iter()
-        .enumerate()
-        .any(|(at, unit)| unit.conv.groups != if grouped(at) { groups } else { 1 })
-    {
-        return Err(format!("{node}: groups at other convolutions than a block has them"));
-    }
+    let shape = branch.shape(found.order, node)?;
     let (stride, holder, anti_alias) = branch.stride(found.order)?;
-    let usual = usize::from(kind == BlockKind::Bottleneck);
+    let usual = usize::from(shape.kind == BlockKind::Bottleneck);
     let stride_first = match holder {
         None => false,
         Some(at) if at == usual => false,
         Some(0) => true,
         Some(_) => return Err(format!("{node}: a stride at another convolution than a block has it")),
     };
-    let spec = BlockSpec::basic(of(last).outputs).with(|block| {
-        (block.kind, block.order, block.width, block.first_width) = (kind, found.order, width, first_width);
-        (block.stride, block.stride_first, block.groups, block.anti_alias) =
-            (stride, stride_first, groups, anti_alias);
-        block.attention = branch.attention.as_ref().map(Squeeze::spec);
+    let spec = shape.with(|block| {
+        (block.order, block.stride, block.stride_first) = (found.order, stride, stride_first);
+        (block.anti_alias, block.attention) = (anti_alias, branch.attention.as_ref().map(Squeeze::spec));
     });
     let entry = offset.take();
     let put = Put { pieces, found, path, entry: entry.as_deref() };

@@ -1,16 +1,15 @@
 //! A whole network: from the output back to the input, then its specification.
 
-use residual_arch::{
-    BlockPath, BlockSpec, Field, HeadPart, HeadSpec, LayerPath, NetSpec, NormKind, StageSpec,
-};
+use residual_arch::{BlockPath, BlockSpec, Field, HeadPart, HeadSpec, LayerPath, NetSpec, StageSpec};
 
-use super::block::{Found, block, block_at};
-use super::head::{Ending, head};
+use super::block::{Found, Offset, block, block_at};
+use super::head::{Ending, Head, head};
 use super::norm::{Linear, norm};
 use super::stem::stem;
 use super::tensors::Tensors;
 use crate::error::Error;
 use crate::import::interpret::Graph;
+use crate::import::piece::Piece;
 
 /// The most blocks of a network.
 const MAX_BLOCKS: usize = 10_000;
@@ -32,63 +31,14 @@ pub(in crate::import) fn read_off(graph: &Graph, is_calibrated: bool, flips: boo
     let pieces = &graph.pieces;
     let said = |reason: String| Error::NotSaid { reasons: vec![reason] };
     let head = head(pieces, graph.output, is_calibrated).map_err(said)?;
-    let mut end = head.end;
-    let mut found: Vec<Found> = Vec::new();
-    while let Some(next) = block_at(pieces, end) {
-        let next = next.map_err(said)?;
-        end = next.input;
-        found.push(next);
-        if found.len() > MAX_BLOCKS {
-            return Err(said(format!("more than {MAX_BLOCKS} blocks")));
-        }
-    }
-    if found.is_empty() {
-        return Err(said(format!(
-            "{}: no sum of a branch and a shortcut leads to the head",
-            pieces[end].node
-        )));
-    }
-    found.reverse();
-    let (mut tensors, mut reasons) = (Tensors::of(graph.bytes), Vec::new());
-    let stem = stem(pieces, end, flips, &mut tensors).map_err(|reason| reasons.push(reason)).ok();
-    let mut offset = stem.as_ref().and_then(|stem| stem.offset.clone());
-    let mut stages: Vec<StageSpec> = Vec::new();
-    let mut channels = stem.as_ref().map_or(0, |stem| stem.spec.channels());
-    for found in &found {
-        let add = &pieces[found.add];
-        let is_next =
-            stages.is_empty() || add.shape[0] != channels || pieces[found.input].shape[1..] != add.shape[1..];
-        if is_next {
-            stages.push(StageSpec::new(Vec::new()));
-        }
-        let (stage, blocks) = (stages.len(), stages.last().map_or(0, |stage| stage.blocks.len()));
-        let path = BlockPath { stage, block: blocks };
-        match block(pieces, found, path, &mut offset, &mut tensors) {
-            Ok(spec) => stages[stage - 1].blocks.push(spec),
-            Err(reason) => {
-                stages[stage - 1].blocks.push(BlockSpec::basic(add.shape[0]));
-                reasons.push(reason);
-            }
-        }
-        channels = add.shape[0];
-    }
-    let mut spec = HeadSpec::new(head.dense.outputs);
-    match (&head.norm, offset) {
-        (Some(parts), offset) => match norm(parts, offset.as_deref(), channels) {
-            Ok(found) => {
-                (spec.norm, spec.norm_kind) = (true, found.kind);
-                let put = tensors.put_norm(LayerPath::Head(HeadPart::Norm), &found);
-                reasons.extend(put.err());
-            }
-            Err(reason) => reasons.push(reason),
-        },
-        (None, Some(_)) => reasons.push("the last convolution has a bias, and no norm follows it".to_owned()),
-        (None, None) => spec.norm_kind = NormKind::Batch,
-    }
-    let (linear, dense) = (LayerPath::Head(HeadPart::Linear), &head.dense);
-    let weight = tensors.put(linear, Field::Weight, &[dense.outputs, dense.inputs], &dense.weight);
-    reasons
-        .extend(weight.and_then(|()| tensors.put(linear, Field::Bias, &[dense.outputs], &dense.bias)).err());
+    let (found, end) = blocks(pieces, head.end).map_err(said)?;
+    let mut reader = Reader { pieces, tensors: Tensors::of(graph.bytes), offset: None, reasons: Vec::new() };
+    let stem = stem(pieces, end, flips, &mut reader.tensors);
+    let stem = stem.map_err(|reason| reader.reasons.push(reason)).ok();
+    reader.offset = stem.as_ref().and_then(|stem| stem.offset.clone());
+    let stages = reader.stages(&found, stem.as_ref().map_or(0, |stem| stem.spec.channels()));
+    let spec = reader.head(&head);
+    let Reader { tensors, reasons, .. } = reader;
     let Some(stem) = stem.filter(|_| reasons.is_empty()) else { return Err(Error::NotSaid { reasons }) };
     let channels = pieces[0].shape[0];
     let spec = NetSpec::new("imported", pieces[0].shape, stem.spec, stages, spec).with(|spec| {
@@ -97,6 +47,80 @@ pub(in crate::import) fn read_off(graph: &Graph, is_calibrated: bool, flips: boo
     });
     require_shapes(graph, &found, &spec)?;
     Ok(ReadOff { spec, tensors: tensors.found, ending: head.ending, input: stem.input })
+}
+
+/// The blocks that lead to a piece, in the order in which they run, and the piece that the first of them reads.
+fn blocks(pieces: &[Piece], mut end: usize) -> Result<(Vec<Found>, usize), String> {
+    let mut found: Vec<Found> = Vec::new();
+    while let Some(next) = block_at(pieces, end) {
+        let next = next?;
+        end = next.input;
+        found.push(next);
+        if found.len() > MAX_BLOCKS {
+            return Err(format!("more than {MAX_BLOCKS} blocks"));
+        }
+    }
+    found.reverse();
+    match found.is_empty() {
+        true => Err(format!("{}: no sum of a branch and a shortcut leads to the head", pieces[end].node)),
+        false => Ok((found, end)),
+    }
+}
+
+/// Reads the parts of a network off, in the order in which they run.
+struct Reader<'p> {
+    pieces: &'p [Piece],
+    tensors: Tensors,
+    offset: Offset,
+    /// What no specification says.
+    reasons: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The stages; a block that changes the shape begins one. `channels` are those behind the stem.
+    fn stages(&mut self, found: &[Found], mut channels: usize) -> Vec<StageSpec> {
+        let mut stages: Vec<StageSpec> = Vec::new();
+        for found in found {
+            let (shape, input) = (self.pieces[found.add].shape, self.pieces[found.input].shape);
+            if stages.is_empty() || shape[0] != channels || input[1..] != shape[1..] {
+                stages.push(StageSpec::new(Vec::new()));
+            }
+            channels = shape[0];
+            let number = stages.len();
+            let Some(stage) = stages.last_mut() else { continue };
+            let path = BlockPath { stage: number, block: stage.blocks.len() };
+            let spec = block(self.pieces, found, path, &mut self.offset, &mut self.tensors);
+            stage.blocks.push(spec.unwrap_or_else(|reason| {
+                self.reasons.push(reason);
+                // Stands in its place, so that the others are looked at as well.
+                BlockSpec::basic(channels)
+            }));
+        }
+        stages
+    }
+
+    fn head(&mut self, head: &Head<'_>) -> HeadSpec {
+        let (dense, mut spec) = (&head.dense, HeadSpec::new(head.dense.outputs));
+        match (&head.norm, self.offset.take()) {
+            (Some(parts), offset) => match norm(parts, offset.as_deref(), dense.inputs) {
+                Ok(found) => {
+                    (spec.norm, spec.norm_kind) = (true, found.kind);
+                    let put = self.tensors.put_norm(LayerPath::Head(HeadPart::Norm), &found);
+                    self.reasons.extend(put.err());
+                }
+                Err(reason) => self.reasons.push(reason),
+            },
+            (None, Some(_)) => {
+                self.reasons.push("the last convolution has a bias, and no norm follows it".to_owned());
+            }
+            (None, None) => {}
+        }
+        let layer = LayerPath::Head(HeadPart::Linear);
+        let weight = self.tensors.put(layer, Field::Weight, &[dense.outputs, dense.inputs], &dense.weight);
+        let put = weight.and_then(|()| self.tensors.put(layer, Field::Bias, &[dense.outputs], &dense.bias));
+        self.reasons.extend(put.err());
+        spec
+    }
 }
 
 /// Holds the shapes of the specification's blocks against those of the graph.

@@ -53,8 +53,8 @@ impl Linear {
 
 /// The norm that pieces amount to behind something that adds `before` to every channel (a convolution's bias).
 ///
-/// A batch norm of a graph keeps its tensors; what is added before is taken off its mean. Whatever else is a batch norm
-/// with a mean of 0 and a variance of 1 (less epsilon), and of a folded one the shift alone is left.
+/// A batch norm of a graph keeps its tensors; what is added before is taken off its mean. Whatever else is a batch
+/// norm with a mean of 0 and a variance of 1 (less epsilon), and of a folded one the shift alone is left.
 pub(super) fn norm(
     pieces: &[&Piece],
     before: Option<&[f64]>,

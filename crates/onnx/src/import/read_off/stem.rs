@@ -8,6 +8,9 @@ use super::tensors::Tensors;
 use super::token::{Token, tokens};
 use crate::import::piece::{Conv, Piece};
 
+/// The largest kernel that uneven zeros around a map are made a part of.
+const MAX_KERNEL: usize = 64;
+
 /// A stem as it is found.
 pub(super) struct Stem {
     pub(super) spec: StemSpec,
@@ -99,6 +102,9 @@ fn centred(conv: &Conv, node: &str, flips: bool) -> Result<(StemConv, Conv), Str
         return Err(format!("{node}: groups, or pads {:?} that differ in height and width", window.pads));
     }
     let (before, side) = (padding - top, window.kernel + 2 * padding - top - bottom);
+    if side > MAX_KERNEL {
+        return Err(format!("{node}: pads {:?} around a kernel of {}", window.pads, window.kernel));
+    }
     let mut weight = vec![0.0; conv.outputs * conv.inputs * side * side];
     let planes =
         weight.chunks_exact_mut(side * side).zip(conv.weight.chunks_exact(window.kernel * window.kernel));
