@@ -98,7 +98,7 @@ fn expanded(constant: &Array, x: View, channels: usize) -> Option<Vec<f32>> {
 }
 
 /// A value as an array of floats.
-fn as_array(value: &Value) -> Result<Rc<Array>, Fault> {
+pub(super) fn as_array(value: &Value) -> Result<Rc<Array>, Fault> {
     match value {
         Value::Constant(array) => match &array.elements {
             Elements::Floats(_) => Ok(Rc::clone(array)),

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use super::arithmetic::as_array;
 use super::node::{Attributes, Fault};
 use super::walk::Interpreter;
+use crate::element::FLOAT;
 use crate::import::array::Array;
 use crate::import::piece::{Conv, Op, Pads, Window};
 use crate::import::value::{Axes, Value, View};
@@ -18,6 +20,9 @@ impl Interpreter<'_> {
         let attributes = Attributes(node);
         match (node.op_type.as_str(), inputs.first().copied().flatten()) {
             ("Add" | "Sub" | "Mul" | "Div" | "Sum", _) => self.arithmetic(node, inputs),
+            ("Cast" | "CastLike", Some(x @ Value::Numbers(_))) if is_to_floats(attributes, inputs) => {
+                Ok(as_array(x).map_or_else(|_| x.clone(), Value::Constant))
+            }
             ("Identity" | "Dropout" | "Cast" | "CastLike", Some(x)) => Ok(x.clone()),
             ("Shape" | "Gather" | "Concat" | "ConstantOfShape" | "Expand" | "Range", _) => {
                 self.numbers(node, inputs)
@@ -265,6 +270,14 @@ pub(super) fn floats(inputs: &Inputs<'_>, at: usize) -> Result<Option<Rc<Array>>
         None => Ok(None),
         Some(Value::Constant(array)) => Ok(Some(Rc::clone(array))),
         Some(_) => Err("a parameter that is no constant".into()),
+    }
+}
+
+/// True where a cast makes floats of whole numbers.
+fn is_to_floats(attributes: Attributes<'_>, inputs: &Inputs<'_>) -> bool {
+    match inputs.get(1).copied().flatten() {
+        Some(like) => matches!(like, Value::Map(_) | Value::Constant(_)),
+        None => attributes.int("to") == Some(i64::from(FLOAT)),
     }
 }
 
