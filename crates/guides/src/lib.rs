@@ -20,4 +20,5 @@ guide!(checkpoints, "docs/checkpoints.md");
 guide!(evaluation, "docs/evaluation.md");
 guide!(augmentation, "docs/augmentation.md");
 guide!(finetune, "docs/finetune.md");
+guide!(interop, "docs/interop.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

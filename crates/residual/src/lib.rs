@@ -82,6 +82,7 @@
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
 //! | `hub` | published weights and datasets, downloaded and cached |
+//! | `onnx` | models as ONNX graphs, and graphs as models |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
@@ -93,6 +94,7 @@
 //! | --- | --- | --- |
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
 //! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
+//! | `onnx` | yes | `onnx`, `residual export` and `residual import`: graphs of ONNX |
 //! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 
@@ -112,6 +114,8 @@ pub use residual_kernels as kernels;
 pub use residual_measure as measure;
 #[cfg(feature = "train")]
 pub use residual_nn as nn;
+#[cfg(feature = "onnx")]
+pub use residual_onnx as onnx;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
 pub use residual_report as report;

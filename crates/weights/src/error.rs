@@ -89,6 +89,17 @@ pub enum Error {
         tensors: Vec<String>,
     },
 
+    /// A model that another library has no words for.
+    #[error("{library} has no way to say {what}; help: {help}")]
+    NotIn {
+        /// The library.
+        library: &'static str,
+        /// Network, or part of its preprocessing.
+        what: String,
+        /// What can be done.
+        help: &'static str,
+    },
+
     /// A checkpoint that cannot be written as it was put together.
     #[error("a checkpoint cannot be written with {reason}")]
     Unwritable {

@@ -11,6 +11,7 @@
 //! - [`check_values`] refuses weights that are not finite;
 //! - [`Checkpoint`] is a trained network in one file: tensors, the network's description, the class names;
 //!   [`Weights`] reads either that or bare tensors;
+//! - [`mod@export`] writes models as other libraries load them: PyTorch's files, timm's and transformers' folders;
 //! - [`write_atomically`] replaces a file as a whole or not at all.
 //!
 //! Files are not trusted. PyTorch's pickles are interpreted by a machine that builds plain values and calls
@@ -24,6 +25,7 @@ mod channels;
 mod checkpoint;
 mod element;
 mod error;
+pub mod export;
 mod folder;
 mod json;
 mod looks_like;

@@ -7,7 +7,7 @@ mod opening;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use residual_arch::{Naming, NetSpec, Network, Preprocess, TensorPath};
+use residual_arch::{HeadPart, LayerPath, Naming, NetSpec, Network, Preprocess, TensorPath};
 
 use crate::checkpoint::{Checkpoint, describe};
 use crate::error::Error;
@@ -303,6 +303,28 @@ impl Model {
         let mut state = StateDict::new();
         for (file, entry) in names.into_iter().zip(self.tensors) {
             state.insert(file.name, entry.tensor.reshaped(file.shape)?)?;
+        }
+        Ok(state)
+    }
+
+    /// The tensors under the names of a scheme, of a backbone without those of the linear layer that it has not.
+    pub(crate) fn to_plain(&self, naming: Naming) -> Result<StateDict, Error> {
+        let mut state = self.to_state_dict(naming)?;
+        if !self.has_head {
+            let head = self.network.file_names(naming);
+            let head = head.iter().filter(|file| file.path.layer == LayerPath::Head(HeadPart::Linear));
+            head.for_each(|file| drop(state.remove(&file.name)));
+        }
+        Ok(state)
+    }
+
+    /// The tensors under the names that a scheme gives those of a network that computes as this one does.
+    pub(crate) fn named_as(&self, spec: &NetSpec, naming: Naming) -> Result<StateDict, Error> {
+        let mut state = StateDict::new();
+        for file in residual_arch::names::file_names(spec, naming) {
+            let missing = || Error::NoSuchTensor { name: file.path.to_string() };
+            let tensor = self.tensor(file.path).ok_or_else(missing)?.clone().reshaped(file.shape)?;
+            state.insert(file.name, tensor)?;
         }
         Ok(state)
     }

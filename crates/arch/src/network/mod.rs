@@ -8,11 +8,13 @@
 //! | `layer` | [`Layer`] and what it reads |
 //! | `expand` | the meaning of a specification: the layers that stem, block and head stand for |
 //! | `check` | the shapes that flow through them, and every error that they can have |
+//! | `alike` | networks that compute the same |
 //! | `checked` | [`Network`] and [`CheckedBlock`], which cannot be wrong |
 //!
 //! No other code interprets a [`BlockSpec`](crate::BlockSpec), a [`StemSpec`](crate::StemSpec) or a
 //! [`HeadSpec`](crate::HeadSpec) beyond this one.
 
+mod alike;
 mod check;
 mod checked;
 mod expand;

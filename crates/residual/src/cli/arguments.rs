@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "onnx")]
+use super::export;
 use super::failure::Outcome;
 #[cfg(feature = "get")]
 use super::get;
+#[cfg(feature = "onnx")]
+use super::import;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
@@ -50,6 +54,10 @@ enum Command {
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Average(average::Arguments),
+    #[cfg(feature = "onnx")]
+    Export(export::Arguments),
+    #[cfg(feature = "onnx")]
+    Import(import::Arguments),
     Bench(bench::Arguments),
     #[cfg(feature = "train")]
     Data(data::Arguments),
@@ -83,6 +91,10 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Average(arguments) => average::run(&arguments),
+            #[cfg(feature = "onnx")]
+            Self::Export(arguments) => export::run(&arguments),
+            #[cfg(feature = "onnx")]
+            Self::Import(arguments) => import::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "train")]
             Self::Data(arguments) => data::run(&arguments),

@@ -42,8 +42,9 @@ pub(crate) struct Arguments {
     key: Option<String>,
 }
 
+/// Scheme of tensor names.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Scheme {
+pub(crate) enum Scheme {
     /// layer1.0.conv1, fc
     Torchvision,
     /// torchvision's where they agree; stages.0.blocks.0.norm1, head.fc

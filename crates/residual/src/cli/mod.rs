@@ -15,6 +15,8 @@ mod describe;
 mod doctor;
 mod eval;
 mod eval_task;
+#[cfg(feature = "onnx")]
+mod export;
 mod failure;
 #[cfg(feature = "train")]
 mod findings;
@@ -22,6 +24,8 @@ mod findings;
 mod finetune;
 #[cfg(feature = "get")]
 mod get;
+#[cfg(feature = "onnx")]
+mod import;
 mod inspect;
 mod interrupt;
 mod labelled;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "train",
     "finetune",
     "lr-find",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 19] = [
     "inspect",
     "convert",
     "average",
+    "export",
+    "import",
     "bench",
     "data",
     "doctor",

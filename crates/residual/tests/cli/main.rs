@@ -14,6 +14,8 @@ mod get;
 mod help;
 mod hostile;
 mod inspect;
+#[cfg(feature = "onnx")]
+mod interop;
 mod interrupt;
 mod lists;
 mod loop_flags;

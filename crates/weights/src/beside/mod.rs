@@ -6,3 +6,4 @@ mod timm;
 mod transformers;
 
 pub(crate) use description::Description;
+pub(crate) use transformers::network as transformers_network;

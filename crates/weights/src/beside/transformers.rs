@@ -35,7 +35,11 @@ fn is_placeholder(names: &[String]) -> bool {
     names.iter().enumerate().all(|(class, name)| *name == format!("LABEL_{class}"))
 }
 
-fn network(config: &Value) -> Result<NetSpec, Error> {
+/// The network of a description.
+///
+/// # Errors
+/// [`Error::Config`], as for [`description`].
+pub(crate) fn network(config: &Value) -> Result<NetSpec, Error> {
     let missing = |field: &str| Error::Config { reason: format!("`{field}` is missing or no number") };
     let list = |field: &str| naturals(config.get(field)).ok_or_else(|| missing(field));
     let (depths, sizes) = (list("depths")?, list("hidden_sizes")?);

@@ -1,0 +1,26 @@
+//! Networks as graphs.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `options` | [`ExportOptions`] and [`Answers`] |
+//! | `write` | [`export()`]: the graph of a whole model, in a file |
+//! | `graph` | the nodes and constants of a graph as it is written |
+//! | `attribute` | attributes of nodes |
+//! | `layers` | the nodes of each operation of a layer |
+//! | `fold` | weights with their standardisation and their batch norm folded in |
+//! | `pixels` | the preprocessing of images as nodes |
+//! | `answers` | probabilities and numbers behind the logits |
+//! | `metadata` | what the file says beside the graph |
+
+mod answers;
+mod attribute;
+mod fold;
+mod graph;
+mod layers;
+mod metadata;
+mod options;
+mod pixels;
+mod write;
+
+pub use options::{Answers, ExportOptions};
+pub use write::export;

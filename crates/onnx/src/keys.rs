@@ -1,0 +1,14 @@
+//! Keys of a file's metadata (`metadata_props`).
+
+/// The specification as JSON, as in a checkpoint of this library.
+pub(crate) const SPEC: &str = "residual.spec";
+/// The class names as a JSON array, in the order of the outputs.
+pub(crate) const CLASSES: &str = "classes";
+/// The task in words.
+pub(crate) const TASK: &str = "task";
+/// The preprocessing as JSON.
+pub(crate) const PREPROCESS: &str = "preprocess";
+/// What the logits of a calibrated network are divided by.
+pub(crate) const TEMPERATURE: &str = "temperature";
+/// What the graph takes, in words.
+pub(crate) const INPUT: &str = "input";
