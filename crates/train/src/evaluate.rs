@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::NetSpec;
-use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation};
+use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation, TaskOutputs};
 use residual_engine::Images;
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
@@ -54,11 +54,12 @@ pub(crate) fn evaluate_task_until(
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
-    let mut judged = InEvaluation { network, session, total: images.len(), plan };
+    let (mut judged, mut watched) =
+        (InEvaluation { network, plan }, session.watching(images.len()));
     let NetSpec { preprocess, task, .. } = network.spec().clone();
-    match residual_data::evaluate_task(&mut judged, images, preprocess, options, &task)? {
-        Some(TaskEvaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
-        result => Ok(result),
+    match TaskOutputs::of(&mut judged, images, preprocess, options, &mut watched)? {
+        Some(outputs) if outputs.images() == 0 => Err(Error::NothingToEvaluate),
+        outputs => Ok(outputs.map(|outputs| outputs.evaluate(&task))),
     }
 }
 
@@ -75,23 +76,22 @@ pub(crate) fn evaluate_until(
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
-    let mut judged = InEvaluation { network, session, total: images.len(), plan };
+    let (mut judged, mut watched) =
+        (InEvaluation { network, plan }, session.watching(images.len()));
     let preprocess = network.spec().preprocess.clone();
-    match residual_data::evaluate(&mut judged, images, preprocess, options)? {
+    match residual_data::evaluate(&mut judged, images, preprocess, options, &mut watched)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
         result => Ok(result),
     }
 }
 
-/// Network that is evaluated while an observer looks on.
-struct InEvaluation<'a, 's> {
+/// Network that is evaluated.
+struct InEvaluation<'a> {
     network: &'a ResNet,
-    session: &'a mut Session<'s>,
-    total: usize,
     plan: EnginePlan,
 }
 
-impl InEvaluation<'_, '_> {
+impl InEvaluation<'_> {
     /// Logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
@@ -100,7 +100,7 @@ impl InEvaluation<'_, '_> {
     }
 }
 
-impl Judged for InEvaluation<'_, '_> {
+impl Judged for InEvaluation<'_> {
     type Error = Error;
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
@@ -110,18 +110,6 @@ impl Judged for InEvaluation<'_, '_> {
         }
         let (input, _) = to_tensor(batch, &self.network.device());
         Ok(values(self.network.forward(input.inner(), Mode::Eval)))
-    }
-
-    fn stopped(&mut self) -> bool {
-        self.session.stops()
-    }
-
-    fn progress(&mut self, done: usize) {
-        self.session.evaluating(done, self.total);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.session.skipped(reason);
     }
 }
 
