@@ -28,7 +28,7 @@ pub fn evaluate(
     options: &EvaluateOptions,
 ) -> Result<Evaluation, Error> {
     let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
-    evaluate_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+    evaluate_until(network, images, options, &mut alone, &mut None)?.ok_or(Error::NothingToEvaluate)
 }
 
 /// Evaluates a network for a task other than single label on images, as [`evaluate()`] does.
@@ -41,21 +41,23 @@ pub fn evaluate_task(
     options: &EvaluateOptions,
 ) -> Result<TaskEvaluation, Error> {
     let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
-    evaluate_task_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+    evaluate_task_until(network, images, options, &mut alone, &mut None)?.ok_or(Error::NothingToEvaluate)
 }
 
-/// [`evaluate_task`] while an observer looks on; `None` where it was stopped.
+/// [`evaluate_task`] while an observer looks on; `None` where it was stopped. `not_finite` becomes the first layer whose
+/// output was not finite, where there is one.
 pub(crate) fn evaluate_task_until(
     network: &ResNet,
     images: Arc<dyn Source>,
     options: &EvaluateOptions,
     session: &mut Session<'_>,
+    not_finite: &mut Option<String>,
 ) -> Result<Option<TaskEvaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
     let (mut judged, mut watched) =
-        (InEvaluation { network, plan }, session.watching(images.len()));
+        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
     let NetSpec { preprocess, task, .. } = network.spec().clone();
     match TaskOutputs::of(&mut judged, images, preprocess, options, &mut watched)? {
         Some(outputs) if outputs.images() == 0 => Err(Error::NothingToEvaluate),
@@ -66,18 +68,20 @@ pub(crate) fn evaluate_task_until(
 /// Limit on the images that a plan of the engine takes at a time.
 const MOST: usize = 65_536;
 
-/// [`evaluate`] while an observer looks on; `None` where it was stopped.
+/// [`evaluate`] while an observer looks on; `None` where it was stopped. `not_finite` becomes the first layer whose
+/// output was not finite, where there is one.
 pub(crate) fn evaluate_until(
     network: &ResNet,
     images: Arc<dyn Source>,
     options: &EvaluateOptions,
     session: &mut Session<'_>,
+    not_finite: &mut Option<String>,
 ) -> Result<Option<Evaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
     let (mut judged, mut watched) =
-        (InEvaluation { network, plan }, session.watching(images.len()));
+        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, options, &mut watched)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
@@ -89,6 +93,8 @@ pub(crate) fn evaluate_until(
 struct InEvaluation<'a> {
     network: &'a ResNet,
     plan: EnginePlan,
+    /// First layer whose output was not finite, of the first batch of which there is one.
+    not_finite: &'a mut Option<String>,
 }
 
 impl InEvaluation<'_> {
@@ -105,11 +111,18 @@ impl Judged for InEvaluation<'_> {
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
         check_batch(self.network, &batch, Mode::Eval)?;
-        if self.network.compute().path == Path::Fused {
-            return self.by_plan(&batch);
+        let outputs = match self.network.compute().path {
+            Path::Fused => self.by_plan(&batch)?,
+            _ => {
+                let (input, _) = to_tensor(batch.clone(), &self.network.device());
+                values(self.network.forward(input.inner(), Mode::Eval))
+            }
+        };
+        if self.not_finite.is_none() && !outputs.iter().all(|output| output.is_finite()) {
+            let (input, _) = to_tensor(batch, &self.network.device());
+            *self.not_finite = self.network.first_not_finite(input.inner(), Mode::Eval);
         }
-        let (input, _) = to_tensor(batch, &self.network.device());
-        Ok(values(self.network.forward(input.inner(), Mode::Eval)))
+        Ok(outputs)
     }
 }
 

@@ -126,7 +126,7 @@ impl View {
         };
         let same = || self.passes.iter().filter(|pass| pass.split == last.split);
         let values: Vec<f64> = same().map(|pass| pass.score.map_or(pass.top1, |score| score.value)).collect();
-        let best = same().reduce(|best, pass| if pass.merit() > best.merit() { pass } else { best });
+        let best = Metrics::best(same());
         let text = format!("{}  best {}", score(last), score(best.unwrap_or(last)));
         Row { name: last.split.clone(), graph: Graph::Curve(values, GREEN), text }
     }
