@@ -23,7 +23,8 @@ pub enum Task {
     SingleLabel,
     /// Multi-label classification: an image has any number of the classes; each probability is a sigmoid.
     MultiLabel {
-        /// Threshold of a probability from which on an image has the class, above 0 and below 1. Default 0.5.
+        /// Threshold of a probability from which on an image has the class, above 0 and below 1; of a calibrated network
+        /// one of the probability before its temperature ([`at_temperature`](Task::at_temperature)). Default 0.5.
         #[serde(default = "half")]
         threshold: f64,
     },
@@ -86,6 +87,18 @@ impl Task {
             Self::SingleLabel => TaskKind::SingleLabel,
             Self::MultiLabel { .. } => TaskKind::MultiLabel,
             Self::Regression { .. } => TaskKind::Regression,
+        }
+    }
+
+    /// Task of a network whose logits are divided by a temperature before they become probabilities: the threshold of
+    /// several labels, which is one of probabilities without a temperature, becomes the one that the same labels reach.
+    pub fn at_temperature(&self, temperature: Option<f64>) -> Self {
+        match (self, temperature) {
+            (Self::MultiLabel { threshold }, Some(temperature)) => {
+                let logit = (threshold / (1.0 - threshold)).ln() / temperature;
+                Self::MultiLabel { threshold: 1.0 / (1.0 + (-logit).exp()) }
+            }
+            _ => self.clone(),
         }
     }
 
@@ -230,6 +243,18 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn a_temperature_moves_the_threshold_with_the_probabilities() {
+        let at = |threshold, temperature| match (Task::MultiLabel { threshold }).at_temperature(temperature) {
+            Task::MultiLabel { threshold } => threshold,
+            other => panic!("{other}"),
+        };
+        assert_eq!((at(0.5, Some(3.0)), at(0.8, None)), (0.5, 0.8));
+        // A logit of ln 4 becomes ln 2.
+        assert!((at(0.8, Some(2.0)) - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Task::SingleLabel.at_temperature(Some(2.0)), Task::SingleLabel);
     }
 
     #[test]

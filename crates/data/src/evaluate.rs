@@ -75,9 +75,9 @@ impl Evaluation {
     }
 }
 
-/// Classifier that [`evaluate`] judges, and that is told of its progress.
+/// Network that [`evaluate`] judges.
 pub trait Judged {
-    /// Error of the classifier.
+    /// Error of the network.
     type Error: From<Error>;
 
     /// Logits of a batch, `[batch][classes]`.
@@ -86,12 +86,28 @@ pub trait Judged {
     /// For images that it does not take, and for labels that have no logit.
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Self::Error>;
 
-    /// Called with the answers about a batch: the places of the images in their source, their labels, and the logits,
-    /// `[batch][classes]`.
-    fn answered(&mut self, indices: &[usize], labels: &[usize], logits: &[f32]) {
-        let _ = (indices, labels, logits);
+    /// Called with the answers about a batch.
+    fn answered(&mut self, batch: &AnsweredBatch<'_>) {
+        let _ = batch;
     }
+}
 
+/// Answers about the images of a batch, and what is right.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AnsweredBatch<'a> {
+    /// Places of the images in their source.
+    pub indices: &'a [usize],
+    /// Labels.
+    pub labels: &'a [usize],
+    /// Targets, `[batch][outputs]`, where the task is not single label; else empty.
+    pub targets: &'a [f64],
+    /// Logits, `[batch][classes]`.
+    pub logits: &'a [f32],
+}
+
+/// Watcher of an evaluation; `()` watches nothing.
+pub trait Watch {
     /// True to stop before the next batch.
     fn stopped(&mut self) -> bool {
         false
@@ -108,6 +124,8 @@ pub trait Judged {
     }
 }
 
+impl Watch for () {}
+
 /// Evaluates a classifier on all images in their order, decoded ahead by the workers. The result does not depend on their
 /// number; `None` where it was stopped. Where there are no images, or all were left out, `total` is 0.
 ///
@@ -118,6 +136,7 @@ pub fn evaluate<J: Judged>(
     images: Arc<dyn Source>,
     preprocess: Preprocess,
     options: &EvaluateOptions,
+    watch: &mut dyn Watch,
 ) -> Result<Option<Evaluation>, J::Error> {
     let loader = LoaderOptions {
         workers: options.workers,
@@ -127,19 +146,22 @@ pub fn evaluate<J: Judged>(
     };
     let (mut result, mut done) = (Evaluation::default(), 0);
     for batch in Loader::new(images, loader)? {
-        if judged.stopped() {
+        if watch.stopped() {
             return Ok(None);
         }
-        let batch = batch?;
-        batch.skipped.iter().for_each(|bad| judged.skipped(&bad.to_string()));
+        let mut batch = batch?;
+        batch.skipped.iter().for_each(|bad| watch.skipped(&bad.to_string()));
         done += batch.labels.len() + batch.skipped.len();
         if !batch.labels.is_empty() {
             let (indices, labels) = (batch.indices.clone(), batch.labels.clone());
+            let targets = std::mem::take(&mut batch.targets);
             let logits = judged.logits(batch)?;
             result.add(&logits, &labels);
-            judged.answered(&indices, &labels, &logits);
+            let answered =
+                AnsweredBatch { indices: &indices, labels: &labels, targets: &targets, logits: &logits };
+            judged.answered(&answered);
         }
-        judged.progress(done);
+        watch.progress(done);
     }
     result.loss /= result.total.max(1) as f64;
     Ok(Some(result))

@@ -87,7 +87,7 @@ pub use data_source::DataSource;
 pub use dataset::{Dataset, ImageSet};
 pub use decode::{decode, decode_part, recorded_orientation};
 pub use error::Error;
-pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate};
+pub use evaluate::{AnsweredBatch, EvaluateOptions, Evaluation, Judged, Watch, evaluate};
 pub use fit::Fit;
 pub use format::Format;
 pub use hold_out::HELD_OUT;
@@ -116,5 +116,5 @@ pub use survey::{
     Turned,
 };
 pub use task_evaluation::{
-    LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskScore, evaluate_task, sigmoid,
+    LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskOutputs, TaskScore, sigmoid,
 };

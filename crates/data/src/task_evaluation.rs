@@ -7,7 +7,7 @@ use residual_arch::{Preprocess, Task};
 use residual_measure::{Counts, Errors, average_precision, best_threshold};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{EvaluateOptions, Judged, evaluate};
+use crate::evaluate::{AnsweredBatch, EvaluateOptions, Judged, Watch, evaluate};
 use crate::{Batch, Source};
 
 /// Metric of a task by which trainings are compared.
@@ -179,51 +179,64 @@ pub fn sigmoid(z: f64) -> f64 {
     if z < 0.0 { power / (1.0 + power) } else { 1.0 / (1.0 + power) }
 }
 
-/// Evaluates a network for a task other than single label on all images in their order, as [`evaluate()`](crate::evaluate())
-/// does; `None` where it was stopped.
-///
-/// # Errors
-/// Those of [`evaluate()`](crate::evaluate()).
-pub fn evaluate_task<J: Judged>(
-    judged: &mut J,
-    images: Arc<dyn Source>,
-    preprocess: Preprocess,
-    options: &EvaluateOptions,
-    task: &Task,
-) -> Result<Option<TaskEvaluation>, J::Error> {
-    let width = images.classes().len();
-    let mut collecting = Collecting { judged, outputs: Vec::new(), targets: Vec::new() };
-    let whole = evaluate(&mut collecting, images, preprocess, options)?;
-    Ok(whole.map(|_| TaskEvaluation::of(task, &collecting.outputs, &collecting.targets, width)))
+/// Outputs of a network for a task other than single label, beside the targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TaskOutputs {
+    /// Places of the images in their source.
+    pub indices: Vec<usize>,
+    /// Outputs, `[images][outputs]`.
+    pub outputs: Vec<f32>,
+    /// Targets, `[images][outputs]`: 0 or 1 for classes, and numbers in their units.
+    pub targets: Vec<f64>,
 }
 
-/// Network whose outputs are kept, beside the targets.
+impl TaskOutputs {
+    /// Outputs of all images in their order, answered as for [`evaluate()`](crate::evaluate()); `None` where it was stopped.
+    ///
+    /// # Errors
+    /// Those of [`evaluate()`](crate::evaluate()).
+    pub fn of<J: Judged>(
+        judged: &mut J,
+        images: Arc<dyn Source>,
+        preprocess: Preprocess,
+        options: &EvaluateOptions,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Self>, J::Error> {
+        let mut collecting = Collecting { judged, found: Self::default() };
+        let whole = evaluate(&mut collecting, images, preprocess, options, watch)?;
+        Ok(whole.map(|_| collecting.found))
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Evaluation for a task.
+    pub fn evaluate(&self, task: &Task) -> TaskEvaluation {
+        let width = self.outputs.len() / self.images().max(1);
+        TaskEvaluation::of(task, &self.outputs, &self.targets, width)
+    }
+}
+
+/// Network whose outputs are kept.
 struct Collecting<'j, J> {
     judged: &'j mut J,
-    outputs: Vec<f32>,
-    targets: Vec<f64>,
+    found: TaskOutputs,
 }
 
 impl<J: Judged> Judged for Collecting<'_, J> {
     type Error = J::Error;
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, J::Error> {
-        self.targets.extend(&batch.targets);
-        let outputs = self.judged.logits(batch)?;
-        self.outputs.extend(&outputs);
-        Ok(outputs)
+        self.judged.logits(batch)
     }
 
-    fn stopped(&mut self) -> bool {
-        self.judged.stopped()
-    }
-
-    fn progress(&mut self, done: usize) {
-        self.judged.progress(done);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.judged.skipped(reason);
+    fn answered(&mut self, batch: &AnsweredBatch<'_>) {
+        self.found.indices.extend_from_slice(batch.indices);
+        self.found.outputs.extend_from_slice(batch.logits);
+        self.found.targets.extend_from_slice(batch.targets);
     }
 }
 

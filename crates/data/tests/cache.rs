@@ -165,7 +165,8 @@ fn evaluations_share_what_is_kept() {
     let options = training(Vec::new());
     let judge = |cache| -> Evaluation {
         let evaluation = EvaluateOptions::default().with(|new| (new.skip_bad, new.cache) = (true, cache));
-        evaluate(&mut Sums, set.clone(), options.preprocess.clone(), &evaluation).unwrap().unwrap()
+        let preprocess = options.preprocess.clone();
+        evaluate(&mut Sums, set.clone(), preprocess, &evaluation, &mut ()).unwrap().unwrap()
     };
     let expected = judge(None);
     let cache = cached(&set, &options, CacheLimit::Auto).cache;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use residual_arch::names::{TensorName, names};
 use residual_arch::{Activation, Field, Layer, LayerOp, NetSpec, Role, TensorSpec, tensors};
+use residual_report::number;
 use residual_weights::{Error, Mismatch, StateDict, match_tensors, scheme};
 
 use crate::{Finding, Kind, Severity};
@@ -139,8 +140,10 @@ fn variance(tensor: &TensorSpec, values: &[f32]) -> Option<Finding> {
     if greatest <= GREATEST_VARIANCE {
         return None;
     }
-    let finding = finding.severity(Severity::Warning).found(format!("a variance of {greatest:.3e}"));
-    let finding = finding.expected(format!("{GREATEST_VARIANCE:e} at the most"));
+    let finding = finding
+        .severity(Severity::Warning)
+        .found(format!("a variance of {}", number(f64::from(greatest), 4)));
+    let finding = finding.expected(format!("{} at the most", number(f64::from(GREATEST_VARIANCE), 4)));
     Some(finding.help("look for a divergence, or for images that are not normalised"))
 }
 

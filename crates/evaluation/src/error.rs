@@ -1,5 +1,7 @@
 //! The errors of this crate.
 
+use residual_arch::TaskKind;
+
 /// Errors of an evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,22 @@ pub enum Error {
         /// Shape that the layer is given.
         found: String,
     },
+
+    /// A network of one task, and images that are labelled for another or for other outputs.
+    #[error(
+        "a network of {network}, and images of {images}, or of other outputs; help: single labels go to `answer`, other \
+         tasks to `answer_task`, with images that are opened for the network's task and outputs"
+    )]
+    Task {
+        /// Task of the network.
+        network: TaskKind,
+        /// Task of the images.
+        images: TaskKind,
+    },
+
+    /// A calibration of answers that are not probabilities.
+    #[error("a regression answers with numbers, not with probabilities; help: use them as they are")]
+    NoProbabilities,
 
     /// Answers that no temperature makes better.
     #[error(

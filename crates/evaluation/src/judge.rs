@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use residual_data::{Batch, EvaluateOptions, Judged, Source, evaluate};
+use residual_arch::{Preprocess, TaskKind};
+use residual_data::{AnsweredBatch, Batch, EvaluateOptions, Judged, Source, TaskOutputs, Watch, evaluate};
 use residual_engine::{Error as EngineError, Images};
 use residual_predict::Classifier;
 
-use crate::{Answers, Error, Views};
+use crate::views::Viewed;
+use crate::{Answers, Error, TaskAnswers, Views};
 
 /// Options of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,56 +36,72 @@ impl Options {
     }
 }
 
-/// Watcher of an evaluation; `()` watches nothing.
-pub trait Watch {
-    /// True to stop before the next batch.
-    fn stopped(&mut self) -> bool {
-        false
-    }
-
-    /// Called after every batch, with the number of images done.
-    fn progress(&mut self, done: usize) {
-        let _ = done;
-    }
-
-    /// Called for an image that could not be decoded and was left out.
-    fn skipped(&mut self, reason: &str) {
-        let _ = reason;
-    }
-}
-
-impl Watch for () {}
-
-/// Answers of a classifier about labelled images, calibrated where it is; `None` where it was stopped.
+/// Answers of a classifier of single labels about labelled images, calibrated where it is; `None` where it was stopped.
 ///
 /// # Errors
 /// [`Error::Data`] and [`Error::Predict`]; [`Error::LabelBeyond`], [`Error::ImageSize`] and [`Error::NotFinite`] for
-/// images that do not fit the network.
+/// images that do not fit the network; [`Error::Task`] for a network of another task.
 pub fn answer(
     classifier: &Classifier,
     images: Arc<dyn Source>,
     options: &Options,
     watch: &mut dyn Watch,
 ) -> Result<Option<Answers>, Error> {
-    let spec = classifier.model().spec();
-    let (preprocess, view) = options.views.preprocess(spec);
-    // Outputs that have no names are those of the images' classes.
-    let named = classifier.has_class_names() || images.classes().len() != classifier.classes().len();
-    let names = if named { classifier.classes() } else { images.classes() };
-    let answers = Answers::new(names.into(), options.keep_logits);
-    let views = options.views;
-    let mut judge = Judge { classifier, images: images.clone(), views, view, answers, watch };
-    let evaluation = evaluate(&mut judge, images, preprocess, &options.images)?;
-    Ok(evaluation.map(|evaluation| Answers { evaluation, ..judge.answers }))
+    let task = classifier.model().spec().task.kind();
+    if !task.is_single_label() {
+        return Err(Error::Task { network: task, images: images.task() });
+    }
+    let answers = Answers::new(names(classifier, &*images), options.keep_logits);
+    let (judge, preprocess) = Judge::new(classifier, &images, options.views);
+    let mut listed = Listed { judge, answers };
+    let evaluation = evaluate(&mut listed, images, preprocess, &options.images, watch)?;
+    Ok(evaluation.map(|evaluation| Answers { evaluation, ..listed.answers }))
 }
 
+/// Answers of a network of several labels or of a regression about images with their targets; `None` where it was
+/// stopped. All logits are kept.
+///
+/// # Errors
+/// As for [`answer`]; [`Error::Task`] for images that are labelled for another task.
+pub fn answer_task(
+    classifier: &Classifier,
+    images: Arc<dyn Source>,
+    options: &Options,
+    watch: &mut dyn Watch,
+) -> Result<Option<TaskAnswers>, Error> {
+    let model = classifier.model();
+    let task = model.spec().task.at_temperature(model.temperature());
+    let outputs = classifier.classes().len();
+    if task.is_single_label() || task.kind() != images.task() || outputs != images.classes().len() {
+        return Err(Error::Task { network: task.kind(), images: images.task() });
+    }
+    let classes = names(classifier, &*images);
+    let (mut judge, preprocess) = Judge::new(classifier, &images, options.views);
+    let outputs = TaskOutputs::of(&mut judge, images, preprocess, &options.images, watch)?;
+    Ok(outputs.map(|outputs| TaskAnswers::new(classes, task, outputs)))
+}
+
+/// Names of the outputs: those that have none are those of the images' classes.
+fn names(classifier: &Classifier, images: &dyn Source) -> Arc<[String]> {
+    let named = classifier.has_class_names() || images.classes().len() != classifier.classes().len();
+    if named { classifier.classes().into() } else { images.classes().into() }
+}
+
+/// Classifier whose answers about views of an image are one.
 struct Judge<'a> {
     classifier: &'a Classifier,
     images: Arc<dyn Source>,
     views: Views,
+    /// `[height, width]` of a view that is a part of an image.
     view: Option<[usize; 2]>,
-    answers: Answers,
-    watch: &'a mut dyn Watch,
+}
+
+impl<'a> Judge<'a> {
+    /// The judge, and the preprocessing of the images that its views are cut out of.
+    fn new(classifier: &'a Classifier, images: &Arc<dyn Source>, views: Views) -> (Self, Preprocess) {
+        let (preprocess, view) = views.preprocess(classifier.model().spec());
+        (Self { classifier, images: images.clone(), views, view }, preprocess)
+    }
 }
 
 impl Judged for Judge<'_> {
@@ -94,8 +112,12 @@ impl Judged for Judge<'_> {
         if let Some(&label) = batch.labels.iter().find(|&&label| label >= classes) {
             return Err(Error::LabelBeyond { label, classes });
         }
-        let temperature = self.classifier.model().temperature();
-        let logits = self.views.logits(&batch, self.view, |values, size| {
+        let task = &self.classifier.model().spec().task;
+        // Numbers have no probabilities that a temperature could change.
+        let temperature =
+            self.classifier.model().temperature().filter(|_| task.kind() != TaskKind::Regression);
+        let viewed = Viewed { views: self.views, size: self.view, task };
+        let logits = viewed.logits(&batch, |values, size| {
             let logits =
                 self.classifier.logits(Images::Planar(values), size).map_err(|error| (error, size))?;
             Ok(match temperature {
@@ -115,20 +137,22 @@ impl Judged for Judge<'_> {
             error => error.into(),
         })
     }
+}
 
-    fn answered(&mut self, indices: &[usize], labels: &[usize], logits: &[f32]) {
-        self.answers.add(indices, labels, logits);
+/// Judge whose answers are written down.
+struct Listed<'a> {
+    judge: Judge<'a>,
+    answers: Answers,
+}
+
+impl Judged for Listed<'_> {
+    type Error = Error;
+
+    fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
+        self.judge.logits(batch)
     }
 
-    fn stopped(&mut self) -> bool {
-        self.watch.stopped()
-    }
-
-    fn progress(&mut self, done: usize) {
-        self.watch.progress(done);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.watch.skipped(reason);
+    fn answered(&mut self, batch: &AnsweredBatch<'_>) {
+        self.answers.add(batch.indices, batch.labels, batch.logits);
     }
 }

@@ -26,14 +26,19 @@ mod machine;
 mod measured;
 mod page;
 mod pictures;
+mod task;
 mod views;
 
 pub use answers::{Answer, Answers};
-pub use calibrate::{Calibrated, calibrate};
+pub use calibrate::{Calibrated, calibrate, calibrate_labels};
 pub use error::Error;
-pub use judge::{Options, Watch, answer};
+pub use judge::{Options, answer, answer_task};
 pub use machine::machine;
 pub use measured::{ClassMeasured, ConfusedClasses, Measured, Share};
 pub use page::sections;
 pub use pictures::{Shown, pictures};
+pub use residual_data::Watch;
+pub use task::{
+    LabelMeasured, TargetMeasured, TaskAnswers, TaskMeasured, TaskMeasures, task_pictures, task_sections,
+};
 pub use views::Views;

@@ -155,8 +155,7 @@ impl Answers {
     }
 
     fn interval(&self, statistic: impl Fn(&[usize]) -> f64) -> Option<Interval> {
-        let resamples = RESAMPLES.min(DRAWN / self.list.len().max(1)).max(100);
-        bootstrap(self.list.len(), resamples, 0, statistic)
+        bootstrap(self.list.len(), resamples(self.list.len()), 0, statistic)
     }
 
     fn confused(&self) -> Vec<ConfusedClasses> {
@@ -171,6 +170,11 @@ impl Answers {
             })
             .collect()
     }
+}
+
+/// Number of resamples of so many images.
+pub(crate) fn resamples(images: usize) -> usize {
+    RESAMPLES.min(DRAWN / images.max(1)).max(100)
 }
 
 fn calibration<'a>(answers: impl Iterator<Item = &'a Answer>) -> Calibration {

@@ -1,6 +1,6 @@
 //! Sections of a page about answers.
 
-use residual_measure::Confusion;
+use residual_measure::{Calibration, Confusion};
 use residual_report::{
     Fact, Figure, MatrixChart, Page, ReliabilityBar, ReliabilityChart, Table, number, percent,
 };
@@ -8,10 +8,10 @@ use residual_report::{
 use crate::{Answers, ClassMeasured, Measured, Share, Shown};
 
 /// Classes up to this number are shown in full.
-const FEW: usize = 30;
+pub(crate) const FEW: usize = 30;
 
 /// Classes in the matrix of the most confused ones.
-const MOST_CONFUSED: usize = 20;
+pub(crate) const MOST_CONFUSED: usize = 20;
 
 /// Sections of a page about answers: accuracy with its interval, the confusion matrix, calibration, precision and recall
 /// of every class, the worst and the best images.
@@ -23,10 +23,17 @@ pub fn sections(answers: &Answers, measured: &Measured, shown: Shown) -> Page {
     let confusion = answers.confusion();
     let page = page.heading("Confusion and calibration").grid([
         ("confusion", matrix(answers, &confusion), caption(&confusion)),
-        ("reliability", reliability(answers), reliability_words(measured)),
+        (
+            "reliability",
+            reliability(&answers.calibration(), "How often answers are right"),
+            reliability_words(measured),
+        ),
     ]);
     let page = confused(page, measured);
-    images(classes(page, measured), shown)
+    shown.sections(
+        classes(page, measured),
+        "The greatest loss first: the answer, then what it is. On the right, where the answer is seen.",
+    )
 }
 
 fn facts(measured: &Measured) -> Vec<Fact> {
@@ -66,7 +73,7 @@ fn range(share: &Share, text: impl Fn(f64) -> String) -> String {
     format!("{} to {}", text(share.low), text(share.high))
 }
 
-fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     number(count as f64, 12)
 }
 
@@ -107,8 +114,7 @@ fn caption(confusion: &Confusion) -> String {
     }
 }
 
-fn reliability(answers: &Answers) -> Figure {
-    let calibration = answers.calibration();
+pub(crate) fn reliability(calibration: &Calibration, title: &str) -> Figure {
     let bars = calibration.bins().iter().map(|bin| ReliabilityBar {
         low: bin.low,
         high: bin.high,
@@ -116,7 +122,7 @@ fn reliability(answers: &Answers) -> Figure {
         confidence: bin.confidence,
         accuracy: bin.accuracy,
     });
-    ReliabilityChart::new("How often answers are right", bars).figure()
+    ReliabilityChart::new(title, bars).figure()
 }
 
 fn reliability_words(measured: &Measured) -> String {
@@ -173,20 +179,6 @@ fn class_table(classes: &[&ClassMeasured]) -> Table {
         ]);
     }
     table
-}
-
-fn images(page: Page, shown: Shown) -> Page {
-    if shown.worst.is_empty() {
-        return page;
-    }
-    let page = page
-        .heading("Worst images")
-        .text("The greatest loss first: the answer, then what it is. On the right, where the answer is seen.")
-        .pictures(&shown.worst);
-    if shown.best.is_empty() {
-        return page;
-    }
-    page.heading("Best images").text("The least loss first.").pictures(&shown.best)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use residual_arch::{Fill, NetSpec, Preprocess, Resize};
-use residual_data::Batch;
+use residual_arch::{Fill, NetSpec, Preprocess, Resize, Task};
+use residual_data::{Batch, sigmoid};
 use residual_measure::softmax;
 
-/// Views of an image whose probabilities are averaged (test-time augmentation).
+/// Views of an image whose probabilities, or the numbers of a regression, are averaged (test-time augmentation).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Views {
     /// The image alone.
@@ -78,35 +78,63 @@ impl Views {
         });
         (larger, Some(view))
     }
+}
 
-    /// Logits of a batch from those of its views, which `network` gives: the logarithm of the mean probabilities.
-    /// `view` is `[height, width]` of a view; `None` for the whole image.
+/// Views of the images of a batch, and what is averaged over them.
+pub(crate) struct Viewed<'a> {
+    pub(crate) views: Views,
+    /// `[height, width]` of a view; `None` for the whole image.
+    pub(crate) size: Option<[usize; 2]>,
+    pub(crate) task: &'a Task,
+}
+
+impl Viewed<'_> {
+    /// Outputs of a batch from those of its views, which `network` gives: logits of the mean probabilities, or the mean of
+    /// numbers.
     pub(crate) fn logits<E>(
-        self,
+        &self,
         batch: &Batch,
-        view: Option<[usize; 2]>,
         mut network: impl FnMut(&[f32], [usize; 2]) -> Result<Vec<f32>, E>,
     ) -> Result<Vec<f32>, E> {
         let [n, _, height, width] = batch.shape;
-        if self == Self::One {
+        if self.views == Views::One {
             return network(&batch.images, [height, width]);
         }
-        let size = view.unwrap_or([height, width]);
+        let size = self.size.unwrap_or([height, width]);
         let mut sum: Vec<f64> = Vec::new();
-        for corner in corners([height, width], view) {
+        for corner in corners([height, width], self.size) {
             for flipped in [false, true] {
                 let logits = network(&cut(batch, corner, size, flipped), size)?;
                 let rows = logits.chunks_exact((logits.len() / n.max(1)).max(1));
-                let probabilities = rows.flat_map(softmax);
+                let values = rows.flat_map(|row| self.values(row));
                 match sum.is_empty() {
-                    true => sum = probabilities.collect(),
-                    false => sum.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p),
+                    true => sum = values.collect(),
+                    false => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
                 }
             }
         }
-        let count = self.count() as f64;
-        // A probability of 0 has no logarithm; this is less than any that a logit of f32 can make of it.
-        Ok(sum.into_iter().map(|sum| (sum / count).max(1e-300).ln() as f32).collect())
+        let count = self.views.count() as f64;
+        Ok(sum.into_iter().map(|sum| self.output(sum / count) as f32).collect())
+    }
+
+    /// What is averaged, of an image's logits.
+    fn values(&self, row: &[f32]) -> Vec<f64> {
+        match self.task {
+            Task::Regression { .. } => row.iter().map(|&output| f64::from(output)).collect(),
+            Task::MultiLabel { .. } => row.iter().map(|&logit| sigmoid(f64::from(logit))).collect(),
+            _ => softmax(row),
+        }
+    }
+
+    /// Logit of a mean. A probability of 0 has none; what stands in its place is less than any that a logit of f32 can make
+    /// of it.
+    fn output(&self, mean: f64) -> f64 {
+        const LEAST: f64 = 1e-300;
+        match self.task {
+            Task::Regression { .. } => mean,
+            Task::MultiLabel { .. } => mean.max(LEAST).ln() - (1.0 - mean).max(LEAST).ln(),
+            _ => mean.max(LEAST).ln(),
+        }
     }
 }
 
@@ -135,6 +163,7 @@ fn cut(batch: &Batch, [top, left]: [usize; 2], [height, width]: [usize; 2], flip
 
 #[cfg(test)]
 mod tests {
+    use residual_arch::RegressionTarget;
     use residual_arch::families::family;
 
     use super::*;
@@ -146,7 +175,8 @@ mod tests {
     #[test]
     fn views_by_hand() {
         let mut seen = Vec::new();
-        let logits = Views::FlipCrops.logits(&batch(), Some([2, 2]), |values, size| {
+        let viewed = Viewed { views: Views::FlipCrops, size: Some([2, 2]), task: &Task::SingleLabel };
+        let logits = viewed.logits(&batch(), |values, size| {
             assert_eq!(size, [2, 2]);
             seen.push(values.to_vec());
             Ok::<_, ()>(vec![0.0, 0.0])
@@ -161,10 +191,19 @@ mod tests {
 
     #[test]
     fn probabilities_are_averaged_and_not_logits() {
-        let mut answers = [vec![0.0, 1000.0], vec![1000.0, 0.0]].into_iter();
-        let logits = Views::Flip.logits(&batch(), None, |_, _| Ok::<_, ()>(answers.next().unwrap())).unwrap();
-        assert_eq!(logits, [0.5f32.ln(); 2]);
-        let alone = Views::One.logits(&batch(), None, |values, _| Ok::<_, ()>(values.to_vec())).unwrap();
+        let of = |task: &Task, answers: [Vec<f32>; 2]| {
+            let mut answers = answers.into_iter();
+            let viewed = Viewed { views: Views::Flip, size: None, task };
+            viewed.logits(&batch(), |_, _| Ok::<_, ()>(answers.next().unwrap())).unwrap()
+        };
+        assert_eq!(of(&Task::SingleLabel, [vec![0.0, 1000.0], vec![1000.0, 0.0]]), [0.5f32.ln(); 2]);
+        // Sigmoids of 0.75 and 0.25 are 0.5 in the mean, certainties of both kinds too.
+        let labels = of(&Task::multi_label(), [vec![3f32.ln(), 2000.0, 7.0], vec![-3f32.ln(), -2000.0, 7.0]]);
+        assert!(labels[0].abs() < 1e-6 && labels[1] == 0.0 && (labels[2] - 7.0).abs() < 1e-4, "{labels:?}");
+        let numbers = Task::Regression { targets: vec![RegressionTarget::new("age", 40.0, 10.0)] };
+        assert_eq!(of(&numbers, [vec![1.0], vec![2.0]]), [1.5]);
+        let alone = Viewed { views: Views::One, size: None, task: &Task::SingleLabel };
+        let alone = alone.logits(&batch(), |values, _| Ok::<_, ()>(values.to_vec())).unwrap();
         assert_eq!(alone, batch().images);
     }
 

@@ -38,7 +38,7 @@ pub use calibration::{Bin, Calibration, brier};
 pub use confusion::{Confused, Confusion};
 pub use counts::{Average, Counts, Scores, average};
 pub use interval::{Interval, bootstrap, wilson};
-pub use ranking::{Threshold, average_precision, best_threshold, mean_average_precision};
+pub use ranking::{Ranking, Threshold, average_precision, best_threshold, mean_average_precision};
 pub use regression::Errors;
 pub use scores::{score, softmax};
 pub use temperature::{COLDEST, HOTTEST, Temperature, fit_temperature, negative_log_likelihood};

@@ -28,6 +28,58 @@ pub fn average_precision(scores: &[f64], truths: &[bool]) -> f64 {
     sum
 }
 
+/// Ranking of examples by their scores, of which the average precision is taken many times: of resamples, for one.
+///
+/// ```
+/// use residual_measure::{Ranking, average_precision};
+/// let (scores, truths) = ([0.1, 0.4, 0.35, 0.8], [false, false, true, true]);
+/// let ranking = Ranking::new(&scores, &truths);
+/// assert_eq!(ranking.average_precision(&[1; 4]), average_precision(&scores, &truths));
+/// // The last example twice, the first never.
+/// let drawn = average_precision(&[0.4, 0.35, 0.8, 0.8], &[false, true, true, true]);
+/// assert!((ranking.average_precision(&[0, 1, 1, 2]) - drawn).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// Examples from the highest score down: number, whether it is true, whether the next one has another score.
+    order: Vec<(usize, bool, bool)>,
+}
+
+impl Ranking {
+    /// Ranking of scores; one that is not a number comes last.
+    ///
+    /// # Panics
+    /// Where there are not as many scores as truths.
+    pub fn new(scores: &[f64], truths: &[bool]) -> Self {
+        let order = ranked(scores, truths);
+        let is_last = |place: usize| match order.get(place + 1) {
+            Some(&next) => !ties(scores[order[place]], scores[next]),
+            None => true,
+        };
+        let row = |(place, &index): (usize, &usize)| (index, truths[index], is_last(place));
+        Self { order: order.iter().enumerate().map(row).collect() }
+    }
+
+    /// Average precision of the examples, each taken as often as its count says, as [`average_precision`].
+    ///
+    /// # Panics
+    /// Where there is not a count for every example.
+    pub fn average_precision(&self, counts: &[u32]) -> f64 {
+        assert_eq!(self.order.len(), counts.len(), "a count for every example");
+        let (mut found, mut seen, mut before, mut sum) = (0u64, 0u64, 0u64, 0.0);
+        for &(index, truth, is_last) in &self.order {
+            let count = u64::from(counts[index]);
+            seen += count;
+            found += if truth { count } else { 0 };
+            if is_last {
+                sum += (found - before) as f64 * found as f64 / seen.max(1) as f64;
+                before = found;
+            }
+        }
+        sum / found.max(1) as f64
+    }
+}
+
 /// Mean average precision (mAP): the mean over the classes of [`average_precision`], as scikit-learn's with
 /// `average="macro"`. `scores` and `truths` are `[examples][classes]`. A class without a true example counts as 0; 0
 /// without classes.
@@ -84,6 +136,21 @@ pub fn best_threshold(scores: &[f64], truths: &[bool]) -> Option<Threshold> {
     Some(Threshold { value, f1 })
 }
 
+/// Examples from the highest score down.
+fn ranked(scores: &[f64], truths: &[bool]) -> Vec<usize> {
+    assert_eq!(scores.len(), truths.len(), "a score for every truth");
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    let key = |index: usize| if scores[index].is_nan() { f64::NEG_INFINITY } else { scores[index] };
+    order.sort_by(|&a, &b| {
+        scores[a].is_nan().cmp(&scores[b].is_nan()).then(key(b).partial_cmp(&key(a)).expect("numbers"))
+    });
+    order
+}
+
+fn ties(one: f64, other: f64) -> bool {
+    one == other || (one.is_nan() && other.is_nan())
+}
+
 /// Counts where this score and all above mean yes.
 struct Step {
     score: f64,
@@ -92,12 +159,7 @@ struct Step {
 
 /// Steps down the distinct scores.
 fn steps(scores: &[f64], truths: &[bool]) -> Vec<Step> {
-    assert_eq!(scores.len(), truths.len(), "a score for every truth");
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    let key = |index: usize| if scores[index].is_nan() { f64::NEG_INFINITY } else { scores[index] };
-    order.sort_by(|&a, &b| {
-        scores[a].is_nan().cmp(&scores[b].is_nan()).then(key(b).partial_cmp(&key(a)).expect("numbers"))
-    });
+    let order = ranked(scores, truths);
     let positives = truths.iter().filter(|&&truth| truth).count() as u64;
     let (mut steps, mut counts) =
         (Vec::<Step>::new(), Counts { false_negatives: positives, ..Counts::default() });
@@ -112,9 +174,7 @@ fn steps(scores: &[f64], truths: &[bool]) -> Vec<Step> {
         }
         let score = scores[index];
         match steps.last_mut() {
-            Some(last) if last.score == score || (last.score.is_nan() && score.is_nan()) => {
-                last.counts = counts
-            }
+            Some(last) if ties(last.score, score) => last.counts = counts,
             _ => steps.push(Step { score, counts }),
         }
     }
@@ -130,6 +190,20 @@ mod tests {
         let truths = [true, false, true, false];
         assert_eq!(average_precision(&[0.5; 4], &truths), 0.5);
         assert_eq!(best_threshold(&[0.5; 4], &truths).unwrap().value, 0.5);
+    }
+
+    #[test]
+    fn a_ranking_of_draws_is_the_average_precision_of_what_was_drawn() {
+        let scores: Vec<f64> = (0..40).map(|i| f64::from(i * 7 % 11)).collect();
+        let truths: Vec<bool> = (0..40).map(|i| i * 5 % 7 < 3).collect();
+        let ranking = Ranking::new(&scores, &truths);
+        for shift in 0..5 {
+            let counts: Vec<u32> = (0..40).map(|i| (i * 3 + shift) % 4).collect();
+            let drawn = || (0..40).flat_map(|i| std::iter::repeat_n(i, counts[i] as usize));
+            let (s, t): (Vec<_>, Vec<_>) = drawn().map(|i| (scores[i], truths[i])).unzip();
+            assert!((ranking.average_precision(&counts) - average_precision(&s, &t)).abs() < 1e-12);
+        }
+        assert_eq!(ranking.average_precision(&[0; 40]), 0.0);
     }
 
     #[test]

@@ -61,11 +61,13 @@ impl Prediction {
     pub(crate) fn new(logits: &[f32], asked: &Asked<'_>, file: Option<PathBuf>) -> Self {
         let (classes, task) = (asked.classes, asked.task);
         let outputs = || logits.iter().map(|&output| f64::from(output));
-        let (probabilities, threshold) = match (task, asked.temperature) {
-            (Task::MultiLabel { threshold }, _) => (outputs().map(sigmoid).collect(), Some(*threshold)),
-            (Task::Regression { .. }, _) => (Vec::new(), None),
-            (_, Some(temperature)) => (softmax(&scaled(logits, temperature)), None),
-            (_, None) => (softmax(logits), None),
+        let temperature = asked.temperature.unwrap_or(1.0);
+        let (probabilities, threshold) = match task.at_temperature(asked.temperature) {
+            Task::MultiLabel { threshold } => {
+                (outputs().map(|output| sigmoid(output / temperature)).collect(), Some(threshold))
+            }
+            Task::Regression { .. } => (Vec::new(), None),
+            _ => (softmax(&scaled(logits, temperature)), None),
         };
         let values = task.targets().iter().zip(outputs()).map(|(target, output)| target.value(output));
         let values = values.collect();
@@ -99,7 +101,7 @@ impl Prediction {
         self.top(most).filter(move |score| score.probability >= least)
     }
 
-    /// Threshold of a multi-label task.
+    /// Threshold of a multi-label task, of probabilities as they are given here.
     pub fn threshold(&self) -> Option<f64> {
         self.threshold
     }
@@ -167,6 +169,21 @@ mod tests {
         let found = answer(&[0.0, 2.0, -2.0], &["a", "b", "c"], &Task::multi_label());
         assert_eq!(found.probability_of("a"), Some(0.5));
         assert_eq!(found.top(1).map(|score| score.class).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn a_temperature_changes_probabilities_and_no_labels() {
+        let classes = ["a", "b", "c"].map(String::from).into();
+        let logits = [-0.2, 1.5, -1.0];
+        let task = Task::MultiLabel { threshold: 0.4 };
+        let of = |temperature| {
+            Prediction::new(&logits, &Asked { classes: &classes, task: &task, temperature }, None)
+        };
+        let (cold, warm) = (of(None), of(Some(2.5)));
+        let labels = |found: &Prediction| found.labels().map(|score| score.index).collect::<Vec<_>>();
+        assert_eq!((labels(&cold), labels(&warm)), (vec![1, 0], vec![1, 0]));
+        assert_eq!(warm.probabilities()[1], sigmoid(1.5 / 2.5));
+        assert!(warm.threshold() > cold.threshold() && warm.logits() == cold.logits());
     }
 
     #[test]

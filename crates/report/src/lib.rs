@@ -29,6 +29,7 @@ mod number;
 mod page;
 mod picture;
 mod reliability;
+mod scatter;
 mod svg;
 pub mod theme;
 
@@ -39,7 +40,8 @@ pub use field::FieldChart;
 pub use figure::Figure;
 pub use lines::{LineChart, Series};
 pub use matrix::MatrixChart;
-pub use number::{number, percent, times};
+pub use number::{duration, number, percent, times};
 pub use page::{Fact, GENERATOR, Page, Table};
 pub use picture::Picture;
 pub use reliability::{ReliabilityBar, ReliabilityChart};
+pub use scatter::ScatterChart;

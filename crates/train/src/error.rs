@@ -497,12 +497,15 @@ pub enum Error {
         cause: Box<Error>,
     },
 
-    /// A task for which there is no head that is fitted.
+    /// A teacher that is another one than at the beginning of a run.
     #[error(
-        "a fine-tuning is for images of one class each; help: for several labels or numbers, residual train --init WEIGHTS, with \
-         --layer-decay 0.75 for rates that fall towards the stem"
+        "{}: another network than the one that taught this run so far; help: put that file back, or begin a new run",
+        path.display()
     )]
-    TuningTask,
+    TeacherChanged {
+        /// File of the teacher.
+        path: PathBuf,
+    },
 
     /// Features of a network's trunk that are infinite or not a number.
     #[error(

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use residual_arch::NetSpec;
-use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation};
+use residual_data::{Batch, EvaluateOptions, Evaluation, Judged, Source, TaskEvaluation, TaskOutputs};
 use residual_engine::Images;
 use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
@@ -28,7 +28,7 @@ pub fn evaluate(
     options: &EvaluateOptions,
 ) -> Result<Evaluation, Error> {
     let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
-    evaluate_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+    evaluate_until(network, images, options, &mut alone, &mut None)?.ok_or(Error::NothingToEvaluate)
 }
 
 /// Evaluates a network for a task other than single label on images, as [`evaluate()`] does.
@@ -41,57 +41,63 @@ pub fn evaluate_task(
     options: &EvaluateOptions,
 ) -> Result<TaskEvaluation, Error> {
     let mut alone = Session::new(Box::new(()), Arc::new(AtomicBool::new(false)));
-    evaluate_task_until(network, images, options, &mut alone)?.ok_or(Error::NothingToEvaluate)
+    evaluate_task_until(network, images, options, &mut alone, &mut None)?.ok_or(Error::NothingToEvaluate)
 }
 
-/// [`evaluate_task`] while an observer looks on; `None` where it was stopped.
+/// [`evaluate_task`] while an observer looks on; `None` where it was stopped. `not_finite` becomes the first layer whose
+/// output was not finite, where there is one.
 pub(crate) fn evaluate_task_until(
     network: &ResNet,
     images: Arc<dyn Source>,
     options: &EvaluateOptions,
     session: &mut Session<'_>,
+    not_finite: &mut Option<String>,
 ) -> Result<Option<TaskEvaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
-    let mut judged = InEvaluation { network, session, total: images.len(), plan };
+    let (mut judged, mut watched) =
+        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
     let NetSpec { preprocess, task, .. } = network.spec().clone();
-    match residual_data::evaluate_task(&mut judged, images, preprocess, options, &task)? {
-        Some(TaskEvaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
-        result => Ok(result),
+    match TaskOutputs::of(&mut judged, images, preprocess, options, &mut watched)? {
+        Some(outputs) if outputs.images() == 0 => Err(Error::NothingToEvaluate),
+        outputs => Ok(outputs.map(|outputs| outputs.evaluate(&task))),
     }
 }
 
 /// Limit on the images that a plan of the engine takes at a time.
 const MOST: usize = 65_536;
 
-/// [`evaluate`] while an observer looks on; `None` where it was stopped.
+/// [`evaluate`] while an observer looks on; `None` where it was stopped. `not_finite` becomes the first layer whose
+/// output was not finite, where there is one.
 pub(crate) fn evaluate_until(
     network: &ResNet,
     images: Arc<dyn Source>,
     options: &EvaluateOptions,
     session: &mut Session<'_>,
+    not_finite: &mut Option<String>,
 ) -> Result<Option<Evaluation>, Error> {
     let options =
         &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
     let plan = EnginePlan::new(options.workers, options.batch_size);
-    let mut judged = InEvaluation { network, session, total: images.len(), plan };
+    let (mut judged, mut watched) =
+        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
     let preprocess = network.spec().preprocess.clone();
-    match residual_data::evaluate(&mut judged, images, preprocess, options)? {
+    match residual_data::evaluate(&mut judged, images, preprocess, options, &mut watched)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
         result => Ok(result),
     }
 }
 
-/// Network that is evaluated while an observer looks on.
-struct InEvaluation<'a, 's> {
+/// Network that is evaluated.
+struct InEvaluation<'a> {
     network: &'a ResNet,
-    session: &'a mut Session<'s>,
-    total: usize,
     plan: EnginePlan,
+    /// First layer whose output was not finite, of the first batch of which there is one.
+    not_finite: &'a mut Option<String>,
 }
 
-impl InEvaluation<'_, '_> {
+impl InEvaluation<'_> {
     /// Logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;
@@ -100,28 +106,23 @@ impl InEvaluation<'_, '_> {
     }
 }
 
-impl Judged for InEvaluation<'_, '_> {
+impl Judged for InEvaluation<'_> {
     type Error = Error;
 
     fn logits(&mut self, batch: Batch) -> Result<Vec<f32>, Error> {
         check_batch(self.network, &batch, Mode::Eval)?;
-        if self.network.compute().path == Path::Fused {
-            return self.by_plan(&batch);
+        let outputs = match self.network.compute().path {
+            Path::Fused => self.by_plan(&batch)?,
+            _ => {
+                let (input, _) = to_tensor(batch.clone(), &self.network.device());
+                values(self.network.forward(input.inner(), Mode::Eval))
+            }
+        };
+        if self.not_finite.is_none() && !outputs.iter().all(|output| output.is_finite()) {
+            let (input, _) = to_tensor(batch, &self.network.device());
+            *self.not_finite = self.network.first_not_finite(input.inner(), Mode::Eval);
         }
-        let (input, _) = to_tensor(batch, &self.network.device());
-        Ok(values(self.network.forward(input.inner(), Mode::Eval)))
-    }
-
-    fn stopped(&mut self) -> bool {
-        self.session.stops()
-    }
-
-    fn progress(&mut self, done: usize) {
-        self.session.evaluating(done, self.total);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.session.skipped(reason);
+        Ok(outputs)
     }
 }
 

@@ -166,7 +166,7 @@ impl Trainer<'_> {
             return Ok(false);
         };
         let line = Metrics { epoch: 0, ..line };
-        self.keep_if_best(Best { epoch: 0, top1: line.top1, score: line.score, threshold })?;
+        self.keep_if_best(Best::of(&line, threshold))?;
         self.record(line)?;
         self.save()?;
         Ok(true)
@@ -188,9 +188,7 @@ impl Trainer<'_> {
             lines.push(line);
             threshold = chosen;
         }
-        let judged = lines.last();
-        let (top1, score) = (judged.map_or(0.0, |line| line.top1), judged.and_then(|line| line.score));
-        let best = Best { epoch, top1, score, threshold };
+        let best = lines.last().map(|judged| Best::of(judged, threshold));
         lines.into_iter().try_for_each(|line| self.record(line))?;
         self.close_epoch(best)?;
         Ok(true)
@@ -211,15 +209,16 @@ impl Trainer<'_> {
         });
         let images = self.images.evaluation.clone();
         let network = other.unwrap_or(&self.network);
+        let (session, mut layer) = (&mut self.session, None);
         let found = match self.loss.task.is_single_label() {
-            true => evaluate_until(network, images, &options, &mut self.session)?.map(Found::from),
-            false => evaluate_task_until(network, images, &options, &mut self.session)?.map(Found::from),
+            true => evaluate_until(network, images, &options, session, &mut layer)?.map(Found::from),
+            false => evaluate_task_until(network, images, &options, session, &mut layer)?.map(Found::from),
         };
         let seconds = self.session.tick();
         self.progress.seconds += seconds;
         let Some(found) = found else { return Ok(None) };
         if !found.loss.is_finite() {
-            return Err(self.diverged(found.loss, self.last_rate(), None));
+            return Err(self.diverged(found.loss, self.last_rate(), layer));
         }
         let line = Metrics {
             epoch: self.progress.epoch + 1,
@@ -245,7 +244,7 @@ impl Trainer<'_> {
     }
 
     fn keep_if_best(&mut self, now: Best) -> Result<(), Error> {
-        if self.progress.best.is_none_or(|best| now.merit() > best.merit()) {
+        if self.progress.best.is_none_or(|best| now.replaces(&best)) {
             self.progress.best = Some(now);
             self.save_best()?;
             self.session.saved(&self.folder.best());
@@ -253,8 +252,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn close_epoch(&mut self, now: Best) -> Result<(), Error> {
-        self.keep_if_best(now)?;
+    fn close_epoch(&mut self, now: Option<Best>) -> Result<(), Error> {
+        now.map_or(Ok(()), |now| self.keep_if_best(now))?;
         self.progress.epoch += 1;
         self.recipe.freeze_for_epoch(&mut self.network, self.progress.epoch)?;
         self.progress.batch = 0;

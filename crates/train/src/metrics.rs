@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use residual_data::TaskScore;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Best, Error};
 
 /// Metrics of a pass over a split: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,13 @@ impl Metrics {
     /// Merit of the pass: greater for a better one.
     pub fn merit(&self) -> f64 {
         self.score.map_or(self.top1, |score| score.merit())
+    }
+
+    /// Line of the best of some evaluations, in their order: that with the greatest accuracy or score; of equal ones that
+    /// with the least loss, and of those the first.
+    pub fn best<'m>(lines: impl IntoIterator<Item = &'m Self>) -> Option<&'m Self> {
+        let replaces = |now: &Self, before: &Self| Best::of(now, None).replaces(&Best::of(before, None));
+        lines.into_iter().reduce(|best, line| if replaces(line, best) { line } else { best })
     }
 
     /// Changes fields: for tests of an [`Observer`](crate::Observer).

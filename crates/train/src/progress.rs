@@ -36,6 +36,9 @@ pub(crate) struct Progress {
     /// The settled recipe that it began with, and what was changed of it since; none in files of earlier releases.
     #[serde(default)]
     pub(crate) recipe: Option<Recipe>,
+    /// Hash of the teacher; none without one, and in files of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) teacher: Option<String>,
     /// Errors of images at which the training stopped: they may be mended.
     #[serde(default)]
     pub(crate) bad: Vec<String>,
@@ -56,7 +59,8 @@ pub(crate) struct Pass {
     pub(crate) sums: TaskSums,
 }
 
-/// The best evaluation so far: the first of those with the greatest top-1 accuracy, or the best score of another task.
+/// The best evaluation so far: that with the greatest top-1 accuracy, or the best score of another task; of equal ones that
+/// with the least loss, and of those the first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -71,9 +75,23 @@ pub struct Best {
     /// Threshold of a multi-label task with the greatest F1 score on these images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// Loss; `None` in files of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
 }
 
 impl Best {
+    /// The evaluation of a line of `metrics.jsonl`.
+    pub(crate) fn of(line: &Metrics, threshold: Option<f64>) -> Self {
+        Self { epoch: line.epoch, top1: line.top1, score: line.score, threshold, loss: Some(line.loss) }
+    }
+
+    /// Test for an evaluation that is kept in place of another, which came before it.
+    pub(crate) fn replaces(&self, before: &Self) -> bool {
+        let has_less_loss = self.loss.zip(before.loss).is_some_and(|(now, then)| now < then);
+        self.merit() > before.merit() || self.merit() == before.merit() && has_less_loss
+    }
+
     /// Merit of the evaluation: greater for a better one.
     pub fn merit(&self) -> f64 {
         self.score.map_or(self.top1, |score| score.merit())
@@ -118,6 +136,7 @@ impl Progress {
             history: Vec::new(),
             data,
             recipe: Some(recipe),
+            teacher: None,
             bad: Vec::new(),
         }
     }
@@ -280,6 +299,19 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_tie_is_decided_by_the_loss() {
+        let best = |top1, loss| Best { epoch: 1, top1, score: None, threshold: None, loss };
+        assert!(best(0.6, Some(9.0)).replaces(&best(0.5, Some(1.0))));
+        assert!(best(0.5, Some(0.9)).replaces(&best(0.5, Some(1.0))));
+        for (now, then) in [(Some(1.0), Some(1.0)), (Some(0.9), None), (Some(f64::NAN), Some(1.0))] {
+            assert!(!best(0.5, now).replaces(&best(0.5, then)), "{now:?} {then:?}");
+        }
+        assert!(!best(0.4, Some(0.1)).replaces(&best(0.5, Some(1.0))));
+        let old: Best = serde_json::from_str(r#"{"epoch":2,"top1":0.5}"#).unwrap();
+        assert_eq!(old, Best { epoch: 2, ..best(0.5, None) });
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use std::error::Error as StdError;
 
-use residual_evaluation::{Options, Watch, answer, machine, pictures, sections};
+use residual_evaluation::{
+    Options, answer, answer_task, machine, pictures, sections, task_pictures, task_sections,
+};
 use residual_predict::Classifier;
-use residual_report::{Fact, Page, number};
+use residual_report::{Fact, Page, duration, number};
 use residual_weights::{Model, write_atomically};
 
 use crate::Trainer;
 use crate::curves::curves;
-use crate::session::Session;
 
 /// Reason for which there is no report; a training goes on without one.
 type Reason = Box<dyn StdError>;
@@ -76,7 +77,7 @@ impl Trainer<'_> {
                 count(self.images.evaluation.len()),
                 self.classes().len()
             )),
-            Fact::new("Time", time(progress.seconds))
+            Fact::new("Time", duration(progress.seconds))
                 .remark(format!("{} steps", count(progress.step as usize))),
         ]);
         Ok(Page::new(format!("Training {name}"))
@@ -99,9 +100,6 @@ impl Trainer<'_> {
 
     /// Sections about the answers of the best network; `None` where it was stopped.
     fn answers(&mut self) -> Result<Option<Page>, Reason> {
-        if !self.loss.task.is_single_label() {
-            return Ok(None);
-        }
         let model = Model::open(self.folder.best())?;
         let batch = self.evaluation_batch();
         let options = Options::default().with(|options| {
@@ -113,12 +111,19 @@ impl Trainer<'_> {
         let compiled = residual_predict::Options::new().threads(self.recipe.workers()).batch(batch).lazy();
         let classifier = Classifier::new(model, compiled)?;
         let images = self.images.evaluation.clone();
-        let mut watched = Watched { session: &mut self.session, total: images.len() };
-        let Some(answers) = answer(&classifier, images.clone(), &options, &mut watched)? else {
-            return Ok(None);
-        };
-        let shown = pictures(&classifier, &*images, &answers);
-        Ok(Some(sections(&answers, &answers.measure(), shown)))
+        let mut watched = self.session.watching(images.len());
+        if self.loss.task.is_single_label() {
+            let answers = answer(&classifier, images.clone(), &options, &mut watched)?;
+            return Ok(answers.map(|answers| {
+                let shown = pictures(&classifier, &*images, &answers);
+                sections(&answers, &answers.measure(), shown)
+            }));
+        }
+        let answers = answer_task(&classifier, images.clone(), &options, &mut watched)?;
+        Ok(answers.map(|answers| {
+            let shown = task_pictures(&classifier, &*images, &answers);
+            task_sections(&answers, &answers.measure(), shown)
+        }))
     }
 
     /// Number of images that are evaluated at a time.
@@ -128,49 +133,8 @@ impl Trainer<'_> {
     }
 }
 
-/// Evaluation that the session is told of.
-struct Watched<'a, 's> {
-    session: &'a mut Session<'s>,
-    total: usize,
-}
-
-impl Watch for Watched<'_, '_> {
-    fn stopped(&mut self) -> bool {
-        self.session.stops()
-    }
-
-    fn progress(&mut self, done: usize) {
-        self.session.evaluating(done, self.total);
-    }
-
-    fn skipped(&mut self, reason: &str) {
-        self.session.skipped(reason);
-    }
-}
-
-/// Time in words: `45 s`, `12 min`, `3 h 20 min`.
-fn time(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round();
-    match seconds {
-        0.0..100.0 => format!("{} s", number(seconds, 2)),
-        100.0..6000.0 => format!("{minutes} min"),
-        _ => format!("{} h {} min", (minutes / 60.0).floor(), minutes % 60.0),
-    }
-}
-
 /// Word as a shell takes it.
 fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_words() {
-        let texts = [0.0, 44.6, 725.0, 12_010.0].map(time);
-        assert_eq!(texts, ["0 s", "45 s", "12 min", "3 h 20 min"]);
-    }
 }

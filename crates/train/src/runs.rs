@@ -131,9 +131,9 @@ impl RunSummary {
         self.metrics.iter().filter(move |line| counts(&line.split))
     }
 
-    /// Line of the best evaluation: the first of those with the greatest accuracy or score, as `best.safetensors` is chosen.
+    /// Line of the best evaluation, as `best.safetensors` is chosen.
     pub fn best(&self) -> Option<&Metrics> {
-        self.evaluations().reduce(|best, line| if line.merit() > best.merit() { line } else { best })
+        Metrics::best(self.evaluations())
     }
 
     /// Least loss of an evaluation.

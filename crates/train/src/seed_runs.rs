@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::monitor::judged;
-use crate::{Best, Error, Outcome, Recipe, RunFolder, Trainer, Training, read_metrics};
+use crate::{Best, Error, Metrics, Outcome, Recipe, RunFolder, Trainer, Training, read_metrics};
 
 /// Name of the file of a [`SeedSummary`].
 const SUMMARY: &str = "seeds.json";
@@ -212,14 +212,9 @@ impl SeedRuns {
         let judged = judged(&history);
         let epochs = judged.len();
         let ended = recipe.early_stop.is_some_and(|stop| stop.has_ended(&history));
-        let mut best: Option<SeedResult> = None;
-        for line in judged {
-            let now = Best { epoch: line.epoch, top1: line.top1, score: line.score, threshold: None };
-            if best.is_none_or(|before| now.merit() > before.best.merit()) {
-                best = Some(SeedResult { seed, best: now, epochs });
-            }
-        }
-        Ok(best.filter(|_| epochs >= recipe.epochs || ended))
+        let best = Metrics::best(judged);
+        let result = best.map(|line| SeedResult { seed, best: Best::of(line, None), epochs });
+        Ok(result.filter(|_| epochs >= recipe.epochs || ended))
     }
 }
 

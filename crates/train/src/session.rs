@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use residual_data::Watch;
+
 use crate::{Metrics, Observer, StepReport};
 
 /// Observer, stop flag and clock of a training in this process.
@@ -29,6 +31,11 @@ impl<'a> Session<'a> {
     pub(crate) fn new(observer: Box<dyn Observer + Send + 'a>, stop: Arc<AtomicBool>) -> Self {
         let clock = Instant::now();
         Self { observer, stop, asked: false, clock, waited: 0.0, trained: 0.0, skipped: BTreeSet::new() }
+    }
+
+    /// Watcher of an evaluation of so many images.
+    pub(crate) fn watching(&mut self, total: usize) -> Watching<'_, 'a> {
+        Watching { session: self, total }
     }
 
     pub(crate) fn observe(&mut self, observer: Box<dyn Observer + Send + 'a>) {
@@ -103,3 +110,42 @@ impl<'a> Session<'a> {
         self.asked |= answer.is_break();
     }
 }
+
+/// Watcher of an evaluation that tells a session.
+pub(crate) struct Watching<'w, 'a> {
+    session: &'w mut Session<'a>,
+    total: usize,
+}
+
+impl Watch for Watching<'_, '_> {
+    fn stopped(&mut self) -> bool {
+        self.session.stops()
+    }
+
+    fn progress(&mut self, done: usize) {
+        self.session.evaluating(done, self.total);
+    }
+
+    fn skipped(&mut self, reason: &str) {
+        self.session.skipped(reason);
+    }
+}
+
+/// Setters of the observer and the stop flag, for whatever begins a training.
+macro_rules! session_setters {
+    () => {
+        /// Tells an observer of every step, evaluation and checkpoint, and of the features of a fine-tuning as of an
+        /// evaluation; it can stop the training.
+        pub fn observer(mut self, observer: impl $crate::Observer + Send + 'a) -> Self {
+            self.observer = Box::new(observer);
+            self
+        }
+
+        /// Stops when this flag is raised, by another thread or a signal: the step that is under way is finished.
+        pub fn stop(mut self, flag: std::sync::Arc<std::sync::atomic::AtomicBool>) -> Self {
+            self.stop = flag;
+            self
+        }
+    };
+}
+pub(crate) use session_setters;

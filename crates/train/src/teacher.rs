@@ -5,6 +5,7 @@ use residual_data::Batch;
 use residual_engine::{Images, Options, Plan, Scratch};
 use residual_weights::Model;
 
+use crate::progress::Fnv;
 use crate::settle::size;
 use crate::{Error, Recipe, Teacher};
 
@@ -69,6 +70,30 @@ impl TeacherModel {
             plan: None,
             model,
         }))
+    }
+
+    /// Hash of what it answers by: its network, its classes and its tensors.
+    pub(crate) fn hash(&self) -> String {
+        let mut hash = Fnv::new();
+        hash.write(&serde_json::to_vec(self.model.spec()).unwrap_or_default());
+        self.model.classes().unwrap_or_default().iter().for_each(|class| hash.write(class.as_bytes()));
+        for (path, tensor) in self.model.tensors() {
+            hash.write(path.to_string().as_bytes());
+            let bytes: Vec<u8> = tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.write_words(&bytes);
+        }
+        hash.finish()
+    }
+
+    /// Checks that it is the teacher that a training began with.
+    ///
+    /// # Errors
+    /// [`Error::TeacherChanged`].
+    pub(crate) fn check(&self, then: Option<&str>, now: &str) -> Result<(), Error> {
+        match then {
+            Some(then) if then != now => Err(Error::TeacherChanged { path: self.recipe.path.clone() }),
+            _ => Ok(()),
+        }
     }
 
     /// Probabilities of the student's classes at the temperature, `[images][classes]`: the same augmented images,

@@ -226,13 +226,18 @@ impl<'a> Trainer<'a> {
         session: Session<'a>,
     ) -> Result<Self, Error> {
         let Prepared { recipe, mut rate, steps_per_epoch, images, loss, .. } = prepared;
-        let State { mut network, optimiser: mut kept, progress } = state;
+        let State { mut network, optimiser: mut kept, mut progress } = state;
         rate.follow(&progress.history);
         network.set_compute(compute(recipe.low_memory));
         if let Some(threads) = recipe.threads {
             network.set_threads(threads);
         }
         let teacher = TeacherModel::open(&recipe, network.spec(), images.classes())?;
+        if let Some(teacher) = &teacher {
+            let hash = teacher.hash();
+            teacher.check(progress.teacher.as_deref(), &hash)?;
+            progress.teacher = Some(hash);
+        }
         let averaged = kept.split_prefix(AVERAGE)?;
         let average = recipe.ema.map(|ema| Average::load(ema, &network, averaged));
         let rates = PlaceRates::new(&recipe, network.spec())?;

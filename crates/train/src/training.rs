@@ -10,7 +10,7 @@ use residual_weights::Model;
 
 use crate::given::Given;
 use crate::images::TrainingImages;
-use crate::session::Session;
+use crate::session::{Session, session_setters};
 use crate::{Changes, Error, Observer, Recipe, Trainer};
 
 /// Training put together from a recipe, images, an observer and a stop flag, to be [begun](Self::begin) in a folder or
@@ -101,17 +101,7 @@ impl<'a> Training<'a> {
         self
     }
 
-    /// Tells an observer of every step, evaluation and checkpoint; it can stop the training.
-    pub fn observer(mut self, observer: impl Observer + Send + 'a) -> Self {
-        self.observer = Box::new(observer);
-        self
-    }
-
-    /// Stops when this flag is raised, by another thread or a signal: the step that is under way is finished.
-    pub fn stop(mut self, flag: Arc<AtomicBool>) -> Self {
-        self.stop = flag;
-        self
-    }
+    session_setters!();
 
     /// Changes what may change of a run that is resumed.
     pub fn changes(mut self, changes: Changes) -> Self {

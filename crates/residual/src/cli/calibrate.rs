@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::evaluation::{Calibrated, Options, calibrate};
+use residual::arch::TaskKind;
+use residual::evaluation::{self, Calibrated, Views, calibrate, calibrate_labels};
 use residual::weights::{Checkpoint, Model, Weights};
 use residual_files::escaped;
 use serde::Serialize;
 
 use super::failure::{Failure, Outcome};
-use super::labelled::{Answered, Labelled, LabelledArguments, SplitName};
+use super::labelled::{Labelled, LabelledArguments, SplitName};
 use super::network::{self, NetworkArguments};
 use super::output::Output;
 use super::safetensors_name::check_extension;
@@ -20,9 +21,9 @@ Examples:
   residual calibrate --weights resnet20.th --data cifar10-images.tar.gz \\
                      --split test --out calibrated.safetensors
 
-The temperature is written into the checkpoint. Classes and their order stay as
-they are; the probabilities of predict, eval, the library and the C interface
-follow.";
+The temperature is written into the checkpoint. Answers stay as they are, of
+several labels too, whose threshold follows; so do the probabilities of predict,
+eval, the library and the C interface.";
 
 /// Fit a temperature on validation, so that a network is as sure as it is right.
 #[derive(Debug, Args)]
@@ -56,21 +57,25 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     arguments.out.as_deref().map_or(Ok(()), check_extension)?;
     // What it was calibrated with before does not count.
     let model = arguments.network.open()?.with_temperature(None)?;
-    if !model.spec().task.is_single_label() {
-        return Err(Failure::new(format_args!(
-            "a temperature is fitted to single labels, and this is a network of {}; help: use its probabilities as they are",
-            model.spec().task.kind()
-        )));
+    let task = model.spec().task.kind();
+    if task == TaskKind::Regression {
+        return Err(evaluation::Error::NoProbabilities.into());
     }
     let place = place(arguments)?;
     let Labelled { split, images } =
         arguments.labelled.open(&model, &arguments.network, arguments.split.into())?;
-    let options = Options::default().with(|options| options.keep_logits = true);
-    let Answered { classifier, answers } =
-        arguments.labelled.answers(model, &arguments.network, &images, options)?;
-    let found = calibrate(&answers)?;
-    place.write(classifier.model(), found.temperature)?;
-    let count = answers.list().len();
+    let asking = arguments.labelled.asking(model, &arguments.network, &images, Views::One)?;
+    let (found, count) = match task {
+        TaskKind::SingleLabel => {
+            let answers = asking.answers()?;
+            (calibrate(&answers)?, answers.list().len())
+        }
+        _ => {
+            let answers = asking.task_answers()?;
+            (calibrate_labels(&answers)?, answers.images())
+        }
+    };
+    place.write(asking.classifier.model(), found.temperature)?;
     let mut output = Output::new();
     if arguments.json {
         let Calibrated { temperature, loss, ece, .. } = found;

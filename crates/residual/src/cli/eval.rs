@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::evaluation::{Measured, Options, Share, Views, machine, pictures, sections};
+use residual::arch::NetSpec;
+use residual::evaluation::{
+    Measured, Share, Views, machine, pictures, sections, task_pictures, task_sections,
+};
 use residual::report::Page;
+use residual::weights::Model;
 use serde::Serialize;
 
 use super::command::own_command;
 use super::eval_task;
-use super::failure::{Failure, Outcome};
-use super::labelled::{Answered, Labelled, LabelledArguments, SplitName};
+use super::failure::Outcome;
+use super::labelled::{Asking, Labelled, LabelledArguments, SplitName};
 use super::network::NetworkArguments;
 use super::output::Output;
 use super::own_page;
@@ -38,13 +42,13 @@ pub(crate) struct Arguments {
     /// Split of the data. Where there is only one of val and test, it is taken for either.
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
-    /// Test-time augmentation: the mean probabilities of the image and its mirror image, or of ten crops.
+    /// Test-time augmentation: the mean answer about the image and its mirror image, or about ten crops.
     #[arg(long, value_name = "none|flip|flip+crops", default_value_t, hide_default_value = true)]
     tta: Views,
-    /// Write a page: intervals, confusion, calibration, classes, worst and best images with their heat maps.
+    /// Write a page: intervals, confusion or thresholds or residuals, calibration, worst and best images with heat maps.
     #[arg(long, value_name = "PAGE.html")]
     report: Option<PathBuf>,
-    /// Print one JSON object: top1_correct, top5_correct, total, loss, and what the page shows.
+    /// Print one JSON object: total, loss, top1_correct and top5_correct or those of the task, and what the page shows.
     #[arg(long)]
     json: bool,
 }
@@ -52,56 +56,106 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     arguments.report.as_deref().map_or(Ok(()), own_page::check_free)?;
     let model = arguments.network.open()?;
-    let (spec, naming) = (model.spec().clone(), model.naming());
-    let Labelled { split, images } =
-        arguments.labelled.open(&model, &arguments.network, arguments.split.into())?;
-    let task = &spec.task;
-    if !task.is_single_label() && (arguments.report.is_some() || arguments.tta != Views::One) {
-        return Err(Failure::new(format_args!(
-            "--report and --tta are for single labels, and this is a network of {}; help: leave them out",
-            task.kind()
-        )));
+    let evaluated = Evaluated {
+        spec: model.spec().clone(),
+        naming: model.naming().to_string(),
+        labelled: arguments.labelled.open(&model, &arguments.network, arguments.split.into())?,
+        arguments,
+    };
+    match model.spec().task.is_single_label() {
+        true => evaluated.single(model),
+        false => evaluated.task(model),
     }
-    let options = Options::default().with(|options| {
-        (options.views, options.keep_logits) = (arguments.tta, !task.is_single_label());
-    });
-    let Answered { classifier, answers } =
-        arguments.labelled.answers(model, &arguments.network, &images, options)?;
-    if !task.is_single_label() {
-        let mut output = Output::new();
-        let found = eval_task::found(task, &answers, &*images);
-        if arguments.json {
-            return eval_task::json(&mut output, &found, answers.classes());
+}
+
+/// Evaluation that is asked for.
+struct Evaluated<'a> {
+    spec: NetSpec,
+    naming: String,
+    labelled: Labelled,
+    arguments: &'a Arguments,
+}
+
+impl Evaluated<'_> {
+    fn asking(&self, model: Model) -> Outcome<Asking> {
+        let Arguments { labelled, network, tta, .. } = self.arguments;
+        labelled.asking(model, network, &self.labelled.images, *tta)
+    }
+
+    fn single(self, model: Model) -> Outcome {
+        let (images, tta) = (&self.labelled.images, self.arguments.tta);
+        let asking = self.asking(model)?;
+        let answers = asking.answers()?;
+        let measured = answers.measure();
+        if let Some(path) = &self.arguments.report {
+            let shown = pictures(&asking.classifier, &**images, &answers);
+            self.write_report(path, sections(&answers, &measured, shown))?;
         }
-        output.line(format_args!("{} ({naming} names), {task}", spec.name))?;
-        output.line(format_args!("{split} split, {} images", found.total))?;
-        return eval_task::lines(&mut output, &found, answers.classes());
+        let mut output = Output::new();
+        if self.arguments.json {
+            return output.json(&Printed { measured: &measured, tta: tta.to_string() });
+        }
+        let total = measured.evaluation.total;
+        output.line(format_args!(
+            "{} ({} names), {} split, {total} images",
+            self.spec.name, self.naming, self.labelled.split
+        ))?;
+        table(&measured).iter().try_for_each(|line| output.line(line))?;
+        views_line(tta).iter().try_for_each(|line| output.line(line))
     }
-    let measured = answers.measure();
-    if let Some(path) = &arguments.report {
-        let shown = pictures(&classifier, &*images, &answers);
-        let words = format!("{} on the {split} split of {}", spec.name, arguments.labelled.data.display());
-        write_report(path, &words, arguments.tta, sections(&answers, &measured, shown))?;
+
+    fn task(self, model: Model) -> Outcome {
+        let (images, tta) = (&self.labelled.images, self.arguments.tta);
+        let asking = self.asking(model)?;
+        let answers = asking.task_answers()?;
+        let measured = answers.measure();
+        if let Some(path) = &self.arguments.report {
+            let shown = task_pictures(&asking.classifier, &**images, &answers);
+            self.write_report(path, task_sections(&answers, &measured, shown))?;
+        }
+        let mut output = Output::new();
+        if self.arguments.json {
+            return output.json(&Printed { measured: &measured, tta: tta.to_string() });
+        }
+        output.line(format_args!("{} ({} names), {}", self.spec.name, self.naming, self.spec.task))?;
+        output.line(format_args!("{} split, {} images", self.labelled.split, measured.total))?;
+        eval_task::lines(&measured).iter().try_for_each(|line| output.line(line))?;
+        views_line(tta).iter().try_for_each(|line| output.line(line))
     }
-    let mut output = Output::new();
-    if arguments.json {
-        return output.json(&Printed { measured: &measured, tta: arguments.tta.to_string() });
+
+    /// Writes the page of `--report`.
+    fn write_report(&self, path: &Path, sections: Page) -> Outcome {
+        let (split, data) = (self.labelled.split, self.arguments.labelled.data.display());
+        let views =
+            views_line(self.arguments.tta).map_or(String::new(), |line| format!(" Answers are the {line}."));
+        let threads = residual::kernels::Pool::machine_threads();
+        let page = Page::new("Evaluation")
+            .text(&format!("{} on the {split} split of {data}.{views}", self.spec.name))
+            .with(sections)
+            .heading("To repeat it")
+            .verbatim(&own_command())
+            .text(&machine(threads));
+        own_page::write(path, &page)?;
+        note(&format!("report: {}", path.display()));
+        Ok(())
     }
-    let total = measured.evaluation.total;
-    output.line(format_args!("{} ({naming} names), {split} split, {total} images", spec.name))?;
-    table(&measured, arguments.tta).iter().try_for_each(|line| output.line(line))
+}
+
+/// Line on test-time augmentation, where there is some.
+fn views_line(tta: Views) -> Option<String> {
+    (tta != Views::One).then(|| format!("mean of {} views of each image ({tta})", tta.count()))
 }
 
 /// JSON of an evaluation.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct Printed<'a, M: Serialize> {
     #[serde(flatten)]
-    measured: &'a Measured,
+    measured: &'a M,
     tta: String,
 }
 
 /// Lines of the result. Of fewer than six classes every answer is among the first five.
-fn table(measured: &Measured, tta: Views) -> Vec<String> {
+fn table(measured: &Measured) -> Vec<String> {
     let top = |k, share: &Share, correct| {
         let [value, low, high] = [share.value, share.low, share.high].map(|share| 100.0 * share);
         format!("top-{k}  {value:6.2}%  {correct} correct  (95%: {low:.1}% to {high:.1}%)")
@@ -114,26 +168,5 @@ fn table(measured: &Measured, tta: Views) -> Vec<String> {
     lines.push(format!("loss   {:7.4}", evaluation.loss));
     lines.push(format!("F1     {:6.2}%  mean of the classes", 100.0 * measured.macro_f1.value));
     lines.push(format!("ECE    {:6.2}%  calibration error", 100.0 * measured.ece));
-    if tta != Views::One {
-        lines.push(format!("mean of {} views of each image ({tta})", tta.count()));
-    }
     lines
-}
-
-/// Writes the page of `--report`.
-fn write_report(path: &Path, words: &str, tta: Views, sections: Page) -> Outcome {
-    let views = match tta {
-        Views::One => String::new(),
-        _ => format!(" The probabilities are the mean of {} views of each image ({tta}).", tta.count()),
-    };
-    let threads = residual::kernels::Pool::machine_threads();
-    let page = Page::new("Evaluation")
-        .text(&format!("{words}.{views}"))
-        .with(sections)
-        .heading("To repeat it")
-        .verbatim(&own_command())
-        .text(&machine(threads));
-    own_page::write(path, &page)?;
-    note(&format!("report: {}", path.display()));
-    Ok(())
 }

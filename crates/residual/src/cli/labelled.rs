@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use residual::arch::published::class_names;
 use residual::data::{DataSource, Dataset, HELD_OUT, ImageSet, OpenOptions, Split};
-use residual::evaluation::{Answers, Options, Watch, answer};
+use residual::evaluation::{self, Answers, Options, TaskAnswers, Views, Watch, answer, answer_task};
 use residual::predict::{self, Classifier};
 use residual::weights::{Model, require_memory};
 
@@ -59,10 +59,48 @@ pub(crate) struct Labelled {
     pub(crate) images: Arc<ImageSet>,
 }
 
-/// Network, and its answers about the images: one at least.
-pub(crate) struct Answered {
+/// Network that is asked about images.
+pub(crate) struct Asking {
     pub(crate) classifier: Classifier,
-    pub(crate) answers: Answers,
+    images: Arc<ImageSet>,
+    options: Options,
+}
+
+impl Asking {
+    /// Answers of a classifier of single labels, with its logits: one at least.
+    pub(crate) fn answers(&self) -> Outcome<Answers> {
+        self.ask(
+            |options, watched| answer(&self.classifier, self.images.clone(), options, watched),
+            |answers| answers.list().len(),
+        )
+    }
+
+    /// Answers of a network of another task: one at least.
+    pub(crate) fn task_answers(&self) -> Outcome<TaskAnswers> {
+        self.ask(
+            |options, watched| answer_task(&self.classifier, self.images.clone(), options, watched),
+            TaskAnswers::images,
+        )
+    }
+
+    fn ask<T>(
+        &self,
+        answers: impl FnOnce(&Options, &mut Watched) -> Result<Option<T>, evaluation::Error>,
+        images: impl FnOnce(&T) -> usize,
+    ) -> Outcome<T> {
+        let mut watched = Watched { bar: Bar::new(self.images.len()), skipped: 0 };
+        let found = answers(&self.options, &mut watched)?;
+        let Watched { bar, skipped } = watched;
+        drop(bar);
+        let Some(found) = found.filter(|found| images(found) > 0) else {
+            return Err(Failure::new("no images to evaluate on"));
+        };
+        self.images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
+        if skipped > 0 {
+            note(&format!("left out {skipped} images that cannot be decoded"));
+        }
+        Ok(found)
+    }
 }
 
 impl LabelledArguments {
@@ -73,16 +111,17 @@ impl LabelledArguments {
         Ok(Labelled { split, images: Arc::new(data.split(split)?) })
     }
 
-    /// Asks the network about all images.
-    pub(crate) fn answers(
+    /// Compiles the network, to ask it about views of all images.
+    pub(crate) fn asking(
         &self,
         model: Model,
         network: &NetworkArguments,
         images: &Arc<ImageSet>,
-        options: Options,
-    ) -> Outcome<Answered> {
+        views: Views,
+    ) -> Outcome<Asking> {
         let threads = network.threads();
-        let options = options.with(|options| {
+        let options = Options::default().with(|options| {
+            (options.views, options.keep_logits) = (views, true);
             options.images.batch_size = self.batch_size;
             options.images.workers = threads::decoding(threads);
             options.images.skip_bad = self.skip_bad;
@@ -92,18 +131,7 @@ impl LabelledArguments {
         require_memory(model.network(), 1, at_once as u64)?;
         let compiled = predict::Options::new().threads(threads).batch(self.batch_size).lazy();
         let classifier = Classifier::new(model, compiled)?;
-        let mut watched = Watched { bar: Bar::new(images.len()), skipped: 0 };
-        let answers = answer(&classifier, images.clone(), &options, &mut watched)?;
-        let Watched { bar, skipped } = watched;
-        drop(bar);
-        let Some(answers) = answers.filter(|answers| answers.evaluation().total > 0) else {
-            return Err(Failure::new("no images to evaluate on"));
-        };
-        images.notes().iter().for_each(|noticed| note(&noticed.to_string()));
-        if skipped > 0 {
-            note(&format!("left out {skipped} images that cannot be decoded"));
-        }
-        Ok(Answered { classifier, answers })
+        Ok(Asking { classifier, images: images.clone(), options })
     }
 }
 

@@ -143,20 +143,6 @@ fn cut(line: &str, columns: usize) -> String {
     text
 }
 
-/// `45s`, `12m 05s`, `3h 20m`.
-#[cfg(feature = "train")]
-pub(crate) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() {
-        return "?".to_owned();
-    }
-    let seconds = seconds.max(0.0).round() as u64;
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,15 +160,5 @@ mod tests {
     fn a_line_is_cut_where_it_is_seen() {
         assert_eq!(cut("\u{1b}[32m=====\u{1b}[0m 12 of 20", 8), "\u{1b}[32m=====\u{1b}[0m 12");
         assert_eq!(cut("short", 8), "short");
-    }
-
-    #[test]
-    #[cfg(feature = "train")]
-    fn durations_are_short() {
-        assert_eq!(duration(44.6), "45s");
-        assert_eq!(duration(725.0), "12m 05s");
-        assert_eq!(duration(12_000.0), "3h 20m");
-        assert_eq!(duration(f64::NAN), "?");
-        assert_eq!(duration(-1.0), "0s");
     }
 }

@@ -101,6 +101,10 @@ fn a_temperature_is_kept_and_used() {
     let [calibrated, _, same] = eval("warm.safetensors");
     assert!(calibrated < loss && same == correct, "{loss}, {calibrated}");
     assert_eq!(Model::open(bench.path("warm.safetensors")).unwrap().temperature(), Some(temperature));
+    let inspected = bench.run("inspect warm.safetensors").ok();
+    assert!(inspected.contains("temperature "), "{inspected}");
+    assert_eq!(bench.run("inspect warm.safetensors --json").json()[0]["temperature"], found["temperature"]);
+    assert!(!bench.run("inspect run").ok().contains("temperature"));
     // Into the checkpoint itself, of which everything else stays; again from it, to the same temperature.
     bench.run(call).ok();
     assert_eq!(hashes(&bench.path("run/best.safetensors")), before);

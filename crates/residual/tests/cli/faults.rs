@@ -86,15 +86,12 @@ fn recipes_with_all_kinds_of_state_are_killed_and_go_on_to_the_same_bits() {
     bench.same_as_whole("run");
 }
 
-#[test]
-fn a_cell_of_a_study_goes_on_where_it_was_interrupted() {
-    let bench = Bench::new();
-    let call = "study depth --depths 8 --kinds residual --steps 150 --seeds 1 --evaluations 3 --batch-size 5 --data data";
-    bench.run(&format!("{call} --out whole")).ok();
+/// Interrupts a study in the folder `grid` again and again, at least once in the middle of a training, until it is done.
+fn interrupt_to_the_end(bench: &Bench, call: &str) {
     let mut kept = 0;
     for round in 0.. {
         assert!(round < 200, "the study does not get on");
-        let child = bench.command(&format!("{call} --out grid")).spawn().unwrap();
+        let child = bench.command(call).spawn().unwrap();
         wait_for(&bench.path("grid/study.toml"));
         std::thread::sleep(Duration::from_millis(300 + 37 * round));
         let pid = child.id().to_string();
@@ -108,6 +105,24 @@ fn a_cell_of_a_study_goes_on_where_it_was_interrupted() {
     }
     assert!(kept > 0, "no interruption came in the middle of a training");
     assert!(!bench.path("grid/cell.safetensors").exists());
+}
+
+#[test]
+fn a_training_of_gradflow_goes_on_where_it_was_interrupted() {
+    let bench = Bench::new();
+    let call = "study gradflow --model toy.toml --data data --batch-size 5 --no-norm --steps 100 --out";
+    bench.run(&format!("{call} whole")).ok();
+    interrupt_to_the_end(&bench, &format!("{call} grid"));
+    let lines = |run: &str| fs::read_to_string(bench.path(run).join("results.jsonl")).unwrap();
+    assert_eq!(lines("grid"), lines("whole"));
+}
+
+#[test]
+fn a_cell_of_a_study_goes_on_where_it_was_interrupted() {
+    let bench = Bench::new();
+    let call = "study depth --depths 8 --kinds residual --steps 150 --seeds 1 --evaluations 3 --batch-size 5 --data data";
+    bench.run(&format!("{call} --out whole")).ok();
+    interrupt_to_the_end(&bench, &format!("{call} --out grid"));
     let network = |run: &str| file_hash(&bench.path(run).join("networks/residual-8-0.safetensors"));
     assert_eq!(network("grid"), network("whole"));
     let points = |run: &str| {

@@ -62,6 +62,25 @@ fn the_head_alone_is_kept_where_no_epoch_is_better() {
 }
 
 #[test]
+fn a_tuning_ends_early_where_the_head_alone_stays_the_best() {
+    let bench = bench();
+    // Steps that are far too long: no epoch has a lower loss than the head alone.
+    let call = format!("{TUNE} --epochs 9 --early-stop 2 --optimiser sgd --lr 5 --out early");
+    let run = bench.run(&call);
+    assert!(run.stderr.contains("ended early, after epoch"), "{run:?}");
+    run.ok();
+    let metrics = std::fs::read_to_string(bench.path("early/metrics.jsonl")).unwrap();
+    let epochs = metrics.lines().filter(|line| line.contains("\"val\"")).count();
+    assert!((3..9).contains(&epochs), "{metrics}");
+    // The same from its recipe, and nothing is left to do.
+    bench.run("train --recipe early/recipe.toml --threads 2 --out again").ok();
+    assert_eq!(hashes(&bench.path("again/last.safetensors")), hashes(&bench.path("early/last.safetensors")));
+    let before = hashes(&bench.path("early/best.safetensors"));
+    bench.run("train --resume early").ok();
+    assert_eq!(hashes(&bench.path("early/best.safetensors")), before);
+}
+
+#[test]
 fn what_cannot_be_tuned_is_refused_with_help() {
     let bench = bench();
     bench.run("finetune --data other").refused(&["no checkpoint to begin with", "residual get resnet18"]);

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::toy::{Bench, Run};
+use crate::toy::{Bench, Run, file_hash};
 
 const COMMANDS: [&str; 21] = [
     "train",
@@ -117,6 +117,21 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(!line.is_empty());
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{call}");
     }
+}
+
+#[test]
+fn a_training_goes_on_when_nobody_reads_any_more() {
+    let bench = Bench::new();
+    let call = "train --model toy.toml --data data --epochs 3 --batch-size 5 --out";
+    bench.run(&format!("{call} whole")).ok();
+    let mut child = bench.command(&format!("{call} run")).spawn().unwrap();
+    // As `2>&1 | head -1` does.
+    let (mut line, stderr) = (String::new(), child.stderr.take().unwrap());
+    BufReader::new(stderr).read_line(&mut line).unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{line}");
+    let weights = |run: &str| file_hash(&bench.path(run).join("best.safetensors"));
+    assert_eq!(weights("run"), weights("whole"));
 }
 
 #[cfg(target_os = "linux")]

@@ -33,7 +33,13 @@ fn flags_of_the_loop_stand_in_the_recipe() {
 #[test]
 fn seeds_are_trained_once_each_and_summed_up() {
     let bench = Bench::new();
-    let out = bench.run(&format!("{TRAIN} --seeds 4,5 --out both")).ok();
+    let out = bench.run(&format!("{TRAIN} --seeds 4,5 --tensorboard events --out both")).ok();
+    for seed in ["seed-4", "seed-5"] {
+        let files = std::fs::read_dir(bench.path("events").join(seed)).unwrap();
+        let names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        assert!(names.len() == 1 && names[0].starts_with("events.out.tfevents."), "{seed}: {names:?}");
+        assert!(!bench.path("both").join(seed).join(&names[0]).exists());
+    }
     assert!(out.contains("seed 4: ") && out.contains("seed 5: ") && out.contains("mean of 2: "), "{out}");
     bench.run(&format!("{TRAIN} --seed 5 --out alone")).ok();
     let weights = |run: &str| file_hash(&bench.path(run).join("best.safetensors"));

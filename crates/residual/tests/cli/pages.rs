@@ -101,11 +101,22 @@ fn reports_of_runs_and_evaluations_are_seen_on_a_phone_and_on_a_desk() {
     };
     let bench = Bench::new().trained();
     bench.run("eval --weights run --data data --tta flip+crops --report eval.html").ok();
+    bench.run("train --model toy.toml --data data --epochs 3 --batch-size 5 --out run2").ok();
+    bench.run("runs run run2 --out runs.html").ok();
+    // The same for several labels: each image has one of the two here.
+    list_of_labels(&bench);
+    let labels = "--data labels.csv --task multi-label";
+    bench.run(&format!("train --model toy.toml {labels} --epochs 2 --batch-size 5 --out labels")).ok();
+    bench.run("eval --weights labels --data labels.csv --split val --report labels.html").ok();
+    let numbers = "--data labels.csv --task regression --label warmth,count";
+    bench.run(&format!("train --model toy.toml {numbers} --epochs 2 --batch-size 5 --out numbers")).ok();
+    bench.run("eval --weights numbers --data labels.csv --split val --report numbers.html").ok();
     std::fs::copy(bench.path("run/report.html"), bench.path("training.html")).unwrap();
     // Loss, accuracy, rate, gradients; confusion, reliability. All four test images of each class are worst or best ones.
-    for (name, figures) in [("training", 6), ("eval", 2)] {
+    let pages = [("training", 6, 8), ("eval", 2, 8), ("runs", 2, 0), ("labels", 2, 8), ("numbers", 4, 8)];
+    for (name, figures, pictures) in pages {
         let html = std::fs::read_to_string(bench.path(&format!("{name}.html"))).unwrap();
-        assert!(!html.contains("<script") && html.matches("<img ").count() == 8, "{name}");
+        assert!(!html.contains("<script") && html.matches("<img ").count() == pictures, "{name}");
         let page = bench.path(&format!("{name}-seen.html"));
         // A window of headless Chromium is no narrower than 500 pixels; a frame is.
         for (width, dark) in WIDTHS.into_iter().flat_map(|width| [(width, false), (width, true)]) {
@@ -133,6 +144,20 @@ fn reports_of_runs_and_evaluations_are_seen_on_a_phone_and_on_a_desk() {
             }
         }
     }
+}
+
+/// A list of the toy's images with a label, and two numbers.
+fn list_of_labels(bench: &Bench) {
+    let mut text = "path,label,warmth,count,split\n".to_owned();
+    for (split, folder, images) in [("train", "train", 10), ("val", "test", 4)] {
+        for (class, name) in ["azure", "brick"].into_iter().enumerate() {
+            for index in 0..images {
+                let path = format!("data/{folder}/{name}/{index:02}.png");
+                text += &format!("{path},{name},{},{},{split}\n", 20 + 10 * class + index, index % 3);
+            }
+        }
+    }
+    std::fs::write(bench.path("labels.csv"), text).unwrap();
 }
 
 fn check(study: &str, dark: bool, seen: &serde_json::Value) {

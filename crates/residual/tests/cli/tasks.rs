@@ -14,6 +14,11 @@ fn network(bench: &Bench, outputs: usize) {
 
 /// A list of blue, red and dark pictures: their colours as labels (`blue|dark`), as columns, and a number.
 fn list(bench: &Bench) {
+    write_list(bench, "list.csv", |_| false);
+}
+
+/// The list, in which some images are called blue where they are red, and red where they are blue.
+fn write_list(bench: &Bench, file: &str, is_wrong: impl Fn(u32) -> bool) {
     std::fs::create_dir_all(bench.path("photos")).unwrap();
     let mut text = "path,label,blue,dark,warmth,count,split\n".to_owned();
     for index in 0..60u32 {
@@ -23,6 +28,7 @@ fn list(bench: &Bench) {
             image.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value / 4));
         }
         image.save(bench.path(&format!("photos/{index}.png"))).unwrap();
+        let red = if is_wrong(index) { 1 - red } else { red };
         let names: Vec<&str> =
             [(red == 0).then_some("blue"), dark.then_some("dark")].into_iter().flatten().collect();
         let (warmth, blue, split) = (20 + 10 * red, 1 - red, if index < 44 { "train" } else { "val" });
@@ -33,7 +39,7 @@ fn list(bench: &Bench) {
             names.len()
         );
     }
-    std::fs::write(bench.path("list.csv"), text).unwrap();
+    std::fs::write(bench.path(file), text).unwrap();
 }
 
 const TRAIN: &str = "train --model toy.toml --data list.csv --epochs 12 --batch-size 8 --lr 0.1 --no-augment";
@@ -88,6 +94,98 @@ fn several_labels_go_from_a_list_to_predictions() {
         let said = bench.run(command).ok();
         assert!(said.contains("multi label, threshold 0."), "{said}");
     }
+}
+
+#[test]
+fn several_labels_have_their_page_views_and_temperature() {
+    let bench = Bench::new();
+    network(&bench, 2);
+    list(&bench);
+    let train = TRAIN.replace("--epochs 12", "--epochs 4");
+    bench.run(&format!("{train} --task multi-label --out run")).ok();
+    let page = std::fs::read_to_string(bench.path("run/report.html")).unwrap();
+    for part in
+        ["Mean average precision", "Labels by the threshold", "How often labels are there", "Worst images"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    let eval = |weights: &str, flags: &str| {
+        bench
+            .run(&format!("eval --weights {weights} --data list.csv --split train {flags} --json"))
+            .json()
+            .remove(0)
+    };
+    bench.run("eval --weights run --data list.csv --split val --tta flip --report eval.html").ok();
+    let page = std::fs::read_to_string(bench.path("eval.html")).unwrap();
+    assert!(
+        page.contains("mean of 2 views") && page.contains("data:image/png;base64,") && page.contains("says ")
+    );
+    let [plain, flipped, crops] = ["none", "flip", "flip+crops"]
+        .map(|tta| eval("run", &format!("--tta {tta}"))["loss"].as_f64().unwrap());
+    assert!(plain != flipped && flipped != crops, "{plain} {flipped} {crops}");
+    // So sure as it is of what it learnt, it cannot be where every fourth image is called blue wrongly.
+    write_list(&bench, "wrong.csv", |index| index % 4 == 0);
+    let call = "calibrate --weights run --data wrong.csv --split train --out warm.safetensors --json";
+    let found = bench.run(call).json().remove(0);
+    assert!(found["loss"][1].as_f64() < found["loss"][0].as_f64(), "{found:?}");
+    let [cold, warm] = ["run", "warm.safetensors"].map(|weights| eval(weights, ""));
+    // The threshold moves with the probabilities, and no label changes.
+    assert_eq!((&cold["f1"], &cold["map"]), (&warm["f1"], &warm["map"]));
+    assert_ne!((&cold["ece"], &cold["threshold"]), (&warm["ece"], &warm["threshold"]));
+    let labels = |weights: &str| -> Vec<Vec<String>> {
+        let answers = bench.run(&format!("predict --weights {weights} photos --json")).json();
+        let names = |answer: &serde_json::Map<String, serde_json::Value>| {
+            let labels = answer["labels"].as_array().unwrap().iter();
+            labels.map(|label| label["class"].as_str().unwrap().to_owned()).collect()
+        };
+        answers.iter().map(names).collect()
+    };
+    assert_eq!(labels("run"), labels("warm.safetensors"));
+}
+
+#[test]
+fn numbers_have_their_page_and_views_and_no_temperature() {
+    let bench = Bench::new();
+    network(&bench, 2);
+    list(&bench);
+    let train = TRAIN.replace("--epochs 12", "--epochs 2");
+    bench.run(&format!("{train} --task regression --label warmth,count --out run")).ok();
+    let page = std::fs::read_to_string(bench.path("run/report.html")).unwrap();
+    for part in ["Residuals of warmth", "predicted - true", "RMSE", "Worst images", "warmth: "] {
+        assert!(page.contains(part), "{part}");
+    }
+    let eval = "eval --weights run --data list.csv --split val";
+    let [plain, flipped] = ["none", "flip"].map(|tta| {
+        let found = bench.run(&format!("{eval} --tta {tta} --report {tta}.html --json")).json().remove(0);
+        found["targets"][0]["mae"].as_f64().unwrap()
+    });
+    assert_ne!(plain, flipped);
+    bench.run("calibrate --weights run --data list.csv").refused(&["regression", "help:"]);
+}
+
+#[test]
+fn a_trained_network_is_tuned_to_several_labels_and_to_numbers() {
+    let bench = Bench::new().trained();
+    list(&bench);
+    let tune = "finetune --from run --data list.csv --batch-size 8 --epochs 1";
+    let run = bench.run(&format!("{tune} --task multi-label --out labels"));
+    assert!(run.stderr.contains("head alone: mAP ") && run.stderr.contains("epoch 0/1"), "{run:?}");
+    run.ok();
+    let found = bench.run("eval --weights labels --data list.csv --split val --json").json().remove(0);
+    assert!(found["map"].as_f64().unwrap() > 0.8, "{found:?}");
+    // Its recipe repeats it; from a network of the task no flag is needed, and its own head counts.
+    bench.run("train --recipe labels/recipe.toml --threads 2 --out again").ok();
+    assert_eq!(hashes(&bench.path("again/last.safetensors")), hashes(&bench.path("labels/last.safetensors")));
+    let run = bench.run("finetune --from labels --data list.csv --head-only --out head");
+    assert!(run.stderr.contains("head alone: mAP "), "{run:?}");
+    run.ok();
+    let run = bench.run(&format!("{tune} --task regression --label warmth,count --out numbers"));
+    assert!(run.stderr.contains("head alone: MAE "), "{run:?}");
+    run.ok();
+    let found = bench.run("eval --weights numbers --data list.csv --split val --json").json().remove(0);
+    assert!(found["targets"][0]["r2"].as_f64().unwrap() > 0.5, "{found:?}");
+    // One of the targets, which keeps its standardisation, is another network's head.
+    bench.run("finetune --from numbers --data list.csv --label warmth --head-only --out one").ok();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use residual_weights::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{Course, End, Fit, tensor};
+use crate::kept::Kept;
 use crate::subject::{Images, Meant, fresh, settled};
 use crate::{Error, Folder, Kind, Outcome, Summary, Watch, twin};
 
@@ -86,6 +87,30 @@ pub struct BlockRow {
     pub branch_deviation: Option<f64>,
 }
 
+/// Which probe it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Key {
+    network: String,
+    norm: bool,
+    state: String,
+}
+
+impl Key {
+    fn is_of(&self, flow: &Flow) -> bool {
+        (&self.network, self.norm, &self.state) == (&flow.network, flow.norm, &flow.state)
+    }
+}
+
+/// State of a network before its first step.
+const INITIAL: &str = "initial";
+
+/// Flag that stops a training, and the folder in which it is kept.
+#[derive(Clone, Copy)]
+struct Pause<'a> {
+    folder: &'a Folder,
+    stop: &'a AtomicBool,
+}
+
 /// Network that is probed.
 struct Subject {
     spec: NetSpec,
@@ -113,25 +138,24 @@ impl GradientFlow {
         let subjects = self.subjects()?;
         let images = Images::open(&self.recipe.data)?;
         let done: Vec<Flow> = folder.results()?;
-        let is_done = |key: &(String, bool, String)| {
-            done.iter().any(|flow| (&flow.network, flow.norm, &flow.state) == (&key.0, key.1, &key.2))
-        };
         let all = subjects.len() as f64;
         for (index, subject) in subjects.iter().enumerate() {
             for state in self.states(subject) {
-                let key = (subject.spec.name.clone(), subject.norm, state);
-                if is_done(&key) {
+                let key = Key { network: subject.spec.name.clone(), norm: subject.norm, state };
+                if done.iter().any(|flow| key.is_of(flow)) {
                     continue;
                 }
                 if stop.load(Ordering::Relaxed) {
                     return Ok(Outcome::Interrupted);
                 }
-                let name = page::name(&key.0, key.1, &key.2);
+                let name = page::name(&key.network, key.norm, &key.state);
                 let mut share = |part: f64| watch.progress((index as f64 + part) / all, &name);
-                let Some(flow) = self.flow(subject, key, &images, &mut share, stop)? else {
+                let pause = Pause { folder: &*folder, stop };
+                let Some(flow) = self.flow(subject, key, &images, &mut share, pause)? else {
                     return Ok(Outcome::Interrupted);
                 };
                 folder.append(&flow)?;
+                Kept::new(folder).remove();
                 watch.finished(&page::line(&flow));
             }
         }
@@ -171,8 +195,8 @@ impl GradientFlow {
     fn states(&self, subject: &Subject) -> Vec<String> {
         match &subject.weights {
             Some((path, _)) => vec![path.display().to_string()],
-            None if self.steps == 0 => vec!["initial".to_owned()],
-            None => vec!["initial".to_owned(), format!("after {} steps", self.steps)],
+            None if self.steps == 0 => vec![INITIAL.to_owned()],
+            None => vec![INITIAL.to_owned(), format!("after {} steps", self.steps)],
         }
     }
 
@@ -180,13 +204,12 @@ impl GradientFlow {
     fn flow(
         &self,
         subject: &Subject,
-        (network, norm, state): (String, bool, String),
+        key: Key,
         images: &Images,
         share: &mut dyn FnMut(f64),
-        stop: &AtomicBool,
+        pause: Pause<'_>,
     ) -> Result<Option<Flow>, Error> {
         let (recipe, spec) = settled(&self.recipe, Meant::Written(subject.spec.clone()), images)?;
-        let trains = subject.weights.is_none() && state != "initial";
         let mut net = match &subject.weights {
             Some((_, trained)) => {
                 // Prepared for these images, with the same tensors.
@@ -195,23 +218,33 @@ impl GradientFlow {
             }
             None => fresh(&spec, recipe.seed)?,
         };
-        if !norm {
+        if !key.norm {
             net.bypass_norms();
         }
         let mut end = End::Finished;
-        if trains {
+        if subject.weights.is_none() && key.state != INITIAL {
+            let mut kept = Kept::new(pause.folder);
+            let mut course = match kept.read::<_, ()>(&key, &spec, &recipe) {
+                Some((mut course, ())) => {
+                    if !key.norm {
+                        course.network.bypass_norms();
+                    }
+                    course
+                }
+                None => Course::new(net, &recipe),
+            };
             let fit = Fit { recipe: &recipe, images: &images.train, steps: self.steps };
-            let mut course = Course::new(net, &recipe);
-            end = fit.run(&mut course, stop, |_, step| {
+            end = fit.run(&mut course, pause.stop, |course, step| {
                 share(step.done as f64 / self.steps as f64);
-                Ok(())
+                if kept.is_due() { kept.write(&key, course, &()) } else { Ok(()) }
             })?;
+            if end == End::Stopped {
+                kept.write(&key, &course, &())?;
+                return Ok(None);
+            }
             net = course.network;
         }
-        if end == End::Stopped {
-            return Ok(None);
-        }
-        let kind = Kind::of(&spec);
+        let (kind, Key { network, norm, state }) = (Kind::of(&spec), key);
         let diverged = end == End::Diverged;
         if diverged {
             return Ok(Some(Flow { network, kind, norm, state, loss: None, diverged, blocks: Vec::new() }));

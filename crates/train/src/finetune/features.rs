@@ -10,17 +10,26 @@ use crate::engine_plan::EnginePlan;
 use crate::session::Session;
 use crate::{Error, Recipe};
 
-/// Features of images, a row each, and their labels.
+/// Features of images, a row each, and their labels or targets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FeatureSet {
     width: usize,
     values: Vec<f32>,
     labels: Vec<usize>,
+    /// `[images][outputs]`, where the task is not single label.
+    targets: Vec<f64>,
+}
+
+/// What is right of an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Truth<'a> {
+    Label(usize),
+    Targets(&'a [f64]),
 }
 
 impl FeatureSet {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, values: Vec::new(), labels: Vec::new() }
+        Self { width, values: Vec::new(), labels: Vec::new(), targets: Vec::new() }
     }
 
     #[cfg(test)]
@@ -29,10 +38,17 @@ impl FeatureSet {
         self.labels.push(label);
     }
 
+    #[cfg(test)]
+    pub(crate) fn push_targets(&mut self, row: &[f32], targets: &[f64]) {
+        self.push(row, 0);
+        self.targets.extend_from_slice(targets);
+    }
+
     /// Adds the rows of another set.
     pub(crate) fn extend(&mut self, other: &Self) {
         self.values.extend_from_slice(&other.values);
         self.labels.extend_from_slice(&other.labels);
+        self.targets.extend_from_slice(&other.targets);
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -48,8 +64,17 @@ impl FeatureSet {
         &self.values
     }
 
-    pub(crate) fn labels(&self) -> &[usize] {
-        &self.labels
+    /// `[images][outputs]`; empty for single labels.
+    pub(crate) fn targets(&self) -> &[f64] {
+        &self.targets
+    }
+
+    /// What is right of an image.
+    pub(crate) fn truth(&self, image: usize) -> Truth<'_> {
+        match self.targets.len() / self.len().max(1) {
+            0 => Truth::Label(self.labels[image]),
+            outputs => Truth::Targets(&self.targets[image * outputs..(image + 1) * outputs]),
+        }
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
@@ -123,6 +148,7 @@ impl<'a, 's> Trunk<'a, 's> {
             let set = set.get_or_insert_with(|| FeatureSet::new(values.len() / batch.labels.len()));
             set.values.extend(values);
             set.labels.extend(batch.labels);
+            set.targets.extend(batch.targets);
         }
         set.map(Some).ok_or(Error::NothingToTrainOn)
     }

@@ -1,11 +1,11 @@
-//! Multinomial logistic regression: a linear head fitted on features of a frozen trunk.
+//! Regression of a task, multinomial logistic for single labels: a linear head fitted on features of a frozen trunk.
 
-use residual_data::score;
 use residual_kernels::Cpu;
 use residual_kernels::linear::{Linear, LinearBackward, LinearGradients};
 
 use crate::Error;
 use crate::finetune::features::FeatureSet;
+use crate::finetune::head_task::{HeadTask, Judgement};
 use crate::finetune::minimise::{Function, minimise};
 
 /// Strengths of the penalty, from strong to weak: each fit begins where the one before ended.
@@ -29,36 +29,36 @@ pub(crate) struct Fit {
     pub(crate) head: LinearHead,
     /// Strength of the penalty that was chosen.
     pub(crate) strength: f64,
-    /// Mean cross-entropy of the images that it was judged by.
-    pub(crate) loss: f64,
-    /// Fraction of them that was classified correctly.
-    pub(crate) top1: f64,
+    /// Judgement of the images that it was judged by.
+    pub(crate) judged: Judgement,
 }
 
-/// Fits a head to features by multinomial logistic regression with an L2 penalty,
+/// Fits a head to features by the task's regression with an L2 penalty,
 ///
-/// `mean over i of -log softmax(W f_i + b)[label_i] + strength / 2 |W|^2`
+/// `mean over i of loss(W f_i + b, truth_i) + strength / 2 |W|^2`
 ///
-/// on features that are centred and scaled to a mean squared norm of 1. The strength is the one with the least
-/// cross-entropy on `held_out`. The same bits for any number of threads.
+/// (multinomial logistic for single labels, logistic a class for several, ridge regression for numbers) on features that
+/// are centred and scaled to a mean squared norm of 1. The strength is the one with the least loss on `held_out`. The
+/// same bits for any number of threads.
 pub(crate) fn fit(
     cpu: &Cpu,
     train: &FeatureSet,
     held_out: &FeatureSet,
-    classes: usize,
+    task: &HeadTask,
 ) -> Result<Fit, Error> {
     let scaling = Scaling::of(train);
-    let mut loss = Loss::new(cpu, train, &scaling, classes);
-    let mut at = vec![0.0; classes * (train.width() + 1)];
+    let mut loss = Loss::new(cpu, train, &scaling, task);
+    let mut at = vec![0.0; task.outputs * (train.width() + 1)];
     let mut best: Option<Fit> = None;
     let mut worse = 0;
     for strength in STRENGTHS {
         loss.strength = strength;
         at = minimise(&mut loss, at)?;
-        let head = scaling.head_of(&at, classes);
-        let (value, top1) = judge(cpu, &head, held_out, classes)?;
-        if value.is_finite() && best.as_ref().is_none_or(|best| value < best.loss) {
-            best = Some(Fit { head, strength, loss: value, top1 });
+        let head = scaling.head_of(&at, task.outputs);
+        let judged = judge(cpu, &head, held_out, task)?;
+        let value = judged.loss();
+        if value.is_finite() && best.as_ref().is_none_or(|best| value < best.judged.loss()) {
+            best = Some(Fit { head, strength, judged });
             worse = 0;
         } else {
             worse += 1;
@@ -71,24 +71,17 @@ pub(crate) fn fit(
     best.ok_or(Error::Features)
 }
 
-/// Mean cross-entropy of a head on features, and the fraction that it classifies correctly.
+/// Judgement of a head on features.
 pub(crate) fn judge(
     cpu: &Cpu,
     head: &LinearHead,
     set: &FeatureSet,
-    classes: usize,
-) -> Result<(f64, f64), Error> {
-    let layer = Linear { batch: set.len(), ins: set.width(), outs: classes };
-    let mut logits = vec![0.0; set.len() * classes];
+    task: &HeadTask,
+) -> Result<Judgement, Error> {
+    let layer = Linear { batch: set.len(), ins: set.width(), outs: task.outputs };
+    let mut logits = vec![0.0; set.len() * task.outputs];
     layer.forward(cpu, set.values(), &head.weight, &head.bias, &mut logits)?;
-    let (mut loss, mut correct) = (0.0, 0usize);
-    for (row, &label) in logits.chunks_exact(classes).zip(set.labels()) {
-        let (cross_entropy, rank) = score(row, label);
-        loss += cross_entropy;
-        correct += usize::from(rank == 0);
-    }
-    let images = set.len().max(1) as f64;
-    Ok((loss / images, correct as f64 / images))
+    Ok(task.judge(&logits, set))
 }
 
 /// Centre of features, and the factor that brings their mean squared distance from it to 1.
@@ -135,12 +128,13 @@ impl Scaling {
     }
 }
 
-/// Penalised cross-entropy as a function of `[W][b]`.
+/// Penalised loss as a function of `[W][b]`.
 struct Loss<'a> {
     cpu: &'a Cpu,
     layer: Linear,
     x: Vec<f32>,
-    labels: &'a [usize],
+    set: &'a FeatureSet,
+    task: &'a HeadTask,
     strength: f64,
     /// Logits, then their gradient.
     logits: Vec<f32>,
@@ -149,13 +143,15 @@ struct Loss<'a> {
 }
 
 impl<'a> Loss<'a> {
-    fn new(cpu: &'a Cpu, set: &'a FeatureSet, scaling: &Scaling, classes: usize) -> Self {
+    fn new(cpu: &'a Cpu, set: &'a FeatureSet, scaling: &Scaling, task: &'a HeadTask) -> Self {
+        let classes = task.outputs;
         let layer = Linear { batch: set.len(), ins: set.width(), outs: classes };
         Self {
             cpu,
             layer,
             x: scaling.scaled(set),
-            labels: set.labels(),
+            set,
+            task,
             strength: 0.0,
             logits: vec![0.0; set.len() * classes],
             by: [vec![0.0; classes * set.width()], vec![0.0; classes]],
@@ -170,8 +166,8 @@ impl Function for Loss<'_> {
         let (weights, bias) = parameters.split_at(outs * ins);
         self.layer.forward(self.cpu, &self.x, weights, bias, &mut self.logits)?;
         let mut loss = 0.0;
-        for (row, &label) in self.logits.chunks_exact_mut(outs).zip(self.labels) {
-            loss += to_gradient(row, label, batch);
+        for (image, row) in self.logits.chunks_exact_mut(outs).enumerate() {
+            loss += self.task.to_gradient(row, self.set.truth(image), batch);
         }
         let [dw, db] = &mut self.by;
         let read = LinearBackward { x: &self.x, weights, dy: &self.logits };
@@ -187,22 +183,15 @@ impl Function for Loss<'_> {
     }
 }
 
-/// Cross-entropy of a row of logits, whose place its gradient takes, a share of the mean over `batch`.
-fn to_gradient(row: &mut [f32], label: usize, batch: usize) -> f64 {
-    let most = row.iter().fold(f64::NEG_INFINITY, |most, &logit| most.max(f64::from(logit)));
-    let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - most).exp()).sum();
-    let loss = most + sum.ln() - f64::from(row[label]);
-    for (class, logit) in row.iter_mut().enumerate() {
-        let probability = (f64::from(*logit) - most).exp() / sum;
-        let wanted = f64::from(u8::from(class == label));
-        *logit = ((probability - wanted) / batch as f64) as f32;
-    }
-    loss
-}
-
 #[cfg(test)]
 mod tests {
+    use residual_arch::{RegressionTarget, Task};
+
     use super::*;
+
+    fn single(outputs: usize) -> HeadTask {
+        HeadTask { task: Task::SingleLabel, outputs }
+    }
 
     /// Points around three centres in five dimensions, which overlap.
     fn points(images: usize, seed: u64) -> FeatureSet {
@@ -222,9 +211,30 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_the_loss() {
-        let (cpu, set) = (Cpu::new(1).unwrap(), points(40, 1));
-        let scaling = Scaling::of(&set);
-        let mut loss = Loss::new(&cpu, &set, &scaling, 3);
+        let targets = ["x", "y", "z"].map(|name| RegressionTarget::new(name, 1.0, 2.0)).to_vec();
+        for task in [Task::SingleLabel, Task::multi_label(), Task::Regression { targets }] {
+            let single = task.is_single_label();
+            check_gradient(
+                &HeadTask { task, outputs: 3 },
+                &if single { points(40, 1) } else { targeted(40) },
+            );
+        }
+    }
+
+    /// The points with what class they are of, and of the next one every fourth, as targets.
+    fn targeted(images: usize) -> FeatureSet {
+        let (points, mut set) = (points(images, 1), FeatureSet::new(5));
+        for (image, row) in points.rows().enumerate() {
+            let has = |class: usize| class == image % 3 || (image % 4 == 0 && class == (image + 1) % 3);
+            set.push_targets(row, &[0, 1, 2].map(|class| f64::from(u8::from(has(class)))));
+        }
+        set
+    }
+
+    fn check_gradient(task: &HeadTask, set: &FeatureSet) {
+        let cpu = Cpu::new(1).unwrap();
+        let scaling = Scaling::of(set);
+        let mut loss = Loss::new(&cpu, set, &scaling, task);
         loss.strength = 0.01;
         let at: Vec<f64> = (0..18).map(|i| f64::from(i % 7) * 0.3 - 0.9).collect();
         let mut gradient = vec![0.0; 18];
@@ -243,13 +253,14 @@ mod tests {
     #[test]
     fn a_fit_is_stationary_and_the_same_for_any_number_of_threads() {
         let (train, held_out) = (points(90, 1), points(60, 2));
-        let fitted = fit(&Cpu::new(1).unwrap(), &train, &held_out, 3).unwrap();
-        assert!(fitted.top1 > 0.75 && fitted.loss < 0.65, "{fitted:?}");
-        assert_eq!(fit(&Cpu::new(2).unwrap(), &train, &held_out, 3).unwrap(), fitted);
+        let fitted = fit(&Cpu::new(1).unwrap(), &train, &held_out, &single(3)).unwrap();
+        assert!(fitted.judged.top1 > 0.75 && fitted.judged.loss() < 0.65, "{fitted:?}");
+        assert_eq!(fit(&Cpu::new(2).unwrap(), &train, &held_out, &single(3)).unwrap(), fitted);
         // Another strength is no better.
         let cpu = Cpu::new(1).unwrap();
         let scaling = Scaling::of(&train);
-        let mut loss = Loss::new(&cpu, &train, &scaling, 3);
+        let task = single(3);
+        let mut loss = Loss::new(&cpu, &train, &scaling, &task);
         for strength in [1e-1, 1e-7] {
             loss.strength = strength;
             let at = minimise(&mut loss, vec![0.0; 18]).unwrap();
@@ -257,9 +268,33 @@ mod tests {
             loss.value(&at, &mut gradient).unwrap();
             assert!(gradient.iter().all(|by| by.abs() < 2e-4), "{gradient:?}");
             // With a penalty that is all but none the floor is flat, and a fit from elsewhere ends elsewhere on it.
-            let loss = judge(&cpu, &scaling.head_of(&at, 3), &held_out, 3).unwrap().0;
-            assert!(loss >= 0.98 * fitted.loss, "{loss} {}", fitted.loss);
+            let loss = judge(&cpu, &scaling.head_of(&at, 3), &held_out, &task).unwrap().loss();
+            assert!(loss >= 0.98 * fitted.judged.loss(), "{loss} {fitted:?}");
         }
+    }
+
+    #[test]
+    fn a_ridge_regression_finds_the_line_that_numbers_lie_on() {
+        let cpu = Cpu::new(1).unwrap();
+        let task = Task::Regression { targets: vec![RegressionTarget::new("x", 3.0, 2.0)] };
+        let task = HeadTask { task, outputs: 1 };
+        let mut set = FeatureSet::new(5);
+        for row in points(60, 3).rows() {
+            set.push_targets(row, &[f64::from(2.0 * row[0] - 0.5 * row[3]) + 1.0]);
+        }
+        let fitted = fit(&cpu, &set, &set, &task).unwrap();
+        assert!(fitted.judged.loss() < 1e-6 && fitted.judged.score.unwrap().value < 1e-2, "{fitted:?}");
+        // In deviations of 2: half of the line's.
+        assert!((fitted.head.weight[0] - 1.0).abs() < 1e-2 && (fitted.head.weight[3] + 0.25).abs() < 1e-2);
+    }
+
+    #[test]
+    fn labels_of_several_are_fitted_by_themselves() {
+        let (cpu, set) = (Cpu::new(2).unwrap(), targeted(90));
+        let task = HeadTask { task: Task::multi_label(), outputs: 3 };
+        let fitted = fit(&cpu, &set, &set, &task).unwrap();
+        assert!(fitted.judged.score.unwrap().value > 0.7, "{fitted:?}");
+        assert_eq!(fit(&Cpu::new(1).unwrap(), &set, &set, &task).unwrap(), fitted);
     }
 
     #[test]
@@ -267,10 +302,10 @@ mod tests {
         let cpu = Cpu::new(1).unwrap();
         let mut same = FeatureSet::new(2);
         (0..6).for_each(|i| same.push(&[3.0, 0.0], i % 2));
-        let fitted = fit(&cpu, &same, &same, 2).unwrap();
-        assert!((fitted.loss - 2f64.ln()).abs() < 1e-6 && fitted.top1 == 0.5, "{fitted:?}");
+        let fitted = fit(&cpu, &same, &same, &single(2)).unwrap();
+        assert!((fitted.judged.loss() - 2f64.ln()).abs() < 1e-6 && fitted.judged.top1 == 0.5, "{fitted:?}");
         let mut broken = FeatureSet::new(1);
         (0..4).for_each(|i| broken.push(&[f32::NAN], i % 2));
-        assert!(matches!(fit(&cpu, &broken, &broken, 2), Err(Error::Features)));
+        assert!(matches!(fit(&cpu, &broken, &broken, &single(2)), Err(Error::Features)));
     }
 }

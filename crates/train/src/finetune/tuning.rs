@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use residual_arch::{Field, HeadPart, LayerPath, NetSpec, TaskKind, TensorPath};
-use residual_data::{Augment, Source};
+use residual_arch::{Field, HeadPart, LayerPath, NetSpec, Task, TaskKind, TensorPath};
+use residual_data::{Augment, Source, TaskScore};
 use residual_kernels::Cpu;
 use residual_weights::{Model, Tensor};
 
 use crate::finetune::features::{FeatureSet, Trunk, View};
+use crate::finetune::head_task::{HeadTask, Judgement};
 use crate::finetune::regression::{Fit, LinearHead, fit, judge};
 use crate::finetune::rules::{Facts, shorter_side};
 use crate::given::Given;
 use crate::images::TrainingImages;
-use crate::session::Session;
+use crate::session::{Session, session_setters};
+use crate::task_loss::standardised;
 use crate::{DataRecipe, Error, Observer, Recipe, RunFolder, Trainer};
 
 /// Rows of features that augmented views of few images are added up to.
@@ -73,25 +75,38 @@ pub struct HeadReport {
     /// Number of views of each training image.
     pub views: usize,
     /// Fraction of the mirrored validation images that a head for unmirrored ones classifies correctly, and of those as
-    /// they are; `None` where the augmentations were given, or have no flip.
+    /// they are, or values of another task's [score](Self::score); `None` where the augmentations were given, or have no
+    /// flip.
     pub mirrored: Option<[f64; 2]>,
     /// True where flips are among the augmentations.
     pub flips: bool,
     /// Strength of the L2 penalty; `None` where the model's own head judges better.
     pub strength: Option<f64>,
-    /// Mean cross-entropy of the validation images.
+    /// Mean loss of the validation images: cross-entropy, binary cross-entropy of a label, or the squared error of a
+    /// standardised number.
     pub loss: f64,
-    /// Fraction of them that was classified correctly.
+    /// Fraction of them that was classified correctly; 0 of a task other than single label.
     pub top1: f64,
+    /// Score of a task other than single label.
+    pub score: Option<TaskScore>,
 }
 
 impl<'a> FineTuning<'a> {
-    /// Opens images, and chooses the recipe.
+    /// Opens images for the model's task, and chooses the recipe.
     ///
     /// # Errors
     /// [`Error::Data`]; [`Error::NothingHeldOut`] and [`Error::SplitsDiffer`] for data that have nothing to judge by.
     pub fn new(model: Model, data: &DataRecipe) -> Result<Self, Error> {
-        let images = TrainingImages::open(data, TaskKind::SingleLabel)?;
+        let task = model.spec().task.kind();
+        Self::for_task(model, data, task)
+    }
+
+    /// Opens images for a task, and chooses the recipe.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn for_task(model: Model, data: &DataRecipe, task: TaskKind) -> Result<Self, Error> {
+        let images = TrainingImages::open(data, task)?;
         let mut tuning = Self::of(model, images, false)?;
         tuning.recipe.data = data.clone();
         Ok(tuning)
@@ -113,7 +128,7 @@ impl<'a> FineTuning<'a> {
         images.check()?;
         let side = shorter_side(&*images.train);
         let facts = Facts { images: images.train.len(), spec: model.spec(), shorter_side: side };
-        let recipe = facts.recipe();
+        let recipe = facts.recipe().with(|recipe| recipe.task = images.train.task());
         let (augment, facts) = (recipe.augment.clone(), [images.train.len(), side.unwrap_or(0)]);
         Ok(Self {
             model,
@@ -143,17 +158,7 @@ impl<'a> FineTuning<'a> {
         self.facts
     }
 
-    /// Tells an observer of the features that are computed, as of an evaluation, and of the training.
-    pub fn observer(mut self, observer: impl Observer + Send + 'a) -> Self {
-        self.observer = Box::new(observer);
-        self
-    }
-
-    /// Stops when this flag is raised, by another thread or a signal.
-    pub fn stop(mut self, flag: Arc<AtomicBool>) -> Self {
-        self.stop = flag;
-        self
-    }
+    session_setters!();
 
     /// Fits the head, and begins the training in a folder that has none, as
     /// [`Training::begin`](crate::Training::begin) does: the model with its new head is in the folder, and the recipe's
@@ -161,19 +166,28 @@ impl<'a> FineTuning<'a> {
     ///
     /// # Errors
     /// Those of [`Training::begin`](crate::Training::begin); [`Error::Features`] for features that are not finite;
-    /// [`Error::TuningTask`] for a task other than single label.
+    /// [`Error::Task`] for a recipe of another task than the images are labelled for.
     pub fn begin(self, folder: impl Into<PathBuf>) -> Result<Option<Tuned<'a>>, Error> {
         let folder = folder.into();
         RunFolder::check_free(&folder)?;
-        if self.recipe.task != TaskKind::SingleLabel || !self.model.spec().task.is_single_label() {
-            return Err(Error::TuningTask);
+        let (mut recipe, found) = (self.recipe, self.images.train.task());
+        if recipe.task != found {
+            let reason =
+                format!("{}, and images that were opened for {found}; help: give both the same", recipe.task);
+            return Err(Error::Task { field: "task", reason });
         }
-        let mut recipe = self.recipe;
         let classes = self.images.classes().to_vec();
         recipe.model = None;
-        recipe.network = Some(self.model.spec().clone().with_classes(classes.len()));
+        let brought = &self.model.spec().task;
+        recipe.network = Some(self.model.spec().clone().with_classes(classes.len()).with(|network| {
+            // Of another task there is nothing to keep.
+            if network.task.kind() != recipe.task {
+                network.task = Task::SingleLabel;
+            }
+        }));
         let chosen = recipe.augment == self.augment;
-        let (mut recipe, spec) = recipe.settle(&classes, self.images.train.len())?;
+        let (mut recipe, mut spec) = recipe.settle(&classes, self.images.train.len())?;
+        spec.task = standardised(&spec.task, Some(brought), &*self.images.train)?;
         let model = with_blank_head(&self.model, &spec)?;
         let mut session = Session::new(self.observer, self.stop);
         let fitting =
@@ -234,7 +248,7 @@ struct HeadFitting<'f> {
 impl HeadFitting<'_> {
     fn run(&self, session: &mut Session<'_>) -> Result<Option<(LinearHead, HeadReport)>, Error> {
         let (train, held_out) = (&self.images.train, &self.images.evaluation);
-        let cpu = Cpu::new(self.recipe.workers())?;
+        let (cpu, task) = (Cpu::new(self.recipe.workers())?, self.task());
         let has_flips = self.recipe.augment.iter().flatten().any(is_flip);
         let asks = self.chosen && has_flips;
         let extra = self.augmented_views();
@@ -245,11 +259,11 @@ impl HeadFitting<'_> {
         let mut mirrored = None;
         if asks {
             let Some(mirror) = trunk.features(held_out, View::Mirrored)? else { return Ok(None) };
-            let plain = fit(&cpu, &set, &judged_by, self.classes())?;
-            let (_, top1) = judge(&cpu, &plain.head, &mirror, self.classes())?;
-            mirrored = Some([top1, plain.top1]);
+            let plain = fit(&cpu, &set, &judged_by, &task)?;
+            mirrored = Some([judge(&cpu, &plain.head, &mirror, &task)?, plain.judged]);
         }
-        let flips = has_flips && mirrored.is_none_or(|pair| belongs(pair, held_out.len()));
+        let flips = has_flips && mirrored.as_ref().is_none_or(belongs);
+        let mirrored = mirrored.map(|pair| pair.map(|judged| judged.value()));
         if !flips {
             trunk.augment = without_flips(std::mem::take(&mut trunk.augment));
         }
@@ -258,10 +272,12 @@ impl HeadFitting<'_> {
             let Some(more) = trunk.features(train, view)? else { return Ok(None) };
             set.extend(&more);
         }
-        let fitted = fit(&cpu, &set, &judged_by, self.classes())?;
-        let (head, strength, [loss, top1]) = self.better(&cpu, fitted, &judged_by)?;
+        let fitted = fit(&cpu, &set, &judged_by, &task)?;
+        let (fitted, strength) = self.better(&cpu, fitted, &judged_by)?;
         let views = 1 + usize::from(flips) + extra;
-        Ok(Some((head, HeadReport { views, mirrored, flips, strength, loss, top1 })))
+        let Judgement { top1, score, .. } = fitted.judged;
+        let loss = fitted.judged.loss();
+        Ok(Some((fitted.head, HeadReport { views, mirrored, flips, strength, loss, top1, score })))
     }
 
     /// Number of augmented views of each image, beside the image as it is and mirrored: some where images are few.
@@ -274,30 +290,28 @@ impl HeadFitting<'_> {
         }
     }
 
-    fn classes(&self) -> usize {
-        self.model.spec().head.classes
+    fn task(&self) -> HeadTask {
+        let spec = self.model.spec();
+        HeadTask { task: spec.task.clone(), outputs: spec.head.classes }
     }
 
-    /// The fitted head, or the model's own where that is for as many classes and has less loss on the validation images.
-    fn better(
-        &self,
-        cpu: &Cpu,
-        fitted: Fit,
-        judged_by: &FeatureSet,
-    ) -> Result<(LinearHead, Option<f64>, [f64; 2]), Error> {
-        if self.own.has_head() && self.own.spec().head.classes == self.classes() {
+    /// The fitted head with its strength, or the model's own where that is for as many outputs and has less loss on the
+    /// validation images.
+    fn better(&self, cpu: &Cpu, fitted: Fit, judged_by: &FeatureSet) -> Result<(Fit, Option<f64>), Error> {
+        let task = self.task();
+        if self.own.has_head() && self.own.spec().head.classes == task.outputs {
             let values = |field| self.own.tensor(head_tensor(field)).map(|tensor| tensor.data().to_vec());
-            let bias = values(Field::Bias).unwrap_or_else(|| vec![0.0; self.classes()]);
+            let bias = values(Field::Bias).unwrap_or_else(|| vec![0.0; task.outputs]);
             if let Some(weight) = values(Field::Weight) {
-                let own = LinearHead { weight, bias };
-                let (loss, top1) = judge(cpu, &own, judged_by, self.classes())?;
-                if loss < fitted.loss {
-                    return Ok((own, None, [loss, top1]));
+                let head = LinearHead { weight, bias };
+                let judged = judge(cpu, &head, judged_by, &task)?;
+                if judged.loss() < fitted.judged.loss() {
+                    return Ok((Fit { head, judged, ..fitted }, None));
                 }
             }
         }
-        let Fit { head, strength, loss, top1 } = fitted;
-        Ok((head, Some(strength), [loss, top1]))
+        let strength = Some(fitted.strength);
+        Ok((fitted, strength))
     }
 }
 
@@ -311,8 +325,43 @@ fn is_flip(one: &Augment) -> bool {
     matches!(one, Augment::HorizontalFlip { .. })
 }
 
-/// Test for mirrored images that are classified as well as those that are not, as far as so many images can tell.
-fn belongs([mirrored, plain]: [f64; 2], images: usize) -> bool {
-    let error = (plain * (1.0 - plain) / images.max(1) as f64).sqrt().max(0.02);
-    mirrored >= plain - MIRROR_TOLERANCE * error
+/// Test for mirrored images that are judged as well as those that are not, as far as so many images can tell: by the
+/// accuracy, and of other tasks than single label by the losses.
+fn belongs([mirrored, plain]: &[Judgement; 2]) -> bool {
+    let images = plain.losses.len().max(1) as f64;
+    if plain.score.is_none() {
+        let error = (plain.top1 * (1.0 - plain.top1) / images).sqrt().max(0.02);
+        return mirrored.top1 >= plain.top1 - MIRROR_TOLERANCE * error;
+    }
+    let apart: Vec<f64> = mirrored.losses.iter().zip(&plain.losses).map(|(m, p)| m - p).collect();
+    let mean = apart.iter().sum::<f64>() / images;
+    let variance = apart.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / images;
+    mean <= MIRROR_TOLERANCE * (variance / images).sqrt().max(0.02 * plain.loss())
+}
+
+#[cfg(test)]
+mod tests {
+    use residual_data::Metric;
+
+    use super::*;
+
+    #[test]
+    fn mirrored_images_belong_where_they_are_judged_as_well() {
+        let judged = |losses: Vec<f64>, top1, is_other: bool| {
+            let score = is_other.then_some(TaskScore { metric: Metric::MeanAbsoluteError, value: 1.0 });
+            Judgement { losses, top1, score }
+        };
+        let of = |mirrored, plain| belongs(&[mirrored, plain]);
+        let single = |top1| judged(vec![1.0; 100], top1, false);
+        assert!(of(single(0.85), single(0.9)) && !of(single(0.8), single(0.9)));
+        let other = |shift: f64, every: f64| {
+            judged((0..100).map(|i| 1.0 + shift + every * f64::from(i % 2)).collect(), 0.0, true)
+        };
+        assert!(of(other(0.03, 0.0), other(0.0, 0.0)) && !of(other(0.05, 0.0), other(0.0, 0.0)));
+        // As far apart, and with more noise between the images.
+        assert!(
+            of(other(-0.25, 0.6), other(0.0, 0.0)),
+            "half a deviation of 0.3 is 0.06 at a hundred images"
+        );
+    }
 }

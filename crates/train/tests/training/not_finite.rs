@@ -64,6 +64,18 @@ fn the_layer_whose_output_is_the_first_that_is_not_finite_is_named() {
     assert!(error.to_string().contains("`head.linear`"), "{error}");
 }
 
+#[test]
+fn an_evaluation_names_the_layer_too() {
+    let data = toy::data();
+    let huge = model(data.path(), |name, values| {
+        if name == "stage1.block0.conv1.weight" {
+            values.fill(3e38);
+        }
+    });
+    let text = error(data.path(), &huge, |recipe| recipe.evaluate_first = true).to_string();
+    assert!(text.contains("first in the output of `stage1.block0.conv1`"), "{text}");
+}
+
 /// A gradient that overflows where nothing of the forward pass does; a limit on it does not hide it.
 #[test]
 fn a_gradient_that_is_not_finite_is_named_whatever_clips_it() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use residual_arch::{BlockSpec, NetSpec, StageSpec, StemSpec, Task, TaskKind};
 use residual_data::{Image, LabelledImages, Source};
 use residual_train::{
-    ClassWeights, EvaluateOptions, LossRecipe, Metric, Recipe, Sampling, TaskNumbers, Teacher, Training,
-    evaluate_task, from_model, read_metrics,
+    ClassWeights, Error, EvaluateOptions, LossRecipe, Metric, Recipe, Sampling, TaskNumbers, Teacher,
+    Training, evaluate_task, from_model, read_metrics,
 };
 use residual_weights::Model;
 
@@ -209,6 +209,30 @@ fn a_teacher_of_another_network_and_size_teaches() {
         "{said}"
     );
     assert!(!runs.path().join("none").exists());
+}
+
+#[test]
+fn another_teacher_under_the_same_name_is_refused() {
+    let (data, runs) = (toy::data(), tempfile::tempdir().unwrap());
+    let plain = toy::recipe(data.path()).with(|recipe| recipe.epochs = 1);
+    for (seed, name) in [(1, "one"), (2, "other")] {
+        toy::train(&plain.clone().with(|recipe| recipe.seed = seed), &runs.path().join(name));
+    }
+    let file = |name: &str| runs.path().join(name).join("best.safetensors");
+    let taught = runs.path().join("teacher.safetensors");
+    std::fs::copy(file("one"), &taught).unwrap();
+    let recipe = toy::recipe(data.path()).with(|recipe| recipe.teacher = Some(Teacher::new(&taught)));
+    let [whole, run] = ["whole", "run"].map(|name| runs.path().join(name));
+    toy::train(&recipe, &whole);
+    toy::interrupt(Training::new(&recipe).begin(&run).unwrap(), 4);
+    std::fs::copy(file("other"), &taught).unwrap();
+    let error = Training::default().resume(&run).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::TeacherChanged { .. }), "{text}");
+    assert!(text.contains("teacher.safetensors: another network") && text.contains("help: "), "{text}");
+    std::fs::copy(file("one"), &taught).unwrap();
+    toy::finish(Training::default().resume(&run).unwrap());
+    assert_eq!(toy::Result::of(&run), toy::Result::of(&whole));
 }
 
 #[test]

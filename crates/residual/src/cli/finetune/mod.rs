@@ -5,7 +5,9 @@ mod watch;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::arch::published;
+use residual::arch::{TaskKind, published};
+use residual::data::TaskScore;
+use residual::report::number;
 use residual::train::{FineTuning, HeadReport, Recipe, Tuned};
 use residual::weights::Model;
 use residual_files::escaped;
@@ -55,11 +57,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     if flags.seeds.is_some() {
         return Err(Failure::new(
-            "--seeds: a fine-tuning has one seed; help: give --seed, one call for each",
-        ));
-    }
-    if flags.seeds.is_some() {
-        return Err(Failure::new(
             "--seeds: a fine-tuning has one seed; help: fine-tune once for each --seed",
         ));
     }
@@ -85,9 +82,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// The fine-tuning with its recipe: what the rules choose or the file says, and the flags over it.
 fn chosen(arguments: &Arguments, model: Model, given: Recipe) -> Outcome<FineTuning<'static>> {
     let flags = &arguments.train;
-    let tuning = FineTuning::new(model, &given.data)?;
+    let task = match given.task {
+        TaskKind::SingleLabel => model.spec().task.kind(),
+        given => given,
+    };
+    let tuning = FineTuning::for_task(model, &given.data, task)?;
     let mut recipe = match &flags.recipe {
-        Some(_) => given.with(|recipe| recipe.evaluate_first = true),
+        Some(_) => given.with(|recipe| (recipe.evaluate_first, recipe.task) = (true, task)),
         None => flags.over(tuning.recipe().clone())?,
     };
     if arguments.head_only {
@@ -145,17 +146,25 @@ fn explain(tuning: &FineTuning, recipe: &Recipe) {
 
 /// Says how good the head alone is.
 fn report(head: &HeadReport) {
-    if let Some([mirrored, plain]) = head.mirrored {
+    let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+    if let Some(pair) = head.mirrored {
         let flips = if head.flips { "flips" } else { "no flips" };
-        note(&format!(
-            "mirrored images: {:.1}% are recognised, of the others {:.1}%: {flips}",
-            100.0 * mirrored,
-            100.0 * plain
-        ));
+        let said = match head.score {
+            None => {
+                let [mirrored, plain] = pair.map(percent);
+                format!("{mirrored} are recognised, of the others {plain}")
+            }
+            Some(score) => {
+                let [mirrored, plain] = pair.map(|value| TaskScore { value, ..score });
+                format!("{mirrored}, of the others {plain}")
+            }
+        };
+        note(&format!("mirrored images: {said}: {flips}"));
     }
     let fitted = match head.strength {
-        Some(strength) => format!("fitted on {} views an image, penalty {strength:e}", head.views),
+        Some(strength) => format!("fitted on {} views an image, penalty {}", head.views, number(strength, 1)),
         None => "the checkpoint's own judges better".to_owned(),
     };
-    note(&format!("head alone: {:.1}%, loss {:.4} ({fitted})", 100.0 * head.top1, head.loss));
+    let score = head.score.map_or_else(|| percent(head.top1), |score| score.to_string());
+    note(&format!("head alone: {score}, loss {:.4} ({fitted})", head.loss));
 }

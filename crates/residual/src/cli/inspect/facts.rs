@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use residual::arch::{NetSpec, Order, Preprocess, Resize, Task};
+use residual::report::number;
 use residual::weights::{Model, Origin, StateDict, Tensor};
 use residual_files::{HumanBytes, escaped};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub(super) struct Facts {
     class_names: bool,
     #[serde(skip_serializing_if = "Task::is_single_label")]
     task: Task,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
     input: [usize; 3],
     naming: String,
     prefix: String,
@@ -79,6 +82,7 @@ impl Facts {
             classes: model.has_head().then_some(spec.head.classes),
             class_names: model.classes().is_some(),
             task: spec.task.clone(),
+            temperature: model.temperature(),
             input: spec.input,
             naming: model.naming().to_string(),
             prefix: found.map(|found| found.prefix.clone()).unwrap_or_default(),
@@ -134,6 +138,9 @@ impl Facts {
         );
         if !self.task.is_single_label() {
             lines.text("task", &self.task.to_string());
+        }
+        if let Some(temperature) = self.temperature {
+            lines.text("temperature", &format!("{}, which logits are divided by", number(temperature, 4)));
         }
         lines.text("input", &describe::shape(&self.input));
         let (parameters, tensors) = (thousands(self.parameters), self.tensors);

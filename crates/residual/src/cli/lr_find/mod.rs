@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Args;
 use residual::train::{Observer, Range, RangeTest, StepReport, Training};
 use residual_files::escaped;
-use residual_report::{Axis, LineChart, Page, Series, Table};
+use residual_report::{Axis, LineChart, Page, Series, Table, number};
 use serde::Serialize;
 
 use super::failure::{Failure, Outcome};
@@ -142,11 +142,7 @@ fn drawn(range: &Range, kind: Kind) -> String {
     }
     let mut table = Table::new(&["learning rate", "loss", "smoothed"]);
     for point in &range.points {
-        table.row([
-            format!("{:.2e}", point.lr),
-            format!("{:.4}", point.loss),
-            format!("{:.4}", point.smoothed),
-        ]);
+        table.row([number(point.lr, 3), format!("{:.4}", point.loss), format!("{:.4}", point.smoothed)]);
     }
     Page::new("Learning rate range test")
         .text(&conclusion(range))

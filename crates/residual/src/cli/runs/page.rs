@@ -1,10 +1,9 @@
 //! The comparison as a page.
 
-use residual::report::{Axis, LineChart, Page, Series, Table, number};
+use residual::report::{Axis, LineChart, Page, Series, Table, duration, number};
 use residual::train::{Metrics, RunSummary};
 
 use super::{Compared, differences};
-use crate::cli::progress::duration;
 use crate::cli::train::score;
 
 /// Number of runs whose curves are drawn: more cannot be told apart.
@@ -17,17 +16,14 @@ pub(super) fn page(runs: &[Compared], remarks: &[String]) -> Page {
         false => format!("{count} runs."),
     });
     let runs_drawn = &runs[..drawn];
-    for (name, title, label, value) in CURVES {
-        let mut chart = LineChart::new(title, Axis::linear("epoch"), Axis::linear(label));
+    page = page.grid(CURVES.map(|(name, title, label, value)| {
+        let mut chart = LineChart::new(title, Axis::linear("epoch"), Axis::linear(label)).narrow();
         for Compared { run, .. } in runs_drawn {
             chart = chart.with(Series::new(run.name(), curve(run, value)));
         }
-        page = page.figure(
-            name,
-            chart.figure(),
-            "Of the evaluation after each epoch, of the average of the weights where there is one.",
-        );
-    }
+        let words = "Of the evaluation after each epoch, of the average of the weights where there is one.";
+        (name, chart.figure(), words.to_owned())
+    }));
     page = page.heading("Runs").table(&table(runs));
     if !remarks.is_empty() {
         page = page.heading("Left out").list(remarks);

@@ -1,9 +1,9 @@
 //! The comparison as a table for a terminal.
 
+use residual::report::duration;
 use residual::train::RunState;
 
 use super::{Compared, differences};
-use crate::cli::progress::duration;
 use crate::cli::table::{Align, Table, WIDTH, short_count, shorten};
 use crate::cli::train::{rate, score};
 

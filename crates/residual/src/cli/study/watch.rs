@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use residual::report::duration;
 use residual::study::Watch;
 
-use crate::cli::progress::{Bar, duration, note};
+use crate::cli::progress::{Bar, note};
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -1,9 +1,9 @@
 //! The live view of a training on a terminal: bars of the run and the epoch, curves of loss and accuracy.
 
+use residual::report::duration;
 use residual::train::{Metrics, StepReport};
 
 use super::watch::{rate, score};
-use crate::cli::progress::duration;
 use crate::cli::sparkline::{Letters, Thinned};
 
 /// Widest bar or curve, in letters: of a wider terminal the rest stays empty, so that making it narrower again seldom
@@ -126,7 +126,7 @@ impl View {
         };
         let same = || self.passes.iter().filter(|pass| pass.split == last.split);
         let values: Vec<f64> = same().map(|pass| pass.score.map_or(pass.top1, |score| score.value)).collect();
-        let best = same().reduce(|best, pass| if pass.merit() > best.merit() { pass } else { best });
+        let best = Metrics::best(same());
         let text = format!("{}  best {}", score(last), score(best.unwrap_or(last)));
         Row { name: last.split.clone(), graph: Graph::Curve(values, GREEN), text }
     }
@@ -188,7 +188,7 @@ mod tests {
         let lines = view.lines(79);
         assert_eq!(
             lines[0],
-            "run    =========----------------------------   25%  epoch 3 of 20  12m 05s left"
+            "run    =========----------------------------   25%  epoch 3 of 20  12 min 05 s left"
         );
         assert!(lines[1].ends_with("  0/10  312 img/s  data 1%"), "{lines:?}");
         assert!(lines[2].starts_with("loss   ^") && lines[2].ends_with("  1.500  rate 0.0500"), "{lines:?}");
