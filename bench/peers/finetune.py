@@ -2,7 +2,7 @@
 
     python bench/peers/finetune.py --work DIR [--cifar cifar10-images.tar.gz] [--weights resnet20.th]
         [--sides residual,fastai,timm] [--sets two,ten,digits,FOLDER] [--seeds 0,1,2] [--epochs N]
-        [--binary PATH] [--fastai PYTHON]
+        [--timm-rate RATE] [--fastai-rate RATE] [--binary PATH] [--fastai PYTHON]
 
 Sets: `two` is 200 images of CIFAR-10's cats and dogs, `ten` 1,000 images of its ten classes, `digits` scikit-learn's
 `load_digits` as PNG files of 8x8 pixels; any other is a folder with `train`, `val` and `test`. Each has a validation
@@ -177,7 +177,7 @@ def timm_worker(arguments, data: Path, seed: int, net_out: list):
     train = create_transform(size, is_training=True, mean=MEAN, std=STD, color_jitter=0.4, interpolation="bilinear")
     images = datasets.ImageFolder(data / "train", train)
     net = network(arguments, len(images.classes))
-    optimiser = create_optimizer_v2(net, opt="sgd", lr=0.01, momentum=0.9, weight_decay=2e-5)
+    optimiser = create_optimizer_v2(net, opt="sgd", lr=arguments.timm_rate, momentum=0.9, weight_decay=2e-5)
     scheduler = CosineLRScheduler(optimiser, t_initial=arguments.epochs)
     loader = torch.utils.data.DataLoader(images, 32, shuffle=True, drop_last=len(images) > 32)
     best, kept = -1.0, None
@@ -218,7 +218,7 @@ def fastai_worker(arguments, data: Path, seed: int, net_out: list):
 
     learner = Learner(loaders, net, loss_func=CrossEntropyLossFlat(), metrics=accuracy, splitter=split)
     with learner.no_bar(), learner.no_logging():
-        learner.fine_tune(arguments.epochs)
+        learner.fine_tune(arguments.epochs, base_lr=arguments.fastai_rate)
     net_out.append(learner.model)
 
 
@@ -278,6 +278,8 @@ def main():
     parser.add_argument("--sets", default="two,ten,digits")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=8, help="of the peers")
+    parser.add_argument("--timm-rate", type=float, default=0.01)
+    parser.add_argument("--fastai-rate", type=float, default=2e-3, help="its own default")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--binary", default=str(ROOT / "target/release/residual"))
     parser.add_argument("--fastai", default=sys.executable, help="the Python that has fastai")

@@ -14,8 +14,8 @@ const FEW_IMAGES: usize = 500;
 const IMAGES_SEEN: [usize; 2] = [6_000, 4_000];
 
 /// Rate for 64 images in a step, and its factor from each part of the network to the one before. ResNet-20 of CIFAR-10, as
-/// `bench/peers/finetune.py` has it, validation accuracy of 1,000 digits (of 1,000 photographs of its own classes) with a
-/// head alone 94.0% (88.3%): with 5e-4 and 1 94.0%, with 1e-3 and 0.85 98.5% (90.3%), with 5e-4 and 0.75 (89.7%).
+/// `bench/peers/finetune.py` has it, validation accuracy of 1,000 digits (of 1,000 photographs of its own classes): a head
+/// alone 94.0% (88.3%), with 1e-3 and 0.85 98.5% (90.3%), with 5e-4 and 0.75 (89.7%).
 const RATE: f64 = 1e-3;
 const DECAY: f64 = 0.85;
 
