@@ -56,7 +56,7 @@ def torchvision_row(model, weights):
                 top1=number(metrics["acc@1"]), top5=number(metrics["acc@5"]), measured_at=crop,
                 classes=len(meta["categories"]), input=crop, resize=resize, test_input=NONE, test_resize=NONE,
                 crop_mode="center", interpolation=transform.interpolation.value, mean=channels(transform.mean),
-                std=channels(transform.std))
+                std=channels(transform.std), megabytes=number(round(meta["_file_size"] * 1.048576, 2)))
 
 
 def timm_row(model, parameters, config, accuracies):
@@ -155,7 +155,8 @@ def main():
     rows = [torchvision_row(model, weights) for model in TORCHVISION for weights in get_model_weights(model)]
     comment = [f"Checkpoints of {versions[0]} (torchvision.models.get_model_weights), {by}.",
                "`resize` is the shorter side.",
-               "The licence is the library's; terms of the data that they were trained on may go further (its README)."]
+               "The licence is the library's; terms of the data that they were trained on may go further (its README).",
+               "`megabytes` is the size of the file, in units of 10^6 bytes."]
     write(tables / "torchvision.tsv", comment, rows)
 
     accuracies = measured(arguments.results) if arguments.results else recorded(tables / "timm.tsv")

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::families::MAX_BLOCKS;
 use crate::{
     AntiAlias, Attention, BlockKind, BlockSpec, ConvKind, Error, HeadSpec, MaxPool, Naming, NetSpec,
-    NormKind, Order, Preprocess, Shortcut, StageSpec, StemConv, StemSpec, Task,
+    NormKind, Order, OrientationPolicy, Preprocess, Shortcut, StageSpec, StemConv, StemSpec, Task,
 };
 
 impl NetSpec {
@@ -32,13 +32,36 @@ impl NetSpec {
     /// no specification. Whether the network can be built is for [`NetSpec::check`] to say.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let format = Format::of(path)?;
-        let text = read_text(path, MAX_TEXT).map_err(|reason| Error::Read { path: path.into(), reason })?;
+        let (format, text) = text(path)?;
         let spec = match format {
             Format::Toml => Self::from_toml(&text),
             Format::Json => Self::from_json(&text),
         };
         spec.map_err(|cause| Error::InFile { path: path.into(), cause: Box::new(cause) })
+    }
+
+    /// The orientation policy that a specification's file writes out; `None` where it leaves the policy open, which
+    /// [`NetSpec::read`] takes for the default one and a new training may choose.
+    ///
+    /// # Errors
+    /// Those of [`NetSpec::read`] for a file that cannot be read, or is neither TOML nor JSON.
+    pub fn orientation_in(path: impl AsRef<Path>) -> Result<Option<OrientationPolicy>, Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            preprocess: Option<Policy>,
+        }
+        #[derive(Deserialize)]
+        struct Policy {
+            orientation: Option<OrientationPolicy>,
+        }
+        let path = path.as_ref();
+        let (format, text) = text(path)?;
+        let written: Result<Written, Error> = match format {
+            Format::Toml => toml::from_str(&text).map_err(Error::from),
+            Format::Json => serde_json::from_str(&text).map_err(Error::from),
+        };
+        let written = written.map_err(|cause| Error::InFile { path: path.into(), cause: Box::new(cause) })?;
+        Ok(written.preprocess.and_then(|preprocess| preprocess.orientation))
     }
 
     /// Writes the specification's file, TOML or JSON by the ending of its name.
@@ -91,6 +114,13 @@ impl NetSpec {
     pub fn to_json(&self) -> Result<String, Error> {
         Ok(serde_json::to_string(self)?)
     }
+}
+
+/// Format and text of a specification's file.
+fn text(path: &Path) -> Result<(Format, String), Error> {
+    let format = Format::of(path)?;
+    let text = read_text(path, MAX_TEXT).map_err(|reason| Error::Read { path: path.into(), reason })?;
+    Ok((format, text))
 }
 
 /// The formats of a specification's file.

@@ -95,3 +95,25 @@ fn every_error_of_the_crate_fits_one_type() {
     assert!(matches!(summary("resnet"), Err(Error::UnknownModel(_))));
     assert!(matches!(summary("resnet18"), Err(Error::Shape(_))));
 }
+
+#[test]
+fn an_orientation_policy_is_told_from_one_that_is_left_open() {
+    use residual_arch::OrientationPolicy;
+    let folder = tempfile::tempdir().unwrap();
+    let plain = residual_arch::families::family("cifar_resnet8").unwrap();
+    for ending in ["toml", "json"] {
+        let path = folder.path().join(format!("net.{ending}"));
+        plain.write(&path).unwrap();
+        assert_eq!(NetSpec::orientation_in(&path).unwrap(), None);
+        let applied = OrientationPolicy::Apply;
+        let turned = plain.clone().with(|net| net.preprocess.orientation = applied);
+        turned.write(&path).unwrap();
+        assert_eq!(NetSpec::orientation_in(&path).unwrap(), Some(applied));
+        let text = std::fs::read_to_string(&path).unwrap().replace("apply", "ignore");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(NetSpec::orientation_in(&path).unwrap(), Some(OrientationPolicy::Ignore));
+        std::fs::write(&path, "[").unwrap();
+        assert!(NetSpec::orientation_in(&path).unwrap_err().to_string().contains("net."));
+    }
+    assert!(NetSpec::orientation_in("net.yaml").is_err());
+}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use residual_hub::{Digest, Error, Event, Hub, Options, Remote};
-use server::{Reply, Seen, Server, ranged, response, whole};
+use server::{Proxy, Reply, Seen, Server, ranged, response, whole};
 use tempfile::TempDir;
 
 /// Bytes of a file, none of which is like its neighbour.
@@ -360,4 +360,40 @@ fn nobody_there_is_said_at_once() {
     let error = cache().get(&nowhere).unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
+}
+
+/// Variable by which the test below is told what to fetch.
+const URL: &str = "RESIDUAL_TEST_URL";
+
+#[test]
+#[ignore = "run with an environment of its own by the_proxy_of_the_environment_is_used"]
+fn fetches_through_the_proxy_of_the_environment() {
+    let (cache, url) = (cache(), std::env::var(URL).unwrap());
+    let remote = Remote::new("net.a1", url, "weights/net.pth");
+    assert!(is_content(&cache.get(&remote).unwrap()));
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used() {
+    let cases: [(&str, &str, bool); 6] = [
+        ("HTTP_PROXY", "", true),
+        ("HTTPS_PROXY", "", true),
+        ("all_proxy", "", true),
+        ("HTTP_PROXY", "example.org", true),
+        ("HTTP_PROXY", "example.org,127.0.0.1", false),
+        ("HTTPS_PROXY", "*", false),
+    ];
+    for (variable, exception, used) in cases {
+        let (server, proxy) = (cutting(0, 0), Proxy::start());
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        for known in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {
+            command.env_remove(known).env_remove(known.to_lowercase());
+        }
+        command.env(URL, server.url("file.pth")).env(variable, &proxy.url).env("NO_PROXY", exception);
+        command.args(["--ignored", "--exact", "fetches_through_the_proxy_of_the_environment"]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{variable}: {output:?}");
+        let expected = if used { vec![format!("127.0.0.1:{}", server.port)] } else { vec![] };
+        assert_eq!((proxy.targets(), server.seen().len()), (expected, 1), "{variable}, NO_PROXY={exception}");
+    }
 }

@@ -60,7 +60,7 @@ fn results(
     let cpu = Cpu::new(2).unwrap();
     let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let device = Device::flex().autodiff();
-    let x = Tensor::<4>::from_data(TensorData::new(formula::input(&shape), shape), &device).require_grad();
+    let x = Tensor::<4>::from_data(TensorData::new(rounding.input(&shape), shape), &device).require_grad();
     let names = Names::of(subject);
     let (mut model, parameters, macs) = Model::build(subject, names.fill(&rounding.moved), shape, path)?;
     match &mut model {
@@ -87,7 +87,7 @@ fn kinks(subject: &Subject, shape: [usize; 4]) -> Result<Vec<Kink>, residual_nn:
     let (model, ..) = Model::build(subject, names.fill(&[]), shape, Path::Stock)?;
     let Model::Net(net) = model else { return Ok(vec![]) };
     let x = Tensor::<4>::from_data(TensorData::new(formula::input(&shape), shape), &Device::flex());
-    let kinks = net.kinks(x, Mode::train(0, 0), Kink::SHARE).into_iter().map(|kink| {
+    let kinks = net.kinks(x, Mode::train(0, 0), Kink::SHARES[1]).into_iter().map(|kink| {
         let bias = format!("{}.bias", kink.norm);
         Kink { bias, channel: kink.channel, value: kink.value, size: kink.size, places: kink.places }
     });

@@ -143,6 +143,13 @@ fn descriptions_that_are_broken_or_ask_for_more_are_refused() {
             "not in a file of the same folder",
         ),
         ("transformers_basic_sharded", index, "model-00001", "model-00002", "where the index has it"),
+        (
+            "transformers_basic",
+            "config.json",
+            "\"2\": \"cat\"",
+            "\"2\": \"cat\", \"3\": \"dog\"",
+            "config.json names 4 classes, and the head has 3 outputs",
+        ),
         ("transformers_basic_sharded", index, "weight_map", "other", "no `weight_map`"),
     ];
     for (name, file, from, to, says) in cases {

@@ -20,9 +20,10 @@ pub enum Convolutions {
 ///
 /// Everything is held to [`Tolerances::of`] the file. A ReLU's derivative jumps at zero, and so do a network's
 /// gradients where rounding decides over a value next to it. Where gradients alone are beyond their tolerance, and
-/// their norms within 5e-2, they are computed again with the smaller errors of plain convolutions, and then with each
-/// of the values that `kinks` gives moved away from zero, to the side that the reference is on ([`Kink`]): within the
-/// same tolerances. The report then says so ([`Report::flipped`]).
+/// their norms within 5e-2, they are computed again with the smaller errors of plain convolutions, then with each of
+/// the values that `kinks` gives moved away from zero, to the side that the reference is on ([`Kink`]), and last with
+/// noise on the input that puts them there by chance: within the same tolerances. The report then says so
+/// ([`Report::flipped`]).
 ///
 /// # Errors
 /// Those of `compute` and `kinks`.
@@ -40,29 +41,44 @@ pub fn hold<E>(
         return Ok(report);
     }
     let plain = convolutions == Convolutions::Chosen;
-    let mut again = |moved| compute(&Rounding { plain, moved });
+    let usual = Rounding { plain, ..Rounding::default() };
+    let report_on = |found: Results| Report::new(golden, &found, &tolerances);
+    let flipped = |other| Report { flipped: Some(report.worst.clone()), ..other };
     if plain {
-        let other = Report::new(golden, &again(vec![])?, &tolerances);
+        let other = report_on(compute(&usual)?);
         if other.ok {
-            return Ok(Report { flipped: Some(report.worst), ..other });
+            return Ok(flipped(other));
         }
     }
-    let moved = beside(golden, &Kink::most_decisive(kinks()?), &mut again)?;
-    let other = Report::new(golden, &again(moved)?, &tolerances);
-    match other.ok {
-        true => Ok(Report { flipped: Some(report.worst), ..other }),
-        false => Ok(report),
+    let kinks = kinks()?;
+    for share in Kink::SHARES {
+        let near = Kink::most_decisive(&kinks, share);
+        let moved = beside(golden, (&near, share), |moved| compute(&Rounding { moved, ..usual.clone() }))?;
+        let other = report_on(compute(&Rounding { moved, ..usual.clone() })?);
+        if other.ok {
+            return Ok(flipped(other));
+        }
     }
+    for nudge in 1..=NUDGES {
+        let other = report_on(compute(&Rounding { nudge, ..usual.clone() })?);
+        if other.ok {
+            return Ok(flipped(other));
+        }
+    }
+    Ok(report)
 }
 
-/// The biases that move every kink to the side of the reference.
+/// Number of noises.
+const NUDGES: u32 = 32;
+
+/// The biases that move every kink to the side of the reference, so far that it is at a share of its map's size.
 fn beside<E>(
     golden: &Golden,
-    kinks: &[Kink],
-    compute: &mut impl FnMut(Vec<Moved>) -> Result<Results, E>,
+    (kinks, share): (&[Kink], f32),
+    mut compute: impl FnMut(Vec<Moved>) -> Result<Results, E>,
 ) -> Result<Vec<Moved>, E> {
     let moved = |above: &dyn Fn(usize) -> bool| -> Vec<Moved> {
-        kinks.iter().enumerate().map(|(at, kink)| kink.moved(above(at))).collect()
+        kinks.iter().enumerate().map(|(at, kink)| kink.moved(above(at), share)).collect()
     };
     let mut gradients = |moved: Vec<Moved>| Ok(kink::compared(golden, &compute(moved)?));
     let below = gradients(moved(&|_| false))?;
@@ -126,7 +142,7 @@ mod tests {
         });
         assert!(report.ok, "{report:?}");
         assert_eq!(report.flipped.unwrap().tensor, "grad_input");
-        assert_eq!(asked, [Rounding::default(), Rounding { plain: true, moved: vec![] }]);
+        assert_eq!(asked, [Rounding::default(), Rounding { plain: true, ..Rounding::default() }]);
     }
 
     #[test]
@@ -155,7 +171,17 @@ mod tests {
             let above = rounding.moved.iter().any(|moved| moved.channel == 1 && moved.by > 0.0);
             training.grad_input.values[0] -= if above { 0.01 } else { 0.03 };
         });
-        assert!(!report.ok && report.flipped.is_none() && asked.len() == 6, "{report:?}");
+        assert!(!report.ok && report.flipped.is_none() && asked.len() == 10 + 32, "{report:?}");
+    }
+
+    #[test]
+    fn noise_may_put_values_on_the_side_of_the_reference() {
+        let (asked, report) = held(vec![], |rounding, training| {
+            if rounding.nudge < 3 {
+                flip(training);
+            }
+        });
+        assert!(report.ok && report.flipped.is_some() && asked.last().unwrap().nudge == 3, "{report:?}");
     }
 
     #[test]
@@ -163,7 +189,8 @@ mod tests {
         for kinks in [vec![], two()] {
             let (asked, report) = held(kinks.clone(), |_, training| flip(training));
             assert!(!report.ok && report.flipped.is_none() && report.worst.tensor == "grad_input");
-            assert_eq!(asked.len(), 4 + kinks.len());
+            // The computation, with plain convolutions, at two distances from the kinks, and with noises.
+            assert_eq!(asked.len(), 2 + 2 * (2 + kinks.len()) + 32);
         }
     }
 

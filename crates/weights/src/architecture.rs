@@ -49,7 +49,8 @@ impl Architecture {
             Weights::Trained(trained) => Ok(trained.spec),
             Weights::Plain(state) => {
                 let error = Checkpoint::from_state_dict(state).err();
-                Err(error.unwrap_or(Error::NoSpec { model: None, seems: None }).in_file(name.as_ref()))
+                let unknown = Error::NoSpec { model: None, seems: None, nearest: None };
+                Err(error.unwrap_or(unknown).in_file(name.as_ref()))
             }
         }
     }

@@ -107,12 +107,11 @@ impl Checkpoint {
         let is_whole = check_checksum(&mut tensors);
         let version = tensors.metadata.remove(VERSION);
         let Some(spec) = tensors.metadata.remove(SPEC) else {
-            let (model, seems) = match recognise(&tensors) {
-                Ok(found) => (Some(found.spec.name), None),
-                Err(Error::NoSpec { seems, .. }) => (None, seems),
-                Err(_) => (None, None),
-            };
-            return Err(Error::NoSpec { model, seems });
+            return Err(match recognise(&tensors) {
+                Ok(found) => Error::NoSpec { model: Some(found.spec.name), seems: None, nearest: None },
+                Err(error @ Error::NoSpec { .. }) => error,
+                Err(_) => Error::NoSpec { model: None, seems: None, nearest: None },
+            });
         };
         if version.as_deref() != Some(CURRENT) {
             let version = version.unwrap_or_else(|| "none".to_owned());

@@ -151,8 +151,11 @@ pub enum Error {
     },
 
     /// A zip archive without PyTorch's `data.pkl`.
-    #[error("a zip archive, but not one written by torch.save: it holds no data.pkl")]
-    NotTorchArchive,
+    #[error("a zip archive, but not one written by torch.save: it holds no data.pkl{}", seems_to_be(.seems))]
+    NotTorchArchive {
+        /// What its entries point at, if anything.
+        seems: Option<&'static str>,
+    },
 
     /// A compiled TorchScript program.
     #[error(
@@ -304,13 +307,15 @@ pub enum Error {
     /// Weights without the description of their network.
     #[error(
         "plain weights: the file does not say which network they belong to{}",
-        no_spec(.model, .seems)
+        no_spec(.model, .seems, .nearest)
     )]
     NoSpec {
         /// The family member that the tensors' names and shapes point at, if any.
         model: Option<String>,
         /// Kind of network that their names point at, where it is no residual one.
         seems: Option<&'static str>,
+        /// The family member that they are nearest to, and what keeps them from being its, where they are near to one.
+        nearest: Option<String>,
     },
 
     /// A trained network's metadata is damaged.
@@ -338,6 +343,10 @@ fn help(path: &Path, cause: &Error) -> String {
     }
 }
 
+fn seems_to_be(kind: &Option<&'static str>) -> String {
+    kind.map_or(String::new(), |kind| format!("; it seems to be {kind}"))
+}
+
 /// `9,000,000`
 fn thousands(count: u64) -> String {
     let digits = count.to_string();
@@ -357,7 +366,13 @@ fn held(found: &[String]) -> String {
     }
 }
 
-fn no_spec(model: &Option<String>, seems: &Option<&'static str>) -> String {
+fn no_spec(model: &Option<String>, seems: &Option<&'static str>, nearest: &Option<String>) -> String {
+    if let Some(nearest) = nearest {
+        return format!(
+            ", and no residual network has such tensors; the nearest is {nearest}; help: where they are another \
+             network's, write it out as a SPEC.toml and name that with --model"
+        );
+    }
     match (model, seems) {
         (Some(model), _) => format!("; help: name it with --model NAME (they look like {model})"),
         (None, Some(kind)) => {

@@ -24,6 +24,29 @@ pub(crate) fn looks_like(head: &[u8]) -> &'static str {
     }
 }
 
+/// Kind of a zip archive without a pickle, by the names of its entries.
+pub(crate) fn looks_like_archive(names: &[impl AsRef<str>]) -> Option<&'static str> {
+    let has = |is_it: &dyn Fn(&str) -> bool| names.iter().any(|name| is_it(name.as_ref()));
+    let ends = |end: &'static str| move |name: &str| name.ends_with(end);
+    if has(&ends(".weights.h5")) {
+        Some("a Keras model; help: this library reads PyTorch's weights and safetensors")
+    } else if has(&|name| name == "[Content_Types].xml") {
+        Some("an office document")
+    } else if has(&ends(".npy")) {
+        Some("NumPy arrays (.npz); help: write them with safetensors.numpy.save_file")
+    } else if has(&|name| {
+        name.contains("__MACOSX/") || name.ends_with(".pth") || name.ends_with(".safetensors")
+    }) {
+        Some("an archive around other files; help: unpack it and use the file inside")
+    } else if has(&|name| {
+        [".jpg", ".jpeg", ".png"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))
+    }) {
+        Some("a dataset of images")
+    } else {
+        None
+    }
+}
+
 /// First bytes of formats, with the place where they stand.
 const MAGIC: [(usize, &[u8], &str); 24] = [
     (0, b"\xff\xd8\xff", "a JPEG image"),

@@ -51,7 +51,7 @@ fn bytes_before_an_archive_are_refused() {
         let file = [prefix, &checkpoint("a")].concat();
         let error = read_bytes(&file).unwrap_err();
         assert!(
-            matches!(error, Error::NotWeights { .. } | Error::Archive { .. } | Error::NotTorchArchive),
+            matches!(error, Error::NotWeights { .. } | Error::Archive { .. } | Error::NotTorchArchive { .. }),
             "{error}"
         );
     }

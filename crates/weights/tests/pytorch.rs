@@ -323,7 +323,7 @@ fn other_pickles_and_archives_are_told_apart() {
     let plain = pickle(&Py::Dict(items([("data", Py::None)])), 2);
     assert!(matches!(read_bytes(&plain), Err(Error::NotTorchPickle)));
     let not_torch = zip(&[("a.txt", b"hello".to_vec())], CompressionMethod::Stored);
-    assert!(matches!(read_bytes(&not_torch), Err(Error::NotTorchArchive)));
+    assert!(matches!(read_bytes(&not_torch), Err(Error::NotTorchArchive { seems: None })));
     let script = [("data.pkl", pickle(&Py::None, 2)), ("constants.pkl", pickle(&Py::None, 2))];
     assert!(matches!(read_bytes(&zip(&script, CompressionMethod::Stored)), Err(Error::TorchScript)));
     let version = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02K\x07.";

@@ -20,6 +20,9 @@ pub struct Published {
     pub parameters: u64,
     /// Address of the file; `None` for a network of which no weights are published.
     pub url: Option<&'static str>,
+    /// Size of the file in units of 10^6 bytes, as torchvision states it; `None` for timm's, which are
+    /// [about four bytes](Self::weights_megabytes) a parameter.
+    pub megabytes: Option<f64>,
     /// First eight hexadecimal digits of the file's SHA-256, as its name carries them; `None` where none is published.
     pub sha256: Option<&'static str>,
     /// Licence, as the library states it; `None` where it states none.
@@ -105,6 +108,11 @@ impl Published {
             Library::Timm => '.',
         };
         format!("{}{separator}{}", self.model, self.tag)
+    }
+
+    /// Size of the parameters as numbers of four bytes, in units of 10^6 bytes.
+    pub fn weights_megabytes(&self) -> f64 {
+        4e-6 * self.parameters as f64
     }
 
     /// Input `[channels, height, width]` of the network.

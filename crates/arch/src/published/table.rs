@@ -8,7 +8,7 @@ use crate::Interpolation;
 const TORCHVISION: &str = include_str!("torchvision.tsv");
 const TIMM: &str = include_str!("timm.tsv");
 
-/// Columns of a row.
+/// Columns of a row; torchvision's have one more, the file's size.
 const COLUMNS: usize = 19;
 
 /// Stands for a cell without a value.
@@ -88,6 +88,7 @@ fn row(library: Library, line: &'static str) -> Option<Published> {
         },
         mean: channels(mean)?,
         std: channels(std)?,
+        megabytes: cells.get(COLUMNS).and_then(|cell| cell.parse().ok()),
     })
 }
 
@@ -120,5 +121,11 @@ mod tests {
     fn every_line_is_a_row() {
         let lines = rows(TORCHVISION).count() + rows(TIMM).count();
         assert_eq!((all().len(), lines), (17 + 199, 17 + 199));
+        // Of values of four bytes, or of two, and of batch norms' statistics beside them.
+        for row in all() {
+            assert_eq!(row.megabytes.is_some(), row.library == Library::Torchvision);
+            let share = row.megabytes.unwrap_or(row.weights_megabytes()) / row.weights_megabytes();
+            assert!((0.5..1.02).contains(&share), "{} {share}", row.name());
+        }
     }
 }

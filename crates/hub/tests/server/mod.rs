@@ -1,5 +1,9 @@
 //! A server on the loopback interface that does to every connection what a test says.
 
+mod proxy;
+
+pub(crate) use proxy::Proxy;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -135,7 +135,7 @@ fn renamed(arguments: &Arguments, state: StateDict, target: Option<Naming>) -> O
 /// The network that the tensors are those of.
 fn told(state: &StateDict) -> Outcome<Recognised> {
     recognise(state).map_err(|error| match error {
-        Error::NoSpec { seems: None, .. } => {
+        Error::NoSpec { seems: None, nearest: None, .. } => {
             Failure::new("no residual network has these tensors; help: name it with --model")
         }
         error => Failure::from(error),

@@ -8,6 +8,7 @@ use residual::hub::dataset;
 use residual::weights::safetensors;
 use residual_testkit::networks;
 
+use crate::tls::{Proxy, certificate};
 use crate::toy::{Bench, Run, picture};
 
 impl Bench {
@@ -27,7 +28,9 @@ fn the_list_is_a_table() {
         |name: &str| list.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{list}"));
     assert!(row("resnet50:IMAGENET1K_V2*").contains("80.86"), "{list}");
     let words: Vec<&str> = row("resnet50.a1_in1k*").split_whitespace().collect();
-    assert_eq!(words[2..4], ["25.6M", "apache-2.0"]);
+    assert_eq!(words[2..5], ["25.6M", "~102", "apache-2.0"]);
+    let words: Vec<&str> = row("resnet50:IMAGENET1K_V2*").split_whitespace().collect();
+    assert_eq!(words[2..4], ["25.6M", "103"]);
     assert!(!list.contains("resnet18") && !list.contains('…'), "{list}");
     let both = bench.run("get --list SSL 32x8d").ok();
     assert_eq!(
@@ -37,6 +40,7 @@ fn the_list_is_a_table() {
     );
     let all = bench.run("get --list").ok();
     assert!(all.lines().count() > 100 && !all.contains('…'), "{all}");
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
     let sets = bench.run("get --list mnist").ok();
     assert_eq!(sets.lines().count(), 2, "{sets}");
     let json = bench.run("get --list resnet18:IMAGENET1K_V1 --json").json();
@@ -95,6 +99,68 @@ fn published_weights_answer_with_the_names_of_their_classes() {
     // It is not the published file, and `get` would fetch it again.
     bench.run_cached("get resnet18 --offline").refused(&["not downloaded yet"]);
     assert_eq!(checkpoint.classes, 1000);
+}
+
+impl Bench {
+    /// Runs with a cache of this bench, behind a proxy whose certificate is trusted where `trusted` says so.
+    fn run_behind(&self, proxy: &Proxy, trusted: bool, arguments: &str) -> Run {
+        let mut command = self.command(arguments);
+        command.env("RESIDUAL_CACHE", self.path("cache")).env("HTTPS_PROXY", proxy.url());
+        command.env_remove("ALL_PROXY").env_remove("NO_PROXY").env_remove("SSL_CERT_FILE");
+        if trusted {
+            command.env("SSL_CERT_FILE", certificate());
+        }
+        Run::of(command.output().unwrap())
+    }
+}
+
+/// A file of weights in the place of a published one of which no hash is known.
+fn published() -> Vec<u8> {
+    let model = networks::model(&family("test_resnet").unwrap(), 1.0).unwrap();
+    safetensors::to_bytes(&model.to_state_dict(Naming::Timm).unwrap()).unwrap()
+}
+
+#[test]
+fn weights_come_through_a_proxy_over_tls_and_are_used() {
+    let (bench, proxy) = (Bench::new(), Proxy::start(published()));
+    picture(0, 1, 60).save(bench.path("a.png")).unwrap();
+    let behind = |arguments: &str| bench.run_behind(&proxy, true, arguments);
+
+    let run = behind("get test_resnet --out whole.safetensors --crop 128");
+    assert!(run.stderr.contains("no hash is published for it"), "{run:?}");
+    assert_eq!(run.ok().trim(), "whole.safetensors");
+    let path = "/timm/test_resnet.r160_in1k/resolve/main/model.safetensors";
+    assert_eq!(
+        proxy.asked(),
+        ["CONNECT huggingface.co:443 HTTP/1.1".to_owned(), format!("GET {path} HTTP/1.1")]
+    );
+
+    // The file says what it is; `auto` takes what was downloaded, and asks nobody.
+    let whole = behind("predict --weights whole.safetensors a.png --json").json().remove(0);
+    let auto = behind("predict --model test_resnet --weights auto a.png --json").json().remove(0);
+    for answer in [&whole, &auto] {
+        let class = answer["top"][0]["class"].as_str().unwrap();
+        assert!(residual::arch::published::imagenet().contains(&class), "{class}");
+    }
+    assert_ne!(whole["top"], auto["top"], "images of 128 pixels, and of 160");
+    let train =
+        behind("train --model test_resnet --init auto --data data --epochs 1 --batch-size 8 --out run");
+    assert!(train.stderr.contains("test_resnet.r160_in1k"), "{train:?}");
+    train.ok();
+    assert_eq!(proxy.asked().len(), 2);
+    behind("predict --weights run a.png").ok();
+}
+
+#[test]
+fn a_certificate_that_nobody_signed_is_refused_by_name() {
+    let (bench, proxy) = (Bench::new(), Proxy::start(published()));
+    bench.run_behind(&proxy, false, "get test_resnet").refused(&[
+        "test_resnet.r160_in1k: cannot download https://huggingface.co/",
+        "certificate",
+        "SSL_CERT_FILE",
+    ]);
+    assert_eq!(proxy.asked(), ["CONNECT huggingface.co:443 HTTP/1.1"]);
+    assert!(!bench.path("cache/weights").join("test_resnet.r160_in1k.safetensors").exists());
 }
 
 /// Datasets of several files are read from the folder that they are left in.

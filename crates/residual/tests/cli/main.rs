@@ -28,6 +28,8 @@ mod runs;
 mod shards;
 mod study;
 mod tasks;
+#[cfg(feature = "get")]
+mod tls;
 mod toy;
 mod training;
 mod verify;

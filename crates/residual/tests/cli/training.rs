@@ -7,6 +7,24 @@ use crate::toy::{Bench, file_hash, hashes, picture};
 const TRAIN: &str = "train --model toy.toml --data data --epochs 3 --batch-size 5 --seed 3";
 
 #[test]
+fn an_orientation_policy_that_a_specification_writes_out_is_kept() {
+    let bench = Bench::new();
+    let toy = std::fs::read_to_string(bench.path("toy.toml")).unwrap();
+    let normalise = "mean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n";
+    for (written, kept) in
+        [("orientation = \"ignore\"\n", "ignore"), ("orientation = \"apply\"\n", "apply"), ("", "apply")]
+    {
+        let spec = format!("{toy}\n[preprocess]\n{written}{normalise}");
+        std::fs::write(bench.path("own.toml"), spec).unwrap();
+        let out = format!("run-{}", written.len());
+        bench.run(&format!("train --model own.toml --data data --epochs 1 --out {out}")).ok();
+        let recipe = std::fs::read_to_string(bench.path(&out).join("recipe.toml")).unwrap();
+        // `ignore` is the default of a preprocessing, and not written.
+        assert_eq!(recipe.contains("orientation = \"apply\""), kept == "apply", "{written}: {recipe}");
+    }
+}
+
+#[test]
 fn a_training_tells_where_its_best_network_is() {
     let bench = Bench::new();
     let run = bench.run(&format!("{TRAIN} --lr 0.2 --out run"));

@@ -84,7 +84,13 @@ impl Model {
             }
         }
         match description.classes {
-            Some(names) if names.len() == model.spec().head.classes && model.has_head => {
+            Some(names) if model.has_head => {
+                let (named, outputs) = (names.len(), model.spec().head.classes);
+                if named != outputs {
+                    let reason =
+                        format!("config.json names {named} classes, and the head has {outputs} outputs");
+                    return Err(Error::Config { reason });
+                }
                 model.with_classes(names)
             }
             _ => Ok(model),

@@ -19,6 +19,7 @@ use super::storage::Gatherer;
 use super::torch::View;
 use crate::element::ByteOrder;
 use crate::error::Error;
+use crate::looks_like::looks_like_archive;
 use crate::mapping::Source;
 use crate::origin::{Format, Origin};
 use crate::state_dict::StateDict;
@@ -26,7 +27,7 @@ use crate::state_dict::StateDict;
 /// Reads the state dict of a zip checkpoint.
 pub(crate) fn read_archive(source: Source<'_>, key: Option<&str>) -> Result<StateDict, Error> {
     let mut archive = Archive::open(source.bytes)?;
-    let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive)?;
+    let pickle = archive.entry("data.pkl")?.ok_or(Error::NotTorchArchive { seems: None })?;
     let mut budget = residual_pickle::budget();
     let found = find::tensors(&interpret(pickle, &mut budget)?, key, &mut budget)?;
 
@@ -87,7 +88,8 @@ impl<'a> Archive<'a> {
         let is_pickle = |name: &&str| matches!(name.strip_suffix("data.pkl"), Some(f) if f.is_empty() || f.ends_with('/'));
         let names: Vec<_> = zip.file_names().filter_map(Result::ok).collect();
         let pickle = names.iter().map(AsRef::as_ref).filter(is_pickle).min_by_key(|name| name.len());
-        let folder = pickle.ok_or(Error::NotTorchArchive)?.trim_end_matches("data.pkl").to_owned();
+        let not_torch = || Error::NotTorchArchive { seems: looks_like_archive(&names) };
+        let folder = pickle.ok_or_else(not_torch)?.trim_end_matches("data.pkl").to_owned();
         if names.iter().any(|name| name.strip_prefix(folder.as_str()) == Some("constants.pkl")) {
             return Err(Error::TorchScript);
         }

@@ -14,19 +14,28 @@ const DEEPEST: usize = 2000;
 /// Fits of the family members whose tensors are those at a place, the commonest first.
 pub(super) fn members(place: &Place, shapes: &Shapes<'_>) -> Vec<Fit> {
     let mut fits: Vec<Fit> = Vec::new();
-    for depths in depths(place, shapes) {
-        let fixed = all().into_iter().map(str::to_owned);
-        for name in fixed.chain(of_any_depth(&depths, place, shapes)) {
-            if fits.iter().any(|fit| fit.spec.name == name) {
-                continue;
-            }
-            let Ok(spec) = family(&name) else { continue };
-            if has_depths(&spec, &depths) {
-                fits.extend(Fit::of(&spec, place, shapes));
-            }
+    let depths = depths(place, shapes);
+    for name in candidates(place, shapes) {
+        let Ok(spec) = family(&name) else { continue };
+        if depths.iter().any(|depths| has_depths(&spec, depths)) {
+            fits.extend(Fit::of(&spec, place, shapes));
         }
     }
     fits
+}
+
+/// Names of the members that the tensors at a place may be of, the commonest first: those that are listed, and of the
+/// CIFAR families those of the depth there.
+pub(super) fn candidates(place: &Place, shapes: &Shapes<'_>) -> Vec<String> {
+    let mut names: Vec<String> = all().into_iter().map(str::to_owned).collect();
+    for depths in depths(place, shapes) {
+        for name in of_any_depth(&depths, place, shapes) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
 }
 
 /// Numbers of blocks of the stages, as the schemes that name the blocks so see them.

@@ -62,7 +62,12 @@ impl Fit {
             return None;
         }
         let channels = spec.blocks().last().map_or(spec.stem.channels(), |(_, block)| block.channels);
+        let own_weight = format!("{own}.weight");
         let head = Head::find(&Wanted { own, channels, free: &free }, place, shapes);
+        // A head of another width: a network that is damaged, or another one.
+        if head.is_none() && shapes.get(&own_weight).is_some() {
+            return None;
+        }
         let is_head = |name: &str| {
             let layer = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias"));
             head.as_ref().is_some_and(|head| layer == Some(head.name.as_str()))

@@ -50,8 +50,9 @@ impl Head {
         let weights = wanted.free.iter().filter_map(|name| name.strip_suffix(".weight"));
         let mut inside = weights.filter_map(at);
         match (inside.next(), inside.next()) {
+            // A stack of matrices is no head that a residual network has: `fc.0`, `fc.3`.
+            (Some(head), None) if is_stacked(&head.name, wanted.free, shapes) => return None,
             (Some(head), None) => return Some(head),
-            // A stack of matrices is no head that a residual network has.
             (Some(_), Some(_)) => return None,
             (None, _) => {}
         }
@@ -72,4 +73,13 @@ impl Head {
         }
         Some(Self { name: name.to_owned(), classes, has_bias: bias.is_some() })
     }
+}
+
+/// True for a layer of a module that has other matrices as well.
+fn is_stacked(name: &str, free: &[&str], shapes: &Shapes<'_>) -> bool {
+    let Some((module, _)) = name.rsplit_once('.') else { return false };
+    let is_matrix = |other: &str| matches!(shapes.get(other), Some([_, _]));
+    let is_of_module = |other: &str| other.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+    let mut weights = free.iter().filter(|other| is_of_module(other) && is_matrix(other));
+    weights.any(|other| other.strip_suffix(".weight") != Some(name))
 }

@@ -10,6 +10,7 @@
 mod family;
 mod fit;
 mod head;
+mod nearest;
 mod place;
 mod read_off;
 mod recognised;

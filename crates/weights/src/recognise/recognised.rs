@@ -7,6 +7,7 @@ use residual_arch::{Naming, NetSpec, names};
 
 use super::family::members;
 use super::fit::Fit;
+use super::nearest::nearest;
 use super::place::Place;
 use super::read_off::read_off;
 use super::seems::seems;
@@ -70,7 +71,7 @@ pub struct Recognised {
 /// are.
 pub fn recognise(state: &StateDict) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
-    told(&shapes).map_err(|error| with_kind(error, state))
+    told(&shapes).map_err(|error| with_kind(error, state, &shapes))
 }
 
 /// The network that names and shapes are those of.
@@ -87,10 +88,14 @@ fn told(shapes: &Shapes<'_>) -> Result<Recognised, Error> {
     })
 }
 
-/// An error with the kind of network that the tensors seem to be of.
-fn with_kind(error: Error, state: &StateDict) -> Error {
+/// An error with the residual network that the tensors are nearest to, or the kind that they seem to be of.
+fn with_kind(error: Error, state: &StateDict, shapes: &Shapes<'_>) -> Error {
     match error {
-        Error::NoSpec { model, .. } => Error::NoSpec { model, seems: seems(state) },
+        Error::NoSpec { model, .. } => {
+            let nearest = nearest(shapes);
+            let seems = if nearest.is_some() { None } else { seems(state) };
+            Error::NoSpec { model, seems, nearest }
+        }
         other => other,
     }
 }
@@ -103,7 +108,7 @@ fn with_kind(error: Error, state: &StateDict) -> Error {
 pub fn recognise_as(state: &StateDict, spec: &NetSpec) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
     let found = choose(&shapes, |place| Fit::of(spec, place, &shapes).map(Recognised::own));
-    found.map_err(|error| with_kind(error, state))
+    found.map_err(|error| with_kind(error, state, &shapes))
 }
 
 /// The one network of a file: where there are several, that of the plain weights.
@@ -113,7 +118,7 @@ fn choose(shapes: &Shapes<'_>, fits_at: impl Fn(&Place) -> Option<Recognised>) -
         places.iter().filter_map(|place| Some((place, fits_at(place)?))).collect();
     let plain = found.iter().filter(|(place, _)| !place.is_averaged()).count();
     let chosen = match (found.len(), plain) {
-        (0, _) => return Err(Error::NoSpec { model: None, seems: None }),
+        (0, _) => return Err(Error::NoSpec { model: None, seems: None, nearest: None }),
         (1, _) => 0,
         (_, 1) => found.iter().position(|(place, _)| !place.is_averaged()).unwrap_or(0),
         _ => {

@@ -18,6 +18,7 @@ struct Line {
     top5: Option<f64>,
     measured_at: Option<usize>,
     parameters: u64,
+    megabytes: Option<f64>,
     classes: usize,
     input: [usize; 3],
     licence: Option<&'static str>,
@@ -47,7 +48,7 @@ pub(super) fn print(output: &mut Output, filter: &[String], json: bool) -> Outco
         output.line(format_args!("{:<14} {:>4} MB  {}", dataset.name, dataset.megabytes, dataset.content))?;
     }
     if !networks.is_empty() {
-        output.line("* its library's default; top-1 in percent; a file has 4 MB for 1M parameters")?;
+        output.line("* its library's default; top-1 in percent; ~ not published: four bytes a parameter")?;
     }
     Ok(())
 }
@@ -60,6 +61,7 @@ fn line(network: &Published) -> Line {
         top5: network.accuracy.map(|accuracy| accuracy.top5),
         measured_at: network.accuracy.map(|accuracy| accuracy.side),
         parameters: network.parameters,
+        megabytes: network.megabytes,
         classes: network.classes,
         input: network.input(Default::default()),
         licence: network.licence,
@@ -68,11 +70,20 @@ fn line(network: &Published) -> Line {
     }
 }
 
+/// Size of the file in units of 10^6 bytes.
+fn size(network: &Published) -> String {
+    match network.megabytes {
+        Some(megabytes) => format!("{megabytes:.0}"),
+        None => format!("~{:.0}", network.weights_megabytes()),
+    }
+}
+
 fn table(networks: &[&Published]) -> Table {
     let mut table = Table::new(&[
         ("name", Align::Left),
         ("top-1", Align::Right),
         ("params", Align::Right),
+        ("MB", Align::Right),
         ("licence", Align::Left),
     ]);
     for network in networks {
@@ -81,6 +92,7 @@ fn table(networks: &[&Published]) -> Table {
             format!("{}{mark}", network.name()),
             network.accuracy.map_or("-".to_owned(), |accuracy| format!("{:.2}", accuracy.top1)),
             format!("{:.1}M", network.parameters as f64 / 1e6),
+            size(network),
             network.licence.unwrap_or("-").to_owned(),
         ]);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use residual::arch::{NetSpec, Order, Preprocess, Resize, Task};
 use residual::report::number;
-use residual::weights::{Model, Origin, StateDict, Tensor};
+use residual::weights::{Error, Model, Origin, StateDict, Tensor};
 use residual_files::{HumanBytes, escaped};
 use serde::Serialize;
 
@@ -201,6 +201,7 @@ pub(super) struct Stranger {
     file: String,
     kind: &'static str,
     seems: Option<&'static str>,
+    nearest: Option<String>,
     format: String,
     wrapper: Vec<String>,
     number_formats: Vec<&'static str>,
@@ -213,11 +214,17 @@ pub(super) struct Stranger {
 const SHOWN: usize = 4;
 
 impl Stranger {
-    pub(super) fn of(path: &Path, state: &StateDict, seems: Option<&'static str>) -> Self {
+    /// Facts of the tensors that this error is about.
+    pub(super) fn of(path: &Path, state: &StateDict, error: &Error) -> Self {
+        let (seems, nearest) = match error.cause() {
+            Error::NoSpec { seems, nearest, .. } => (*seems, nearest.clone()),
+            _ => (None, None),
+        };
         Self {
             file: escaped(path).to_string(),
             kind: "other",
             seems,
+            nearest,
             format: state.origin().format.to_string(),
             wrapper: state.origin().wrapper.clone(),
             number_formats: number_formats(state.iter().map(|(_, tensor)| tensor)),
@@ -231,7 +238,10 @@ impl Stranger {
         let mut lines = Lines::new();
         lines.text("file", &self.file);
         lines.text("network", "no residual network");
-        lines.text("seems to be", self.seems.unwrap_or("something that is not known here"));
+        match &self.nearest {
+            Some(nearest) => lines.text("nearest to", nearest),
+            None => lines.text("seems to be", self.seems.unwrap_or("something that is not known here")),
+        }
         let (tensors, elements) = (self.tensors, thousands(self.elements));
         lines.text(
             "tensors",

@@ -64,10 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 /// Weights of another network: what is known of them, and exit code 1.
 fn stranger(arguments: &Arguments, error: &Error, options: &OpenOptions) -> Outcome {
-    let Error::NoSpec { seems, .. } = error.cause() else { return Ok(()) };
     let path = network::file_of(&arguments.file)?;
     let Weights::Plain(state) = Weights::map_with(&path, options)? else { return Ok(()) };
-    let stranger = Stranger::of(&path, &state, *seems);
+    let stranger = Stranger::of(&path, &state, error);
     let mut output = Output::new();
     if arguments.json {
         output.json(&stranger)?;

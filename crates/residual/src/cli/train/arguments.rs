@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use residual::data::CacheLimit;
+use residual::arch::NetSpec;
+use residual::data::{CacheLimit, Fit};
 use residual::nn::fused::Memory;
 use residual::train::{Clip, Ema, Error, OptimiserConfig, Recipe, Rule, Schedule, Warmup};
 
@@ -187,7 +188,13 @@ impl Arguments {
     pub(in crate::cli) fn over(&self, mut recipe: Recipe) -> Outcome<Recipe> {
         if let Some(model) = &self.model {
             (recipe.model, recipe.network) = match network::written_out(model)? {
-                Some(spec) => (None, Some(spec)),
+                Some(spec) => {
+                    // A policy that is written out is kept; a new training would choose its own.
+                    if NetSpec::orientation_in(model)?.is_some() {
+                        recipe.preprocess.get_or_insert_with(|| Fit::preprocess(&spec));
+                    }
+                    (None, Some(spec))
+                }
                 None => (Some(model.clone()), None),
             };
         }

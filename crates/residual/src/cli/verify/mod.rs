@@ -38,8 +38,8 @@ of networks that this version does not know are skipped with a notice.
 A ReLU's derivative jumps at zero, and so do a network's gradients where rounding
 decides over a value next to it. Where gradients alone are beyond their tolerance,
 and their norms within 5e-2, they are computed again: with forward convolutions without
-Winograd's transforms, and with each of up to 16 values within 1e-4 of zero moved to
-the reference's side of it. They hold where those do; a line says so.
+Winograd's transforms, with each of up to 16 values within 1e-4 of zero moved to the
+reference's side of it, and with noise of 5e-7 on the input. A line says so.
 
 --preprocess: beside each image lies NAME.safetensors with the one tensor that the
 other program's transform made of it, and preprocess.json names the network:

@@ -28,7 +28,7 @@ pub(super) fn results(
     let cpu = Cpu::new(threads)?;
     let context = FusedContext::with_cpu(if rounding.plain { cpu.with_plain_forward() } else { cpu });
     let how = How { compute: Compute { path, memory: Memory::Keep }, context };
-    let data = TensorData::new(formula::input(&input_shape), input_shape);
+    let data = TensorData::new(rounding.input(&input_shape), input_shape);
     let input = Tensor::from_data(data, &Device::flex().autodiff()).require_grad();
     let (names, moved) = (Names::of(subject), &rounding.moved[..]);
     match subject {
@@ -45,7 +45,7 @@ pub(super) fn kinks(subject: &Subject, input_shape: [usize; 4]) -> Outcome<Vec<K
     let device = Device::flex();
     let network = ResNetConfig::new((**spec).clone()).init_with(filled(&Names::of(subject), &[]), &device)?;
     let input = Tensor::from_data(TensorData::new(formula::input(&input_shape), input_shape), &device);
-    let kinks = network.kinks(input, Mode::train(0, 0), Kink::SHARE).into_iter().map(|kink| {
+    let kinks = network.kinks(input, Mode::train(0, 0), Kink::SHARES[1]).into_iter().map(|kink| {
         let bias = format!("{}.bias", kink.norm);
         Kink { bias, channel: kink.channel, value: kink.value, size: kink.size, places: kink.places }
     });
