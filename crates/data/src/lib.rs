@@ -100,7 +100,7 @@ pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
 pub use mix::{Mix, MixMode, Partner};
 pub use note::{Note, classes_summary, targets_summary};
 pub use open_options::OpenOptions;
-pub use operation::{Affine, Erasure, Operation, Sampling};
+pub use operation::{Affine, Chain, Erasure, Operation, Sampling};
 pub use orientation::Orientation;
 pub use overlap::{MOST_COMPARED, Overlap, overlap};
 pub use part::{ChoosePart, Part};
