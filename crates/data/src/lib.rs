@@ -71,6 +71,7 @@ mod tar_walk;
 mod tarball;
 mod task_evaluation;
 mod tiff;
+mod unlike;
 mod vectors;
 mod webdataset;
 mod webp;
