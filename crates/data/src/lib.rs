@@ -113,8 +113,8 @@ pub use split::Split;
 pub use stages::StageTimes;
 pub use stamp::Stamp;
 pub use survey::{
-    Aspect, Broken, Duplicates, Equal, Group, Handling, Place, Repeats, Size, Sizes, Survey, SurveyOptions,
-    Turned,
+    Aspect, Broken, Duplicates, Equal, Group, Handling, LabelsPerImage, Place, Repeats, Size, Sizes, Survey,
+    SurveyOptions, TargetSpread, Turned,
 };
 pub use task_evaluation::{
     LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskOutputs, TaskScore, sigmoid,
