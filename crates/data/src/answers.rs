@@ -42,22 +42,23 @@ impl Given<'_> {
 }
 
 /// Text of an answer from the fields that say it, one for each of the `columns`. A single column of a multi-label task
-/// holds names; several hold 0 or 1 each, and are classes.
+/// holds names; several hold 0 or 1 each, and are classes, of which an image of the single-label task has one.
 ///
 /// # Errors
 /// The reason, as a sentence.
 pub(crate) fn answer(kind: TaskKind, columns: &[String], fields: &[Given<'_>]) -> Result<String, String> {
     let text = match (kind, fields) {
         (TaskKind::MultiLabel, [field]) => names(field)?,
-        (TaskKind::MultiLabel, fields) => {
-            let mut names = Vec::new();
-            for (column, field) in columns.iter().zip(fields) {
-                if flag(column, field)? {
-                    names.push(column.as_str());
-                }
+        (TaskKind::MultiLabel, fields) => flagged(columns, fields)?.join(&BETWEEN.to_string()),
+        (TaskKind::SingleLabel, fields) => match flagged(columns, fields)?.as_slice() {
+            [class] => (*class).to_owned(),
+            [] => return Err("none of the columns of classes is 1".to_owned()),
+            [first, second, ..] => {
+                return Err(format!(
+                    "`{first}` and `{second}` are both 1; help: several labels an image are --task multi-label"
+                ));
             }
-            names.join(&BETWEEN.to_string())
-        }
+        },
         (_, fields) => {
             let numbers = columns.iter().zip(fields).map(|(column, field)| number(column, field));
             let numbers = numbers.collect::<Result<Vec<f64>, _>>()?;
@@ -103,6 +104,17 @@ fn single<'a>(column: &str, field: &'a Given<'_>) -> Result<&'a str, String> {
             _ => Err(format!("`{column}` is a list; help: give a column for each value")),
         },
     }
+}
+
+/// Columns that are 1.
+fn flagged<'a>(columns: &'a [String], fields: &[Given<'_>]) -> Result<Vec<&'a str>, String> {
+    let mut names = Vec::new();
+    for (column, field) in columns.iter().zip(fields) {
+        if flag(column, field)? {
+            names.push(column.as_str());
+        }
+    }
+    Ok(names)
 }
 
 fn flag(column: &str, field: &Given<'_>) -> Result<bool, String> {

@@ -157,7 +157,12 @@ fn classes(found: &Children, origin: &str) -> Result<Reading, Error> {
     let full: Vec<(&Vec<u8>, &Child)> = found.iter().filter(|(_, child)| child.images() > 0).collect();
     let path = || origin.to_owned();
     let flat: Vec<Named> = named(found).filter(|(_, child, _)| child.direct > 0 && child.deep == 0).collect();
-    let same = flat.iter().all(|(_, _, split)| split.decoration == flat[0].2.decoration);
+    // `test1` beside `train` is a split, whatever its number.
+    let words = |split: &SplitName| -> Vec<String> {
+        let is_number = |word: &&String| word.parse::<u64>().is_ok();
+        split.decoration.iter().filter(|word| !is_number(word)).cloned().collect()
+    };
+    let same = flat.iter().all(|(_, _, split)| words(split) == words(flat[0].2));
     if same && splits_of(&flat).len() > 1 && 2 * flat.len() >= full.len() {
         let folders = flat.iter().map(|(name, _, _)| unambiguous(name)).collect();
         return Err(Error::FlatSplits { path: path(), folders });

@@ -101,7 +101,7 @@ impl Dataset {
             DataSource::Path(path) if is_list(path) && path.is_file() => Self::of_list(path, options),
             DataSource::Path(path) => match shards::find(path)? {
                 Some(found) => Self::of_shards(found, options),
-                None => Self::of_listing(list(path, options)?, options)?.of_names(options.task),
+                None => Self::of_listing(list(path, options)?, options),
             },
         }
     }
@@ -194,7 +194,11 @@ impl Dataset {
                 )
             };
             let (splits, held_out) = (found.splits.into_iter().map(set).collect(), found.held_out);
-            return Ok(Self { classes: found.classes, origin, splits, notes, held_out });
+            let data = Self { classes: found.classes, origin, splits, notes, held_out };
+            return match found.columns.as_slice() {
+                [] => data.of_names(options.task),
+                columns => data.answered(options.task, columns),
+            };
         }
         listing.count_records_as_others()?;
         let arranged = layout::arrange(&listing, options)?;
@@ -218,7 +222,8 @@ impl Dataset {
             )
         };
         let splits = located.into_iter().map(set).collect();
-        Ok(Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out })
+        let data = Self { classes: arranged.classes, origin, splits, notes, held_out: arranged.held_out };
+        data.of_names(options.task)
     }
 
     /// Notes of what was noticed while the data were opened, for whoever uses them.

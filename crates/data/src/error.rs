@@ -129,6 +129,27 @@ pub enum Error {
         /// The folders.
         folders: Vec<String>,
     },
+    /// Boxes of objects in images, and no classes of images.
+    #[error(
+        "{path}: boxes of objects as {format} has them ({evidence}), and no classes of images; help: put the images of \
+         each class (or the boxes, cut out) into a folder, or list them: path,label in a .csv"
+    )]
+    Boxes {
+        /// The folder or archive.
+        path: String,
+        /// Name of the format: COCO, Pascal VOC or YOLO.
+        format: &'static str,
+        /// A file that says boxes.
+        evidence: String,
+    },
+    /// Images in no classes, and a list that may say their labels.
+    #[error("{error}; or give the list in it, {list}, as the data, if it says the labels")]
+    ListBeside {
+        /// Fault of the folders.
+        error: Box<Error>,
+        /// The list, by its path in the data.
+        list: String,
+    },
     /// Folders that may or may not be splits.
     #[error(
         "{path}: it is not clear which of {} are splits; help: call the splits train, val and test, and keep other \
@@ -233,16 +254,14 @@ pub enum Error {
         found: String,
     },
     /// A list whose columns cannot be told.
-    #[error(
-        "{}: no columns of paths and labels among {}; help: name them, as in --columns path=photo,label=breed",
-        escaped(file),
-        listed(found)
-    )]
+    #[error("{}: no columns of paths and labels among {}; help: {help}", escaped(file), listed(found))]
     ListColumns {
         /// The list.
         file: PathBuf,
         /// Names of its columns, or its first line.
         found: Vec<String>,
+        /// Advice.
+        help: String,
     },
     /// A list without images.
     #[error("{}: the list has no images", escaped(path))]

@@ -27,14 +27,27 @@ type Classes = BTreeMap<Vec<u8>, Vec<InnerPath>>;
 pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arranged, Error> {
     let top = common_top(listing);
     let found = children(listing, &top);
-    let arranged = match reading(&found, &listing.origin)? {
-        Reading::Splits(roots) => by_split(listing, &top, &found, &roots)?,
-        Reading::Classes => by_class(listing, &top, &found, options)?,
-    };
-    if arranged.classes.is_empty() {
-        return Err(no_classes(listing));
+    let arranged = reading(&found, &listing.origin).and_then(|reading| match reading {
+        Reading::Splits(roots) => by_split(listing, &top, &found, &roots),
+        Reading::Classes => by_class(listing, &top, &found, options),
+    });
+    let arranged = arranged.and_then(|arranged| match arranged.classes.is_empty() {
+        true => Err(no_classes(listing)),
+        false => Ok(arranged),
+    });
+    if arranged.as_ref().is_ok_and(|arranged| arranged.classes.len() > 1) {
+        return arranged;
     }
-    Ok(arranged)
+    // A single class, or none: the labels are elsewhere.
+    match (listing.boxes(), listing.list_beside(), arranged) {
+        (Some(boxes), _, _) => Err(boxes),
+        (None, Some(list), Err(error)) => Err(Error::ListBeside { error: Box::new(error), list }),
+        (None, Some(list), Ok(mut arranged)) => {
+            arranged.notes.push(Note::LabelsBeside { list });
+            Ok(arranged)
+        }
+        (None, None, arranged) => arranged,
+    }
 }
 
 /// Folders that everything is in and that are neither a split nor the only class. An empty folder beside is
@@ -80,7 +93,14 @@ fn leads_to_splits(listing: &Listing, mut folder: InnerPath) -> bool {
 fn no_classes(listing: &Listing) -> Error {
     let found = match (listing.images.len(), listing.folders.len()) {
         (0, _) if !listing.runs.is_empty() => "nothing but folders of training runs".into(),
-        (0, 0) => "no images and no folders".into(),
+        (0, 0) => match kinds_of_others(listing, |_| true).as_slice() {
+            [] => "no images and no folders".into(),
+            kinds => {
+                let kinds: Vec<String> =
+                    kinds.iter().take(3).map(|(kind, count)| format!("{count} {kind}")).collect();
+                format!("no images, but {}; unpack what is packed", kinds.join(", "))
+            }
+        },
         (0, folders) => format!("no images in {folders} folders"),
         (images, _) => format!("{images} images, none of them in a class folder"),
     };
@@ -148,6 +168,7 @@ fn by_split(
         }
         places.push(root);
     }
+    let unlabelled = take_unlabelled(&mut splits);
     // The training images say which classes there are; without them, all that is there counts.
     let known: BTreeSet<&Vec<u8>> = match splits.get(&Split::Train) {
         Some(classes) => classes.keys().collect(),
@@ -174,7 +195,10 @@ fn by_split(
             return true;
         };
         match is_root(name).map(|place| &places[place]) {
-            Some(root) => !path.is_within(root) || path.depth() < root.depth() + 2,
+            Some(root) => {
+                let class = path.part(root.depth()).unwrap_or_default();
+                !path.is_within(root) || path.depth() < root.depth() + 2 || unlabelled.contains(class)
+            }
             None => found.get(name).is_some_and(is_flat_split),
         }
     }));
@@ -194,6 +218,22 @@ fn by_split(
     };
     let splits = splits.into_iter().map(|(split, classes)| (split, labelled(classes))).collect();
     Ok(Arranged { classes, splits, notes, held_out: false })
+}
+
+/// Takes out what is no class of the evaluation images: folders that are called `images` or the like, and are no class of
+/// training. Gives their names.
+fn take_unlabelled(splits: &mut BTreeMap<Split, Classes>) -> BTreeSet<Vec<u8>> {
+    let Some(known) = splits.get(&Split::Train).cloned() else { return BTreeSet::new() };
+    let is_unlabelled = |class: &Vec<u8>| says_only_images(class) && !known.contains_key(class);
+    let mut taken = BTreeSet::new();
+    for classes in splits.values_mut() {
+        let (unlabelled, rest) =
+            std::mem::take(classes).into_iter().partition(|(class, _)| is_unlabelled(class));
+        *classes = rest;
+        taken.extend(Classes::into_keys(unlabelled));
+    }
+    splits.retain(|_, classes| !classes.is_empty());
+    taken
 }
 
 /// The folder whose folders are classes: some archives put a split into one more folder of its name.

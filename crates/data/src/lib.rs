@@ -71,6 +71,7 @@ mod tar_walk;
 mod tarball;
 mod task_evaluation;
 mod tiff;
+mod unlike;
 mod vectors;
 mod webdataset;
 mod webp;
@@ -100,7 +101,7 @@ pub use loader::{Batch, Loader, LoaderOptions, steps_per_epoch};
 pub use mix::{Mix, MixMode, Partner};
 pub use note::{Note, classes_summary, targets_summary};
 pub use open_options::OpenOptions;
-pub use operation::{Affine, Erasure, Operation, Sampling};
+pub use operation::{Affine, Chain, Erasure, Operation, Sampling};
 pub use orientation::Orientation;
 pub use overlap::{MOST_COMPARED, Overlap, overlap};
 pub use part::{ChoosePart, Part};
@@ -112,8 +113,8 @@ pub use split::Split;
 pub use stages::StageTimes;
 pub use stamp::Stamp;
 pub use survey::{
-    Aspect, Broken, Duplicates, Equal, Group, Handling, Place, Repeats, Size, Sizes, Survey, SurveyOptions,
-    Turned,
+    Aspect, Broken, Duplicates, Equal, Group, Handling, LabelsPerImage, Place, Repeats, Size, Sizes, Survey,
+    SurveyOptions, TargetSpread, Turned,
 };
 pub use task_evaluation::{
     LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskOutputs, TaskScore, sigmoid,

@@ -82,6 +82,11 @@ pub enum Note {
         /// The lists.
         lists: Vec<String>,
     },
+    /// A list beside images of a single class, which may say more.
+    LabelsBeside {
+        /// The list.
+        list: String,
+    },
     /// A list beside a list of training images that is named as another split and has no labels.
     UnlabelledList {
         /// The list.
@@ -173,6 +178,12 @@ impl fmt::Display for Note {
                 listed(arrays)
             ),
             Self::ListsBeside { lists } => write!(f, "read as the other splits: {}", listed(lists)),
+            Self::LabelsBeside { list } => {
+                write!(
+                    f,
+                    "all images are of one class; if the list in it, {list}, says their labels, give it as the data"
+                )
+            }
             Self::UnlabelledList { file } => write!(f, "left out {file}, which has no column of labels"),
             Self::RepeatedRows { count } => {
                 write!(f, "left out {} of images listed before", counted(*count, "line", "lines"))

@@ -55,23 +55,23 @@ impl Overlap {
 }
 
 /// Overlap of the images of `split`, `judged`, with those of training, by equal bytes. Only images are read whose size
-/// (and checksum, which a zip archive has) is found in both, the least first, and no more than `most_bytes`. Of a [`Source`]
-/// without [stamps](Source::stamp), or with stamps that are no sizes of single images, as rows of a table have, nothing is
-/// known without reading all: `None`.
+/// (and checksum, which a zip archive has) is found in both, the least first, and no more than `most_bytes`. Where
+/// [stamps](Source::stamp) are no sizes of single images, as those of a table's rows, all images are read in their order, if
+/// they are no more than `most_bytes`. Of a [`Source`] without stamps nothing is known: `None`.
 ///
 /// Images that cannot be read are left out: whoever trains on them will say so.
 pub fn overlap(split: Split, judged: &dyn Source, train: &dyn Source, most_bytes: u64) -> Option<Overlap> {
-    if !has_sizes(judged) || !has_sizes(train) {
-        return None;
-    }
     let (ours, mut theirs) = (stamped(judged)?, stamped(train)?);
+    if !has_sizes(judged) || !has_sizes(train) {
+        return Some(by_reading(split, judged, train, most_bytes));
+    }
     let mut alike: Vec<Alike> = ours
         .into_iter()
         .filter_map(|(key, judged)| Some(Alike { key, judged, train: theirs.remove(&key)? }))
         .collect();
     alike.sort_unstable_by_key(|alike| (alike.bytes(), alike.key));
     let mut found = Overlap::none(split, Split::Train, judged.len());
-    let (mut left, mut twins) = (most_bytes, Vec::new());
+    let (mut left, mut twins) = (most_bytes, Vec::<(usize, Vec<usize>)>::new());
     for alike in alike {
         match left.checked_sub(alike.bytes()) {
             Some(rest) => left = rest,
@@ -86,13 +86,54 @@ pub fn overlap(split: Split, judged: &dyn Source, train: &dyn Source, most_bytes
             twins.extend(digest.and_then(|digest| Some((index, known.get(&digest)?.clone()))));
         }
     }
+    add(&mut found, twins, judged, train);
+    Some(found)
+}
+
+/// Adds judged images and those of training that each is the same as.
+fn add(found: &mut Overlap, mut twins: Vec<(usize, Vec<usize>)>, judged: &dyn Source, train: &dyn Source) {
     twins.sort_unstable();
     for (index, twins) in twins {
         let names = [judged.name(index).into_owned(), train.name(twins[0]).into_owned()];
         let label = judged.label(index);
         found.add(names, true, twins.iter().any(|&twin| train.label(twin) != label));
     }
-    Some(found)
+}
+
+/// Overlap of images whose sizes are not known beforehand: all are read, or none.
+fn by_reading(split: Split, judged: &dyn Source, train: &dyn Source, most_bytes: u64) -> Overlap {
+    let mut found = Overlap::none(split, Split::Train, judged.len());
+    found.uncompared = judged.len();
+    // As they are stored; unpacked they may be more, and are counted as they are read.
+    let stored = |set: &dyn Source| -> u64 {
+        (0..set.len()).filter_map(|index| set.stamp(index).ok().flatten()).map(|stamp| stamp.size).sum()
+    };
+    if stored(judged).saturating_add(stored(train)) > most_bytes {
+        return found;
+    }
+    let mut left = most_bytes;
+    let mut digest = |set: &dyn Source, index: usize| {
+        let bytes = set.bytes(index).ok();
+        left = left.checked_sub(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))?;
+        Some(bytes.map(|bytes| Digest::of(&bytes)))
+    };
+    let mut known: HashMap<Digest, Vec<usize>> = HashMap::new();
+    for index in 0..train.len() {
+        match digest(train, index) {
+            Some(digest) => {
+                digest.into_iter().for_each(|digest| known.entry(digest).or_default().push(index))
+            }
+            None => return found,
+        }
+    }
+    let mut twins = Vec::new();
+    for index in 0..judged.len() {
+        let Some(digest) = digest(judged, index) else { break };
+        found.uncompared -= 1;
+        twins.extend(digest.and_then(|digest| Some((index, known.get(&digest)?.clone()))));
+    }
+    add(&mut found, twins, judged, train);
+    found
 }
 
 /// Size and checksum of images.

@@ -62,6 +62,8 @@ pub(crate) struct RecordSet {
     pub(crate) notes: Vec<Note>,
     /// True where a part of each class is held out for validation.
     pub(crate) held_out: bool,
+    /// Names of the columns of the labels, where the classes are texts of answers; else empty.
+    pub(crate) columns: Vec<String>,
 }
 
 /// Records of a listing, where it is one of them and not of image files.

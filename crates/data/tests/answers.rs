@@ -136,8 +136,8 @@ fn what_is_wrong_is_said_by_line() {
     let text = "path,label,split\nphotos/0.png,cat|dog,train\nphotos/1.png,cat|fox,val\n";
     let said = refused("l.csv", text, MULTI, &[]);
     assert!(said.contains("fox") && said.contains("not among the known classes (cat, dog)"), "{said}");
-    let said = refused("l.csv", "path,a,b\nphotos/0.png,1,0\n", TaskKind::SingleLabel, &["a", "b"]);
-    assert!(said.contains("several columns of labels; help: choose a task"), "{said}");
+    let said = refused("l.csv", "path,a,b\nphotos/0.png,1,1\n", TaskKind::SingleLabel, &["a", "b"]);
+    assert!(said.contains("line 2: `a` and `b` are both 1; help: several labels"), "{said}");
     let said = refused("l.csv", "path,label\nphotos/0.png,a|b\nphotos/0.png,a\n", MULTI, &[]);
     assert!(said.contains("another label in line 2"), "{said}");
     let text = "{\"path\": \"photos/0.png\", \"label\": [\"a\", {}]}\n";
@@ -264,7 +264,7 @@ fn tables_have_answers_in_columns() {
     let error = open(&path, NUMBERS, &["height"]).unwrap_err().to_string();
     assert!(error.contains("row 2") && error.contains("`height` is `NaN`"), "{error}");
     let error = open(&path, TaskKind::SingleLabel, &["cat", "dog"]).unwrap_err().to_string();
-    assert!(error.contains("several columns of labels; help: "), "{error}");
+    assert!(error.contains("row 2: none of the columns of classes is 1"), "{error}");
     assert!(open(&path, NUMBERS, &["weight"]).is_err());
     let little = OpenOptions::default().with(|options| {
         (options.task, options.memory_limit) = (MULTI, 300);

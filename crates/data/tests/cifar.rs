@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 
 use residual_data::{Dataset, Error, Split};
+use support::cifar::{binary_10, planes, python_10};
 use support::{Files, every_kind, gz_bytes, open, tar_bytes};
 
 /// Images in a batch.
@@ -14,57 +15,17 @@ fn label(batch: u8, i: usize) -> u8 {
     (batch * 3 + i as u8) % 10
 }
 
-/// Planes of red, green and blue, each its own gradient.
-fn planes(batch: u8, i: usize) -> Vec<u8> {
-    let start = usize::from(batch) * 40 + i * 11;
-    (0..3072).map(|k| (start + k % 1024 / 8 + k / 1024 * 3) as u8).collect()
-}
-
-fn batches() -> Vec<(String, u8)> {
-    let train = (1..=5).map(|n| (format!("data_batch_{n}"), n));
-    train.chain([("test_batch".to_owned(), 6)]).collect()
+/// Labels of the five training batches and of the test batch.
+fn labels() -> [Vec<u8>; 6] {
+    [1, 2, 3, 4, 5, 6].map(|batch| (0..COUNT).map(|i| label(batch, i)).collect())
 }
 
 fn binary() -> Files {
-    let batch = |(name, n): (String, u8)| {
-        let record = |i| [vec![label(n, i)], planes(n, i)].concat();
-        (format!("cifar-10-batches-bin/{name}.bin"), (0..COUNT).flat_map(record).collect())
-    };
-    let mut files: Files = batches().into_iter().map(batch).collect();
-    let names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
-    files.push(("cifar-10-batches-bin/batches.meta.txt".into(), names.into()));
-    files.push(("cifar-10-batches-bin/readme.html".into(), b"<html>".to_vec()));
-    files
-}
-
-/// As Python 2's cPickle writes a batch, protocol 2.
-fn pickle(batch: u8) -> Vec<u8> {
-    let mut out =
-        b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05("
-            .to_vec();
-    (0..COUNT).for_each(|i| out.extend([b'K', label(batch, i)]));
-    out.extend(b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08");
-    out.extend(b"K\x00\x85q\x09U\x01bq\x0a\x87Rq\x0b(K\x01K");
-    out.push(COUNT as u8);
-    out.extend(b"M\x00\x0c\x86cnumpy\ndtype\nq\x0cU\x02u1q\x0dK\x00K\x01\x87Rq\x0e");
-    out.extend(b"(K\x03U\x01|q\x0fNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
-    out.extend((3072 * COUNT as u32).to_le_bytes());
-    (0..COUNT).for_each(|i| out.extend(planes(batch, i)));
-    out.extend(b"tbU\x09filenamesq\x10]q\x11(U\x05a.pngq\x12U\x05b.pngq\x13U\x05c.pngq\x14eu.");
-    out
+    binary_10(&labels())
 }
 
 fn python() -> Files {
-    let batch = |(name, n): (String, u8)| (format!("cifar-10-batches-py/{name}"), pickle(n));
-    let mut files: Files = batches().into_iter().map(batch).collect();
-    let mut meta = b"\x80\x02}q\x01(U\x13num_cases_per_batchq\x02M\x10'U\x0blabel_namesq\x03]q\x04(".to_vec();
-    for name in ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry"] {
-        meta.extend([b'U', name.len() as u8]);
-        meta.extend(name.as_bytes());
-    }
-    meta.extend(b"eU\x07num_visq\x0fM\x00\x0cu.");
-    files.push(("cifar-10-batches-py/batches.meta".into(), meta));
-    files
+    python_10(&labels())
 }
 
 fn check(dataset: &Dataset) {

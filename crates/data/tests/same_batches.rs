@@ -14,7 +14,7 @@ use residual_data::{
 };
 use sha2::{Digest, Sha256};
 use support::arrays::{mnist, npy, npz};
-use support::cifar::{binary_100, python_100};
+use support::cifar::{binary_10, binary_100, python_10, python_100};
 use support::table::write_table;
 use support::{Files, every_kind, gz_bytes, png, tar_bytes, write_folder};
 
@@ -25,7 +25,7 @@ const COUNT: usize = 22;
 type Kind = (&'static str, fn(&Path) -> Vec<PathBuf>);
 
 /// Every kind of data on disk. A new source adds its line here.
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     ("folder and archives", |place| every_kind(place, &folders())),
     ("lists", lists),
     ("IDX", |place| every_kind(place, &mnist(&labels(), &[1, 2]))),
@@ -38,6 +38,8 @@ const KINDS: [Kind; 9] = [
         vec![place.into()]
     }),
     ("npz and npy", numpy),
+    ("CIFAR-10, python", |place| every_kind(place, &python_10(&ten()))),
+    ("CIFAR-10, binary", |place| every_kind(place, &binary_10(&ten()))),
     ("CIFAR-100, python", |place| every_kind(place, &python_100(&labels(), &[1]))),
     ("CIFAR-100, binary", |place| every_kind(place, &binary_100(&labels(), &[1]))),
     ("Parquet", tables),
@@ -46,6 +48,16 @@ const KINDS: [Kind; 9] = [
 
 fn labels() -> Vec<u8> {
     (0..COUNT).map(|i| (i * 7 % 5) as u8).collect()
+}
+
+/// Labels of CIFAR-10's five training batches, and of its test batch.
+fn ten() -> [Vec<u8>; 6] {
+    let labels = labels();
+    let batch = |batch: usize| match batch {
+        5 => vec![1, 2],
+        batch => labels.iter().skip(batch).step_by(5).copied().collect(),
+    };
+    [0, 1, 2, 3, 4, 5].map(batch)
 }
 
 fn folders() -> Files {

@@ -5,11 +5,13 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use parquet::file::properties::WriterProperties;
 use residual_arch::{Alpha, OrientationPolicy, Preprocess};
 use residual_data::{
     DataSource, Dataset, Equal, Format, LabelledImages, MOST_COMPARED, OpenOptions, Place, Source, Split,
     Survey, SurveyOptions, overlap,
 };
+use support::table::write_table;
 use support::{every_kind, images, open, png, write_folder, zip_bytes};
 use tempfile::TempDir;
 
@@ -257,22 +259,38 @@ fn images_of_a_program_are_compared_where_they_have_stamps() {
 }
 
 #[test]
-fn tables_and_shards_are_surveyed_and_tables_not_compared_before_a_training() {
+fn tables_and_shards_are_surveyed_and_compared_before_a_training() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/shards");
-    for (name, judged, is_compared) in
-        [("hugging_face", Split::Test, false), ("webdataset", Split::Val, true)]
-    {
+    for (name, judged) in [("hugging_face", Split::Test), ("webdataset", Split::Val)] {
         let data = open(&fixtures.join(name)).unwrap();
         let survey = survey(&data, 3);
         let [train, other] = [Split::Train, judged].map(|split| data.split(split).unwrap());
         assert_eq!(survey.images(), train.len() + other.len(), "{name}");
         assert_eq!(survey.formats().values().sum::<usize>(), survey.images(), "{name}");
         assert!(survey.broken().is_empty() && survey.sizes().is_some(), "{name}");
-        let found = overlap(judged, &other, &train, MOST_COMPARED);
-        assert_eq!(
-            found.map(|found| (found.images(), found.uncompared)),
-            is_compared.then_some((0, 0)),
-            "{name}"
-        );
+        let found = overlap(judged, &other, &train, MOST_COMPARED).unwrap();
+        assert_eq!((found.images(), found.uncompared), (0, 0), "{name}");
+    }
+}
+
+#[test]
+fn rows_of_tables_are_compared_as_far_as_the_limit_goes() {
+    let place = tempfile::tempdir().unwrap();
+    let write = |name: &str, tones: &[u8]| {
+        let images = tones.iter().map(|&tone| png(tone)).collect();
+        write_table(&place.path().join(name), images, WriterProperties::builder());
+    };
+    write("train.parquet", &[10, 20, 30, 40]);
+    // Of equal images the second has another label: labels are 0, 1, 0, ...
+    write("test.parquet", &[90, 30, 10]);
+    let data = open(place.path()).unwrap();
+    let [train, test] = [Split::Train, Split::Test].map(|split| data.split(split).unwrap());
+    let found = overlap(Split::Test, &test, &train, MOST_COMPARED).unwrap();
+    assert_eq!((found.images(), found.other_labels, found.uncompared), (2, 1, 0));
+    assert_eq!(found.first, ["test.parquet[1]", "train.parquet[2]"]);
+    let bytes: usize = (0..train.len()).map(|index| train.bytes(index).unwrap().len()).sum();
+    for most in [0, bytes as u64] {
+        let found = overlap(Split::Test, &test, &train, most).unwrap();
+        assert_eq!((found.images(), found.uncompared), (0, 3), "{most}");
     }
 }

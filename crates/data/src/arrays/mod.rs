@@ -6,6 +6,7 @@
 
 mod array;
 mod element;
+mod fortran;
 mod idx;
 mod labels;
 mod name;

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use super::array::Array;
 use super::element::Element;
+use super::fortran::to_rows;
 use super::name::{array_name, without_split};
 use super::pairs::{Candidate, Format};
 use crate::listing::Listing;
@@ -142,7 +143,7 @@ pub(super) fn open(candidate: &Candidate, listing: &mut Listing) -> Result<Array
     array.offset += header.length as u64;
     array.check_length(pinned.length - header.length as u64)?;
     if header.fortran && array.shape.iter().filter(|&&side| side > 1).count() > 1 {
-        return Err(array.wrong("in Fortran order; help: save np.ascontiguousarray of it"));
+        to_rows(&mut array, listing)?;
     }
     Ok(array)
 }

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::labels::{Labels, labels};
+use residual_arch::TaskKind;
+
+use super::labels::{Labels, answers, labels};
 use super::pairs::{Pair, Paired, paired};
 use super::pixels::raw_images;
 use super::{idx, numpy};
-use crate::classes::{LabelUse, classes};
+use crate::classes::{LabelUse, classes, sort_labels};
 use crate::hold_out::{HoldOut, divided};
 use crate::listing::Listing;
 use crate::records::{RawImage, Record, RecordSet, RecordSplit};
@@ -27,6 +29,8 @@ const FASHION: [&str; 10] = [
     "Ankle boot",
 ];
 
+/// Bytes that are kept of a column of labels.
+const PER_COLUMN: u64 = 100;
 /// Bytes that are kept of an image, beside its name.
 const PER_IMAGE: u64 = 150;
 
@@ -46,7 +50,6 @@ pub(crate) fn find_arrays(listing: &mut Listing, options: &OpenOptions) -> Resul
         return Ok(None);
     }
     let Paired { pairs, class_names, left_out } = paired(candidates, listing)?;
-    let parts = pairs.into_iter().map(|pair| Part::open(pair, listing)).collect::<Result<Vec<_>, _>>()?;
     let names = match class_names {
         Some(candidate) => {
             let array = candidate.open(listing)?;
@@ -55,8 +58,18 @@ pub(crate) fn find_arrays(listing: &mut Listing, options: &OpenOptions) -> Resul
         }
         None => fashion(listing).then(|| FASHION.map(str::to_owned).to_vec()),
     };
-    let (classes, places) = numbered(&parts, names, listing)?;
-    let mut set = RecordSet { classes, ..RecordSet::default() };
+    let is_single = options.task.is_single_label();
+    let columns = match (is_single, pairs.first()) {
+        (false, Some(pair)) => columns_of(pair, names.as_deref(), listing)?,
+        _ => Vec::new(),
+    };
+    let parts = pairs.into_iter().map(|pair| Part::open(pair, listing, options.task, &columns));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    let (classes, places) = match is_single {
+        true => numbered(&parts, names, listing)?,
+        false => texts_of(&parts),
+    };
+    let mut set = RecordSet { classes, columns, ..RecordSet::default() };
     set.notes.extend((!left_out.is_empty()).then_some(Note::OtherArrays { arrays: left_out }));
     for (part, places) in parts.iter().zip(&places) {
         part.add(places, listing, &mut set.splits)?;
@@ -64,7 +77,8 @@ pub(crate) fn find_arrays(listing: &mut Listing, options: &OpenOptions) -> Resul
     if let [RecordSplit { split: Split::Train, raw, .. }] = set.splits[..] {
         let train = set.splits.pop().map(|all| all.records).unwrap_or_default();
         let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
-        let (train, val) = divided(train, hold_out, |record| record.label);
+        // Sets of classes and numbers are too many to hold out a share of each.
+        let (train, val) = divided(train, hold_out, |record| if is_single { record.label } else { 0 });
         let parts = [(Split::Train, train), (Split::Val, val)];
         let parts = parts.into_iter().filter(|(_, records)| !records.is_empty());
         set.splits = parts.map(|(split, records)| RecordSplit { split, raw, records }).collect();
@@ -90,14 +104,18 @@ struct Part {
 }
 
 impl Part {
-    fn open(pair: Pair, listing: &mut Listing) -> Result<Self, Error> {
+    /// Opens the two; `columns` are those of the labels of a task other than single label.
+    fn open(pair: Pair, listing: &mut Listing, task: TaskKind, columns: &[String]) -> Result<Self, Error> {
         let (mut images, labelled) = (pair.images.open(listing)?, pair.labels.open(listing)?);
         if images.rows() != labelled.rows() {
             let (count, file) = (labelled.rows(), &labelled.file);
             return Err(images.wrong(format!("{} images, where {file} has {count} labels", images.rows())));
         }
         let raw = raw_images(&mut images, listing)?;
-        let labels = labels(&labelled, listing)?;
+        let labels = match task.is_single_label() {
+            true => labels(&labelled, listing)?,
+            false => answers(&labelled, listing, task, columns)?,
+        };
         Ok(Self {
             split: pair.split.unwrap_or(Split::Train),
             raw,
@@ -144,6 +162,29 @@ impl Part {
         }
         Ok(())
     }
+}
+
+/// Names of the columns of labels: those of the classes, where there are as many; a single one is `label`.
+fn columns_of(pair: &Pair, names: Option<&[String]>, listing: &mut Listing) -> Result<Vec<String>, Error> {
+    let count = pair.labels.open(listing)?.row_elements();
+    listing.charge(count as u64 * PER_COLUMN)?;
+    Ok(match (count, names) {
+        (1, _) => vec!["label".to_owned()],
+        (count, Some(names)) if names.len() == count => names.to_vec(),
+        (count, _) => (0..count).map(|column| column.to_string()).collect(),
+    })
+}
+
+/// The texts of all answers, and for each part the place of each of its own among them.
+fn texts_of(parts: &[Part]) -> (Vec<String>, Vec<Vec<usize>>) {
+    let mut texts: Vec<String> =
+        parts.iter().flat_map(|part| part.labels.texts.iter().map(|(text, _)| text.clone())).collect();
+    sort_labels(&mut texts);
+    let found: std::collections::HashMap<&str, usize> =
+        texts.iter().enumerate().map(|(place, text)| (text.as_str(), place)).collect();
+    let of_part = |part: &Part| part.labels.texts.iter().map(|(text, _)| found[text.as_str()]).collect();
+    let places = parts.iter().map(of_part).collect();
+    (texts, places)
 }
 
 /// Classes, and for each part the class of each of its different labels.

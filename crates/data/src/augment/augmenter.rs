@@ -5,7 +5,7 @@ use residual_arch::Preprocess;
 use super::draw::{Draw, SampleKey};
 use super::fill::Colours;
 use super::kind::Augment;
-use crate::{Error, Image, Part};
+use crate::{Error, Image, Operation, Part};
 
 /// A checked list of augmentations, ready to be applied: one alone, or all of a recipe in order.
 ///
@@ -62,9 +62,34 @@ impl Augmenter {
     /// alone.
     pub fn apply(&self, mut image: Image, key: SampleKey, file: &str) -> Result<Image, Error> {
         for (position, one) in self.list.iter().enumerate() {
-            let mut draw = Draw { random: key.stream(position), colours: &self.colours, file };
-            image = one.apply(image, &mut draw)?;
+            image = one.apply(image, &mut self.draw(key, position), file)?;
         }
         Ok(image)
+    }
+
+    /// Operations that [`apply`](Self::apply) does to an image of `[height, width]`, in order, with the parameters that
+    /// are drawn for it.
+    ///
+    /// ```
+    /// use residual_arch::Preprocess;
+    /// use residual_data::{Augment, Augmenter, Operation, SampleKey};
+    ///
+    /// let flip = Augment::HorizontalFlip { probability: 1.0 };
+    /// let augmenter = Augmenter::new(&[flip], &Preprocess::normalise_only())?;
+    /// assert_eq!(augmenter.operations([32, 32], SampleKey::new(7, 0, 0)), [Operation::HorizontalFlip]);
+    /// # Ok::<(), residual_data::Error>(())
+    /// ```
+    pub fn operations(&self, mut size: [usize; 2], key: SampleKey) -> Vec<Operation> {
+        let mut all = Vec::new();
+        for (position, one) in self.list.iter().enumerate() {
+            let operations = one.operations(size, &mut self.draw(key, position));
+            size = operations.iter().fold(size, |size, operation| operation.result_size(size));
+            all.extend(operations);
+        }
+        all
+    }
+
+    fn draw(&self, key: SampleKey, position: usize) -> Draw<'_> {
+        Draw { random: key.stream(position), colours: &self.colours }
     }
 }

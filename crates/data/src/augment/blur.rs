@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, check_probability, check_range};
-use crate::{Error, Image, Operation};
+use crate::{Error, Operation};
 
 /// Gaussian blur of a random standard deviation, as torchvision's `GaussianBlur`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,12 +49,12 @@ impl GaussianBlur {
         check_probability("gaussian_blur.probability", self.probability)
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    pub(super) fn operations(&self, draw: &mut Draw<'_>) -> Vec<Operation> {
         if self.probability < 1.0 && !draw.random.chance(self.probability) {
-            return Ok(image);
+            return Vec::new();
         }
         let sigma = draw.between(self.sigma);
         let kernel_size = [self.kernel_size; 2];
-        Operation::GaussianBlur { kernel_size, sigma: [sigma; 2] }.apply(image, draw.file)
+        vec![Operation::GaussianBlur { kernel_size, sigma: [sigma; 2] }]
     }
 }

@@ -5,7 +5,7 @@ use residual_random::Random;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, check_range};
-use crate::{Error, Image, MAX_PIXELS, Operation};
+use crate::{Error, MAX_PIXELS, Operation};
 
 /// Random resized crop (Szegedy et al. 2014, section 6): a part of the image, of random area and aspect ratio, resized.
 /// They are drawn as by torchvision's `RandomResizedCrop`, ten times at most, else the largest centre that keeps within
@@ -77,12 +77,10 @@ impl RandomResizedCrop {
         check_range("random_resized_crop.ratio", self.ratio, 1e6, "0 < least <= greatest")
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        let whole = image.whole_size();
+    pub(super) fn operation(&self, whole: [usize; 2], draw: &mut Draw<'_>) -> Operation {
         let (corner, part) = self.part(whole, &mut draw.random);
         let size = self.size.unwrap_or(whole);
-        let interpolation = self.interpolation;
-        Operation::ResizedCrop { corner, part, size, interpolation }.apply(image, draw.file)
+        Operation::ResizedCrop { corner, part, size, interpolation: self.interpolation }
     }
 
     /// Corner and size of the part that is cut out.
@@ -114,10 +112,10 @@ impl RandomResizedCrop {
 }
 
 /// `padding` black pixels on every side, then a random cut at the image's own size.
-pub(super) fn pad_crop(image: &Image, padding: usize, random: &mut Random) -> Image {
+pub(super) fn pad_crop(size: [usize; 2], padding: usize, random: &mut Random) -> Operation {
     let mut offset = || random.below(2 * padding as u64 + 1) as isize - padding as isize;
     let (top, left) = (offset(), offset());
-    image.window([top, left], [image.height(), image.width()])
+    Operation::Crop { corner: [top, left], size }
 }
 
 #[cfg(test)]

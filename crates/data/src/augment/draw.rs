@@ -3,8 +3,8 @@
 use residual_random::Random;
 
 use super::fill::Colours;
-use crate::Error;
 use crate::random::Use;
+use crate::{Error, Operation};
 
 /// Key of what is drawn for a sample: a function of these numbers alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,14 +52,17 @@ impl SampleKey {
 pub(super) struct Draw<'a> {
     pub(super) random: Random,
     pub(super) colours: &'a Colours,
-    /// Image that is named in errors.
-    pub(super) file: &'a str,
 }
 
 impl Draw<'_> {
     /// Number in `[low, high)`.
     pub(super) fn between(&mut self, [low, high]: [f64; 2]) -> f64 {
         self.random.between(low, high)
+    }
+
+    /// The operation with this probability, else none.
+    pub(super) fn with(&mut self, probability: f64, operation: Operation) -> Vec<Operation> {
+        self.random.chance(probability).then_some(operation).into_iter().collect()
     }
 }
 

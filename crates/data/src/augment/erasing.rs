@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, check_probability, check_range};
 use super::fill::{Fill, NamedFill};
-use crate::{Erasure, Error, Image, Operation};
+use crate::{Erasure, Error, Operation};
 
 /// Random erasing (Zhong et al. 2017): a rectangle of random area, aspect ratio and place takes another value, as in
 /// torchvision's `RandomErasing`.
@@ -77,23 +77,22 @@ impl RandomErasing {
         check_range("random_erasing.ratio", self.ratio, 1e6, "0 < least <= greatest")
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    pub(super) fn operations(&self, whole: [usize; 2], draw: &mut Draw<'_>) -> Vec<Operation> {
         if !draw.random.chance(self.probability) {
-            return Ok(image);
+            return Vec::new();
         }
-        let Some((corner, size)) = self.rectangle([image.height(), image.width()], draw) else {
-            return Ok(image);
-        };
+        let Some((corner, size)) = self.rectangle(whole, draw) else { return Vec::new() };
         let erasure = match &self.value {
             EraseValue::Fill(fill) => {
                 Erasure::Colour(fill.levels(draw.colours).into_iter().map(f32::from).collect())
             }
             EraseValue::Noise(Noise::Random) => {
-                let values = size[0] * size[1] * image.channels();
-                Erasure::Values((0..values).map(|at| noise(draw, at % image.channels())).collect())
+                let channels = draw.colours.mean.len();
+                let values = size[0] * size[1] * channels;
+                Erasure::Values((0..values).map(|at| noise(draw, at % channels)).collect())
             }
         };
-        Operation::Erase { corner, size, erasure }.apply(image, draw.file)
+        vec![Operation::Erase { corner, size, erasure }]
     }
 
     /// Corner and size of what is erased; `None` where no attempt fits.

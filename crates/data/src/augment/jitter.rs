@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, check_probability};
 use super::fill::Spread;
-use crate::{Error, Image, Operation};
+use crate::{Error, Operation};
 
 /// Colour jitter, as torchvision's `ColorJitter`: brightness, contrast, saturation and hue change by random factors, in a
 /// random order.
@@ -68,9 +68,9 @@ impl ColorJitter {
         self.saturation != NONE || self.hue != NONE
     }
 
-    pub(super) fn apply(&self, mut image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    pub(super) fn operations(&self, draw: &mut Draw<'_>) -> Vec<Operation> {
         if self.probability < 1.0 && !draw.random.chance(self.probability) {
-            return Ok(image);
+            return Vec::new();
         }
         let mut order = [0, 1, 2, 3];
         draw.random.shuffle(&mut order);
@@ -80,15 +80,12 @@ impl ColorJitter {
         });
         let hue = draw.between(self.hue.about(0.0));
         let [brightness, contrast, saturation] = factors;
-        let operations = [
+        let mut operations = [
             brightness.map(Operation::Brightness),
             contrast.map(Operation::Contrast),
             saturation.map(Operation::Saturation),
             (self.hue != NONE).then_some(Operation::Hue(hue)),
         ];
-        for operation in order.into_iter().filter_map(|place: usize| operations[place].as_ref()) {
-            image = operation.apply(image, draw.file)?;
-        }
-        Ok(image)
+        order.into_iter().filter_map(|place: usize| operations[place].take()).collect()
     }
 }

@@ -183,26 +183,45 @@ impl Augment {
         }
     }
 
-    pub(super) fn apply(&self, mut image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        let (operation, probability) = match self {
-            Self::HorizontalFlip { probability } => (Operation::HorizontalFlip, *probability),
-            Self::VerticalFlip { probability } => (Operation::VerticalFlip, *probability),
-            Self::RandomGrayscale { probability } => (Operation::Grayscale, *probability),
-            Self::RandomResizedCrop(crop) => return crop.apply(image, draw),
-            Self::PadCrop { padding } => return Ok(pad_crop(&image, *padding, &mut draw.random)),
-            Self::RandomRotation(rotation) => return rotation.apply(image, draw),
-            Self::RandomAffine(affine) => return affine.apply(image, draw),
-            Self::ColorJitter(jitter) => return jitter.apply(image, draw),
-            Self::GaussianBlur(blur) => return blur.apply(image, draw),
-            Self::RandAugment(policy) => return policy.apply(image, draw),
-            Self::TrivialAugmentWide(policy) => return policy.apply(image, draw),
-            Self::AutoAugment(policy) => return policy.apply(image, draw),
-            Self::AugMix(policy) => return policy.apply(image, draw),
-            Self::ThreeAugment(policy) => return policy.apply(image, draw),
-            Self::RandomErasing(erasing) => return erasing.apply(image, draw),
-        };
-        if draw.random.chance(probability) {
-            image = operation.apply(image, draw.file)?;
+    /// Operations that are drawn for an image of `[height, width]`, in the order in which they are applied.
+    pub(super) fn operations(&self, size: [usize; 2], draw: &mut Draw<'_>) -> Vec<Operation> {
+        match self {
+            Self::RandomResizedCrop(crop) => vec![crop.operation(size, draw)],
+            Self::PadCrop { padding } => vec![pad_crop(size, *padding, &mut draw.random)],
+            Self::HorizontalFlip { probability } => draw.with(*probability, Operation::HorizontalFlip),
+            Self::VerticalFlip { probability } => draw.with(*probability, Operation::VerticalFlip),
+            Self::RandomRotation(rotation) => vec![rotation.operation(draw)],
+            Self::RandomAffine(affine) => vec![affine.operation(size, draw)],
+            Self::ColorJitter(jitter) => jitter.operations(draw),
+            Self::RandomGrayscale { probability } => draw.with(*probability, Operation::Grayscale),
+            Self::GaussianBlur(blur) => blur.operations(draw),
+            Self::RandAugment(policy) => policy.operations(size, draw),
+            Self::TrivialAugmentWide(policy) => policy.operations(size, draw),
+            Self::AutoAugment(policy) => policy.operations(size, draw),
+            Self::AugMix(policy) => vec![policy.operation(size, draw)],
+            Self::ThreeAugment(policy) => policy.operations(draw),
+            Self::RandomErasing(erasing) => erasing.operations(size, draw),
+        }
+    }
+
+    /// True where the augmentation is defined on 8 bits alone, whichever operations are drawn.
+    fn needs_8_bits(&self) -> bool {
+        matches!(
+            self,
+            Self::RandAugment(_)
+                | Self::TrivialAugmentWide(_)
+                | Self::AutoAugment(_)
+                | Self::AugMix(_)
+                | Self::ThreeAugment(_)
+        )
+    }
+
+    pub(super) fn apply(&self, mut image: Image, draw: &mut Draw<'_>, file: &str) -> Result<Image, Error> {
+        if self.needs_8_bits() && image.values().is_some() {
+            return Err(Error::MoreThan8Bits { file: file.to_owned(), operation: self.name() });
+        }
+        for operation in self.operations(image.whole_size(), draw) {
+            image = operation.apply(image, file)?;
         }
         Ok(image)
     }

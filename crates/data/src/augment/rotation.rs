@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, check_range};
 use super::fill::{Fill, Spread};
-use crate::{Affine, Error, Image, Operation, Sampling};
+use crate::{Affine, Error, Operation, Sampling};
 
 /// Limits of an angle in degrees.
 const CIRCLE: [f64; 2] = [-360.0, 360.0];
@@ -66,10 +66,10 @@ impl RandomRotation {
         self.degrees.check("random_rotation.degrees", CIRCLE, DEGREES)
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    pub(super) fn operation(&self, draw: &mut Draw<'_>) -> Operation {
         let degrees = draw.between(self.degrees.about(0.0));
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
-        Operation::Rotate(degrees, sampling).apply(image, draw.file)
+        Operation::Rotate(degrees, sampling)
     }
 }
 
@@ -147,9 +147,9 @@ impl RandomAffine {
         check_range("random_affine.scale", self.scale, 1e3, "0 < least <= greatest")
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    pub(super) fn operation(&self, [height, width]: [usize; 2], draw: &mut Draw<'_>) -> Operation {
         let angle = draw.between(self.degrees.about(0.0));
-        let sides = [image.width() as f64, image.height() as f64];
+        let sides = [width as f64, height as f64];
         let translate = [0, 1].map(|axis| {
             let most = self.translate[axis] * sides[axis];
             draw.between([-most, most]).round_ties_even()
@@ -158,6 +158,6 @@ impl RandomAffine {
         let shear = self.shear.map(|shear| draw.between(shear.about(0.0)));
         let affine = Affine { angle, translate, scale, shear, centre: None };
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
-        Operation::Affine(affine, sampling).apply(image, draw.file)
+        Operation::Affine(affine, sampling)
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::Draw;
 use super::fill::Spread;
 use super::jitter::ColorJitter;
-use crate::{Error, Image, Operation};
+use crate::{Error, Operation};
 
 /// 3-Augment (Touvron et al. 2022, DeiT III, section 3.1): one of grey, solarisation and Gaussian blur, each as likely as
 /// the others, then colour jitter. Crop and flip come before it in the list.
@@ -62,16 +62,12 @@ impl ThreeAugment {
         Ok(())
     }
 
-    pub(super) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        if image.values().is_some() {
-            return Err(Error::MoreThan8Bits { file: draw.file.to_owned(), operation: "three_augment" });
-        }
+    pub(super) fn operations(&self, draw: &mut Draw<'_>) -> Vec<Operation> {
         let one = match draw.random.below(3) {
             0 => Operation::Grayscale,
             1 => Operation::Solarize(self.threshold),
             _ => Operation::PillowBlur(draw.between(self.radius)),
         };
-        let image = one.apply(image, draw.file)?;
-        self.jitter().apply(image, draw)
+        [vec![one], self.jitter().operations(draw)].concat()
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
+use super::columns::Columns;
 use super::files::Base;
 use super::rows::{Row, Rows, read};
+use super::text::read_text;
 use crate::classes::{LabelUse, classes, sort_labels};
 use crate::hold_out::{HoldOut, divided};
 use crate::split_name::split_name;
@@ -54,8 +56,9 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
     let mut parts = vec![Part::open(path, options)?];
     let mut notes = Vec::new();
     if parts[0].rows.rows.iter().all(|row| row.split.is_none()) {
+        let columns = parts[0].columns(options);
         for other in siblings(path) {
-            match Part::open(&other, options) {
+            match Part::open(&other, &OpenOptions { columns: columns.clone(), ..options.clone() }) {
                 Ok(part) => parts.push(part),
                 // A competition's test images have no labels.
                 Err(Error::ListColumns { file, .. }) => {
@@ -100,14 +103,20 @@ struct Part {
 
 impl Part {
     fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let text = residual_files::read_text(path, options.memory_limit).map_err(|error| match error {
-            residual_files::Error::TooLarge { limit, .. } => Error::OverMemory { path: shown(path), limit },
-            error => Error::file(path, error),
-        })?;
+        let text = read_text(path, options.memory_limit)?;
         let rows = read(path, &text, options)?;
         let first = rows.rows.first().ok_or_else(|| Error::EmptyList { path: path.into() })?;
         let base = Base::find(path, options.root.as_deref(), &first.path, first.line)?;
         Ok(Self { path: path.into(), named: named_split(path), base, rows })
+    }
+
+    /// Columns of the lists beside: where its own labels are under a name that says nothing, theirs have that name too.
+    fn columns(&self, options: &OpenOptions) -> Columns {
+        let mut columns = options.columns.clone();
+        if self.rows.guessed {
+            columns.set_labels(&self.rows.columns);
+        }
+        columns
     }
 
     /// Adds the images to their splits; gives the number of lines that say again what another said.

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::listing::is_image_name;
 
 /// Names of the columns of a list or a table, where they are not to be found by their usual names; or of arrays: images
 /// under [`path`](Self::path).
@@ -35,7 +34,7 @@ pub struct Columns {
     pub split: Option<String>,
 }
 
-const PATHS: [&str; 14] = [
+pub(super) const PATHS: [&str; 14] = [
     "path",
     "file",
     "filename",
@@ -51,7 +50,7 @@ const PATHS: [&str; 14] = [
     "id",
     "name",
 ];
-const LABELS: [&str; 11] = [
+pub(super) const LABELS: [&str; 12] = [
     "label",
     "class",
     "category",
@@ -60,11 +59,12 @@ const LABELS: [&str; 11] = [
     "label_name",
     "classname",
     "labels",
+    "tags",
     "class_id",
     "label_id",
     "y",
 ];
-const SPLITS: [&str; 5] = ["split", "set", "subset", "partition", "fold_name"];
+pub(super) const SPLITS: [&str; 5] = ["split", "set", "subset", "partition", "fold_name"];
 
 impl Columns {
     /// Takes the labels from these columns, one or several.
@@ -106,45 +106,6 @@ impl FromStr for Columns {
     }
 }
 
-/// Indices of the columns of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) path: usize,
-    pub(super) labels: Vec<usize>,
-    pub(super) split: Option<usize>,
-    /// True where the first line names the columns.
-    pub(super) header: bool,
-}
-
-/// Finds the columns of a table by its first line; `None` where they cannot be told.
-pub(super) fn find(first: &[&str], columns: &Columns) -> Option<Found> {
-    let asked = |name: &Option<String>, known: &[&str]| match name {
-        Some(name) => first.iter().position(|field| field.eq_ignore_ascii_case(name)),
-        None => known.iter().find_map(|name| first.iter().position(|field| is_called(field, name))),
-    };
-    let several = |name: &String| first.iter().position(|field| field.eq_ignore_ascii_case(name));
-    let labels: Option<Vec<usize>> = match columns.labels.as_slice() {
-        [] => asked(&columns.label, &LABELS).map(|label| vec![label]),
-        names => names.iter().map(several).collect(),
-    };
-    if let (Some(path), Some(labels)) = (asked(&columns.path, &PATHS), labels)
-        && !labels.contains(&path)
-    {
-        let split = asked(&columns.split, &SPLITS);
-        let complete = columns.split.is_none() || split.is_some();
-        return complete.then_some(Found { path, labels, split, header: true });
-    }
-    // Without names: two columns, of which one is named as an image.
-    let image = |at: usize| is_image_name(first[at].as_ref());
-    match first.len() {
-        2 if columns.is_default() && image(0) != image(1) => {
-            let path = usize::from(image(1));
-            Some(Found { path, labels: vec![1 - path], split: None, header: false })
-        }
-        _ => None,
-    }
-}
-
 /// Key of an object of JSON for a role: the one that was asked for, or the first of the usual names that is there.
 pub(crate) fn key(role: Role, columns: &Columns, has: impl Fn(&str) -> bool) -> Option<&str> {
     let (asked, known): (_, &[&'static str]) = match role {
@@ -167,7 +128,7 @@ pub(crate) enum Role {
 }
 
 /// Compares a header with a name of small letters: `Image Path`, `image-path` and `image_path` are one.
-fn is_called(field: &str, name: &str) -> bool {
+pub(super) fn is_called(field: &str, name: &str) -> bool {
     let plain = |c: char| if matches!(c, ' ' | '-') { '_' } else { c.to_ascii_lowercase() };
     field.trim().chars().map(plain).eq(name.chars())
 }
@@ -175,29 +136,6 @@ fn is_called(field: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(first: &[&str], columns: &str) -> Option<(usize, usize, Option<usize>, bool)> {
-        let columns = if columns.is_empty() { Columns::default() } else { columns.parse().unwrap() };
-        find(first, &columns).map(|found| (found.path, found.labels[0], found.split, found.header))
-    }
-
-    #[test]
-    fn usual_names_are_found_in_any_order() {
-        assert_eq!(found(&["label", "path"], ""), Some((1, 0, None, true)));
-        assert_eq!(found(&["id", "File Name", "Class", "SPLIT"], ""), Some((1, 2, Some(3), true)));
-        assert_eq!(found(&["photo", "breed"], ""), None);
-        assert_eq!(found(&["photo", "breed"], "path=photo,label=Breed"), Some((0, 1, None, true)));
-        assert_eq!(found(&["path", "label"], "split=fold"), None);
-        assert_eq!(found(&["path"], ""), None);
-    }
-
-    #[test]
-    fn two_columns_need_no_names() {
-        assert_eq!(found(&["a/1.jpg", "cat"], ""), Some((0, 1, None, false)));
-        assert_eq!(found(&["cat", "a/1.jpg"], ""), Some((1, 0, None, false)));
-        assert_eq!(found(&["a.jpg", "b.jpg"], ""), None);
-        assert_eq!(found(&["a.jpg", "b", "c"], ""), None);
-    }
 
     #[test]
     fn other_roles_are_refused() {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use residual_arch::TaskKind;
 
-use super::columns::{Columns, Found, Role, find, key};
+use super::columns::{Columns, Role, key};
+use super::find::{Found, Head};
 use super::kind::ListKind;
 use super::lines::{LineNumbers, Lines};
 use crate::answers::{Given, answer};
@@ -37,6 +38,8 @@ pub(super) struct Rows {
     pub(super) labels: Vec<String>,
     /// Names of the columns of the labels.
     pub(super) columns: Vec<String>,
+    /// True where these names say nothing of labels.
+    pub(super) guessed: bool,
     places: HashMap<String, u32>,
 }
 
@@ -71,30 +74,48 @@ impl Reader<'_> {
             .delimiter(separator)
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
-        let mut record = csv::StringRecord::new();
         let mut numbers = LineNumbers::new(text);
-        let mut found: Option<Found> = None;
-        loop {
+        let file = self.file;
+        let mut read = |record: &mut csv::StringRecord| {
             // Of what the reader counts, lines that end in `\r` alone are none.
             let place = lines.position().byte() as usize;
-            let more = lines.read_record(&mut record);
+            let more = lines.read_record(record);
             let line = numbers.of(place);
-            if !more.map_err(|error| self.at(line, error.to_string()))? {
-                return Ok(());
+            match more {
+                Ok(more) => Ok(more.then_some(line)),
+                Err(error) => Err(Error::List { file: file.into(), line, reason: error.to_string() }),
             }
-            let Some(found) = &found else {
-                let first: Vec<&str> = record.iter().collect();
-                let columns = find(&first, columns).ok_or_else(|| self.columns_unclear(&first))?;
-                if columns.header {
-                    self.rows.columns = columns.labels.iter().map(|&at| first[at].to_owned()).collect();
-                } else {
-                    self.record(&record, &columns, line)?;
-                }
-                found = Some(columns);
-                continue;
-            };
-            self.record(&record, found, line)?;
+        };
+        let (mut first, mut record) = (csv::StringRecord::new(), csv::StringRecord::new());
+        let Some(first_line) = read(&mut first)? else { return Ok(()) };
+        let mut next = read(&mut record)?;
+        let found = self.columns_of(&first, &record, columns)?;
+        if !found.header {
+            self.record(&first, &found, first_line)?;
         }
+        while let Some(line) = next {
+            self.record(&record, &found, line)?;
+            next = read(&mut record)?;
+        }
+        Ok(())
+    }
+
+    /// Columns by the first two lines, of which the second may be empty.
+    fn columns_of(
+        &mut self,
+        first: &csv::StringRecord,
+        second: &csv::StringRecord,
+        columns: &Columns,
+    ) -> Result<Found, Error> {
+        let [first, second] = [first, second].map(|record| record.iter().collect::<Vec<&str>>());
+        let head = Head { first: &first, second: &second };
+        let found = head.find(columns, self.task);
+        let found = found.ok_or_else(|| self.columns_unclear(&first, head.help(columns)))?;
+        if found.header {
+            self.rows.columns = found.labels.iter().map(|&at| first[at].to_owned()).collect();
+            self.rows.guessed = found.guessed;
+        }
+        Ok(found)
     }
 
     fn record(&mut self, record: &csv::StringRecord, found: &Found, line: u64) -> Result<(), Error> {
@@ -122,11 +143,6 @@ impl Reader<'_> {
 
     /// Text of what is known of an image.
     fn answer(&self, given: &[Given<'_>], line: u64) -> Result<String, Error> {
-        if self.task.is_single_label() {
-            let reason = "several columns of labels; help: choose a task that has them (--task multi-label, \
-                          --task regression)";
-            return Err(self.at(line, reason));
-        }
         answer(self.task, &self.rows.columns, given).map_err(|reason| self.at(line, reason))
     }
 
@@ -164,7 +180,9 @@ impl Reader<'_> {
             let (Some((_, Some(path))), Some(given)) =
                 (value(Role::Path), given.filter(|given| !given.is_empty()))
             else {
-                return Err(self.columns_unclear(&object.keys().map(String::as_str).collect::<Vec<_>>()));
+                let found: Vec<&str> = object.keys().map(String::as_str).collect();
+                let help = "name them, as in --columns path=photo,label=breed";
+                return Err(self.columns_unclear(&found, help.to_owned()));
             };
             let path = path.as_str().ok_or_else(|| self.at(number, "the path is no text"))?;
             let label = match (self.task, given.as_slice()) {
@@ -245,9 +263,9 @@ impl Reader<'_> {
         Error::List { file: self.file.into(), line, reason: reason.into() }
     }
 
-    fn columns_unclear(&self, found: &[&str]) -> Error {
+    fn columns_unclear(&self, found: &[&str], help: String) -> Error {
         let shown = found.iter().take(12).map(|name| cut(name)).collect();
-        Error::ListColumns { file: self.file.into(), found: shown }
+        Error::ListColumns { file: self.file.into(), found: shown, help: cut_to(&help, 400) }
     }
 }
 
@@ -273,9 +291,12 @@ fn label_names(columns: &Columns, found: Option<&str>) -> Vec<String> {
 
 /// The first characters of a text, for a message.
 fn cut(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
+    cut_to(text, 60)
+}
+
+fn cut_to(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown

@@ -4,6 +4,7 @@ use residual_arch::Interpolation;
 
 use super::affine::{Affine, Sampling, rotation};
 use super::erase::{Erasure, erase};
+use super::mixture::{Chain, mixture};
 use super::warp::Warp;
 use super::{blend, box_blur, gaussian, hue, point, sharpness};
 use crate::image::Remap;
@@ -39,6 +40,13 @@ pub enum Operation {
         size: [usize; 2],
         /// Filter of the resize.
         interpolation: Interpolation,
+    },
+    /// Part of the image.
+    Crop {
+        /// `[top, left]` of the part; beyond the image it is black.
+        corner: [isize; 2],
+        /// `[height, width]` of the part.
+        size: [usize; 2],
     },
     /// Affine transformation at the image's own size.
     Affine(Affine, Sampling),
@@ -84,6 +92,13 @@ pub enum Operation {
         /// Values that take its place.
         erasure: Erasure,
     },
+    /// Weighted sum of the image and of results of chains of operations on it (Hendrycks et al. 2019, AugMix).
+    Mixture {
+        /// Weight of the image itself.
+        own: f32,
+        /// Chains and their weights.
+        chains: Vec<Chain>,
+    },
 }
 
 impl Operation {
@@ -106,6 +121,7 @@ impl Operation {
             Self::ResizedCrop { corner, part, size, interpolation } => {
                 return resize(image.window_of_whole(*corner, *part), *size, *interpolation, file);
             }
+            Self::Crop { corner, size } => image.window(*corner, *size),
             Self::Affine(affine, sampling) => warped(&image, affine.inverse(size), sampling),
             Self::Rotate(degrees, sampling) => rotate(image, *degrees, sampling),
             Self::Brightness(factor) => blend::brightness(image, *factor),
@@ -124,7 +140,16 @@ impl Operation {
             }
             Self::PillowBlur(radius) => box_blur::pillow_blur(image, *radius),
             Self::Erase { corner, size, erasure } => erase(image, *corner, *size, erasure),
+            Self::Mixture { own, chains } => return mixture(image, *own, chains, file),
         })
+    }
+
+    /// `[height, width]` of the result for an image of `[height, width]`.
+    pub(crate) fn result_size(&self, size: [usize; 2]) -> [usize; 2] {
+        match self {
+            Self::ResizedCrop { size, .. } | Self::Crop { size, .. } => *size,
+            _ => size,
+        }
     }
 
     /// Name of an operation that is defined on 8 bits alone.
@@ -138,6 +163,7 @@ impl Operation {
             Self::Equalize => Some("equalize"),
             Self::Invert => Some("invert"),
             Self::PillowBlur(_) => Some("Pillow's blur"),
+            Self::Mixture { .. } => Some("mixture"),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Survey of a data set: every image is read once, and what it is and what is done to it is counted.
 
+mod answered;
 mod digest;
 mod duplicates;
 mod handling;
@@ -7,6 +8,7 @@ mod seen;
 mod sizes;
 mod take;
 
+pub use answered::{LabelsPerImage, TargetSpread};
 pub(crate) use digest::Digest;
 pub use duplicates::{Duplicates, Equal, Group, Repeats};
 pub use handling::Handling;

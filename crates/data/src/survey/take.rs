@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use residual_arch::Preprocess;
+use residual_arch::{Preprocess, TaskKind};
 
 use super::seen::{Picture, Seen, look};
 use super::{Duplicates, Handling, Sizes, duplicates};
@@ -93,7 +93,7 @@ pub struct Turned {
 #[derive(Clone, Debug)]
 pub struct Survey {
     classes: Vec<String>,
-    sets: Vec<(Split, ImageSet)>,
+    pub(super) sets: Vec<(Split, ImageSet)>,
     /// Facts of the images of each of `sets`.
     pub(super) seen: Vec<Vec<Seen>>,
     broken: Vec<Broken>,
@@ -177,13 +177,21 @@ impl Survey {
         self.decoded
     }
 
-    /// Number of images of each class in a split.
+    /// Number of images of each class in a split; of several where an image has several. Of a regression's targets every
+    /// image has a number.
     pub fn counts(&self, split: Split) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         let Some(set) = self.set(split) else { return counts };
         for index in 0..set.len() {
-            if let Some(count) = counts.get_mut(set.label(index)) {
-                *count += 1;
+            match self.task() {
+                TaskKind::SingleLabel => {
+                    counts.get_mut(set.label(index)).into_iter().for_each(|count| *count += 1);
+                }
+                TaskKind::MultiLabel => {
+                    let has = Source::targets(set, index).into_iter().map(|target| usize::from(target > 0.0));
+                    counts.iter_mut().zip(has).for_each(|(count, has)| *count += has);
+                }
+                _ => counts.iter_mut().for_each(|count| *count += 1),
             }
         }
         counts
@@ -268,7 +276,7 @@ impl Survey {
         self.at(place).file(place.index)
     }
 
-    fn set(&self, wanted: Split) -> Option<&ImageSet> {
+    pub(super) fn set(&self, wanted: Split) -> Option<&ImageSet> {
         self.sets.iter().find(|(split, _)| *split == wanted).map(|(_, set)| set)
     }
 

@@ -116,12 +116,7 @@ impl Opening<'_> {
         match (labels.as_slice(), self.options.task.is_single_label()) {
             ([label], true) => self.read_labels(&reader, label, &chosen)?,
             ([], _) => {}
-            (_, true) => {
-                let reason = "several columns of labels; help: choose a task that has them (--task multi-label, \
-                              --task regression)";
-                return Err(Error::Answer { path: shown, reason: reason.to_owned() });
-            }
-            (labels, false) => {
+            (labels, _) => {
                 self.charge(&shown, rows_of(&meta).unwrap_or(0) * labels.len() as u64 * PER_ANSWER)?;
                 self.columns = chosen.labels.iter().map(|(_, name)| name.clone()).collect();
                 let rows = Answering { reader: &reader, columns: &self.columns, options: self.options }

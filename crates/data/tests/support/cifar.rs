@@ -76,3 +76,53 @@ pub(crate) fn binary_100(train: &[u8], test: &[u8]) -> Files {
     .map(|(name, bytes)| (format!("cifar-100-binary/{name}"), bytes))
     .into()
 }
+
+/// Names of the five training batches and of the test batch of CIFAR-10, and their numbers from 1.
+fn batches_10() -> impl Iterator<Item = (String, u8)> {
+    (1..=5).map(|batch| (format!("data_batch_{batch}"), batch)).chain([("test_batch".to_owned(), 6)])
+}
+
+/// `cifar-10-batches-bin` with these labels.
+pub(crate) fn binary_10(labels: &[Vec<u8>; 6]) -> Files {
+    let batch = |((name, batch), labels): ((String, u8), &Vec<u8>)| {
+        let record = |(i, label): (usize, &u8)| [vec![*label], planes(batch, i)].concat();
+        (format!("cifar-10-batches-bin/{name}.bin"), labels.iter().enumerate().flat_map(record).collect())
+    };
+    let mut files: Files = batches_10().zip(labels).map(batch).collect();
+    let names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
+    files.push(("cifar-10-batches-bin/batches.meta.txt".into(), names.into()));
+    files.push(("cifar-10-batches-bin/readme.html".into(), b"<html>".to_vec()));
+    files
+}
+
+/// A batch of CIFAR-10 as Python 2's cPickle writes it, protocol 2.
+fn pickle_10(batch: u8, labels: &[u8]) -> Vec<u8> {
+    let mut out =
+        b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05("
+            .to_vec();
+    labels.iter().for_each(|&label| out.extend([b'K', label]));
+    out.extend(b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08");
+    out.extend(b"K\x00\x85q\x09U\x01bq\x0a\x87Rq\x0b(K\x01K");
+    out.push(labels.len() as u8);
+    out.extend(b"M\x00\x0c\x86cnumpy\ndtype\nq\x0cU\x02u1q\x0dK\x00K\x01\x87Rq\x0e");
+    out.extend(b"(K\x03U\x01|q\x0fNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+    out.extend((3072 * labels.len() as u32).to_le_bytes());
+    (0..labels.len()).for_each(|i| out.extend(planes(batch, i)));
+    out.extend(b"tbU\x09filenamesq\x10]q\x11(U\x05a.pngq\x12U\x05b.pngq\x13U\x05c.pngq\x14eu.");
+    out
+}
+
+/// `cifar-10-batches-py` with these labels; the tenth class is called `lorry`.
+pub(crate) fn python_10(labels: &[Vec<u8>; 6]) -> Files {
+    let batch = |((name, batch), labels): ((String, u8), &Vec<u8>)| {
+        (format!("cifar-10-batches-py/{name}"), pickle_10(batch, labels))
+    };
+    let mut files: Files = batches_10().zip(labels).map(batch).collect();
+    let mut meta = b"\x80\x02}q\x01(U\x13num_cases_per_batchq\x02M\x10'U\x0blabel_namesq\x03]q\x04(".to_vec();
+    for name in ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry"] {
+        meta.extend(short(name));
+    }
+    meta.extend(b"eU\x07num_visq\x0fM\x00\x0cu.");
+    files.push(("cifar-10-batches-py/batches.meta".into(), meta));
+    files
+}

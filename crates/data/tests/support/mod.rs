@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod arrays;
+pub(crate) mod augments;
 pub(crate) mod cifar;
+pub(crate) mod laws;
 pub(crate) mod table;
 
 use std::fs::{self, File};

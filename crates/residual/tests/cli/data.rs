@@ -219,3 +219,37 @@ fn every_augmentation_of_a_recipe_has_its_row_and_mixing_too() {
     let loader = bench.run("data data --recipe recipe.toml --json").json().remove(0)["loader"].clone();
     assert_eq!(loader["mix"]["cutmix"], json!(1.0));
 }
+
+/// Labels of other tasks: how many images have each, and the spread of numbers.
+#[test]
+fn several_labels_and_numbers_are_summed_up() {
+    let bench = Bench::new();
+    let mut text = "path,tags,age,split\n".to_owned();
+    for index in 0..12u32 {
+        picture(index % 2, index, 8).save(bench.path(&format!("{index}.png"))).unwrap();
+        let tags = ["red", "red|dark", ""][index as usize % 3];
+        text += &format!("{index}.png,{tags},{}.5,{}\n", 20 + index, if index < 9 { "train" } else { "val" });
+    }
+    fs::write(bench.path("list.csv"), text).unwrap();
+    let text =
+        bench.run("data list.csv --model toy.toml --task multi-label --label tags --show tags.png").ok();
+    assert!(text.starts_with("list.csv: 12 images (train 9, val 3) of 2 classes, "), "{text}");
+    let row =
+        |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}"));
+    assert!(row("dark ").ends_with("    3    1") && row("red ").ends_with("    6    2"), "{text}");
+    assert!(text.contains("train: up to 2 labels an image, mean 1.00; 3 images have none\n"), "{text}");
+    let text = bench.run("data list.csv --model toy.toml --task regression --label age --show age.png").ok();
+    assert!(text.starts_with("list.csv: 12 images (train 9, val 3) of 1 target, "), "{text}");
+    let rows: Vec<Vec<&str>> =
+        text.lines().skip(2).take(3).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["target", "split", "least", "mean", "deviation", "greatest"]);
+    assert_eq!(rows[1], ["age", "train", "20.5", "24.5", "2.582", "28.5"]);
+    assert_eq!(rows[2], ["age", "val", "29.5", "30.5", "0.8165", "31.5"]);
+    let run = bench.run("data list.csv --model toy.toml --task regression --label age --json").ok();
+    let found: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(found["task"], "regression");
+    assert_eq!(found["splits"][0]["targets"][0]["least"], json!(20.5));
+    assert!(fs::metadata(bench.path("tags.png")).unwrap().len() > 1000);
+    assert!(fs::metadata(bench.path("age.png")).unwrap().len() > 1000);
+    bench.run("data list.csv --task ranking").refused(&["multi-label"]);
+}

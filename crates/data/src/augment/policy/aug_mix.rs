@@ -3,12 +3,12 @@
 use residual_arch::Interpolation;
 use serde::{Deserialize, Serialize};
 
-use super::random::{MOST_OPS, check_bits};
+use super::random::MOST_OPS;
 use super::space::{Bin, MIXED, MIXED_PART, signed};
 use crate::augment::draw::Draw;
 use crate::augment::fill::Fill;
 use crate::augment::rotation::check_interpolation;
-use crate::{Error, Image, Sampling};
+use crate::{Chain, Error, Operation, Sampling};
 
 /// AugMix (Hendrycks et al. 2019): the image mixed with some chains of random changes of it, by random weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,56 +78,32 @@ impl AugMix {
         check_interpolation("aug_mix.interpolation", self.interpolation)
     }
 
-    pub(in crate::augment) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        check_bits(&image, "aug_mix", draw.file)?;
+    pub(in crate::augment) fn operation(&self, size: [usize; 2], draw: &mut Draw<'_>) -> Operation {
         let [own, changed] = {
             let shares = draw.random.dirichlet(self.alpha, 2);
             [shares[0] as f32, shares[1] as f32]
         };
         let shares = draw.random.dirichlet(self.alpha, self.mixture_width);
-        let mut mixture = Mixture::new(&image, own);
-        for share in shares {
+        let chain = |share: f64| {
             let depth = match usize::try_from(self.chain_depth) {
                 Ok(depth) if depth > 0 => depth,
                 _ => 1 + draw.random.below(3) as usize,
             };
-            mixture.add(&self.chain(image.clone(), depth, draw)?, share as f32 * changed);
-        }
-        Ok(mixture.into_image(image))
+            Chain { share: share as f32 * changed, operations: self.chain(size, depth, draw) }
+        };
+        Operation::Mixture { own, chains: shares.into_iter().map(chain).collect() }
     }
 
-    fn chain(&self, mut image: Image, depth: usize, draw: &mut Draw<'_>) -> Result<Image, Error> {
+    fn chain(&self, size: [usize; 2], depth: usize, draw: &mut Draw<'_>) -> Vec<Operation> {
         let space = if self.all_ops { MIXED } else { MIXED_PART };
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
-        for _ in 0..depth {
+        let operation = |_| {
             let change = space.draw(&mut draw.random);
             let bin = Bin { bin: draw.random.below(self.severity as u64) as usize, bins: BINS };
-            let magnitude = space.magnitude(change, bin, [image.height(), image.width()]);
-            let magnitude = signed(change, magnitude, &mut draw.random);
-            image = change.apply(image, magnitude, &sampling, draw.file)?;
-        }
-        Ok(image)
-    }
-}
-
-/// Weighted sum of images of one size.
-struct Mixture(Vec<f32>);
-
-impl Mixture {
-    fn new(image: &Image, weight: f32) -> Self {
-        Self(image.pixels().iter().map(|&level| weight * f32::from(level)).collect())
-    }
-
-    fn add(&mut self, image: &Image, weight: f32) {
-        for (sum, &level) in self.0.iter_mut().zip(image.pixels()) {
-            *sum += weight * f32::from(level);
-        }
-    }
-
-    /// The sum cut to levels, as torchvision cuts it.
-    fn into_image(self, mut image: Image) -> Image {
-        image.pixels_mut().iter_mut().zip(self.0).for_each(|(level, sum)| *level = sum as u8);
-        image
+            let magnitude = space.magnitude(change, bin, size);
+            change.operation(signed(change, magnitude, &mut draw.random), &sampling)
+        };
+        (0..depth).filter_map(operation).collect()
     }
 }
 
@@ -156,18 +132,19 @@ mod tests {
             let (own, shares, depth) = (numbers(parts[1]), numbers(parts[2]), parts[3].parse().unwrap());
             let changes: Vec<&str> = parts[4].split(';').collect();
             let sampling = Sampling { interpolation: Interpolation::Bilinear, fill: vec![0] };
-            let mut mixture = Mixture::new(&image, own[0]);
-            for (share, chain) in shares.iter().zip(changes.chunks(depth)) {
-                let mut changed = image.clone();
-                for (name, magnitude) in chain.iter().map(|change| change.split_once(':').unwrap()) {
-                    let named = |change: &&Change| format!("{change:?}") == name;
-                    let change = MIXED.changes.iter().find(named).unwrap();
-                    changed = change.apply(changed, magnitude.parse().unwrap(), &sampling, "x").unwrap();
-                }
-                mixture.add(&changed, share * own[1]);
-            }
+            let operation = |change: &&str| {
+                let (name, magnitude) = change.split_once(':').unwrap();
+                let named = |change: &&Change| format!("{change:?}") == name;
+                let change = MIXED.changes.iter().find(named).unwrap();
+                change.operation(magnitude.parse().unwrap(), &sampling)
+            };
+            let chain = |(share, changes): (&f32, &[&str])| Chain {
+                share: share * own[1],
+                operations: changes.iter().filter_map(operation).collect(),
+            };
+            let chains = shares.iter().zip(changes.chunks(depth)).map(chain).collect();
+            let mixed = Operation::Mixture { own: own[0], chains }.apply(image, "x").unwrap();
             let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-            let mixed = mixture.into_image(image);
             let hash = mixed.pixels().iter().fold(0xcbf2_9ce4_8422_2325, step);
             assert_eq!(format!("{hash:016x}"), parts[5], "{line}");
             compared += 1;

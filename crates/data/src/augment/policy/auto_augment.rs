@@ -3,13 +3,12 @@
 use residual_arch::Interpolation;
 use serde::{Deserialize, Serialize};
 
-use super::learnt::{CIFAR10, IMAGENET, Pair, SVHN};
-use super::random::check_bits;
+use super::learnt::{CIFAR10, IMAGENET, Pair, SVHN, Step};
 use super::space::{Bin, LEARNT, signed};
 use crate::augment::draw::Draw;
 use crate::augment::fill::Fill;
 use crate::augment::rotation::{check_interpolation, nearest};
-use crate::{Error, Image, Sampling};
+use crate::{Error, Operation, Sampling};
 
 /// AutoAugment (Cubuk et al. 2018): one of 25 pairs of changes, each of which comes with its probability and magnitude.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,19 +73,62 @@ impl AutoAugment {
         check_interpolation("auto_augment.interpolation", self.interpolation)
     }
 
-    pub(in crate::augment) fn apply(&self, mut image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        check_bits(&image, "auto_augment", draw.file)?;
+    pub(in crate::augment) fn operations(&self, size: [usize; 2], draw: &mut Draw<'_>) -> Vec<Operation> {
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
         let pairs = self.policy.pairs();
-        for step in &pairs[draw.random.below(pairs.len() as u64) as usize] {
+        let pair = &pairs[draw.random.below(pairs.len() as u64) as usize];
+        let operation = |step: &Step| {
             if !draw.random.chance(step.probability) {
-                continue;
+                return None;
             }
-            let size = [image.height(), image.width()];
             let magnitude = LEARNT.magnitude(step.change, Bin { bin: step.bin, bins: BINS }, size);
             let magnitude = signed(step.change, magnitude, &mut draw.random);
-            image = step.change.apply(image, magnitude, &sampling, draw.file)?;
+            step.change.operation(magnitude, &sampling)
+        };
+        pair.iter().filter_map(operation).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residual_random::Key;
+
+    use super::super::change::Change;
+    use super::*;
+    use crate::augment::fill::Colours;
+
+    /// Operations of many images are as many as the 25 pairs and their probabilities say.
+    #[test]
+    fn every_pair_is_as_likely_as_the_others() {
+        const DRAWS: u64 = 20_000;
+        let colours = Colours { mean: vec![0.5; 3], std: vec![0.25; 3] };
+        for policy in [AutoAugmentPolicy::Imagenet, AutoAugmentPolicy::Cifar10, AutoAugmentPolicy::Svhn] {
+            let augment = AutoAugment { policy, ..AutoAugment::default() };
+            let mut found = [0.0; 4];
+            for index in 0..DRAWS {
+                let mut draw = Draw { random: Key::named("auto").child(index).stream(), colours: &colours };
+                for operation in augment.operations([100, 100], &mut draw) {
+                    let kinds = [
+                        matches!(operation, Operation::Invert),
+                        matches!(operation, Operation::Equalize),
+                        matches!(operation, Operation::Rotate(..)),
+                        true,
+                    ];
+                    found.iter_mut().zip(kinds).for_each(|(count, is)| *count += f64::from(u8::from(is)));
+                }
+            }
+            let steps = || policy.pairs().iter().flatten();
+            let of = |change| {
+                steps().filter(|step| step.change == change).map(|step| step.probability / 25.0).sum()
+            };
+            let all: f64 = steps().map(|step| step.probability / 25.0).sum();
+            let wanted: [f64; 4] = [of(Change::Invert), of(Change::Equalize), of(Change::Rotate), all];
+            for (found, wanted) in found.iter().zip(wanted) {
+                let share = found / DRAWS as f64;
+                // Four standard errors of a count of at most two an image.
+                let error = 4.0 * (2.0 * wanted / DRAWS as f64).sqrt();
+                assert!((share - wanted).abs() <= error, "{policy:?}: {share} of {wanted}");
+            }
         }
-        Ok(image)
     }
 }

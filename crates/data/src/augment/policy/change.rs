@@ -1,6 +1,6 @@
 //! Changes that a policy chooses among.
 
-use crate::{Affine, Error, Image, Operation, Sampling};
+use crate::{Affine, Operation, Sampling};
 
 /// Change of a policy, by torchvision's names; its magnitude is drawn from a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl Change {
         )
     }
 
-    /// The operation of a magnitude.
-    fn operation(self, magnitude: f64, sampling: &Sampling) -> Option<Operation> {
+    /// The operation of a magnitude; `None` for identity.
+    pub(super) fn operation(self, magnitude: f64, sampling: &Sampling) -> Option<Operation> {
         let affine = |affine| Some(Operation::Affine(affine, sampling.clone()));
         // Shears are slopes, about the upper left corner.
         let shear = |shear| affine(Affine { shear, centre: Some([0.0; 2]), ..Affine::default() });
@@ -56,19 +56,6 @@ impl Change {
             Self::AutoContrast => Some(Operation::Autocontrast),
             Self::Equalize => Some(Operation::Equalize),
             Self::Invert => Some(Operation::Invert),
-        }
-    }
-
-    pub(super) fn apply(
-        self,
-        image: Image,
-        magnitude: f64,
-        sampling: &Sampling,
-        file: &str,
-    ) -> Result<Image, Error> {
-        match self.operation(magnitude, sampling) {
-            Some(operation) => operation.apply(image, file),
-            None => Ok(image),
         }
     }
 }

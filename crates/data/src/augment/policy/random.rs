@@ -3,11 +3,11 @@
 use residual_arch::Interpolation;
 use serde::{Deserialize, Serialize};
 
-use super::space::{Bin, RANDOM, Space, WIDE, signed};
+use super::space::{Bin, RANDOM, WIDE};
 use crate::augment::draw::Draw;
 use crate::augment::fill::Fill;
 use crate::augment::rotation::{check_interpolation, nearest};
-use crate::{Error, Image, Sampling};
+use crate::{Error, Operation, Sampling};
 
 /// RandAugment (Cubuk et al. 2019): `num_ops` random changes after one another, all of one magnitude.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,14 +52,6 @@ fn check_bins(option: &'static str, bins: usize) -> Result<(), Error> {
     }
 }
 
-/// Refusal of images of more than 8 bits, before anything is drawn.
-pub(super) fn check_bits(image: &Image, operation: &'static str, file: &str) -> Result<(), Error> {
-    match image.values() {
-        Some(_) => Err(Error::MoreThan8Bits { file: file.to_owned(), operation }),
-        None => Ok(()),
-    }
-}
-
 impl RandAugment {
     /// Changes fields.
     ///
@@ -87,29 +79,11 @@ impl RandAugment {
         check_interpolation("rand_augment.interpolation", self.interpolation)
     }
 
-    pub(in crate::augment) fn apply(&self, mut image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        check_bits(&image, "rand_augment", draw.file)?;
+    pub(in crate::augment) fn operations(&self, size: [usize; 2], draw: &mut Draw<'_>) -> Vec<Operation> {
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
         let bin = Bin { bin: self.magnitude, bins: self.num_magnitude_bins };
-        for _ in 0..self.num_ops {
-            image = changed(RANDOM, image, bin, &sampling, draw)?;
-        }
-        Ok(image)
+        (0..self.num_ops).filter_map(|_| RANDOM.operation(bin, size, &sampling, &mut draw.random)).collect()
     }
-}
-
-/// The image after a random change.
-fn changed(
-    space: Space,
-    image: Image,
-    bin: Bin,
-    sampling: &Sampling,
-    draw: &mut Draw<'_>,
-) -> Result<Image, Error> {
-    let change = space.draw(&mut draw.random);
-    let magnitude = space.magnitude(change, bin, [image.height(), image.width()]);
-    let magnitude = signed(change, magnitude, &mut draw.random);
-    change.apply(image, magnitude, sampling, draw.file)
 }
 
 /// TrivialAugment-Wide (Müller and Hutter 2021): one random change of a random magnitude.
@@ -149,11 +123,10 @@ impl TrivialAugmentWide {
         check_interpolation("trivial_augment_wide.interpolation", self.interpolation)
     }
 
-    pub(in crate::augment) fn apply(&self, image: Image, draw: &mut Draw<'_>) -> Result<Image, Error> {
-        check_bits(&image, "trivial_augment_wide", draw.file)?;
+    pub(in crate::augment) fn operations(&self, size: [usize; 2], draw: &mut Draw<'_>) -> Vec<Operation> {
         let sampling = Sampling { interpolation: self.interpolation, fill: self.fill.levels(draw.colours) };
         let bins = self.num_magnitude_bins;
         let bin = Bin { bin: draw.random.below(bins as u64) as usize, bins };
-        changed(WIDE, image, bin, &sampling, draw)
+        WIDE.operation(bin, size, &sampling, &mut draw.random).into_iter().collect()
     }
 }

@@ -7,6 +7,7 @@ use super::change::Change::{
     AutoContrast, Brightness, Color, Contrast, Equalize, Identity, Invert, Posterize, Rotate, Sharpness,
     ShearX, ShearY, Solarize, TranslateX, TranslateY,
 };
+use crate::{Operation, Sampling};
 
 /// Greatest translation.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +147,19 @@ impl Space {
             }
             Identity | AutoContrast | Equalize | Invert => return None,
         })
+    }
+
+    /// A random change of this bin's magnitude, for an image of `[height, width]`; `None` for identity.
+    pub(super) fn operation(
+        &self,
+        bin: Bin,
+        size: [usize; 2],
+        sampling: &Sampling,
+        random: &mut Random,
+    ) -> Option<Operation> {
+        let change = self.draw(random);
+        let magnitude = self.magnitude(change, bin, size);
+        change.operation(signed(change, magnitude, random), sampling)
     }
 
     /// A change, each as likely as the others.

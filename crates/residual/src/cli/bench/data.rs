@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use residual::arch::{OrientationPolicy, Preprocess};
 use residual::data::{
-    CacheLimit, CachePlan, DataSource, Dataset, ImageSet, Loader, LoaderOptions, OpenOptions, Source, Split,
-    StageTimes,
+    Augment, CacheLimit, CachePlan, DataSource, Dataset, ImageSet, Loader, LoaderOptions, OpenOptions,
+    Source, Split, StageTimes,
 };
 use residual::train::Recipe;
 use serde::Serialize;
@@ -28,6 +28,7 @@ Examples:
   residual bench data photos
   residual bench data cifar10-images.tar.gz --epochs 3 --cache off
   residual bench data photos --recipe runs/first/recipe.toml --threads 1 --json
+  residual bench data photos --augment random_resized_crop,aug_mix
 
 Reads the training images as `residual train` does: in random order, decoded,
 augmented and normalised into batches, which nobody uses. Small images keep
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// Images as they are: no crops, no flips.
     #[arg(long)]
     no_augment: bool,
+    /// Augmentations in place of the recipe's, as of `train`: random_resized_crop,rand_augment:magnitude=12.
+    #[arg(long, value_name = "NAME[:FIELD=VALUE]...,...", conflicts_with = "no_augment")]
+    augment: Option<String>,
     /// Images in a batch. [default: 64]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -168,6 +172,9 @@ fn options(arguments: &Arguments, data: &Dataset, images: &ImageSet) -> Outcome<
     recipe.batch_size = arguments.batch_size.or(recipe.batch_size).or(Some(64));
     if arguments.no_augment {
         recipe.augment = Some(Vec::new());
+    }
+    if let Some(text) = &arguments.augment {
+        recipe.augment = Some(Augment::parse_list(text)?);
     }
     // Reading images needs no two classes.
     let classes = if data.classes.len() < 2 { vec![String::new(); 2] } else { data.classes.clone() };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use residual::arch::Preprocess;
+use residual::arch::{Preprocess, TaskKind};
 use residual::data::{
-    Augment, Equal, Format, Handling, Mix, Note, Overlap, Place, Repeats, Size, Sizes, Split, Survey,
+    Augment, Equal, Format, Handling, LabelsPerImage, Mix, Note, Overlap, Place, Repeats, Size, Sizes, Split,
+    Survey, TargetSpread,
 };
 use residual::doctor::Finding;
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub(super) struct Object<'a> {
     data: &'a str,
     images: usize,
     bytes: u64,
+    task: TaskKind,
+    /// Names of the classes, or of a regression's targets.
     classes: &'a [String],
     splits: Vec<SplitObject>,
     sizes: Option<SizesObject>,
@@ -43,6 +46,12 @@ struct SplitObject {
     images: usize,
     /// Images of each class, in the order of the classes.
     counts: Vec<usize>,
+    /// Numbers of each target of a regression, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<TargetSpread>,
+    /// Labels an image, where it may have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels_per_image: Option<LabelsPerImage>,
 }
 
 #[derive(Serialize)]
@@ -108,12 +117,18 @@ impl<'a> Object<'a> {
             equal: group.equal,
             images: group.places.into_iter().map(image).collect(),
         };
-        let split =
-            |split| SplitObject { split, images: survey.images_of(split), counts: survey.counts(split) };
+        let split = |split| SplitObject {
+            split,
+            images: survey.images_of(split),
+            counts: survey.counts(split),
+            targets: survey.targets(split),
+            labels_per_image: survey.labels_per_image(split),
+        };
         Self {
             data: &look.name,
             images: survey.images(),
             bytes: survey.bytes(),
+            task: survey.task(),
             classes: survey.classes(),
             splits: survey.splits().map(split).collect(),
             sizes: survey.sizes().map(sizes),
@@ -145,7 +160,10 @@ impl<'a> Object<'a> {
 }
 
 fn image(survey: &Survey, place: Place) -> ImageObject<'_> {
-    let class = survey.classes().get(survey.label(place)).map_or("", String::as_str);
+    let class = match survey.task() {
+        TaskKind::Regression => "",
+        _ => survey.classes().get(survey.label(place)).map_or("", String::as_str),
+    };
     ImageObject { file: survey.file(place), split: place.split, class }
 }
 

@@ -11,6 +11,7 @@ mod view;
 use std::path::PathBuf;
 
 use clap::Args;
+use residual::arch::TaskKind;
 use residual::data::{DataSource, Dataset, HELD_OUT, OpenOptions, Survey, SurveyOptions};
 use residual::doctor::{Finding, examine_images};
 use residual_files::escaped;
@@ -28,6 +29,7 @@ Examples:
   residual data photos
   residual data photos --model resnet18 --show sheet.png
   residual data labels.csv --columns path=photo,label=breed --json
+  residual data faces.csv --task regression --label age
 
 Exit code 0 where the data can be opened, whatever is found in them (`residual
 doctor` judges: its exit code is 1 for a fault); 2 where they cannot.";
@@ -42,6 +44,10 @@ pub(crate) struct Arguments {
     data: PathBuf,
     #[command(flatten)]
     list: ListArguments,
+    /// Task that the images are labelled for: single-label, multi-label or regression. [default: the recipe's or the
+    /// model's, else single-label]
+    #[arg(long, value_name = "TASK")]
+    task: Option<TaskKind>,
     /// Fraction held out of data without splits, as in training. [default: 0.1]
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     validation: Option<f64>,
@@ -90,7 +96,7 @@ impl Look {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let place = arguments.show.as_deref().map(|path| Place::new(path, &arguments.data)).transpose()?;
     let view = View::of(arguments.recipe.as_deref(), arguments.model.as_deref())?;
-    let data = open(arguments)?;
+    let data = open(arguments, arguments.task.unwrap_or(view.task))?;
     let survey = survey(&data, threads::count(arguments.threads))?;
     let findings = examine_images(&survey, &view.preprocess);
     let name = escaped(&arguments.data).to_string();
@@ -105,12 +111,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-fn open(arguments: &Arguments) -> Outcome<Dataset> {
+fn open(arguments: &Arguments, task: TaskKind) -> Outcome<Dataset> {
     let path = &arguments.data;
     let source = path.to_str().map_or_else(|| DataSource::from(path.clone()), DataSource::from);
     let options = OpenOptions::default().with(|options| {
         options.holdout = arguments.validation.unwrap_or(HELD_OUT);
-        options.skip_bad = arguments.skip_bad;
+        (options.skip_bad, options.task) = (arguments.skip_bad, task);
         arguments.list.put(options);
     });
     Ok(Dataset::open(&source, &options)?)

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use residual::data::{Error, Image, ImageSet, Split};
+use residual::arch::TaskKind;
+use residual::data::{Error, Image, ImageSet, Source, Split};
 use residual_files::escaped;
 use residual_random::Key;
 
@@ -104,8 +105,20 @@ impl Drawn {
         let mut classes = vec![Vec::new(); look.survey.classes().len()];
         let broken = look.survey.broken().iter().filter(|broken| broken.place.split == split);
         let broken: std::collections::HashSet<usize> = broken.map(|broken| broken.place.index).collect();
-        for index in (0..set.len()).filter(|index| !broken.contains(index)) {
-            classes[set.label(index)].push(index);
+        let whole: Vec<usize> = (0..set.len()).filter(|index| !broken.contains(index)).collect();
+        match look.survey.task() {
+            TaskKind::SingleLabel => whole.iter().for_each(|&index| classes[set.label(index)].push(index)),
+            TaskKind::MultiLabel => {
+                for &index in &whole {
+                    let has =
+                        set.targets(index).into_iter().zip(&mut classes).filter(|(target, _)| *target > 0.0);
+                    has.for_each(|(_, images)| images.push(index));
+                }
+            }
+            // Numbers: from the least to the greatest.
+            _ => {
+                return Self((0..classes.len()).map(|target| spread(set, &whole, target)).collect());
+            }
         }
         let key = Key::named("contact sheet").child(seed);
         for (class, images) in classes.iter_mut().enumerate() {
@@ -118,8 +131,19 @@ impl Drawn {
     fn across_classes(&self) -> Vec<usize> {
         let longest = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|turn| self.0.iter().filter_map(move |images| images.get(turn)));
-        turns.copied().take(IN_A_ROW).collect()
+        // One of several classes comes once.
+        let mut seen = std::collections::HashSet::new();
+        turns.copied().filter(|&index| seen.insert(index)).take(IN_A_ROW).collect()
     }
+}
+
+/// Images by a target of a regression, evenly from the least to the greatest.
+fn spread(set: &ImageSet, images: &[usize], target: usize) -> Vec<usize> {
+    let mut sorted: Vec<(f64, usize)> =
+        images.iter().map(|&index| (set.targets(index)[target], index)).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let shown = IN_A_ROW.min(sorted.len());
+    (0..shown).map(|place| sorted[place * (sorted.len() - 1) / (shown - 1).max(1)].1).collect()
 }
 
 /// Rows of the classes without their images, and those images.

@@ -1,14 +1,14 @@
 //! A look at data as lines of 80 columns.
 
-use residual::arch::{Preprocess, Resize};
-use residual::data::{Handling, Overlap, Repeats, Size, Sizes, Survey};
+use residual::arch::{Preprocess, Resize, TaskKind};
+use residual::data::{Handling, Overlap, Repeats, Size, Sizes, Split, Survey};
 use residual_files::HumanBytes;
 
 use super::Look;
 use super::classes::Balance;
 use super::view::name;
 use crate::cli::findings::{paragraphs, summary, wrapped};
-use crate::cli::table::thousands;
+use crate::cli::table::{Align, Table, thousands};
 
 /// The most broken files that are named.
 const NAMED: usize = 5;
@@ -18,9 +18,15 @@ pub(super) fn lines(look: &Look) -> Vec<String> {
     let mut lines = wrapped("", &format!("{}: {}", look.name, contents(survey)));
     look.notes().iter().for_each(|note| lines.extend(wrapped("note: ", note)));
     lines.push(String::new());
-    let balance = Balance::of(survey);
-    lines.extend(balance.lines());
-    balance.summaries().iter().for_each(|line| lines.extend(wrapped("  ", line)));
+    match survey.task() {
+        TaskKind::Regression => lines.extend(targets(survey)),
+        _ => {
+            let balance = Balance::of(survey);
+            lines.extend(balance.lines());
+            balance.summaries().iter().for_each(|line| lines.extend(wrapped("  ", line)));
+            lines.extend(labels_per_image(survey));
+        }
+    }
     lines.push(String::new());
     for (label, text) in facts(survey) {
         lines.extend(wrapped(&format!("{label:<13}"), &text));
@@ -40,12 +46,61 @@ pub(super) fn contents(survey: &Survey) -> String {
     let splits: Vec<String> =
         survey.splits().map(|split| format!("{split} {}", number(survey.images_of(split)))).collect();
     let (images, classes) = (number(survey.images()), survey.classes().len());
-    let classes = if classes == 1 { "1 class".to_owned() } else { format!("{} classes", number(classes)) };
+    let classes = match (survey.task(), classes) {
+        (TaskKind::Regression, 1) => "1 target".to_owned(),
+        (TaskKind::Regression, targets) => format!("{} targets", number(targets)),
+        (_, 1) => "1 class".to_owned(),
+        (_, classes) => format!("{} classes", number(classes)),
+    };
     format!("{images} images ({}) of {classes}, {}", splits.join(", "), HumanBytes(survey.bytes()))
 }
 
 pub(super) fn number(count: usize) -> String {
     thousands(count as u64)
+}
+
+/// A table of the targets of a regression in each split.
+fn targets(survey: &Survey) -> Vec<String> {
+    let numbers = ["least", "mean", "deviation", "greatest"].map(|title| (title, Align::Right));
+    let mut table = Table::new(&[&[("target", Align::Left), ("split", Align::Left)], &numbers[..]].concat());
+    for (place, name) in survey.classes().iter().enumerate() {
+        for split in survey.splits() {
+            let Some(spread) = survey.targets(split).get(place).copied() else { continue };
+            let numbers = [spread.least, spread.mean, spread.deviation, spread.greatest].map(figures);
+            table.row([name.clone(), split.to_string()].into_iter().chain(numbers));
+        }
+    }
+    table.lines()
+}
+
+/// A number to five figures.
+fn figures(number: f64) -> String {
+    let whole = number.abs().max(1.0).log10() as usize;
+    match whole {
+        0..=6 => {
+            let text = format!("{number:.*}", 4_usize.saturating_sub(whole));
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        _ => format!("{number:.3e}"),
+    }
+}
+
+/// `train: 0 to 3 labels an image, mean 1.42; 12 images have none`, for each split of images that may have several.
+fn labels_per_image(survey: &Survey) -> Vec<String> {
+    let line = |split: Split| {
+        let labels = survey.labels_per_image(split)?;
+        let without = match labels.without {
+            0 => String::new(),
+            1 => "; 1 image has none".to_owned(),
+            without => format!("; {} images have none", number(without)),
+        };
+        Some(format!("  {split}: up to {} labels an image, mean {:.2}{without}", labels.most, labels.mean))
+    };
+    survey.splits().filter_map(line).collect()
 }
 
 /// Facts with their labels; what no image has is left out.

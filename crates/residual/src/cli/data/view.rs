@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use residual::arch::families::family;
-use residual::arch::{NetSpec, Preprocess};
+use residual::arch::{NetSpec, Preprocess, TaskKind};
 use residual::data::{Augment, Fit, Mix};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -15,6 +15,8 @@ use crate::cli::{network, recipes};
 pub(super) struct View {
     /// Name of the network.
     pub(super) network: String,
+    /// Task of the recipe, or of the network where that has one of its own.
+    pub(super) task: TaskKind,
     pub(super) preprocess: Preprocess,
     /// Augmentation of training images.
     pub(super) augment: Vec<Augment>,
@@ -36,13 +38,15 @@ impl View {
             Some(model) => (recipe.model, recipe.network) = (None, Some(network::specification(model)?)),
             None => {}
         }
+        let of_network = recipe.network.as_ref().map(|network| network.task.kind());
+        let task = of_network.filter(|task| !task.is_single_label()).unwrap_or(recipe.task);
         // Nothing of this depends on the classes, on the number of images, or on what is frozen.
         let classes = ["0", "1"].map(String::from);
         recipe.network = recipe.network.map(|network| network.with_classes(classes.len()));
         recipe.freeze.clear();
         let (settled, spec) = recipe.settle(&classes, usize::MAX)?;
         let augment = settled.augment.unwrap_or_default();
-        Ok(Self { network: spec.name, preprocess: spec.preprocess, augment, mix: settled.mix })
+        Ok(Self { network: spec.name, task, preprocess: spec.preprocess, augment, mix: settled.mix })
     }
 }
 
