@@ -70,7 +70,7 @@ fn a_tuning_ends_early_where_the_head_alone_stays_the_best() {
     assert!(run.stderr.contains("ended early, after epoch"), "{run:?}");
     run.ok();
     let metrics = std::fs::read_to_string(bench.path("early/metrics.jsonl")).unwrap();
-    let epochs = metrics.lines().filter(|line| line.contains("\"val\"")).count();
+    let epochs = metrics.lines().filter(|line| line.contains("\"test\"")).count();
     assert!((3..9).contains(&epochs), "{metrics}");
     // The same from its recipe, and nothing is left to do.
     bench.run("train --recipe early/recipe.toml --threads 2 --out again").ok();

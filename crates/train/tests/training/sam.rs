@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use residual_arch::{BlockSpec, HeadSpec, NetSpec, StageSpec, StemSpec};
 use residual_data::{Image, LabelledImages};
 use residual_testkit::formula;
-use residual_train::{Recipe, Rule, Sam, Schedule, Training, Warmup, to_model};
+use residual_train::{Outcome, Recipe, Rule, Sam, Schedule, Training, Warmup, to_model};
 use residual_weights::{Model, Tensor};
 
 use crate::toy;
@@ -73,7 +73,7 @@ fn trained(sam: Option<Sam>) -> BTreeMap<String, Vec<f32>> {
     });
     let training = Training::new(recipe).model(model()).images(images(), images());
     let mut trainer = training.begin(runs.path().join("run")).unwrap();
-    trainer.run().unwrap();
+    assert!(matches!(trainer.run().unwrap(), Outcome::Finished { .. }));
     assert_eq!(trainer.steps_done() as usize, STEPS);
     let model = to_model(trainer.network()).unwrap();
     model.tensors().map(|(path, tensor)| (path.to_string(), tensor.data().to_vec())).collect()
