@@ -12,8 +12,8 @@ from timm.optim.rmsprop_tf import RMSpropTF
 LENGTH, STEPS, MASK = 40, 5, (1 << 64) - 1
 
 
-def uniform(name, n):
-    """SplitMix64 from the name's FNV-1a hash, in [-1, 1)."""
+def uniform(name, n, rounded=True):
+    """SplitMix64 from the name's FNV-1a hash, in [-1, 1); rounded as the library's parameters, which are float32."""
     start = 0xCBF29CE484222325
     for byte in name.encode():
         start = ((start ^ byte) * 0x100000001B3) & MASK
@@ -23,8 +23,8 @@ def uniform(name, n):
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
         values.append(((z ^ (z >> 31)) >> 11) * (2.0 / (1 << 53)) - 1.0)
-    # The library's parameters are float32.
-    return torch.tensor(values, dtype=torch.float64).float().double()
+    values = torch.tensor(values, dtype=torch.float64)
+    return values.float().double() if rounded else values
 
 
 CASES = {

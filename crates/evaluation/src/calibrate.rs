@@ -1,7 +1,7 @@
 //! Temperature of a network, fitted to its answers.
 
 use residual_arch::TaskKind;
-use residual_measure::{COLDEST, Calibration, HOTTEST, fit_temperature, negative_log_likelihood, softmax};
+use residual_measure::{COLDEST, Calibration, HOTTEST, fit_temperature, negative_log_likelihood, score, softmax};
 
 use crate::{Answers, Error, TaskAnswers};
 
@@ -88,6 +88,10 @@ impl Rows {
         let refused = |reason: String| Error::NoTemperature { reason };
         if images < FEWEST || self.classes == 0 {
             return Err(refused(format!("{images} images with answers, expected {FEWEST} or more")));
+        }
+        let rows = self.logits.chunks_exact(self.classes).zip(&self.labels);
+        if rows.into_iter().all(|(row, &label)| score(row, label).1 == 0) {
+            return Err(refused("the answers are all right".to_owned()));
         }
         let temperature = self.fit()?;
         let halves = [0, 1].map(|half| self.half(half));

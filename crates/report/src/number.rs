@@ -60,12 +60,12 @@ pub fn times(ratio: f64) -> String {
     }
 }
 
-/// Time in words: `45 s`, `12 min 05 s`, `3 h 20 min`; `?` where it is not known. A time below 0 is none.
+/// Time: `45s`, `12m 05s`, `3h 20m`; `?` where it is not known. A time below 0 is none.
 ///
 /// ```
 /// use residual_report::duration;
-/// assert_eq!([44.6, 725.0, 12_000.0].map(duration), ["45 s", "12 min 05 s", "3 h 20 min"]);
-/// assert_eq!([f64::NAN, -1.0].map(duration), ["?", "0 s"]);
+/// assert_eq!([44.6, 725.0, 12_000.0].map(duration), ["45s", "12m 05s", "3h 20m"]);
+/// assert_eq!([f64::NAN, -1.0].map(duration), ["?", "0s"]);
 /// ```
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -73,9 +73,9 @@ pub fn duration(seconds: f64) -> String {
     }
     let seconds = seconds.max(0.0).round() as u64;
     match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
     }
 }
 

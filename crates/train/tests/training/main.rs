@@ -14,6 +14,7 @@ mod rates;
 mod recipes;
 mod report;
 mod resizing;
+mod sam;
 mod seeds;
 mod tasks;
 mod toy;

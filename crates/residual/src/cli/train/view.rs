@@ -188,7 +188,7 @@ mod tests {
         let lines = view.lines(79);
         assert_eq!(
             lines[0],
-            "run    =========----------------------------   25%  epoch 3 of 20  12 min 05 s left"
+            "run    =========----------------------------   25%  epoch 3 of 20  12m 05s left"
         );
         assert!(lines[1].ends_with("  0/10  312 img/s  data 1%"), "{lines:?}");
         assert!(lines[2].starts_with("loss   ^") && lines[2].ends_with("  1.500  rate 0.0500"), "{lines:?}");

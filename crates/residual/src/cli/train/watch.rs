@@ -110,7 +110,7 @@ fn line(report: &StepReport) -> String {
     format!("{epoch}/{epochs} loss {loss:.3} {score} {images_per_s:.0} img/s wait {waited:.0}% {left} left")
 }
 
-/// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1 min 20 s`.
+/// `epoch 3/20  train  loss 1.2345  acc 54.3%  312 img/s  lr 0.0500  1m 20s`.
 fn pass_line(metrics: &Metrics, epochs: usize) -> String {
     let Metrics { epoch, split, loss, images_per_s, lr, .. } = metrics;
     let score =
