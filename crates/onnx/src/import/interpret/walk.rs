@@ -17,6 +17,9 @@ use crate::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_prot
 /// The most whole numbers of a constant that describes a shape.
 const MAX_NUMBERS: usize = 4096;
 
+/// The most channels that images usually have.
+const USUAL_CHANNELS: i64 = 4;
+
 /// The most channels of an input.
 const MAX_CHANNELS: i64 = 32;
 
@@ -148,12 +151,16 @@ impl<'a> Interpreter<'a> {
         let wrong =
             || not_said("an input that is no image: [batch, channels, height, width] or channels last");
         let [_, one, two, three] = extents[..] else { return Err(wrong()) };
-        let is_channels = |extent: Option<i64>| extent.is_some_and(|extent| extent <= MAX_CHANNELS);
-        let (axes, channels, sides) = match (is_channels(one), is_channels(three)) {
-            (true, _) => (Axes::First, one, [two, three]),
-            (false, true) => (Axes::Last, three, [one, two]),
-            _ => return Err(wrong()),
+        // Images of 32 pixels have as many rows as others have channels: three are sooner channels than 32.
+        let by = |most: i64| {
+            let is_channels = |extent: Option<i64>| extent.is_some_and(|extent| extent <= most);
+            match (is_channels(one), is_channels(three)) {
+                (true, _) => Some((Axes::First, one, [two, three])),
+                (false, true) => Some((Axes::Last, three, [one, two])),
+                _ => None,
+            }
         };
+        let (axes, channels, sides) = by(USUAL_CHANNELS).or_else(|| by(MAX_CHANNELS)).ok_or_else(wrong)?;
         let sides = sides.map(|side| side.unwrap_or(size as i64));
         if sides.iter().any(|&side| side > MAX_SIDE) {
             return Err(wrong());
