@@ -1,4 +1,4 @@
-"""Rates of PyTorch's ReduceLROnPlateau after each epoch, for the test in crates/train/src/plateau.rs.
+"""Rates of PyTorch's ReduceLROnPlateau after each epoch, for the test in crates/train/src/schedules/plateau.rs.
 
     python plateau.py
 """

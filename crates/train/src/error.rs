@@ -135,7 +135,10 @@ pub enum Error {
     TwoNetworks,
 
     /// A name that is no recipe's.
-    #[error("recipe: `{name}` is no file, and no recipe has this name (known: {})", crate::recipes::names())]
+    #[error(
+        "recipe: `{name}` is no file, and no recipe has this name (known: {})",
+        crate::recipes::named::names()
+    )]
     UnknownRecipe {
         /// The name.
         name: String,

@@ -6,8 +6,8 @@ use residual_data::{Augment, Loader, LoaderOptions, Source};
 use residual_engine::Images;
 use residual_weights::Model;
 
-use crate::engine_plan::EnginePlan;
-use crate::session::Session;
+use crate::evaluation::engine_plan::EnginePlan;
+use crate::train_loop::session::Session;
 use crate::{Error, Recipe};
 
 /// Features of images, a row each, and their labels or targets.

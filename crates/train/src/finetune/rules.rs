@@ -3,8 +3,8 @@
 use residual_arch::{NetSpec, OrientationPolicy, Preprocess, Resize};
 use residual_data::{Augment, Fit, RandomResizedCrop, Source};
 
-use crate::batches::default_batch;
-use crate::settle::{SMALL_INPUT, size};
+use crate::recipes::batches::default_batch;
+use crate::recipes::settle::{SMALL_INPUT, size};
 use crate::{EarlyStop, OptimiserConfig, Recipe, Schedule, Warmup};
 
 /// Number of images below which batch norms keep the running statistics that they came with.

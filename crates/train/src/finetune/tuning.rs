@@ -9,14 +9,14 @@ use residual_data::{Augment, Source, TaskScore};
 use residual_kernels::Cpu;
 use residual_weights::{Model, Tensor};
 
+use crate::data::images::TrainingImages;
 use crate::finetune::features::{FeatureSet, Trunk, View};
 use crate::finetune::head_task::{HeadTask, Judgement};
 use crate::finetune::regression::{Fit, LinearHead, fit, judge};
 use crate::finetune::rules::{Facts, shorter_side};
-use crate::given::Given;
-use crate::images::TrainingImages;
-use crate::session::{Session, session_setters};
-use crate::task_loss::standardised;
+use crate::losses::task_loss::standardised;
+use crate::train_loop::given::Given;
+use crate::train_loop::session::{Session, session_setters};
 use crate::{DataRecipe, Error, Observer, Recipe, RunFolder, Trainer};
 
 /// Rows of features that augmented views of few images are added up to.

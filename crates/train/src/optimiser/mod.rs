@@ -1,10 +1,13 @@
 //! Optimisers: rules by which weights follow their gradients.
 
+pub(crate) mod average;
 mod clip;
 mod config;
 mod file;
 mod gathered;
+pub(crate) mod gradient_norms;
 mod place_rates;
+pub(crate) mod sam;
 mod state;
 
 pub use clip::Clip;

@@ -11,7 +11,7 @@ use residual_weights::StateDict;
 use super::gathered::Gathered;
 use super::{Clip, OptimiserConfig, PlaceRates, Rule};
 use crate::Error;
-use crate::unfreeze::StillSteps;
+use crate::schedules::unfreeze::StillSteps;
 
 /// Optimiser with its state: moments and velocities by the parameters' paths.
 ///

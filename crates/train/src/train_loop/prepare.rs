@@ -7,11 +7,11 @@ use residual_arch::{NetSpec, Task};
 use residual_data::{DataSource, Loader, LoaderOptions, Source, steps_per_epoch};
 use residual_nn::{Mode, ResNet};
 
-use crate::given::Given;
-use crate::images::TrainingImages;
-use crate::memory::{require_memory_to_evaluate, require_memory_to_train};
-use crate::settle::size;
-use crate::task_loss::{TaskLoss, standardised};
+use crate::data::images::TrainingImages;
+use crate::losses::task_loss::{TaskLoss, standardised};
+use crate::recipes::settle::size;
+use crate::train_loop::given::Given;
+use crate::train_loop::memory::{require_memory_to_evaluate, require_memory_to_train};
 use crate::{Error, LearningRate, Recipe, Sampling};
 
 /// Recipe and images of a training, opened, settled and checked before anything is written.

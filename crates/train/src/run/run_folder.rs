@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ended::ENDED;
+use crate::run::ended::ENDED;
 use crate::{Error, Recipe};
 
 const RECIPE: &str = "recipe.toml";

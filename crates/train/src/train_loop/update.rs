@@ -4,10 +4,10 @@ use burn::tensor::Tensor;
 use residual_data::{Batch, score};
 use residual_nn::{Loss, Mode, Objective};
 
-use crate::evaluate::{check_batch, to_tensor, values};
-use crate::gradient_norms::GradientNorms;
+use crate::evaluation::evaluate::{check_batch, to_tensor, values};
+use crate::losses::targets::{BatchTargets, TaskSums};
 use crate::optimiser::Gathered;
-use crate::targets::{BatchTargets, TaskSums};
+use crate::optimiser::gradient_norms::GradientNorms;
 use crate::{At, Error, Sam, Trainer};
 
 /// Loss of a batch before its update, the number of images that were classified correctly, and the sums of another task.

@@ -8,7 +8,7 @@ use residual_data::{Augment, CacheLimit, Columns, HELD_OUT, Mix};
 use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{BATCH, default_rate};
+use crate::recipes::batches::{BATCH, default_rate};
 use crate::{
     ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Resizing,
     Sam, Sampling, Schedule, Teacher, Unfreeze, Warmup,

@@ -8,9 +8,9 @@ use residual_nn::{Init, ResNet, ResNetConfig};
 use residual_weights::{Architecture, Model, Weights};
 
 use crate::Error;
-use crate::prepare::Prepared;
-use crate::transfer::{from_model, to_model};
-use crate::whiten::whitened;
+use crate::train_loop::prepare::Prepared;
+use crate::train_loop::transfer::{from_model, to_model};
+use crate::train_loop::whiten::whitened;
 
 /// Head that was not taken over from the weights to begin with, because it is for other classes or not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::plateau::Plateau;
+use crate::schedules::plateau::Plateau;
 use crate::{Error, Metrics, Schedule, Warmup};
 
 /// A schedule laid over a training of known length.

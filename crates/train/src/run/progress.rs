@@ -8,8 +8,8 @@ use residual_data::TaskScore;
 use residual_weights::Checkpoint;
 use serde::{Deserialize, Serialize};
 
-use crate::gradient_norms::NormSums;
-use crate::targets::TaskSums;
+use crate::losses::targets::TaskSums;
+use crate::optimiser::gradient_norms::NormSums;
 use crate::{Error, Metrics, Recipe, RunFolder, read_metrics};
 
 /// Progress of a training. With the network's and the optimiser's tensors, all that an exact resume needs:

@@ -7,9 +7,9 @@ use residual_data::{
     CachePlan, DataSource, Dataset, MOST_COMPARED, Note, OpenOptions, Source, Split, overlap,
 };
 
-use crate::inventory::Inventory;
-use crate::prepare::Prepared;
-use crate::progress::{Fingerprint, Fnv};
+use crate::data::inventory::Inventory;
+use crate::run::progress::{Fingerprint, Fnv};
+use crate::train_loop::prepare::Prepared;
 use crate::{DataRecipe, Error, Recipe};
 
 impl DataRecipe {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::Value;
 
-use crate::ended::Ended;
-use crate::run_folder::is_run;
+use crate::run::ended::Ended;
+use crate::run::run_folder::is_run;
 use crate::{Error, Metrics, Recipe, read_metrics};
 
 /// Run as its folder describes it: for comparisons. Nothing is written, and a run that goes on is not disturbed.

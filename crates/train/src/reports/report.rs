@@ -10,7 +10,7 @@ use residual_report::{Fact, Page, duration, number};
 use residual_weights::{Model, write_atomically};
 
 use crate::Trainer;
-use crate::curves::curves;
+use crate::reports::curves::curves;
 
 /// Reason for which there is no report; a training goes on without one.
 type Reason = Box<dyn StdError>;

@@ -5,8 +5,8 @@ use residual_data::Batch;
 use residual_engine::{Images, Options, Plan, Scratch};
 use residual_weights::Model;
 
-use crate::progress::Fnv;
-use crate::settle::size;
+use crate::recipes::settle::size;
+use crate::run::progress::Fnv;
 use crate::{Error, Recipe, Teacher};
 
 /// Teacher, compiled for the batches of a training.

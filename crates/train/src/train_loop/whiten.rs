@@ -8,8 +8,8 @@ use residual_nn::ResNet;
 use residual_random::Key;
 use residual_weights::Model;
 
-use crate::prepare::Prepared;
-use crate::transfer::{from_model, to_model};
+use crate::train_loop::prepare::Prepared;
+use crate::train_loop::transfer::{from_model, to_model};
 use crate::{Error, Recipe};
 
 /// Number of images that patches are taken from, and of patches of each.

@@ -10,21 +10,21 @@ use residual_nn::fused::Memory;
 use residual_nn::{Compute, ResNet};
 use residual_weights::{Checkpoint, Model, StateDict, Tensor};
 
-use crate::average::Average;
-use crate::changes::{self, Changes};
-use crate::ended::Ended;
-use crate::given::Given;
-use crate::images::TrainingImages;
-use crate::init::{Initial, initial};
-use crate::inventory::{Compared, Inventory};
-use crate::metrics::MetricsFile;
-use crate::prepare::Prepared;
-use crate::progress::Progress;
-use crate::session::Session;
-use crate::task_loss::TaskLoss;
-use crate::teacher::TeacherModel;
-use crate::transfer::{from_model, to_model, to_state_dict};
-use crate::unfreeze::StillSteps;
+use crate::data::images::TrainingImages;
+use crate::data::inventory::{Compared, Inventory};
+use crate::losses::task_loss::TaskLoss;
+use crate::losses::teacher::TeacherModel;
+use crate::optimiser::average::Average;
+use crate::run::changes::{self, Changes};
+use crate::run::ended::Ended;
+use crate::run::metrics::MetricsFile;
+use crate::run::progress::Progress;
+use crate::schedules::unfreeze::StillSteps;
+use crate::train_loop::given::Given;
+use crate::train_loop::init::{Initial, initial};
+use crate::train_loop::prepare::Prepared;
+use crate::train_loop::session::Session;
+use crate::train_loop::transfer::{from_model, to_model, to_state_dict};
 use crate::{Error, LearningRate, Observer, Optimiser, PlaceRates, Recipe, ReplacedHead, RunFolder};
 
 /// Training with everything checked, opened and built, which [`Training`](crate::Training) begins or resumes:

@@ -6,7 +6,7 @@ use residual_data::{Batch, Metric, Partner, TaskScore, sigmoid};
 use residual_nn::{cross_entropy, objective, soft_cross_entropy};
 use serde::{Deserialize, Serialize};
 
-use crate::task_loss::TaskLoss;
+use crate::losses::task_loss::TaskLoss;
 use crate::{Error, LossRecipe};
 
 /// Targets of a batch: the label of each image, and where images were mixed, the labels of their partners; of other tasks

@@ -8,9 +8,9 @@ use residual_arch::NetSpec;
 use residual_data::Source;
 use residual_weights::Model;
 
-use crate::given::Given;
-use crate::images::TrainingImages;
-use crate::session::{Session, session_setters};
+use crate::data::images::TrainingImages;
+use crate::train_loop::given::Given;
+use crate::train_loop::session::{Session, session_setters};
 use crate::{Changes, Error, Observer, Recipe, Trainer};
 
 /// Training put together from a recipe, images, an observer and a stop flag, to be [begun](Self::begin) in a folder or

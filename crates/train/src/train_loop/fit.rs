@@ -3,11 +3,11 @@
 use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore};
 use residual_nn::ResNet;
 
-use crate::ended::Ended;
-use crate::evaluate::{evaluate_task_until, evaluate_until};
-use crate::prepare::Prepared;
-use crate::progress::{Pass, PassEnd, rate};
-use crate::update::Judged;
+use crate::evaluation::evaluate::{evaluate_task_until, evaluate_until};
+use crate::run::ended::Ended;
+use crate::run::progress::{Pass, PassEnd, rate};
+use crate::train_loop::prepare::Prepared;
+use crate::train_loop::update::Judged;
 use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
 
 impl Trainer<'_> {

@@ -10,7 +10,7 @@ use residual_data::{Source, Split, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::progress::Fnv;
+use crate::run::progress::Fnv;
 
 /// Images that have no more bytes than this, all together, are read and hashed: what the first epoch reads then is
 /// in memory already. 256 MB take 0.1 s.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use crate::progress::Progress;
+use crate::run::progress::Progress;
 use crate::{Error, Recipe, Schedule};
 
 /// Changes to a run with which it is resumed ([`Training::changes`](crate::Training::changes)). They are
@@ -137,7 +137,7 @@ fn shown(value: Option<&Value>) -> String {
 mod tests {
     use super::*;
     use crate::Rule;
-    use crate::progress::Fingerprint;
+    use crate::run::progress::Fingerprint;
 
     fn progress(recipe: &Recipe, epoch: usize) -> Progress {
         let data = Fingerprint { train: 1, evaluation: 1, files: String::new(), inventory: None };

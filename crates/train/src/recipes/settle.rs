@@ -5,8 +5,8 @@ use residual_arch::{
 };
 use residual_data::{Augment, Augmenter, Fit, RandomResizedCrop};
 
-use crate::batches::{default_batch, leaves_last_out};
-use crate::whiten::check_whiten;
+use crate::recipes::batches::{default_batch, leaves_last_out};
+use crate::train_loop::whiten::check_whiten;
 use crate::{Error, PlaceRates, Recipe};
 
 /// Widest input that gets the augmentation of CIFAR, wider ones that of ImageNet.

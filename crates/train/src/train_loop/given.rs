@@ -2,7 +2,7 @@
 
 use residual_weights::Model;
 
-use crate::images::TrainingImages;
+use crate::data::images::TrainingImages;
 
 /// Images and model that a program has given a training in memory.
 #[derive(Default)]

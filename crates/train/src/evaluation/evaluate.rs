@@ -11,9 +11,9 @@ use residual_nn::fused::Path;
 use residual_nn::{Mode, ResNet};
 
 use crate::Error;
-use crate::engine_plan::EnginePlan;
-use crate::session::Session;
-use crate::transfer::to_model;
+use crate::evaluation::engine_plan::EnginePlan;
+use crate::train_loop::session::Session;
+use crate::train_loop::transfer::to_model;
 
 /// Evaluates a network on images: running statistics, no graph, the network's own preprocessing. On the engine, but for
 /// a network whose [`Path`] is stock. The result does not depend on the number of threads.

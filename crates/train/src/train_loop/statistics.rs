@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use residual_data::Loader;
 use residual_nn::{Mode, ResNet};
 
-use crate::evaluate::{check_batch, to_tensor};
-use crate::transfer::{from_model, to_model};
+use crate::evaluation::evaluate::{check_batch, to_tensor};
+use crate::train_loop::transfer::{from_model, to_model};
 use crate::{Error, Trainer};
 
 /// Number of updates below which the running statistics lag behind the weights, which still move fast: they are

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::monitor::judged;
+use crate::schedules::monitor::judged;
 use crate::{Best, Error, Metrics, Outcome, Recipe, RunFolder, Trainer, Training, read_metrics};
 
 /// Name of the file of a [`SeedSummary`].

@@ -41,7 +41,7 @@ pub struct NamedRecipe {
 
 macro_rules! embedded {
     ($($name:literal),*) => {
-        [$(NamedRecipe { name: $name, toml: include_str!(concat!("../recipes/", $name, ".toml")) }),*]
+        [$(NamedRecipe { name: $name, toml: include_str!(concat!("../../recipes/", $name, ".toml")) }),*]
     };
 }
 
