@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use residual_arch::names::file_names;
 use residual_arch::{Field, HeadPart, LayerPath, Naming, NetSpec, StemPart, TensorPath};
 
-use super::head::{Head, Wanted};
+use super::head::{Head, Misfit, Wanted};
 use super::place::{Place, SCHEMES};
 use super::shapes::Shapes;
 
@@ -62,10 +62,9 @@ impl Fit {
             return None;
         }
         let channels = spec.blocks().last().map_or(spec.stem.channels(), |(_, block)| block.channels);
-        let own_weight = format!("{own}.weight");
         let head = Head::find(&Wanted { own, channels, free: &free }, place, shapes);
-        // A head of another width: a network that is damaged, or another one.
-        if head.is_none() && shapes.get(&own_weight).is_some() {
+        // A network that is damaged, or another one.
+        if head.is_none() && Misfit::find(channels, place, shapes).is_some() {
             return None;
         }
         let is_head = |name: &str| {

@@ -1,5 +1,9 @@
 //! The linear layer at the end, whatever it is called.
 
+use std::fmt;
+
+use residual_files::escaped;
+
 use super::place::Place;
 use super::shapes::Shapes;
 
@@ -82,4 +86,36 @@ fn is_stacked(name: &str, free: &[&str], shapes: &Shapes<'_>) -> bool {
     let is_of_module = |other: &str| other.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
     let mut weights = free.iter().filter(|other| is_of_module(other) && is_matrix(other));
     weights.any(|other| other.strip_suffix(".weight") != Some(name))
+}
+
+/// Matrix that has a head's name and cannot be one of the network.
+pub(super) struct Misfit {
+    /// Name in the file.
+    name: String,
+    fault: String,
+}
+
+impl Misfit {
+    /// The misfit at a place for a last map of so many channels. What has a number in its name is a part of a stack.
+    pub(super) fn find(channels: usize, place: &Place, shapes: &Shapes<'_>) -> Option<Self> {
+        let is_part = |name: &str| name.ends_with(|last: char| last.is_ascii_digit());
+        let names = NAMES.into_iter().filter(|name| !is_part(name));
+        names.map(|name| format!("{}{name}", place.prefix)).find_map(|name| {
+            let &[outputs, inputs] = shapes.get(&format!("{name}.weight"))? else { return None };
+            if Head::of(&name, channels, shapes).is_some() {
+                return None;
+            }
+            let fault = match inputs == channels {
+                true => format!("has a bias that is not for its {outputs} outputs"),
+                false => format!("takes {inputs} channels, not {channels}"),
+            };
+            Some(Self { name, fault })
+        })
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "whose {} {}", escaped(&self.name), self.fault)
+    }
 }

@@ -1,21 +1,17 @@
 //! The family member that tensors come nearest to which are no residual network's, and what keeps them from being its.
 
 use residual_arch::families::family;
-use residual_arch::names::file_names;
+use residual_arch::names::{FileName, file_names};
 use residual_arch::{HeadPart, LayerPath, Naming, NetSpec};
 use residual_files::escaped;
 
 use super::family::candidates;
+use super::head::Misfit;
 use super::place::{Place, SCHEMES};
 use super::shapes::Shapes;
 
 /// Share of a member's tensors from which on it is named.
 const SHARE: f64 = 0.5;
-
-/// True where there is no head of that name, or one for any number of classes.
-fn fits_as_head(wanted: &[usize], found: Option<&[usize]>) -> bool {
-    found.is_none_or(|found| found.len() == wanted.len() && found.iter().skip(1).eq(wanted.iter().skip(1)))
-}
 
 /// A member whose tensors are there in part.
 struct Near {
@@ -42,15 +38,11 @@ pub(super) fn nearest(shapes: &Shapes<'_>) -> Option<String> {
 
 fn near(spec: &NetSpec, naming: Naming, place: &Place, shapes: &Shapes<'_>) -> Option<Near> {
     let (mut held, mut all, mut fault) = (0_usize, 0_usize, None);
-    for tensor in file_names(spec, naming) {
-        let is_head = tensor.path.layer == LayerPath::Head(HeadPart::Linear);
-        let name = place.in_file(&tensor.name)?;
-        let found = shapes.get(&name);
-        if is_head && fits_as_head(&tensor.shape, found) {
-            continue;
-        }
+    let is_head = |tensor: &FileName| tensor.path.layer == LayerPath::Head(HeadPart::Linear);
+    for tensor in file_names(spec, naming).filter(|tensor| !is_head(tensor)) {
         all += 1;
-        match found {
+        let name = place.in_file(&tensor.name)?;
+        match shapes.get(&name) {
             Some(found) if found == tensor.shape => held += 1,
             Some(found) => {
                 let wanted = &tensor.shape;
@@ -59,7 +51,11 @@ fn near(spec: &NetSpec, naming: Naming, place: &Place, shapes: &Shapes<'_>) -> O
             None => fault = fault.or(Some(format!("of which {} is missing", escaped(&name)))),
         }
     }
+    let channels = spec.blocks().last().map_or(spec.stem.channels(), |(_, block)| block.channels);
+    let misfit = || Misfit::find(channels, place, shapes).map(|misfit| misfit.to_string());
+    let fault = fault.or_else(misfit);
     let others = || "beside which there are tensors that it has not".to_owned();
-    let share = held as f64 / all.max(1) as f64;
+    // Of a network with fewer blocks all tensors may be there, and many more.
+    let share = held as f64 / all.max(place.names(shapes).count()).max(1) as f64;
     Some(Near { share, name: spec.name.clone(), fault: fault.unwrap_or_else(others) })
 }
