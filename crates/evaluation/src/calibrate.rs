@@ -1,7 +1,9 @@
 //! Temperature of a network, fitted to its answers.
 
 use residual_arch::TaskKind;
-use residual_measure::{COLDEST, Calibration, HOTTEST, fit_temperature, negative_log_likelihood, score, softmax};
+use residual_measure::{
+    COLDEST, Calibration, HOTTEST, fit_temperature, negative_log_likelihood, score, softmax,
+};
 
 use crate::{Answers, Error, TaskAnswers};
 
