@@ -3,7 +3,7 @@
 use residual_weights::Model;
 use serde::Serialize;
 
-use super::ExportOptions;
+use super::{Answers, ExportOptions};
 use crate::keys;
 use crate::proto::StringStringEntryProto;
 
@@ -18,9 +18,14 @@ pub(super) fn metadata(
         None => "normalised pixels [batch, channels, height, width]; see `preprocess`",
     };
     let preprocess = options.preprocess.as_ref().unwrap_or_else(|| model.preprocess());
+    // The threshold of several labels is one of the probabilities that the graph gives.
+    let task = match options.answers {
+        Answers::Logits => model.spec().task.clone(),
+        Answers::Probabilities => model.spec().task.at_temperature(model.temperature()),
+    };
     let own = [
         (keys::SPEC, Some(json(model.spec())?)),
-        (keys::TASK, Some(model.spec().task.to_string())),
+        (keys::TASK, Some(task.to_string())),
         (keys::INPUT, Some(input.to_owned())),
         (keys::PREPROCESS, Some(json(preprocess)?)),
         (keys::CLASSES, model.classes().map(json).transpose()?),
