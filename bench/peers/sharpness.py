@@ -15,7 +15,7 @@ IMAGES, CLASSES, SIDE, STEPS = 9, 3, 8, 2
 # Values of a tensor that are written, from its first one.
 SHOWN = 16
 CONVS = {
-    "stem.conv1": (4, 3, 3), "stage1.block0.conv1": (4, 4, 3), "stage1.block0.conv2": (4, 4, 3),
+    "stem.conv0": (4, 3, 3), "stage1.block0.conv1": (4, 4, 3), "stage1.block0.conv2": (4, 4, 3),
     "stage2.block0.conv1": (8, 4, 3), "stage2.block0.conv2": (8, 8, 3), "stage2.block0.shortcut.conv": (8, 4, 1),
 }
 CASES = {"sgd": None, "sam": (0.5, False), "adaptive": (2.0, True)}
@@ -46,7 +46,7 @@ def loss(p, images, labels):
         norm = name.replace("conv", "norm")
         return F.batch_norm(x, None, None, p[f"{norm}.weight"], p[f"{norm}.bias"], training=True)
 
-    x = F.relu(conv_norm(images, "stem.conv1"))
+    x = F.relu(conv_norm(images, "stem.conv0"))
     branch = conv_norm(F.relu(conv_norm(x, "stage1.block0.conv1")), "stage1.block0.conv2")
     x = F.relu(branch + x)
     branch = conv_norm(F.relu(conv_norm(x, "stage2.block0.conv1", 2)), "stage2.block0.conv2")
