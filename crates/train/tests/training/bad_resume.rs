@@ -139,7 +139,7 @@ fn a_best_network_that_is_not_there_is_never_announced() {
     let lines = residual_train::read_metrics(run.join("metrics.jsonl")).unwrap();
     let judged = || lines.iter().filter(|line| line.split == "val");
     fs::remove_file(&best).unwrap();
-    let (kept, last) = (Metrics::best(judged().skip(1)).unwrap(), judged().last().unwrap());
+    let (kept, last) = (Metrics::best(judged().skip(1)).unwrap(), judged().next_back().unwrap());
     match Training::default().resume(&run) {
         Ok(_) => assert!(kept.epoch == last.epoch && best.is_file()),
         Err(error) => assert!(matches!(error, Error::BestGone { .. }), "{error}"),
