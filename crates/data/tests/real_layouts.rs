@@ -170,7 +170,8 @@ fn layouts_of_published_sets() {
         (
             "the pets of Oxford: no folders of classes",
             &["images/Abyssinian_1.jpg", "images/beagle_2.jpg", "annotations/list.txt"],
-            ".: class folder `annotations` has no images, but 1 .txt; help: add some or remove the folder",
+            ".: class folder `annotations` has no images, but 1 .txt; help: add some or remove the folder; or give the \
+             list in it, annotations/list.txt, as the data, if it says the labels",
         ),
         (
             "test images of a contest, without labels",
