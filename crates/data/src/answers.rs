@@ -52,7 +52,10 @@ pub(crate) fn answer(kind: TaskKind, columns: &[String], fields: &[Given<'_>]) -
         (TaskKind::MultiLabel, fields) => flagged(columns, fields)?.join(&BETWEEN.to_string()),
         (TaskKind::SingleLabel, fields) => match flagged(columns, fields)?.as_slice() {
             [class] => (*class).to_owned(),
-            [] => return Err("none of the columns of classes is 1".to_owned()),
+            [] => {
+                let help = "images of several labels or none are --task multi-label";
+                return Err(format!("none of the columns of classes is 1; help: {help}"));
+            }
             [first, second, ..] => {
                 return Err(format!(
                     "`{first}` and `{second}` are both 1; help: several labels an image are --task multi-label"

@@ -229,7 +229,11 @@ fn what_does_not_fit_is_refused_with_its_place() {
     bench.run(&format!("{TRAIN} --task ranking")).refused(&["multi-label"]);
     bench.run(&format!("{TRAIN} --loss hinge")).refused(&["--loss", "focal"]);
     bench.run(&format!("{TRAIN} --task multi-label --class-weights pink=2")).refused(&["pink", "blue"]);
-    bench.run(&format!("{TRAIN} --label blue,dark")).refused(&["several columns", "--task multi-label"]);
+    bench.run(&format!("{TRAIN} --label blue,dark")).refused(&[
+        "line 3",
+        "columns of classes",
+        "--task multi-label",
+    ]);
     bench.run("train --resume run --task regression").refused(&["--resume"]);
 }
 

@@ -48,7 +48,7 @@ pub(super) fn print(output: &mut Output, filter: &[String], json: bool) -> Outco
         output.line(format_args!("{:<14} {:>4} MB  {}", dataset.name, dataset.megabytes, dataset.content))?;
     }
     if !networks.is_empty() {
-        output.line("* its library's default; top-1 in percent; ~ not published: four bytes a parameter")?;
+        output.line("* its library's default; top-1 in percent; ~ at four bytes a parameter")?;
     }
     Ok(())
 }
