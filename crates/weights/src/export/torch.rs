@@ -109,11 +109,19 @@ impl Pickle {
         self.0.extend(text.as_bytes());
     }
 
-    /// `LONG1`: little-endian two's complement.
+    /// `BININT1`, `BININT`, or `LONG1` of eight bytes, as Python's own pickler chooses by size.
     fn number(&mut self, number: usize) {
-        self.0.extend([0x8a, 9]);
-        self.0.extend((number as u64).to_le_bytes());
-        self.0.push(0);
+        match (u8::try_from(number), i32::try_from(number)) {
+            (Ok(small), _) => self.0.extend([b'K', small]),
+            (_, Ok(number)) => {
+                self.0.push(b'J');
+                self.0.extend(number.to_le_bytes());
+            }
+            _ => {
+                self.0.extend([0x8a, 8]);
+                self.0.extend((number as u64).to_le_bytes());
+            }
+        }
     }
 
     /// `MARK`, the numbers, `TUPLE`
