@@ -48,7 +48,8 @@ pub(super) fn print(output: &mut Output, filter: &[String], json: bool) -> Outco
         output.line(format_args!("{:<14} {:>4} MB  {}", dataset.name, dataset.megabytes, dataset.content))?;
     }
     if !networks.is_empty() {
-        output.line("* its library's default; top-1 in percent; ~ at four bytes a parameter")?;
+        let sizes = if sized(&networks) { "; ~ at four bytes a parameter" } else { "" };
+        output.line(format_args!("* its library's default; top-1 in percent{sizes}"))?;
     }
     Ok(())
 }
@@ -78,23 +79,31 @@ fn size(network: &Published) -> String {
     }
 }
 
+/// Longest name beside which a column of sizes has room in 80 columns.
+const LONGEST_BESIDE_SIZES: usize = 44;
+
+/// True where sizes are listed: no name has to be cut for them.
+fn sized(networks: &[&Published]) -> bool {
+    networks.iter().all(|network| network.name().len() < LONGEST_BESIDE_SIZES)
+}
+
+/// A row a network.
 fn table(networks: &[&Published]) -> Table {
-    let mut table = Table::new(&[
-        ("name", Align::Left),
-        ("top-1", Align::Right),
-        ("params", Align::Right),
-        ("MB", Align::Right),
-        ("licence", Align::Left),
-    ]);
+    let sized = sized(networks);
+    let mut columns = vec![("name", Align::Left), ("top-1", Align::Right), ("params", Align::Right)];
+    columns.extend(sized.then_some(("MB", Align::Right)));
+    columns.push(("licence", Align::Left));
+    let mut table = Table::new(&columns);
     for network in networks {
         let mark = if network.default { "*" } else { "" };
-        table.row([
+        let mut row = vec![
             format!("{}{mark}", network.name()),
             network.accuracy.map_or("-".to_owned(), |accuracy| format!("{:.2}", accuracy.top1)),
             format!("{:.1}M", network.parameters as f64 / 1e6),
-            size(network),
-            network.licence.unwrap_or("-").to_owned(),
-        ]);
+        ];
+        row.extend(sized.then(|| size(network)));
+        row.push(network.licence.unwrap_or("-").to_owned());
+        table.row(row);
     }
     table
 }
