@@ -9,6 +9,7 @@
 //! | `layers` | the nodes of each operation of a layer |
 //! | `fold` | weights with their standardisation and their batch norm folded in |
 //! | `pixels` | the preprocessing of images as nodes |
+//! | `resize` | the resize of images as nodes, as Pillow computes it |
 //! | `answers` | probabilities and numbers behind the logits |
 //! | `metadata` | what the file says beside the graph |
 
@@ -20,6 +21,7 @@ mod layers;
 mod metadata;
 mod options;
 mod pixels;
+mod resize;
 mod write;
 
 pub use options::{Answers, ExportOptions};

@@ -1,10 +1,11 @@
 //! The preprocessing of images as nodes: pixels in, normalised maps out.
 
-use residual_arch::{Fill, Interpolation, OddMargin, Preprocess, Resize};
+use residual_arch::{Fill, OddMargin, Preprocess, Resize};
 
-use super::attribute::{float, int, ints, string};
+use super::attribute::{int, ints};
 use super::graph::GraphBuilder;
-use crate::element::{DOUBLE, FLOAT, INT64};
+use super::resize::{resized, size_of};
+use crate::element::FLOAT;
 use crate::error::Error;
 
 /// Adds the preprocessing of the pixels `input`, uint8 `[batch, height, width, channels]`; gives the name of the
@@ -33,81 +34,6 @@ pub(super) fn preprocessing(
     let scaled = graph.node("Div", "pixels.scaled", &[&pixels, &most], vec![]);
     let centred = graph.node("Sub", "pixels.centred", &[&scaled, &mean], vec![]);
     Ok(graph.node("Div", "pixels.normalised", &[&centred, &std], vec![]))
-}
-
-/// The resize, rounded to whole pixel values as Pillow rounds them.
-fn resized(
-    graph: &mut GraphBuilder,
-    pixels: &str,
-    resize: Resize,
-    interpolation: Interpolation,
-) -> Result<String, Error> {
-    let mut attributes = vec![string("coordinate_transformation_mode", "half_pixel")];
-    attributes.extend(match interpolation {
-        Interpolation::Nearest => {
-            vec![string("mode", "nearest"), string("nearest_mode", "round_prefer_ceil")]
-        }
-        Interpolation::Bilinear => vec![string("mode", "linear"), int("antialias", 1)],
-        Interpolation::Bicubic => vec![
-            string("mode", "cubic"),
-            int("antialias", 1),
-            int("exclude_outside", 1),
-            float("cubic_coeff_a", -0.5),
-        ],
-        other => return Err(Error::Interpolation { found: format!("{other:?}").to_lowercase() }),
-    });
-    let target = target(graph, pixels, resize);
-    let shape = graph.node("Shape", "resize.shape", &[pixels], vec![]);
-    let outer = graph.part_of("resize.outer", &shape, [0, 2]);
-    let sizes = graph.concatenated("resize.sizes", &[&outer, &target]);
-    let resized = graph.node("Resize", "resize", &[pixels, "", "", &sizes], attributes);
-    if interpolation == Interpolation::Nearest {
-        return Ok(resized);
-    }
-    // Half a grey level and more is the next: Pillow adds a half and cuts.
-    let half = graph.floats("resize.half", &[], &[0.5]);
-    let raised = graph.node("Add", "resize.raised", &[&resized, &half], vec![]);
-    let whole = graph.node("Floor", "resize.whole", &[&raised], vec![]);
-    let [least, most] = [("least", 0.0), ("most", 255.0)]
-        .map(|(end, value)| graph.floats(format!("resize.{end}"), &[], &[value]));
-    Ok(graph.node("Clip", "resize.clipped", &[&whole, &least, &most], vec![]))
-}
-
-/// `[height, width]` behind the resize, as [`Resize::target`] has it.
-fn target(graph: &mut GraphBuilder, pixels: &str, resize: Resize) -> String {
-    let number = |side: usize| side as i64;
-    let (wanted, ratio) = match resize {
-        Resize::Exact(size) => return graph.integers("resize.target", &size.map(number)),
-        Resize::ShorterSide(side) => {
-            let size = size_of(graph, pixels, "resize.size");
-            let keep = vec![int("keepdims", 1)];
-            let shorter = graph.node("ReduceMin", "resize.shorter", &[&size], keep);
-            let side = graph.integers("resize.side", &[number(side)]);
-            let scaled = graph.node("Mul", "resize.product", &[&size, &side], vec![]);
-            return graph.node("Div", "resize.target", &[&scaled, &shorter], vec![]);
-        }
-        Resize::Cover(size) => (size, "ReduceMin"),
-        Resize::Within(size) => (size, "ReduceMax"),
-        _ => unreachable!("a resize has been checked"),
-    };
-    let size = size_of(graph, pixels, "resize.size");
-    let double = || vec![int("to", DOUBLE as usize)];
-    let exact = graph.node("Cast", "resize.exact", &[&size], double());
-    let wanted = graph.integers("resize.wanted", &wanted.map(number));
-    let wanted = graph.node("Cast", "resize.wanted_exact", &[&wanted], double());
-    let ratios = graph.node("Div", "resize.ratios", &[&exact, &wanted], vec![]);
-    let ratio = graph.node(ratio, "resize.ratio", &[&ratios], vec![int("keepdims", 1)]);
-    let scaled = graph.node("Div", "resize.scaled", &[&exact, &ratio], vec![]);
-    let rounded = graph.node("Round", "resize.rounded", &[&scaled], vec![]);
-    let whole = graph.node("Cast", "resize.sides", &[&rounded], vec![int("to", INT64 as usize)]);
-    let one = graph.integers("resize.one", &[1]);
-    graph.node("Max", "resize.target", &[&whole, &one], vec![])
-}
-
-/// `[height, width]` of maps `[batch, channels, height, width]`.
-fn size_of(graph: &mut GraphBuilder, pixels: &str, name: &str) -> String {
-    let shape = graph.node("Shape", format!("{name}.of"), &[pixels], vec![]);
-    graph.part_of(name, &shape, [2, 4])
 }
 
 /// The centre crop. What an image lacks is filled up first.
