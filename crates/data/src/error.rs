@@ -301,7 +301,7 @@ pub enum Error {
         file: String,
         /// Role of the missing column: images or labels.
         role: &'static str,
-        /// Its columns, with their types.
+        /// Columns of the table, with their types.
         found: Vec<String>,
     },
     /// Shards without a sample that has a label.

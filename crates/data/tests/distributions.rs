@@ -98,7 +98,7 @@ fn is_changed(operations: &[Operation]) -> Option<f64> {
     Some(f64::from(u8::from(!operations.is_empty())))
 }
 
-/// Where a part of the side that leaves `room` begins, from 0 to 1.
+/// Start of a part of the side that leaves `room`, from 0 to 1.
 fn start(at: usize, room: usize) -> f64 {
     (at as f64 + 0.5) / (room as f64 + 1.0)
 }

@@ -5,7 +5,7 @@ mod support;
 use residual_data::{Dataset, Split};
 use support::{every_kind, images, open};
 
-/// What a layout is read as, the same in a folder and in every archive.
+/// Reading of a layout, the same in a folder and in every archive.
 fn read(paths: &[&str]) -> String {
     let place = tempfile::tempdir().unwrap();
     let text = |data: &Dataset| {

@@ -117,7 +117,7 @@ impl Viewed<'_> {
         Ok(sum.into_iter().map(|sum| self.output(sum / count) as f32).collect())
     }
 
-    /// What is averaged, of an image's logits.
+    /// Values of an image that are averaged over its views, from its logits.
     fn values(&self, row: &[f32]) -> Vec<f64> {
         match self.task {
             Task::Regression { .. } => row.iter().map(|&output| f64::from(output)).collect(),

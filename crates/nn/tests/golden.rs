@@ -43,7 +43,7 @@ fn golden_files_hold() {
     assert!(held.len() >= 7 && held.contains(&"small_resnet".to_owned()), "{held:?}");
 }
 
-/// What is held.
+/// Model that is held to the reference.
 enum Model {
     Block(Box<Block>),
     Net(Box<ResNet>),

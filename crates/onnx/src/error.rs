@@ -31,7 +31,7 @@ pub enum Error {
     Layer {
         /// The layer.
         layer: LayerPath,
-        /// Its operation.
+        /// Operation of the node.
         operation: String,
     },
 
@@ -48,7 +48,7 @@ pub enum Error {
     /// Bytes that are no ONNX file.
     #[error("not an ONNX file: {reason}")]
     NotOnnx {
-        /// What is wrong with them.
+        /// Fault of the file, in words.
         reason: String,
     },
 
@@ -57,7 +57,7 @@ pub enum Error {
     Constant {
         /// Name of the constant.
         name: String,
-        /// What is wrong with it.
+        /// Fault of the constant, in words.
         reason: String,
     },
 
@@ -78,7 +78,7 @@ pub enum Error {
     /// Probabilities of a network that has none.
     #[error("softmax: {found}; help: export the outputs as they are")]
     NoProbabilities {
-        /// What the network answers.
+        /// Task of the network.
         found: &'static str,
     },
 }

@@ -8,7 +8,7 @@ pub(crate) const CLASSES: &str = "classes";
 pub(crate) const TASK: &str = "task";
 /// The preprocessing as JSON.
 pub(crate) const PREPROCESS: &str = "preprocess";
-/// What the logits of a calibrated network are divided by.
+/// Divisor of the logits of a calibrated network.
 pub(crate) const TEMPERATURE: &str = "temperature";
-/// What the graph takes, in words.
+/// Input of the graph, in words.
 pub(crate) const INPUT: &str = "input";

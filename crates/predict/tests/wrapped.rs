@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrapped")
 }
 
-/// What PyTorch answers: the input's shape and the logits.
+/// Answer of PyTorch: the input's shape and the logits.
 fn expected(name: &str) -> ([usize; 3], Vec<f32>) {
     let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();

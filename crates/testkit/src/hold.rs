@@ -101,7 +101,7 @@ mod tests {
     use crate::report::Training;
     use crate::report::tests::{golden, results};
 
-    /// What `compute` was asked for, and the report on what `change` made of the right results; with these kinks.
+    /// Requests to `compute`, and the report on what `change` made of the right results; with these kinks.
     fn held(kinks: Vec<Kink>, change: impl Fn(&Rounding, &mut Training)) -> (Vec<Rounding>, Report) {
         let subject = Subject::from_name("small").unwrap();
         let asked = RefCell::new(Vec::new());

@@ -16,7 +16,7 @@ use crate::rounding::Moved;
 pub struct Kink {
     /// Canonical path of the bias that moves it: that of the norm before the ReLU.
     pub bias: String,
-    /// Its channel.
+    /// Channel of the value.
     pub channel: usize,
     /// The value.
     pub value: f32,
@@ -32,7 +32,7 @@ impl Kink {
     /// in the other files. A smaller one moves fewer of the other values of a channel across zero.
     pub const SHARES: [f32; 2] = [1e-5, 1e-4];
 
-    /// What moves the value to a share above zero, or as far below it.
+    /// Move of the value to a share above zero, or as far below it.
     pub(crate) fn moved(&self, above: bool, share: f32) -> Moved {
         let side = if above { 1.0 } else { -1.0 };
         let by = side * share * self.size - self.value;
@@ -65,7 +65,7 @@ pub(crate) fn compared(golden: &Golden, found: &Results) -> Vec<f64> {
     grads.chain(input).collect()
 }
 
-/// The same numbers of the reference.
+/// Reference's values of the same numbers.
 pub(crate) fn wanted(golden: &Golden) -> Vec<f64> {
     let tensors = golden.grads.values().chain([&golden.grad_input]);
     tensors.flat_map(|reference| scaled(reference, reference.head.iter().copied(), reference.sum)).collect()

@@ -18,9 +18,9 @@ pub struct Rounding {
 pub struct Moved {
     /// Canonical path of the bias.
     pub path: String,
-    /// Its element.
+    /// Channel of the element.
     pub channel: usize,
-    /// What is added to it.
+    /// Number that is added to it.
     pub by: f32,
 }
 

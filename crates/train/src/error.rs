@@ -34,7 +34,7 @@ pub enum Error {
     /// Whitening of a stem that cannot begin so.
     #[error("whiten_stem: {reason}; help: leave it out")]
     Whiten {
-        /// What is in the way.
+        /// Obstacle, in words.
         reason: &'static str,
     },
 
@@ -76,7 +76,7 @@ pub enum Error {
         expected: &'static str,
     },
 
-    /// What a recipe says of a task that does not fit it, or its data.
+    /// Field of a recipe that does not fit the task, or its data.
     #[error("{field}: {reason}")]
     Task {
         /// The field of the recipe.
@@ -560,7 +560,7 @@ impl Error {
     }
 }
 
-/// Where a forward pass left the finite numbers, in words.
+/// Place where a forward pass left the finite numbers, in words.
 fn first_at(layer: Option<&str>) -> String {
     layer.map(|layer| format!(", first in the output of `{layer}`")).unwrap_or_default()
 }

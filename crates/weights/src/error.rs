@@ -46,9 +46,9 @@ pub enum Error {
     NotOfOneKind {
         /// `network` or `classes`.
         what: &'static str,
-        /// What this model has.
+        /// Value of this model.
         found: String,
-        /// What the first one has.
+        /// Value of the first one.
         expected: String,
     },
 
@@ -96,7 +96,7 @@ pub enum Error {
         library: &'static str,
         /// Network, or part of its preprocessing.
         what: String,
-        /// What can be done.
+        /// Remedy.
         help: &'static str,
     },
 
@@ -153,7 +153,7 @@ pub enum Error {
     /// A zip archive without PyTorch's `data.pkl`.
     #[error("a zip archive, but not one written by torch.save: it holds no data.pkl{}", seems_to_be(.seems))]
     NotTorchArchive {
-        /// What its entries point at, if anything.
+        /// Kind of file that its entries point at, if any.
         seems: Option<&'static str>,
     },
 
@@ -208,7 +208,7 @@ pub enum Error {
     /// A description beside the weights, or an index of them, that is broken or asks for what there is not.
     #[error("{reason}")]
     Config {
-        /// What is wrong with it.
+        /// Fault, in words.
         reason: String,
     },
 

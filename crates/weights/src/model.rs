@@ -66,7 +66,7 @@ pub struct Model {
     named_by: Option<&'static str>,
     /// Source of the preprocessing, in words.
     preprocess_source: String,
-    /// What the logits of a calibrated network are divided by.
+    /// Divisor of the logits of a calibrated network.
     temperature: Option<f64>,
 }
 

@@ -59,7 +59,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {
-    /// Its place.
+    /// Place in the data.
     pub place: Place,
     /// Fault of the image.
     pub found: String,
@@ -69,7 +69,7 @@ pub struct Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turned {
-    /// Its place.
+    /// Place in the data.
     pub place: Place,
     /// True where decoding turns it whatever the preprocessing says: the pixels of a TIFF file.
     pub by_decoder: bool,

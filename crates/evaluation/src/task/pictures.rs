@@ -39,7 +39,7 @@ fn picture(
     Some(Picture { png: beside([seen, map])?, description, lines })
 }
 
-/// What is said of an image, and what it is.
+/// Answer of the network on an image and its truth, in words.
 fn words(answers: &TaskAnswers, image: usize) -> Vec<String> {
     let (outputs, targets) = answers.row(image);
     let names = answers.classes();

@@ -29,7 +29,7 @@ impl Seen {
     }
 }
 
-/// What is done to a connection.
+/// Treatment of a connection.
 pub(crate) enum Reply {
     /// The bytes, then the connection is closed.
     Bytes(Vec<u8>),
@@ -116,7 +116,7 @@ pub(crate) fn whole(content: &[u8], sent: usize) -> Vec<u8> {
     response(&format!("200 OK\r\nETag: \"v1\"\r\nContent-Length: {}", content.len()), &content[..sent])
 }
 
-/// What is asked for of `content`, as a server with ranges sends it; of it `sent` bytes at the most arrive.
+/// Range of `content` that is asked for, as a server with ranges sends it; of it `sent` bytes at the most arrive.
 pub(crate) fn ranged(content: &[u8], seen: &Seen, sent: usize) -> Vec<u8> {
     let size = content.len();
     match seen.from() {

@@ -16,7 +16,7 @@ use residual_arch::Preprocess;
 pub struct ExportOptions {
     /// Batch norms as nodes of their own, so that others can train the network further.
     pub keep_norms: bool,
-    /// What the graph gives.
+    /// Output of the graph.
     pub answers: Answers,
     /// Preprocessing as a part of the graph, which then takes pixels, uint8 `[batch, height, width, channels]` of any
     /// size. Orientation and transparency are the business of who decodes the image.
@@ -30,7 +30,7 @@ pub struct ExportOptions {
     pub embed_up_to: u64,
 }
 
-/// What a graph gives.
+/// Output of a graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Answers {

@@ -51,7 +51,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// What a field of bytes holds; `None` for those that are skipped.
+    /// Kind of message in a field of bytes; `None` for those that are skipped.
     fn field(self, number: u64) -> Option<Self> {
         Some(match (self, number) {
             (Self::Model, 7) => Self::Graph,

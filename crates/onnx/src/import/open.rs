@@ -25,7 +25,7 @@ const METADATA_MEMORY: u64 = 224 << 20;
 pub struct Imported {
     /// The model.
     pub model: Model,
-    /// What a user would want to know: what was taken for granted, and what was left out.
+    /// Remarks for a user: what was taken for granted, and what was left out.
     pub notes: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ fn model_of(
     Ok(Imported { model, notes })
 }
 
-/// What a file's metadata say of its model.
+/// Metadata of a file about its model.
 #[derive(Default)]
 struct Described {
     spec: Option<NetSpec>,
@@ -92,7 +92,7 @@ struct Described {
 }
 
 impl Described {
-    /// What is not understood is passed over: the keys are anybody's.
+    /// Metadata of a message. A key that is not understood is passed over: the keys are anybody's.
     fn of(proto: &ModelProto) -> Result<Self, Error> {
         let mut budget = Budget::new(METADATA_MEMORY);
         let text =

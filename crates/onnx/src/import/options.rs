@@ -15,7 +15,7 @@ use residual_arch::{IMAGENET_MEAN, IMAGENET_STD};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// What the graph's input is, where the file does not say: graphs take numbers, and images were made into them
+    /// Scale of the graph's input, where the file does not say: graphs take numbers, and images were made into them
     /// before.
     pub input: InputScale,
     /// Height and width of the input, where the graph leaves them free.

@@ -16,7 +16,7 @@ pub(super) struct Piece {
 /// Rows and columns added at the top, the left, the bottom and the right.
 pub(super) type Pads = [usize; 4];
 
-/// What makes a map of others.
+/// Layer that makes a map of others.
 #[derive(Debug)]
 pub(super) enum Op {
     /// The graph's input.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::array::Array;
 
-/// What a name of a graph stands for.
+/// Value that a name of a graph stands for.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     /// A constant.
@@ -13,7 +13,7 @@ pub(super) enum Value {
     Numbers(Numbers),
     /// A map, or features by channel.
     Map(View),
-    /// What comes of a node that is not understood, and has been reported.
+    /// Value of a node that is not understood, and has been reported.
     Unknown,
 }
 

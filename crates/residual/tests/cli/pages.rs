@@ -60,7 +60,7 @@ fn open(browser: &str, page: &Path, dark: bool, width: u32) -> Output {
     command.arg(format!("file://{}", page.display())).output().unwrap()
 }
 
-/// What the script measured.
+/// Measurements of the script.
 fn seen(output: &Output) -> serde_json::Value {
     let dom = String::from_utf8_lossy(&output.stdout);
     let attribute = dom.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next());

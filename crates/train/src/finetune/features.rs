@@ -20,7 +20,7 @@ pub(crate) struct FeatureSet {
     targets: Vec<f64>,
 }
 
-/// What is right of an image.
+/// Truth about an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Truth<'a> {
     Label(usize),
@@ -69,7 +69,7 @@ impl FeatureSet {
         &self.targets
     }
 
-    /// What is right of an image.
+    /// Truth about an image.
     pub(crate) fn truth(&self, image: usize) -> Truth<'_> {
         match self.targets.len() / self.len().max(1) {
             0 => Truth::Label(self.labels[image]),

@@ -13,7 +13,7 @@ pub(crate) struct HeadTask {
     pub(crate) outputs: usize,
 }
 
-/// How well a head judges images.
+/// Quality of a head's answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judgement {
     /// Loss of each image: cross-entropy, the mean of the labels' binary cross-entropies or of the squared errors of

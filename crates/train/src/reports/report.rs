@@ -86,7 +86,7 @@ impl Trainer<'_> {
             .grid(curves(&progress.history)))
     }
 
-    /// How the training is repeated: recipe, command, machine.
+    /// Recipe, command and machine, by which the training is repeated.
     fn with_recipe(&self, page: Page) -> Result<Page, Reason> {
         let recipe = self.folder.path().join("recipe.toml");
         let command =

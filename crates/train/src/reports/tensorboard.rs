@@ -33,7 +33,7 @@ pub struct TensorBoard {
     error: Option<io::Error>,
 }
 
-/// What every file begins its name with; then seconds, by which readers order the files of a folder.
+/// Beginning of every file's name; then seconds, by which readers order the files of a folder.
 const PREFIX: &str = "events.out.tfevents.";
 
 /// Between two moments at which a reader sees what there is.

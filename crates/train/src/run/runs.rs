@@ -39,7 +39,7 @@ pub enum RunState {
     Running,
     /// All epochs are done.
     Finished,
-    /// It can be resumed.
+    /// Run that can be resumed.
     Interrupted,
     /// The loss was not finite.
     Diverged,

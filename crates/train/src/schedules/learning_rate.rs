@@ -62,7 +62,7 @@ impl LearningRate {
         Ok(Self { lr, schedule, warmup_steps, steps_per_epoch, total_steps, reached: lr })
     }
 
-    /// The same steps, all of them at a rate.
+    /// Schedule of as many steps, all of them at a rate.
     ///
     /// # Errors
     /// [`Error::LearningRate`].

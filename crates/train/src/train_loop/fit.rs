@@ -302,7 +302,7 @@ impl Trainer<'_> {
     }
 }
 
-/// What an evaluation has found, of whichever task.
+/// Findings of an evaluation, of whichever task.
 struct Found {
     loss: f64,
     top1: f64,

@@ -25,7 +25,7 @@ pub struct ReplacedHead {
 pub(crate) struct Initial {
     pub(crate) network: ResNet,
     pub(crate) replaced_head: Option<ReplacedHead>,
-    /// What a user should know of the weights.
+    /// Remarks on the weights for a user.
     pub(crate) remarks: Vec<String>,
 }
 

@@ -196,7 +196,7 @@ fn normalisation(config: &Value, result: &mut Preprocess) -> Result<(), Error> {
 
 /// A size in an image processor's description.
 enum Size {
-    /// Of the shorter side.
+    /// Shorter side.
     Shorter(usize),
     /// `[height, width]`
     Exact([usize; 2]),

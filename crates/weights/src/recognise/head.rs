@@ -32,7 +32,7 @@ pub(super) struct Head {
     pub(super) has_bias: bool,
 }
 
-/// What is known of a head before it is looked for.
+/// Properties of a head that are known before it is looked for.
 pub(super) struct Wanted<'a> {
     /// Name in the file where the scheme's own name is used.
     pub(super) own: String,

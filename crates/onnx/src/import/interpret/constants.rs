@@ -11,7 +11,7 @@ use crate::import::value::Value;
 use crate::proto::NodeProto;
 
 impl Interpreter<'_> {
-    /// What an operation gives of a constant.
+    /// Value of an operation on a constant.
     pub(super) fn of_constant(
         &mut self,
         node: &NodeProto,

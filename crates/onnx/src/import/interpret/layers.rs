@@ -15,7 +15,7 @@ use crate::proto::NodeProto;
 pub(super) type Inputs<'v> = [Option<&'v Value>];
 
 impl Interpreter<'_> {
-    /// What an operation gives, of what it reads.
+    /// Value of an operation on its inputs.
     pub(super) fn operation(&mut self, node: &NodeProto, inputs: &Inputs<'_>) -> Result<Value, Fault> {
         let attributes = Attributes(node);
         match (node.op_type.as_str(), inputs.first().copied().flatten()) {

@@ -5,7 +5,7 @@ use crate::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// Why a node is not followed.
 pub(super) enum Fault {
-    /// It is not understood, in words.
+    /// Reason why the node is not understood.
     NotUnderstood(String),
     /// The file is damaged.
     Damaged(Error),

@@ -47,7 +47,7 @@ pub(in crate::import) struct Graph {
     pub(in crate::import) bytes: u64,
 }
 
-/// What nodes are followed with.
+/// State with which nodes are followed.
 pub(super) struct Interpreter<'a> {
     initial: HashMap<&'a str, &'a TensorProto>,
     constants: Constants<'a>,
@@ -188,7 +188,7 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// What a node gives, of what it reads.
+    /// Value of a node.
     fn value_of(&mut self, node: &'a NodeProto) -> Result<Value, Fault> {
         let inputs = node.input.iter().map(|name| self.value(name)).collect::<Result<Vec<_>, _>>()?;
         if inputs.iter().any(|input| matches!(input, Some(Value::Unknown))) {
@@ -205,7 +205,7 @@ impl<'a> Interpreter<'a> {
         self.operation(node, &inputs)
     }
 
-    /// What a name stands for; `None` for an input that is left out.
+    /// Value that a name stands for; `None` for an input that is left out.
     fn value(&mut self, name: &'a str) -> Result<Option<Value>, Fault> {
         if name.is_empty() {
             return Ok(None);

@@ -208,7 +208,7 @@ fn anti_alias(token: &Token<'_>) -> Option<(AntiAlias, usize)> {
     }
 }
 
-/// What is added to every channel of the maps between pre-activation blocks, by biases of their last convolutions; the
+/// Offsets of every channel of the maps between pre-activation blocks, from biases of their last convolutions; the
 /// next norm takes it off its mean.
 pub(super) type Offset = Option<Vec<f64>>;
 

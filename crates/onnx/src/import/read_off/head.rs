@@ -3,7 +3,7 @@
 use super::dense::{Dense, dense_at};
 use crate::import::piece::{Op, Piece};
 
-/// What a graph makes of its logits.
+/// Function of the logits that a graph gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::import) enum Ending {
     Logits,

@@ -19,7 +19,7 @@ pub(in crate::import) struct ReadOff {
     pub(in crate::import) spec: NetSpec,
     pub(in crate::import) tensors: Vec<(residual_arch::TensorPath, residual_weights::Tensor)>,
     pub(in crate::import) ending: Ending,
-    /// What the graph does to its input first, by channel.
+    /// Linear map of the input by channel, ahead of the network.
     pub(in crate::import) input: Option<Linear>,
 }
 
@@ -72,7 +72,7 @@ struct Reader<'p> {
     pieces: &'p [Piece],
     tensors: Tensors,
     offset: Offset,
-    /// What no specification says.
+    /// Parts that no specification says.
     reasons: Vec<String>,
 }
 

@@ -14,9 +14,9 @@ const MAX_KERNEL: usize = 64;
 /// A stem as it is found.
 pub(super) struct Stem {
     pub(super) spec: StemSpec,
-    /// What is done to the input first, by channel.
+    /// Linear map of the input by channel, ahead of the stem.
     pub(super) input: Option<Linear>,
-    /// What the last convolution of a bare stem adds.
+    /// Bias of the last convolution of a bare stem.
     pub(super) offset: Offset,
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What there is to say about data.
+/// Findings about data that are shown.
 pub(super) struct Look {
     name: String,
     data: Dataset,

@@ -168,7 +168,7 @@ pub(super) fn sizes_of(sizes: &Sizes) -> String {
     }
 }
 
-/// How an image of this orientation is brought upright.
+/// Turn that brings an image of this orientation upright.
 fn meaning(orientation: u8) -> &'static str {
     match orientation {
         2 => "mirrored",
@@ -248,7 +248,7 @@ fn kinds(bytes: usize, pixels: usize, other_labels: usize) -> String {
     }
 }
 
-/// What is done to the images before the network sees them.
+/// Preprocessing and augmentation of the images, a line each.
 fn loader(look: &Look) -> Vec<String> {
     let (view, handling) = (&look.view, look.survey.handling(&look.view.preprocess));
     let mut lines = wrapped("loader       ", &format!("as for {}: {}", view.network, seen(&handling)));

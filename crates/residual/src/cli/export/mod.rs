@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// The file to write, for timm and transformers the folder.
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
-    /// What to write.
+    /// Format of the output.
     #[arg(long, value_enum, default_value_t = Format::Onnx)]
     format: Format,
     /// Tensor names of safetensors and torch. [default: the network's own]
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     preprocessing: PreprocessArguments,
 }
 
-/// What to write.
+/// Format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A graph of opset 18.

@@ -20,7 +20,7 @@ const CYAN: &str = "36";
 const YELLOW: &str = "33";
 const GREEN: &str = "32";
 
-/// What is known of a training that goes on.
+/// State of a training that goes on.
 pub(super) struct View {
     letters: Letters,
     is_coloured: bool,
