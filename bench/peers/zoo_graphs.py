@@ -58,64 +58,62 @@ class Builder:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=max(version, 4))
 
 
-def caffe2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
-    """v1 with the stride on the first 1x1 convolution and `Sum`, opset 9."""
-    depths, bottleneck = DEPTHS[depth]
-    b = Builder(depth, 1e-5)
-    relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv("data", 3, base, 7, 2), base))
-    x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+def blocks(depths, base: int, expansion: int):
+    """Input channels, width, output channels and stride of each block."""
     channels = base
     for stage, count in enumerate(depths):
         width = base << stage
-        outputs = width * 4 if bottleneck else width
         for block in range(count):
-            stride = 2 if stage > 0 and block == 0 else 1
-            if bottleneck:
-                y = relu(b.norm(b.conv(x, channels, width, 1, stride), width))
-                y = relu(b.norm(b.conv(y, width, width, 3), width))
-                y = b.norm(b.conv(y, width, outputs, 1), outputs)
-            else:
-                y = relu(b.norm(b.conv(x, channels, width, 3, stride), width))
-                y = b.norm(b.conv(y, width, outputs, 3), outputs)
-            if stride != 1 or channels != outputs:
-                x = b.norm(b.conv(x, channels, outputs, 1, stride), outputs)
-            x = relu(b.node("Sum", y, x))
-            channels = outputs
-    last = side // (2 << len(depths))
+            yield channels, width, width * expansion, 2 if stage > 0 and block == 0 else 1
+            channels = width * expansion
+
+
+def stem(b: Builder, x: str, base: int) -> str:
+    """A 7x7 convolution of stride 2 and a pool."""
+    x = b.node("Relu", b.norm(b.conv(x, 3, base, 7, 2), base))
+    return b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+
+
+def linear(b: Builder, x: str, channels: int, classes: int) -> str:
+    weight, bias = b.uniform((classes, channels), -0.05, 0.05), b.uniform(classes, -0.1, 0.1)
+    return b.node("Gemm", x, weight, bias, transB=1)
+
+
+def version_1(b: Builder, depth: int, base: int, add: str, bias: bool) -> tuple[str, int]:
+    """Stem and blocks of v1, the stride on a bottleneck's first convolution, and the channels that come out."""
+    depths, bottleneck = DEPTHS[depth]
+    relu = lambda x: b.node("Relu", x)
+    x = stem(b, "data", base)
+    for channels, width, outputs, stride in blocks(depths, base, 4 if bottleneck else 1):
+        if bottleneck:
+            y = relu(b.norm(b.conv(x, channels, width, 1, stride, bias=bias), width))
+            y = relu(b.norm(b.conv(y, width, width, 3), width))
+            y = b.norm(b.conv(y, width, outputs, 1, bias=bias), outputs)
+        else:
+            y = relu(b.norm(b.conv(x, channels, width, 3, stride), width))
+            y = b.norm(b.conv(y, width, outputs, 3), outputs)
+        if stride != 1 or channels != outputs:
+            x = b.norm(b.conv(x, channels, outputs, 1, stride), outputs)
+        x = relu(b.node(add, y, x))
+    return x, outputs
+
+
+def caffe2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
+    """v1 with the stride on the first 1x1 convolution and `Sum`, opset 9."""
+    b = Builder(depth, 1e-5)
+    x, channels = version_1(b, depth, base, "Sum", False)
+    last = side // (2 << len(DEPTHS[depth][0]))
     x = b.node("AveragePool", x, kernel_shape=[last, last], strides=[1, 1])
     x = b.node("Reshape", x, b.constant(np.array([-1, channels], np.int64)))
-    x = b.node("Gemm", x, b.uniform((classes, channels), -0.05, 0.05), b.uniform(classes, -0.1, 0.1), transB=1)
-    return b.model([3, side, side], b.node("Softmax", x, axis=1), [classes], 9)
+    return b.model([3, side, side], b.node("Softmax", linear(b, x, channels, classes), axis=1), [classes], 9)
 
 
 def mxnet_v1(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
     """Gluon's ResNetV1: biased 1x1 convolutions, stride on the first."""
-    depths, bottleneck = DEPTHS[depth]
     b = Builder(depth + 1000, 1e-5)
-    relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv("data", 3, base, 7, 2), base))
-    x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    channels = base
-    for stage, count in enumerate(depths):
-        width = base << stage
-        outputs = width * 4 if bottleneck else width
-        for block in range(count):
-            stride = 2 if stage > 0 and block == 0 else 1
-            if bottleneck:
-                y = relu(b.norm(b.conv(x, channels, width, 1, stride, bias=True), width))
-                y = relu(b.norm(b.conv(y, width, width, 3), width))
-                y = b.norm(b.conv(y, width, outputs, 1, bias=True), outputs)
-            else:
-                y = relu(b.norm(b.conv(x, channels, width, 3, stride), width))
-                y = b.norm(b.conv(y, width, outputs, 3), outputs)
-            if stride != 1 or channels != outputs:
-                x = b.norm(b.conv(x, channels, outputs, 1, stride), outputs)
-            x = relu(b.node("Add", y, x))
-            channels = outputs
+    x, channels = version_1(b, depth, base, "Add", True)
     x = b.node("Flatten", b.node("GlobalAveragePool", x))
-    x = b.node("Gemm", x, b.uniform((classes, channels), -0.05, 0.05), b.uniform(classes, -0.1, 0.1), transB=1)
-    return b.model([3, side, side], x, [classes], 11)
+    return b.model([3, side, side], linear(b, x, channels, classes), [classes], 11)
 
 
 def mxnet_v2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelProto:
@@ -123,29 +121,21 @@ def mxnet_v2(depth: int, side: int, classes: int, base: int = 64) -> onnx.ModelP
     depths, bottleneck = DEPTHS[depth]
     b = Builder(depth + 2000, 2e-5)
     relu = lambda x: b.node("Relu", x)
-    x = relu(b.norm(b.conv(b.norm("data", 3), 3, base, 7, 2), base))
-    x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    channels = base
-    for stage, count in enumerate(depths):
-        width = base << stage
-        outputs = width * 4 if bottleneck else width
-        for block in range(count):
-            stride = 2 if stage > 0 and block == 0 else 1
-            h = relu(b.norm(x, channels))
-            if stride != 1 or channels != outputs:
-                x = b.conv(h, channels, outputs, 1, stride)
-            if bottleneck:
-                y = b.conv(h, channels, width, 1)
-                y = b.conv(relu(b.norm(y, width)), width, width, 3, stride)
-                y = b.conv(relu(b.norm(y, width)), width, outputs, 1)
-            else:
-                y = b.conv(h, channels, width, 3, stride)
-                y = b.conv(relu(b.norm(y, width)), width, outputs, 3)
-            x = b.node("Add", y, x)
-            channels = outputs
-    x = b.node("Flatten", b.node("GlobalAveragePool", relu(b.norm(x, channels))))
-    x = b.node("Gemm", x, b.uniform((classes, channels), -0.05, 0.05), b.uniform(classes, -0.1, 0.1), transB=1)
-    return b.model([3, side, side], x, [classes], 11)
+    x = stem(b, b.norm("data", 3), base)
+    for channels, width, outputs, stride in blocks(depths, base, 4 if bottleneck else 1):
+        h = relu(b.norm(x, channels))
+        if stride != 1 or channels != outputs:
+            x = b.conv(h, channels, outputs, 1, stride)
+        if bottleneck:
+            y = b.conv(h, channels, width, 1)
+            y = b.conv(relu(b.norm(y, width)), width, width, 3, stride)
+            y = b.conv(relu(b.norm(y, width)), width, outputs, 1)
+        else:
+            y = b.conv(h, channels, width, 3, stride)
+            y = b.conv(relu(b.norm(y, width)), width, outputs, 3)
+        x = b.node("Add", y, x)
+    x = b.node("Flatten", b.node("GlobalAveragePool", relu(b.norm(x, outputs))))
+    return b.model([3, side, side], linear(b, x, outputs, classes), [classes], 11)
 
 
 def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = False, base: int = 64) -> onnx.ModelProto:
@@ -159,22 +149,16 @@ def keras(depth: int, side: int, classes: int, folded: bool, uneven: bool = Fals
     x = b.conv(x, 3, base, 7, 2, True, [2, 2, 3, 3]) if uneven else b.conv(pad(x, 3), 3, base, 7, 2, True, [0] * 4)
     x = pad(relu(norm(x, base)), 1)
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
-    channels = base
-    for stage, count in enumerate(depths):
-        width = base << stage
-        outputs = width * 4
-        for block in range(count):
-            stride = 2 if stage > 0 and block == 0 else 1
-            shortcut = norm(b.conv(x, channels, outputs, 1, stride, True), outputs) if block == 0 else x
-            y = relu(norm(b.conv(x, channels, width, 1, stride, True), width))
-            y = relu(norm(b.conv(y, width, width, 3, 1, True), width))
-            y = norm(b.conv(y, width, outputs, 1, 1, True), outputs)
-            x = relu(b.node("Add", shortcut, y))
-            channels = outputs
+    for channels, width, outputs, stride in blocks(depths, base, 4):
+        shortcut = norm(b.conv(x, channels, outputs, 1, stride, True), outputs) if channels != outputs else x
+        y = relu(norm(b.conv(x, channels, width, 1, stride, True), width))
+        y = relu(norm(b.conv(y, width, width, 3, 1, True), width))
+        y = norm(b.conv(y, width, outputs, 1, 1, True), outputs)
+        x = relu(b.node("Add", shortcut, y))
     # The mean is taken channels last.
     x = b.node("Transpose", x, perm=[0, 2, 3, 1])
     x = b.node("ReduceMean", x, axes=[1, 2], keepdims=0)
-    x = b.node("MatMul", x, b.uniform((channels, classes), -0.05, 0.05))
+    x = b.node("MatMul", x, b.uniform((outputs, classes), -0.05, 0.05))
     x = b.node("Add", x, b.uniform(classes, -0.1, 0.1))
     return b.model([side, side, 3], b.node("Softmax", x, axis=-1), [classes], 13)
 

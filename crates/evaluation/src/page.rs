@@ -164,18 +164,22 @@ fn classes(page: Page, measured: &Measured) -> Page {
         .folded(&format!("All {}", measured.classes.len()), Page::new("").table(&all))
 }
 
+/// Text of a share, and a dash for a share of nothing.
+pub(crate) fn or_dash(text: String, of: u64) -> String {
+    if of == 0 { "-".to_owned() } else { text }
+}
+
 fn class_table(classes: &[&ClassMeasured]) -> Table {
     let mut table = Table::new(&["class", "images", "answers", "precision", "recall", "95%", "F1"]);
     for class in classes {
-        let none = |text: String, of: u64| if of == 0 { "-".to_owned() } else { text };
         table.row([
             class.class.clone(),
             grouped(class.images),
             grouped(class.answered),
-            none(percent(class.precision), class.answered),
-            none(percent(class.recall.value), class.images),
-            none(range(&class.recall, percent), class.images),
-            none(percent(class.f1), class.images + class.answered),
+            or_dash(percent(class.precision), class.answered),
+            or_dash(percent(class.recall.value), class.images),
+            or_dash(range(&class.recall, percent), class.images),
+            or_dash(percent(class.f1), class.images + class.answered),
         ]);
     }
     table

@@ -365,10 +365,13 @@ fn nobody_there_is_said_at_once() {
 /// Variable by which the test below is told what to fetch.
 const URL: &str = "RESIDUAL_TEST_URL";
 
+/// Child process of [`the_proxy_of_the_environment_is_used`]: variables of the environment belong to the whole process,
+/// so each case is a process of its own. Alone it has no server to ask, hence ignored.
 #[test]
-#[ignore = "run with an environment of its own by the_proxy_of_the_environment_is_used"]
+#[ignore = "the child process of the_proxy_of_the_environment_is_used, which runs it six times"]
 fn fetches_through_the_proxy_of_the_environment() {
-    let (cache, url) = (cache(), std::env::var(URL).unwrap());
+    let url = std::env::var(URL).expect("started by the_proxy_of_the_environment_is_used");
+    let cache = cache();
     let remote = Remote::new("net.a1", url, "weights/net.pth");
     assert!(is_content(&cache.get(&remote).unwrap()));
 }

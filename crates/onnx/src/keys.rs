@@ -10,5 +10,7 @@ pub(crate) const TASK: &str = "task";
 pub(crate) const PREPROCESS: &str = "preprocess";
 /// Divisor of the logits of a calibrated network.
 pub(crate) const TEMPERATURE: &str = "temperature";
+/// Name of the value behind the preprocessing that is in the graph: the normalised pixels.
+pub(crate) const NORMALISED: &str = "residual.normalised";
 /// Input of the graph, in words.
 pub(crate) const INPUT: &str = "input";

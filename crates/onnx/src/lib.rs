@@ -19,6 +19,7 @@ mod keys;
 mod norm;
 #[allow(unreachable_pub)] // Generated: its items are public in their module.
 mod proto;
+mod value_info;
 
 pub use error::Error;
 pub use export::{Answers, ExportOptions, export};

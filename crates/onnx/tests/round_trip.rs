@@ -103,9 +103,13 @@ fn what_the_file_says_beside_the_graph_comes_back() {
     let names: Vec<String> = (0..7).map(|class| format!("class {class}, \"quoted\"")).collect();
     let model = model(spec).with_classes(names).unwrap().with_temperature(Some(1.7)).unwrap();
     for answers in [Answers::Logits, Answers::Probabilities] {
-        let options =
-            ExportOptions::default().with(|options| (options.keep_norms, options.answers) = (true, answers));
-        assert_eq!(through(&model, &options), model);
+        // A graph that takes pixels comes back as well: its preprocessing is what the file says.
+        for preprocess in [None, Some(model.preprocess().clone())] {
+            let options = ExportOptions::default().with(|options| {
+                (options.keep_norms, options.answers, options.preprocess) = (true, answers, preprocess);
+            });
+            assert_eq!(through(&model, &options), model);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use residual_report::{Fact, Page, Table, number, percent};
 use super::figures::{numbers, thresholds};
 use super::{LabelMeasured, TargetMeasured, TaskAnswers, TaskMeasured, TaskMeasures};
 use crate::Shown;
-use crate::page::{FEW, MOST_CONFUSED, grouped, reliability};
+use crate::page::{FEW, MOST_CONFUSED, grouped, or_dash, reliability};
 
 /// Targets that have figures of their own, at the most.
 const DRAWN: usize = 8;
@@ -103,15 +103,14 @@ fn label_table<'a>(classes: impl Iterator<Item = &'a LabelMeasured>) -> Table {
     let mut table =
         Table::new(&["class", "images", "answers", "average precision", "precision", "recall", "F1"]);
     for class in classes {
-        let none = |text: String, of: u64| if of == 0 { "-".to_owned() } else { text };
         table.row([
             class.class.clone(),
             grouped(class.images),
             grouped(class.answered),
-            none(percent(class.average_precision), class.images),
-            none(percent(class.precision), class.answered),
-            none(percent(class.recall), class.images),
-            none(percent(class.f1), class.images + class.answered),
+            or_dash(percent(class.average_precision), class.images),
+            or_dash(percent(class.precision), class.answered),
+            or_dash(percent(class.recall), class.images),
+            or_dash(percent(class.f1), class.images + class.answered),
         ]);
     }
     table

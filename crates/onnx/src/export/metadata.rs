@@ -8,10 +8,11 @@ use crate::keys;
 use crate::proto::StringStringEntryProto;
 
 /// Keys and texts: the specification with its preprocessing and its task, the classes, the temperature, and those of
-/// the caller, which do not write over others.
+/// the caller, which do not write over others. `normalised` is the value that the network takes.
 pub(super) fn metadata(
     model: &Model,
     options: &ExportOptions,
+    normalised: &str,
 ) -> Result<Vec<StringStringEntryProto>, serde_json::Error> {
     let input = match options.preprocess {
         Some(_) => "uint8 pixels [batch, height, width, channels]; the preprocessing is in the graph",
@@ -27,6 +28,7 @@ pub(super) fn metadata(
         (keys::SPEC, Some(json(model.spec())?)),
         (keys::TASK, Some(task.to_string())),
         (keys::INPUT, Some(input.to_owned())),
+        (keys::NORMALISED, options.preprocess.as_ref().map(|_| normalised.to_owned())),
         (keys::PREPROCESS, Some(json(preprocess)?)),
         (keys::CLASSES, model.classes().map(json).transpose()?),
         (keys::TEMPERATURE, model.temperature().map(|temperature| temperature.to_string())),

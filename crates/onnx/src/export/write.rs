@@ -16,11 +16,8 @@ use super::pixels::preprocessing;
 use super::{ExportOptions, answers::answers};
 use crate::element::{FLOAT, UINT8};
 use crate::error::Error;
-use crate::proto::tensor_shape_proto::{Dimension, dimension};
-use crate::proto::{
-    GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
-};
+use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
+use crate::value_info::{fixed, named, value};
 
 /// Version of the file format, the first with opset 18.
 const IR_VERSION: i64 = 8;
@@ -59,6 +56,7 @@ fn graph_of(model: &Model, options: &ExportOptions) -> Result<ModelProto, Error>
     if let Some(preprocess) = &options.preprocess {
         x = preprocessing(&mut graph, preprocess, &x)?;
     }
+    let normalised = x.clone();
     let last = layers(&mut graph, model, x, options.keep_norms)?;
     let output = answers(&mut graph, model, &last, options.answers)?;
     let outputs = match model.has_head() {
@@ -66,7 +64,7 @@ fn graph_of(model: &Model, options: &ExportOptions) -> Result<ModelProto, Error>
         false => model.network().layers().last().map_or(0, |layer| layer.input()[0]),
     };
     let output = value(output, FLOAT, vec![named("batch"), fixed(outputs)]);
-    let metadata_props = metadata(model, options).map_err(unwritable)?;
+    let metadata_props = metadata(model, options, &normalised).map_err(unwritable)?;
     Ok(ModelProto {
         ir_version: IR_VERSION,
         producer_name: "residual".to_owned(),
@@ -152,21 +150,6 @@ fn input(model: &Model, options: &ExportOptions) -> (ValueInfoProto, String) {
             (value("image", FLOAT, extents), "image".to_owned())
         }
     }
-}
-
-fn value(name: &str, elem_type: i32, extents: Vec<dimension::Value>) -> ValueInfoProto {
-    let dim = extents.into_iter().map(|value| Dimension { value: Some(value) }).collect();
-    let tensor = type_proto::Tensor { elem_type, shape: Some(TensorShapeProto { dim }) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)) };
-    ValueInfoProto { name: name.to_owned(), r#type: Some(r#type) }
-}
-
-fn fixed(extent: usize) -> dimension::Value {
-    dimension::Value::DimValue(extent as i64)
-}
-
-fn named(name: &str) -> dimension::Value {
-    dimension::Value::DimParam(name.to_owned())
 }
 
 /// Moves the constants of a kilobyte and more into a file beside `path`.

@@ -12,9 +12,11 @@ use super::interpret::interpret;
 use super::message;
 use super::options::{ImportOptions, InputScale};
 use super::read_off::{ReadOff, read_off};
+use crate::element::FLOAT;
 use crate::error::Error;
 use crate::keys;
-use crate::proto::ModelProto;
+use crate::proto::{GraphProto, ModelProto};
+use crate::value_info::{self, fixed, value};
 
 /// Bytes of memory that the metadata of one file may take.
 const METADATA_MEMORY: u64 = 224 << 20;
@@ -66,7 +68,9 @@ fn model_of(
         proto.graph.as_ref().ok_or_else(|| Error::NotOnnx { reason: "it has no graph".to_owned() })?;
     let own = proto.opset_import.iter().find(|opset| matches!(opset.domain.as_str(), "" | "ai.onnx"));
     let described = Described::of(proto)?;
-    let graph = interpret(graph, own.map_or(1, |opset| opset.version), options.size, folder)?;
+    let behind = described.behind_pixels(graph);
+    let opset = own.map_or(1, |opset| opset.version);
+    let graph = interpret(behind.as_ref().unwrap_or(graph), opset, options.size, folder)?;
     let has_own_scale = described.preprocess.is_some();
     let flips = options.input == InputScale::Caffe && !has_own_scale;
     let read = read_off(&graph, described.temperature.is_some(), flips)?;
@@ -89,6 +93,8 @@ struct Described {
     preprocess: Option<Preprocess>,
     classes: Option<Vec<String>>,
     temperature: Option<f64>,
+    /// Name of the value behind the preprocessing in the graph.
+    normalised: Option<String>,
 }
 
 impl Described {
@@ -105,8 +111,21 @@ impl Described {
             classes: json(text(keys::CLASSES), &mut budget)?,
             temperature: temperature.filter(is_number).filter(|_| spec.is_some()),
             preprocess: preprocess.filter(|_| spec.is_some()),
+            normalised: text(keys::NORMALISED).filter(|_| spec.is_some()).cloned(),
             spec,
         })
+    }
+
+    /// A graph that takes pixels, as one that takes the normalised ones; `None` for any other. The preprocessing of
+    /// those pixels is known from the metadata.
+    fn behind_pixels(&self, graph: &GraphProto) -> Option<GraphProto> {
+        let (name, spec) = (self.normalised.as_deref()?, self.spec.as_ref()?);
+        let mut behind = graph.clone();
+        behind.node.retain(|node| node.output.iter().all(|output| output != name));
+        let extents =
+            [value_info::named("batch"), fixed(spec.input[0]), fixed(spec.input[1]), fixed(spec.input[2])];
+        behind.input = vec![value(name, FLOAT, extents.into())];
+        Some(behind)
     }
 }
 

@@ -37,9 +37,8 @@ pub(crate) struct Arguments {
     /// Network for --names, where neither the file nor its tensors tell.
     #[arg(long, value_name = "MODEL|SPEC.toml", requires = "names")]
     model: Option<String>,
-    /// Where the file holds several sets of weights, which: `model_ema`.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    set: network::SetArgument,
 }
 
 /// Scheme of tensor names.
@@ -77,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let message = format_args!("{out}: is the file to read as well; help: give the output another name");
         return Err(Failure::new(message));
     }
-    let weights = Weights::read_with(input, &network::options(None, arguments.key.as_deref()))?;
+    let weights = Weights::read_with(input, &network::options(None, arguments.set.key()))?;
     let target = arguments.names.map(Naming::from);
     let tensors = match weights {
         Weights::Plain(state) => {

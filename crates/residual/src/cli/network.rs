@@ -27,9 +27,8 @@ pub(crate) struct NetworkArguments {
     model: Option<String>,
     #[command(flatten)]
     preprocessing: PreprocessArguments,
-    /// Where the file holds several sets of weights, which: `model_ema`.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    set: SetArgument,
     /// Threads for computing. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
@@ -39,7 +38,7 @@ impl NetworkArguments {
     pub(crate) fn open(&self) -> Outcome<Model> {
         let model = self.model.as_deref();
         let Some(weights) = &self.weights else { return Err(weights_wanted(model)) };
-        self.preprocessing.apply(open(weights, model, self.key.as_deref())?, model)
+        self.preprocessing.apply(open(weights, model, self.set.key())?, model)
     }
 
     /// The file of weights as it was named, for messages.
@@ -49,6 +48,20 @@ impl NetworkArguments {
 
     pub(crate) fn threads(&self) -> usize {
         threads::count(self.threads)
+    }
+}
+
+/// Flag of every command that reads a file of weights: the set that is taken.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgument {
+    /// Key of the set of weights to take, where the file holds several: `model_ema`.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+impl SetArgument {
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 }
 

@@ -53,13 +53,10 @@ pub(crate) fn evaluate_task_until(
     session: &mut Session<'_>,
     not_finite: &mut Option<String>,
 ) -> Result<Option<TaskEvaluation>, Error> {
-    let options =
-        &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
-    let plan = EnginePlan::new(options.workers, options.batch_size);
-    let (mut judged, mut watched) =
-        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
+    let mut watched = session.watching(images.len());
+    let (mut judged, options) = InEvaluation::of(network, images.len(), options, not_finite);
     let NetSpec { preprocess, task, .. } = network.spec().clone();
-    match TaskOutputs::of(&mut judged, images, preprocess, options, &mut watched)? {
+    match TaskOutputs::of(&mut judged, images, preprocess, &options, &mut watched)? {
         Some(outputs) if outputs.images() == 0 => Err(Error::NothingToEvaluate),
         outputs => Ok(outputs.map(|outputs| outputs.evaluate(&task))),
     }
@@ -77,13 +74,10 @@ pub(crate) fn evaluate_until(
     session: &mut Session<'_>,
     not_finite: &mut Option<String>,
 ) -> Result<Option<Evaluation>, Error> {
-    let options =
-        &options.clone().with(|new| new.batch_size = options.batch_size.min(images.len()).clamp(1, MOST));
-    let plan = EnginePlan::new(options.workers, options.batch_size);
-    let (mut judged, mut watched) =
-        (InEvaluation { network, plan, not_finite }, session.watching(images.len()));
+    let mut watched = session.watching(images.len());
+    let (mut judged, options) = InEvaluation::of(network, images.len(), options, not_finite);
     let preprocess = network.spec().preprocess.clone();
-    match residual_data::evaluate(&mut judged, images, preprocess, options, &mut watched)? {
+    match residual_data::evaluate(&mut judged, images, preprocess, &options, &mut watched)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
         result => Ok(result),
     }
@@ -97,7 +91,19 @@ struct InEvaluation<'a> {
     not_finite: &'a mut Option<String>,
 }
 
-impl InEvaluation<'_> {
+impl<'a> InEvaluation<'a> {
+    /// Network for so many images, and the options with a batch that they fill.
+    fn of(
+        network: &'a ResNet,
+        images: usize,
+        options: &EvaluateOptions,
+        not_finite: &'a mut Option<String>,
+    ) -> (Self, EvaluateOptions) {
+        let options = options.clone().with(|new| new.batch_size = new.batch_size.min(images).clamp(1, MOST));
+        let plan = EnginePlan::new(options.workers, options.batch_size);
+        (Self { network, plan, not_finite }, options)
+    }
+
     /// Logits by the engine: the weights are packed once for all images.
     fn by_plan(&mut self, batch: &Batch) -> Result<Vec<f32>, Error> {
         let [_, channels, height, width] = batch.shape;

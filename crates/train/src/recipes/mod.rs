@@ -3,6 +3,7 @@
 pub(crate) mod batches;
 pub(crate) mod dropping;
 pub(crate) mod named;
+mod read;
 pub(crate) mod recipe;
 pub(crate) mod settle;
 pub(crate) mod task_recipe;

@@ -1,7 +1,7 @@
 //! Recipe: all that is needed to repeat a training.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use residual_arch::{NetSpec, Preprocess, TaskKind};
 use residual_data::{Augment, CacheLimit, Columns, HELD_OUT, Mix};
@@ -305,9 +305,6 @@ fn is_one(number: &usize) -> bool {
     *number == 1
 }
 
-/// Limit on a recipe that is read, in bytes: a written-out network of a thousand blocks has a twentieth of it.
-const LONGEST: u64 = 4 << 20;
-
 impl Recipe {
     /// Limit on the number of threads: more are a slip of the finger.
     pub const MOST_THREADS: usize = 1024;
@@ -331,24 +328,6 @@ impl Recipe {
     /// that decodes holds batches.
     pub fn workers(&self) -> usize {
         Pool::helpful_threads(self.threads.unwrap_or(usize::MAX))
-    }
-
-    /// Reads a recipe.
-    ///
-    /// # Errors
-    /// [`Error::Io`] for what is no readable file of text; [`Error::Recipe`] for text that is not a recipe, with
-    /// line and field.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let read = residual_files::read_text(path, LONGEST);
-        let text = read.map_err(|error| Error::io("read", path)(error.into()))?;
-        Self::from_toml(&text, path)
-    }
-
-    /// Recipe in the text of a file.
-    pub(crate) fn from_toml(text: &str, path: &Path) -> Result<Self, Error> {
-        toml::from_str(text)
-            .map_err(|reason| Error::Recipe { path: path.to_owned(), reason: Box::new(reason) })
     }
 
     /// Number of images in a step: of the batches that are accumulated, as given or settled, and 64 each where neither.
@@ -507,7 +486,7 @@ mod tests {
         .unwrap();
         assert_eq!(recipe.schedule, Schedule::one_cycle());
         assert_eq!(recipe.warmup, Warmup::Epochs(2.0));
-        assert_eq!(recipe.data.path, Path::new("flowers"));
+        assert_eq!(recipe.data.path, std::path::Path::new("flowers"));
         assert_eq!(recipe.mix.map(|mix| (mix.mixup, mix.cutmix, mix.switch)), Some((0.2, 1.0, 0.5)));
     }
 

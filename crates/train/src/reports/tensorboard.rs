@@ -6,6 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prost::Message as _;
+
+use super::event::{Content, Event, SessionLog, Summary, Value};
 use crate::{Error, Metrics, Observer, StepReport, Trainer};
 
 /// TensorBoard event file of a training, as an [`Observer`]: `step/loss` and `step/learning_rate` of every step,
@@ -36,6 +39,9 @@ pub struct TensorBoard {
 /// Beginning of every file's name; then seconds, by which readers order the files of a folder.
 const PREFIX: &str = "events.out.tfevents.";
 
+/// Status of a session that starts, in a [`SessionLog`].
+const START: i32 = 1;
+
 /// Between two moments at which a reader sees what there is.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -63,9 +69,8 @@ impl TensorBoard {
         let file = BufWriter::new(file.map_err(Error::io("create", &path))?);
         let mut events =
             Self { path: path.clone(), file, flushed: Instant::now(), has_failed: false, error: None };
-        let head = events.write(0, &bytes(3, b"brain.Event:2"));
-        // SessionLog { status: START }.
-        let log = head.and_then(|()| events.write(first, &bytes(7, &varint(1, 1))));
+        let head = events.write(0, Content::FileVersion("brain.Event:2".to_owned()));
+        let log = head.and_then(|()| events.write(first, Content::SessionLog(SessionLog { status: START })));
         log.and_then(|()| events.file.flush()).map_err(Error::io("write", &path))?;
         Ok(events)
     }
@@ -84,16 +89,12 @@ impl TensorBoard {
         if self.has_failed {
             return;
         }
-        let values = scalars.iter().flat_map(|(tag, value)| {
-            let value = (*value as f32).to_le_bytes();
-            bytes(
-                1,
-                &[bytes(1, tag.as_ref().as_bytes()), [vec![2 << 3 | 5], value.to_vec()].concat()].concat(),
-            )
-        });
-        let summary: Vec<u8> = values.collect();
+        let values = scalars
+            .iter()
+            .map(|(tag, value)| Value { tag: tag.as_ref().to_owned(), simple_value: Some(*value as f32) });
+        let summary = Summary { values: values.collect() };
         let due = now || self.flushed.elapsed() >= PAUSE;
-        let written = self.write(step, &bytes(5, &summary));
+        let written = self.write(step, Content::Summary(summary));
         let written = written.and_then(|()| if due { self.file.flush() } else { Ok(()) });
         if due {
             self.flushed = Instant::now();
@@ -103,9 +104,9 @@ impl TensorBoard {
     }
 
     /// Writes an event as a record: its length and its bytes, a checksum after each.
-    fn write(&mut self, step: u64, what: &[u8]) -> io::Result<()> {
+    fn write(&mut self, step: u64, content: Content) -> io::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        let event = [vec![1 << 3 | 1], now.to_le_bytes().to_vec(), varint(2, step), what.to_vec()].concat();
+        let event = Event { wall_time: now, step: step as i64, content: Some(content) }.encode_to_vec();
         let length = (event.len() as u64).to_le_bytes();
         for part in [&length[..], &event] {
             self.file.write_all(part)?;
@@ -147,30 +148,6 @@ fn newest(folder: &Path) -> Option<u64> {
     numbers.max()
 }
 
-/// A field of bytes, of text, or of a message, in the format of protocol buffers.
-fn bytes(field: u64, content: &[u8]) -> Vec<u8> {
-    let mut out = number(field << 3 | 2);
-    out.extend(number(content.len() as u64));
-    out.extend(content);
-    out
-}
-
-/// A field of a whole number.
-fn varint(field: u64, value: u64) -> Vec<u8> {
-    [number(field << 3), number(value)].concat()
-}
-
-/// A number in groups of seven bits, the least first.
-fn number(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
 /// CRC-32C (Castagnoli), bits reflected: RFC 3720, appendix B.4.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
@@ -187,8 +164,8 @@ fn masked(crc: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// Events of a file, without their time: step and content.
-    fn events(path: &Path) -> Vec<(u64, Vec<u8>)> {
+    /// Events of a file as their bytes behind the time.
+    fn events(path: &Path) -> Vec<Vec<u8>> {
         let all = fs::read(path).unwrap();
         let (mut rest, mut events) = (&all[..], Vec::new());
         while !rest.is_empty() {
@@ -196,9 +173,8 @@ mod tests {
             let sum = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
             let event = &rest[12..12 + length];
             assert_eq!((sum(8), sum(12 + length)), (masked(crc32c(&rest[..8])), masked(crc32c(event))));
-            assert_eq!((event[0], event[9]), (0x09, 0x10));
-            // Steps below 128 are a byte.
-            events.push((u64::from(event[10]), event[11..].to_vec()));
+            assert_eq!(event[0], 0x09);
+            events.push(event[9..].to_vec());
             rest = &rest[16 + length..];
         }
         events
@@ -210,7 +186,6 @@ mod tests {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
-        assert_eq!(number(300), [0xac, 0x02]);
     }
 
     #[test]
@@ -221,10 +196,11 @@ mod tests {
             (metrics.step, metrics.split, metrics.loss) = (7, "val".into(), 1.5);
         }));
         let found = events(file.path());
-        assert_eq!(found[0], (0, [&[0x1a, 13][..], b"brain.Event:2"].concat()));
-        assert_eq!(found[1], (0, vec![0x3a, 2, 0x08, 1]));
+        assert_eq!(found[0], [&[0x1a, 13][..], b"brain.Event:2"].concat());
+        assert_eq!(found[1], [0x3a, 2, 0x08, 1]);
+        // Step 7, a summary of three values, its length in a byte.
         let first = [&[0x0a, 15, 0x0a, 8][..], b"loss/val", &[0x15, 0, 0, 0xc0, 0x3f]].concat();
-        assert_eq!((found[2].0, &found[2].1[2..2 + first.len()]), (7, &first[..]));
+        assert_eq!((&found[2][..3], &found[2][4..4 + first.len()]), (&[0x10, 7, 0x2a][..], &first[..]));
         assert_eq!(found.len(), 3);
     }
 
@@ -236,6 +212,6 @@ mod tests {
         let first = TensorBoard::create(folder.path(), 5).unwrap();
         let second = TensorBoard::create(folder.path(), 9).unwrap();
         assert!(future.as_path() < first.path() && first.path() < second.path());
-        assert_eq!(events(second.path())[1].0, 9);
+        assert_eq!(events(second.path())[1][..2], [0x10, 9]);
     }
 }

@@ -38,9 +38,8 @@ pub(crate) struct Arguments {
     /// tensors]
     #[arg(long, value_name = "MODEL|SPEC.toml")]
     model: Option<String>,
-    /// Where the file holds several sets of weights, which: `model_ema`.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    set: network::SetArgument,
     /// The file to write, for timm and transformers the folder.
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
@@ -130,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         )));
     }
     let name = arguments.model.as_deref();
-    let model = network::open(weights, name, arguments.key.as_deref())?;
+    let model = network::open(weights, name, arguments.set.key())?;
     let model = arguments.preprocessing.apply(model, name)?;
     let naming = names.map_or(model.spec().naming, Into::into);
     let written = match format {

@@ -29,9 +29,8 @@ pub(crate) struct Arguments {
     /// A file of weights (.safetensors, .pth, .pt, .ckpt, .bin), or a folder of one.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the file holds several sets of weights, which: `model_ema`.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    set: network::SetArgument,
     /// Print one JSON object: model, family, stem, classes, naming, ...
     #[arg(long)]
     json: bool,
@@ -41,7 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let options = network::options(None, arguments.key.as_deref());
+    let options = network::options(None, arguments.set.key());
     let path = network::file_of(&arguments.file)?;
     let mut output = Output::new();
     let model = match Model::open_with(&path, &options) {
