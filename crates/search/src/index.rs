@@ -110,9 +110,26 @@ impl Index {
     /// [`Error::NoRow`], [`Error::Table`].
     pub fn row(&self, row: u32) -> Result<Row, Error> {
         let (group, place) = self.place(row)?;
-        // Three texts: the row's own are few beside those of a group, and who asks for many reads `rows`.
-        let mut rows = self.group_rows(group)?;
-        Ok(rows.swap_remove(place))
+        Ok(self.group_rows(group)?.swap_remove(place))
+    }
+
+    /// Rows with these numbers, in their order: of every row group, the texts are read once.
+    ///
+    /// # Errors
+    /// [`Error::NoRow`], [`Error::Table`].
+    pub fn rows_at(&self, numbers: &[u32]) -> Result<Vec<Row>, Error> {
+        let mut places = Vec::with_capacity(numbers.len());
+        for (at, &number) in numbers.iter().enumerate() {
+            let (group, place) = self.place(number)?;
+            places.push((group, place, at));
+        }
+        places.sort_unstable();
+        let mut found = vec![Row::default(); numbers.len()];
+        for run in places.chunk_by(|one, other| one.0 == other.0) {
+            let rows = self.group_rows(run[0].0)?;
+            run.iter().for_each(|&(_, place, at)| found[at] = rows[place].clone());
+        }
+        Ok(found)
     }
 
     /// All rows, without their vectors.

@@ -13,6 +13,7 @@
 
 #![deny(missing_docs)]
 
+mod arrow;
 mod clusters;
 mod error;
 mod exact;

@@ -14,7 +14,7 @@ use parquet::schema::parser::parse_message_type;
 use sha2::{Digest, Sha256};
 
 use crate::facts::{KEY, hexadecimal};
-use crate::{Error, Facts, Row};
+use crate::{Error, Facts, Row, arrow};
 
 /// Columns of the table. Lists are written as the format has them; the metadata say to Arrow that all have one length.
 const SCHEMA: &str = "message index {
@@ -130,6 +130,8 @@ impl<W: Write> IndexWriter<W> {
         self.write_group()?;
         self.facts.digest = hexadecimal(take(&mut self.digest));
         let facts = serde_json::to_string(&self.facts).map_err(|error| Error::Write(error.to_string()))?;
+        let schema = arrow::schema(self.facts.length);
+        self.table.append_key_value_metadata(KeyValue::new(arrow::KEY.to_owned(), schema));
         self.table.append_key_value_metadata(KeyValue::new(KEY.to_owned(), facts));
         self.table.finish().map_err(failed)?;
         self.pass_on()?;

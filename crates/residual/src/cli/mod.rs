@@ -13,6 +13,7 @@ mod data;
 mod describe;
 #[cfg(feature = "train")]
 mod doctor;
+mod embed;
 mod eval;
 mod eval_task;
 #[cfg(feature = "onnx")]
@@ -46,6 +47,7 @@ mod recipes;
 mod runs;
 mod safetensors_name;
 mod same_file;
+mod search;
 #[cfg(feature = "train")]
 mod sparkline;
 #[cfg(feature = "train")]

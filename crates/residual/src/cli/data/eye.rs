@@ -24,13 +24,7 @@ pub(super) struct Eye<'a> {
 
 impl<'a> Eye<'a> {
     pub(super) fn new(view: &'a View) -> Result<Self, Error> {
-        let shrink =
-            Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
-        Ok(Self {
-            view,
-            preprocessor: Preprocessor::new(&view.preprocess)?,
-            shrink: Preprocessor::new(&shrink)?,
-        })
+        Ok(Self { view, preprocessor: Preprocessor::new(&view.preprocess)?, shrink: shrinking()? })
     }
 
     /// Augmentations of the recipe.
@@ -114,14 +108,25 @@ impl<'a> Eye<'a> {
         Ok(plain)
     }
 
-    /// The image as it is shown: grey and RGB as they are, of other channels the first three or the first.
+    /// The image as it is shown.
     pub(super) fn thumbnail(&self, image: &Image) -> Option<Thumbnail> {
-        let (channels, pixels) = (image.channels(), image.pixels());
-        let rgb = |pixel: &[u8]| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
-        let pixels: Vec<u8> = pixels.chunks_exact(channels).flat_map(rgb).collect();
-        let image = Image::new(image.width(), image.height(), 3, pixels).ok()?;
-        let large = image.width().max(image.height()) > THUMBNAIL;
-        let image = if large { self.shrink.fit(image, "").ok()? } else { image };
-        Some(Thumbnail { size: [image.height(), image.width()], pixels: image.into_pixels() })
+        thumbnail(&self.shrink, image)
     }
+}
+
+/// Preprocessing that shrinks what is larger than a thumbnail.
+pub(super) fn shrinking() -> Result<Preprocessor, Error> {
+    let shrink = Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
+    Preprocessor::new(&shrink)
+}
+
+/// The image as it is shown: grey and RGB as they are, of other channels the first three or the first.
+pub(super) fn thumbnail(shrink: &Preprocessor, image: &Image) -> Option<Thumbnail> {
+    let (channels, pixels) = (image.channels(), image.pixels());
+    let rgb = |pixel: &[u8]| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
+    let pixels: Vec<u8> = pixels.chunks_exact(channels).flat_map(rgb).collect();
+    let image = Image::new(image.width(), image.height(), 3, pixels).ok()?;
+    let large = image.width().max(image.height()) > THUMBNAIL;
+    let image = if large { shrink.fit(image, "").ok()? } else { image };
+    Some(Thumbnail { size: [image.height(), image.width()], pixels: image.into_pixels() })
 }

@@ -60,7 +60,15 @@ impl<'a> Place<'a> {
     /// # Errors
     /// Where an image that could be decoded cannot be prepared, and where the system refuses.
     pub(super) fn write(&self, look: &Look, seed: u64) -> Outcome {
-        let canvas = sheet(look, seed)?.drawn();
+        self.write_sheet(&sheet(look, seed)?)
+    }
+
+    /// Writes a sheet.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(super) fn write_sheet(&self, sheet: &Sheet) -> Outcome {
+        let canvas = sheet.drawn();
         let png = CONTACT_SHEET.encoded([canvas.height(), canvas.width()], canvas.pixels())?;
         CONTACT_SHEET.write(self.0, &png)
     }
