@@ -98,6 +98,10 @@ impl Strip<'_> {
     /// Products of up to `MR` rows and `NQ` queries; gives the number of queries. Those that do not exist repeat the
     /// last.
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant bounds and indices keep the arrays in registers"
+    )]
     fn tile<S: Simd, const MR: usize, const NQ: usize>(&self, s: S, row: usize, query: usize) -> usize {
         let DotProducts { rows: all, queries: most, length } = self.sizes;
         let rows: [&[f32]; MR] =
@@ -109,11 +113,14 @@ impl Strip<'_> {
         for at in (0..whole).step_by(S::LANES) {
             // SAFETY: `at` and a vector behind it is at most `length`, which every row and query has.
             unsafe {
-                let x: [S::V; NQ] = std::array::from_fn(|q| s.load(queries[q].as_ptr().add(at)));
-                for (row, sums) in rows.iter().zip(&mut sums) {
-                    let row = s.load(row.as_ptr().add(at));
-                    for (sum, x) in sums.iter_mut().zip(x) {
-                        *sum = s.fma(row, x, *sum);
+                let mut x = [s.zero(); NQ];
+                for q in 0..NQ {
+                    x[q] = s.load(queries[q].as_ptr().add(at));
+                }
+                for r in 0..MR {
+                    let row = s.load(rows[r].as_ptr().add(at));
+                    for q in 0..NQ {
+                        sums[r][q] = s.fma(row, x[q], sums[r][q]);
                     }
                 }
             }

@@ -56,7 +56,8 @@ fn a_product_has_the_same_bits_whatever_is_beside_it() {
         assert_eq!(all, run(&cpu, DotProducts { rows, queries, length }, &x, &q));
         for query in 0..queries {
             let one = &q[query * length..][..length];
-            let alone = run(&cpu, DotProducts { rows: 40, queries: 1, length }, &x[17 * length..57 * length], one);
+            let alone =
+                run(&cpu, DotProducts { rows: 40, queries: 1, length }, &x[17 * length..57 * length], one);
             assert_eq!(alone, all[query * rows + 17..][..40]);
         }
     }

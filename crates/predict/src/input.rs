@@ -125,9 +125,7 @@ impl Input<'_> {
             }
             Self::Image(image) => (name(), None, image.into_owned()),
             Self::Tensor(tensor) => return tensor_ready(tensor.into_owned(), channels, name()),
-            Self::Sourced(SourceImage { source, index }) => {
-                (source.file(index), None, source.image(index)?)
-            }
+            Self::Sourced(SourceImage { source, index }) => (source.file(index), None, source.image(index)?),
             Self::Failed(error) => return Err(Error::Source(error)),
         };
         let pixels = Pixels::of(fit.fit(image, &name)?, fit);

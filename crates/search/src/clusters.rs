@@ -145,7 +145,12 @@ impl Clusters {
 }
 
 /// Lists of the `nearest` centres that are most similar to each row, the nearest first: of equal ones the first.
-pub(crate) fn assign(cpu: &Cpu, centres: &Vectors, rows: &[f32], nearest: usize) -> Result<Vec<Vec<Hit>>, Error> {
+pub(crate) fn assign(
+    cpu: &Cpu,
+    centres: &Vectors,
+    rows: &[f32],
+    nearest: usize,
+) -> Result<Vec<Vec<Hit>>, Error> {
     let mut search = Search::new(rows, centres.length(), nearest)?;
     search.add(cpu, 0, centres.values())?;
     Ok(search.finish())

@@ -13,7 +13,10 @@ pub enum Error {
     Table(#[from] residual_data::Error),
 
     /// A table that says nothing about its vectors.
-    #[error("{file}: no index of embeddings (its metadata have no `{}`); help: `residual embed` writes one", crate::facts::KEY)]
+    #[error(
+        "{file}: no index of embeddings (its metadata have no `{}`); help: `residual embed` writes one",
+        crate::facts::KEY
+    )]
     NoFacts {
         /// The table.
         file: String,
@@ -29,7 +32,9 @@ pub enum Error {
     },
 
     /// A vector that is not finite.
-    #[error("{name}, row {row}: an embedding that is not finite; help: remove the row, and look at the weights that gave it (`residual inspect`)")]
+    #[error(
+        "{name}, row {row}: an embedding that is not finite; help: remove the row, and look at the weights that gave it (`residual inspect`)"
+    )]
     NotFinite {
         /// The index, or what the vectors are called.
         name: String,
@@ -69,7 +74,10 @@ pub enum Error {
     },
 
     /// An index made with other weights.
-    #[error("{file}: made with weights of SHA-256 {expected}{at}, and {} has {found}; help: search with those weights, or make the index anew with `residual embed`", escaped(weights))]
+    #[error(
+        "{file}: made with weights of SHA-256 {expected}{at}, and {} has {found}; help: search with those weights, or make the index anew with `residual embed`",
+        escaped(weights)
+    )]
     OtherWeights {
         /// The index.
         file: String,

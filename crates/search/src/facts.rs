@@ -116,7 +116,9 @@ impl Facts {
         // Of a later version, the number alone is sure to be understood.
         let Version { version } = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         if version != VERSION {
-            return Err(bad(format!("version {version}, and this build reads {VERSION}; help: a newer build")));
+            return Err(bad(format!(
+                "version {version}, and this build reads {VERSION}; help: a newer build"
+            )));
         }
         let facts: Self = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         match facts.length {

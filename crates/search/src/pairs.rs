@@ -51,9 +51,8 @@ pub fn near_pairs(
             block(cpu, vectors, [queries.clone(), rows.clone()], &mut products)?;
             collect(cpu, &products, [first, start, rows.len()], threshold, &mut pairs);
             if pairs.len() > MOST {
-                let reason = format!(
-                    "{threshold}: more than {MOST} pairs of {count} images reach it; help: raise it"
-                );
+                let reason =
+                    format!("{threshold}: more than {MOST} pairs of {count} images reach it; help: raise it");
                 return Err(Error::Option { what: "threshold", reason });
             }
         }
@@ -89,9 +88,8 @@ fn collect(
         let one = first + query;
         let scores = (start..).zip(&products[query * rows..][..rows]);
         let near = scores.filter(|&(other, &score)| score >= threshold && other > one);
-        let near: Vec<Pair> = near
-            .map(|(other, &score)| Pair { first: one as u32, second: other as u32, score })
-            .collect();
+        let near: Vec<Pair> =
+            near.map(|(other, &score)| Pair { first: one as u32, second: other as u32, score }).collect();
         if !near.is_empty() {
             found.lock().unwrap_or_else(PoisonError::into_inner).extend(near);
         }
@@ -114,7 +112,8 @@ pub fn near_pairs_approximately(
     let (count, length) = (vectors.len(), vectors.length());
     let centres = (count / ROWS_A_LIST).clamp(1, 1 << 14);
     let sampled = (centres * 64).min(count.max(1));
-    let sample = (0..sampled.min(count)).flat_map(|row| vectors.row(row * count / sampled)).copied().collect();
+    let sample =
+        (0..sampled.min(count)).flat_map(|row| vectors.row(row * count / sampled)).copied().collect();
     let centres = fit(cpu, &Vectors::of_units(sample, length), centres, 8)?;
     let mut lists: Vec<Vec<u32>> = vec![Vec::new(); centres.len()];
     for (block, rows) in vectors.values().chunks(BLOCK * length).enumerate() {

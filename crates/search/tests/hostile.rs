@@ -28,13 +28,15 @@ fn facts(folder: &Path) -> Facts {
 /// A table of lists of these lengths, with these values, and with `text` for its facts.
 fn table(lengths: &[usize], values: &[f32], text: Option<&str>) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(LISTS).unwrap());
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::new())).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::new())).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let paths = vec!["a".into(); lengths.len()];
     let mut column = group.next_column().unwrap().unwrap();
     column.typed::<ByteArrayType>().write_batch(&paths, None, None).unwrap();
     column.close().unwrap();
-    let starts: Vec<i16> = lengths.iter().flat_map(|&length| (0..length.max(1)).map(|at| i16::from(at > 0))).collect();
+    let starts: Vec<i16> =
+        lengths.iter().flat_map(|&length| (0..length.max(1)).map(|at| i16::from(at > 0))).collect();
     let present: Vec<i16> =
         lengths.iter().flat_map(|&length| (0..length.max(1)).map(move |_| i16::from(length > 0))).collect();
     let mut column = group.next_column().unwrap().unwrap();
@@ -78,7 +80,11 @@ fn what_is_no_index_says_what_is_wrong() {
     refused(folder, &table(&[4], &[0.5; 4], None), "help: `residual embed` writes one");
     refused(folder, &table(&[4], &[0.5; 4], Some("{}")), "missing field `version`");
     refused(folder, &table(&[4], &[0.5; 4], Some("no json")), "is damaged");
-    refused(folder, &table(&[4], &[0.5; 4], Some(&json.replace("\"version\":1", "\"version\":2"))), "a newer build");
+    refused(
+        folder,
+        &table(&[4], &[0.5; 4], Some(&json.replace("\"version\":1", "\"version\":2"))),
+        "a newer build",
+    );
     for length in ["0", "1000000000000"] {
         let claimed = json.replace("\"length\":4", &format!("\"length\":{length}"));
         refused(folder, &table(&[4], &[0.5; 4], Some(&claimed)), "where 1 to 65536 are possible");
@@ -103,7 +109,11 @@ fn embeddings_that_are_not_finite_name_the_row() {
     for bad in [f32::NAN, f32::INFINITY] {
         let mut values = [0.5; 12];
         values[9] = bad;
-        refused(folder.path(), &table(&[4; 3], &values, Some(&json)), "row 2: an embedding that is not finite");
+        refused(
+            folder.path(),
+            &table(&[4; 3], &values, Some(&json)),
+            "row 2: an embedding that is not finite",
+        );
     }
 }
 
@@ -116,7 +126,8 @@ fn tables_of_other_columns_are_refused() {
         "message m { required group embedding (LIST) { repeated group list { required int32 element; } } }",
     ] {
         let schema = Arc::new(parse_message_type(schema).unwrap());
-        let writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::new())).unwrap();
+        let writer =
+            SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::new())).unwrap();
         refused(folder.path(), &writer.into_inner().unwrap(), "no column `embedding` of lists of numbers");
     }
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use residual_arch::Preprocess;
 use residual_kernels::{Cpu, Isa};
-use residual_search::{Clusters, ClustersOptions, Error, Facts, Hit, Index, IndexWriter, Row, Vectors, WeightsFile};
+use residual_search::{
+    Clusters, ClustersOptions, Error, Facts, Hit, Index, IndexWriter, Row, Vectors, WeightsFile,
+};
 use tempfile::TempDir;
 
 /// Vectors of a formula, in a few directions with noise.
@@ -15,7 +17,10 @@ fn vectors(rows: usize, length: usize) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     let centres: Vec<f32> = (0..8 * length).map(|_| next()).collect();
-    (0..rows).flat_map(|row| (0..length).map(move |i| (row, i))).map(|(row, i)| centres[row % 8 * length + i] + 0.5 * next()).collect()
+    (0..rows)
+        .flat_map(|row| (0..length).map(move |i| (row, i)))
+        .map(|(row, i)| centres[row % 8 * length + i] + 0.5 * next())
+        .collect()
 }
 
 fn facts(folder: &Path, length: usize) -> Facts {
@@ -60,11 +65,17 @@ fn what_is_written_is_read() {
     for row in [0, 1, 2047, 2048, 2999] {
         assert_eq!(index.vector(row).unwrap(), values[row as usize * 512..][..512]);
         let found = index.row(row).unwrap();
-        assert_eq!((found.path.as_str(), found.split.is_some()), (format!("{row}.jpg").as_str(), row % 2 == 0));
+        assert_eq!(
+            (found.path.as_str(), found.split.is_some()),
+            (format!("{row}.jpg").as_str(), row % 2 == 0)
+        );
         assert_eq!(index.find(&found.path).unwrap(), row);
     }
     let rows = index.rows_at(&[2999, 0, 2999]).unwrap();
-    assert_eq!(rows.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["2999.jpg", "0.jpg", "2999.jpg"]);
+    assert_eq!(
+        rows.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(),
+        ["2999.jpg", "0.jpg", "2999.jpg"]
+    );
     assert_eq!(index.rows().unwrap().len(), 3000);
     assert!(matches!(index.row(3000), Err(Error::NoRow { rows: 3000, .. })));
     assert!(matches!(index.find("none"), Err(Error::NoPath { .. })));

@@ -16,7 +16,8 @@ fn noise(count: usize, seed: u64) -> impl Iterator<Item = f32> {
 fn planted() -> Vectors {
     let mut rows: Vec<f32> = noise(3000 * 32, 1).collect();
     for pair in 0..100 {
-        let copy: Vec<f32> = rows[7 * pair * 32..][..32].iter().zip(noise(32, 2)).map(|(x, y)| x + 0.01 * y).collect();
+        let copy: Vec<f32> =
+            rows[7 * pair * 32..][..32].iter().zip(noise(32, 2)).map(|(x, y)| x + 0.01 * y).collect();
         rows[(2900 + pair) * 32..][..32].copy_from_slice(&copy);
     }
     Vectors::new(rows, 32).unwrap()
@@ -68,7 +69,8 @@ fn a_hash_survives_scaling_and_brightness_and_tells_pictures_apart() {
     for seed in 1..30 {
         let own = hash(300, 200, picture(300, 200, seed)).unwrap();
         let scaled = hash(96, 64, picture(96, 64, seed)).unwrap();
-        let darker = picture(300, 200, seed).iter().map(|&value| (f32::from(value) * 0.8) as u8 + 10).collect();
+        let darker =
+            picture(300, 200, seed).iter().map(|&value| (f32::from(value) * 0.8) as u8 + 10).collect();
         assert!(own.distance(scaled) <= 4, "{seed}: {own} {scaled}");
         assert!(own.distance(hash(300, 200, darker).unwrap()) <= 4);
         let other = hash(300, 200, picture(300, 200, seed + 100)).unwrap();
@@ -80,7 +82,10 @@ fn a_hash_survives_scaling_and_brightness_and_tells_pictures_apart() {
 
 #[test]
 fn pairs_of_hashes_are_those_of_all_comparisons() {
-    let base: Vec<u64> = noise(400, 5).zip(noise(400, 6)).map(|(a, b)| u64::from(a.to_bits()) << 32 ^ u64::from(b.to_bits()) * 77).collect();
+    let base: Vec<u64> = noise(400, 5)
+        .zip(noise(400, 6))
+        .map(|(a, b)| u64::from(a.to_bits()) << 32 ^ u64::from(b.to_bits()) * 77)
+        .collect();
     let mut hashes: Vec<Option<Hash64>> = base.iter().map(|&bits| Some(Hash64(bits))).collect();
     for (number, &bits) in base.iter().enumerate().take(60) {
         hashes.push(Some(Hash64(bits ^ (0x1249_0081 >> (number % 20)))));

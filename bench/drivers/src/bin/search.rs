@@ -20,7 +20,9 @@ use std::time::Instant;
 
 use residual_arch::Preprocess;
 use residual_kernels::Cpu;
-use residual_search::{Clusters, ClustersOptions, Error, Facts, Hit, Index, IndexWriter, Row, Vectors, WeightsFile};
+use residual_search::{
+    Clusters, ClustersOptions, Error, Facts, Hit, Index, IndexWriter, Row, Vectors, WeightsFile,
+};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -68,8 +70,11 @@ impl Bench {
 
     fn write(&self, path: &str) -> Result<String, Failure> {
         let (vectors, begun) = (self.vectors()?, Instant::now());
-        let weights = WeightsFile::of(path.as_ref(), None, None)
-            .or_else(|_| File::create(path).map_err(Failure::from).and_then(|_| Ok(WeightsFile::of(path.as_ref(), None, None)?)))?;
+        let weights = WeightsFile::of(path.as_ref(), None, None).or_else(|_| {
+            File::create(path)
+                .map_err(Failure::from)
+                .and_then(|_| Ok(WeightsFile::of(path.as_ref(), None, None)?))
+        })?;
         let facts = Facts::new(weights, "measured", Preprocess::normalise_only(), vectors.length());
         let mut writer = IndexWriter::new(File::create(path)?, facts)?;
         for row in 0..vectors.len() {
@@ -93,7 +98,8 @@ impl Bench {
 
     fn answer(&mut self, line: &str) -> Result<String, Failure> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let number = |at: usize| -> Result<usize, Failure> { Ok(words.get(at).ok_or("too few words")?.parse()?) };
+        let number =
+            |at: usize| -> Result<usize, Failure> { Ok(words.get(at).ok_or("too few words")?.parse()?) };
         match words[..] {
             ["vectors", file, _] => {
                 self.vectors = Some(Vectors::new(floats(file)?, number(2)?)?);
@@ -117,7 +123,9 @@ impl Bench {
             ["approximate", _, _, _, _] => {
                 let (_, clusters) = self.approximate.as_ref().ok_or("no approximate index")?;
                 let (top, probes) = (number(3)?, number(4)?);
-                self.time([number(1)?, number(2)?], |queries| clusters.search(&self.cpu, queries, top, probes))
+                self.time([number(1)?, number(2)?], |queries| {
+                    clusters.search(&self.cpu, queries, top, probes)
+                })
             }
             ["recall", _, _, _] => {
                 let (index, clusters) = self.approximate.as_ref().ok_or("no approximate index")?;

@@ -105,7 +105,11 @@ fn decode_vectors<T: DataType>(
     reader.read_records(rows, Some(&mut levels), Some(&mut starts), &mut values)?;
     let bad = |detail: String| Err(parquet::errors::ParquetError::General(detail));
     if values.len() != rows * length || starts.len() != values.len() {
-        return bad(format!("{} numbers, where {rows} rows of {length} have {}", values.len(), rows * length));
+        return bad(format!(
+            "{} numbers, where {rows} rows of {length} have {}",
+            values.len(),
+            rows * length
+        ));
     }
     // A row begins where a value does not repeat the one before.
     let begins = starts.iter().enumerate().position(|(at, &start)| (start == 0) != at.is_multiple_of(length));

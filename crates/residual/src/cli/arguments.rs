@@ -12,7 +12,8 @@ use super::get;
 #[cfg(feature = "onnx")]
 use super::import;
 use super::{
-    average, bench, calibrate, convert, embed, eval, inspect, interrupt, models, predict, search, summary, verify,
+    average, bench, calibrate, convert, embed, eval, inspect, interrupt, models, predict, search, summary,
+    verify,
 };
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};

@@ -19,7 +19,10 @@ fn an_index_has_a_row_for_every_image_of_every_split() {
     let classifier = residual::Classifier::open(bench.path("run")).unwrap();
     let alone = classifier.embed(bench.path("data/test/brick/03.png")).unwrap();
     let found = index.vector(index.find("test/brick/03.png").unwrap()).unwrap();
-    assert!(alone.iter().zip(&found).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0)), "{alone:?} {found:?}");
+    assert!(
+        alone.iter().zip(&found).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0)),
+        "{alone:?} {found:?}"
+    );
 }
 
 #[test]

@@ -18,7 +18,8 @@ fn an_image_of_the_index_is_the_most_similar_to_itself() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "data/train/brick/04.png"));
     assert!(lines[1].starts_with("   1.0000  train/brick/04.png") && lines[1].ends_with("brick"), "{said}");
-    let found = bench.run("search data.parquet data/train/brick/04.png data/test/azure/01.png --top 2 --json").json();
+    let found =
+        bench.run("search data.parquet data/train/brick/04.png data/test/azure/01.png --top 2 --json").json();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0]["hits"][0]["path"], "train/brick/04.png");
     assert_eq!(found[1]["hits"][0]["path"], "test/azure/01.png");
@@ -74,7 +75,9 @@ fn the_approximate_index_is_made_once_and_looked_at_whole_is_exact() {
     // Of an index that is made anew, the approximate one is another's.
     bench.images("data", &["azure"], 11, 4);
     bench.run("embed data --weights run --out data.parquet").ok();
-    bench.run("search data.parquet --row 3 --approximate").refused(&["made of another index", "help: remove it"]);
+    bench
+        .run("search data.parquet --row 3 --approximate")
+        .refused(&["made of another index", "help: remove it"]);
     bench.run("search data.parquet --row 3 --exact --approximate").refused(&["cannot be used with"]);
 }
 
@@ -103,14 +106,22 @@ fn shaped(number: u32) -> image::RgbImage {
 /// single colour twice.
 fn with_twins() -> Bench {
     let bench = Bench::new();
-    for (place, number) in [("train/azure/a", 1), ("train/azure/b", 2), ("train/brick/c", 3), ("test/azure/d", 4), ("test/brick/e", 5)] {
+    for (place, number) in [
+        ("train/azure/a", 1),
+        ("train/azure/b", 2),
+        ("train/brick/c", 3),
+        ("test/azure/d", 4),
+        ("test/brick/e", 5),
+    ] {
         let path = bench.path(&format!("twins/{place}.png"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         shaped(number).save(&path).unwrap();
     }
     let at = |name: &str| bench.path(&format!("twins/{name}"));
     std::fs::copy(at("train/azure/a.png"), at("train/azure/a2.png")).unwrap();
-    shaped(2).save(at("train/brick/b.bmp")).unwrap_or_else(|_| shaped(2).save(at("train/brick/b2.png")).unwrap());
+    shaped(2)
+        .save(at("train/brick/b.bmp"))
+        .unwrap_or_else(|_| shaped(2).save(at("train/brick/b2.png")).unwrap());
     image::imageops::resize(&shaped(3), 32, 24, FilterType::Triangle).save(at("test/brick/c.png")).unwrap();
     for name in ["train/brick/flat.png", "test/azure/flat.png"] {
         image::RgbImage::from_pixel(20, 20, image::Rgb([9, 9, 9])).save(at(name)).unwrap();
@@ -148,7 +159,10 @@ fn near_duplicates_are_found_by_embedding_and_in_folders_without_classes() {
     assert_eq!(found[0]["near"]["by"], "embedding");
     let groups = found[0]["groups"].as_array().unwrap();
     let of = |name: &str| groups.iter().find(|group| group.to_string().contains(name)).unwrap().to_string();
-    assert!(of("a.png").contains("a2.png") && of("\"path\":\"train/brick/flat.png\"").contains("test/azure/flat.png"));
+    assert!(
+        of("a.png").contains("a2.png")
+            && of("\"path\":\"train/brick/flat.png\"").contains("test/azure/flat.png")
+    );
     let loose = bench.run("data twins/train/azure --duplicates").ok();
     assert!(loose.contains("3 images, 2 of them in 1 group") && loose.contains("same bytes"), "{loose}");
     let none = bench.run("data twins/test/brick --duplicates").ok();

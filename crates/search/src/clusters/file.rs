@@ -95,7 +95,8 @@ impl Clusters {
         let centres = Vectors::new(centres, header.length).map_err(|error| bad(error.to_string()))?;
         let starts = read_bytes(&mut file, parts[1] as usize).map_err(|error| bad(error.to_string()))?;
         let starts: Vec<u64> = starts.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-        let is_order = starts.first() == Some(&0) && starts.last() == Some(&header.rows) && starts.is_sorted();
+        let is_order =
+            starts.first() == Some(&0) && starts.last() == Some(&header.rows) && starts.is_sorted();
         if !is_order {
             return Err(bad("its lists do not follow each other".into()));
         }
@@ -118,8 +119,10 @@ impl Clusters {
         };
         let io = |reason| Error::Io { file: escaped(&self.path).to_string(), reason };
         let (numbers, rows) = read().map_err(io)?;
-        let numbers: Vec<u32> = numbers.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        let bad = |reason: &str| Error::Clusters { file: escaped(&self.path).to_string(), reason: reason.into() };
+        let numbers: Vec<u32> =
+            numbers.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let bad =
+            |reason: &str| Error::Clusters { file: escaped(&self.path).to_string(), reason: reason.into() };
         if numbers.iter().any(|&row| u64::from(row) >= self.rows()) {
             return Err(bad("a list with a row that there is not"));
         }

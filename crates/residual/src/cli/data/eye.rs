@@ -116,7 +116,8 @@ impl<'a> Eye<'a> {
 
 /// Preprocessing that shrinks what is larger than a thumbnail.
 pub(super) fn shrinking() -> Result<Preprocessor, Error> {
-    let shrink = Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
+    let shrink =
+        Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
     Preprocessor::new(&shrink)
 }
 

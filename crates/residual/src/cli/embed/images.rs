@@ -23,6 +23,7 @@ pub(in crate::cli) enum Images {
         /// The splits.
         sets: Vec<(Split, Arc<ImageSet>)>,
         /// All of it.
+        #[cfg(feature = "train")]
         data: Box<Dataset>,
     },
     /// Files in a folder and those below it.
@@ -60,7 +61,11 @@ impl Images {
     fn of(data: &Dataset) -> Outcome<Self> {
         let sets = data.splits().into_iter().map(|split| Ok((split, Arc::new(data.split(split)?))));
         let sets = sets.collect::<Result<Vec<_>, Error>>()?;
-        Ok(Self::Labelled { sets, data: Box::new(data.clone()) })
+        Ok(Self::Labelled {
+            sets,
+            #[cfg(feature = "train")]
+            data: Box::new(data.clone()),
+        })
     }
 
     fn loose(root: &Path) -> Outcome<Self> {

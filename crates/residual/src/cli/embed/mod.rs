@@ -87,7 +87,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         facts.data = arguments.data.clone();
     });
     let stop = interrupt::listen_and_say("leaving without an index")?;
-    let mut embedding = Embedding { classifier, images, skip_bad: arguments.skip_bad, skipped: 0, stop: &stop };
+    let mut embedding =
+        Embedding { classifier, images, skip_bad: arguments.skip_bad, skipped: 0, stop: &stop };
     let rows = write(&arguments.out, |out| embedding.write(out, facts))?;
     let skipped = embedding.skipped;
     embedding.classifier.notes().iter().for_each(|noticed| note(&noticed.to_string()));

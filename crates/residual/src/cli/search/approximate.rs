@@ -1,5 +1,8 @@
 //! Choice between comparing with every row and with those of the nearest lists.
 
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use residual::kernels::Cpu;
 use residual::search::{Clusters, ClustersOptions, Error, Hit, Index};
 use residual_files::escaped;
@@ -7,6 +10,7 @@ use residual_files::escaped;
 use super::Arguments;
 use crate::cli::embed;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::interrupt;
 use crate::cli::progress::note;
 use crate::cli::table::thousands;
 
@@ -65,10 +69,33 @@ fn build(index: &Index, cpu: &Cpu) -> Outcome<Clusters> {
         thousands(index.len()),
         escaped(&path)
     ));
+    let stop = interrupt::listen_and_say("leaving without an approximate index")?;
     Clusters::build(cpu, index, &ClustersOptions::default(), |path, body| {
-        embed::write(path, |file| Ok(body(file)?))
+        embed::write(path, |file| match body(&mut Stoppable { file, stop: &stop }) {
+            Err(_) if stop.load(Ordering::Relaxed) => Err(Failure::Interrupted),
+            result => Ok(result?),
+        })
     })?;
     Clusters::open(index)?.ok_or_else(|| Failure::new("the approximate index has gone"))
+}
+
+/// File that takes nothing any more once the user has pressed Ctrl-C.
+struct Stoppable<'a> {
+    file: &'a mut dyn Write,
+    stop: &'a AtomicBool,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("stopped")),
+            false => self.file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Says how many of the nearest rows are found, of rows at equal distances.

@@ -56,7 +56,8 @@ impl<'a> Queries<'a> {
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         if let Some(classifier) = self.classifier.as_ref().filter(|_| self.images.peek().is_some()) {
             let files: Vec<Outcome<PathBuf>> = self.images.by_ref().take(TOGETHER).collect();
-            let names: Vec<String> = files.iter().map(|file| file.as_deref().map(named).unwrap_or_default()).collect();
+            let names: Vec<String> =
+                files.iter().map(|file| file.as_deref().map(named).unwrap_or_default()).collect();
             let answers = classifier.embed_all(files.into_iter().map(|file| file.map_err(Relayed)));
             for (name, answer) in names.into_iter().zip(answers) {
                 match answer {

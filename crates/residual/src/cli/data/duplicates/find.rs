@@ -139,20 +139,30 @@ fn by_hash(images: &Images, distance: u32, threads: usize) -> Outcome<(Measures,
     }
     drop(bar);
     let pairs = near_hashes(&found, distance)?;
-    Ok((pairs.into_iter().map(|(one, other, bits)| ((one, other), Relation::Distance(bits))).collect(), broken))
+    Ok((
+        pairs.into_iter().map(|(one, other, bits)| ((one, other), Relation::Distance(bits))).collect(),
+        broken,
+    ))
 }
 
 fn left_out(reason: &str) {
     note(&format!("left out: {}", reason.trim_start_matches("error: ").trim_end()));
 }
 
-fn by_embedding(images: &Images, model: Model, similarity: f32, threads: usize) -> Outcome<(Measures, usize)> {
+fn by_embedding(
+    images: &Images,
+    model: Model,
+    similarity: f32,
+    threads: usize,
+) -> Outcome<(Measures, usize)> {
     let classifier = Classifier::new(model, Options::new().threads(threads).lazy())?;
     let (shared, count, length) = (images.clone(), images.len(), classifier.embedding_length());
     require_memory((count as u64).saturating_mul(4 * length as u64))?;
     let (bar, mut broken) = (Bar::new(count), 0);
     let (mut values, mut numbers) = (Vec::new(), Vec::new());
-    for (number, answer) in classifier.embed_all((0..count).map(move |number| shared.input(number))).enumerate() {
+    for (number, answer) in
+        classifier.embed_all((0..count).map(move |number| shared.input(number))).enumerate()
+    {
         use residual::predict::Error;
         match answer {
             Ok(vector) => {
@@ -179,8 +189,9 @@ fn by_embedding(images: &Images, model: Model, similarity: f32, threads: usize) 
         false => near_pairs_approximately(&cpu, &vectors, similarity, going)?,
     };
     let number = |row: u32| numbers[row as usize];
-    let measured =
-        pairs.iter().map(|pair| ((number(pair.first), number(pair.second)), Relation::Similarity(pair.score)));
+    let measured = pairs
+        .iter()
+        .map(|pair| ((number(pair.first), number(pair.second)), Relation::Similarity(pair.score)));
     Ok((measured.collect(), broken))
 }
 

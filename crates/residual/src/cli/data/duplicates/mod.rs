@@ -41,7 +41,9 @@ impl NearArguments {
     /// Checks that no flag is given that is of no use.
     pub(super) fn unused(&self) -> Outcome {
         match self.weights.is_some() || self.similarity.is_some() || self.distance.is_some() {
-            true => Err(Failure::new("--weights, --similarity and --distance are of no use without --duplicates")),
+            true => {
+                Err(Failure::new("--weights, --similarity and --distance are of no use without --duplicates"))
+            }
             false => Ok(()),
         }
     }

@@ -37,7 +37,9 @@ pub(super) fn lines(name: &str, found: &Found) -> Vec<String> {
 fn summary(name: &str, found: &Found) -> String {
     let images = number(found.images.len());
     let by = match found.by {
-        By::Hash { distance } => format!("perceptual hashes that differ in {distance} bits of 64 at the most"),
+        By::Hash { distance } => {
+            format!("perceptual hashes that differ in {distance} bits of 64 at the most")
+        }
         By::Embedding { similarity } => format!("embeddings whose cosine is {similarity} or more"),
     };
     let broken = match found.broken {
@@ -48,10 +50,11 @@ fn summary(name: &str, found: &Found) -> String {
         return format!("{name}: {images} images, none repeated: by bytes, and {by}{broken}");
     }
     let members = found.groups.iter().map(|group| group.0.len()).sum();
-    let counted = |what: &str, is: fn(&Group) -> bool| match found.groups.iter().filter(|group| is(group)).count() {
-        0 => String::new(),
-        count => format!(", {} {what}", number(count)),
-    };
+    let counted =
+        |what: &str, is: fn(&Group) -> bool| match found.groups.iter().filter(|group| is(group)).count() {
+            0 => String::new(),
+            count => format!(", {} {what}", number(count)),
+        };
     let groups = match found.groups.len() {
         1 => "1 group".to_owned(),
         groups => format!("{} groups", number(groups)),
