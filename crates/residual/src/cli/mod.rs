@@ -48,6 +48,7 @@ mod runs;
 mod safetensors_name;
 mod same_file;
 mod search;
+mod sheet;
 #[cfg(feature = "train")]
 mod sparkline;
 #[cfg(feature = "train")]
@@ -56,6 +57,7 @@ mod summary;
 mod surface;
 mod table;
 mod threads;
+mod thumbnail;
 #[cfg(feature = "train")]
 mod train;
 mod verify;

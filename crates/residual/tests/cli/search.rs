@@ -41,6 +41,20 @@ fn a_row_is_searched_for_by_number_and_path_and_is_not_among_its_own_hits() {
 }
 
 #[test]
+fn a_sheet_shows_the_query_and_what_was_found() {
+    let bench = indexed();
+    bench.run("search data.parquet data/test/azure/01.png --row 3 --show found.png").ok();
+    assert!(image::open(bench.path("found.png")).unwrap().height() > 200);
+    bench.run("search data.parquet --row 3 --show found.png").ok();
+    std::fs::copy(bench.path("data/test/azure/01.png"), bench.path("mine.png")).unwrap();
+    bench.run("search data.parquet --row 3 --show mine.png").refused(&["is no sheet of an earlier call"]);
+    bench.run("search data.parquet --row 3 --show found.jpg").refused(&["ends in .png"]);
+    std::fs::rename(bench.path("data"), bench.path("gone")).unwrap();
+    bench.run("search data.parquet --row 3 --show found.png").refused(&["its images are not where they were"]);
+    bench.run("search data.parquet --row 3").ok();
+}
+
+#[test]
 fn other_weights_are_refused_and_its_own_are_found() {
     let bench = indexed();
     bench.run("train --model toy.toml --data data --epochs 1 --batch-size 5 --seed 9 --out other").ok();

@@ -4,7 +4,6 @@ mod classes;
 mod duplicates;
 mod eye;
 mod json;
-mod sheet;
 mod show;
 mod text;
 mod view;

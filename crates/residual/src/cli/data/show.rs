@@ -10,11 +10,11 @@ use residual_random::Key;
 use super::Look;
 use super::classes::Balance;
 use super::eye::{Eye, TRIED};
-use super::sheet::{IN_A_ROW, Row, Sheet};
 use super::text::{contents, number, sizes_of};
 use super::view;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::own_png::CONTACT_SHEET;
+use crate::cli::sheet::{IN_A_ROW, Row, Sheet};
 
 /// The most classes that have a row, and of more the largest and the smallest.
 const ROWS: usize = 16;

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use residual::arch::TaskKind;
-use residual::data::{DataSource, Dataset, Error, ImageSet, OpenOptions, Source, Split};
-#[cfg(feature = "train")]
-use residual::data::{Image, decode};
+use residual::data::{DataSource, Dataset, Error, Image, ImageSet, OpenOptions, Source, Split, decode};
 use residual::predict::Input;
 use residual::search::Row;
 
@@ -146,7 +144,6 @@ impl Images {
     }
 
     /// Decoded image.
-    #[cfg(feature = "train")]
     pub(in crate::cli) fn read(&self, number: usize) -> Outcome<Image> {
         match self {
             Self::Loose { files, .. } => {

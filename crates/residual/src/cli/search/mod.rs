@@ -2,6 +2,7 @@
 
 mod approximate;
 mod queries;
+mod sheet;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use self::approximate::Method;
 use self::queries::{Queries, Query};
+use self::sheet::Shown;
 use super::failure::{Failure, Outcome};
 use super::network::NetworkArguments;
 use super::output::Output;
@@ -23,6 +25,7 @@ const EXAMPLE: &str = "\
 Examples:
   residual search photos.parquet query.jpg
   residual search photos.parquet queries/ --top 3 --json
+  residual search photos.parquet query.jpg --show found.png
   residual search photos.parquet --row 17
   residual search photos.parquet --path cats/0001.jpg
 
@@ -62,6 +65,9 @@ pub(crate) struct Arguments {
     /// Lists of the approximate index that are looked at. [default: the square root of their number]
     #[arg(long, value_name = "N")]
     probes: Option<usize>,
+    /// Write a sheet: a query a row, with the images that were found.
+    #[arg(long, value_name = "FILE.png")]
+    show: Option<PathBuf>,
     /// Print one JSON object a line, one for each query: query, hits[{row, similarity, path, split, label}].
     #[arg(long)]
     json: bool,
@@ -91,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
     let cpu = Cpu::new(arguments.network.threads())?;
     let mut queries = Queries::open(arguments, &index)?;
     let method = Method::choose(arguments, &index, &cpu)?;
+    let mut shown = arguments.show.as_deref().map(|path| Shown::new(path, &index)).transpose()?;
     let mut output = Output::new();
     let mut failed = false;
     loop {
@@ -102,19 +109,28 @@ pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
         if batch.is_empty() && failures.is_empty() {
             break;
         }
-        answer(arguments, &Asked { index: &index, cpu: &cpu, method: &method }, &batch, &mut output)?;
+        let asked = Asked { arguments, index: &index, cpu: &cpu, method: &method };
+        answer(&asked, &batch, &mut output, shown.as_mut())?;
     }
+    shown.map_or(Ok(()), Shown::write)?;
     if failed { Err(Failure::Reported) } else { Ok(()) }
 }
 
 /// Index that is asked, and how.
 struct Asked<'a> {
+    arguments: &'a Arguments,
     index: &'a Index,
     cpu: &'a Cpu,
     method: &'a Method,
 }
 
-fn answer(arguments: &Arguments, asked: &Asked<'_>, batch: &[Query], output: &mut Output) -> Outcome {
+fn answer(
+    asked: &Asked<'_>,
+    batch: &[Query],
+    output: &mut Output,
+    mut shown: Option<&mut Shown<'_>>,
+) -> Outcome {
+    let arguments = asked.arguments;
     if batch.is_empty() {
         return Ok(());
     }
@@ -127,6 +143,9 @@ fn answer(arguments: &Arguments, asked: &Asked<'_>, batch: &[Query], output: &mu
             hits.into_iter().filter(|hit| Some(hit.row) != query.row).take(arguments.top).collect();
         let numbers: Vec<u32> = hits.iter().map(|hit| hit.row).collect();
         let rows = asked.index.rows_at(&numbers)?;
+        if let Some(shown) = &mut shown {
+            shown.add(query, &hits, &rows);
+        }
         match arguments.json {
             true => output.json(&Line { query: &query.name, hits: found_of(&hits, &rows) })?,
             false => print(&query.name, &hits, &rows, output)?,

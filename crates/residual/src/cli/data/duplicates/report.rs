@@ -3,13 +3,13 @@
 use residual_files::escaped;
 use serde::Serialize;
 
-use super::super::eye::{shrinking, thumbnail};
-use super::super::sheet::{IN_A_ROW, Row, Sheet};
 use super::super::text::number;
 use super::find::{By, Found, Group, Member, Relation};
 use crate::cli::failure::Outcome;
 use crate::cli::findings::wrapped;
+use crate::cli::sheet::{IN_A_ROW, Row, Sheet};
 use crate::cli::table::shorten;
+use crate::cli::thumbnail::{shrinking, thumbnail};
 
 /// The most groups that are printed, the images of one, and the groups on a sheet.
 const GROUPS: usize = 20;
