@@ -11,6 +11,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
 use crate::facts::{KEY, hexadecimal};
@@ -58,11 +59,11 @@ impl<W: Write> IndexWriter<W> {
     /// [`Error::Write`].
     pub fn new(out: W, facts: Facts) -> Result<Self, Error> {
         let schema = parse_message_type(SCHEMA).map_err(failed)?;
-        let vectors = "embedding.list.element";
+        let vectors = ["embedding", "list", "element"].map(str::to_owned).to_vec();
         let properties = WriterProperties::builder()
             .set_created_by(format!("residual {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::SNAPPY)
-            .set_column_compression(vectors.into(), Compression::UNCOMPRESSED)
+            .set_column_compression(ColumnPath::new(vectors), Compression::UNCOMPRESSED)
             .set_dictionary_enabled(false)
             .set_column_dictionary_enabled("split".into(), true)
             .set_column_dictionary_enabled("label".into(), true)

@@ -107,7 +107,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.duplicates {
         return duplicates::run(arguments, place.as_ref());
     }
-    arguments.near.unused()?;
     let view = View::of(arguments.recipe.as_deref(), arguments.model.as_deref())?;
     let data = open(arguments, arguments.task.unwrap_or(view.task))?;
     let survey = survey(&data, threads::count(arguments.threads))?;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use residual::data::Fit;
 use residual::predict::{Classifier, Options};
 use residual::search::{Facts, Index, IndexWriter, WeightsFile};
 use residual::weights::write_atomically;
@@ -79,12 +78,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let images = Images::open(&arguments.data, &arguments.list, (arguments.skip_bad, 0.0))?;
     let [name, key] = arguments.network.named();
     let weights = WeightsFile::of(&file, name, key)?;
-    let (network, preprocess) = (model.spec().name.clone(), Fit::preprocess(model.spec()));
+    let (network, preprocess) = (model.spec().name.clone(), model.spec().preprocess.clone());
     let classifier = Classifier::new(model, Options::new().threads(arguments.network.threads()).lazy())?;
     let length = classifier.embedding_length();
     let facts = Facts::new(weights, network, preprocess, length).with(|facts| {
         facts.normalised = arguments.normalise;
-        facts.data = arguments.data.clone();
+        facts.data = absolute(&arguments.data);
     });
     let stop = interrupt::listen_and_say("leaving without an index")?;
     let mut embedding =
@@ -104,6 +103,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let count = thousands(rows as u64);
     output.line(format_args!("{index}: {count} embeddings of {length} numbers in {seconds:.1} s{left_out}"))
+}
+
+/// Path from the root, by which the images are found again wherever a search is started; a name stays.
+fn absolute(data: &Path) -> PathBuf {
+    match data.exists() {
+        true => std::path::absolute(data).unwrap_or_else(|_| data.to_owned()),
+        false => data.to_owned(),
+    }
 }
 
 /// Checks that nothing but an index of an earlier call would be lost.

@@ -101,13 +101,14 @@ impl Write for Stoppable<'_> {
 /// Says how many of the nearest rows are found, of rows at equal distances.
 fn say_recall(clusters: &Clusters, index: &Index, cpu: &Cpu, probes: usize) -> Outcome {
     let step = (index.len() as u32 / MEASURED).max(1);
-    let mut queries = Vec::new();
+    let (mut queries, mut count) = (Vec::new(), 0);
     for row in (0..index.len() as u32).step_by(step as usize).take(MEASURED as usize) {
         queries.extend(index.vector(row)?);
+        count += 1;
     }
     let recall = clusters.recall(cpu, index, &queries, 10, probes)?;
     note(&format!(
-        "{} lists, of which {probes} are looked at: {:.1}% of the 10 nearest of {MEASURED} rows are found (--probes)",
+        "{} lists, of which {probes} are looked at: {:.1}% of the 10 nearest of {count} rows are found (--probes)",
         clusters.lists(),
         100.0 * recall
     ));

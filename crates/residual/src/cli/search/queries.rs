@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use residual::data::Fit;
 use residual::predict::{Classifier, Model, Options};
 use residual::search::{Facts, Index, WeightsFile};
 use residual_files::escaped;
@@ -84,7 +83,7 @@ fn classifier(arguments: &Arguments, index: &Index) -> Outcome<Classifier> {
         true => model,
         false => model.with_preprocess(facts.preprocess.clone())?,
     };
-    if Fit::preprocess(model.spec()) != facts.preprocess {
+    if model.spec().preprocess != facts.preprocess {
         return Err(Failure::new(format_args!(
             "{}: its images were prepared in another way; help: leave the flags of the preprocessing out",
             index.name()

@@ -38,16 +38,6 @@ pub(super) struct NearArguments {
 }
 
 impl NearArguments {
-    /// Checks that no flag is given that is of no use.
-    pub(super) fn unused(&self) -> Outcome {
-        match self.weights.is_some() || self.similarity.is_some() || self.distance.is_some() {
-            true => {
-                Err(Failure::new("--weights, --similarity and --distance are of no use without --duplicates"))
-            }
-            false => Ok(()),
-        }
-    }
-
     fn near(&self, model: Option<&str>) -> Outcome<Near> {
         let Some(weights) = &self.weights else {
             return Ok(Near::Hash { distance: self.distance.unwrap_or(DISTANCE) });
