@@ -304,6 +304,14 @@ pub enum Error {
         /// Columns of the table, with their types.
         found: Vec<String>,
     },
+    /// A table that is none of vectors: see [`VectorTable`](crate::VectorTable).
+    #[error("{file}: {reason}")]
+    Vectors {
+        /// The table.
+        file: String,
+        /// Reason.
+        reason: String,
+    },
     /// Shards without a sample that has a label.
     #[error("{path}: no samples with an image and a label")]
     NoSamples {

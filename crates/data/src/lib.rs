@@ -116,6 +116,7 @@ pub use survey::{
     Aspect, Broken, Duplicates, Equal, Group, Handling, LabelsPerImage, Place, Repeats, Size, Sizes, Survey,
     SurveyOptions, TargetSpread, Turned,
 };
+pub use table::VectorTable;
 pub use task_evaluation::{
     LabelNumbers, Metric, TaskEvaluation, TaskNumbers, TaskOutputs, TaskScore, sigmoid,
 };

@@ -20,5 +20,6 @@ guide!(checkpoints, "docs/checkpoints.md");
 guide!(evaluation, "docs/evaluation.md");
 guide!(augmentation, "docs/augmentation.md");
 guide!(finetune, "docs/finetune.md");
+guide!(search, "docs/search.md");
 guide!(interop, "docs/interop.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

@@ -7,6 +7,7 @@
 pub mod block;
 mod conv;
 mod cpu;
+mod dots;
 pub mod eltwise;
 mod error;
 mod gemm;
@@ -27,6 +28,7 @@ pub use conv::{
     Pass, Sums, Weights, select, select_for,
 };
 pub use cpu::Cpu;
+pub use dots::DotProducts;
 pub use error::Error;
 pub use gemm::Epilogue;
 pub use layout::{Layout, MapsMut, MapsRef, convert, normalise};

@@ -1,9 +1,11 @@
 //! Images as callers have them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use residual_data::{Fit, Image, MAX_FILE_BYTES, decode};
+use residual_data::{Fit, Image, MAX_FILE_BYTES, Source, decode};
 use residual_files::escaped;
 use residual_weights::Tensor;
 
@@ -22,6 +24,7 @@ use crate::Error;
 /// | `Image`, `&Image` | pixels |
 /// | `image::DynamicImage`, `image::RgbImage` (feature `image`) | pixels; alpha is left out |
 /// | `Tensor`, `&Tensor` | normalised values, `[channels, height, width]`, taken as they are |
+/// | `(Arc<dyn Source>, usize)` | an image of labelled ones, by its place |
 /// | `Result` of any of them | the same, or an error that takes the image's place among the answers |
 #[derive(Debug)]
 #[non_exhaustive]
@@ -34,8 +37,23 @@ pub enum Input<'a> {
     Image(Cow<'a, Image>),
     /// Normalised values, `[channels, height, width]`.
     Tensor(Cow<'a, Tensor>),
+    /// An image of labelled ones: read and decoded with those ahead of the network, and named as its source names it.
+    Sourced(SourceImage),
     /// An image that its source could not give.
     Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Image of a [`Source`], by its place.
+#[derive(Clone)]
+pub struct SourceImage {
+    source: Arc<dyn Source>,
+    index: usize,
+}
+
+impl fmt::Debug for SourceImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceImage").field("index", &self.index).finish_non_exhaustive()
+    }
 }
 
 /// An image as the network takes it.
@@ -107,6 +125,7 @@ impl Input<'_> {
             }
             Self::Image(image) => (name(), None, image.into_owned()),
             Self::Tensor(tensor) => return tensor_ready(tensor.into_owned(), channels, name()),
+            Self::Sourced(SourceImage { source, index }) => (source.file(index), None, source.image(index)?),
             Self::Failed(error) => return Err(Error::Source(error)),
         };
         let pixels = Pixels::of(fit.fit(image, &name)?, fit);
@@ -186,6 +205,12 @@ impl From<Image> for Input<'_> {
 impl<'a> From<&'a Image> for Input<'a> {
     fn from(image: &'a Image) -> Self {
         Self::Image(Cow::Borrowed(image))
+    }
+}
+
+impl From<(Arc<dyn Source>, usize)> for Input<'_> {
+    fn from((source, index): (Arc<dyn Source>, usize)) -> Self {
+        Self::Sourced(SourceImage { source, index })
     }
 }
 

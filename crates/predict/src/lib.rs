@@ -42,7 +42,7 @@ pub use answers::Answers;
 pub use classifier::{Classifier, Embedding, FeatureMap};
 pub use error::Error;
 pub use explain::{Explanation, HeatMap};
-pub use input::Input;
+pub use input::{Input, SourceImage};
 pub use options::Options;
 pub use prediction::{ClassScore, Prediction, TargetValue};
 pub use residual_data::Image;

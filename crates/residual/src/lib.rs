@@ -78,6 +78,7 @@
 //! | [`data`] | images in, batches out, deterministic |
 //! | [`evaluation`] | answers about labelled images, what they are worth, and the page of it |
 //! | [`report`] | figures and pages |
+//! | [`search`] | indices of embeddings, similar images, near duplicates |
 //! | [`measure`] | numbers about answers: confusion, precision and recall, average precision, calibration, intervals |
 //! | [`kernels`] | f32 kernels on slices, without a framework |
 //! | [`engine`] | models compiled into plans that run without a framework |
@@ -119,6 +120,7 @@ pub use residual_onnx as onnx;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
 pub use residual_report as report;
+pub use residual_search as search;
 #[cfg(feature = "train")]
 pub use residual_study as study;
 #[cfg(feature = "train")]

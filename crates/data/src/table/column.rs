@@ -67,28 +67,15 @@ impl Column {
         let mut column = Self { descriptor, chunks: Vec::new(), parts: Vec::new() };
         let mut row = 0;
         for (place, group) in groups.iter().enumerate() {
-            let corrupt = |detail: String| Error::CorruptArchive {
-                path: shown.to_owned(),
-                detail: format!("row group {place}: {detail}"),
-            };
-            let rows =
-                u64::try_from(group.num_rows()).map_err(|_| corrupt("a negative number of rows".into()))?;
-            let meta = group.column(number);
-            let chunk = chunk(meta, file.length(), most).map_err(|found| match found {
-                Some(beyond) => Error::TruncatedArchive {
-                    path: shown.to_owned(),
-                    detail: format!("row group {place} ends {beyond} bytes later"),
-                },
-                None => corrupt("it lies before the start of the file".into()),
-            })?;
-            let unpacked = u64::try_from(meta.uncompressed_size()).unwrap_or_default();
+            let (chunk, rows) = checked(file, shown, (place, group), number, most)?;
+            let unpacked = u64::try_from(group.column(number).uncompressed_size()).unwrap_or_default();
             if chunk.end - chunk.start <= PART && unpacked <= 2 * PART && rows <= PART_ROWS {
                 let Chunk { start, end, .. } = chunk;
                 let chunk = place as u32;
                 column.parts.push(ColumnPart { chunk, first: row, rows, start, end, unpacked });
             } else {
                 let cut = Cut { file, chunk, number: place as u32 };
-                column.parts.extend(cut.parts(row, rows).map_err(corrupt)?);
+                column.parts.extend(cut.parts(row, rows).map_err(|detail| corrupt(shown, place, &detail))?);
             }
             column.chunks.push(chunk);
             row += rows;
@@ -98,10 +85,61 @@ impl Column {
         Ok(Some(column))
     }
 
+    /// Column number `number` with one part a row group, whatever its size: of lists, whose pages do not say how many
+    /// rows they hold.
+    ///
+    /// # Errors
+    /// As for [`Column::new`].
+    pub(super) fn in_groups(
+        file: &SharedFile,
+        shown: &str,
+        groups: &[RowGroupMetaData],
+        number: usize,
+        most: u64,
+    ) -> Result<Option<Self>, Error> {
+        let Some(first) = groups.first() else { return Ok(None) };
+        let descriptor = first.column(number).column_descr_ptr();
+        let mut column = Self { descriptor, chunks: Vec::new(), parts: Vec::new() };
+        let mut row = 0;
+        for (place, group) in groups.iter().enumerate() {
+            let (chunk, rows) = checked(file, shown, (place, group), number, most)?;
+            let Chunk { start, end, .. } = chunk;
+            let unpacked = u64::try_from(group.column(number).uncompressed_size()).unwrap_or_default();
+            column.parts.push(ColumnPart { chunk: place as u32, first: row, rows, start, end, unpacked });
+            column.chunks.push(chunk);
+            row += rows;
+        }
+        Ok(Some(column))
+    }
+
     /// Part that holds a row.
     pub(super) fn part_of(&self, row: u64) -> usize {
         self.parts.partition_point(|part| part.first <= row).saturating_sub(1)
     }
+}
+
+/// Place of a column's pages in a row group, and the group's rows.
+fn checked(
+    file: &SharedFile,
+    shown: &str,
+    (place, group): (usize, &RowGroupMetaData),
+    number: usize,
+    most: u64,
+) -> Result<(Chunk, u64), Error> {
+    let rows =
+        u64::try_from(group.num_rows()).map_err(|_| corrupt(shown, place, "a negative number of rows"))?;
+    let chunk = chunk(group.column(number), file.length(), most).map_err(|found| match found {
+        Some(beyond) => Error::TruncatedArchive {
+            path: shown.to_owned(),
+            detail: format!("row group {place} ends {beyond} bytes later"),
+        },
+        None => corrupt(shown, place, "it lies before the start of the file"),
+    })?;
+    Ok((chunk, rows))
+}
+
+fn corrupt(shown: &str, place: usize, detail: &str) -> Error {
+    Error::CorruptArchive { path: shown.to_owned(), detail: format!("row group {place}: {detail}") }
 }
 
 /// Place of a chunk's pages; the error is by how much it is beyond the end of the file.

@@ -15,5 +15,7 @@ mod read;
 mod schema;
 mod store;
 mod thrift;
+mod vectors;
 
 pub(crate) use open::open;
+pub use vectors::VectorTable;

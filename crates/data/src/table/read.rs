@@ -19,6 +19,8 @@ use crate::shared_file::SharedFile;
 
 /// Bytes that a value of a list takes as text, its levels included.
 const PER_VALUE: u64 = 128;
+/// Bytes that a number of a vector takes at the most: packed, as it is, as it is given, and its levels.
+const PER_NUMBER: u64 = 32;
 
 /// Values of a part, `None` where a row has none, and the bytes that they take.
 #[derive(Debug)]
@@ -65,6 +67,56 @@ pub(super) fn read_lists<T: DataType>(
         catch_unwind(AssertUnwindSafe(|| decode_lists::<T>(column, chunk, pages, part.rows as usize)));
     let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
     Ok(decoded.map_err(|error| error.to_string())?)
+}
+
+/// Decodes a part of a column of vectors: `length` numbers a row, none of them absent, one row behind the other.
+///
+/// # Errors
+/// [`BadPart`].
+pub(super) fn read_vectors<T: DataType>(
+    file: &SharedFile,
+    column: &Column,
+    part: &ColumnPart,
+    length: usize,
+) -> Result<Vec<T::T>, BadPart> {
+    let chunk = &column.chunks[part.chunk as usize];
+    let pages = pages(file, chunk, part, Rows::OfVectors)?;
+    let wanted = part.rows.checked_mul(length as u64);
+    if wanted != Some(pages.values) {
+        let (rows, values) = (part.rows, pages.values);
+        return Err(format!("{rows} rows of {length} numbers, and {values} values in the pages").into());
+    }
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        decode_vectors::<T>(column, chunk, pages, [part.rows as usize, length])
+    }));
+    let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
+    Ok(decoded.map_err(|error| error.to_string())?)
+}
+
+fn decode_vectors<T: DataType>(
+    column: &Column,
+    chunk: &Chunk,
+    pages: Pages,
+    [rows, length]: [usize; 2],
+) -> Result<Vec<T::T>, parquet::errors::ParquetError> {
+    let count = pages.values as usize;
+    let mut reader = reader::<T>(column, chunk, pages, count)?;
+    let (mut levels, mut starts, mut values) = (Vec::new(), Vec::new(), Vec::with_capacity(count));
+    reader.read_records(rows, Some(&mut levels), Some(&mut starts), &mut values)?;
+    let bad = |detail: String| Err(parquet::errors::ParquetError::General(detail));
+    if values.len() != rows * length || starts.len() != values.len() {
+        return bad(format!(
+            "{} numbers, where {rows} rows of {length} have {}",
+            values.len(),
+            rows * length
+        ));
+    }
+    // A row begins where a value does not repeat the one before.
+    let begins = starts.iter().enumerate().position(|(at, &start)| (start == 0) != at.is_multiple_of(length));
+    match begins {
+        Some(at) => bad(format!("row {} has not {length} numbers", at / length)),
+        None => Ok(values),
+    }
 }
 
 fn decode_lists<T: DataType>(
@@ -121,6 +173,7 @@ fn reader<T: DataType>(
 enum Rows {
     OfValues,
     OfLists,
+    OfVectors,
 }
 
 /// Decodes a part of a column.
@@ -173,7 +226,12 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
     };
     let bytes = span(part.start, part.end)?;
     let found = check(&bytes, chunk)?;
-    if rows == Rows::OfLists && found.rows > (chunk.most / PER_VALUE).min(MAX_ROWS) {
+    let most = match rows {
+        Rows::OfValues => u64::MAX,
+        Rows::OfLists => (chunk.most / PER_VALUE).min(MAX_ROWS),
+        Rows::OfVectors => chunk.most / PER_NUMBER,
+    };
+    if found.rows > most {
         let found = found.rows;
         return Err(
             format!("{found} values in one part; help: write the table with smaller row groups").into()

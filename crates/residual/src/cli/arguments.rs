@@ -11,7 +11,10 @@ use super::failure::Outcome;
 use super::get;
 #[cfg(feature = "onnx")]
 use super::import;
-use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
+use super::{
+    average, bench, calibrate, convert, embed, eval, inspect, interrupt, models, predict, search, summary,
+    verify,
+};
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
 
@@ -42,6 +45,8 @@ enum Command {
     Eval(eval::Arguments),
     Calibrate(calibrate::Arguments),
     Predict(predict::Arguments),
+    Embed(embed::Arguments),
+    Search(search::Arguments),
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
@@ -79,6 +84,8 @@ impl Command {
             Self::Eval(arguments) => eval::run(&arguments),
             Self::Calibrate(arguments) => calibrate::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),
+            Self::Embed(arguments) => embed::run(&arguments),
+            Self::Search(arguments) => search::run(&arguments, verbose),
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),

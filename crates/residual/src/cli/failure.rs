@@ -26,7 +26,6 @@ pub(crate) enum Failure {
     /// Errors of parts of the work that did not keep the rest from being done, printed already.
     Reported,
     /// The user pressed Ctrl-C. What that means has been printed already.
-    #[cfg(feature = "train")]
     Interrupted,
     /// The reader of standard output has gone, as in `residual models | head -1`.
     OutputClosed,
@@ -46,7 +45,6 @@ impl Failure {
         match self {
             Self::Error { .. } | Self::Reported => 2,
             Self::Check => 1,
-            #[cfg(feature = "train")]
             Self::Interrupted => 130,
             Self::OutputClosed => 0,
         }

@@ -1,23 +1,16 @@
 //! Signals: the first Ctrl-C asks the work to stop, the second ends the process; a limit on the size of files is an
 //! error of the write that meets it.
 
-#[cfg(feature = "train")]
 use std::sync::Arc;
-#[cfg(feature = "train")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
-#[cfg(feature = "train")]
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-#[cfg(feature = "train")]
 use signal_hook::iterator::Signals;
 
-#[cfg(feature = "train")]
 use crate::cli::failure::{Failure, Outcome};
-#[cfg(feature = "train")]
 use crate::cli::progress::{leave, note};
 
 /// 128 and the number of SIGINT, as shells have it.
-#[cfg(feature = "train")]
 const INTERRUPTED: i32 = 130;
 
 /// A flag that the first SIGINT, SIGTERM or SIGHUP raises. A second SIGINT or SIGTERM ends the process at once; the
@@ -25,6 +18,11 @@ const INTERRUPTED: i32 = 130;
 /// once, and nobody is in a hurry: it never ends the process. Under `nohup` it is not listened to.
 #[cfg(feature = "train")]
 pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
+    listen_and_say("finishing this step, then saving")
+}
+
+/// As `listen` does, saying what is done before the process ends.
+pub(crate) fn listen_and_say(what: &'static str) -> Outcome<Arc<AtomicBool>> {
     let mut wanted = vec![SIGINT, SIGTERM];
     if !hang_up_is_ignored() {
         wanted.push(SIGHUP);
@@ -42,8 +40,8 @@ pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
                     leave();
                     std::process::exit(INTERRUPTED)
                 }
-                (false, SIGHUP) => note("\nthe terminal has gone: finishing this step, then saving"),
-                (false, _) => note("\nfinishing this step, then saving; press Ctrl-C again to quit at once"),
+                (false, SIGHUP) => note(&format!("\nthe terminal has gone: {what}")),
+                (false, _) => note(&format!("\n{what}; press Ctrl-C again to quit at once")),
             }
         }
     })?;
@@ -52,7 +50,6 @@ pub(crate) fn listen() -> Outcome<Arc<AtomicBool>> {
 
 /// True where whoever started the process has told it to outlive its terminal. Linux says so; elsewhere a standard
 /// error that is no terminal is taken for `nohup`'s.
-#[cfg(feature = "train")]
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").ok();
     match status.as_deref().and_then(ignored_signals) {
@@ -62,7 +59,6 @@ fn hang_up_is_ignored() -> bool {
 }
 
 /// The mask of ignored signals in a `/proc/PID/status`.
-#[cfg(feature = "train")]
 fn ignored_signals(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
@@ -78,7 +74,7 @@ pub(crate) fn let_writes_fail() {
     }
 }
 
-#[cfg(all(test, feature = "train"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -13,6 +13,7 @@ mod data;
 mod describe;
 #[cfg(feature = "train")]
 mod doctor;
+mod embed;
 mod eval;
 mod eval_task;
 #[cfg(feature = "onnx")]
@@ -46,6 +47,8 @@ mod recipes;
 mod runs;
 mod safetensors_name;
 mod same_file;
+mod search;
+mod sheet;
 #[cfg(feature = "train")]
 mod sparkline;
 #[cfg(feature = "train")]
@@ -54,6 +57,7 @@ mod summary;
 mod surface;
 mod table;
 mod threads;
+mod thumbnail;
 #[cfg(feature = "train")]
 mod train;
 mod verify;

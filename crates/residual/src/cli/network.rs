@@ -36,9 +36,31 @@ pub(crate) struct NetworkArguments {
 
 impl NetworkArguments {
     pub(crate) fn open(&self) -> Outcome<Model> {
+        self.open_with_file().map(|(model, _)| model)
+    }
+
+    /// The model, and the file that its weights are from.
+    pub(crate) fn open_with_file(&self) -> Outcome<(Model, PathBuf)> {
         let model = self.model.as_deref();
         let Some(weights) = &self.weights else { return Err(weights_wanted(model)) };
-        self.preprocessing.apply(open(weights, model, self.set.key())?, model)
+        let file = weights_of(weights, model)?;
+        let opened = self.preprocessing.apply(open_file(&file, model, self.set.key())?, model)?;
+        Ok((opened, file))
+    }
+
+    /// True where weights are given.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// Network and set of weights, as they were named.
+    pub(crate) fn named(&self) -> [Option<&str>; 2] {
+        [self.model.as_deref(), self.set.key()]
+    }
+
+    /// True where a flag changes the preprocessing.
+    pub(crate) fn changes_preprocessing(&self) -> bool {
+        self.preprocessing.any()
     }
 
     /// The file of weights as it was named, for messages.
@@ -76,13 +98,18 @@ pub(crate) fn options(model: Option<&str>, key: Option<&str>) -> OpenOptions {
 /// Opens a trained checkpoint, or bare weights of the network that `model` names, `auto` the published ones. What was
 /// recognised, and what the file has beside it, is said.
 pub(crate) fn open(path: &Path, model: Option<&str>, key: Option<&str>) -> Outcome<Model> {
-    let model = Model::open_with(weights_of(path, model)?, &options(model, key))?;
+    open_file(&weights_of(path, model)?, model, key)
+}
+
+/// Opens a file of weights, and says what was recognised.
+pub(crate) fn open_file(file: &Path, model: Option<&str>, key: Option<&str>) -> Outcome<Model> {
+    let model = Model::open_with(file, &options(model, key))?;
     model.notes().iter().for_each(|line| note(&format!("weights: {line}")));
     Ok(model)
 }
 
 /// The file of weights that `path` stands for; for `auto` the published ones of `model`.
-fn weights_of(path: &Path, model: Option<&str>) -> Outcome<PathBuf> {
+pub(crate) fn weights_of(path: &Path, model: Option<&str>) -> Outcome<PathBuf> {
     if path.as_os_str() == AUTO {
         return not_auto(path, model);
     }

@@ -28,6 +28,10 @@ pub(crate) const OVERLAY: OwnPng =
 pub(crate) const CONTACT_SHEET: OwnPng =
     OwnPng { software: "residual data --show", name: "contact sheet", flag: "--show" };
 
+/// Sheets of `residual search`.
+pub(crate) const SEARCH_SHEET: OwnPng =
+    OwnPng { software: "residual search --show", name: "sheet", flag: "--show" };
+
 const KEYWORD: &str = "Software";
 
 /// Bytes at a file's beginning among which the mark is: the signature, the header, the marked chunk.

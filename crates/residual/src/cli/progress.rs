@@ -32,7 +32,6 @@ pub(crate) fn note(lines: &str) {
 
 /// Takes away what is drawn, before the process ends: within a fifth of a second, since a terminal that has been halted
 /// takes nothing.
-#[cfg(feature = "train")]
 pub(crate) fn leave() {
     let (done, wait) = std::sync::mpsc::channel();
     let cleared = std::thread::Builder::new().spawn(move || {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use residual::arch::{Preprocess, Resize};
+use residual::arch::Preprocess;
 use residual::data::{
     Augment, Augmenter, Error, Image, ImageSet, LabelledImages, Loader, LoaderOptions, Mix, Preprocessor,
     SampleKey,
 };
 
-use super::sheet::{THUMBNAIL, Thumbnail};
 use super::view::View;
+use crate::cli::sheet::Thumbnail;
+use crate::cli::thumbnail::{shrinking, thumbnail};
 
 /// Draws among which one is looked for that changes an image.
 pub(super) const TRIED: u64 = 64;
@@ -24,13 +25,7 @@ pub(super) struct Eye<'a> {
 
 impl<'a> Eye<'a> {
     pub(super) fn new(view: &'a View) -> Result<Self, Error> {
-        let shrink =
-            Preprocess::normalise_only().with(|shrink| shrink.resize = Some(Resize::Within([THUMBNAIL; 2])));
-        Ok(Self {
-            view,
-            preprocessor: Preprocessor::new(&view.preprocess)?,
-            shrink: Preprocessor::new(&shrink)?,
-        })
+        Ok(Self { view, preprocessor: Preprocessor::new(&view.preprocess)?, shrink: shrinking()? })
     }
 
     /// Augmentations of the recipe.
@@ -114,14 +109,8 @@ impl<'a> Eye<'a> {
         Ok(plain)
     }
 
-    /// The image as it is shown: grey and RGB as they are, of other channels the first three or the first.
+    /// The image as it is shown.
     pub(super) fn thumbnail(&self, image: &Image) -> Option<Thumbnail> {
-        let (channels, pixels) = (image.channels(), image.pixels());
-        let rgb = |pixel: &[u8]| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
-        let pixels: Vec<u8> = pixels.chunks_exact(channels).flat_map(rgb).collect();
-        let image = Image::new(image.width(), image.height(), 3, pixels).ok()?;
-        let large = image.width().max(image.height()) > THUMBNAIL;
-        let image = if large { self.shrink.fit(image, "").ok()? } else { image };
-        Some(Thumbnail { size: [image.height(), image.width()], pixels: image.into_pixels() })
+        thumbnail(&self.shrink, image)
     }
 }

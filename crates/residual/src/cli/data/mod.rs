@@ -1,9 +1,9 @@
 //! `residual data`: a look at labelled images before anything is trained on them.
 
 mod classes;
+mod duplicates;
 mod eye;
 mod json;
-mod sheet;
 mod show;
 mod text;
 mod view;
@@ -30,6 +30,8 @@ Examples:
   residual data photos --model resnet18 --show sheet.png
   residual data labels.csv --columns path=photo,label=breed --json
   residual data faces.csv --task regression --label age
+  residual data photos --duplicates --show twins.png
+  residual data photos --duplicates --weights runs/first --similarity 0.98
 
 Exit code 0 where the data can be opened, whatever is found in them (`residual
 doctor` judges: its exit code is 1 for a fault); 2 where they cannot.";
@@ -58,7 +60,14 @@ pub(crate) struct Arguments {
     /// A recipe, for its network, preprocessing and augmentation.
     #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<PathBuf>,
-    /// Write a contact sheet: images of each class as the network sees them, and under each augmentation.
+    /// Look for repeated and nearly repeated images alone, in groups: by a perceptual hash, or with --weights by
+    /// embedding. Images in a folder without classes are taken too.
+    #[arg(long)]
+    duplicates: bool,
+    #[command(flatten)]
+    near: duplicates::NearArguments,
+    /// Write a contact sheet: images of each class as the network sees them, and under each augmentation; with
+    /// --duplicates, the groups.
     #[arg(long, value_name = "FILE.png")]
     show: Option<PathBuf>,
     /// Seed of the images and the augmentation that --show draws. [default: 0]
@@ -71,7 +80,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
     /// Print one JSON object: data, images, bytes, classes, splits, sizes, formats, channels, orientations, broken,
-    /// duplicates, loader, findings, notes and more.
+    /// duplicates, loader, findings, notes and more; with --duplicates images, near, groups, repeated, across, broken.
     #[arg(long)]
     json: bool,
 }
@@ -95,6 +104,9 @@ impl Look {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let place = arguments.show.as_deref().map(|path| Place::new(path, &arguments.data)).transpose()?;
+    if arguments.duplicates {
+        return duplicates::run(arguments, place.as_ref());
+    }
     let view = View::of(arguments.recipe.as_deref(), arguments.model.as_deref())?;
     let data = open(arguments, arguments.task.unwrap_or(view.task))?;
     let survey = survey(&data, threads::count(arguments.threads))?;

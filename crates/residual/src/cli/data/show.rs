@@ -10,11 +10,11 @@ use residual_random::Key;
 use super::Look;
 use super::classes::Balance;
 use super::eye::{Eye, TRIED};
-use super::sheet::{IN_A_ROW, Row, Sheet};
 use super::text::{contents, number, sizes_of};
 use super::view;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::own_png::CONTACT_SHEET;
+use crate::cli::sheet::{IN_A_ROW, Row, Sheet};
 
 /// The most classes that have a row, and of more the largest and the smallest.
 const ROWS: usize = 16;
@@ -60,7 +60,15 @@ impl<'a> Place<'a> {
     /// # Errors
     /// Where an image that could be decoded cannot be prepared, and where the system refuses.
     pub(super) fn write(&self, look: &Look, seed: u64) -> Outcome {
-        let canvas = sheet(look, seed)?.drawn();
+        self.write_sheet(&sheet(look, seed)?)
+    }
+
+    /// Writes a sheet.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(super) fn write_sheet(&self, sheet: &Sheet) -> Outcome {
+        let canvas = sheet.drawn();
         let png = CONTACT_SHEET.encoded([canvas.height(), canvas.width()], canvas.pixels())?;
         CONTACT_SHEET.write(self.0, &png)
     }

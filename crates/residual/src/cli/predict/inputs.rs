@@ -16,7 +16,7 @@ use crate::cli::progress::note;
 const LIST: &str = "-";
 
 /// The files of `arguments`, in order; folders and standard input are read when it is their turn.
-pub(super) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<PathBuf>> + Send {
+pub(in crate::cli) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<PathBuf>> + Send {
     arguments.into_iter().flat_map(|path| -> Box<dyn Iterator<Item = Outcome<PathBuf>> + Send> {
         if path.as_os_str() == LIST {
             let paths = list::paths(BufReader::new(std::io::stdin()));
@@ -31,7 +31,7 @@ pub(super) fn files(arguments: Vec<PathBuf>) -> impl Iterator<Item = Outcome<Pat
 }
 
 /// True where there may be more than one image.
-pub(super) fn several(arguments: &[PathBuf]) -> bool {
+pub(in crate::cli) fn several(arguments: &[PathBuf]) -> bool {
     !matches!(arguments, [path] if path.as_os_str() != LIST && !path.is_dir())
 }
 

@@ -1,6 +1,6 @@
 //! `residual predict`: the classes of images.
 
-mod inputs;
+pub(super) mod inputs;
 mod list;
 mod overlays;
 
@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
     logits: bool,
 }
 
-fn parse_top(text: &str) -> Result<usize, String> {
+pub(super) fn parse_top(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&top| top > 0).ok_or_else(|| "expected a number, 1 or more".to_owned())
 }
 
@@ -146,7 +146,7 @@ fn compile(classifier: &Classifier) -> Outcome {
 
 /// A failure on the way to an image, given back in its turn.
 #[derive(Debug)]
-struct Relayed(Failure);
+pub(super) struct Relayed(pub(super) Failure);
 
 impl std::fmt::Display for Relayed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -157,7 +157,7 @@ impl std::fmt::Display for Relayed {
 impl std::error::Error for Relayed {}
 
 /// The failure that an image has in place of an answer.
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     match error {
         Error::Source(source) => match source.downcast::<Relayed>() {
             Ok(relayed) => relayed.0,
@@ -168,7 +168,7 @@ fn failure(error: Error) -> Failure {
 }
 
 /// The name of a file in answers. Bytes that are no text are escaped: two files are never called the same.
-fn named(file: &Path) -> String {
+pub(super) fn named(file: &Path) -> String {
     file.to_str().map_or_else(|| escaped(file).to_string(), str::to_owned)
 }
 

@@ -13,7 +13,7 @@ const SIDE: usize = 104;
 const GAP: usize = 8;
 
 /// Images in a row.
-pub(super) const IN_A_ROW: usize = (WIDTH - 2 * MARGIN - LABELS) / (SIDE + GAP);
+pub(crate) const IN_A_ROW: usize = (WIDTH - 2 * MARGIN - LABELS) / (SIDE + GAP);
 
 const PAPER: Colour = [250; 3];
 const INK: Colour = [20; 3];
@@ -22,10 +22,10 @@ const EMPTY: Colour = [228; 3];
 const BAR: Colour = [0, 114, 178];
 
 /// Side of a thumbnail, beyond which an image is to be shrunk first.
-pub(super) const THUMBNAIL: usize = SIDE;
+pub(crate) const THUMBNAIL: usize = SIDE;
 
 /// Sheet that grows downward.
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     parts: Vec<Part>,
 }
 
@@ -37,57 +37,57 @@ enum Part {
 }
 
 /// Row of the sheet: what is said beside it, and its images.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Name, in black.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Lines under it.
-    pub(super) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// Length of a bar under them, 0 to 1.
-    pub(super) bar: Option<f64>,
+    pub(crate) bar: Option<f64>,
     /// Images, `None` for one that there is not.
-    pub(super) images: Vec<Option<Thumbnail>>,
+    pub(crate) images: Vec<Option<Thumbnail>>,
 }
 
 /// Small RGB image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Thumbnail {
+pub(crate) struct Thumbnail {
     /// `[height, width]`, each at most [`THUMBNAIL`].
-    pub(super) size: [usize; 2],
-    pub(super) pixels: Vec<u8>,
+    pub(crate) size: [usize; 2],
+    pub(crate) pixels: Vec<u8>,
 }
 
 const TITLE: usize = 3;
 const TEXT: usize = 2;
 
 impl Sheet {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { parts: Vec::new() }
     }
 
     /// Adds a line in large letters.
-    pub(super) fn title(&mut self, text: &str) {
+    pub(crate) fn title(&mut self, text: &str) {
         let letters = Text::new(TITLE, INK).letters(WIDTH - 2 * MARGIN);
         self.parts.extend(broken(text, letters).into_iter().map(Part::Title));
     }
 
     /// Adds text in as many lines as it takes.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         let letters = Text::new(TEXT, INK).letters(WIDTH - 2 * MARGIN);
         self.parts.extend(broken(text, letters).into_iter().map(Part::Line));
     }
 
     /// Adds space.
-    pub(super) fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         self.parts.push(Part::Space);
     }
 
     /// Adds a row of images.
-    pub(super) fn row(&mut self, row: Row) {
+    pub(crate) fn row(&mut self, row: Row) {
         self.parts.push(Part::Row(row));
     }
 
     /// The sheet as it is drawn.
-    pub(super) fn drawn(&self) -> Canvas {
+    pub(crate) fn drawn(&self) -> Canvas {
         let height = MARGIN + self.parts.iter().map(Part::height).sum::<usize>();
         let mut canvas = Canvas::new(WIDTH, height, PAPER);
         let mut y = MARGIN;
