@@ -7,7 +7,7 @@ use residual_data::{Fit, Image, MAX_FILE_BYTES, decode};
 use residual_files::escaped;
 use residual_weights::Tensor;
 
-use crate::Error;
+use crate::{Error, PreparedImage};
 
 /// An image to be answered about.
 ///
@@ -22,6 +22,7 @@ use crate::Error;
 /// | `Image`, `&Image` | pixels |
 /// | `image::DynamicImage`, `image::RgbImage` (feature `image`) | pixels; alpha is left out |
 /// | `Tensor`, `&Tensor` | normalised values, `[channels, height, width]`, taken as they are |
+/// | `PreparedImage` | an image that was prepared before ([`Classifier::prepare_image`](crate::Classifier::prepare_image)) |
 /// | `Result` of any of them | the same, or an error that takes the image's place among the answers |
 #[derive(Debug)]
 #[non_exhaustive]
@@ -34,6 +35,8 @@ pub enum Input<'a> {
     Image(Cow<'a, Image>),
     /// Normalised values, `[channels, height, width]`.
     Tensor(Cow<'a, Tensor>),
+    /// An image that was decoded and brought to size before.
+    Prepared(Box<PreparedImage>),
     /// An image that its source could not give.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -107,6 +110,7 @@ impl Input<'_> {
             }
             Self::Image(image) => (name(), None, image.into_owned()),
             Self::Tensor(tensor) => return tensor_ready(tensor.into_owned(), channels, name()),
+            Self::Prepared(prepared) => return Ok(prepared.into_ready()),
             Self::Failed(error) => return Err(Error::Source(error)),
         };
         let pixels = Pixels::of(fit.fit(image, &name)?, fit);
@@ -198,6 +202,12 @@ impl From<Tensor> for Input<'_> {
 impl<'a> From<&'a Tensor> for Input<'a> {
     fn from(tensor: &'a Tensor) -> Self {
         Self::Tensor(Cow::Borrowed(tensor))
+    }
+}
+
+impl From<PreparedImage> for Input<'_> {
+    fn from(image: PreparedImage) -> Self {
+        Self::Prepared(Box::new(image))
     }
 }
 

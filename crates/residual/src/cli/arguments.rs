@@ -11,6 +11,8 @@ use super::failure::Outcome;
 use super::get;
 #[cfg(feature = "onnx")]
 use super::import;
+#[cfg(feature = "serve")]
+use super::serve;
 use super::{average, bench, calibrate, convert, eval, inspect, interrupt, models, predict, summary, verify};
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
@@ -42,6 +44,8 @@ enum Command {
     Eval(eval::Arguments),
     Calibrate(calibrate::Arguments),
     Predict(predict::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Arguments>),
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
@@ -79,6 +83,8 @@ impl Command {
             Self::Eval(arguments) => eval::run(&arguments),
             Self::Calibrate(arguments) => calibrate::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) => serve::run(&arguments),
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),

@@ -50,6 +50,8 @@ mod same_file;
 mod sparkline;
 #[cfg(feature = "train")]
 mod study;
+#[cfg(feature = "serve")]
+mod serve;
 mod summary;
 mod surface;
 mod table;
