@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use residual_engine::Error as EngineError;
-
 use crate::Error;
 use crate::classifier::{Classifier, Task};
 use crate::input::Ready;
@@ -60,28 +58,6 @@ impl<'c, T> Answers<'c, T> {
         }
         together
     }
-
-    /// Asks about images of one size; the error of one does not keep the others from their answers.
-    fn ask(&mut self, mut images: &[Ready]) {
-        while let Some(first) = images.first() {
-            match self.classifier.ask(self.task, images, self.batch) {
-                Ok(answers) => {
-                    self.answered.extend(answers.into_iter().map(Ok));
-                    return;
-                }
-                Err(Error::Engine(EngineError::NotFinite { image })) if image < images.len() => {
-                    self.ask(&images[..image]);
-                    let error = Error::Engine(EngineError::NotFinite { image: 0 });
-                    self.answered.push_back(Err(Error::unanswered(&images[image].name, error)));
-                    images = &images[image + 1..];
-                }
-                Err(error) => {
-                    self.answered.push_back(Err(Error::unanswered(&first.name, error)));
-                    images = &images[1..];
-                }
-            }
-        }
-    }
 }
 
 impl<T> Iterator for Answers<'_, T> {
@@ -98,7 +74,7 @@ impl<T> Iterator for Answers<'_, T> {
             match self.pending.front()? {
                 Ok(_) => {
                     let images = self.together();
-                    self.ask(&images);
+                    self.answered.extend(self.classifier.ask_each(self.task, &images, self.batch));
                 }
                 Err(_) => return self.pending.pop_front()?.err().map(Err),
             }

@@ -37,7 +37,7 @@ pub struct Classifier {
     classes: Arc<[String]>,
     /// False where they are numbers.
     has_class_names: bool,
-    options: Options,
+    pub(crate) options: Options,
     plans: Plans,
 }
 
@@ -276,7 +276,7 @@ impl Classifier {
         self.model.network().input()[0]
     }
 
-    fn ready(&self, image: Input<'_>) -> Result<Ready, Error> {
+    pub(crate) fn ready(&self, image: Input<'_>) -> Result<Ready, Error> {
         image.ready(&self.fit, self.channels(), &|| "the image".to_owned())
     }
 
@@ -310,6 +310,36 @@ impl Classifier {
     pub(crate) fn ask<T>(&self, task: Task<T>, images: &[Ready], batch: usize) -> Result<Vec<T>, Error> {
         let served = Served { size: size(images), batch, until: None };
         self.run_as(images, served, |plan, scratch, values| task(self, plan, scratch, values, images))
+    }
+
+    /// Asks about images of one size, `batch` of them at the most; the error of one does not keep the others from their
+    /// answers.
+    pub(crate) fn ask_each<T>(
+        &self,
+        task: Task<T>,
+        mut images: &[Ready],
+        batch: usize,
+    ) -> Vec<Result<T, Error>> {
+        let mut answered = Vec::with_capacity(images.len());
+        while let Some(first) = images.first() {
+            match self.ask(task, images, batch) {
+                Ok(answers) => {
+                    answered.extend(answers.into_iter().map(Ok));
+                    break;
+                }
+                Err(Error::Engine(EngineError::NotFinite { image })) if image < images.len() => {
+                    answered.extend(self.ask_each(task, &images[..image], batch));
+                    let error = Error::Engine(EngineError::NotFinite { image: 0 });
+                    answered.push(Err(Error::unanswered(&images[image].name, error)));
+                    images = &images[image + 1..];
+                }
+                Err(error) => {
+                    answered.push(Err(Error::unanswered(&first.name, error)));
+                    images = &images[1..];
+                }
+            }
+        }
+        answered
     }
 
     /// Runs a plan for single images, up to a layer or to the logits.
@@ -371,7 +401,7 @@ fn size(images: &[Ready]) -> [usize; 2] {
     images.first().map(Ready::size).unwrap_or_default()
 }
 
-fn predictions(
+pub(crate) fn predictions(
     classifier: &Classifier,
     plan: &Plan,
     scratch: &mut Scratch,
@@ -386,7 +416,7 @@ fn predictions(
     Ok(rows.map(|(row, ready)| Prediction::new(row, &asked, ready.file.clone())).collect())
 }
 
-fn embeddings(
+pub(crate) fn embeddings(
     _: &Classifier,
     plan: &Plan,
     scratch: &mut Scratch,
@@ -397,7 +427,7 @@ fn embeddings(
     Ok(all.chunks_exact(all.len() / ready.len()).map(<[f32]>::to_vec).collect())
 }
 
-fn explanations(
+pub(crate) fn explanations(
     classifier: &Classifier,
     plan: &Plan,
     scratch: &mut Scratch,

@@ -9,7 +9,7 @@ use residual_data::{Fit, Image, MAX_FILE_BYTES, Source, decode};
 use residual_files::escaped;
 use residual_weights::Tensor;
 
-use crate::Error;
+use crate::{Error, PreparedImage};
 
 /// An image to be answered about.
 ///
@@ -25,6 +25,7 @@ use crate::Error;
 /// | `image::DynamicImage`, `image::RgbImage` (feature `image`) | pixels; alpha is left out |
 /// | `Tensor`, `&Tensor` | normalised values, `[channels, height, width]`, taken as they are |
 /// | `(Arc<dyn Source>, usize)` | an image of labelled ones, by its place |
+/// | `PreparedImage` | an image that was prepared before ([`Classifier::prepare_image`](crate::Classifier::prepare_image)) |
 /// | `Result` of any of them | the same, or an error that takes the image's place among the answers |
 #[derive(Debug)]
 #[non_exhaustive]
@@ -39,6 +40,8 @@ pub enum Input<'a> {
     Tensor(Cow<'a, Tensor>),
     /// An image of labelled ones: read and decoded with those ahead of the network, and named as its source names it.
     Sourced(SourceImage),
+    /// An image that was decoded and brought to size before.
+    Prepared(Box<PreparedImage>),
     /// An image that its source could not give.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -126,6 +129,7 @@ impl Input<'_> {
             Self::Image(image) => (name(), None, image.into_owned()),
             Self::Tensor(tensor) => return tensor_ready(tensor.into_owned(), channels, name()),
             Self::Sourced(SourceImage { source, index }) => (source.file(index), None, source.image(index)?),
+            Self::Prepared(prepared) => return Ok(prepared.into_ready()),
             Self::Failed(error) => return Err(Error::Source(error)),
         };
         let pixels = Pixels::of(fit.fit(image, &name)?, fit);
@@ -223,6 +227,12 @@ impl From<Tensor> for Input<'_> {
 impl<'a> From<&'a Tensor> for Input<'a> {
     fn from(tensor: &'a Tensor) -> Self {
         Self::Tensor(Cow::Borrowed(tensor))
+    }
+}
+
+impl From<PreparedImage> for Input<'_> {
+    fn from(image: PreparedImage) -> Self {
+        Self::Prepared(Box::new(image))
     }
 }
 

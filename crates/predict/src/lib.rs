@@ -34,17 +34,23 @@ mod classifier;
 mod error;
 mod explain;
 mod input;
+#[cfg(feature = "serde")]
+mod line;
 mod options;
 mod plans;
 mod prediction;
+mod prepared;
 
 pub use answers::Answers;
 pub use classifier::{Classifier, Embedding, FeatureMap};
 pub use error::Error;
 pub use explain::{Explanation, HeatMap};
 pub use input::{Input, SourceImage};
+#[cfg(feature = "serde")]
+pub use line::{AnswerLine, ScoreLine, ValueLine};
 pub use options::Options;
 pub use prediction::{ClassScore, Prediction, TargetValue};
+pub use prepared::PreparedImage;
 pub use residual_data::Image;
 pub use residual_measure::softmax;
 pub use residual_weights::{Architecture, Model};

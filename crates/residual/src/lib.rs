@@ -84,6 +84,7 @@
 //! | [`engine`] | models compiled into plans that run without a framework |
 //! | `hub` | published weights and datasets, downloaded and cached |
 //! | `onnx` | models as ONNX graphs, and graphs as models |
+//! | `serve` | a service over HTTP and gRPC |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
@@ -96,6 +97,7 @@
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
 //! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
 //! | `onnx` | yes | `onnx`, `residual export` and `residual import`: graphs of ONNX |
+//! | `serve` | yes | `serve` and `residual serve`: a service over HTTP and gRPC, with tokio, axum and rustls |
 //! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 
@@ -121,6 +123,8 @@ pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
 pub use residual_report as report;
 pub use residual_search as search;
+#[cfg(feature = "serve")]
+pub use residual_serve as serve;
 #[cfg(feature = "train")]
 pub use residual_study as study;
 #[cfg(feature = "train")]

@@ -11,6 +11,8 @@ use super::failure::Outcome;
 use super::get;
 #[cfg(feature = "onnx")]
 use super::import;
+#[cfg(feature = "serve")]
+use super::serve;
 use super::{
     average, bench, calibrate, convert, embed, eval, inspect, interrupt, models, predict, search, summary,
     verify,
@@ -47,6 +49,8 @@ enum Command {
     Predict(predict::Arguments),
     Embed(embed::Arguments),
     Search(search::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Arguments>),
     Summary(summary::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
@@ -86,6 +90,8 @@ impl Command {
             Self::Predict(arguments) => predict::run(&arguments, verbose),
             Self::Embed(arguments) => embed::run(&arguments),
             Self::Search(arguments) => search::run(&arguments, verbose),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) => serve::run(&arguments),
             Self::Summary(arguments) => summary::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),

@@ -53,6 +53,8 @@ mod sheet;
 mod sparkline;
 #[cfg(feature = "train")]
 mod study;
+#[cfg(feature = "serve")]
+mod serve;
 mod summary;
 mod surface;
 mod table;

@@ -7,9 +7,8 @@ mod overlays;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::predict::{ClassScore, Classifier, Error, Explanation, Options, Prediction, TargetValue};
+use residual::predict::{AnswerLine, ClassScore, Classifier, Error, Explanation, Options, Prediction, TargetValue};
 use residual_files::escaped;
-use serde::Serialize;
 
 use self::overlays::Overlays;
 use super::failure::{Failure, Outcome};
@@ -61,41 +60,6 @@ pub(crate) struct Arguments {
 
 pub(super) fn parse_top(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&top| top > 0).ok_or_else(|| "expected a number, 1 or more".to_owned())
-}
-
-/// An answer in JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    file: &'a str,
-    top: Vec<Guess<'a>>,
-    /// Classes above the threshold of a multi-label task.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<Vec<Guess<'a>>>,
-    /// Numbers of a regression.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    values: Vec<Value<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logits: Option<&'a [f32]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Guess<'a> {
-    class: &'a str,
-    probability: f64,
-}
-
-#[derive(Serialize)]
-struct Value<'a> {
-    target: &'a str,
-    value: f64,
-}
-
-impl<'a> From<ClassScore<'a>> for Guess<'a> {
-    fn from(score: ClassScore<'a>) -> Self {
-        Self { class: score.class, probability: score.probability }
-    }
 }
 
 pub(crate) fn run(arguments: &Arguments, verbose: bool) -> Outcome {
@@ -234,17 +198,8 @@ impl Printer {
         let file = &prediction.file().map(named).unwrap_or_default();
         let top: Vec<ClassScore<'_>> = prediction.top(self.top).collect();
         if self.json {
-            return self.output.json(&Line {
-                file,
-                top: top.into_iter().map(Guess::from).collect(),
-                labels: prediction.threshold().map(|_| prediction.labels().map(Guess::from).collect()),
-                values: prediction
-                    .values()
-                    .map(|found| Value { target: found.target, value: found.value })
-                    .collect(),
-                logits: self.logits.then(|| prediction.logits()),
-                explain,
-            });
+            let line = AnswerLine::new(file, prediction, self.top, self.logits);
+            return self.output.json(&AnswerLine { explain, ..line });
         }
         self.output.line(file)?;
         for TargetValue { target, value } in prediction.values() {

@@ -1,0 +1,93 @@
+//! `POST /v1/explain`: where in an image something is seen, as a PNG.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use residual_data::Image;
+use residual_predict::{FeatureMap, HeatMap};
+use serde::Deserialize;
+
+use super::answers::{Parameters, parameters};
+use super::png::encoded;
+use super::upload::Upload;
+use crate::Service;
+use crate::model::Loaded;
+use crate::queue::{Answer, Question};
+use crate::rejection::Rejection;
+
+/// What is to be seen.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    model: Option<String>,
+    version: Option<String>,
+    /// A class, by its name or number, in place of the most probable.
+    class: Option<String>,
+    /// A part of the network, in place of a class.
+    layer: Option<String>,
+}
+
+/// The image in grey, and over it in colour where its most probable class is seen, or the class or the part of the
+/// network that is named.
+pub(super) async fn explain(
+    State(service): State<Service>,
+    query: Parameters<Asked>,
+    upload: Upload,
+) -> Result<Response, Rejection> {
+    let asked = parameters(query)?;
+    let model = service.model(asked.model.as_deref(), asked.version.as_deref())?;
+    let question = question(&model, asked)?;
+    let deadline = service.deadline();
+    let answers = service.ask(&model, &question, vec![upload.one()?], deadline).await?;
+    drop(upload.share);
+    let drawn = move || answers.into_iter().next().and_then(|(answer, image)| overlay(answer, image));
+    let png = service.aside(deadline, move || drawn().map(|image| encoded(&image))).await?;
+    let png = png.ok_or_else(|| Rejection::malformed("an image that is neither grey nor of three colours"))?;
+    let png = png.map_err(|error| Rejection::Internal(format!("the picture: {error}")))?;
+    Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+fn question(model: &Arc<Loaded>, asked: Asked) -> Result<Question, Rejection> {
+    match asked {
+        Asked { class: Some(_), layer: Some(_), .. } => Err(Rejection::malformed("both class and layer")),
+        Asked { class: Some(class), .. } => {
+            let classes = model.classifier.classes();
+            let by_name = classes.iter().position(|name| *name == class);
+            let by_number = || class.parse().ok().filter(|&number| number < classes.len());
+            let found = by_name.or_else(by_number);
+            let unknown = || Rejection::Malformed(format!("class `{class}`: the network has no such class"));
+            Ok(Question::ClassMap(found.ok_or_else(unknown)?))
+        }
+        Asked { layer: Some(layer), .. } => match model.places().contains(&layer) {
+            true => Ok(Question::Features(layer)),
+            false => Err(Rejection::Malformed(format!(
+                "layer `{layer}`: no such part; there are {}",
+                model.places().join(", ")
+            ))),
+        },
+        _ => Ok(Question::Explain),
+    }
+}
+
+fn overlay(answer: Answer, image: Option<Image>) -> Option<Image> {
+    match answer {
+        Answer::Explanation(explanation) => explanation.overlay(),
+        Answer::ClassMap(map) => map.over(&image?),
+        Answer::Features(maps) => strength(&maps).over(&image?),
+        _ => None,
+    }
+}
+
+/// Strength of a layer's maps at each place, the root of the mean of their squares, above the least.
+fn strength(maps: &FeatureMap) -> HeatMap {
+    let [channels, height, width] = maps.shape;
+    let mut values = vec![0.0_f32; height * width];
+    for map in maps.values.chunks_exact((height * width).max(1)) {
+        values.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * value);
+    }
+    values.iter_mut().for_each(|sum| *sum = (*sum / channels.max(1) as f32).sqrt());
+    let least = values.iter().fold(f32::INFINITY, |least, &value| least.min(value));
+    values.iter_mut().for_each(|value| *value -= least);
+    HeatMap { size: [height, width], values }
+}
