@@ -1,7 +1,9 @@
 //! Errors, and the Python exceptions that they become.
 
 use pyo3::PyErr;
-use residual::{arch, data, engine, predict, study, train, weights};
+use residual::{arch, data, engine, predict, weights};
+#[cfg(feature = "train")]
+use residual::{study, train};
 
 /// Errors of this module: those of the crates below, and those of what Python gives.
 #[derive(Debug, thiserror::Error)]
@@ -18,15 +20,19 @@ pub(crate) enum Error {
     /// A network that cannot be.
     #[error(transparent)]
     Shape(#[from] arch::shape::ShapeError),
+    #[cfg(feature = "train")]
     /// A training.
     #[error(transparent)]
     Train(#[from] train::Error),
+    #[cfg(feature = "train")]
     /// A study.
     #[error(transparent)]
     Study(#[from] study::Error),
+    #[cfg(feature = "train")]
     /// Threads that cannot be started.
     #[error(transparent)]
     Threads(#[from] residual::kernels::Error),
+    #[cfg(feature = "train")]
     /// A temporary folder.
     #[error("no temporary folder: {0}")]
     Temporary(#[from] std::io::Error),
@@ -53,12 +59,15 @@ pub(crate) mod exceptions {
     pyo3::import_exception!(residual_nets._errors, ImageError);
     pyo3::import_exception!(residual_nets._errors, InputError);
     pyo3::import_exception!(residual_nets._errors, ModelError);
+    #[cfg(feature = "train")]
     pyo3::import_exception!(residual_nets._errors, TrainingError);
 }
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        use exceptions::{ImageError, InputError, ModelError, TrainingError};
+        #[cfg(feature = "train")]
+        use exceptions::TrainingError;
+        use exceptions::{ImageError, InputError, ModelError};
         let text = error.to_string();
         match error {
             Error::Predict(predict::Error::Model(_) | predict::Error::Engine(_))
@@ -80,6 +89,7 @@ impl From<Error> for PyErr {
                 InputError::new_err(text)
             }
             Error::Predict(_) | Error::Data(_) => ImageError::new_err(text),
+            #[cfg(feature = "train")]
             Error::Train(_) | Error::Study(_) | Error::Threads(_) | Error::Temporary(_) => {
                 TrainingError::new_err(text)
             }

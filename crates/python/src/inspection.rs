@@ -1,17 +1,14 @@
-//! Networks looked at: their rows, and the gradient at their blocks.
+//! Networks looked at: their specification and their rows.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use residual::arch::{NetSpec, shape::flow};
-use residual::study::{GradientFlow, Study, Watch};
 use residual::weights::Architecture;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::signals::Signals;
-use crate::{json, recipe};
+use crate::json;
 
 /// The network that Python names: a family member, a file, or a specification as a dict.
 pub(crate) fn architecture(network: &Bound<'_, PyAny>) -> PyResult<Architecture> {
@@ -23,7 +20,8 @@ pub(crate) fn architecture(network: &Bound<'_, PyAny>) -> PyResult<Architecture>
     Ok(Architecture::from(&spec.map_err(|error| Error::value("network", error))?))
 }
 
-fn spec_of(network: &Bound<'_, PyAny>) -> PyResult<NetSpec> {
+/// Specification of the network that Python names.
+pub(crate) fn spec_of(network: &Bound<'_, PyAny>) -> PyResult<NetSpec> {
     Ok(architecture(network)?.specification().map_err(Error::from)?)
 }
 
@@ -48,56 +46,4 @@ pub(crate) fn summary<'py>(
         fields.insert("task".to_owned(), spec.task.to_string().into());
     }
     json::to_python(network.py(), &found)
-}
-
-/// What is probed for [`gradflow`].
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct Probed<'py> {
-    network: Option<Bound<'py, PyAny>>,
-    weights: Vec<PathBuf>,
-    no_norm: bool,
-    steps: u64,
-    fields: Bound<'py, PyAny>,
-}
-
-/// Gradient at every block of a network and of its plain and its pre-activation twin, a dict for each.
-#[pyfunction]
-pub(crate) fn gradflow<'py>(py: Python<'py>, probed: Probed<'py>) -> PyResult<Bound<'py, PyAny>> {
-    let network = probed.network.as_ref().map(spec_of).transpose()?;
-    let base = recipe::for_studies();
-    let recipe = json::merged("recipe", &base, json::of_python(&probed.fields)?, &["data"])?;
-    let weights: Vec<PathBuf> =
-        probed.weights.iter().map(std::path::absolute).collect::<Result<_, _>>().map_err(Error::from)?;
-    let (no_norm, steps) = (probed.no_norm, probed.steps);
-    let study = Study::Gradflow(GradientFlow { model: None, network, weights, no_norm, steps, recipe });
-    let rows = py.detach(|| -> PyResult<_> {
-        let folder = tempfile::tempdir().map_err(Error::from)?;
-        let out = folder.path().join("gradflow");
-        let stop = AtomicBool::new(false);
-        let mut looking = Looking { stop: &stop, signals: Signals::new(), raised: None };
-        let ended = study.run(&out, &mut looking, &stop);
-        if let Some(raised) = looking.raised {
-            return Err(raised);
-        }
-        let _outcome = ended.map_err(Error::from)?;
-        Ok(study.rows(&out).map_err(Error::from)?)
-    })?;
-    json::to_python(py, &rows)
-}
-
-/// Observer of a study that stops it at Ctrl-C.
-struct Looking<'s> {
-    stop: &'s AtomicBool,
-    signals: Signals,
-    raised: Option<PyErr>,
-}
-
-impl Watch for Looking<'_> {
-    fn progress(&mut self, _: f64, _: &str) {
-        if let Err(raised) = self.signals.check() {
-            self.raised.get_or_insert(raised);
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -46,6 +46,7 @@ pub(crate) fn merged<T: Serialize + DeserializeOwned>(
 }
 
 /// Value of an object without fields.
+#[cfg(feature = "train")]
 pub(crate) fn nothing() -> Value {
-    Value::Object(Map::new())
+    Value::Object(serde_json::Map::new())
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _native
 from ._classifier import Classifier
-from ._errors import InputError
+from ._errors import InputError, TrainingError
 from ._images import pixels_of
 from ._model import Model, Network, PathLike
 
@@ -89,6 +89,7 @@ def train(
         TrainingError: for what cannot be trained, and folders that have a run.
         InputError: for fields that there are not, and arrays that do not fit.
     """
+    _able()
     asked = _asked(data, out, validation, recipe, task, classes, on_epoch, on_step, fields)
     if isinstance(model, Model):
         asked["fields"].setdefault("network", _for_classes(model, asked))
@@ -124,6 +125,7 @@ def finetune(
         TrainingError, InputError: as for :func:`train`.
     """
     opened = model if isinstance(model, Model) else Model.open(model)
+    _able()
     asked = _asked(data, out, validation, None, task, classes, on_epoch, on_step, fields)
     return _run(_native.finetune(asked, opened._native, head_only))
 
@@ -151,6 +153,7 @@ def resume(
     Raises:
         TrainingError: for a folder without a run, and data that have changed.
     """
+    _able()
     images = _arrays(data, validation, task, classes, {}) if isinstance(data, tuple) else None
     path = None if isinstance(data, tuple) else data
     return _run(_native.resume(folder, _callbacks(on_epoch, on_step), path, epochs, threads, images))
@@ -194,6 +197,7 @@ def gradflow(
     Raises:
         TrainingError, ModelError, InputError: for networks, data and fields that are not possible.
     """
+    _able()
     files: List[Any] = [] if weights is None else [weights] if isinstance(weights, (str, os.PathLike)) else list(weights)
     if network is None and not files:
         raise InputError("nothing to probe; help: give a network, weights or both")
@@ -269,6 +273,11 @@ def _epoch(lines: List[Dict[str, Any]]) -> Dict[str, Any]:
             if value is not None:
                 numbers[f"{split}_{name}"] = value["value"] if isinstance(value, dict) else value
     return numbers
+
+
+def _able() -> None:
+    if not hasattr(_native, "train"):
+        raise TrainingError("this build of residual-nets only predicts; help: build it with the feature `train`")
 
 
 def _run(end: Dict[str, Any]) -> Run:
