@@ -74,14 +74,36 @@ impl Plan {
     /// # Errors
     /// Those of [`Plan::run`].
     pub fn embed(&self, images: Images<'_>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
+        self.head_inputs(images, scratch)
+    }
+
+    /// The embeddings of a batch, `[batch][width]`, and its logits, `[batch][classes]`, at one go: those of
+    /// [`Plan::embed`] and [`Plan::run`].
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    pub fn embed_and_run<'s>(
+        &self,
+        images: Images<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<(Vec<f32>, &'s [f32]), Error> {
+        let count = self.count(&images, scratch)?;
+        let embeddings = self.head_inputs(images, scratch)?;
+        let logits = &scratch.logits[..count * self.classes()];
+        self.check_finite(logits, self.classes())?;
+        Ok((embeddings, logits))
+    }
+
+    /// What the head's linear layer reads; its logits are left in `scratch`.
+    fn head_inputs(&self, images: Images<'_>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
         let count = self.count(&images, scratch)?;
         let (width, classes) = (self.network.graph.head.ins, self.classes());
         let Scratch { memory, pooled, logits } = scratch;
         let mut embeddings = Vec::with_capacity(count * width);
-        self.each_part(images, count, |program, images, _| {
+        self.each_part(images, count, |program, images, first| {
             let batch = program.batch();
             program.run(&self.cpu, &self.network, images, memory, None, None)?;
-            let logits = &mut logits[..batch * classes];
+            let logits = &mut logits[first * classes..(first + batch) * classes];
             let out = HeadOutputs { pooled: &mut pooled[..batch * width], logits };
             program.head(&self.cpu, &self.network, memory, out, None)?;
             embeddings.extend_from_slice(&pooled[..batch * width]);
