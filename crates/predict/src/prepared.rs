@@ -61,6 +61,9 @@ impl Classifier {
         let batch = self.options.many(self.model().spec());
         let images: Vec<Ready> = images.into_iter().map(PreparedImage::into_ready).collect();
         let alike = images.chunk_by(|a, b| a.is_like(b));
-        alike.flat_map(|alike| alike.chunks(batch)).flat_map(|part| self.ask_each(task, part, batch)).collect()
+        alike
+            .flat_map(|alike| alike.chunks(batch))
+            .flat_map(|part| self.ask_each(task, part, batch))
+            .collect()
     }
 }

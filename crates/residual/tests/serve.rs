@@ -88,9 +88,10 @@ impl Served {
         });
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address).unwrap();
-        let address = address.trim().strip_prefix("http://").unwrap_or_else(|| {
-            panic!("no address: {:?}", log.try_iter().collect::<Vec<_>>())
-        });
+        let address = address
+            .trim()
+            .strip_prefix("http://")
+            .unwrap_or_else(|| panic!("no address: {:?}", log.try_iter().collect::<Vec<_>>()));
         Self { child, address: address.to_owned(), log }
     }
 
@@ -102,7 +103,8 @@ impl Served {
 
     fn send(&self, head: &str, body: &[u8]) -> String {
         let mut stream = self.connect();
-        let head = format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head =
+            format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -151,7 +153,10 @@ fn the_service_answers_as_the_command_does() {
     let served = bench.serve("--weights photos.safetensors --batch 1 --log json");
     assert_eq!(served.classify(&bench.photo()), bench.predicted("--weights photos.safetensors", ""));
     let line: Value = serde_json::from_str(&served.says("/v1/classify")).unwrap();
-    assert_eq!((&line["event"], &line["status"], &line["method"]), (&"request".into(), &200.into(), &"POST".into()));
+    assert_eq!(
+        (&line["event"], &line["status"], &line["method"]),
+        (&"request".into(), &200.into(), &"POST".into())
+    );
     assert!(line["id"].is_string() && line["milliseconds"].is_number() && line["time"].is_string(), "{line}");
     served.signal("TERM");
     assert_eq!(served.ends(), Some(0));
@@ -222,7 +227,8 @@ fn what_cannot_be_served_is_said_in_a_line() {
     std::fs::write(bench.path("empty"), "\n").unwrap();
     bench.refused("--weights photos.safetensors --tokens empty", &["empty: no token"]);
     bench.refused("--weights photos.safetensors --tls-certificate a.pem", &["--tls-key"]);
-    bench.refused("--weights photos.safetensors --tls-certificate empty --tls-key empty", &["no certificate"]);
+    bench
+        .refused("--weights photos.safetensors --tls-certificate empty --tls-key empty", &["no certificate"]);
     bench.refused("--weights photos.safetensors --host 203.0.113.7", &["203.0.113.7", "cannot listen"]);
     let served = bench.serve("--weights photos.safetensors");
     let port = served.address.rsplit(':').next().unwrap();

@@ -49,7 +49,6 @@ impl Computer {
     }
 }
 
-
 fn ask(
     classifier: &Classifier,
     question: &Question,

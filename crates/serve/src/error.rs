@@ -21,7 +21,9 @@ pub enum Error {
     },
 
     /// Two models of one name and version.
-    #[error("{name}, version {version}: given twice; help: give one of them another name or version, NAME:VERSION=FILE")]
+    #[error(
+        "{name}, version {version}: given twice; help: give one of them another name or version, NAME:VERSION=FILE"
+    )]
     SameModel {
         /// The name.
         name: String,

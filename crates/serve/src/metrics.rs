@@ -113,7 +113,8 @@ impl Metrics {
         let (route, method) = (escaped(handled.route), escaped(handled.method));
         let labels = format!("route=\"{route}\",method=\"{method}\",status=\"{}\"", handled.status);
         *state.requests.entry(labels).or_default() += 1;
-        let durations = state.durations.entry(format!("route=\"{route}\"")).or_insert(Histogram::new(&SECONDS));
+        let durations =
+            state.durations.entry(format!("route=\"{route}\"")).or_insert(Histogram::new(&SECONDS));
         durations.add(handled.duration.as_secs_f64());
         if let Some(reason) = handled.reason {
             *state.rejected.entry(format!("reason=\"{reason}\"")).or_default() += 1;
@@ -155,17 +156,45 @@ impl Metrics {
         let mut text = String::new();
         let mut family = Families { text: &mut text };
         family.counters("residual_requests_total", "Requests, by address and status.", &state.requests);
-        family.histograms("residual_request_duration_seconds", "Time from a request's headers to its answer.", &state.durations);
+        family.histograms(
+            "residual_request_duration_seconds",
+            "Time from a request's headers to its answer.",
+            &state.durations,
+        );
         family.counters("residual_rejected_total", "Requests without an answer, by reason.", &state.rejected);
         family.counters("residual_images_total", "Images that went through a network.", &state.images);
-        family.histograms("residual_batch_images", "Images that went through a network together.", &state.batches);
-        family.histograms("residual_batch_duration_seconds", "Time of a batch in the network.", &state.computing);
+        family.histograms(
+            "residual_batch_images",
+            "Images that went through a network together.",
+            &state.batches,
+        );
+        family.histograms(
+            "residual_batch_duration_seconds",
+            "Time of a batch in the network.",
+            &state.computing,
+        );
         let waiting = BTreeMap::from([(String::new(), state.waiting.clone())]);
-        family.histograms("residual_queue_duration_seconds", "Time of an image in the queue, decoded.", &waiting);
-        family.counters("residual_reloads_total", "Models loaded again, or kept since they could not be.", &state.reloads);
-        family.gauge("residual_accepted_images", "Images accepted and not yet answered.", now.accepted as u64);
+        family.histograms(
+            "residual_queue_duration_seconds",
+            "Time of an image in the queue, decoded.",
+            &waiting,
+        );
+        family.counters(
+            "residual_reloads_total",
+            "Models loaded again, or kept since they could not be.",
+            &state.reloads,
+        );
+        family.gauge(
+            "residual_accepted_images",
+            "Images accepted and not yet answered.",
+            now.accepted as u64,
+        );
         family.gauge("residual_queue_images", "Images that wait for a network.", now.waiting as u64);
-        family.gauge("residual_queue_capacity_images", "Places for images that are accepted.", now.capacity as u64);
+        family.gauge(
+            "residual_queue_capacity_images",
+            "Places for images that are accepted.",
+            now.capacity as u64,
+        );
         family.gauge("residual_models", "Models that are served.", now.models as u64);
         family.gauge("residual_connections_open", "Connections.", state.open);
         let connections = BTreeMap::from([(String::new(), state.connections)]);

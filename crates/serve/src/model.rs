@@ -83,7 +83,8 @@ impl Loaded {
 
     /// Parts of the network whose maps can be looked at: the stem, if its result exists, and the blocks.
     pub(crate) fn places(&self) -> Vec<String> {
-        let rows = flow(self.classifier.model().spec(), self.input()).map(|flow| flow.rows).unwrap_or_default();
+        let rows =
+            flow(self.classifier.model().spec(), self.input()).map(|flow| flow.rows).unwrap_or_default();
         let named = rows.into_iter().map(|row| row.path);
         named.filter(|path| path.parse::<Place>().is_ok_and(|place| place != Place::Head)).collect()
     }

@@ -105,7 +105,11 @@ impl Queue {
     }
 
     /// Accepts `images` that are to be answered within `deadline`, or says when there will be room.
-    pub(crate) fn accept(self: &Arc<Self>, images: usize, deadline: Duration) -> Result<Vec<Seat>, Rejection> {
+    pub(crate) fn accept(
+        self: &Arc<Self>,
+        images: usize,
+        deadline: Duration,
+    ) -> Result<Vec<Seat>, Rejection> {
         if images > self.capacity {
             return Err(Rejection::TooMany { images, queue: self.capacity });
         }

@@ -48,13 +48,13 @@ mod runs;
 mod safetensors_name;
 mod same_file;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod sheet;
 #[cfg(feature = "train")]
 mod sparkline;
 #[cfg(feature = "train")]
 mod study;
-#[cfg(feature = "serve")]
-mod serve;
 mod summary;
 mod surface;
 mod table;

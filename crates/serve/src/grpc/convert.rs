@@ -8,7 +8,8 @@ use super::messages::{
 };
 use crate::model::Loaded;
 use crate::protocol::{
-    InferRequest, InputData, InputTensor, ModelMetadata, Output, Parameters, RequestedOutput, Values, pictures,
+    InferRequest, InputData, InputTensor, ModelMetadata, Output, Parameters, RequestedOutput, Values,
+    pictures,
 };
 use crate::rejection::Rejection;
 

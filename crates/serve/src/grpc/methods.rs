@@ -76,7 +76,9 @@ async fn unknown() -> Response {
 
 fn status(rejection: &Rejection) -> Status {
     let code = match rejection {
-        Rejection::NoAddress { .. } | Rejection::NoModel { .. } | Rejection::NoVersion { .. } => Code::NotFound,
+        Rejection::NoAddress { .. } | Rejection::NoModel { .. } | Rejection::NoVersion { .. } => {
+            Code::NotFound
+        }
         Rejection::Unauthorized => Code::Unauthenticated,
         Rejection::Busy { .. } | Rejection::Closing => Code::Unavailable,
         Rejection::Late { .. } | Rejection::BodyLate { .. } => Code::DeadlineExceeded,

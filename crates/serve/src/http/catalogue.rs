@@ -39,9 +39,7 @@ pub(super) async fn model(
 
 /// `POST /v2/repository/index`.
 pub(super) async fn index(State(service): State<Service>) -> Json<Value> {
-    let line = |model: &std::sync::Arc<Loaded>| {
-        json!({ "name": model.name, "version": model.version.to_string(), "state": "READY", "reason": "" })
-    };
+    let line = |model: &std::sync::Arc<Loaded>| json!({ "name": model.name, "version": model.version.to_string(), "state": "READY", "reason": "" });
     Json(service.shared.models.all().iter().map(line).collect())
 }
 

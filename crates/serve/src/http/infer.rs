@@ -32,9 +32,9 @@ pub(super) async fn infer(
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Rejection> {
     match headers.contains_key(HEADER_LENGTH) {
         false => Ok(None),
-        true => number(headers, &HEADER_LENGTH)
-            .map(Some)
-            .ok_or_else(|| Rejection::malformed("Inference-Header-Content-Length: expected a number of bytes")),
+        true => number(headers, &HEADER_LENGTH).map(Some).ok_or_else(|| {
+            Rejection::malformed("Inference-Header-Content-Length: expected a number of bytes")
+        }),
     }
 }
 

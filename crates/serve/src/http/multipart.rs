@@ -27,7 +27,9 @@ pub(super) fn boundary(content_type: &str) -> Option<Result<String, Rejection>> 
     }
     let boundary = parameter(parameters, "boundary");
     let is_one = |text: &String| (1..=LONGEST_BOUNDARY).contains(&text.len());
-    Some(boundary.filter(is_one).ok_or_else(|| Rejection::malformed("multipart/form-data without a boundary")))
+    Some(
+        boundary.filter(is_one).ok_or_else(|| Rejection::malformed("multipart/form-data without a boundary")),
+    )
 }
 
 /// Parts of a body.
@@ -56,7 +58,8 @@ pub(super) fn parts(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Rejection
         let head = at + blanks;
         let end = find(body, b"\r\n\r\n", head).ok_or_else(|| broken("headers without an end"))?;
         let begin = end + 4;
-        let close = find(body, &inner, begin.saturating_sub(2)).ok_or_else(|| broken("a part without an end"))?;
+        let close =
+            find(body, &inner, begin.saturating_sub(2)).ok_or_else(|| broken("a part without an end"))?;
         let (name, file) = disposition(&body[head..end]).ok_or_else(|| broken("a part without a name"))?;
         parts.push(Part { name, file, bytes: body.slice(begin.min(close)..close) });
         at = close + inner.len();

@@ -7,5 +7,6 @@ const DOCUMENT: &str = include_str!("openapi.json");
 
 /// `GET /openapi.json`.
 pub(super) async fn document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.replacen("VERSION", env!("CARGO_PKG_VERSION"), 1)).into_response()
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.replacen("VERSION", env!("CARGO_PKG_VERSION"), 1))
+        .into_response()
 }

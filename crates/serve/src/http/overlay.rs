@@ -43,7 +43,8 @@ pub(super) async fn explain(
     drop(upload.share);
     let drawn = move || answers.into_iter().next().and_then(|(answer, image)| overlay(answer, image));
     let png = service.aside(deadline, move || drawn().map(|image| encoded(&image))).await?;
-    let png = png.ok_or_else(|| Rejection::malformed("an image that is neither grey nor of three colours"))?;
+    let png =
+        png.ok_or_else(|| Rejection::malformed("an image that is neither grey nor of three colours"))?;
     let png = png.map_err(|error| Rejection::Internal(format!("the picture: {error}")))?;
     Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
 }

@@ -1,9 +1,9 @@
 //! Addresses of the service.
 
+use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
 use axum::routing::{get, post};
-use axum::Router;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{answers, auth, catalogue, health, infer, observe, openapi, overlay, page};
@@ -45,10 +45,12 @@ pub fn router(service: &Service) -> Router {
         .route(version, get(catalogue::model))
         .route(&format!("{version}/ready"), get(health::model_ready))
         .route(&format!("{version}/infer"), post(infer::infer))
-        .fallback(|request: Request| async move { Rejection::NoAddress { path: request.uri().path().to_owned() } })
-        .method_not_allowed_fallback(
-            |request: Request| async move { Rejection::Method { method: request.method().clone() } },
+        .fallback(
+            |request: Request| async move { Rejection::NoAddress { path: request.uri().path().to_owned() } },
         )
+        .method_not_allowed_fallback(|request: Request| async move {
+            Rejection::Method { method: request.method().clone() }
+        })
         .with_state(service.clone())
         .merge(grpc::routes(service))
         .layer(CatchPanicLayer::custom(caught))

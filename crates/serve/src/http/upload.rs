@@ -48,11 +48,15 @@ impl FromRequest<Service> for Upload {
             None => vec![ImageFile { name: String::new(), bytes }],
             Some(boundary) => {
                 let files = parts(&bytes, &boundary?)?.into_iter().filter(|part| part.file.is_some());
-                files.map(|part| ImageFile { name: part.file.unwrap_or_default(), bytes: part.bytes }).collect()
+                files
+                    .map(|part| ImageFile { name: part.file.unwrap_or_default(), bytes: part.bytes })
+                    .collect()
             }
         };
         match images.iter().all(|image| image.bytes.is_empty()) {
-            true => Err(Rejection::malformed("no image; help: send the file as the body, or as a file of a form")),
+            true => {
+                Err(Rejection::malformed("no image; help: send the file as the body, or as a file of a form"))
+            }
             false => Ok(Self { images, share }),
         }
     }

@@ -26,7 +26,8 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
+        let bits =
+            group.iter().fold(0_u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
         let letters = (0..4).map(|place| char::from(LETTERS[(bits >> (18 - 6 * place) & 63) as usize]));
         text.extend(letters.take(group.len() + 1).chain(std::iter::repeat_n('=', 3 - group.len())));
     }
@@ -51,8 +52,14 @@ mod tests {
     /// RFC 4648, section 10.
     #[test]
     fn the_standards_examples() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob"), ("Zm9vYg", "foob")]
-        {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYg", "foob"),
+        ] {
             assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()), "{text}");
             assert_eq!(encode(bytes.as_bytes()).trim_end_matches('='), text.trim_end_matches('='));
         }

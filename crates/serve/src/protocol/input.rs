@@ -111,7 +111,10 @@ fn tensors(input: InputTensor, network: [usize; 3]) -> Result<Vec<Picture>, Reje
         _ => return Err(not_in(&input)),
     };
     of_shape(&input, values.len(), wanted)?;
-    Ok(values.chunks_exact(each).map(|values| Picture::Tensor { shape: network, values: values.to_vec() }).collect())
+    Ok(values
+        .chunks_exact(each)
+        .map(|values| Picture::Tensor { shape: network, values: values.to_vec() })
+        .collect())
 }
 
 fn pixels(input: InputTensor) -> Result<Vec<Picture>, Rejection> {
@@ -139,7 +142,8 @@ fn pixels(input: InputTensor) -> Result<Vec<Picture>, Rejection> {
         _ => return Err(not_in(&input)),
     };
     of_shape(&input, bytes.len(), wanted)?;
-    let picture = |image: usize| Picture::Pixels { size, bytes: bytes.slice(image * each..(image + 1) * each) };
+    let picture =
+        |image: usize| Picture::Pixels { size, bytes: bytes.slice(image * each..(image + 1) * each) };
     Ok((0..images).map(picture).collect())
 }
 

@@ -11,10 +11,10 @@ mod output;
 mod read;
 mod values;
 
-pub(crate) use input::{InputTensor, InputData, pictures};
+pub(crate) use input::{InputData, InputTensor, pictures};
 pub(crate) use json::{Parameters, RequestedOutput};
 pub(crate) use metadata::{ModelMetadata, PLATFORM, TensorMetadata};
 pub(crate) use output::{Output, Wanted, outputs, write};
 pub(crate) use read::{InferRequest, read};
-pub(crate) use values::Values;
 pub use read::{PictureKind, read_infer_request};
+pub(crate) use values::Values;

@@ -58,10 +58,15 @@ impl Wanted {
         let available = available(model);
         let all_binary = is_set(parameters, "binary_data_output");
         if requested.is_empty() {
-            let usual = available.iter().filter(|(_, source)| {
-                *source != Source::Embedding || !model.classifier.model().has_head()
+            let usual = available
+                .iter()
+                .filter(|(_, source)| *source != Source::Embedding || !model.classifier.model().has_head());
+            let each = usual.map(|&(name, source)| WantedOutput {
+                source,
+                name,
+                is_binary: all_binary,
+                classes: None,
             });
-            let each = usual.map(|&(name, source)| WantedOutput { source, name, is_binary: all_binary, classes: None });
             return Ok(Self { each: each.collect() });
         }
         let each = requested.iter().map(|output| {

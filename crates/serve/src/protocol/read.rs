@@ -3,9 +3,9 @@
 use axum::body::Bytes;
 use serde_json::Value;
 
+use super::binary;
 use super::input::{InputData, InputTensor, pictures};
 use super::json::{Parameters, RequestBody, RequestedOutput};
-use super::binary;
 use crate::picture::Picture;
 use crate::rejection::Rejection;
 

@@ -48,8 +48,12 @@ pub(super) async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let (options, log) = (service.shared.options.clone(), service.shared.log);
-    let connections =
-        Arc::new(Connections { router: router(&service), builder: builder(options.header_timeout), tls, service });
+    let connections = Arc::new(Connections {
+        router: router(&service),
+        builder: builder(options.header_timeout),
+        tls,
+        service,
+    });
     let places = Arc::new(Semaphore::new(options.connections));
     let graceful = GracefulShutdown::new();
     let accept = async {
@@ -107,11 +111,13 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         match &self.tls {
             None => self.talk(stream, watcher).await,
-            Some(tls) => match timeout(self.service.shared.options.header_timeout, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.talk(stream, watcher).await,
-                Ok(Err(error)) => self.ended(&error),
-                Err(late) => self.ended(&late),
-            },
+            Some(tls) => {
+                match timeout(self.service.shared.options.header_timeout, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => self.talk(stream, watcher).await,
+                    Ok(Err(error)) => self.ended(&error),
+                    Err(late) => self.ended(&late),
+                }
+            }
         }
         self.service.shared.metrics.disconnected();
     }

@@ -69,7 +69,8 @@ impl Server {
     /// [`Error::Tls`] for a certificate or a key that cannot be used, [`Error::Listen`] for an address that cannot be
     /// listened on, [`Error::Threads`].
     pub fn start(service: &Service, options: &ServerOptions) -> Result<Self, Error> {
-        let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+        let tls =
+            options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
         let wanted = SocketAddr::new(options.address, options.port);
         let listen = |cause| Error::Listen { address: wanted.to_string(), cause };
         let listener = std::net::TcpListener::bind(wanted).map_err(listen)?;
@@ -93,7 +94,8 @@ impl Server {
                 }
             });
         };
-        let thread = std::thread::Builder::new().name("accept".to_owned()).spawn(run).map_err(Error::Threads)?;
+        let thread =
+            std::thread::Builder::new().name("accept".to_owned()).spawn(run).map_err(Error::Threads)?;
         Ok(Self { address, stop: StopHandle { stop }, thread })
     }
 

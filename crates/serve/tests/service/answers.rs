@@ -10,7 +10,10 @@ use crate::given::{get, model, offline, picture, post, post_with, service, sourc
 fn form(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut body = b"--xyz\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nno file\r\n".to_vec();
     for (name, bytes) in files {
-        body.extend(format!("--xyz\r\nContent-Disposition: form-data; name=\"image\"; filename=\"{name}\"\r\n\r\n").bytes());
+        body.extend(
+            format!("--xyz\r\nContent-Disposition: form-data; name=\"image\"; filename=\"{name}\"\r\n\r\n")
+                .bytes(),
+        );
         body.extend(bytes);
         body.extend(b"\r\n");
     }
@@ -28,11 +31,15 @@ fn classes_are_those_of_the_classifier_to_the_bit() {
     let wanted = serde_json::to_value(AnswerLine::new("", &prediction, 5, false)).unwrap();
     assert_eq!(post(&service, "/v1/classify", image.clone()).ok(), wanted);
     let wanted = serde_json::to_value(AnswerLine::new("a.png", &prediction, 2, true)).unwrap();
-    let found = post_with(&service, "/v1/classify?top=2&logits=true", FORM, form(&[("a.png", image.clone())]));
+    let found =
+        post_with(&service, "/v1/classify?top=2&logits=true", FORM, form(&[("a.png", image.clone())]));
     assert_eq!(found.ok(), wanted);
     // Several give an object a line, in their order.
-    let files: Vec<(&str, Vec<u8>)> =
-        ["a", "b", "c"].into_iter().zip(3..).map(|(name, number)| (name, picture(number, [33, 40]))).collect();
+    let files: Vec<(&str, Vec<u8>)> = ["a", "b", "c"]
+        .into_iter()
+        .zip(3..)
+        .map(|(name, number)| (name, picture(number, [33, 40])))
+        .collect();
     let found = post_with(&service, "/v1/classify", FORM, form(&files));
     let text = String::from_utf8(found.bytes).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -132,7 +139,8 @@ fn models_are_described() {
     // The latest version answers where none is named.
     let image = picture(2, [32, 32]);
     let of = |gain: f32| offline(gain).classify(&image).unwrap().best().probability;
-    let best = |path: &str| post(&service, path, image.clone()).ok()["top"][0]["probability"].as_f64().unwrap();
+    let best =
+        |path: &str| post(&service, path, image.clone()).ok()["top"][0]["probability"].as_f64().unwrap();
     assert_eq!(best("/v1/classify?model=photos"), of(0.9));
     assert_eq!(best("/v1/classify?model=photos&version=1"), of(1.0));
     assert_eq!(best("/v1/classify"), of(1.0));

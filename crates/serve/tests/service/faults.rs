@@ -126,7 +126,9 @@ fn bodies_beyond_the_limit_are_refused_and_their_clients_read_why() {
     let text = talk(&server, &request("/v1/classify", &vec![7; 150_000]));
     assert!(text.starts_with("HTTP/1.1 413") && text.contains("100000 bytes"), "{text}");
     // Without its length, in parts.
-    let mut body = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut body =
+        b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            .to_vec();
     for _ in 0..15 {
         body.extend(b"2710\r\n");
         body.extend([9; 10_000]);
@@ -136,7 +138,10 @@ fn bodies_beyond_the_limit_are_refused_and_their_clients_read_why() {
     let text = talk(&server, &body);
     assert!(text.starts_with("HTTP/1.1 413"), "{text}");
     // A length that nobody will ever send.
-    let text = talk(&server, b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n");
+    let text = talk(
+        &server,
+        b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n",
+    );
     assert!(!text.contains("200 OK"), "{text}");
     lives(&server);
 }

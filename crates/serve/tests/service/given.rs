@@ -94,7 +94,12 @@ pub(crate) fn post(service: &Service, path: &str, body: impl Into<Body>) -> Answ
     run(answer(service, Request::post(path).body(body.into()).unwrap()))
 }
 
-pub(crate) fn post_with(service: &Service, path: &str, header: (&str, &str), body: impl Into<Body>) -> Answer {
+pub(crate) fn post_with(
+    service: &Service,
+    path: &str,
+    header: (&str, &str),
+    body: impl Into<Body>,
+) -> Answer {
     run(answer(service, Request::post(path).header(header.0, header.1).body(body.into()).unwrap()))
 }
 
@@ -129,7 +134,10 @@ pub(crate) fn rest(stream: &mut TcpStream) -> String {
 
 /// A whole request with an image as its body.
 pub(crate) fn request(path: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 

@@ -53,7 +53,8 @@ const USE: &str = r#"<script>
 </script></body>"#;
 
 fn browser() -> Option<&'static str> {
-    let runs = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
+    let runs =
+        |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(runs)
 }
 
@@ -85,7 +86,8 @@ fn harness(service: &Service) -> String {
                 let app = TowerToHyperService::new(app.clone());
                 tokio::spawn(async move {
                     // A browser ends its connections as it likes.
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), app).await;
+                    let _ =
+                        Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), app).await;
                 });
             }
         });

@@ -77,11 +77,10 @@ fn every_kind_of_input_gets_one_answer() {
     let files = [picture(1, [32, 32]), picture(2, [32, 32])];
     let pixels: Vec<u8> =
         files.iter().flat_map(|file| image::load_from_memory(file).unwrap().to_rgb8().into_raw()).collect();
-    let wanted: Vec<f32> = files.iter().flat_map(|file| classifier.classify(file).unwrap().logits().to_vec()).collect();
+    let wanted: Vec<f32> =
+        files.iter().flat_map(|file| classifier.classify(file).unwrap().logits().to_vec()).collect();
 
-    let input = |name: &str, datatype: &str, shape: Value, data: Value| {
-        json!({ "id": "7", "inputs": [{ "name": name, "datatype": datatype, "shape": shape, "data": data }] })
-    };
+    let input = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "id": "7", "inputs": [{ "name": name, "datatype": datatype, "shape": shape, "data": data }] });
     let encoded: Vec<String> = files.iter().map(|file| base64(file)).collect();
     let nested: Vec<&[u8]> = pixels.chunks(96).collect();
     for body in [
@@ -90,7 +89,10 @@ fn every_kind_of_input_gets_one_answer() {
         input("encoded", "BYTES", json!([2]), json!(encoded)),
     ] {
         let found = infer(&service, &body).ok();
-        assert_eq!((&found["model_name"], &found["model_version"], &found["id"]), (&json!("photos"), &json!("1"), &json!("7")));
+        assert_eq!(
+            (&found["model_name"], &found["model_version"], &found["id"]),
+            (&json!("photos"), &json!("1"), &json!("7"))
+        );
         assert_eq!(found["outputs"][0]["name"], "logits");
         assert_eq!(found["outputs"][0]["shape"], json!([2, 3]));
         assert_eq!(floats(&found["outputs"][0]["data"]), wanted);
@@ -111,11 +113,14 @@ fn every_kind_of_input_gets_one_answer() {
         (size("encoded", "BYTES", json!([2]), elements.len()), &elements),
     ] {
         let found = infer_binary(&service, &json, tail);
-        let length: usize = found.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
+        let length: usize =
+            found.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
         let head: Value = serde_json::from_slice(&found.bytes[..length]).unwrap();
         assert_eq!(head["outputs"][0]["parameters"]["binary_data_size"], 24);
-        let tail: Vec<f32> =
-            found.bytes[length..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        let tail: Vec<f32> = found.bytes[length..]
+            .chunks(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect();
         assert_eq!(tail, wanted);
         assert_eq!(head["outputs"][1]["shape"], json!([2, 64]));
         assert_eq!(floats(&head["outputs"][1]["data"])[..64], classifier.embed(&files[0]).unwrap());
@@ -129,7 +134,8 @@ fn tensors_are_taken_as_they_are() {
     let tensor = residual_weights::Tensor::new(vec![3, 32, 32], values.clone()).unwrap();
     let wanted = classifier.classify(&tensor).unwrap().logits().to_vec();
     let shape = json!([1, 3, 32, 32]);
-    let body = json!({ "inputs": [{ "name": "tensor", "datatype": "FP32", "shape": shape, "data": values }] });
+    let body =
+        json!({ "inputs": [{ "name": "tensor", "datatype": "FP32", "shape": shape, "data": values }] });
     assert_eq!(floats(&infer(&service, &body).ok()["outputs"][0]["data"]), wanted);
     let json = json!({
         "inputs": [{ "name": "tensor", "datatype": "FP32", "shape": shape, "parameters": { "binary_data_size": 12288 } }],
@@ -153,15 +159,16 @@ fn classes_are_named_where_a_client_asks_for_them() {
         .map(|score| format!("{:.6}:{}:{}", score.probability as f32, score.index, score.class))
         .collect();
     assert_eq!(found["outputs"][0]["data"], json!(wanted));
-    assert_eq!((&found["outputs"][0]["datatype"], &found["outputs"][0]["shape"]), (&json!("BYTES"), &json!([1, 2])));
+    assert_eq!(
+        (&found["outputs"][0]["datatype"], &found["outputs"][0]["shape"]),
+        (&json!("BYTES"), &json!([1, 2]))
+    );
 }
 
 #[test]
 fn what_is_no_request_is_said() {
     let service = service(|_| {});
-    let one = |name: &str, datatype: &str, shape: Value, data: Value| {
-        json!({ "inputs": [{ "name": name, "datatype": datatype, "shape": shape, "data": data }] })
-    };
+    let one = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "inputs": [{ "name": name, "datatype": datatype, "shape": shape, "data": data }] });
     let pixels = |shape: Value, data: Value| one("pixels", "UINT8", shape, data);
     let refused = |body: &Value, part: &str| infer(&service, body).refused(400, &[part]);
     post(&service, INFER, "{").refused(400, &["JSON"]);
@@ -177,7 +184,10 @@ fn what_is_no_request_is_said() {
     refused(&pixels(json!([0, 1, 1, 3]), json!([])), "shape");
     refused(&pixels(json!([-1, 1, 1, 3]), json!([1, 2, 3])), "shape");
     refused(&pixels(json!([9_000_000_000_000_i64, 1, 1, 3]), json!([1, 2, 3])), "shape");
-    refused(&pixels(json!([1, 9_000_000_000_000_i64, 9_000_000_000_000_i64, 3]), json!([1, 2, 3])), "3 values");
+    refused(
+        &pixels(json!([1, 9_000_000_000_000_i64, 9_000_000_000_000_i64, 3]), json!([1, 2, 3])),
+        "3 values",
+    );
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, 256])), "UINT8");
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, 0.5])), "UINT8");
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, "a"])), "JSON");
@@ -195,10 +205,9 @@ fn what_is_no_request_is_said() {
     let classes = json!([{ "name": "embedding", "parameters": { "classification": 3 } }]);
     refused(&with(good, "outputs", classes), "classification");
 
-    let sized = |size: Value| {
-        json!({ "inputs": [{ "name": "encoded", "datatype": "BYTES", "shape": [1], "parameters": { "binary_data_size": size } }] })
-    };
-    let binary = |json: Value, tail: &[u8], part: &str| infer_binary(&service, &json, tail).refused(400, &[part]);
+    let sized = |size: Value| json!({ "inputs": [{ "name": "encoded", "datatype": "BYTES", "shape": [1], "parameters": { "binary_data_size": size } }] });
+    let binary =
+        |json: Value, tail: &[u8], part: &str| infer_binary(&service, &json, tail).refused(400, &[part]);
     binary(sized(json!(8)), &[0; 4], "4 bytes left");
     binary(sized(json!(4)), &[0; 5], "behind the last");
     binary(sized(json!(-4)), &[0; 4], "binary_data_size");

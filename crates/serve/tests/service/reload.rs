@@ -22,7 +22,8 @@ fn a_model_that_cannot_be_loaded_leaves_the_old_one() {
     let service = changing();
     let image = picture(1, [32, 32]);
     let wanted = |gain: f32| offline(gain).classify(&image).unwrap().best().probability;
-    let found = || post(&service, "/v1/classify", image.clone()).ok()["top"][0]["probability"].as_f64().unwrap();
+    let found =
+        || post(&service, "/v1/classify", image.clone()).ok()["top"][0]["probability"].as_f64().unwrap();
     assert_eq!(found(), wanted(1.0));
     for gain in [0.9, 0.8] {
         assert!(service.reload()[0].result.is_ok());

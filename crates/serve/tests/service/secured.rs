@@ -25,7 +25,8 @@ fn requests_bring_a_token() {
     for path in ["/metrics", "/v2/models/photos", "/v1/models", "/nowhere", "/openapi.json"] {
         get(&service, path).refused(401, &[]);
     }
-    post_with(&service, "/inference.GRPCInferenceService/ModelInfer", ("Authorization", "x"), Body::empty()).refused(401, &[]);
+    post_with(&service, "/inference.GRPCInferenceService/ModelInfer", ("Authorization", "x"), Body::empty())
+        .refused(401, &[]);
     for path in ["/", "/v2/health/live", "/v2/health/ready"] {
         assert_eq!(get(&service, path).status, 200);
     }
@@ -50,7 +51,8 @@ fn a_client_that_trusts_the_certificate_is_answered_over_tls() {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(CERTIFICATE).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
@@ -85,6 +87,7 @@ fn a_port_that_is_taken_is_said() {
     let service = service(|_| {});
     let first = Server::start(&service, &ServerOptions::default().with(|options| options.port = 0)).unwrap();
     let port = first.address().port();
-    let error = Server::start(&service, &ServerOptions::default().with(|options| options.port = port)).unwrap_err();
+    let error =
+        Server::start(&service, &ServerOptions::default().with(|options| options.port = port)).unwrap_err();
     assert!(error.to_string().contains(&port.to_string()), "{error}");
 }

@@ -7,7 +7,9 @@ mod overlays;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use residual::predict::{AnswerLine, ClassScore, Classifier, Error, Explanation, Options, Prediction, TargetValue};
+use residual::predict::{
+    AnswerLine, ClassScore, Classifier, Error, Explanation, Options, Prediction, TargetValue,
+};
 use residual_files::escaped;
 
 use self::overlays::Overlays;

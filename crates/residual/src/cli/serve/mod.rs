@@ -201,7 +201,9 @@ fn tokens(file: &Path) -> Outcome<Vec<String>> {
     let tokens: Vec<String> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     match tokens.is_empty() {
-        true => Err(within(Failure::new("no token; help: write one a line, such as of `openssl rand -hex 32`"))),
+        true => {
+            Err(within(Failure::new("no token; help: write one a line, such as of `openssl rand -hex 32`")))
+        }
         false => Ok(tokens),
     }
 }

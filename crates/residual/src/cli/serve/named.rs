@@ -20,7 +20,9 @@ impl Named {
     /// `[NAME[:VERSION]=]FILE`; without a name it is that of the file or the run, or of the network `model`.
     pub(super) fn parse(text: &str, model: Option<&str>) -> Outcome<Self> {
         let path = Path::new(text);
-        if let Some((name, file)) = text.split_once('=').filter(|(name, _)| !path.exists() && !name.contains('/')) {
+        if let Some((name, file)) =
+            text.split_once('=').filter(|(name, _)| !path.exists() && !name.contains('/'))
+        {
             let (name, version) = match name.split_once(':') {
                 Some((name, version)) => (name, Some(self::version(version)?)),
                 None => (name, None),
@@ -29,14 +31,18 @@ impl Named {
         }
         let name = if text == AUTO { model.map(str::to_owned) } else { own_name(path) };
         let name = name.unwrap_or_else(|| "model".to_owned());
-        let plain = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
+        let plain = |letter: char| {
+            if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '_' }
+        };
         Ok(Self { name: name.chars().map(plain).take(100).collect(), version: None, path: path.to_owned() })
     }
 }
 
 fn version(text: &str) -> Outcome<u32> {
     let number = text.parse().ok().filter(|&version| version > 0);
-    number.ok_or_else(|| Failure::new(format_args!("--weights: version `{text}`; expected a number, 1 or more")))
+    number.ok_or_else(|| {
+        Failure::new(format_args!("--weights: version `{text}`; expected a number, 1 or more"))
+    })
 }
 
 fn own_name(path: &Path) -> Option<String> {
@@ -59,7 +65,10 @@ mod tests {
         let named = |name: &str, version, path: &str| Named { name: name.into(), version, path: path.into() };
         assert_eq!(of("cats=a/b.pth", None), named("cats", None, "a/b.pth"));
         assert_eq!(of("cats:7=auto", Some("resnet18")), named("cats", Some(7), "auto"));
-        assert_eq!(of("runs/photos/best.safetensors", None), named("photos", None, "runs/photos/best.safetensors"));
+        assert_eq!(
+            of("runs/photos/best.safetensors", None),
+            named("photos", None, "runs/photos/best.safetensors")
+        );
         assert_eq!(of("a b/résumé.pth", None), named("r_sum_", None, "a b/résumé.pth"));
         assert_eq!(of("a/x=y.pth", None), named("x_y", None, "a/x=y.pth"));
         assert_eq!(of("auto", Some("resnet18.a1_in1k")), named("resnet18.a1_in1k", None, "auto"));
