@@ -22,4 +22,5 @@ guide!(augmentation, "docs/augmentation.md");
 guide!(finetune, "docs/finetune.md");
 guide!(search, "docs/search.md");
 guide!(interop, "docs/interop.md");
+guide!(serve, "docs/serve.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

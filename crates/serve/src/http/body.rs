@@ -24,6 +24,9 @@ pub(super) struct Held {
 /// The longest that a body is read on to be thrown away, so that its client reads why.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Bytes that are thrown away like this, in limits of a body.
+const LINGERING: usize = 4;
+
 /// Memory that is taken for a body before its first byte is there.
 const FIRST: usize = 1 << 16;
 
@@ -48,7 +51,7 @@ impl FromRequest<Service> for Held {
                 if matches!(rejection, Rejection::BodyTooLarge { .. } | Rejection::Busy { .. }) {
                     drop(reader);
                     // Whether it ends or not is the same.
-                    let _ = timeout(LINGER, discard(&mut body, limit)).await;
+                    let _ = timeout(LINGER, discard(&mut body, limit.saturating_mul(LINGERING))).await;
                 }
                 Err(rejection)
             }

@@ -14,7 +14,7 @@ use crate::Error;
 /// The most bytes of a certificate chain or a key.
 const LARGEST: u64 = 1 << 20;
 
-/// TLS 1.2 and 1.3 with a certificate chain and its key.
+/// TLS with a certificate chain and its key.
 pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
     let failed = |file: &Path, detail: String| Error::Tls { file: escaped(file).to_string(), detail };
     let read = |file: &Path| {

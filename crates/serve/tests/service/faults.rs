@@ -90,7 +90,7 @@ fn garbage_is_refused() {
     let (_service, server) = impatient();
     let mut noise: Vec<u8> = Vec::new();
     let mut state = 7_u32;
-    for _ in 0..200 {
+    for _ in 0..100 {
         for _ in 0..noise.capacity().clamp(10, 3000) {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             noise.push((state >> 24) as u8);

@@ -191,7 +191,7 @@ fn what_is_no_request_is_said() {
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, 256])), "UINT8");
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, 0.5])), "UINT8");
     refused(&pixels(json!([1, 1, 1, 3]), json!([1, 2, "a"])), "JSON");
-    refused(&pixels(json!([1, 1, 1, 77]), json!([0; 77])), "channel");
+    refused(&pixels(json!([1, 1, 1, 77]), json!(vec![0; 77])), "channel");
     refused(&one("encoded", "BYTES", json!([1]), json!(["~"])), "base64");
     refused(&one("encoded", "BYTES", json!([2]), json!(["QUJD"])), "2");
     refused(&one("encoded", "BYTES", json!([1]), json!(["QUJD"])), "image");

@@ -32,8 +32,8 @@ fn requests_bring_a_token() {
     }
 }
 
-const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../residual/tests/cli/tls/certificate.pem");
-const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../residual/tests/cli/tls/key.pem");
+const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/tls/certificate.pem");
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/tls/key.pem");
 
 fn with_tls(certificate: &str, key: &str) -> ServerOptions {
     ServerOptions::default().with(|options| {
