@@ -2,7 +2,7 @@
 
 use image::imageops::FilterType;
 
-use crate::toy::{Bench, picture};
+use crate::toy::Bench;
 
 /// A network and an index of the images in `data`.
 fn indexed() -> Bench {
