@@ -59,6 +59,11 @@ impl NetworkArguments {
         [self.model.as_deref(), self.key.as_deref()]
     }
 
+    /// The model with the preprocessing that the flags ask for.
+    pub(crate) fn prepared(&self, model: Model) -> Outcome<Model> {
+        self.preprocessing.apply(model, self.model.as_deref())
+    }
+
     /// True where a flag changes the preprocessing.
     pub(crate) fn changes_preprocessing(&self) -> bool {
         self.preprocessing.any()
