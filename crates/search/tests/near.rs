@@ -84,12 +84,12 @@ fn a_hash_survives_scaling_and_brightness_and_tells_pictures_apart() {
 fn pairs_of_hashes_are_those_of_all_comparisons() {
     let base: Vec<u64> = noise(400, 5)
         .zip(noise(400, 6))
-        .map(|(a, b)| u64::from(a.to_bits()) << 32 ^ u64::from(b.to_bits()) * 77)
+        .map(|(a, b)| (u64::from(a.to_bits()) << 32) ^ (u64::from(b.to_bits()) * 77))
         .collect();
     let mut hashes: Vec<Option<Hash64>> = base.iter().map(|&bits| Some(Hash64(bits))).collect();
     for (number, &bits) in base.iter().enumerate().take(60) {
         hashes.push(Some(Hash64(
-            bits ^ (1 << (number % 64) | 1 << (number * 7 % 64) | 1 << (number * 13 % 64)),
+            bits ^ ((1 << (number % 64)) | (1 << (number * 7 % 64)) | (1 << (number * 13 % 64))),
         )));
     }
     hashes.push(None);
