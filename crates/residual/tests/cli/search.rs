@@ -110,8 +110,12 @@ fn what_is_no_index_is_refused() {
 
 /// A picture with a shape, of which copies can be told.
 fn shaped(number: u32) -> image::RgbImage {
-    let random =
-        |at: u32| f64::from((number * 7919 + at).wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
+    let random = |at: u32| {
+        let mut bits = (number * 7919 + at).wrapping_mul(0x9e37_79b9);
+        bits = (bits ^ (bits >> 16)).wrapping_mul(0x85eb_ca6b);
+        bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
+        f64::from((bits ^ (bits >> 16)) >> 8) / f64::from(1 << 24)
+    };
     let waves: Vec<[f64; 3]> = (0..40).map(|wave| [0, 1, 2].map(|part| random(3 * wave + part))).collect();
     image::RgbImage::from_fn(128, 96, |x, y| {
         let (x, y) = (f64::from(x) / 128.0, f64::from(y) / 96.0);
