@@ -75,16 +75,14 @@ pub enum Error {
 
     /// An index made with other weights.
     #[error(
-        "{file}: made with weights of SHA-256 {expected}{at}, and {} has {found}; help: search with those weights, or make the index anew with `residual embed`",
+        "{file}: made with weights of SHA-256 {expected}, and {} has {found}; help: search with those weights, or make the index anew with `residual embed`",
         escaped(weights)
     )]
     OtherWeights {
         /// The index.
         file: String,
-        /// Hash in the index.
+        /// Hash and path in the index, `HASH (PATH)`.
         expected: String,
-        /// Path in the index, ` (PATH)`.
-        at: String,
         /// The weights that were given.
         weights: PathBuf,
         /// Their hash.

@@ -136,8 +136,11 @@ impl Facts {
             true => Ok(()),
             false => Err(Error::OtherWeights {
                 file: file.to_owned(),
-                expected: self.weights.sha256.clone(),
-                at: format!(" ({})", residual_files::escaped(&self.weights.file)),
+                expected: format!(
+                    "{} ({})",
+                    self.weights.sha256,
+                    residual_files::escaped(&self.weights.file)
+                ),
                 weights: weights.file.clone(),
                 found: weights.sha256.clone(),
             }),

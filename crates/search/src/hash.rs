@@ -83,24 +83,35 @@ fn grey(image: &Image) -> Option<[[f64; SIDE]; SIDE]> {
         return None;
     }
     let weights: &[f64] = if channels >= 3 { &[0.299, 0.587, 0.114] } else { &[1.0] };
-    let pixel = |y: usize, x: usize| {
-        let values = &image.pixels()[(y * width + x) * channels..];
-        values.iter().zip(weights).map(|(&value, weight)| f64::from(value) * weight).sum::<f64>()
+    let pixel = |values: &[u8]| -> f64 {
+        values.iter().zip(weights).map(|(&value, weight)| f64::from(value) * weight).sum()
     };
-    // Of a small image, an area is a pixel at least.
-    let area = |place: usize, length: usize| {
-        let start = place * length / SIDE;
-        start..((place + 1) * length / SIDE).max(start + 1)
-    };
-    Some(std::array::from_fn(|row| {
-        let ys = area(row, height);
-        std::array::from_fn(|column| {
-            let xs = area(column, width);
-            let count = (ys.len() * xs.len()) as f64;
-            ys.clone().flat_map(|y| xs.clone().map(move |x| (y, x))).map(|(y, x)| pixel(y, x)).sum::<f64>()
-                / count
+    let columns: Vec<Vec<(usize, f64)>> = (0..width).map(|x| shares(x, width)).collect();
+    let mut sums = [[0.0; SIDE]; SIDE];
+    for (y, row) in image.pixels().chunks_exact(width * channels).enumerate() {
+        let mut line = [0.0; SIDE];
+        for (values, shares) in row.chunks_exact(channels).zip(&columns) {
+            let value = pixel(values);
+            shares.iter().for_each(|&(cell, share)| line[cell] += share * value);
+        }
+        for (cell, share) in shares(y, height) {
+            sums[cell].iter_mut().zip(line).for_each(|(sum, value)| *sum += share * value);
+        }
+    }
+    Some(sums)
+}
+
+/// Cells that a pixel of `length` lies in, with its share of each: the shares in a cell add up to 1.
+fn shares(place: usize, length: usize) -> Vec<(usize, f64)> {
+    // In units of a pixel's part in `SIDE`: the pixel is `SIDE` of them wide, a cell is `length`.
+    let (start, end) = (place * SIDE, (place + 1) * SIDE);
+    let cells = start / length..end.div_ceil(length).min(SIDE);
+    cells
+        .map(|cell| {
+            let covered = end.min((cell + 1) * length) - start.max(cell * length);
+            (cell, covered as f64 / length as f64)
         })
-    }))
+        .collect()
 }
 
 /// All pairs of hashes that differ in `distance` bits at the most, in order, with that number. Hashes are cut into

@@ -171,7 +171,9 @@ fn damaged_bytes_take_neither_the_process_nor_the_memory() {
     let bytes = index(folder.path());
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
-    for at in 0..bytes.len() {
+    // Every byte of the footer, and some of the pages.
+    let footer = bytes.len().saturating_sub(1000);
+    for at in (0..footer).step_by(9).chain(footer..bytes.len()) {
         for value in [0x00, 0xff] {
             let mut damaged = bytes.clone();
             damaged[at] = value;

@@ -46,13 +46,13 @@ fn a_threshold_that_everything_reaches_is_an_error_and_not_all_of_the_memory() {
     assert!(found.unwrap_err().to_string().contains("help: raise it"));
 }
 
-/// A picture of waves.
+/// A picture of waves of many lengths.
 fn picture(width: usize, height: usize, seed: u64) -> Vec<u8> {
-    let waves: Vec<f32> = noise(12, seed).collect();
+    let waves: Vec<f32> = noise(90, seed).collect();
     let value = |x: f32, y: f32| {
-        let wave = |w: &[f32]| (w[0] * 12.0 * x + w[1] * 12.0 * y + 9.0 * w[2]).sin();
+        let wave = |w: &[f32]| (20.0 * (w[0] * x + w[1] * y) + 9.0 * w[2]).sin();
         let sum: f32 = waves.chunks(3).map(wave).sum();
-        (127.5 + 30.0 * sum) as u8
+        (127.5 + 10.0 * sum) as u8
     };
     (0..height)
         .flat_map(|y| (0..width).map(move |x| (x, y)))
@@ -84,11 +84,13 @@ fn a_hash_survives_scaling_and_brightness_and_tells_pictures_apart() {
 fn pairs_of_hashes_are_those_of_all_comparisons() {
     let base: Vec<u64> = noise(400, 5)
         .zip(noise(400, 6))
-        .map(|(a, b)| u64::from(a.to_bits()) << 32 ^ u64::from(b.to_bits()) * 77)
+        .map(|(a, b)| (u64::from(a.to_bits()) << 32) ^ (u64::from(b.to_bits()) * 77))
         .collect();
     let mut hashes: Vec<Option<Hash64>> = base.iter().map(|&bits| Some(Hash64(bits))).collect();
     for (number, &bits) in base.iter().enumerate().take(60) {
-        hashes.push(Some(Hash64(bits ^ (0x1249_0081 >> (number % 20)))));
+        hashes.push(Some(Hash64(
+            bits ^ ((1 << (number % 64)) | (1 << (number * 7 % 64)) | (1 << (number * 13 % 64))),
+        )));
     }
     hashes.push(None);
     hashes.push(None);

@@ -70,13 +70,11 @@ impl Bench {
 
     fn write(&self, path: &str) -> Result<String, Failure> {
         let (vectors, begun) = (self.vectors()?, Instant::now());
-        let weights = WeightsFile::of(path.as_ref(), None, None).or_else(|_| {
-            File::create(path)
-                .map_err(Failure::from)
-                .and_then(|_| Ok(WeightsFile::of(path.as_ref(), None, None)?))
-        })?;
+        // The weights of a formula: the file itself, still empty.
+        let file = File::create(path)?;
+        let weights = WeightsFile::of(path.as_ref(), None, None)?;
         let facts = Facts::new(weights, "measured", Preprocess::normalise_only(), vectors.length());
-        let mut writer = IndexWriter::new(File::create(path)?, facts)?;
+        let mut writer = IndexWriter::new(file, facts)?;
         for row in 0..vectors.len() {
             writer.add(Row::new(row.to_string()), vectors.row(row))?;
         }

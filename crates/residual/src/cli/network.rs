@@ -58,6 +58,11 @@ impl NetworkArguments {
         [self.model.as_deref(), self.set.key()]
     }
 
+    /// The model with the preprocessing that the flags ask for.
+    pub(crate) fn prepared(&self, model: Model) -> Outcome<Model> {
+        self.preprocessing.apply(model, self.model.as_deref())
+    }
+
     /// True where a flag changes the preprocessing.
     pub(crate) fn changes_preprocessing(&self) -> bool {
         self.preprocessing.any()

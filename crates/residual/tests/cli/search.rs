@@ -2,7 +2,7 @@
 
 use image::imageops::FilterType;
 
-use crate::toy::{Bench, picture};
+use crate::toy::Bench;
 
 /// A network and an index of the images in `data`.
 fn indexed() -> Bench {
@@ -110,10 +110,17 @@ fn what_is_no_index_is_refused() {
 
 /// A picture with a shape, of which copies can be told.
 fn shaped(number: u32) -> image::RgbImage {
-    let waves = [3, 5, 7].map(|factor| (number * factor) % 11 + 1);
-    image::RgbImage::from_fn(64, 48, |x, y| {
-        let wave = |k: usize, at: u32| (f64::from(at * waves[k]) / 20.0 + f64::from(number)).sin();
-        let value = 128.0 + 40.0 * (wave(0, x) + wave(1, y) + wave(2, x + y));
+    let random = |at: u32| {
+        let mut bits = (number * 7919 + at).wrapping_mul(0x9e37_79b9);
+        bits = (bits ^ (bits >> 16)).wrapping_mul(0x85eb_ca6b);
+        bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
+        f64::from((bits ^ (bits >> 16)) >> 8) / f64::from(1 << 24)
+    };
+    let waves: Vec<[f64; 3]> = (0..40).map(|wave| [0, 1, 2].map(|part| random(3 * wave + part))).collect();
+    image::RgbImage::from_fn(128, 96, |x, y| {
+        let (x, y) = (f64::from(x) / 128.0, f64::from(y) / 96.0);
+        let wave = |[a, b, c]: &[f64; 3]| (25.0 * ((a - 0.5) * x + (b - 0.5) * y) + 7.0 * c).sin();
+        let value = 128.0 + 10.0 * waves.iter().map(wave).sum::<f64>();
         image::Rgb([value as u8, (value * 0.8) as u8, 90])
     })
 }
@@ -136,7 +143,7 @@ fn with_twins() -> Bench {
     let at = |name: &str| bench.path(&format!("twins/{name}"));
     std::fs::copy(at("train/azure/a.png"), at("train/azure/a2.png")).unwrap();
     shaped(2).save(at("train/brick/b2.png")).unwrap();
-    image::imageops::resize(&shaped(3), 32, 24, FilterType::Triangle).save(at("test/brick/c.png")).unwrap();
+    image::imageops::resize(&shaped(3), 64, 48, FilterType::Triangle).save(at("test/brick/c.png")).unwrap();
     for name in ["train/brick/flat.png", "test/azure/flat.png"] {
         image::RgbImage::from_pixel(20, 20, image::Rgb([9, 9, 9])).save(at(name)).unwrap();
     }

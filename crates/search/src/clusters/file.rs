@@ -126,7 +126,7 @@ impl Clusters {
         if numbers.iter().any(|&row| u64::from(row) >= self.rows()) {
             return Err(bad("a list with a row that there is not"));
         }
-        if rows.iter().any(|value| !(value.abs() <= 2.0)) {
+        if rows.iter().any(|value| value.is_nan() || value.abs() > 2.0) {
             return Err(bad("a vector that has not length 1"));
         }
         Ok((numbers, rows))

@@ -31,9 +31,9 @@ Examples:
   residual search photos.parquet query.jpg
 
 The index is a Parquet table with the columns path, split, label and embedding;
-pandas, polars and pyarrow read it. The embedding is what the network's last
-layer reads: the maps of the last block, averaged over their pixels. An image has
-the same bits for any number of threads.";
+pandas, polars and pyarrow read it. The embedding is what the last layer of the
+network reads: the maps of the last block, averaged over their pixels. An image
+has the same bits for any number of threads.";
 
 /// Embed images: write an index of them, to search for similar ones.
 #[derive(Debug, Args)]
@@ -43,8 +43,6 @@ pub(crate) struct Arguments {
     /// splits are embedded.
     #[arg(value_name = "sample|PATH")]
     data: PathBuf,
-    #[command(flatten)]
-    network: NetworkArguments,
     #[command(flatten)]
     list: ListArguments,
     /// The index to write. One of an earlier call is replaced as a whole, and nothing else ever is.
@@ -59,6 +57,8 @@ pub(crate) struct Arguments {
     /// Print one JSON object: index, rows, length, skipped, seconds.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    network: NetworkArguments,
 }
 
 #[derive(Serialize)]

@@ -29,11 +29,11 @@ Examples:
   residual search photos.parquet --row 17
   residual search photos.parquet --path cats/0001.jpg
 
-The similarity is the cosine of two embeddings, from -1 to 1. The index knows the
-weights that it was made with: --weights is needed where that file is no longer
-there, and other weights are refused. Up to a million rows are all compared; a
-larger index has an approximate one beside it, made by the first search
-(FILE.parquet.clusters), unless --exact is given.";
+The similarity is the cosine of two embeddings, from -1 to 1. The index knows
+the weights that it was made with: --weights is needed where that file is no
+longer there, and other weights are refused. Up to a million rows are all
+compared; a larger index has an approximate one beside it, made by the first
+search (FILE.parquet.clusters), unless --exact is given.";
 
 /// Search an index for images that are similar to others.
 #[derive(Debug, Args)]
@@ -51,8 +51,6 @@ pub(crate) struct Arguments {
     /// Search for images similar to that of the row with this path.
     #[arg(long, value_name = "PATH")]
     path: Vec<String>,
-    #[command(flatten)]
-    network: NetworkArguments,
     /// Number of images to print, the most similar first.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_top)]
     top: usize,
@@ -71,6 +69,8 @@ pub(crate) struct Arguments {
     /// Print one JSON object a line, one for each query: query, hits[{row, similarity, path, split, label}].
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    network: NetworkArguments,
 }
 
 /// An answer in JSON.

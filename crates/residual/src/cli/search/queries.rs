@@ -80,7 +80,7 @@ fn classifier(arguments: &Arguments, index: &Index) -> Outcome<Classifier> {
     let model = opened(arguments, index)?;
     let model = match arguments.network.changes_preprocessing() {
         // What is asked for is compared, below.
-        true => model,
+        true => arguments.network.prepared(model)?,
         false => model.with_preprocess(facts.preprocess.clone())?,
     };
     if model.spec().preprocess != facts.preprocess {

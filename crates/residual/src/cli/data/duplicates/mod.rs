@@ -17,8 +17,10 @@ use crate::cli::network;
 use crate::cli::output::Output;
 use crate::cli::threads;
 
-/// Bits of 64 in which near duplicates differ at the most, where nobody says.
-const DISTANCE: u32 = 4;
+/// Bits of 64 in which near duplicates differ at the most, where nobody says. Of the embedded sample, 6,000 images of
+/// CIFAR-10, 6 bits give 7 groups, all of the same picture; 8 bits give 11, and 10 bits 22, with different pictures among
+/// them.
+const DISTANCE: u32 = 6;
 
 /// Cosine similarity of near duplicates at the least, where nobody says.
 const SIMILARITY: f32 = 0.95;
@@ -32,7 +34,7 @@ pub(super) struct NearArguments {
     /// With --duplicates and --weights: least cosine similarity of near duplicates. [default: 0.95]
     #[arg(long, value_name = "COSINE", requires = "weights", allow_negative_numbers = true)]
     similarity: Option<f32>,
-    /// With --duplicates: most bits of 64 in which the hashes of near duplicates differ, 0 to 15. [default: 4]
+    /// With --duplicates: most bits of 64 in which the hashes of near duplicates differ, 0 to 15. [default: 6]
     #[arg(long, value_name = "BITS", requires = "duplicates", conflicts_with = "weights")]
     distance: Option<u32>,
 }

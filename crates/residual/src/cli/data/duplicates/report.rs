@@ -104,8 +104,10 @@ pub(super) fn sheet(name: &str, found: &Found) -> Outcome<Sheet> {
             .map(|member| Ok(thumbnail(&shrink, &found.images.read(member.number)?.upright())))
             .collect::<Outcome<Vec<_>>>()?;
         let relations: Vec<String> = group.0.iter().map(|member| said(member.relation)).collect();
-        let lines = vec![group.0[0].row.path.clone(), relations[1..].join(", ")];
-        sheet.row(Row { name: title(place, group), lines, bar: None, images });
+        let mut lines = vec![group.0[0].row.path.clone(), relations[1..].join(", ")];
+        lines.extend(group.is_across().then(|| "across splits".to_owned()));
+        lines.extend(group.has_other_labels().then(|| "of several classes".to_owned()));
+        sheet.row(Row { name: format!("group {}", number(place + 1)), lines, bar: None, images });
     }
     if found.groups.len() > ROWS {
         sheet.text(&format!("and {} more groups", number(found.groups.len() - ROWS)));
