@@ -141,7 +141,9 @@ def test_finetuning(run, tmp_path):
     head = rn.finetune(rn.Model.open(run.folder), (images, labels), out=tmp_path / "head", head_only=True)
     assert head.epochs == 0
     before, after = run.model().tensors(), head.model().tensors()
-    assert_array_equal(before["stage3.block0.conv1.weight"], after["stage3.block0.conv1.weight"])
+    for name in before:
+        if not name.startswith(("fc.", "linear.")):
+            assert_array_equal(before[name], after[name])
 
 
 def test_a_model_goes_on_as_another_run(run, tmp_path):
@@ -152,7 +154,7 @@ def test_a_model_goes_on_as_another_run(run, tmp_path):
 
 def test_studies_and_summaries(run):
     rows = rn.gradflow("cifar_resnet8", batch_size=16, seed=1)
-    assert {row["kind"] for row in rows} == {"residual", "plain", "pre_activation"} or len(rows) == 3
+    assert {row["kind"] for row in rows} == {"residual", "plain", "preact"}
     assert rows[0]["blocks"][0]["block"] == "stage1.block0" and rows[0]["loss"] > 0
     of_file = rn.gradflow(weights=pathlib.Path(run.folder) / "best.safetensors", batch_size=16)
     assert len(of_file) > 3
