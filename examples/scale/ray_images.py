@@ -37,7 +37,7 @@ def classify(weights, images, out, workers=2, threads=1, batch=64, worker=Worker
         sys.exit(f"{images}: no images there")
     weights = str(pathlib.Path(weights).resolve())
     # More blocks than workers: what a dead worker leaves behind is little.
-    blocks = max(workers, math_ceil(len(paths), batch))
+    blocks = max(workers, -(-len(paths) // batch))
     rows = ray.data.from_items([{"path": path} for path in paths], override_num_blocks=blocks)
     answers = rows.map_batches(
         worker,
@@ -49,12 +49,9 @@ def classify(weights, images, out, workers=2, threads=1, batch=64, worker=Worker
         max_restarts=-1,
         max_task_retries=-1,
     )
-    answers.write_parquet(str(pathlib.Path(out).resolve()))
+    # Writing waits for disks: no core is kept free for it.
+    answers.write_parquet(str(pathlib.Path(out).resolve()), ray_remote_args={"num_cpus": 0})
     return len(paths)
-
-
-def math_ceil(number, of):
-    return -(-number // of)
 
 
 def main():

@@ -1,6 +1,6 @@
 """Classes and embeddings of a folder of images to Parquet, with Spark.
 
-    pip install residual-nets pyspark pandas pyarrow
+    pip install residual-nets pyspark "pandas<3" pyarrow
     python spark_images.py --weights runs/first --images photos --out answers.parquet --workers 4
 
 A task is a part of the paths; its Python worker keeps one `Classifier` from task to task. Spark computes a task whose worker
@@ -8,6 +8,7 @@ dies again, and commits the file of a task once: the output is complete and with
 """
 
 import argparse
+import os
 import pathlib
 import sys
 
@@ -53,8 +54,10 @@ def classify(spark, weights, images, out, workers=2, threads=1, batch=64, functi
 def session(workers, failures=4):
     """Spark on this machine with so many workers, one of which may fail in a task before the job does."""
     here = pathlib.Path(__file__).resolve().parent
+    # Workers of this machine: the interpreter of this program, which has the wheel.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(f"local[{workers},{failures}]").appName("residual images")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "1g")
+    builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").config("spark.driver.memory", "1g")
     builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", "64")
     # Adaptive execution would put the parts together again: a task each is what a dead worker costs.
     builder = builder.config("spark.sql.adaptive.enabled", "false")

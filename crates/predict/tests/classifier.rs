@@ -159,6 +159,33 @@ fn answers_are_the_softmax_of_the_engines_logits() {
     assert_eq!((overlay.width(), overlay.height(), overlay.channels()), (224, 224, 3));
 }
 
+#[test]
+fn answers_with_embeddings_and_those_of_a_ready_batch_are_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (classifier, files) = (classifier(), photos(folder.path(), 40));
+    assert_eq!(
+        (classifier.batch(), Classifier::new(model(), Options::new().batch(3)).unwrap().batch()),
+        (16, 3)
+    );
+    let answers: Vec<_> = classifier.classify_all(files.clone()).map(Result::unwrap).collect();
+    let embeddings: Vec<_> = classifier.embed_all(files.clone()).map(Result::unwrap).collect();
+    let both: Vec<_> = classifier.classify_and_embed_all(files).map(Result::unwrap).collect();
+    assert_eq!(both, answers.into_iter().zip(embeddings).collect::<Vec<_>>());
+
+    let images: Vec<Image> = (0..16).map(|seed| picture(32, 32, seed)).collect();
+    let together: Vec<u8> = images.iter().flat_map(|image| image.pixels().to_vec()).collect();
+    let ready = Images::Interleaved(&together);
+    let expected: Vec<_> = classifier.classify_and_embed_all(images).map(Result::unwrap).collect();
+    let answers = classifier.classify_ready(ready, [32, 32]).unwrap();
+    let embeddings = classifier.embed_ready(ready, [32, 32]).unwrap();
+    for ((answer, vector), (found, row)) in
+        expected.iter().zip(answers.iter().zip(embeddings.chunks_exact(classifier.embedding_length())))
+    {
+        assert_eq!((bits(answer), &vector[..]), (bits(found), row));
+    }
+    assert!(classifier.classify_ready(Images::Interleaved(&together[1..]), [32, 32]).is_err());
+}
+
 /// `relu(x)`.
 fn relu(values: &[f32]) -> Vec<f32> {
     values.iter().map(|value| value.max(0.0)).collect()

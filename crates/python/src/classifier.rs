@@ -9,6 +9,7 @@ use residual::predict::{Answers, Classifier as Compiled, Error as PredictError, 
 
 use crate::arrays::{array, not_contiguous};
 use crate::error::Error;
+use crate::inspection::task_name;
 use crate::items::Item;
 use crate::json;
 use crate::model::Model;
@@ -413,7 +414,7 @@ impl Classifier {
     /// `single-label`, `multi-label` or `regression`.
     #[getter]
     fn task(&self) -> String {
-        self.compiled.model().spec().task.kind().to_string()
+        task_name(self.compiled.model().spec().task.kind())
     }
 
     /// Threshold of a multi-label task.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use residual::arch::{NetSpec, shape::flow};
+use residual::arch::{NetSpec, TaskKind, shape::flow};
 use residual::weights::Architecture;
 use serde_json::Value;
 
@@ -25,6 +25,11 @@ pub(crate) fn spec_of(network: &Bound<'_, PyAny>) -> PyResult<NetSpec> {
     Ok(architecture(network)?.specification().map_err(Error::from)?)
 }
 
+/// `single-label`, `multi-label` or `regression`.
+pub(crate) fn task_name(kind: TaskKind) -> String {
+    kind.to_string().replace(' ', "-")
+}
+
 /// Specification of a network as a dict.
 #[pyfunction]
 pub(crate) fn specification<'py>(network: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -43,7 +48,7 @@ pub(crate) fn summary<'py>(
     let mut found = serde_json::to_value(&flow).map_err(|error| Error::value("summary", error))?;
     if let Value::Object(fields) = &mut found {
         fields.insert("model".to_owned(), spec.name.clone().into());
-        fields.insert("task".to_owned(), spec.task.to_string().into());
+        fields.insert("task".to_owned(), task_name(spec.task.kind()).into());
     }
     json::to_python(network.py(), &found)
 }

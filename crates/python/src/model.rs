@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
@@ -11,7 +11,7 @@ use residual::weights::{Architecture, Model as Weighted, OpenOptions, StateDict,
 use crate::arrays::{array, not_contiguous};
 use crate::error::Error;
 use crate::inspection::architecture;
-use crate::{json, signals};
+use crate::json;
 
 /// A network with its weights.
 #[pyclass(frozen, module = "residual_nets._native")]
@@ -32,9 +32,7 @@ impl Model {
     ) -> PyResult<Self> {
         let network = network.map(architecture).transpose()?;
         let options = OpenOptions::default().with(|options| (options.network, options.key) = (network, key));
-        let opened = py.detach(|| Weighted::open_with(path, &options)).map_err(Error::from);
-        signals::Signals::new().check()?;
-        Ok(Self { model: opened? })
+        Ok(Self { model: py.detach(|| Weighted::open_with(path, &options)).map_err(Error::from)? })
     }
 
     /// Takes tensors by name, whose network is recognised unless it is named.
@@ -80,12 +78,13 @@ impl Model {
         Ok(py.detach(|| self.model.save(path)).map_err(Error::from)?)
     }
 
-    /// Tensors by path, as copies.
+    /// Tensors by the names of the scheme that named them in the file, as copies.
     fn tensors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tensors = PyDict::new(py);
-        for (path, tensor) in self.model.tensors() {
-            let values: Bound<'py, PyArrayDyn<f32>> = array(py, tensor.data().to_vec(), tensor.shape())?;
-            tensors.set_item(path.to_string(), values)?;
+        let state = self.model.to_state_dict(self.model.naming()).map_err(Error::from)?;
+        for (name, tensor) in state.into_tensors() {
+            let (shape, values) = tensor.into_parts();
+            tensors.set_item(name, array(py, values, &shape)?)?;
         }
         Ok(tensors)
     }

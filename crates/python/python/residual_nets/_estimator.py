@@ -82,7 +82,7 @@ class ResidualClassifier:
 
     def fit(self, X: Any, y: Any) -> "ResidualClassifier":
         """Trains on images ``[images, height, width, channels]`` (or without channels, for grey), ``uint8`` or floats from
-        0 to 1, and their labels ``[images]``. The model takes images of the size that they have.
+        0 to 1, and their labels ``[images]``. Images are brought to the size of the model's input.
 
         Raises:
             InputError, TrainingError: as for :func:`residual_nets.train`.

@@ -95,7 +95,7 @@ class Model:
         self._native.save(path)
 
     def tensors(self) -> Dict[str, NDArray[np.float32]]:
-        """Tensors by path (``stage1.block0.conv1.weight``), as copies."""
+        """Tensors by name, as copies, named as in the file (``layer1.0.conv1.weight``): a ``state_dict`` of arrays."""
         return self._native.tensors()
 
     @property

@@ -92,7 +92,6 @@ def train(
     _able()
     asked = _asked(data, out, validation, recipe, task, classes, on_epoch, on_step, fields)
     if isinstance(model, Model):
-        asked["fields"].setdefault("network", _for_classes(model, asked))
         return _run(_native.train(asked, model._native))
     if model is not None:
         asked["fields"].update(_network_fields(model))
@@ -222,14 +221,6 @@ def _network_fields(model: Network) -> Dict[str, Any]:
     return {"model": name}
 
 
-def _for_classes(model: Model, asked: Any) -> Dict[str, Any]:
-    """The network of a model, for as many classes as the arrays have."""
-    spec = model.spec
-    if asked["images"] is not None:
-        spec["head"] = {**spec["head"], "classes": len(asked["images"][0]["names"])}
-    return spec
-
-
 def _asked(
     data: Data,
     out: PathLike,
@@ -291,7 +282,7 @@ def _arrays(
     classes: Optional[Sequence[str]],
     fields: Dict[str, Any],
 ) -> Tuple[Any, Any]:
-    kind = task or "single-label"
+    kind = (task or "single-label").replace("_", "-")
     images, labels = data
     if validation is None:
         (images, labels), validation = _held_out(images, labels, kind, fields)
