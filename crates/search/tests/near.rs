@@ -41,7 +41,7 @@ fn all_pairs_above_a_threshold_are_found() {
 
 #[test]
 fn a_threshold_that_everything_reaches_is_an_error_and_not_all_of_the_memory() {
-    let vectors = Vectors::new(vec![1.0; 8000], 1).unwrap();
+    let vectors = Vectors::new(vec![1.0; 6000], 1).unwrap();
     let found = near_pairs(&Cpu::new(2).unwrap(), &vectors, 0.5, |_| true);
     assert!(found.unwrap_err().to_string().contains("help: raise it"));
 }
