@@ -1,7 +1,7 @@
 //! Addresses for people.
 
 use axum::body::Body;
-use residual_predict::AnswerLine;
+use residual_predict::{AnswerLine, Prediction};
 use residual_serve::{Error, ModelSource, Options, Service};
 use serde_json::{Value, json};
 
@@ -23,14 +23,20 @@ fn form(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
 
 const FORM: (&str, &str) = ("Content-Type", "multipart/form-data; boundary=xyz");
 
+/// The answer as it is written and read again.
+fn line(file: &str, prediction: &Prediction, top: usize, logits: bool) -> Value {
+    let text = serde_json::to_string(&AnswerLine::new(file, prediction, top, logits)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 #[test]
 fn classes_are_those_of_the_classifier_to_the_bit() {
     let (service, classifier) = (service(|_| {}), offline(1.0));
     let image = picture(3, [50, 41]);
     let prediction = classifier.classify(&image).unwrap();
-    let wanted = serde_json::to_value(AnswerLine::new("", &prediction, 5, false)).unwrap();
+    let wanted = line("", &prediction, 5, false);
     assert_eq!(post(&service, "/v1/classify", image.clone()).ok(), wanted);
-    let wanted = serde_json::to_value(AnswerLine::new("a.png", &prediction, 2, true)).unwrap();
+    let wanted = line("a.png", &prediction, 2, true);
     let found =
         post_with(&service, "/v1/classify?top=2&logits=true", FORM, form(&[("a.png", image.clone())]));
     assert_eq!(found.ok(), wanted);
@@ -47,7 +53,7 @@ fn classes_are_those_of_the_classifier_to_the_bit() {
         .iter()
         .map(|(name, bytes)| {
             let prediction = classifier.classify(bytes).unwrap();
-            serde_json::to_value(AnswerLine::new(name, &prediction, 5, false)).unwrap()
+            line(name, &prediction, 5, false)
         })
         .collect();
     assert_eq!(lines, wanted);
@@ -114,10 +120,19 @@ fn what_is_wrong_is_said() {
     get(&service, "/v9").refused(404, &["/v9", "openapi"]);
 }
 
+/// Checksum of a PNG's chunk, bit by bit.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1)))
+    })
+}
+
 /// A PNG file whose header claims 100,000 x 100,000 pixels.
 fn bomb() -> Vec<u8> {
     let mut bytes = picture(0, [8, 8]);
     bytes[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+    let checksum = crc(&bytes[12..29]).to_be_bytes();
+    bytes[29..33].copy_from_slice(&checksum);
     bytes
 }
 
