@@ -98,10 +98,6 @@ impl Strip<'_> {
     /// Products of up to `MR` rows and `NQ` queries; gives the number of queries. Those that do not exist repeat the
     /// last.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant bounds and indices keep the arrays in registers"
-    )]
     fn tile<S: Simd, const MR: usize, const NQ: usize>(&self, s: S, row: usize, query: usize) -> usize {
         let DotProducts { rows: all, queries: most, length } = self.sizes;
         let rows: [&[f32]; MR] =
