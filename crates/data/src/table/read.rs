@@ -62,7 +62,7 @@ pub(super) fn read_lists<T: DataType>(
     part: &ColumnPart,
 ) -> Result<Vec<Vec<T::T>>, BadPart> {
     let chunk = &column.chunks[part.chunk as usize];
-    let pages = pages(file, chunk, part, Rows::OfLists)?;
+    let pages = pages(file, chunk, part, Rows::Lists)?;
     let decoded =
         catch_unwind(AssertUnwindSafe(|| decode_lists::<T>(column, chunk, pages, part.rows as usize)));
     let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
@@ -80,7 +80,7 @@ pub(super) fn read_vectors<T: DataType>(
     length: usize,
 ) -> Result<Vec<T::T>, BadPart> {
     let chunk = &column.chunks[part.chunk as usize];
-    let pages = pages(file, chunk, part, Rows::OfVectors)?;
+    let pages = pages(file, chunk, part, Rows::Vectors)?;
     let wanted = part.rows.checked_mul(length as u64);
     if wanted != Some(pages.values) {
         let (rows, values) = (part.rows, pages.values);
@@ -171,9 +171,9 @@ fn reader<T: DataType>(
 /// Rows of a part: of one value each, or of lists of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rows {
-    OfValues,
-    OfLists,
-    OfVectors,
+    Values,
+    Lists,
+    Vectors,
 }
 
 /// Decodes a part of a column.
@@ -186,7 +186,7 @@ pub(super) fn read<T: DataType>(
     part: &ColumnPart,
 ) -> Result<Values<T::T>, BadPart> {
     let chunk = &column.chunks[part.chunk as usize];
-    let pages = pages(file, chunk, part, Rows::OfValues)?;
+    let pages = pages(file, chunk, part, Rows::Values)?;
     let taken = pages.unpacked + part.rows * size_of::<Option<T::T>>() as u64;
     // The pages' headers are checked, and the crate checks much of what is in them; a panic on what it does not is
     // damage to us.
@@ -227,9 +227,9 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
     let bytes = span(part.start, part.end)?;
     let found = check(&bytes, chunk)?;
     let most = match rows {
-        Rows::OfValues => u64::MAX,
-        Rows::OfLists => (chunk.most / PER_VALUE).min(MAX_ROWS),
-        Rows::OfVectors => chunk.most / PER_NUMBER,
+        Rows::Values => u64::MAX,
+        Rows::Lists => (chunk.most / PER_VALUE).min(MAX_ROWS),
+        Rows::Vectors => chunk.most / PER_NUMBER,
     };
     if found.rows > most {
         let found = found.rows;
@@ -237,7 +237,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
             format!("{found} values in one part; help: write the table with smaller row groups").into()
         );
     }
-    if rows == Rows::OfValues && found.rows != part.rows {
+    if rows == Rows::Values && found.rows != part.rows {
         return Err(format!("{} rows, and pages of {}", part.rows, found.rows).into());
     }
     if !found.lacks_dictionary {
