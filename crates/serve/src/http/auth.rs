@@ -30,5 +30,5 @@ fn brings_one(request: &Request, tokens: &[[u8; 32]]) -> bool {
     let Some(header) = request.headers().get(AUTHORIZATION) else { return false };
     let Some((scheme, token)) = header.as_bytes().split_at_checked("Bearer ".len()) else { return false };
     let found = digest(token.trim_ascii());
-    scheme.eq_ignore_ascii_case(b"Bearer ") && tokens.iter().any(|token| *token == found)
+    scheme.eq_ignore_ascii_case(b"Bearer ") && tokens.contains(&found)
 }

@@ -27,7 +27,7 @@ fn what_is_accepted_is_answered_rightly_and_the_rest_is_told_to_come_back() {
     for (number, answer) in answers {
         match answer.status.as_u16() {
             200 => {
-                let wanted = classifier.classify(&picture(number, [40, 40])).unwrap();
+                let wanted = classifier.classify(picture(number, [40, 40])).unwrap();
                 assert_eq!(answer.json()["top"][0]["probability"], wanted.best().probability);
                 assert_eq!(answer.json()["top"][0]["class"], wanted.best().class);
                 counts[0] += 1;
