@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(pictures) = read_infer_request(body.to_vec(), length, NETWORK) else { return };
     assert!(!pictures.is_empty());
     for (kind, size) in pictures {
-        assert!(kind != PictureKind::Tensor || size == NETWORK.iter().product());
+        assert!(kind != PictureKind::Tensor || size == NETWORK.iter().product::<usize>());
         assert!(size <= body.len());
     }
 });

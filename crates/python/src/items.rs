@@ -21,6 +21,8 @@ pub(crate) enum Item {
     /// Image `1` of a stack of them, `[batch, height, width, channels]`.
     Stacked(Py<PyArrayDyn<u8>>, usize),
     Tensor(Py<PyArrayDyn<f32>>),
+    /// Pixels on the scale 0 to 1, HWC: a tuple of the array alone.
+    Floats(Py<PyArrayDyn<f32>>),
 }
 
 impl<'py> FromPyObject<'_, 'py> for Item {
@@ -32,6 +34,9 @@ impl<'py> FromPyObject<'_, 'py> for Item {
         }
         if let Ok(tensor) = object.cast::<PyArrayDyn<f32>>() {
             return Ok(Self::Tensor(tensor.to_owned().unbind()));
+        }
+        if let Ok((floats,)) = object.extract::<(Bound<'py, PyArrayDyn<f32>>,)>() {
+            return Ok(Self::Floats(floats.unbind()));
         }
         if let Ok(bytes) = object.extract::<PyBackedBytes>() {
             return Ok(Self::Bytes(bytes));
@@ -55,6 +60,7 @@ impl Item {
             Self::Pixels(pixels) => Python::attach(|py| image(pixels.bind(py), None)).into(),
             Self::Stacked(stack, at) => Python::attach(|py| image(stack.bind(py), Some(at))).into(),
             Self::Tensor(values) => Python::attach(|py| tensor(values.bind(py))).into(),
+            Self::Floats(values) => Python::attach(|py| floats(values.bind(py))).into(),
         }
     }
 }
@@ -75,6 +81,17 @@ fn image(array: &Bound<'_, PyArrayDyn<u8>>, at: Option<usize>) -> Result<Image, 
     let each = height * width * channels;
     let first = at.unwrap_or(0) * each;
     Ok(Image::new(width, height, channels, pixels[first..first + each].to_vec())?)
+}
+
+/// Image of pixels on the scale 0 to 1, `[height, width, channels]`.
+fn floats(array: &Bound<'_, PyArrayDyn<f32>>) -> Result<Image, Error> {
+    let array = array.try_readonly().map_err(|error| Error::value("array", error))?;
+    let values = array.as_slice().map_err(not_contiguous)?;
+    let &[height, width, channels] = array.shape() else {
+        let shape = format_args!("shape {:?}; expected [height, width, channels]", array.shape()).to_string();
+        return Err(Error::value("array", shape));
+    };
+    Ok(Image::deep(width, height, channels, values.to_vec())?)
 }
 
 fn tensor(array: &Bound<'_, PyArrayDyn<f32>>) -> Result<Tensor, Error> {

@@ -16,7 +16,8 @@ FAST = {"model": "cifar_resnet8", "epochs": 2, "batch_size": 8, "threads": 2}
 def test_fit_predict_score(monkeypatch):
     images, numbers = stack(60)
     labels = np.array(["below", "above"])[numbers]
-    estimator = rn.ResidualClassifier(**FAST)
+    longer = {**FAST, "epochs": 8}
+    estimator = rn.ResidualClassifier(**longer)
     with pytest.raises(rn.InputError, match="not fitted"):
         estimator.predict(images)
     assert estimator.fit(images, labels) is estimator
@@ -27,7 +28,7 @@ def test_fit_predict_score(monkeypatch):
     assert estimator.score(images, labels) == (estimator.predict(images) == labels).mean() > 0.5
     again = pickle.loads(pickle.dumps(estimator))
     assert_array_equal(again.predict_proba(images), probabilities)
-    twice = rn.ResidualClassifier(**FAST).fit(images, labels)
+    twice = rn.ResidualClassifier(**longer).fit(images, labels)
     assert_array_equal(twice.predict_proba(images), probabilities)
     assert np.abs(estimator.predict_proba(images / 255) - probabilities).max() < 1e-4
 

@@ -12,7 +12,7 @@ from ._classifier import Classifier
 from ._errors import InputError
 from ._images import pixels_of
 from ._model import Model
-from ._training import train
+from ._training import held_out, train
 
 
 class ResidualClassifier:
@@ -93,11 +93,13 @@ class ResidualClassifier:
             raise InputError(f"{len(self.classes_)} class; expected two or more")
         images = self._images(X)
         places = np.searchsorted(self.classes_, labels)
+        training, validation = held_out(images, places, "single-label", self.validation, self.seed)
         with tempfile.TemporaryDirectory(prefix="residual-") as folder:
             run = train(
                 self.model,
-                (images, places),
+                training,
                 out=pathlib.Path(folder) / "run",
+                validation=validation,
                 recipe=self.recipe,
                 classes=[str(name) for name in self.classes_.tolist()],
                 epochs=self.epochs,
@@ -105,7 +107,7 @@ class ResidualClassifier:
                 lr=self.lr,
                 seed=self.seed,
                 threads=self.threads,
-                **{**(self.fields or {}), "data": {"validation": self.validation, "split_seed": self.seed}},
+                **(self.fields or {}),
             )
             self.best_ = run.best
             self._weights = (pathlib.Path(run.folder) / "best.safetensors").read_bytes()
@@ -138,7 +140,8 @@ class ResidualClassifier:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels ``[images]``, as they were in ``y``."""
-        found: NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        places = np.argmax(self.predict_proba(X), axis=1)
+        found: NDArray[Any] = self.classes_[places]
         return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

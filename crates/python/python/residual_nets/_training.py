@@ -153,7 +153,7 @@ def resume(
         TrainingError: for a folder without a run, and data that have changed.
     """
     _able()
-    images = _arrays(data, validation, task, classes, {}) if isinstance(data, tuple) else None
+    images = _arrays(data, validation, task, classes) if isinstance(data, tuple) else None
     path = None if isinstance(data, tuple) else data
     return _run(_native.resume(folder, _callbacks(on_epoch, on_step), path, epochs, threads, images))
 
@@ -235,12 +235,11 @@ def _asked(
     fields = dict(fields)
     images = None
     if isinstance(data, tuple):
-        images = _arrays(data, validation, task, classes, fields)
+        images = _arrays(data, validation, task, classes)
     elif validation is not None:
         raise InputError("validation beside a path; help: arrays for both, or a folder with `val` in it")
     else:
-        own = fields.get("data", {})
-        fields["data"] = {**own, "path": os.fspath(data)}
+        fields["data"] = {"path": os.fspath(data)}
     if task is not None:
         fields["task"] = task
     callbacks = _callbacks(on_epoch, on_step)
@@ -280,18 +279,18 @@ def _arrays(
     validation: Optional[Tuple[Any, Any]],
     task: Optional[str],
     classes: Optional[Sequence[str]],
-    fields: Dict[str, Any],
 ) -> Tuple[Any, Any]:
     kind = (task or "single-label").replace("_", "-")
     images, labels = data
     if validation is None:
-        (images, labels), validation = _held_out(images, labels, kind, fields)
-    names = _names(labels, kind, classes)
-    return _labelled(images, labels, names, kind), _labelled(*validation, names, kind)
+        (images, labels), validation = held_out(images, labels, kind)
+    keys = _keys(labels, kind, classes)
+    names = [str(name) for name in (keys if classes is None else classes)]
+    return _labelled(images, labels, keys, names, kind), _labelled(*validation, keys, names, kind)
 
 
-def _names(labels: Any, kind: str, classes: Optional[Sequence[str]]) -> List[Any]:
-    """Labels in the order of the outputs: as they are in ``y``, or names of columns."""
+def _keys(labels: Any, kind: str, classes: Optional[Sequence[str]]) -> List[Any]:
+    """Labels in the order of the outputs as they are in ``y``, or numbers of columns."""
     if kind == "single-label":
         found = np.unique(np.asarray(labels))
         if classes is None:
@@ -303,10 +302,10 @@ def _names(labels: Any, kind: str, classes: Optional[Sequence[str]]) -> List[Any
     count = 1 if columns.ndim == 1 else columns.shape[1]
     if classes is not None and len(classes) != count:
         raise InputError(f"{len(classes)} names for {count} columns of labels")
-    return list(classes) if classes is not None else [str(at) for at in range(count)]
+    return list(range(count))
 
 
-def _labelled(images: Any, labels: Any, names: List[Any], kind: str) -> Any:
+def _labelled(images: Any, labels: Any, keys: List[Any], names: List[str], kind: str) -> Any:
     pixels, floats = pixels_of(images)
     labels = np.asarray(labels)
     count = len(pixels if pixels is not None else cast(Any, floats))
@@ -317,21 +316,20 @@ def _labelled(images: Any, labels: Any, names: List[Any], kind: str) -> Any:
     if kind == "single-label":
         if labels.ndim != 1:
             raise InputError(f'labels of shape {list(labels.shape)}; expected [images], or task="multi-label"')
-        place = {name: at for at, name in enumerate(names)}
+        place = {name: at for at, name in enumerate(keys)}
         unknown = next((label for label in labels.tolist() if label not in place), None)
         if unknown is not None:
             raise InputError(f"label {unknown!r}, which none of the images to train on has")
         places = [place[label] for label in labels.tolist()]
     else:
         targets = np.asarray(labels, dtype=np.float64).reshape(count, -1).tolist()
-    texts = [str(name) for name in names]
-    return {"pixels": pixels, "floats": floats, "labels": places, "targets": targets, "names": texts, "task": kind}
+    return {"pixels": pixels, "floats": floats, "labels": places, "targets": targets, "names": names, "task": kind}
 
 
-def _held_out(images: Any, labels: Any, kind: str, fields: Dict[str, Any]) -> Tuple[Tuple[Any, Any], Tuple[Any, Any]]:
-    """A fifth of each class to evaluate on, drawn by the seed of the split."""
-    data = fields.get("data", {})
-    share, seed = data.get("validation", 0.2), data.get("split_seed", 0)
+def held_out(
+    images: Any, labels: Any, kind: str, share: float = 0.2, seed: int = 0
+) -> Tuple[Tuple[Any, Any], Tuple[Any, Any]]:
+    """Images to train on and, drawn by the seed, a share of each class to evaluate on."""
     images, labels = np.asarray(images), np.asarray(labels)
     if len(images) != len(labels):
         raise InputError(f"{len(labels)} labels for {len(images)} images")
