@@ -30,7 +30,8 @@ def test_fit_predict_score(monkeypatch):
     assert_array_equal(again.predict_proba(images), probabilities)
     twice = rn.ResidualClassifier(**longer).fit(images, labels)
     assert_array_equal(twice.predict_proba(images), probabilities)
-    assert np.abs(estimator.predict_proba(images / 255) - probabilities).max() < 1e-4
+    # Pixels are rounded when they are resized to the network's 32, floats are not.
+    assert np.abs(estimator.predict_proba(images / 255) - probabilities).max() < 5e-3
 
 
 def test_grey_images():
