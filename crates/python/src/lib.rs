@@ -1,8 +1,8 @@
 //! Residual networks from Python: the extension module `residual_nets._native`.
 //!
 //! The package `residual_nets` (`python/`) is what Python programs import: it turns paths, bytes, arrays and pictures
-//! into what this module takes, and its answers into objects. Here is what computes: [`model`] and [`classifier`] over
-//! `residual::predict`, `training` over `residual::train`, [`inspection`] over specifications. The
+//! into what this module takes, and its answers into objects. Here is what computes: `model` and `classifier` over
+//! `residual::predict`, `training` over `residual::train`, `inspection` over specifications. The
 //! interpreter's lock is released while anything computes.
 
 #![deny(missing_docs)]
