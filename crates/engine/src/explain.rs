@@ -94,7 +94,7 @@ impl Plan {
         Ok((embeddings, logits))
     }
 
-    /// What the head's linear layer reads; its logits are left in `scratch`.
+    /// Embeddings of a batch: the inputs of the head's linear layer, whose logits are left in `scratch`.
     fn head_inputs(&self, images: Images<'_>, scratch: &mut Scratch) -> Result<Vec<f32>, Error> {
         let count = self.count(&images, scratch)?;
         let (width, classes) = (self.network.graph.head.ins, self.classes());

@@ -11,7 +11,7 @@ use crate::inspection::spec_of;
 use crate::signals::Signals;
 use crate::{json, recipe};
 
-/// What is probed for [`gradflow`].
+/// Networks, weights and images that [`gradflow`] probes.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Probed<'py> {

@@ -20,7 +20,7 @@ pub(crate) struct Callbacks {
     on_step: Option<Py<PyAny>>,
 }
 
-/// What callbacks have said: that the training is to stop, and what they raised.
+/// State left by callbacks: their wish to stop the training, and the exception that they raised.
 #[derive(Clone, Default)]
 pub(crate) struct Said {
     pub(crate) stop: Arc<AtomicBool>,
@@ -28,7 +28,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// What a callback or a signal raised.
+    /// Exception of a callback or a signal.
     pub(crate) fn raised(&self) -> Option<PyErr> {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -38,7 +38,7 @@ impl Asked<'_> {
     }
 }
 
-/// What goes on beside a training.
+/// State beside a training: what its callbacks said, its remarks, and how callbacks are called.
 struct Beside {
     said: Said,
     remarks: Arc<Mutex<Vec<String>>>,
@@ -192,7 +192,7 @@ fn to_the_end(
     }))
 }
 
-/// What was raised; of Ctrl-C, with what is saved and how to go on.
+/// Exception to raise; of Ctrl-C, with what is saved and how to go on.
 fn interrupted(raised: PyErr, epochs: usize, step: u64, folder: &std::path::Path) -> PyErr {
     Python::attach(|py| {
         if !raised.is_instance_of::<PyKeyboardInterrupt>(py) {

@@ -35,13 +35,14 @@ const GROUP_ROWS: usize = 1 << 16;
 /// floats of one length, and with [`Facts`] in its metadata. A row group of 4 MiB is in memory at a time.
 ///
 /// ```no_run
-/// # fn facts() -> residual_search::Facts { unimplemented!() }
+/// # fn write(facts: residual_search::Facts) -> Result<(), residual_search::Error> {
 /// use residual_search::{IndexWriter, Row};
 ///
-/// let mut writer = IndexWriter::new(Vec::new(), facts())?;
+/// let mut writer = IndexWriter::new(Vec::new(), facts)?;
 /// writer.add(Row::new("a.jpg"), &[0.5; 512])?;
 /// let bytes = writer.finish()?;
-/// # Ok::<(), residual_search::Error>(())
+/// # Ok(())
+/// # }
 /// ```
 pub struct IndexWriter<W: Write> {
     out: W,

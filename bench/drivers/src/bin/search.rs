@@ -26,7 +26,7 @@ use residual_search::{
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What was loaded.
+/// Vectors and queries of a measurement.
 struct Bench {
     cpu: Cpu,
     vectors: Option<Vectors>,

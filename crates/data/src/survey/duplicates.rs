@@ -10,7 +10,7 @@ use crate::{Overlap, Split};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Equal {
-    /// The same bytes.
+    /// Copy with the same bytes.
     Bytes,
     /// Other bytes that decode to the same pixels.
     Pixels,

@@ -38,7 +38,7 @@ pub(super) enum By {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Relation {
     First,
-    /// The same bytes.
+    /// Copy with the same bytes.
     Bytes,
     /// Other bytes that decode to the same pixels.
     Pixels,
