@@ -36,4 +36,4 @@ pub use memory::Buffer;
 pub use peak::multiply_add_flat_out;
 pub use scratch::Scratch;
 pub use simd::{Isa, Vectorise};
-pub use threads::Pool;
+pub use threads::{Pool, alone};

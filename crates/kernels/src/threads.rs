@@ -8,7 +8,7 @@
 //! does not hold up the rest; a worker that has not woken by the time all are claimed is not waited for.
 
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -31,6 +31,34 @@ const OPEN: u64 = 1 << 31;
 const INSIDE: u64 = OPEN - 1;
 /// Step of [`Shared::state`]: one loop later.
 const EPOCH: u64 = 1 << 32;
+
+thread_local! {
+    /// True inside [`alone`].
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `body`, whose loops run on the calling thread alone, whatever [`Pool`] they are given. For a program with a
+/// batch for every thread: threads that never wait for one another compute more together than one batch on all of them.
+/// Results have the same bits.
+///
+/// ```
+/// let pool = residual_kernels::Pool::new(2)?;
+/// let caller = std::thread::current().id();
+/// residual_kernels::alone(|| {
+///     pool.for_each(10, |_, _| assert_eq!(std::thread::current().id(), caller));
+/// });
+/// # Ok::<(), residual_kernels::Error>(())
+/// ```
+pub fn alone<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    body()
+}
 
 /// A pool of threads.
 ///
@@ -147,10 +175,10 @@ impl Pool {
     ///
     /// `worker` is below [`Pool::threads`], and no two calls of one loop that run at the same time have
     /// the same: it may choose a piece of scratch memory. A loop inside a loop, or while another thread
-    /// uses the pool, runs on the calling thread alone. A panic in `body` ends the loop early and goes
-    /// on in the caller.
+    /// uses the pool, or in [`alone`], runs on the calling thread alone. A panic in `body` ends the loop early
+    /// and goes on in the caller.
     pub fn for_each<F: Fn(usize, usize) + Sync>(&self, count: usize, body: F) {
-        let alone = self.workers.is_empty() || count <= 1;
+        let alone = self.workers.is_empty() || count <= 1 || ALONE.get();
         if alone || self.busy.swap(true, Ordering::Acquire) {
             return (0..count).for_each(|index| body(index, 0));
         }

@@ -169,7 +169,11 @@ fn answers_with_embeddings_and_those_of_a_ready_batch_are_the_same_bits() {
     );
     let answers: Vec<_> = classifier.classify_all(files.clone()).map(Result::unwrap).collect();
     let embeddings: Vec<_> = classifier.embed_all(files.clone()).map(Result::unwrap).collect();
-    let both: Vec<_> = classifier.classify_and_embed_all(files).map(Result::unwrap).collect();
+    let both: Vec<_> = classifier.classify_and_embed_all(files.clone()).map(Result::unwrap).collect();
+    // Several batches go through the network side by side where there is more than one thread.
+    let narrow = Classifier::new(model(), Options::new().threads(1)).unwrap();
+    assert_eq!((narrow.lanes(), classifier.lanes()), (1, classifier.threads()));
+    assert_eq!(narrow.classify_and_embed_all(files).map(Result::unwrap).collect::<Vec<_>>(), both);
     assert_eq!(both, answers.into_iter().zip(embeddings).collect::<Vec<_>>());
 
     let images: Vec<Image> = (0..16).map(|seed| picture(32, 32, seed)).collect();

@@ -1,16 +1,19 @@
-//! The thread that computes: one batch at a time, on all of the service's threads.
+//! The threads that compute: a batch each while there are several, and one batch on all of the service's threads while
+//! there is one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use residual_kernels::alone;
 use residual_predict::{Classifier, Error as PredictError, PreparedImage};
 
 use crate::metrics::Metrics;
-use crate::queue::{Answer, Question, Queue, Work};
+use crate::queue::{Answer, Batch, Question, Queue, Work};
 use crate::rejection::Rejection;
 
-/// What the thread works by.
+/// What a thread works by.
+#[derive(Clone)]
 pub(crate) struct Computer {
     pub(crate) queue: Arc<Queue>,
     pub(crate) metrics: Arc<Metrics>,
@@ -21,12 +24,13 @@ pub(crate) struct Computer {
 impl Computer {
     /// Answers until the queue is closed and empty.
     pub(crate) fn run(&self) {
-        while let Some(work) = self.queue.next(self.batch, self.delay) {
-            self.answer(work);
+        while let Some(batch) = self.queue.next(self.batch, self.delay) {
+            self.answer(batch);
         }
     }
 
-    fn answer(&self, work: Vec<Work>) {
+    fn answer(&self, batch: Batch) {
+        let Batch { work, wide } = batch;
         let Some(Work { model, question, .. }) = work.first() else { return };
         let (model, question, count, begin) = (model.clone(), question.clone(), work.len(), Instant::now());
         let waited = work.iter().map(|work| begin - work.arrived);
@@ -34,9 +38,10 @@ impl Computer {
         let (images, replies): (Vec<_>, Vec<_>) =
             work.into_iter().map(|work| (work.image, (work.reply, work.seat))).unzip();
         // A panic is a fault of ours, which the thread outlives.
-        let answers = catch_unwind(AssertUnwindSafe(|| ask(&model.classifier, &question, images)));
+        let ask = || ask(&model.classifier, &question, images);
+        let answers = catch_unwind(AssertUnwindSafe(|| if wide { ask() } else { alone(ask) }));
         let seconds = begin.elapsed().as_secs_f64();
-        self.queue.computed(count, seconds);
+        self.queue.computed(count, seconds, wide);
         self.metrics.computed(&model, count, seconds);
         let mut answers = answers.unwrap_or_default().into_iter();
         for (reply, seat) in replies {

@@ -1,4 +1,4 @@
-//! The queue between requests and the thread that computes: bounded, in the order of arrival, given out in batches.
+//! The queue between requests and the threads that compute: bounded, in the order of arrival, given out in batches.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -76,12 +76,21 @@ impl Drop for Seat {
 struct State {
     /// Images accepted and not yet answered.
     seats: usize,
-    /// Images that go through the network now.
+    /// Images that go through the network now, in how many batches, and whether one of these has all threads.
     computing: usize,
+    batches: usize,
+    wide: bool,
     waiting: VecDeque<Work>,
     /// Seconds of the network an image, a moving average; 0 while nothing is known.
     seconds: f64,
     closed: bool,
+}
+
+/// Images that go through the network together, in the order of their arrival.
+pub(crate) struct Batch {
+    pub(crate) work: Vec<Work>,
+    /// True where all threads work on it, false where the calling thread does so alone.
+    pub(crate) wide: bool,
 }
 
 /// The queue.
@@ -140,8 +149,9 @@ impl Queue {
     }
 
     /// The next images that go through the network together, at most `batch`: once there are as many, once nobody else is
-    /// on the way, or once the first has waited for `delay`. `None` when the queue is closed and empty.
-    pub(crate) fn next(&self, batch: usize, delay: Duration) -> Option<Vec<Work>> {
+    /// on the way, or once the first has waited for `delay`. They have all threads where no others wait, are on the way or
+    /// go through the network, and nobody else is given any meanwhile. `None` when the queue is closed and empty.
+    pub(crate) fn next(&self, batch: usize, delay: Duration) -> Option<Batch> {
         let mut state = self.lock();
         loop {
             let overdue = state.take_overdue();
@@ -158,24 +168,33 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            if state.wide {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
             let most = if first.question.goes_together() { batch } else { 1 };
             let together = state.waiting.iter().filter(|work| work.goes_with(first)).take(most).count();
             let on_the_way = state.seats.saturating_sub(state.waiting.len() + state.computing);
             let left = delay.saturating_sub(first.arrived.elapsed());
             if together == most || on_the_way == 0 || left.is_zero() || state.closed {
-                return Some(state.take(most));
+                return Some(state.take(most, on_the_way == 0));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Notes that `images` went through the network, in `seconds`.
-    pub(crate) fn computed(&self, images: usize, seconds: f64) {
+    /// Notes that `images` went through the network, in `seconds`, beside the batches of others unless they had all threads.
+    pub(crate) fn computed(&self, images: usize, seconds: f64, wide: bool) {
         let mut state = self.lock();
+        let each = seconds / (images * state.batches).max(1) as f64;
         state.computing = state.computing.saturating_sub(images);
-        let each = seconds / images.max(1) as f64;
+        state.batches = state.batches.saturating_sub(1);
+        state.wide &= !wide;
         state.seconds =
             if state.seconds == 0.0 { each } else { (1.0 - WEIGHT) * state.seconds + WEIGHT * each };
+        drop(state);
+        // Those who were kept off by a batch on all threads.
+        self.changed.notify_all();
     }
 
     /// Accepts nothing more; what waits is given out, and then nothing.
@@ -198,9 +217,9 @@ impl State {
         overdue
     }
 
-    fn take(&mut self, most: usize) -> Vec<Work> {
-        let Some(first) = self.waiting.pop_front() else { return Vec::new() };
-        let mut taken = vec![first];
+    /// Takes the next batch; `last` says that nobody is on the way.
+    fn take(&mut self, most: usize, last: bool) -> Batch {
+        let mut taken = Vec::from_iter(self.waiting.pop_front());
         let mut rest = VecDeque::with_capacity(self.waiting.len());
         for work in self.waiting.drain(..) {
             match taken.len() < most && work.goes_with(&taken[0]) {
@@ -209,8 +228,11 @@ impl State {
             }
         }
         self.waiting = rest;
+        let wide = last && self.waiting.is_empty() && self.batches == 0;
         self.computing += taken.len();
-        taken
+        self.batches += 1;
+        self.wide = wide;
+        Batch { work: taken, wide }
     }
 }
 

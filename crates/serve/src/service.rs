@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 pub(crate) type Seen = (Answer, Option<Image>);
 
 impl Service {
-    /// Loads the models, and starts the thread that computes.
+    /// Loads the models, and starts the threads that compute.
     ///
     /// # Errors
     /// [`Error::Option`], those of the models, [`Error::Threads`].
@@ -67,8 +67,16 @@ impl Service {
             batch: options.batch,
             delay: options.max_delay,
         };
-        let thread = std::thread::Builder::new().name("compute".to_owned());
-        thread.spawn(move || computer.run()).map_err(Error::Threads)?;
+        let lanes = models.first().classifier.lanes();
+        for number in 0..lanes {
+            let (thread, computer) = (std::thread::Builder::new(), computer.clone());
+            let thread = thread.name(format!("compute-{number}"));
+            if let Err(error) = thread.spawn(move || computer.run()) {
+                // Ends those that have started.
+                queue.close();
+                return Err(Error::Threads(error));
+            }
+        }
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
         let shared = Shared {
             models,

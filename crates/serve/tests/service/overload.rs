@@ -51,7 +51,7 @@ fn what_is_accepted_is_answered_rightly_and_the_rest_is_told_to_come_back() {
 
 #[test]
 fn requests_meet_in_batches() {
-    let service = service(|options| options.max_delay = Duration::from_secs(5));
+    let service = service(|options| (options.batch, options.max_delay) = (8, Duration::from_secs(5)));
     let answers = run(async {
         let mut running = tokio::task::JoinSet::new();
         for number in 0..16 {
