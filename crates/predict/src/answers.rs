@@ -66,7 +66,10 @@ impl<'c, T> Answers<'c, T> {
         std::thread::scope(|scope| {
             let parts = images.chunks(images.len().div_ceil(self.lanes));
             let lanes: Vec<_> = parts.map(|part| scope.spawn(move || alone(|| ask(part)))).collect();
-            lanes.into_iter().flat_map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            lanes
+                .into_iter()
+                .flat_map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
         })
     }
 

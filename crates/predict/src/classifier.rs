@@ -481,7 +481,7 @@ pub(crate) fn embeddings(
     Ok(all.chunks_exact(all.len() / ready.len()).map(<[f32]>::to_vec).collect())
 }
 
-fn predictions_and_embeddings(
+pub(crate) fn predictions_and_embeddings(
     classifier: &Classifier,
     plan: &Plan,
     scratch: &mut Scratch,

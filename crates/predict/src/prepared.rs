@@ -2,7 +2,9 @@
 
 use residual_data::Image;
 
-use crate::classifier::{Classifier, Embedding, Task, embeddings, explanations, predictions};
+use crate::classifier::{
+    Classifier, Embedding, Task, embeddings, explanations, predictions, predictions_and_embeddings,
+};
 use crate::input::{Pixels, Ready};
 use crate::{Error, Explanation, Input, Prediction};
 
@@ -50,6 +52,14 @@ impl Classifier {
     /// Embeds prepared images together: a vector or an error for each, in their order.
     pub fn embed_prepared(&self, images: Vec<PreparedImage>) -> Vec<Result<Embedding, Error>> {
         self.prepared(embeddings, images)
+    }
+
+    /// Classifies and embeds prepared images together, at one go: both answers or an error for each, in their order.
+    pub fn classify_and_embed_prepared(
+        &self,
+        images: Vec<PreparedImage>,
+    ) -> Vec<Result<(Prediction, Embedding), Error>> {
+        self.prepared(predictions_and_embeddings, images)
     }
 
     /// Explains the answers about prepared images together: an explanation or an error for each, in their order.

@@ -68,6 +68,10 @@ fn ask(
     match question {
         Question::Classify => each(classifier.classify_prepared(images), Answer::Prediction),
         Question::Embed => each(classifier.embed_prepared(images), Answer::Embedding),
+        Question::ClassifyAndEmbed => {
+            let both = |(prediction, vector)| Answer::PredictionAndEmbedding(prediction, vector);
+            each(classifier.classify_and_embed_prepared(images), both)
+        }
         Question::Explain => {
             each(classifier.explain_prepared(images), |found| Answer::Explanation(Box::new(found)))
         }

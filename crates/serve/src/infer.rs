@@ -20,15 +20,21 @@ impl Service {
         let wanted = Wanted::of(model, &request.outputs, &request.parameters)?;
         let InferRequest { pictures, .. } = request;
         let request = InferRequest { pictures: Vec::new(), ..request };
+        let question = match (wanted.predictions(), wanted.embeddings()) {
+            (true, true) => Question::ClassifyAndEmbed,
+            (false, true) => Question::Embed,
+            _ => Question::Classify,
+        };
         let (mut predictions, mut embeddings) = (Vec::new(), Vec::new());
-        if wanted.predictions() {
-            for (answer, _) in self.ask(model, &Question::Classify, pictures.clone(), deadline).await? {
-                predictions.extend(if let Answer::Prediction(found) = answer { Some(found) } else { None });
-            }
-        }
-        if wanted.embeddings() {
-            for (answer, _) in self.ask(model, &Question::Embed, pictures, deadline).await? {
-                embeddings.extend(if let Answer::Embedding(found) = answer { Some(found) } else { None });
+        for (answer, _) in self.ask(model, &question, pictures, deadline).await? {
+            match answer {
+                Answer::Prediction(found) => predictions.push(found),
+                Answer::Embedding(vector) => embeddings.push(vector),
+                Answer::PredictionAndEmbedding(found, vector) => {
+                    predictions.push(found);
+                    embeddings.push(vector);
+                }
+                _ => {}
             }
         }
         Ok((request, outputs(&wanted, &predictions, &embeddings)))

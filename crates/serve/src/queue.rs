@@ -15,6 +15,7 @@ use crate::rejection::Rejection;
 pub(crate) enum Question {
     Classify,
     Embed,
+    ClassifyAndEmbed,
     /// The classes, and where the most probable is seen.
     Explain,
     /// Where a class is seen.
@@ -26,7 +27,7 @@ pub(crate) enum Question {
 impl Question {
     /// True where several images go through the network together.
     fn goes_together(&self) -> bool {
-        matches!(self, Self::Classify | Self::Embed | Self::Explain)
+        matches!(self, Self::Classify | Self::Embed | Self::ClassifyAndEmbed | Self::Explain)
     }
 }
 
@@ -35,6 +36,7 @@ impl Question {
 pub(crate) enum Answer {
     Prediction(Prediction),
     Embedding(Vec<f32>),
+    PredictionAndEmbedding(Prediction, Vec<f32>),
     Explanation(Box<Explanation>),
     ClassMap(HeatMap),
     Features(FeatureMap),
