@@ -94,7 +94,11 @@ impl<'a> Stack<'a> {
 }
 
 /// Goes through answers with an ear for Ctrl-C. With `keep` an image without an answer does not end them.
-fn each<T>(answers: Answers<'_, T>, keep: bool, mut take: impl FnMut(Result<T, PyErr>)) -> PyResult<()> {
+fn each<T: Send>(
+    answers: Answers<'_, T>,
+    keep: bool,
+    mut take: impl FnMut(Result<T, PyErr>),
+) -> PyResult<()> {
     let mut signals = Signals::new();
     for answer in answers {
         signals.check()?;
