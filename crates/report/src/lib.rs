@@ -1,5 +1,5 @@
-//! Figures and pages of reports: charts as SVG, pages as HTML, and sheets of images as pixels. No framework, no script,
-//! no network.
+//! Figures and pages of reports: charts and drawings of networks as SVG, pages as HTML, and sheets of images as pixels. No
+//! framework, no script, nothing fetched.
 //!
 //! ```
 //! use residual_report::{Axis, LineChart, Page, Series};
@@ -25,6 +25,7 @@ mod figure;
 mod font;
 mod lines;
 mod matrix;
+mod network;
 mod number;
 mod page;
 mod picture;
@@ -40,6 +41,7 @@ pub use field::FieldChart;
 pub use figure::Figure;
 pub use lines::{LineChart, Series};
 pub use matrix::MatrixChart;
+pub use network::NetworkDiagram;
 pub use number::{duration, number, percent, times};
 pub use page::{Fact, GENERATOR, Page, Table};
 pub use picture::Picture;
