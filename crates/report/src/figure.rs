@@ -4,6 +4,9 @@ use crate::axis::Fitted;
 use crate::svg::{Drawing, escape};
 use crate::{Axis, theme};
 
+/// Beginning of every figure's file, by which a program knows its own figures again.
+pub const SVG_START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fig\" role=\"img\"";
+
 /// A figure: a drawing that stands alone, and the numbers in it.
 #[derive(Clone, Debug)]
 pub struct Figure {
@@ -44,7 +47,7 @@ impl Figure {
     pub fn svg(&self) -> String {
         let [width, height] = self.size;
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fig\" role=\"img\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+            "{SVG_START} viewBox=\"0 0 {width:.0} {height:.0}\" \
              width=\"{width:.0}\" height=\"{height:.0}\"><title>{}</title><desc>{}</desc><style>{}</style>\
              <rect class=\"bg\" width=\"100%\" height=\"100%\"/>{}</svg>\n",
             escape(&self.title),

@@ -38,7 +38,7 @@ pub use axis::{Axis, Scale};
 pub use bars::BarChart;
 pub use canvas::{At, Canvas, Colour, Text};
 pub use field::FieldChart;
-pub use figure::Figure;
+pub use figure::{Figure, SVG_START};
 pub use lines::{LineChart, Series};
 pub use matrix::MatrixChart;
 pub use network::NetworkDiagram;

@@ -14,8 +14,8 @@ use super::import;
 #[cfg(feature = "serve")]
 use super::serve;
 use super::{
-    average, bench, calibrate, convert, embed, eval, inspect, interrupt, models, predict, search, summary,
-    verify,
+    average, bench, calibrate, convert, draw, embed, eval, inspect, interrupt, models, predict, search,
+    summary, verify,
 };
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
@@ -52,6 +52,7 @@ enum Command {
     #[cfg(feature = "serve")]
     Serve(Box<serve::Arguments>),
     Summary(summary::Arguments),
+    Draw(draw::Arguments),
     Verify(verify::Arguments),
     Models(models::Arguments),
     #[cfg(feature = "train")]
@@ -93,6 +94,7 @@ impl Command {
             #[cfg(feature = "serve")]
             Self::Serve(arguments) => serve::run(&arguments),
             Self::Summary(arguments) => summary::run(&arguments),
+            Self::Draw(arguments) => draw::run(&arguments),
             Self::Verify(arguments) => verify::run(&arguments, verbose),
             Self::Models(arguments) => models::run(&arguments),
             #[cfg(feature = "train")]

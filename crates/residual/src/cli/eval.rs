@@ -17,7 +17,7 @@ use super::failure::Outcome;
 use super::labelled::{Asking, Labelled, LabelledArguments, SplitName};
 use super::network::NetworkArguments;
 use super::output::Output;
-use super::own_page;
+use super::own_text::PAGE;
 use super::progress::note;
 
 const EXAMPLE: &str = "\
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    arguments.report.as_deref().map_or(Ok(()), own_page::check_free)?;
+    arguments.report.as_deref().map_or(Ok(()), |path| PAGE.check_free(path))?;
     let model = arguments.network.open()?;
     let evaluated = Evaluated {
         spec: model.spec().clone(),
@@ -135,7 +135,7 @@ impl Evaluated<'_> {
             .heading("To repeat it")
             .verbatim(&own_command())
             .text(&machine(threads));
-        own_page::write(path, &page)?;
+        PAGE.write(path, &page.html())?;
         note(&format!("report: {}", path.display()));
         Ok(())
     }

@@ -13,6 +13,7 @@ mod data;
 mod describe;
 #[cfg(feature = "train")]
 mod doctor;
+mod draw;
 mod embed;
 mod eval;
 mod eval_task;
@@ -27,6 +28,7 @@ mod finetune;
 mod get;
 #[cfg(feature = "onnx")]
 mod import;
+mod input_size;
 mod inspect;
 mod interrupt;
 mod labelled;
@@ -36,8 +38,8 @@ mod lr_find;
 mod models;
 mod network;
 mod output;
-mod own_page;
 mod own_png;
+mod own_text;
 mod predict;
 mod preprocessing;
 mod progress;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run, file_hash};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "train",
     "finetune",
     "lr-find",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 21] = [
     "calibrate",
     "predict",
     "summary",
+    "draw",
     "verify",
     "models",
     "get",
@@ -108,7 +109,8 @@ fn json_is_alone_on_standard_output() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let bench = Bench::new();
-    for call in ["models", "models --json", "summary cifar_resnet1202", "data data"] {
+    for call in ["models", "models --json", "summary cifar_resnet1202", "draw resnet18 --out -", "data data"]
+    {
         let mut child = bench.command(call).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod data;
 mod doctor;
+mod draw;
 mod embed;
 mod evaluating;
 mod explain;

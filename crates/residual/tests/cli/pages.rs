@@ -23,6 +23,7 @@ const light = css => { const [r, g, b] = css.match(/[\d.]+/g).map(Number);
   return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
 const contrast = (a, b) => { const [x, y] = [light(a), light(b)];
   return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05); };
+document.querySelectorAll('details').forEach(folded => folded.open = true);
 const least = (found, of) => found.reduce((low, e) => Math.min(low, of(e)), 99);
 const figures = [...document.querySelectorAll('svg')].map(svg => {
   const ground = getComputedStyle(svg.querySelector('.bg')).fill, box = svg.getBoundingClientRect();
@@ -112,8 +113,16 @@ fn reports_of_runs_and_evaluations_are_seen_on_a_phone_and_on_a_desk() {
     bench.run(&format!("train --model toy.toml {numbers} --epochs 2 --batch-size 5 --out numbers")).ok();
     bench.run("eval --weights numbers --data labels.csv --split val --report numbers.html").ok();
     std::fs::copy(bench.path("run/report.html"), bench.path("training.html")).unwrap();
-    // Loss, accuracy, rate, gradients; confusion, reliability. All four test images of each class are worst or best ones.
-    let pages = [("training", 6, 8), ("eval", 2, 8), ("runs", 2, 0), ("labels", 2, 8), ("numbers", 4, 8)];
+    bench.run("summary resnet50d --html summary.html").ok();
+    // Loss, accuracy, rate, gradients, the network; confusion, reliability. All four test images of each class are worst or best ones.
+    let pages = [
+        ("training", 7, 8),
+        ("eval", 2, 8),
+        ("runs", 2, 0),
+        ("labels", 2, 8),
+        ("numbers", 4, 8),
+        ("summary", 1, 0),
+    ];
     for (name, figures, pictures) in pages {
         let html = std::fs::read_to_string(bench.path(&format!("{name}.html"))).unwrap();
         assert!(!html.contains("<script") && html.matches("<img ").count() == pictures, "{name}");

@@ -2,11 +2,12 @@
 
 use std::error::Error as StdError;
 
+use residual_arch::Network;
 use residual_evaluation::{
     Options, answer, answer_task, machine, pictures, sections, task_pictures, task_sections,
 };
 use residual_predict::Classifier;
-use residual_report::{Fact, Page, duration, number};
+use residual_report::{Fact, NetworkDiagram, Page, duration, number};
 use residual_weights::{Model, write_atomically};
 
 use crate::Trainer;
@@ -68,10 +69,10 @@ impl Trainer<'_> {
         }
         let count = |count: usize| number(count as f64, 12);
         let spec = self.network.spec();
-        let parameters = spec.check(spec.input).map_or(0, |network| network.parameters());
+        let network = spec.check(spec.input)?;
         facts.extend([
             Fact::new("Network", spec.name.clone())
-                .remark(format!("{} parameters", count(parameters as usize))),
+                .remark(format!("{} parameters", count(network.parameters() as usize))),
             Fact::new("Images", count(self.images.train.len())).remark(format!(
                 "{} more to evaluate on, {} classes",
                 count(self.images.evaluation.len()),
@@ -83,7 +84,8 @@ impl Trainer<'_> {
         Ok(Page::new(format!("Training {name}"))
             .facts(&facts)
             .heading("Curves")
-            .grid(curves(&progress.history)))
+            .grid(curves(&progress.history))
+            .folded("The network", drawing(&network)))
     }
 
     /// Recipe, command and machine, by which the training is repeated.
@@ -131,6 +133,13 @@ impl Trainer<'_> {
         let batch = self.recipe.eval_batch_size.unwrap_or(self.recipe.images_at_a_time());
         batch.min(self.images.evaluation.len()).max(1)
     }
+}
+
+/// Drawing of the network.
+fn drawing(network: &Network) -> Page {
+    let words =
+        "The branch of a block on the left, its shortcut on the right. Equal blocks in a row are drawn once.";
+    Page::new("").figure("network", NetworkDiagram::new(network).figure(), words)
 }
 
 /// Word as a shell takes it.

@@ -1,12 +1,19 @@
 //! `residual summary`: a network row by row.
 
+mod page;
+
+use std::path::PathBuf;
+
 use clap::Args;
-use residual::arch::shape::{Row, flow};
-use residual::arch::{BlockSpec, NetSpec, Shortcut, Task};
+use residual::arch::shape::Row;
+use residual::arch::{BlockSpec, Network, Shortcut, Task};
 use serde::Serialize;
 
+use self::page::page;
 use super::failure::Outcome;
+use super::input_size::InputArgument;
 use super::output::Output;
+use super::own_text::PAGE;
 use super::table::{Align, Table, short_count, thousands};
 use super::{describe, network};
 
@@ -16,7 +23,7 @@ Examples:
   residual summary cifar_resnet110 --input 3x64x64 --json
   residual summary resnet50.a1_in1k --toml > my-network.toml
   residual summary my-network.toml
-  residual summary runs/first/best.safetensors
+  residual summary runs/first/best.safetensors --html first.html
 
 MACs are multiply-accumulates of convolutions and linear layers, for one image.";
 
@@ -27,28 +34,17 @@ pub(crate) struct Arguments {
     /// A family member (see `residual models`), a SPEC.toml, or a trained .safetensors.
     #[arg(value_name = "MODEL|SPEC.toml")]
     model: String,
-    /// Channels, height and width of the input. [default: the network's own]
-    #[arg(long, value_name = "CxHxW", value_parser = parse_input)]
-    input: Option<Input>,
+    #[command(flatten)]
+    input: InputArgument,
     /// Print one JSON object: parameters, macs, blocks, ...
     #[arg(long)]
     json: bool,
     /// Print the network as a specification, to be changed and given as SPEC.toml.
     #[arg(long, conflicts_with = "json")]
     toml: bool,
-}
-
-/// `[channels, height, width]`; a type of its own, since clap takes an array for a list of values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Input([usize; 3]);
-
-fn parse_input(text: &str) -> Result<Input, String> {
-    let sides: Option<Vec<usize>> =
-        text.split(['x', 'X', ',']).map(|side| side.trim().parse().ok()).collect();
-    match sides.as_deref() {
-        Some(&[channels, height, width]) => Ok(Input([channels, height, width])),
-        _ => Err("expected channels, height and width, as in 3x224x224".to_owned()),
-    }
+    /// Write a page with the network's drawing and the table; replaces an earlier page, and nothing else.
+    #[arg(long, value_name = "OUT.html", conflicts_with = "toml")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +73,13 @@ struct Part {
     shortcut: Option<String>,
 }
 
+impl Summary {
+    /// The stem, the blocks and the head.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.stem).chain(&self.blocks).chain([&self.head])
+    }
+}
+
 impl Part {
     fn new(row: &Row, kind: String) -> Self {
         Self {
@@ -91,15 +94,20 @@ impl Part {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    arguments.html.as_deref().map_or(Ok(()), |path| PAGE.check_free(path))?;
     let spec = network::specification(&arguments.model)?;
-    let Input(input) = arguments.input.unwrap_or(Input(spec.input));
+    let input = arguments.input.of(&spec);
     let mut output = Output::new();
     if arguments.toml {
         let spec = if input == spec.input { spec } else { spec.with_input(input) };
-        flow(&spec, input)?;
+        spec.check(input)?;
         return spec.to_toml()?.lines().try_for_each(|line| output.line(line));
     }
-    let summary = summarise(&spec, input)?;
+    let network = spec.check(input)?;
+    let summary = summarise(&network);
+    if let Some(path) = &arguments.html {
+        PAGE.write(path, &page(&summary, &network).html())?;
+    }
     if arguments.json {
         return output.json(&summary);
     }
@@ -113,8 +121,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-fn summarise(spec: &NetSpec, input: [usize; 3]) -> Outcome<Summary> {
-    let flow = flow(spec, input)?;
+fn summarise(network: &Network) -> Summary {
+    let (spec, flow) = (network.spec(), network.flow());
     let blocks: Vec<&BlockSpec> = spec.blocks().map(|(_, block)| block).collect();
     let part = |row: &Row, index: usize| match index.checked_sub(1) {
         None => Part::new(row, spec.stem.label()),
@@ -129,7 +137,7 @@ fn summarise(spec: &NetSpec, input: [usize; 3]) -> Outcome<Summary> {
     let mut blocks = rest;
     let head = blocks.split_off(blocks.len() - 1);
     let [stem, head] = [parts, head].map(|mut part| part.remove(0));
-    Ok(Summary {
+    Summary {
         model: spec.name.clone(),
         input: flow.input,
         output: flow.output,
@@ -139,7 +147,7 @@ fn summarise(spec: &NetSpec, input: [usize; 3]) -> Outcome<Summary> {
         stem,
         blocks,
         head,
-    })
+    }
 }
 
 fn table(summary: &Summary) -> Table {
@@ -151,8 +159,7 @@ fn table(summary: &Summary) -> Table {
         ("parameters", Align::Right),
         ("MACs", Align::Right),
     ]);
-    let parts = std::iter::once(&summary.stem).chain(&summary.blocks).chain([&summary.head]);
-    for part in parts {
+    for part in summary.parts() {
         table.row([
             part.name.clone(),
             part.kind.clone(),
@@ -180,18 +187,10 @@ mod tests {
     use crate::cli::table::WIDTH;
 
     #[test]
-    fn inputs_are_three_numbers() {
-        assert_eq!(parse_input("3x224x160"), Ok(Input([3, 224, 160])));
-        for wrong in ["", "224", "3x224", "3x-1x4", "3x4x5x6", "axbxc"] {
-            assert!(parse_input(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn every_member_fits_the_terminal() {
         for name in residual::arch::families::all() {
             let spec = residual::arch::families::family(name).unwrap();
-            let summary = summarise(&spec, spec.input).unwrap();
+            let summary = summarise(&spec.check(spec.input).unwrap());
             assert_eq!(summary.blocks.len(), spec.depth_in_blocks());
             for line in table(&summary).lines() {
                 assert!(line.chars().count() <= WIDTH, "{name}: {line}");
