@@ -3,7 +3,7 @@
 use residual_data::Image;
 
 use crate::classifier::{
-    Classifier, Embedding, Task, embeddings, explanations, predictions, predictions_and_embeddings,
+    Classifier, Embedding, Task, embeddings, explanations, predictions, predictions_and_embeddings, the_image,
 };
 use crate::input::{Pixels, Ready};
 use crate::{Error, Explanation, Input, Prediction};
@@ -38,7 +38,7 @@ impl Classifier {
     /// # Errors
     /// As for [`Classifier::classify`], but for those of the network.
     pub fn prepare_image<'i>(&self, image: impl Into<Input<'i>>) -> Result<PreparedImage, Error> {
-        self.ready(image.into()).map(PreparedImage)
+        self.ready(image.into(), &the_image).map(PreparedImage)
     }
 
     /// Classifies prepared images together: an answer or an error for each, in their order.

@@ -67,8 +67,7 @@ impl Service {
             batch: options.batch,
             delay: options.max_delay,
         };
-        let lanes = models.first().classifier.lanes();
-        for number in 0..lanes {
+        for number in 0..threads {
             let (thread, computer) = (std::thread::Builder::new(), computer.clone());
             let thread = thread.name(format!("compute-{number}"));
             if let Err(error) = thread.spawn(move || computer.run()) {
