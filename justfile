@@ -19,6 +19,10 @@ test:
 deny:
     cargo deny check licenses bans sources
 
+# The documentation as a site: target/site/index.html (cargo install mdbook --version 0.5.4 --locked).
+site:
+    .ci/site
+
 # Train the small network on the embedded sample, then predict.
 demo:
     cargo run --release -- train --model small --data sample --out runs/demo

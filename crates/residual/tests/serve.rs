@@ -235,3 +235,48 @@ fn what_cannot_be_served_is_said_in_a_line() {
     bench.refused(&format!("--weights photos.safetensors --port {port}"), &["cannot listen", "--port"]);
     assert!(Path::new(&bench.path("photos.safetensors")).is_file());
 }
+
+/// Arguments of the container in a manifest: the list under `args:`.
+fn arguments_of(manifest: &str) -> Vec<String> {
+    let list = manifest.split("args:\n").nth(1).unwrap().lines().map(str::trim);
+    let items = list.take_while(|line| line.starts_with(['-', '#']));
+    items.filter_map(|line| Some(line.strip_prefix("- ")?.to_owned())).collect()
+}
+
+/// Arguments of the image: the list behind `CMD`.
+fn arguments_of_image(containerfile: &str) -> Vec<String> {
+    let list = containerfile.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();
+    serde_json::from_str(list).unwrap()
+}
+
+#[test]
+fn the_image_and_the_manifests_start_a_service_whose_probes_answer() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let [image, deployment, kserve] =
+        ["Containerfile", "deploy/kubernetes.yaml", "deploy/kserve.yaml"].map(read);
+    let cases = [
+        (arguments_of_image(&image), &image, "model"),
+        (arguments_of(&deployment), &deployment, "photos"),
+        (arguments_of(&kserve), &kserve, "photos"),
+    ];
+    let bench = Bench::new();
+    for (arguments, file, model) in cases {
+        let line = arguments.join(" ").replace("--host 0.0.0.0", "").replace("--host=0.0.0.0", "");
+        let line = line.strip_prefix("serve").unwrap();
+        let served = line.split(' ').map(|word| match word {
+            word if word.starts_with("--port") => String::new(),
+            word => {
+                word.split_once("/m").map_or(word.to_owned(), |(name, _)| format!("{name}photos.safetensors"))
+            }
+        });
+        let served = bench.serve(&served.collect::<Vec<_>>().join(" "));
+        let probes: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix("path: ")).collect();
+        for path in probes.into_iter().chain([format!("/v2/models/{model}/ready").as_str()]) {
+            let answer = served.send(&format!("GET {path} HTTP/1.1"), b"");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+        served.signal("TERM");
+        assert_eq!(served.ends(), Some(0));
+    }
+}

@@ -1,4 +1,4 @@
-//! `summary --html`: the drawing and the table as a page.
+//! `summary --html`: the table and the drawing as a page.
 
 use residual::arch::Network;
 use residual::report::{Fact, NetworkDiagram, Page, Table};
@@ -29,12 +29,8 @@ pub(super) fn page(summary: &Summary, network: &Network) -> Page {
             short_count(part.macs),
         ]);
     }
-    Page::new(&summary.model)
-        .facts(&facts)
-        .heading("Drawing")
-        .figure("network", NetworkDiagram::new(network).figure(), DRAWN)
-        .heading("Block by block")
-        .table(&rows)
+    let table = Page::new(&summary.model).facts(&facts).heading("Block by block").table(&rows);
+    table.heading("Drawing").figure("network", NetworkDiagram::new(network).figure(), DRAWN)
 }
 
 const DRAWN: &str = "From top to bottom; the branch of a block on the left, its shortcut on the right. Equal blocks in a \
