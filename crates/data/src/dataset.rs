@@ -110,7 +110,7 @@ impl Dataset {
     /// and 100 test images each.
     ///
     /// # Errors
-    /// None, unless the program itself is damaged.
+    /// [`Error::NoSample`] for a build without the feature `sample`.
     pub fn sample() -> Result<Self, Error> {
         Self::of_listing(sample::list()?, &OpenOptions::default())
     }

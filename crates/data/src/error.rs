@@ -269,6 +269,11 @@ pub enum Error {
         /// The list.
         path: PathBuf,
     },
+    /// The embedded sample, of a build without it.
+    #[error(
+        "sample: this build has no embedded images; help: build it with the feature `sample`, or name a folder"
+    )]
+    NoSample,
     /// A sample of a shard, or a row of a table, that does not say an image and its label.
     #[error("{file}: {reason}")]
     Sample {
