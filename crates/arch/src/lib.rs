@@ -15,6 +15,7 @@ pub mod families;
 mod file;
 mod head;
 mod label;
+mod lines;
 pub mod names;
 mod network;
 mod norm_kind;
