@@ -8,6 +8,8 @@ use crate::Error;
 
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::simd128::Simd128;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512};
 
@@ -21,6 +23,7 @@ const VARIABLE: &str = "RESIDUAL_ISA";
 /// | `avx512` | 16 floats | x86-64 with AVX-512F |
 /// | `avx2` | 8 floats | x86-64 with AVX2 and FMA |
 /// | `neon` | 4 floats | every aarch64 |
+/// | `simd128` | 8 floats, in pairs of vectors of 4 | WebAssembly, compiled with `-C target-feature=+simd128` |
 /// | `portable` | 8 floats, plain Rust | every machine |
 /// | `portable-wide` | 16 floats, plain Rust | every machine; AVX-512's panels, for tests: with the feature
 /// `portable-wide` |
@@ -43,6 +46,8 @@ enum Token {
     Avx2(Avx2),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(Simd128),
     Portable(Portable<8>),
     #[cfg(feature = "portable-wide")]
     PortableWide(Portable<16>),
@@ -82,6 +87,8 @@ impl Isa {
         }
         #[cfg(target_arch = "aarch64")]
         found.extend(Neon::detect().map(|token| Self(Token::Neon(token))));
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        found.push(Self(Token::Simd128(Simd128::compiled_for())));
         found.push(Self(Token::Portable(Portable)));
         #[cfg(feature = "portable-wide")]
         found.push(Self(Token::PortableWide(Portable)));
@@ -97,6 +104,8 @@ impl Isa {
             Token::Avx2(_) => "avx2",
             #[cfg(target_arch = "aarch64")]
             Token::Neon(_) => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Token::Simd128(_) => "simd128",
             Token::Portable(_) => "portable",
             #[cfg(feature = "portable-wide")]
             Token::PortableWide(_) => "portable-wide",
@@ -177,6 +186,8 @@ impl Isa {
             Token::Avx2(token) => token.run(kernel),
             #[cfg(target_arch = "aarch64")]
             Token::Neon(token) => token.run(kernel),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Token::Simd128(token) => token.run(kernel),
             Token::Portable(token) => token.run(kernel),
             #[cfg(feature = "portable-wide")]
             Token::PortableWide(token) => token.run(kernel),

@@ -123,6 +123,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// The arithmetic of a token, from the intrinsics of its instruction set.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector_operations {
     ($($name:ident($($argument:ident),*) => $value:expr;)*) => {$(
         #[inline(always)]
