@@ -2,7 +2,9 @@
 
     apt-get install chromium; pip install playwright; npm install axe-core
     python bench/peers/serve_page.py --binary target/release/residual --weights FILE --photo photo.jpg \\
-        [--axe node_modules/axe-core/axe.min.js] [--pictures FOLDER]
+        [--axe node_modules/axe-core/axe.min.js] [--pictures FOLDER] [--static]
+
+With --static it is the page of `residual page`, from a static server.
 
 At 390 and 1280 pixels, light and dark: drops the photograph, reads the class beside `residual predict`'s, moves the slider
 and holds that the heat map changes, chooses a class by keyboard; no error on the console, no request to anybody else, no
@@ -16,6 +18,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -32,13 +35,20 @@ def main():
     for name in ["binary", "weights", "photo"]:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--axe")
+    parser.add_argument("--static", action="store_true")
     parser.add_argument("--pictures", default=".")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
     predict = [arguments.binary, "predict", "--weights", arguments.weights, "--json", arguments.photo]
     wanted = json.loads(subprocess.run(predict, check=True, capture_output=True, text=True).stdout)["top"][0]["class"]
-    service = subprocess.Popen([arguments.binary, "serve", "--weights", f"photos={arguments.weights}", "--port", "0", "--deadline-ms", "20000"],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    folder = tempfile.mkdtemp()
+    if arguments.static:
+        subprocess.run([arguments.binary, "page", "--weights", f"photos={arguments.weights}", "--out", folder], check=True)
+        program = "import functools, http.server as h; s = h.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(h.SimpleHTTPRequestHandler, directory=%r)); print(f'http://127.0.0.1:{s.server_port}', flush=True); s.serve_forever()"
+        command = [sys.executable, "-c", program % folder]
+    else:
+        command = [arguments.binary, "serve", "--weights", f"photos={arguments.weights}", "--port", "0", "--deadline-ms", "20000"]
+    service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     failed = []
 
     def check(what, holds, detail=""):
@@ -57,7 +67,7 @@ def main():
                 page.on("pageerror", lambda error: said.append(str(error)))
                 page.on("request", lambda request: asked.append(request.url))
                 page.goto(base + "/")
-                page.wait_for_selector("#model option", state="attached")
+                page.wait_for_selector("#rows tr", state="attached")
                 page.evaluate(DROP, ["dropped.jpg", data])
                 page.wait_for_function("document.querySelector('#shown').alt.includes('is seen')")
                 found = page.locator("#classes button .name").first.inner_text()

@@ -36,6 +36,12 @@ impl SharedFile {
         return std::os::unix::fs::FileExt::read_at(&*self.file, buffer, offset);
         #[cfg(windows)]
         return std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, offset);
+        // Of a platform without files, such as WebAssembly in a browser, none was opened.
+        #[cfg(not(any(unix, windows)))]
+        {
+            let _ = (buffer, offset);
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     pub(crate) fn span(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Instant;
 
 /// Stage of the way from a file to a batch.
 #[derive(Clone, Copy)]
@@ -55,7 +57,14 @@ thread_local! {
     static SPENT: Cell<[u64; STAGES]> = const { Cell::new([0; STAGES]) };
 }
 
+/// Does some work; WebAssembly has no clock of its own.
+#[cfg(target_family = "wasm")]
+pub(crate) fn timed<T>(_: Stage, work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// Does some work and counts its time for a stage, less what stages inside have counted.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn timed<T>(stage: Stage, work: impl FnOnce() -> T) -> T {
     let before: u64 = SPENT.get().iter().sum();
     let begin = Instant::now();

@@ -22,5 +22,6 @@ guide!(augmentation, "docs/augmentation.md");
 guide!(finetune, "docs/finetune.md");
 guide!(search, "docs/search.md");
 guide!(interop, "docs/interop.md");
+guide!(browser, "docs/browser.md");
 guide!(serve, "docs/serve.md");
 guide!(adding_a_block, "docs/adding-a-block.md");

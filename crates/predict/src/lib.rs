@@ -31,18 +31,23 @@
 
 mod answers;
 mod classifier;
+#[cfg(feature = "serde")]
+mod describe;
 mod error;
 mod explain;
 mod input;
 #[cfg(feature = "serde")]
 mod line;
 mod options;
+mod places;
 mod plans;
 mod prediction;
 mod prepared;
 
 pub use answers::Answers;
 pub use classifier::{Classifier, Embedding, FeatureMap};
+#[cfg(feature = "serde")]
+pub use describe::Description;
 pub use error::Error;
 pub use explain::{Explanation, HeatMap};
 pub use input::{Input, SourceImage};

@@ -84,6 +84,7 @@
 //! | [`engine`] | models compiled into plans that run without a framework |
 //! | `hub` | published weights and datasets, downloaded and cached |
 //! | `onnx` | models as ONNX graphs, and graphs as models |
+//! | `page` | a page that runs a network in the browser |
 //! | `serve` | a service over HTTP and gRPC |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
@@ -97,6 +98,7 @@
 //! | `cli` | yes | the command line, `residual --help`: a program that uses the library leaves it out |
 //! | `get` | yes | `hub` and `residual get`: published weights and datasets, by a client for HTTP and TLS |
 //! | `onnx` | yes | `onnx`, `residual export` and `residual import`: graphs of ONNX |
+//! | `page` | yes | `page` and `residual page`: a page that runs a network in the browser, with the engine as WebAssembly |
 //! | `serve` | yes | `serve` and `residual serve`: a service over HTTP and gRPC, with tokio, axum and rustls |
 //! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
@@ -119,6 +121,8 @@ pub use residual_measure as measure;
 pub use residual_nn as nn;
 #[cfg(feature = "onnx")]
 pub use residual_onnx as onnx;
+#[cfg(feature = "page")]
+pub use residual_page as page;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
 pub use residual_report as report;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use residual_arch::{Place, shape::flow};
 use residual_predict::{Classifier, Model, Options as ClassifierOptions};
 
 use crate::Error;
@@ -65,10 +64,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// `[channels, height, width]` of a tensor for the network.
     pub(crate) fn input(&self) -> [usize; 3] {
-        let spec = self.classifier.model().spec();
-        let [channels, height, width] = spec.input;
-        let [height, width] = spec.preprocess.crop.unwrap_or([height, width]);
-        [channels, height, width]
+        self.classifier.input()
     }
 
     /// Number of outputs of the head.
@@ -79,14 +75,6 @@ impl Loaded {
     /// True where the outputs are probabilities of classes, and not numbers.
     pub(crate) fn has_probabilities(&self) -> bool {
         self.classifier.model().spec().task.targets().is_empty()
-    }
-
-    /// Parts of the network whose maps can be looked at: the stem, if its result exists, and the blocks.
-    pub(crate) fn places(&self) -> Vec<String> {
-        let rows =
-            flow(self.classifier.model().spec(), self.input()).map(|flow| flow.rows).unwrap_or_default();
-        let named = rows.into_iter().map(|row| row.path);
-        named.filter(|path| path.parse::<Place>().is_ok_and(|place| place != Place::Head)).collect()
     }
 }
 

@@ -11,6 +11,8 @@ use super::failure::Outcome;
 use super::get;
 #[cfg(feature = "onnx")]
 use super::import;
+#[cfg(feature = "page")]
+use super::page;
 #[cfg(feature = "serve")]
 use super::serve;
 use super::{
@@ -48,6 +50,8 @@ enum Command {
     Calibrate(calibrate::Arguments),
     Predict(predict::Arguments),
     Embed(embed::Arguments),
+    #[cfg(feature = "page")]
+    Page(Box<page::Arguments>),
     Search(search::Arguments),
     #[cfg(feature = "serve")]
     Serve(Box<serve::Arguments>),
@@ -90,6 +94,8 @@ impl Command {
             Self::Calibrate(arguments) => calibrate::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),
             Self::Embed(arguments) => embed::run(&arguments),
+            #[cfg(feature = "page")]
+            Self::Page(arguments) => page::run(&arguments),
             Self::Search(arguments) => search::run(&arguments, verbose),
             #[cfg(feature = "serve")]
             Self::Serve(arguments) => serve::run(&arguments),

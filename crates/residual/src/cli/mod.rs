@@ -36,10 +36,14 @@ mod lists;
 #[cfg(feature = "train")]
 mod lr_find;
 mod models;
+#[cfg(any(feature = "page", feature = "serve"))]
+mod named;
 mod network;
 mod output;
 mod own_png;
 mod own_text;
+#[cfg(feature = "page")]
+mod page;
 mod predict;
 mod preprocessing;
 mod progress;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use residual_arch::shape::{Row, flow};
+use residual_predict::Description;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -43,47 +43,22 @@ pub(super) async fn index(State(service): State<Service>) -> Json<Value> {
     Json(service.shared.models.all().iter().map(line).collect())
 }
 
-/// Description of a model for people.
+/// A model for people.
 #[derive(Serialize)]
-struct Description {
-    name: String,
+struct Described<'a> {
+    name: &'a str,
     version: String,
-    network: String,
-    /// `[channels, height, width]`
-    input: [usize; 3],
-    /// Names of the classes, or of the targets of a regression.
-    classes: Vec<String>,
-    task: String,
-    parameters: u64,
-    macs: u64,
-    rows: Vec<Row>,
-    /// Parts whose maps `/v1/explain` shows.
-    layers: Vec<String>,
-    threads: usize,
+    #[serde(flatten)]
+    description: Description,
 }
 
 /// `GET /v1/models`.
 pub(super) async fn models(State(service): State<Service>) -> Json<Value> {
-    let models: Vec<Description> = service.shared.models.all().iter().map(|model| describe(model)).collect();
-    Json(json!({ "models": models }))
-}
-
-fn describe(model: &Loaded) -> Description {
-    let spec = model.classifier.model().spec();
-    // The network was checked when it was opened.
-    let flow = flow(spec, model.input()).ok();
-    let (parameters, macs) = flow.as_ref().map_or((0, 0), |flow| (flow.parameters, flow.macs));
-    Description {
-        name: model.name.clone(),
+    let models = service.shared.models.all();
+    let described = models.iter().map(|model| Described {
+        name: &model.name,
         version: model.version.to_string(),
-        network: spec.name.clone(),
-        input: model.input(),
-        classes: model.classifier.classes().to_vec(),
-        task: spec.task.to_string(),
-        parameters,
-        macs,
-        rows: flow.map_or_else(Vec::new, |flow| flow.rows),
-        layers: model.places(),
-        threads: model.classifier.threads(),
-    }
+        description: model.classifier.description(),
+    });
+    Json(json!({ "models": described.collect::<Vec<_>>() }))
 }

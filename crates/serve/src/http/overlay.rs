@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use residual_data::Image;
-use residual_predict::{FeatureMap, HeatMap};
 use serde::Deserialize;
 
 use super::answers::{Parameters, parameters};
@@ -53,18 +52,15 @@ fn question(model: &Arc<Loaded>, asked: Asked) -> Result<Question, Rejection> {
     match asked {
         Asked { class: Some(_), layer: Some(_), .. } => Err(Rejection::malformed("both class and layer")),
         Asked { class: Some(class), .. } => {
-            let classes = model.classifier.classes();
-            let by_name = classes.iter().position(|name| *name == class);
-            let by_number = || class.parse().ok().filter(|&number| number < classes.len());
-            let found = by_name.or_else(by_number);
+            let found = model.classifier.class_number(&class);
             let unknown = || Rejection::Malformed(format!("class `{class}`: the network has no such class"));
             Ok(Question::ClassMap(found.ok_or_else(unknown)?))
         }
-        Asked { layer: Some(layer), .. } => match model.places().contains(&layer) {
+        Asked { layer: Some(layer), .. } => match model.classifier.places().contains(&layer) {
             true => Ok(Question::Features(layer)),
             false => Err(Rejection::Malformed(format!(
                 "layer `{layer}`: no such part; there are {}",
-                model.places().join(", ")
+                model.classifier.places().join(", ")
             ))),
         },
         _ => Ok(Question::Explain),
@@ -75,20 +71,7 @@ fn overlay(answer: Answer, image: Option<Image>) -> Option<Image> {
     match answer {
         Answer::Explanation(explanation) => explanation.overlay(),
         Answer::ClassMap(map) => map.over(&image?),
-        Answer::Features(maps) => strength(&maps).over(&image?),
+        Answer::Features(maps) => maps.strength().over(&image?),
         _ => None,
     }
-}
-
-/// Strength of a layer's maps at each place, the root of the mean of their squares, above the least.
-fn strength(maps: &FeatureMap) -> HeatMap {
-    let [channels, height, width] = maps.shape;
-    let mut values = vec![0.0_f32; height * width];
-    for map in maps.values.chunks_exact((height * width).max(1)) {
-        values.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * value);
-    }
-    values.iter_mut().for_each(|sum| *sum = (*sum / channels.max(1) as f32).sqrt());
-    let least = values.iter().fold(f32::INFINITY, |least, &value| least.min(value));
-    values.iter_mut().for_each(|value| *value -= least);
-    HeatMap { size: [height, width], values }
 }

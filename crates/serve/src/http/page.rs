@@ -4,16 +4,16 @@ use std::sync::LazyLock;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
+use residual_page::{service_page, service_script};
 
 use super::auth::digest;
 use crate::protocol::base64;
 
-const PAGE: &str = include_str!("page.html");
+static PAGE: LazyLock<String> = LazyLock::new(service_page);
 
 /// What the page may do: run its own script, and ask this service.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let script = PAGE.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>"));
-    let script = script.map(|(script, _)| base64::encode(&digest(script.as_bytes()))).unwrap_or_default();
+    let script = base64::encode(&digest(service_script().as_bytes()));
     format!(
         "default-src 'none'; script-src 'sha256-{script}'; style-src 'unsafe-inline'; img-src 'self' blob: data:; \
          media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -28,5 +28,5 @@ pub(super) async fn page() -> Response {
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-cache"),
     ];
-    (headers, PAGE).into_response()
+    (headers, PAGE.as_str()).into_response()
 }

@@ -1,6 +1,5 @@
 //! `residual serve`: a service over HTTP and gRPC.
 
-mod named;
 mod signals;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,8 +10,8 @@ use clap::{Args, ValueEnum};
 use residual::serve::{LogFormat, ModelSource, Options, Server, ServerOptions, Service};
 use residual_files::escaped;
 
-use self::named::Named;
 use super::failure::{Failure, Outcome};
+use super::named::Named;
 use super::output::Output;
 use super::preprocessing::PreprocessArguments;
 use super::progress::note;

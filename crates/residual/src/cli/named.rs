@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::failure::{Failure, Outcome};
-use crate::cli::network::AUTO;
+use super::failure::{Failure, Outcome};
+use super::network::AUTO;
 
 /// A file of weights with the name and the version of its model.
 #[derive(Debug, PartialEq)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) version: Option<u32>,
-    pub(super) path: PathBuf,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) version: Option<u32>,
+    pub(crate) path: PathBuf,
 }
 
 /// Files that a training names alike in every run: the run's own name says more.
@@ -18,7 +18,7 @@ const OF_RUNS: [&str; 2] = ["best", "last"];
 
 impl Named {
     /// `[NAME[:VERSION]=]FILE`; without a name it is that of the file or the run, or of the network `model`.
-    pub(super) fn parse(text: &str, model: Option<&str>) -> Outcome<Self> {
+    pub(crate) fn parse(text: &str, model: Option<&str>) -> Outcome<Self> {
         let path = Path::new(text);
         if let Some((name, file)) =
             text.split_once('=').filter(|(name, _)| !path.exists() && !name.contains('/'))
