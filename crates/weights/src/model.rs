@@ -68,6 +68,8 @@ pub struct Model {
     preprocess_source: String,
     /// Divisor of the logits of a calibrated network.
     temperature: Option<f64>,
+    /// Line about a list of class names beside the file.
+    class_list: Option<String>,
 }
 
 /// A tensor of a model.
@@ -154,6 +156,7 @@ impl Model {
             adapted: None,
             named_by: None,
             temperature: None,
+            class_list: None,
         }
     }
 

@@ -55,6 +55,7 @@ impl Model {
         if !self.has_head() {
             notes.push("a backbone without a head: it gives features, and no classes".to_owned());
         }
+        notes.extend(self.class_list.clone());
         if let Some(channels) = self.adapted {
             let how = if channels == 1 { "summed" } else { "repeated and scaled" };
             notes.push(format!("the first convolution is for {RGB} channels: {how} for {channels}"));

@@ -7,7 +7,7 @@ use residual_arch::names::{TensorName, names};
 
 use super::Model;
 use crate::architecture::Architecture;
-use crate::beside::Description;
+use crate::beside::{ClassList, Description};
 use crate::channels::{RGB, adapted};
 use crate::checkpoint::Weights;
 use crate::error::Error;
@@ -51,13 +51,32 @@ impl Model {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = &weights_file(path)?;
         let weights = Weights::map_with(path, options)?;
-        let description = match weights {
-            Weights::Plain(_) => Description::beside(path)?.unwrap_or_default(),
-            Weights::Trained(_) => Description::default(),
-        };
+        let is_plain = matches!(weights, Weights::Plain(_));
+        let description = if is_plain { Description::beside(path)? } else { None }.unwrap_or_default();
         let model = Self::described(weights, options.network.as_ref(), description)
             .map_err(|error| error.in_file(path))?;
-        Ok(Self { file: Some(path.clone()), ..model })
+        let model = Self { file: Some(path.clone()), ..model };
+        Ok(if is_plain { model.with_class_list(path) } else { model })
+    }
+
+    /// The model with the names of a list beside its file, where it has no others and the list is of its outputs.
+    fn with_class_list(self, path: &Path) -> Self {
+        if self.classes.is_some() || !self.has_head {
+            return self;
+        }
+        let Some(ClassList { file, names }) = ClassList::beside(path) else { return self };
+        let outputs = self.spec().head.classes;
+        let (classes, line) = match names {
+            Ok(names) if names.len() == outputs => {
+                (Some(names), format!("class names from {file} beside the file"))
+            }
+            Ok(names) => (
+                None,
+                format!("{file} beside the file has {} names for {outputs} outputs: not used", names.len()),
+            ),
+            Err(reason) => (None, format!("{file} beside the file is not used: {reason}")),
+        };
+        Self { classes, class_list: Some(line), ..self }
     }
 
     /// Weights with the description beside them. A network that is named comes before the one that is described.
