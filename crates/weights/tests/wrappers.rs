@@ -278,3 +278,49 @@ fn very_many_networks_in_one_file_are_refused() {
     assert!(matches!(recognise(&many), Err(Error::TooLarge { .. })));
     assert!(matches!(Weights::from_state_dict(many), Ok(Weights::Plain(_))));
 }
+
+/// The tiny network as `nn.Sequential(*model.children())` names it, behind a prefix, with its head as the child of a number.
+fn numbered(prefix: &str, head: Option<&str>) -> StateDict {
+    let part = |name: &str| {
+        let (part, rest) = name.split_once('.')?;
+        let number = match part {
+            "conv1" => "0",
+            "bn1" => "1",
+            "layer1" => "4",
+            "layer2" => "5",
+            _ => head?,
+        };
+        Some(format!("{prefix}{number}.{rest}"))
+    };
+    let tensors = state().into_tensors().into_iter();
+    StateDict::from_tensors(tensors.filter_map(|(name, tensor)| Some((part(&name)?, tensor)))).unwrap()
+}
+
+#[test]
+fn numbered_parts_are_told_by_their_order() {
+    for prefix in ["", "0.", "module.features."] {
+        let state = numbered(prefix, Some("9"));
+        let names: Vec<String> = state.iter().map(|(name, _)| name.to_owned()).collect();
+        let model = Model::of_weights(Weights::Plain(state), None).unwrap();
+        assert_shifted(&model, 0.0);
+        let found = model.recognised().unwrap();
+        assert_eq!((found.prefix.as_str(), found.head.clone()), (prefix, Some(format!("{prefix}9"))));
+        assert!(names.contains(&format!("{prefix}4.0.conv1.weight")), "{names:?}");
+
+        let backbone = Model::of_weights(Weights::Plain(numbered(prefix, None)), None).unwrap();
+        assert!(!backbone.has_head());
+    }
+}
+
+#[test]
+fn the_head_of_several_layers_behind_a_numbered_body_is_left_out() {
+    let mut state = numbered("0.", None);
+    for (name, shape) in [("1.2.weight", vec![12]), ("1.4.weight", vec![5, 12]), ("1.8.weight", vec![3, 5])] {
+        let count = shape.iter().product();
+        state.insert(name, Tensor::new(shape, vec![1.0; count]).unwrap()).unwrap();
+    }
+    let model = Model::of_weights(Weights::Plain(state), None).unwrap();
+    assert!(!model.has_head());
+    assert_eq!(model.recognised().unwrap().left_out, ["1.2.weight", "1.4.weight", "1.8.weight"]);
+    assert!(model.notes().iter().any(|line| line.starts_with("3 tensors")), "{:?}", model.notes());
+}

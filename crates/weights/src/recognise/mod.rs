@@ -5,12 +5,14 @@
 //!   and input channels it has ([`head`]);
 //! - [`family`] does so with the family members of the same depths, and [`read_off`] with a specification that is read
 //!   off the tensors;
+//! - [`numbered`] gives the parts of a network their names where a file has numbers for them;
 //! - [`recognise()`] puts these together, and [`seems`] says what else tensors may be.
 
 mod family;
 mod fit;
 mod head;
 mod nearest;
+mod numbered;
 mod place;
 mod read_off;
 mod recognised;

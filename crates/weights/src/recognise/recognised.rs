@@ -8,6 +8,7 @@ use residual_arch::{Naming, NetSpec, names};
 use super::family::members;
 use super::fit::Fit;
 use super::nearest::nearest;
+use super::numbered::Numbered;
 use super::place::Place;
 use super::read_off::read_off;
 use super::seems::seems;
@@ -71,7 +72,21 @@ pub struct Recognised {
 /// are.
 pub fn recognise(state: &StateDict) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
-    told(&shapes).map_err(|error| with_kind(error, state, &shapes))
+    by_either(&shapes, told).map_err(|error| with_kind(error, state, &shapes))
+}
+
+/// What `tell` makes of the names of a file, or else of those that its numbered parts have.
+fn by_either(
+    shapes: &Shapes<'_>,
+    tell: impl Fn(&Shapes<'_>) -> Result<Recognised, Error>,
+) -> Result<Recognised, Error> {
+    tell(shapes).or_else(|error| match (error, Numbered::of(shapes)) {
+        (error @ Error::NoSpec { .. }, Some(numbered)) => {
+            let found = tell(&numbered.shapes(shapes)).map(|found| found.in_file(&numbered));
+            found.map_err(|_| error)
+        }
+        (error, _) => Err(error),
+    })
 }
 
 /// The network that names and shapes are those of.
@@ -107,7 +122,9 @@ fn with_kind(error: Error, state: &StateDict, shapes: &Shapes<'_>) -> Error {
 /// As for [`recognise`].
 pub fn recognise_as(state: &StateDict, spec: &NetSpec) -> Result<Recognised, Error> {
     let shapes = Shapes::of(state);
-    let found = choose(&shapes, |place| Fit::of(spec, place, &shapes).map(Recognised::own));
+    let found = by_either(&shapes, |shapes| {
+        choose(shapes, |place| Fit::of(spec, place, shapes).map(Recognised::own))
+    });
     found.map_err(|error| with_kind(error, state, &shapes))
 }
 
@@ -166,6 +183,15 @@ impl Recognised {
             others: Vec::new(),
             renames,
         }
+    }
+
+    /// The same with the names that numbered parts have in the file.
+    fn in_file(mut self, numbered: &Numbered) -> Self {
+        self.renames =
+            self.renames.into_iter().map(|(file, scheme)| (numbered.tensor(&file), scheme)).collect();
+        self.left_out.iter_mut().for_each(|name| *name = numbered.tensor(name));
+        self.head = self.head.map(|head| numbered.layer(&head));
+        self
     }
 
     /// Number of classes; `None` for a backbone without a head.

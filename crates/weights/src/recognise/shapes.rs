@@ -38,3 +38,9 @@ impl<'a> Shapes<'a> {
         from.take_while(move |(name, _)| name.starts_with(prefix))
     }
 }
+
+impl<'a> FromIterator<(&'a str, &'a [usize])> for Shapes<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a [usize])>>(tensors: I) -> Self {
+        Self(tensors.into_iter().collect())
+    }
+}
