@@ -15,14 +15,17 @@ const LONGEST_NAME: usize = 100;
 /// Error of whoever writes weights.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Writer of weights as safetensors to the path that it is given.
+pub type SaveWeights<'a> = Box<dyn FnOnce(&Path) -> Result<(), BoxError> + 'a>;
+
 /// A network of a page.
 pub struct PageModel<'a> {
     /// Name on the page, and of its file.
     pub name: String,
     /// Version on the page.
     pub version: u32,
-    /// Writes the weights as safetensors to the path that it is given.
-    pub save: Box<dyn FnOnce(&Path) -> Result<(), BoxError> + 'a>,
+    /// Writer of its weights.
+    pub save: SaveWeights<'a>,
 }
 
 impl std::fmt::Debug for PageModel<'_> {
