@@ -88,7 +88,7 @@ impl Isa {
         #[cfg(target_arch = "aarch64")]
         found.extend(Neon::detect().map(|token| Self(Token::Neon(token))));
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        found.push(Self(Token::Simd128(Simd128::compiled_for())));
+        found.extend([Self(Token::Simd128(Simd128::compiled_for()))]);
         found.push(Self(Token::Portable(Portable)));
         #[cfg(feature = "portable-wide")]
         found.push(Self(Token::PortableWide(Portable)));
