@@ -117,7 +117,6 @@ fn line(text: &str, span: &Range<usize>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::NetSpec;
     use crate::families::family;
 

@@ -292,7 +292,7 @@ fn numbered(prefix: &str, head: Option<&str>) -> StateDict {
         };
         Some(format!("{prefix}{number}.{rest}"))
     };
-    let tensors = state().into_tensors().into_iter();
+    let tensors = state().into_tensors();
     StateDict::from_tensors(tensors.filter_map(|(name, tensor)| Some((part(&name)?, tensor)))).unwrap()
 }
 
