@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use residual_files::unambiguous;
 
 use crate::arrangement::{Child, Reading, children, reading};
+use crate::file_names::by_file_name;
 use crate::hold_out::HoldOut;
 use crate::listing::Listing;
 use crate::path::InnerPath;
@@ -37,6 +38,12 @@ pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arrang
     });
     if arranged.as_ref().is_ok_and(|arranged| arranged.classes.len() > 1) {
         return arranged;
+    }
+    if listing.boxes().is_none()
+        && listing.list_beside().is_none()
+        && let Some(arranged) = by_file_name(listing, options)?
+    {
+        return Ok(arranged);
     }
     // A single class, or none: the labels are elsewhere.
     match (listing.boxes(), listing.list_beside(), arranged) {

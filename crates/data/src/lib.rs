@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod exif;
 mod fault;
+mod file_names;
 mod fit;
 mod folder;
 mod format;

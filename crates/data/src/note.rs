@@ -82,6 +82,13 @@ pub enum Note {
         /// The lists.
         lists: Vec<String>,
     },
+    /// Images of no class folders, whose names say their classes.
+    ClassesInFileNames {
+        /// Number of classes.
+        classes: usize,
+        /// An image.
+        example: String,
+    },
     /// A list beside images of a single class, which may say more.
     LabelsBeside {
         /// The list.
@@ -178,6 +185,10 @@ impl fmt::Display for Note {
                 listed(arrays)
             ),
             Self::ListsBeside { lists } => write!(f, "read as the other splits: {}", listed(lists)),
+            Self::ClassesInFileNames { classes, example } => write!(
+                f,
+                "no class folders: {classes} classes are what file names begin with, before a number ({example})"
+            ),
             Self::LabelsBeside { list } => {
                 write!(
                     f,

@@ -177,3 +177,67 @@ fn packed_files_inside_are_named() {
     let error = open(place.path(), TaskKind::SingleLabel, &[]).unwrap_err().to_string();
     assert!(error.contains("2 .zip") && error.contains("unpack"), "{error}");
 }
+
+/// Files of some names, an image each.
+fn flat(names: &[&str]) -> tempfile::TempDir {
+    let files: Vec<(&str, Vec<u8>)> =
+        names.iter().zip(0..).map(|(name, tone)| (*name, support::jpeg(tone))).collect();
+    folder(&files)
+}
+
+#[test]
+fn classes_in_file_names_are_read_and_said() {
+    // Dogs vs. Cats: the test images have no labels.
+    let place = flat(&[
+        "train/cat.0.jpg",
+        "train/cat.1.jpg",
+        "train/dog.0.jpg",
+        "train/dog.1.jpg",
+        "train/dog.2.jpg",
+        "test1/1.jpg",
+    ]);
+    let data = open(place.path(), TaskKind::SingleLabel, &[]).unwrap();
+    assert_eq!(
+        (&data.classes[..], data.splits()),
+        (&["cat".to_owned(), "dog".to_owned()][..], vec![Split::Train])
+    );
+    let train = data.split(Split::Train).unwrap();
+    let labels: Vec<usize> = (0..train.len()).map(|index| train.label(index)).collect();
+    assert_eq!(labels, [0, 0, 1, 1, 1]);
+    let notes: Vec<String> = data.notes().iter().map(ToString::to_string).collect();
+    assert!(notes.iter().any(|note| note.contains("2 classes") && note.contains("cat.0.jpg")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("test1/1.jpg")), "{notes:?}");
+
+    let place = flat(&["red panda_1.png", "red panda_2.png", "fox-01.jpg", "fox-02.jpg"]);
+    assert_eq!(open(place.path(), TaskKind::SingleLabel, &[]).unwrap().classes, ["fox", "red panda"]);
+
+    let place = flat(&[
+        "train/a_1.jpg",
+        "train/a_2.jpg",
+        "train/b_1.jpg",
+        "train/b_2.jpg",
+        "val/a_3.jpg",
+        "val/b_3.jpg",
+    ]);
+    let data = open(place.path(), TaskKind::SingleLabel, &[]).unwrap();
+    assert_eq!(data.splits(), [Split::Train, Split::Val]);
+    assert_eq!(data.split(Split::Val).unwrap().len(), 2);
+}
+
+#[test]
+fn file_names_that_say_no_classes_are_none() {
+    for names in [
+        &["IMG_1.jpg", "IMG_2.jpg", "DSC_1.jpg", "DSC_2.jpg"][..],
+        &["1.jpg", "2.jpg", "3.jpg", "4.jpg"],
+        &["cat.0.jpg", "cat.1.jpg"],
+        &["cat.0.jpg", "cat.1.jpg", "dog.0.jpg"],
+        &["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg", "other.jpg"],
+    ] {
+        let place = flat(names);
+        let error = open(place.path(), TaskKind::SingleLabel, &[]).unwrap_err();
+        assert!(matches!(error, Error::NoClasses { .. }), "{names:?}: {error}");
+    }
+    let place = flat(&["train/a_1.jpg", "train/a_2.jpg", "train/b_1.jpg", "train/b_2.jpg", "val/c_3.jpg"]);
+    let error = open(place.path(), TaskKind::SingleLabel, &[]).unwrap_err();
+    assert!(matches!(error, Error::UnknownClass { .. }), "{error}");
+}

@@ -68,6 +68,14 @@ fn what_does_not_fit_is_said_and_not_used() {
 }
 
 #[test]
+fn of_several_lists_the_one_that_fits_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("classes.txt"), "cat\ndog\n").unwrap();
+    let model = beside(folder.path(), "labels.txt", "cat\ndog\nred panda\n");
+    assert_eq!(model.classes().unwrap(), ["cat", "dog", "red panda"]);
+}
+
+#[test]
 fn a_checkpoint_keeps_its_own_names() {
     let folder = tempfile::tempdir().unwrap();
     let model = beside(folder.path(), "classes.txt", "cat\ndog\nred panda\n");

@@ -8,7 +8,7 @@ use super::description::names_by_number;
 use crate::error::Error;
 use crate::json;
 
-/// Names of such files, the first that is there counts.
+/// Names of such files.
 const FILES: [&str; 11] = [
     "classes.txt",
     "class_names.txt",
@@ -36,12 +36,18 @@ pub(crate) struct ClassList {
 }
 
 impl ClassList {
-    /// The list in the folder of a file of weights.
-    pub(crate) fn beside(weights: &Path) -> Option<Self> {
-        let file = FILES.into_iter().find(|name| weights.with_file_name(name).is_file())?;
-        let path = weights.with_file_name(file);
-        let names = if file.ends_with(".json") { in_json(&path) } else { in_lines(&path) };
-        Some(Self { file, names: names.map_err(|error| error.to_string()) })
+    /// The list in the folder of a file of weights: the first of so many names, or else the first that is there.
+    pub(crate) fn beside(weights: &Path, outputs: usize) -> Option<Self> {
+        let there = FILES.into_iter().filter(|name| weights.with_file_name(name).is_file());
+        let mut lists = there.map(|file| Self::read(file, &weights.with_file_name(file)));
+        let first = lists.next()?;
+        let fits = |list: &Self| list.names.as_ref().is_ok_and(|names| names.len() == outputs);
+        if fits(&first) { Some(first) } else { lists.find(fits).or(Some(first)) }
+    }
+
+    fn read(file: &'static str, path: &Path) -> Self {
+        let names = if file.ends_with(".json") { in_json(path) } else { in_lines(path) };
+        Self { file, names: names.map_err(|error| error.to_string()) }
     }
 }
 

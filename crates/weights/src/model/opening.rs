@@ -64,8 +64,8 @@ impl Model {
         if self.classes.is_some() || !self.has_head {
             return self;
         }
-        let Some(ClassList { file, names }) = ClassList::beside(path) else { return self };
         let outputs = self.spec().head.classes;
+        let Some(ClassList { file, names }) = ClassList::beside(path, outputs) else { return self };
         let (classes, line) = match names {
             Ok(names) if names.len() == outputs => {
                 (Some(names), format!("class names from {file} beside the file"))

@@ -61,7 +61,7 @@ impl Numbered {
 /// Names of the numbered parts: the first convolution and its norm, the stages, and the one matrix behind them.
 fn parts(prefix: &str, stages: &BTreeSet<usize>, shapes: &Shapes<'_>) -> Option<HashMap<usize, String>> {
     let (&first, &last) = (stages.first()?, stages.last()?);
-    if first < 2 || shapes.get(&format!("{prefix}1.running_mean")).is_none() {
+    if first < 2 || shapes.get(&format!("{prefix}1.weight")).is_none_or(|norm| norm.len() != 1) {
         return None;
     }
     let mut parts: HashMap<usize, String> = HashMap::from([(0, "conv1".to_owned()), (1, "bn1".to_owned())]);
