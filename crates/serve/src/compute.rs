@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::queue::{Answer, Batch, Question, Queue, Work};
 use crate::rejection::Rejection;
 
-/// What a thread works by.
+/// Tools of a thread that computes.
 #[derive(Clone)]
 pub(crate) struct Computer {
     pub(crate) queue: Arc<Queue>,

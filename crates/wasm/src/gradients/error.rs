@@ -15,7 +15,7 @@ pub enum Error {
         "{macs} multiply-accumulates an image, of {MOST_MACS} at most; help: give the network a smaller `input`, such as [3, 32, 32]"
     )]
     Large {
-        /// Its multiply-accumulates.
+        /// Multiply-accumulates of the network.
         macs: u64,
     },
 

@@ -4,7 +4,7 @@ use residual_arch::{ConvKind, Layer, LayerOp, Reads, Source, ZeroPad};
 
 use super::{Batch, Error, conv, init, norm, pool, unsupported};
 
-/// What layers compute with: their weights, none where they have none.
+/// Layers and their weights, empty where a layer has none.
 struct Pass<'a> {
     layers: &'a [Layer],
     batch: &'a Batch,

@@ -69,7 +69,7 @@ fn in_lines(path: &Path) -> Result<Vec<String>, Error> {
     Ok(names.unwrap_or_else(|| lines.to_vec()).into_iter().map(str::to_owned).collect())
 }
 
-/// What stands behind the line's own number: `3 cat`, `3: cat`, `3,cat`.
+/// Name behind the line's own number: `3 cat`, `3: cat`, `3,cat`.
 fn behind_number(line: &str, number: usize) -> Option<&str> {
     let rest = line.strip_prefix(&number.to_string())?;
     let name = rest.trim_start_matches([':', ',', ' ', '\t']);

@@ -75,7 +75,7 @@ pub fn recognise(state: &StateDict) -> Result<Recognised, Error> {
     by_either(&shapes, told).map_err(|error| with_kind(error, state, &shapes))
 }
 
-/// What `tell` makes of the names of a file, or else of those that its numbered parts have.
+/// Network that `tell` finds by the names of a file, or else by those that its numbered parts have.
 fn by_either(
     shapes: &Shapes<'_>,
     tell: impl Fn(&Shapes<'_>) -> Result<Recognised, Error>,
@@ -185,7 +185,7 @@ impl Recognised {
         }
     }
 
-    /// The same with the names that numbered parts have in the file.
+    /// This network with the names that numbered parts have in the file.
     fn in_file(mut self, numbered: &Numbered) -> Self {
         self.renames =
             self.renames.into_iter().map(|(file, scheme)| (numbered.tensor(&file), scheme)).collect();
