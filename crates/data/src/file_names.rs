@@ -33,14 +33,20 @@ const OF_DEVICES: [&str; 18] = [
     "wp",
 ];
 
+/// Images by the names of their classes.
+type Classes = BTreeMap<Vec<u8>, Vec<InnerPath>>;
+
 /// Images of each class, by the folder that they lie in.
-type Folders = BTreeMap<InnerPath, BTreeMap<Vec<u8>, Vec<InnerPath>>>;
+type Folders = BTreeMap<InnerPath, Classes>;
+
+/// Images of each split with their labels.
+type Labelled = Vec<(Split, Vec<(InnerPath, usize)>)>;
 
 /// The arrangement by file names, where all folders with images are flat ones of no class (the top, splits, `images`), and the
 /// names in one of them begin with at least two classes of several images. Folders with other names in them have no labels.
 pub(crate) fn by_file_name(listing: &Listing, options: &OpenOptions) -> Result<Option<Arranged>, Error> {
     let Some((folders, unlabelled)) = labelled(listing) else { return Ok(None) };
-    let mut splits: BTreeMap<Split, BTreeMap<Vec<u8>, Vec<InnerPath>>> = BTreeMap::new();
+    let mut splits: BTreeMap<Split, Classes> = BTreeMap::new();
     for (folder, classes) in folders {
         let split = split_name(folder.last()).map_or(Split::Train, |name| name.split);
         for (class, images) in classes {
@@ -90,9 +96,7 @@ fn labelled(listing: &Listing) -> Option<(Folders, Option<Note>)> {
             by_class.entry(class.to_vec()).or_default().push(path.clone());
         }
     }
-    let is_telling = |classes: &BTreeMap<Vec<u8>, Vec<InnerPath>>| {
-        classes.len() > 1 && classes.values().all(|images| images.len() > 1)
-    };
+    let is_telling = |classes: &Classes| classes.len() > 1 && classes.values().all(|images| images.len() > 1);
     if !folders.values().any(is_telling) {
         return None;
     }
@@ -113,10 +117,7 @@ fn class(name: &[u8]) -> Option<&[u8]> {
 }
 
 /// Training and validation images: of each class, `holdout` of them are for validation, drawn by `split_seed`.
-fn held_out_of(
-    splits: BTreeMap<Split, BTreeMap<Vec<u8>, Vec<InnerPath>>>,
-    options: &OpenOptions,
-) -> Result<Vec<(Split, Vec<(InnerPath, usize)>)>, Error> {
+fn held_out_of(splits: BTreeMap<Split, Classes>, options: &OpenOptions) -> Result<Labelled, Error> {
     let hold_out = HoldOut::new(options.holdout, options.split_seed)?;
     let (mut train, mut val) = (Vec::new(), Vec::new());
     for (label, images) in splits.into_values().flatten().map(|(_, images)| images).enumerate() {
@@ -130,16 +131,14 @@ fn held_out_of(
 }
 
 /// Images with their labels, by split.
-fn of_labels(
-    splits: BTreeMap<Split, BTreeMap<Vec<u8>, Vec<InnerPath>>>,
-) -> Vec<(Split, Vec<(InnerPath, usize)>)> {
+fn of_labels(splits: BTreeMap<Split, Classes>) -> Labelled {
     let known: Vec<Vec<u8>> = splits
         .get(&Split::Train)
         .or(splits.values().next())
         .into_iter()
         .flat_map(|classes| classes.keys().cloned())
         .collect();
-    let labelled = |classes: BTreeMap<Vec<u8>, Vec<InnerPath>>| {
+    let labelled = |classes: Classes| {
         let of_class = |(class, images): (Vec<u8>, Vec<InnerPath>)| {
             let label = known.binary_search(&class).unwrap_or_default();
             images.into_iter().map(move |path| (path, label))
