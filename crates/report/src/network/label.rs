@@ -15,7 +15,7 @@ pub(super) enum Tint {
     Pool,
     /// Channel attention.
     Attention,
-    /// What acts in training alone.
+    /// Layer that acts in training alone.
     Training,
 }
 
