@@ -47,6 +47,7 @@ mod parameters;
 mod plan;
 mod profile;
 mod program;
+pub mod quantised;
 mod scratch;
 mod segments;
 mod tune;

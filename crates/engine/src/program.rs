@@ -10,6 +10,7 @@ use crate::error::{Error, InLayer};
 use crate::graph::{Graph, INPUT, MapId, Node};
 use crate::images::Images;
 use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker};
+use crate::quantised::MapScale;
 
 /// A program whose weights are not packed yet: it says how much memory a run needs.
 pub(crate) struct ProgramDraft {
@@ -83,6 +84,8 @@ pub(crate) struct CompiledNetwork {
     pub(crate) graph: Graph,
     pub(crate) mean: Vec<f32>,
     pub(crate) std: Vec<f32>,
+    /// Scale of each map that is rounded to the values of bytes.
+    pub(crate) scales: Vec<Option<MapScale>>,
 }
 
 /// Results of a head.
@@ -139,11 +142,13 @@ impl Program {
                     let images = images.part(first, segment.batch, elements);
                     timed(&mut clock, 0, || self.read(cpu, network, images, now.clone(), memory))
                         .in_layer("input")?;
+                    self.round(network, INPUT, &now, memory);
                 }
                 for index in segment.nodes.start..segment.nodes.end.min(nodes) {
                     let node = &graph.nodes[index];
                     let operation = || self.compute(cpu, node, &*self.operations[index], &now, memory);
                     timed(&mut clock, index + 1, operation).in_layer(node.path)?;
+                    self.round(network, node.output, &now, memory);
                 }
                 if let Some(Wanted { map, take }) = &mut wanted
                     && segment.nodes.contains(&(nodes - 1))
@@ -190,6 +195,14 @@ impl Program {
         match images {
             Images::Interleaved(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
             Images::Planar(values) => convert(cpu, values, to.with_border(0)?, y, to),
+        }
+    }
+
+    /// Rounds the images `now` of a map to the values of its bytes, where it has a scale. What lies around the pixels
+    /// is zero and stays so.
+    fn round(&self, network: &CompiledNetwork, map: MapId, now: &Range<usize>, memory: &mut [f32]) {
+        if let Some(scale) = network.scales[map] {
+            scale.round(&mut memory[self.arrangement.place(map, now)]);
         }
     }
 
