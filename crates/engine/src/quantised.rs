@@ -1,7 +1,7 @@
 //! Networks in 8 bits, as a plan runs them.
 //!
 //! [`Quantised`] is plain data beside a model ([`Model::quantised`](residual_weights::Model::quantised)), keyed by the
-//! paths of the engine's own list of operations ([`steps`]). A plan of such a model computes in float32 with the values
+//! paths of the engine's own list of operations ([`Plan::steps`](crate::Plan::steps)). A plan of such a model computes in float32 with the values
 //! that its integers stand for, and rounds every map that has a scale to the values of its bytes: what an integer plan
 //! gives, but for the order of sums.
 
