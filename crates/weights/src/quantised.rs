@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use residual_arch::{Convolution, Field, Layer, LayerOp, LayerPath, Network, Norm, Source};
+use residual_arch::{Field, Layer, LayerOp, LayerPath, Network, Norm, Source};
 
 /// The most that a weight of an 8-bit convolution is from zero; -128 is not used, so that the range is symmetric.
 pub const MOST_WEIGHT: i8 = 127;
@@ -21,6 +21,8 @@ pub const MOST_WEIGHT: i8 = 127;
 ///
 /// then the shortcut is added (its bytes by its own scale, or floats), then the ReLU taken, and where the result has a
 /// scale its bytes are [`MapScale::quantise`] of it. Padding is `input.zero`, which stands for zero.
+///
+/// The head's linear layer may be in `convs` too: its weights are stored in 8 bits, and multiplied as floats.
 ///
 /// The maps of max pools and zero-padded shortcuts have the scale of what they read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -119,9 +121,17 @@ impl QuantConv {
     }
 
     fn check(&self, network: &Network, path: LayerPath) -> Result<(), String> {
-        let (at, conv) = convolution(network, path).ok_or("is no convolution of the network")?;
-        let outs = conv.out_channels;
-        let weights = outs * (conv.in_channels / conv.groups) * conv.kernel * conv.kernel;
+        let unknown = "is no convolution of the network, and no linear layer";
+        let at = network.layers().iter().position(|layer| layer.path() == path).ok_or(unknown)?;
+        let (outs, each, is_plain) = match *network.layers()[at].op() {
+            LayerOp::Conv(conv) => {
+                let each = (conv.in_channels / conv.groups) * conv.kernel * conv.kernel;
+                (conv.out_channels, each, conv.kind.is_plain())
+            }
+            LayerOp::Linear { inputs, outputs } => (outputs, inputs, true),
+            _ => return Err(unknown.to_owned()),
+        };
+        let weights = outs * each;
         if self.weights.len() != weights || self.scale.len() != outs || self.bias.len() != outs {
             let found = [self.weights.len(), self.scale.len(), self.bias.len()];
             return Err(format!(
@@ -140,7 +150,7 @@ impl QuantConv {
         }
         match self.norm.filter(|&norm| !reads(network, norm, at)) {
             Some(norm) => Err(format!("is folded with {norm}, which is no batch norm behind it")),
-            None if !conv.kind.is_plain() => Err("has weights that are standardised".to_owned()),
+            None if !is_plain => Err("has weights that are standardised".to_owned()),
             None => Ok(()),
         }
     }
@@ -176,15 +186,6 @@ impl Quantised {
             checked.map_err(|reason| format!("the map {path} {reason}"))?;
         }
         Ok(())
-    }
-}
-
-/// The convolution at `path` and its place among the layers.
-fn convolution(network: &Network, path: LayerPath) -> Option<(usize, &Convolution)> {
-    let at = network.layers().iter().position(|layer| layer.path() == path)?;
-    match network.layers()[at].op() {
-        LayerOp::Conv(conv) => Some((at, conv)),
-        _ => None,
     }
 }
 
