@@ -49,7 +49,8 @@ impl Plan {
     /// # Errors
     /// [`Error::Shape`] where the network does not take images of the size asked for, [`Error::Weights`] with every
     /// tensor that is not finite, [`Error::TooLittleMemory`] before any is taken, [`Error::Option`] and
-    /// [`Error::Machine`] for options that no plan can have, [`Error::Cache`] for a tuning file that is something else.
+    /// [`Error::Machine`] for options that no plan can have, [`Error::Cache`] for a tuning file that is something else,
+    /// [`Error::NoScale`] for a network in 8 bits whose file lacks a scale.
     pub fn compile(model: &Model, options: &Options) -> Result<Self, Error> {
         let spec = model.spec();
         let [channels, height, width] = model.network().input();
@@ -64,6 +65,7 @@ impl Plan {
             Some(layer) => lower_until(checked, &parameters, layer)?,
             None => lower(checked, &parameters)?,
         };
+        let scales = scales(&graph, model.quantised(), options.until.is_some())?;
         let part = part(&graph, max_batch);
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);
@@ -79,7 +81,6 @@ impl Plan {
         let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
-        let scales = scales(&graph, model.quantised(), options.until.is_some());
         let network = CompiledNetwork { graph, mean, std, scales };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })

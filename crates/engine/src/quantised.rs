@@ -7,19 +7,32 @@
 
 pub use residual_weights::{MapScale, QuantConv, Quantised};
 
+use crate::error::Error;
 use crate::graph::{Graph, INPUT};
+use crate::steps::name;
 
-/// Scale of each map of a graph, by its number. The last map of a plan that ends at a layer is float32: nothing behind
+/// Scale of each map of a graph, by its number, of which every one that a convolution in 8 bits reads has one. The last map of a plan that ends at a layer is float32: nothing behind
 /// that layer is folded into it, so that it is not the map that has the scale.
-pub(crate) fn scales(graph: &Graph, quantised: Option<&Quantised>, until_layer: bool) -> Vec<Option<MapScale>> {
-    let Some(quantised) = quantised else { return vec![None; graph.maps.len()] };
+///
+/// # Errors
+/// [`Error::NoScale`].
+pub(crate) fn scales(
+    graph: &Graph,
+    quantised: Option<&Quantised>,
+    until_layer: bool,
+) -> Result<Vec<Option<MapScale>>, Error> {
+    let Some(quantised) = quantised else { return Ok(vec![None; graph.maps.len()]) };
     let mut scales = vec![None; graph.maps.len()];
     scales[INPUT] = quantised.input;
     for node in &graph.nodes {
         scales[node.output] = quantised.map(node.path);
     }
+    let mut convs = graph.convs().filter(|node| quantised.conv(node.path).is_some());
+    if let Some(node) = convs.find(|node| scales[node.input].is_none()) {
+        return Err(Error::NoScale { layer: node.path, map: name(graph, node.input) });
+    }
     if until_layer {
         scales[graph.last] = None;
     }
-    scales
+    Ok(scales)
 }

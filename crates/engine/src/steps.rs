@@ -157,7 +157,8 @@ impl Plan {
     }
 }
 
-fn name(graph: &Graph, map: MapId) -> MapName {
+/// Name of a map of a graph.
+pub(crate) fn name(graph: &Graph, map: MapId) -> MapName {
     match graph.producer(map) {
         Some(node) if map != INPUT => MapName::Of(graph.nodes[node].path),
         _ => MapName::Images,

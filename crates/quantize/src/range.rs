@@ -63,6 +63,10 @@ fn squared_error(histogram: &Histogram, least: f32, most: f32) -> f64 {
 /// Kullback-Leibler divergence of the values, those outside moved to the ends, from what the levels of a byte make of
 /// them.
 fn divergence(histogram: &Histogram, least: f32, most: f32) -> f64 {
+    let mut histogram = histogram.clone();
+    // A ReLU's zeros are exact in any range, and would hide all else.
+    let zero = ((-histogram.least / histogram.width()) as usize).min(BINS - 1);
+    histogram.counts[zero] = 0;
     let bin_of = |value: f32| (((value - histogram.least) / histogram.width()).round() as usize).min(BINS);
     let (first, end) = (bin_of(least), bin_of(most).max(bin_of(least) + 1));
     let inside = &histogram.counts[first..end];

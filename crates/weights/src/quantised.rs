@@ -173,9 +173,10 @@ impl Quantised {
         self.maps.get(&path).copied()
     }
 
-    /// Bits of the widest weight with its sign: 7 where all weights lie from -63 to 63, else 8.
+    /// Bits of the widest weight of a convolution with its sign: 7 where all lie from -63 to 63, else 8.
     pub fn weight_bits(&self) -> u32 {
-        if self.convs.values().all(|conv| conv.largest() <= 63) { 7 } else { 8 }
+        let mut convs = self.convs.iter().filter(|(path, _)| !matches!(path, LayerPath::Head(_)));
+        if convs.all(|(_, conv)| conv.largest() <= 63) { 7 } else { 8 }
     }
 
     /// What of it does not fit the network.

@@ -132,7 +132,7 @@ impl Tensor {
     /// # Errors
     /// As for [`Tensor::new`].
     pub(crate) fn dequantised(shape: Vec<usize>, conv: Arc<QuantConv>) -> Result<Self, Error> {
-        Self::over(shape, Data::int8(conv))
+        Self::stored(shape, Data::int8(conv), ElementType::I8)
     }
 
     /// Tensor of integers, which a file holds as int8.
