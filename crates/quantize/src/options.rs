@@ -26,8 +26,8 @@ impl Options {
     ///
     /// ```
     /// use residual_quantize::{Options, WeightBits};
-    /// let options = Options::default().with(|options| options.weight_bits = WeightBits::Eight);
-    /// assert_eq!(options.weight_bits.largest(), 127);
+    /// let options = Options::default().with(|options| options.weight_bits = WeightBits::Seven);
+    /// assert_eq!(options.weight_bits.largest(), 63);
     /// ```
     pub fn with<R>(mut self, change: impl FnOnce(&mut Self) -> R) -> Self {
         change(&mut self);
@@ -37,7 +37,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { weight_bits: WeightBits::Seven, most_error: 0.01, sensitivity_images: 32, threads: None, batch: 16 }
+        Self { weight_bits: WeightBits::Eight, most_error: 0.01, sensitivity_images: 32, threads: None, batch: 16 }
     }
 }
 
