@@ -90,6 +90,22 @@ def by_nncf(float32: Path, calibration: np.ndarray):
     return lambda batch: compiled(batch)[0]
 
 
+def by_openvino(file: Path):
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(file), "CPU")
+    return lambda batch: compiled(batch)[0]
+
+
+def apart(answer, binary: str, weights: Path, folder: Path, images: list, arrays: np.ndarray) -> float:
+    """Greatest difference of a logit from those of `residual predict`, over their standard deviation."""
+    for number, (jpeg, _) in enumerate(images):
+        (folder / f"{number:04}.jpg").write_bytes(jpeg)
+    lines = residual(binary, "predict", "--weights", weights, "--json", "--logits", folder).splitlines()
+    ours = np.array([json.loads(line)["logits"] for line in lines])
+    return np.abs(answer(arrays) - ours).max() / ours.std()
+
+
 def residual(binary: str, *arguments) -> str:
     done = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
@@ -133,6 +149,13 @@ def main() -> None:
                          arguments.images, "--weight-bits", bits, "--judge", 0, "--out", out)
                 found = evaluated(arguments.binary, out, arguments.data)
                 row(weights, f"`residual quantize`, {bits}-bit weights", found, base, f"{out.stat().st_size / 1e6:.2f}")
+                graph, photos = folder / f"q{bits}.onnx", folder / f"photos{bits}"
+                residual(arguments.binary, "export", "--weights", out, "--out", graph)
+                photos.mkdir()
+                for runtime, answer in (("onnxruntime", session(graph)), ("OpenVINO", by_openvino(graph))):
+                    far = apart(answer, arguments.binary, out, photos, images["test"][:BATCH], test[:BATCH])
+                    row(weights, f"its QDQ graph in {runtime} (a logit is {far:.3f} deviations off at most)",
+                        correct(answer, test, labels), base, f"{graph.stat().st_size / 1e6:.2f}")
             if arguments.only_ours:
                 continue
             float32 = folder / "float32.onnx"

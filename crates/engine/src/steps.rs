@@ -147,7 +147,13 @@ impl Plan {
                 let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);
                 let shape = [images.len(), channels, height, width];
                 values.resize(shape.iter().product(), 0.0);
-                convert(&self.cpu, maps, from, &mut values, Layout::planar(images.len(), channels, height, width)?)?;
+                convert(
+                    &self.cpu,
+                    maps,
+                    from,
+                    &mut values,
+                    Layout::planar(images.len(), channels, height, width)?,
+                )?;
                 see(Seen { map: name(graph, map), shape, values: &values });
                 Ok(())
             };

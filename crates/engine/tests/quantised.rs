@@ -67,7 +67,8 @@ fn convolved(
 ) {
     let (ins, outs) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
     let at = |channel: usize, row: usize, column: usize| {
-        let inside = |place: usize, size: usize| place.checked_sub(conv.padding).filter(|place| *place < size);
+        let inside =
+            |place: usize, size: usize| place.checked_sub(conv.padding).filter(|place| *place < size);
         let byte = inside(row, height).zip(inside(column, width));
         byte.map_or(input.zero, |(row, column)| bytes[(channel * height + row) * width + column])
     };
@@ -136,7 +137,8 @@ fn a_plan_in_8_bits_gives_what_sums_of_integers_give() {
         let quantised = quantised(&model, &plan, &image);
         let model = model.with_quantised(quantised.clone()).unwrap();
         for isa in Isa::available() {
-            let plan = Plan::compile(&model, &Options::default().with(|options| options.isa = Some(isa))).unwrap();
+            let plan =
+                Plan::compile(&model, &Options::default().with(|options| options.isa = Some(isa))).unwrap();
             let maps = maps(&plan, &image);
             plan.steps().iter().for_each(|step| hold(step, &quantised, &maps));
         }
@@ -158,7 +160,10 @@ fn a_map_that_an_integer_convolution_reads_has_a_scale() {
     assert!(without(&|_| {}).is_ok());
     let path = "stage1.block0.conv1".parse().unwrap();
     let error = without(&|quantised| drop(quantised.maps.remove(&path))).unwrap_err();
-    assert!(matches!(&error, Error::NoScale { .. }) && error.to_string().contains("stage1.block0.conv2"), "{error}");
+    assert!(
+        matches!(&error, Error::NoScale { .. }) && error.to_string().contains("stage1.block0.conv2"),
+        "{error}"
+    );
     let error = without(&|quantised| quantised.input = None).unwrap_err();
     assert!(error.to_string().contains("stem.conv0") && error.to_string().contains("images"), "{error}");
 }

@@ -36,7 +36,9 @@ fn factors_between(channels: &[Channel], second: &ConvLayer) -> Vec<f32> {
         }
     }
     // Channels and columns of zeros have no part in it.
-    let ratio = |(channel, column): (&Channel, &f32)| (channel.most > 1e-12 && *column > 1e-12).then(|| (channel.most / column).sqrt());
+    let ratio = |(channel, column): (&Channel, &f32)| {
+        (channel.most > 1e-12 && *column > 1e-12).then(|| (channel.most / column).sqrt())
+    };
     let ratios: Vec<Option<f32>> = channels.iter().zip(&columns).map(ratio).collect();
     let known = || ratios.iter().flatten();
     let mean = (known().map(|ratio| ratio.ln()).sum::<f32>() / known().count().max(1) as f32).exp();

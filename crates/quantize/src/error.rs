@@ -32,7 +32,9 @@ pub enum Error {
     AlreadyQuantised,
 
     /// A network that has no classes.
-    #[error("the weights have no head, so that nothing says what 8 bits would change; help: train a head first")]
+    #[error(
+        "the weights have no head, so that nothing says what 8 bits would change; help: train a head first"
+    )]
     NoHead,
 
     /// Weights that have no place in 8 bits.
@@ -51,6 +53,8 @@ pub enum Error {
     NoAnswer,
 
     /// No convolution that could compute in 8 bits.
-    #[error("no convolution of the network can compute in 8 bits: all are standardised; help: keep it in float32")]
+    #[error(
+        "no convolution of the network can compute in 8 bits: all are standardised; help: keep it in float32"
+    )]
     NoConvolutions,
 }

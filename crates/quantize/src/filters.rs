@@ -13,7 +13,8 @@ pub(crate) struct Filters {
 /// the least squared error, else its greatest weight is the greatest integer.
 pub(crate) fn integers(weights: &[f32], count: usize, largest: i8, fitted: bool) -> Filters {
     let each = (weights.len() / count.max(1)).max(1);
-    let mut filters = Filters { weights: Vec::with_capacity(weights.len()), scale: Vec::with_capacity(count) };
+    let mut filters =
+        Filters { weights: Vec::with_capacity(weights.len()), scale: Vec::with_capacity(count) };
     for filter in weights.chunks(each) {
         let scale = scale(filter, f32::from(largest), fitted);
         filters.scale.push(scale);
@@ -67,7 +68,8 @@ mod tests {
         let weights: Vec<f32> = (0..200).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).powi(5)).collect();
         let error = |fitted| {
             let found = integers(&weights, 2, 63, fitted);
-            let values = found.weights.iter().enumerate().map(|(at, &q)| f32::from(q) * found.scale[at / 100]);
+            let values =
+                found.weights.iter().enumerate().map(|(at, &q)| f32::from(q) * found.scale[at / 100]);
             values.zip(&weights).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
         };
         assert!(error(true) <= error(false));

@@ -91,7 +91,8 @@ impl Layers {
         let pair = |step: &Step| {
             let StepKind::Conv { conv, relu: true, .. } = step.kind else { return None };
             let map = MapName::Of(step.path);
-            let mut readers = self.steps.iter().filter(|reader| reader.input == map || reader.residual == Some(map));
+            let mut readers =
+                self.steps.iter().filter(|reader| reader.input == map || reader.residual == Some(map));
             let (reader, None) = (readers.next()?, readers.next()) else { return None };
             let StepKind::Conv { conv: next, .. } = reader.kind else { return None };
             let is_plain = conv.groups == 1 && next.groups == 1 && step.residual.is_none();

@@ -64,7 +64,11 @@ fn observe(
 }
 
 /// Channels of every map of the images.
-pub(crate) fn channels(plan: &Plan, images: &CalibrationImages, options: &Options) -> Result<Channels, Error> {
+pub(crate) fn channels(
+    plan: &Plan,
+    images: &CalibrationImages,
+    options: &Options,
+) -> Result<Channels, Error> {
     let mut channels = Channels::new();
     observe(plan, images, options, &mut |seen| {
         let [_, count, height, width] = seen.shape;
@@ -110,6 +114,7 @@ pub(crate) fn histograms(
 fn over(channels: &[Channel], factor: impl Fn(usize) -> f32) -> Histogram {
     let scaled = channels.iter().enumerate();
     let ends = scaled.map(|(number, channel)| [channel.least, channel.most].map(|end| end * factor(number)));
-    let [least, most] = ends.fold([0.0_f32; 2], |[least, most], [low, high]| [least.min(low), most.max(high)]);
+    let [least, most] =
+        ends.fold([0.0_f32; 2], |[least, most], [low, high]| [least.min(low), most.max(high)]);
     Histogram::new(least, most)
 }

@@ -37,7 +37,13 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { weight_bits: WeightBits::Eight, most_error: 0.01, sensitivity_images: 32, threads: None, batch: 16 }
+        Self {
+            weight_bits: WeightBits::Eight,
+            most_error: 0.01,
+            sensitivity_images: 32,
+            threads: None,
+            batch: 16,
+        }
     }
 }
 

@@ -141,7 +141,10 @@ impl Search<'_> {
                 chosen.insert(place);
             }
             let most = 100.0 * self.options.most_error;
-            let reason = format!("alone it changes the logits by {:.2}% of their variance, over {most}%", 100.0 * error);
+            let reason = format!(
+                "alone it changes the logits by {:.2}% of their variance, over {most}%",
+                100.0 * error
+            );
             let path = self.known.layers.convs[place].path.to_string();
             reports.push(LayerReport { path, quantised, error, reason: (!quantised).then_some(reason) });
         }

@@ -33,12 +33,18 @@ impl Change {
         let images = before.len() / classes.max(1);
         let mut means = vec![0.0_f64; classes];
         for row in before.chunks_exact(classes.max(1)) {
-            means.iter_mut().zip(row).for_each(|(mean, logit)| *mean += f64::from(*logit) / images.max(1) as f64);
+            means
+                .iter_mut()
+                .zip(row)
+                .for_each(|(mean, logit)| *mean += f64::from(*logit) / images.max(1) as f64);
         }
         if images == 1 {
             means.fill(0.0);
         }
-        let signal = before.iter().enumerate().map(|(at, &logit)| (f64::from(logit) - means[at % classes.max(1)]).powi(2));
+        let signal = before
+            .iter()
+            .enumerate()
+            .map(|(at, &logit)| (f64::from(logit) - means[at % classes.max(1)]).powi(2));
         let changes = || before.iter().zip(after).map(|(before, after)| after - before);
         let noise: f64 = changes().map(|change| f64::from(change).powi(2)).sum();
         let rows = before.chunks_exact(classes.max(1)).zip(after.chunks_exact(classes.max(1)));
@@ -65,7 +71,11 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(model: &'a Model, images: CalibrationImages, options: &'a Options) -> Result<Self, Error> {
+    pub(crate) fn new(
+        model: &'a Model,
+        images: CalibrationImages,
+        options: &'a Options,
+    ) -> Result<Self, Error> {
         let logits = logits(model, &images, options)?;
         Ok(Self { model, images, options, logits })
     }

@@ -90,7 +90,9 @@ pub enum Error {
     },
 
     /// Integers or scales of a network in 8 bits that do not fit it.
-    #[error("quantised weights that no network computes with: {reason}; help: quantise the float32 weights again")]
+    #[error(
+        "quantised weights that no network computes with: {reason}; help: quantise the float32 weights again"
+    )]
     Quantised {
         /// Layer, fault and expectation.
         reason: String,

@@ -198,7 +198,8 @@ impl Quantised {
 
 /// True where the layer `norm` is a batch norm that reads layer number `at`.
 fn reads(network: &Network, norm: LayerPath, at: usize) -> bool {
-    let is_it = |layer: &&Layer| layer.path() == norm && matches!(layer.op(), LayerOp::Norm(Norm::Batch { .. }));
+    let is_it =
+        |layer: &&Layer| layer.path() == norm && matches!(layer.op(), LayerOp::Norm(Norm::Batch { .. }));
     let source = |layer: &Layer| layer.reads().first();
     let found = network.layers().iter().find(is_it).map(source);
     matches!(found, Some(Source::Layer(id)) if id.index() == at)

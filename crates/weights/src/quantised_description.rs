@@ -44,7 +44,8 @@ impl From<Scale> for MapScale {
 
 impl Description {
     pub(crate) fn of(quantised: &Quantised) -> Self {
-        let norm = |(path, norm): (&LayerPath, Option<LayerPath>)| Some((path.to_string(), norm?.to_string()));
+        let norm =
+            |(path, norm): (&LayerPath, Option<LayerPath>)| Some((path.to_string(), norm?.to_string()));
         let norms = quantised.convs.iter().map(|(path, conv)| (path, conv.norm)).filter_map(norm);
         Self {
             input: quantised.input.map(Scale::from),

@@ -36,7 +36,8 @@ fn norm_behind(network: &Network, at: usize) -> Option<LayerPath> {
 }
 
 fn quantised(model: &Model) -> Quantised {
-    let mut quantised = Quantised { input: Some(MapScale { scale: 0.02, zero: 120 }), ..Quantised::default() };
+    let mut quantised =
+        Quantised { input: Some(MapScale { scale: 0.02, zero: 120 }), ..Quantised::default() };
     for (at, layer) in model.network().layers().iter().enumerate() {
         let (outs, weights) = match *layer.op() {
             LayerOp::Conv(conv) => {
@@ -182,7 +183,8 @@ fn damaged_integers_and_scales_are_refused_by_name() {
         header.insert("elsewhere".to_owned(), moved);
     });
     assert!(error.contains("conv1.weight has no conv1.weight_scale"), "{error}");
-    let error = bench.refused(|header, _| header.get_mut("conv1.weight").unwrap()["shape"] = json!([3, 16, 3, 3]));
+    let error =
+        bench.refused(|header, _| header.get_mut("conv1.weight").unwrap()["shape"] = json!([3, 16, 3, 3]));
     assert!(error.contains("conv1.weight is of shape [3, 16, 3, 3]; expected [16, 3, 3, 3]"), "{error}");
     let error = bench.refused(|header, _| header.get_mut(scale).unwrap()["shape"] = json!([4, 4]));
     assert!(error.contains("conv1.weight_scale is of shape [4, 4]; expected [16]"), "{error}");
@@ -203,18 +205,21 @@ fn a_damaged_description_is_refused_by_name() {
         let error = bench.refused_description(|text| text["maps"]["stem.conv0"] = scale);
         assert!(error.contains(wanted), "{wanted}: {error}");
     }
-    let error = bench.refused_description(|text| text["maps"]["stage9.block0.conv1"] = json!({"scale": 1, "zero": 0}));
+    let error = bench
+        .refused_description(|text| text["maps"]["stage9.block0.conv1"] = json!({"scale": 1, "zero": 0}));
     assert!(error.contains("stage9.block0.conv1 is no layer of the network"), "{error}");
     let error = bench.refused_description(|text| text["maps"]["nowhere"] = json!({"scale": 1, "zero": 0}));
     assert!(error.contains("nowhere"), "{error}");
     let error = bench.refused_description(|text| text["norms"]["stem.conv0"] = json!("stage1.block0.norm1"));
     assert!(error.contains("stem.conv0 is folded with stage1.block0.norm1"), "{error}");
     // A norm that is neither folded in nor there.
-    let error = bench.refused_description(|text| drop(text["norms"].as_object_mut().unwrap().remove("stem.conv0")));
+    let error =
+        bench.refused_description(|text| drop(text["norms"].as_object_mut().unwrap().remove("stem.conv0")));
     assert!(error.contains("bn1.weight"), "{error}");
     let error = bench.refused_description(|text| text["more"] = json!(1));
     assert!(error.contains("more"), "{error}");
-    let error = bench.refused(|header, _| header.get_mut("__metadata__").unwrap()["residual.version"] = json!("1"));
+    let error =
+        bench.refused(|header, _| header.get_mut("__metadata__").unwrap()["residual.version"] = json!("1"));
     assert!(error.contains("found 1, expected 2"), "{error}");
 }
 

@@ -37,8 +37,11 @@ struct Readers<'a> {
 impl<'a> Readers<'a> {
     fn of(network: &'a Network) -> Self {
         let layers = network.layers();
-        let mut found = Self { layers, readers: vec![Vec::new(); layers.len()], kept: vec![false; layers.len()] };
-        for (at, layer) in layers.iter().enumerate().filter(|(_, layer)| !layer.op().is_identity_in_evaluation()) {
+        let mut found =
+            Self { layers, readers: vec![Vec::new(); layers.len()], kept: vec![false; layers.len()] };
+        for (at, layer) in
+            layers.iter().enumerate().filter(|(_, layer)| !layer.op().is_identity_in_evaluation())
+        {
             for read in layer.reads().sources().filter_map(|source| found.real(source)).collect::<Vec<_>>() {
                 found.readers[read].push(at);
             }
@@ -86,7 +89,10 @@ impl<'a> Readers<'a> {
         let is_norm = is(|op| matches!(op, LayerOp::Norm(Norm::Batch { .. })));
         let is_relu = is(|op| matches!(op, LayerOp::Activation(Activation::Relu)));
         let op = self.layers[start].op();
-        if matches!(op, LayerOp::MaxPool(_) | LayerOp::AveragePool(_) | LayerOp::BlurPool(_) | LayerOp::ZeroPad(_)) {
+        if matches!(
+            op,
+            LayerOp::MaxPool(_) | LayerOp::AveragePool(_) | LayerOp::BlurPool(_) | LayerOp::ZeroPad(_)
+        ) {
             return start;
         }
         let mut end = start;
@@ -95,7 +101,8 @@ impl<'a> Readers<'a> {
         }
         if !matches!(op, LayerOp::Norm(Norm::Batch { .. })) {
             let adds_to = |at: usize| {
-                *self.layers[at].op() == LayerOp::Add && self.real(self.layers[at].reads().first()) == Some(end)
+                *self.layers[at].op() == LayerOp::Add
+                    && self.real(self.layers[at].reads().first()) == Some(end)
             };
             end = self.next(end, adds_to).unwrap_or(end);
         }
@@ -124,13 +131,22 @@ impl GraphBuilder {
 
     /// Bias of a convolution that reads a map of bytes: in steps of its sums, as runtimes want it, where those fit into
     /// 32 bits; gives the name of the floats.
-    pub(super) fn quantised_bias(&mut self, path: LayerPath, conv: &QuantConv, input: Option<MapScale>) -> String {
+    pub(super) fn quantised_bias(
+        &mut self,
+        path: LayerPath,
+        conv: &QuantConv,
+        input: Option<MapScale>,
+    ) -> String {
         let name = path.tensor(Field::Bias).to_string();
-        let steps: Vec<f32> = conv.scale.iter().map(|scale| scale * input.map_or(0.0, |map| map.scale)).collect();
-        let sums: Vec<f64> = conv.bias.iter().zip(&steps).map(|(bias, step)| f64::from(*bias) / f64::from(*step)).collect();
+        let steps: Vec<f32> =
+            conv.scale.iter().map(|scale| scale * input.map_or(0.0, |map| map.scale)).collect();
+        let sums: Vec<f64> =
+            conv.bias.iter().zip(&steps).map(|(bias, step)| f64::from(*bias) / f64::from(*step)).collect();
         let outs = conv.bias.len();
         // Also where a step is too small to be a number.
-        if !sums.iter().all(|sum| sum.abs() < f64::from(1 << 30)) || steps.iter().any(|step| !step.is_normal()) {
+        if !sums.iter().all(|sum| sum.abs() < f64::from(1 << 30))
+            || steps.iter().any(|step| !step.is_normal())
+        {
             return self.floats(name, &[outs], &conv.bias);
         }
         let integers: Vec<i32> = sums.iter().map(|sum| sum.round_ties_even() as i32).collect();

@@ -16,8 +16,8 @@ use super::page;
 #[cfg(feature = "serve")]
 use super::serve;
 use super::{
-    average, bench, calibrate, convert, draw, embed, eval, inspect, interrupt, models, predict, quantize, search,
-    summary, verify,
+    average, bench, calibrate, convert, draw, embed, eval, inspect, interrupt, models, predict, quantize,
+    search, summary, verify,
 };
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};

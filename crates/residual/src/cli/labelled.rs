@@ -136,7 +136,11 @@ impl LabelledArguments {
 }
 
 /// Opens the data, with the labels that the network's outputs have.
-pub(crate) fn open(arguments: &LabelledArguments, model: &Model, network: &NetworkArguments) -> Outcome<Dataset> {
+pub(crate) fn open(
+    arguments: &LabelledArguments,
+    model: &Model,
+    network: &NetworkArguments,
+) -> Outcome<Dataset> {
     let (spec, classes) = (model.spec(), model.classes());
     let outputs = spec.head.classes;
     let path = &arguments.data;

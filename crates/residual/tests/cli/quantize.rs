@@ -23,7 +23,9 @@ fn a_network_in_8_bits_answers_as_before_in_a_quarter_of_the_bytes() {
     let bench = quantised();
     let call = "quantize --weights run --data data --out again.safetensors";
     let text = bench.run(call).ok();
-    for part in ["again.safetensors: ", "6 of 6 convolutions in 8 bits", "ranges by ", "top-1  ", "before", "stay"] {
+    for part in
+        ["again.safetensors: ", "6 of 6 convolutions in 8 bits", "ranges by ", "top-1  ", "before", "stay"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -34,9 +36,13 @@ fn a_network_in_8_bits_answers_as_before_in_a_quarter_of_the_bytes() {
     assert_eq!(found["file"], "again.safetensors");
     assert_eq!(number(&found, "/bytes/1") as usize, bytes("again.safetensors").len());
     assert_eq!(found["judged"]["top1"][0], found["judged"]["top1"][1], "{found}");
-    assert!(number(&found, "/judged/agreement") > 0.9 && number(&found, "/report/change/error") < 0.05, "{found}");
+    assert!(
+        number(&found, "/judged/agreement") > 0.9 && number(&found, "/report/change/error") < 0.05,
+        "{found}"
+    );
     assert_eq!(found["report"]["layers"].as_array().map(Vec::len), Some(6));
-    let eval = |weights: &str| bench.run(&format!("eval --weights {weights} --data data --json")).json().remove(0);
+    let eval =
+        |weights: &str| bench.run(&format!("eval --weights {weights} --data data --json")).json().remove(0);
     let (float, integer) = (eval("run"), eval("q.safetensors"));
     assert_eq!(float["top1_correct"], integer["top1_correct"]);
     assert_ne!(float["loss"], integer["loss"]);
@@ -58,6 +64,31 @@ fn every_command_that_asks_a_network_takes_one_in_8_bits() {
     assert!(told.contains("in 8 bits   6 of 6 convolutions, weights of"), "{told}");
     let told = bench.run("inspect q.safetensors --json").json().remove(0);
     assert_eq!(told["quantised"]["convolutions"], serde_json::json!([6, 6]));
+}
+
+#[test]
+fn a_graph_in_8_bits_goes_out_and_comes_back_in_float32() {
+    let bench = quantised();
+    bench.run("export --weights q.safetensors --out q.onnx").ok();
+    let graph = fs::read(bench.path("q.onnx")).unwrap();
+    let has = |text: &str| graph.windows(text.len()).any(|found| found == text.as_bytes());
+    assert!(has("QuantizeLinear") && has("DequantizeLinear") && has("image.rounded"));
+    let run = bench.run("import q.onnx --out back.safetensors");
+    assert!(run.stderr.contains("a network in 8 bits") && run.stderr.contains("roundings"), "{run:?}");
+    run.ok();
+    let eval =
+        |weights: &str| bench.run(&format!("eval --weights {weights} --data data --json")).json().remove(0);
+    let (integer, float) = (eval("q.safetensors"), eval("back.safetensors"));
+    assert_eq!(integer["top1_correct"], float["top1_correct"]);
+    let loss = |of: &serde_json::Map<String, Value>| of["loss"].as_f64().unwrap();
+    assert!((loss(&integer) - loss(&float)).abs() < 0.02, "{integer:?} {float:?}");
+    // The same integers come of it again.
+    let told = |weights: &str| bench.run(&format!("inspect {weights}")).ok();
+    bench.run("quantize --weights back.safetensors --data data --out again.safetensors").ok();
+    assert!(
+        told("again.safetensors").contains("6 of 6 convolutions")
+            && !told("back.safetensors").contains("8 bits")
+    );
 }
 
 #[test]
@@ -102,7 +133,10 @@ fn a_layer_that_changes_too_much_stays_in_float32() {
     let bench = quantised();
     let call = "quantize --weights run --data data --most-error 0 --out f.safetensors";
     let text = bench.run(call).ok();
-    assert!(text.contains("0 of 6 convolutions") && text.contains("stem.conv0 stays in float32: alone it"), "{text}");
+    assert!(
+        text.contains("0 of 6 convolutions") && text.contains("stem.conv0 stays in float32: alone it"),
+        "{text}"
+    );
     let found = Value::from(bench.run(&format!("{call} --json")).json().remove(0));
     assert_eq!(found["report"]["layers"][0]["quantised"], false);
     bench.run("eval --weights f.safetensors --data data").ok();

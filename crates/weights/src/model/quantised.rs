@@ -75,15 +75,17 @@ impl Model {
         let origin = state.origin().clone();
         let (naming, folded) = (network.spec().naming, Folded::of(&quantised));
         let others = names.iter().filter(|file| !folded.has(file));
-        match_tensors(&others.map(|file| (file.name.clone(), file.shape.clone())).collect::<Vec<_>>(), &state)?;
+        match_tensors(
+            &others.map(|file| (file.name.clone(), file.shape.clone())).collect::<Vec<_>>(),
+            &state,
+        )?;
         let shapes: Vec<_> = network.tensors().map(|(_, tensor)| tensor.shape).collect();
         let mut tensors = Vec::with_capacity(names.len());
         for (file, shape) in names.into_iter().zip(shapes) {
             let tensor = match (state.remove(&file.name), folded.conv(file.path.layer)) {
                 (Some(tensor), _) => tensor.reshaped(shape)?,
-                (None, Some((path, conv))) => {
-                    left_of(file.path, || shape.clone(), path, conv)?.unwrap_or(Tensor::new(vec![0], Vec::new())?)
-                }
+                (None, Some((path, conv))) => left_of(file.path, || shape.clone(), path, conv)?
+                    .unwrap_or(Tensor::new(vec![0], Vec::new())?),
                 // All others are there.
                 (None, None) => return Err(Error::NoSuchTensor { name: file.name }),
             };
@@ -181,7 +183,9 @@ fn taken(
             Some(tensor) if tensor.shape() != [outs] => {
                 refused(format!("{name} is of shape {:?}; expected [{outs}]", tensor.shape()))
             }
-            Some(tensor) if tensor.integers().is_some() => refused(format!("{name} is of integers; expected float32")),
+            Some(tensor) if tensor.integers().is_some() => {
+                refused(format!("{name} is of integers; expected float32"))
+            }
             Some(tensor) => Ok(tensor.into_parts().1),
         }
     };
@@ -193,7 +197,8 @@ fn taken(
     let Some(tensor) = state.remove(&file.name) else {
         return refused(format!("{} is missing beside its scales", file.name));
     };
-    let elements = network.tensors().find(|(path, _)| *path == file.path).map(|(_, t)| t.shape.iter().product());
+    let elements =
+        network.tensors().find(|(path, _)| *path == file.path).map(|(_, t)| t.shape.iter().product());
     if tensor.shape() != file.shape || Some(tensor.elements()) != elements {
         return refused(format!("{} is of shape {:?}; expected {:?}", file.name, tensor.shape(), file.shape));
     }

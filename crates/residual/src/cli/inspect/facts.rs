@@ -76,7 +76,10 @@ impl InEightBits {
 
     fn text(&self) -> String {
         let [in_8_bits, all] = self.convolutions;
-        format!("{in_8_bits} of {all} convolutions, weights of {} bits; {} maps of bytes", self.weight_bits, self.maps)
+        format!(
+            "{in_8_bits} of {all} convolutions, weights of {} bits; {} maps of bytes",
+            self.weight_bits, self.maps
+        )
     }
 }
 

@@ -45,7 +45,12 @@ impl Pool {
                     return Ok(Self { images: Images::of(&data)?, is_labelled: true, fit, skip_bad });
                 }
                 // Pictures without labels will do, and those with others.
-                Err(failure @ (Failure::Check | Failure::Reported | Failure::Interrupted | Failure::OutputClosed)) => {
+                Err(
+                    failure @ (Failure::Check
+                    | Failure::Reported
+                    | Failure::Interrupted
+                    | Failure::OutputClosed),
+                ) => {
                     return Err(failure);
                 }
                 Err(Failure::Error { .. }) => {}
@@ -65,12 +70,14 @@ impl Pool {
             return Chosen { calibration: Vec::new(), judged: Vec::new(), split: None };
         };
         let calibration = spread(&range, count);
-        let other = of(data::Split::Test).or_else(|| of(data::Split::Val)).filter(|(found, _)| *found != from);
+        let other =
+            of(data::Split::Test).or_else(|| of(data::Split::Val)).filter(|(found, _)| *found != from);
         match other {
             Some((split, range)) => Chosen { calibration, judged: spread(&range, judged), split },
             None => {
                 let mut free = range.clone();
-                let left: Vec<usize> = free.by_ref().filter(|number| calibration.binary_search(number).is_err()).collect();
+                let left: Vec<usize> =
+                    free.by_ref().filter(|number| calibration.binary_search(number).is_err()).collect();
                 let judged = spread(&(0..left.len()), judged).into_iter().map(|at| left[at]).collect();
                 Chosen { calibration, judged, split: None }
             }

@@ -22,7 +22,12 @@ pub(super) struct Judgement {
 }
 
 /// Answers of both networks about the images of these numbers; `None` where there is none.
-pub(super) fn judge(pool: &Pool, chosen: &Chosen, models: [&Model; 2], threads: usize) -> Outcome<Option<Judgement>> {
+pub(super) fn judge(
+    pool: &Pool,
+    chosen: &Chosen,
+    models: [&Model; 2],
+    threads: usize,
+) -> Outcome<Option<Judgement>> {
     let (bar, spec) = (Bar::new(chosen.judged.len()), models[0].spec());
     let options = || Options::new().threads(threads).lazy();
     let networks = models.map(|model| Classifier::new(model.clone(), options()));
@@ -43,7 +48,10 @@ pub(super) fn judge(pool: &Pool, chosen: &Chosen, models: [&Model; 2], threads: 
     }
     let classes = spec.head.classes;
     let change = Change::between(&logits[0], &logits[1], classes, spec.task.is_single_label());
-    let top1 = labels.iter().all(Option::is_some).then(|| logits.each_ref().map(|logits| top1(logits, &labels, classes)));
+    let top1 = labels
+        .iter()
+        .all(Option::is_some)
+        .then(|| logits.each_ref().map(|logits| top1(logits, &labels, classes)));
     let split = chosen.split.map(|split| split.to_string());
     Ok(Some(Judgement { images: labels.len(), split, top1, change }))
 }

@@ -139,16 +139,22 @@ fn print(arguments: &Arguments, bytes: [u64; 2], report: &Report, judged: Option
     }
     let Some(judged) = judged else {
         let change = report.change;
-        let line = format_args!("largest change of a logit {:.3}, on the images that decided", change.largest);
+        let line =
+            format_args!("largest change of a logit {:.3}, on the images that decided", change.largest);
         return output.line(line);
     };
     let split = judged.split.as_deref().map_or(String::new(), |split| format!(" of the {split} split"));
     let images = judged.images;
     if let Some([before, after]) = judged.top1.map(|top1| top1.map(|share| 100.0 * share)) {
-        output.line(format_args!("top-1  {before:6.2}%  before, {after:6.2}%  after, {images} images{split}"))?;
+        output.line(format_args!(
+            "top-1  {before:6.2}%  before, {after:6.2}%  after, {images} images{split}"
+        ))?;
     }
     if let Some(agreement) = judged.change.agreement {
-        output.line(format_args!("{:.2}% of the answers about {images} images{split} stay", 100.0 * agreement))?;
+        output.line(format_args!(
+            "{:.2}% of the answers about {images} images{split} stay",
+            100.0 * agreement
+        ))?;
     }
     output.line(format_args!("largest change of a logit {:.3}", judged.change.largest))
 }
