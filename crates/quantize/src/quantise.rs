@@ -140,11 +140,8 @@ impl Search<'_> {
             if quantised {
                 chosen.insert(place);
             }
-            let most = 100.0 * self.options.most_error;
-            let reason = format!(
-                "alone it changes the logits by {:.2}% of their variance, over {most}%",
-                100.0 * error
-            );
+            let [found, most] = [error, self.options.most_error].map(|share| 100.0 * share);
+            let reason = format!("alone it changes the logits by {found:.3}%, over {most}%");
             let path = self.known.layers.convs[place].path.to_string();
             reports.push(LayerReport { path, quantised, error, reason: (!quantised).then_some(reason) });
         }

@@ -135,7 +135,7 @@ fn print(arguments: &Arguments, bytes: [u64; 2], report: &Report, judged: Option
     output.line(chosen(&report.settings))?;
     for layer in report.in_float32() {
         let reason = layer.reason.as_deref().unwrap_or_default();
-        output.line(format_args!("  {} stays in float32: {reason}", layer.path))?;
+        output.line(format_args!("  {} in float32: {reason}", layer.path))?;
     }
     let Some(judged) = judged else {
         let change = report.change;
