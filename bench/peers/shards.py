@@ -25,6 +25,9 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ["owl", "cat", "dog"]
+DELTA = {"image.bytes": "DELTA_LENGTH_BYTE_ARRAY", "image.path": "DELTA_BYTE_ARRAY", "label": "DELTA_BINARY_PACKED"}
+# Images that start as the one before.
+SHARED = {"image.bytes": "DELTA_BYTE_ARRAY"}
 
 
 def picture(number, kind="PNG"):
@@ -144,6 +147,8 @@ def arrow_tables(sets):
         "gzip_v2": {"compression": "gzip", "data_page_version": "2.0", "row_group_size": 6},
         "index": {"compression": "zstd", "write_page_index": True, "write_page_checksum": True},
         "large": {"compression": "snappy", "large": True},
+        "delta": {"compression": "zstd", "use_dictionary": False, "row_group_size": 5, "column_encoding": DELTA},
+        "delta_v2": {"data_page_version": "2.0", "use_dictionary": False, "column_encoding": DELTA | SHARED},
     }
     for name, options in made.items():
         large = options.pop("large", False)

@@ -92,6 +92,20 @@ def whole_module(model, folder):
     return written(model, folder / "model.pt")
 
 
+@wrapping
+def numbered(model, folder):
+    """The children in a row, as `nn.Sequential(*model.children())` names them."""
+    return written(torch.nn.Sequential(*model.children()).state_dict(), folder / "sequential.pth")
+
+
+@wrapping
+def features_and_head(model, folder):
+    """A module of one's own: all children but the last in a row, and the last as its classifier."""
+    *features, head = model.children()
+    own = torch.nn.ModuleDict({"features": torch.nn.Sequential(*features), "classifier": head})
+    return written({"model_state_dict": own.state_dict()}, folder / "own.pt")
+
+
 def timm_folder(model, folder):
     """The folder that timm pushes to a hub: `config.json` and `model.safetensors`."""
     from timm.models import save_for_hf

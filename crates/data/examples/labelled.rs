@@ -1,4 +1,4 @@
-//! Images of a data set with their labels, a line of JSON each, for `bench/peers/datasets.py` to compare with what
+//! Images of a data set with their labels, a line of JSON each, for `bench/peers/layouts.py` to compare with what
 //! others read: split, class, `[height, width, channels]` and the SHA-256 of the pixels.
 //!
 //! ```sh

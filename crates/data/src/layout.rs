@@ -7,6 +7,7 @@ use residual_files::unambiguous;
 use crate::arrangement::{Child, Reading, children, reading};
 use crate::file_names::by_file_name;
 use crate::hold_out::HoldOut;
+use crate::labelled_beside::label;
 use crate::listing::Listing;
 use crate::path::InnerPath;
 use crate::split_name::says_only_images;
@@ -29,7 +30,7 @@ pub(crate) fn arrange(listing: &Listing, options: &OpenOptions) -> Result<Arrang
     let top = common_top(listing);
     let found = children(listing, &top);
     let arranged = reading(&found, &listing.origin).and_then(|reading| match reading {
-        Reading::Splits(roots) => by_split(listing, &top, &found, &roots),
+        Reading::Splits(roots) => by_split(listing, &top, &found, &roots, options),
         Reading::Classes => by_class(listing, &top, &found, options),
     });
     let arranged = arranged.and_then(|arranged| match arranged.classes.is_empty() {
@@ -165,6 +166,7 @@ fn by_split(
     top: &InnerPath,
     found: &BTreeMap<Vec<u8>, Child>,
     roots: &[(Split, Vec<u8>)],
+    options: &OpenOptions,
 ) -> Result<Arranged, Error> {
     let mut splits: BTreeMap<Split, Classes> = BTreeMap::new();
     let mut places = Vec::new();
@@ -175,7 +177,19 @@ fn by_split(
         }
         places.push(root);
     }
-    let unlabelled = take_unlabelled(&mut splits);
+    let is_flat_split = |child: &Child| child.split.is_some() && child.deep == 0 && child.direct > 0;
+    let mut unlabelled = take_unlabelled(&mut splits);
+    for (name, child) in found.iter().filter(|(_, child)| is_flat_split(child)) {
+        let Some(split) = child.split.as_ref().map(|name| name.split) else { continue };
+        let folder = top.clone().joined(name);
+        let images = listing.images.range(&folder..).map(|(path, _)| path);
+        unlabelled
+            .entry(split)
+            .or_default()
+            .extend(images.take_while(|path| path.is_within(&folder)).cloned());
+    }
+    let lists = label_by_lists(listing, &mut splits, &mut unlabelled, options);
+    let unlabelled: BTreeSet<InnerPath> = unlabelled.into_values().flatten().collect();
     // The training images say which classes there are; without them, all that is there counts.
     let known: BTreeSet<&Vec<u8>> = match splits.get(&Split::Train) {
         Some(classes) => classes.keys().collect(),
@@ -191,32 +205,32 @@ fn by_split(
     if !unknown.is_empty() {
         return Err(Error::UnknownClass { path: listing.origin.clone(), unknown, known: classes });
     }
-    let is_flat_split = |child: &Child| child.split.is_some() && child.deep == 0 && child.direct > 0;
     let is_root = |name: &[u8]| roots.iter().position(|(_, root)| root == name);
     let beside = found.iter().filter(|(name, child)| is_root(name).is_none() && !is_flat_split(child));
     let folders: Vec<_> = beside.map(|(name, child)| (unambiguous(name), child.images())).collect();
     let single = splits.get(&Split::Train).and_then(|classes| single_images(classes, &known));
     let mut notes = Vec::from_iter((!folders.is_empty()).then_some(Note::Beside { folders }));
+    notes.extend((!lists.is_empty()).then_some(Note::ListsBeside { lists }));
     notes.extend(loose(listing, |path| {
+        if unlabelled.contains(path) {
+            return true;
+        }
         let Some(name) = path.part(top.depth()).filter(|_| path.depth() > top.depth() + 1) else {
             return true;
         };
         match is_root(name).map(|place| &places[place]) {
-            Some(root) => {
-                let class = path.part(root.depth()).unwrap_or_default();
-                !path.is_within(root) || path.depth() < root.depth() + 2 || unlabelled.contains(class)
-            }
-            None => found.get(name).is_some_and(is_flat_split),
+            Some(root) => !path.is_within(root) || path.depth() < root.depth() + 2,
+            None => false,
         }
     }));
     notes.extend(other_files(listing, |folder| {
         places.iter().any(|root| folder.is_within(root) && folder.depth() > root.depth())
     }));
     notes.extend(single);
-    let label = |class: &Vec<u8>| known.binary_search(class).unwrap_or_default();
+    let place = |class: &Vec<u8>| known.binary_search(class).unwrap_or_default();
     let labelled = |classes: Classes| {
         let of_class = |(class, images): (Vec<u8>, Vec<InnerPath>)| {
-            let label = label(&class);
+            let label = place(&class);
             images.into_iter().map(move |path| (path, label))
         };
         let mut images: Vec<_> = classes.into_iter().flat_map(of_class).collect();
@@ -228,19 +242,44 @@ fn by_split(
 }
 
 /// Takes out what is no class of the evaluation images: folders that are called `images` or the like, and are no class of
-/// training. Gives their names.
-fn take_unlabelled(splits: &mut BTreeMap<Split, Classes>) -> BTreeSet<Vec<u8>> {
-    let Some(known) = splits.get(&Split::Train).cloned() else { return BTreeSet::new() };
+/// training. Gives their images.
+fn take_unlabelled(splits: &mut BTreeMap<Split, Classes>) -> BTreeMap<Split, Vec<InnerPath>> {
+    let Some(known) = splits.get(&Split::Train).cloned() else { return BTreeMap::new() };
     let is_unlabelled = |class: &Vec<u8>| says_only_images(class) && !known.contains_key(class);
-    let mut taken = BTreeSet::new();
-    for classes in splits.values_mut() {
-        let (unlabelled, rest) =
+    let mut taken = BTreeMap::new();
+    for (split, classes) in splits.iter_mut() {
+        let (unlabelled, rest): (Classes, Classes) =
             std::mem::take(classes).into_iter().partition(|(class, _)| is_unlabelled(class));
         *classes = rest;
-        taken.extend(Classes::into_keys(unlabelled));
+        taken.insert(*split, unlabelled.into_values().flatten().collect());
     }
     splits.retain(|_, classes| !classes.is_empty());
     taken
+}
+
+/// Gives evaluation images without class folders the classes of training that lists beside them say, and takes them out
+/// of the unlabelled ones. Gives the lists.
+fn label_by_lists(
+    listing: &Listing,
+    splits: &mut BTreeMap<Split, Classes>,
+    unlabelled: &mut BTreeMap<Split, Vec<InnerPath>>,
+    options: &OpenOptions,
+) -> Vec<String> {
+    let Some(train) = splits.get(&Split::Train) else { return Vec::new() };
+    let known: Vec<Vec<u8>> = train.keys().cloned().collect();
+    let names: Vec<String> = known.iter().map(|class| unambiguous(class)).collect();
+    let mut lists = Vec::new();
+    for (&split, images) in unlabelled.iter_mut().filter(|(split, _)| **split != Split::Train) {
+        let Some(labelled) = label(listing, split, images, &names, options) else { continue };
+        let found: BTreeSet<&InnerPath> = labelled.images.iter().map(|(_, path)| path).collect();
+        images.retain(|path| !found.contains(path));
+        for (class, path) in &labelled.images {
+            let classes = splits.entry(split).or_default();
+            classes.entry(known[*class].clone()).or_default().push(path.clone());
+        }
+        lists.push(labelled.list);
+    }
+    lists
 }
 
 /// The folder whose folders are classes: some archives put a split into one more folder of its name.

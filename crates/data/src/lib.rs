@@ -30,6 +30,7 @@ mod image;
 mod image_crate;
 mod jpeg;
 mod kind;
+mod labelled_beside;
 mod labelled_images;
 mod layout;
 mod limits;

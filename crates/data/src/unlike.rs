@@ -8,7 +8,7 @@ use crate::path::InnerPath;
 const LISTS: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
 
 /// Words in the names of texts that are lists of images.
-const LIST_WORDS: [&str; 3] = ["annotation", "label", "list"];
+pub(crate) const LIST_WORDS: [&str; 3] = ["annotation", "label", "list"];
 
 impl Listing {
     /// Error for data of boxes of objects, told by the files that say them; `None` where there are none.

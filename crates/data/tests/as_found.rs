@@ -153,22 +153,70 @@ fn a_list_beside_the_images_is_named() {
 }
 
 #[test]
-fn evaluation_images_without_classes_are_left_out() {
+fn evaluation_images_have_the_classes_of_a_list_beside_them() {
     // Tiny ImageNet.
     let place = folder(&[
         ("train/n01443537/images/n01443537_0.JPEG", support::jpeg(0)),
+        ("train/n01443537/n01443537_boxes.txt", b"n01443537_0.JPEG\t0\t10\t63\t58\n".to_vec()),
         ("train/n01629819/images/n01629819_0.JPEG", support::jpeg(1)),
         ("val/images/val_0.JPEG", support::jpeg(2)),
-        ("val/val_annotations.txt", b"val_0.JPEG\tn01443537\t0\t32\t44\t62\n".to_vec()),
-        ("test/images/test_0.JPEG", support::jpeg(3)),
+        ("val/images/val_1.JPEG", support::jpeg(3)),
+        ("val/images/val_2.JPEG", support::jpeg(4)),
+        (
+            "val/val_annotations.txt",
+            b"val_0.JPEG\tn01629819\t0\t32\t44\t62\nval_1.JPEG\tn01443537\t0\t1\t2\t3\n".to_vec(),
+        ),
+        ("test/images/test_0.JPEG", support::jpeg(5)),
+        ("wnids.txt", b"n01443537\nn01629819\n".to_vec()),
     ]);
     let data = open(place.path(), TaskKind::SingleLabel, &[]).unwrap();
-    assert_eq!((data.classes.len(), data.splits()), (2, vec![Split::Train]));
+    assert_eq!((data.classes.len(), data.splits()), (2, vec![Split::Train, Split::Val]));
+    let val = data.split(Split::Val).unwrap();
+    let labels: Vec<_> = (0..val.len()).map(|i| (val.name(i), val.label(i))).collect();
+    assert_eq!(labels, [("val/images/val_0.JPEG".into(), 1), ("val/images/val_1.JPEG".into(), 0)]);
+    // One that the list does not have, and the test images.
     let loose = |note: &Note| matches!(note, Note::Loose { count: 2, .. });
     assert!(data.notes().iter().any(loose), "{:?}", data.notes());
+    let read = |note: &Note| matches!(note, Note::ListsBeside { lists } if lists[0].ends_with("val_annotations.txt"));
+    assert!(data.notes().iter().any(read), "{:?}", data.notes());
+    // The list by itself.
     let val = open(&place.path().join("val/val_annotations.txt"), TaskKind::SingleLabel, &[]).unwrap();
-    assert_eq!(val.classes, ["n01443537"]);
-    assert_eq!(val.split(Split::Val).unwrap().len(), 1);
+    assert_eq!(val.classes, ["n01443537", "n01629819"]);
+    assert_eq!(val.split(Split::Val).unwrap().len(), 2);
+}
+
+#[test]
+fn a_flat_split_has_the_classes_of_its_list() {
+    let files = |list: &str, text: &[u8]| {
+        folder(&[
+            ("train/cat/a.jpg", support::jpeg(0)),
+            ("train/dog/b.jpg", support::jpeg(1)),
+            ("val/c.jpg", support::jpeg(2)),
+            ("val/d.jpg", support::jpeg(3)),
+            (list, text.to_vec()),
+        ])
+    };
+    for (list, text) in [
+        ("val.csv", "image,class\nc.jpg,dog\nd.jpg,cat\n"),
+        ("val_labels.txt", "val/c.jpg dog\nval/d.jpg cat\n"),
+        ("val/labels.csv", "file,label\nc,dog\nd,cat\n"),
+    ] {
+        let place = files(list, text.as_bytes());
+        let data = open(place.path(), TaskKind::SingleLabel, &[]).unwrap();
+        let val = data.split(Split::Val).unwrap();
+        assert_eq!([val.label(0), val.label(1)], [1, 0], "{list}");
+    }
+    // Of another split, of classes that training does not have, or no list at all: as if it were not there.
+    for (list, text) in [
+        ("test.csv", "image,class\nval/c.jpg,dog\n"),
+        ("val.csv", "image,class\nc.jpg,cow\n"),
+        ("val.csv", "\0"),
+    ] {
+        let place = files(list, text.as_bytes());
+        let data = open(place.path(), TaskKind::SingleLabel, &[]).unwrap();
+        assert_eq!(data.splits(), [Split::Train], "{list}");
+        assert!(data.notes().iter().any(|note| matches!(note, Note::Loose { count: 2, .. })), "{list}");
+    }
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn claims_of_rows_columns_and_bytes_are_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn dictionaries_of_claims_and_values_that_grow_are_refused() {
+fn dictionaries_of_claims_and_lengths_of_claims_are_refused() {
     let _alone = alone();
     for values in [3, 1 << 20, i64::from(i32::MAX)] {
         // Two bytes of places in it follow.
@@ -234,7 +234,7 @@ fn dictionaries_of_claims_and_values_that_grow_are_refused() {
     }
     for encoding in [6, 7] {
         let text = changed(|table| table.pages[0].2 = encoding).unwrap_err().to_string();
-        assert!(text.contains("x.parquet, row 0: ") && text.contains("delta encoding"), "{text}");
+        assert!(text.contains("x.parquet, row 0: ") && text.contains("lengths of a page's values"), "{text}");
     }
 }
 

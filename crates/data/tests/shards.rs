@@ -55,7 +55,7 @@ fn sets_of_the_usual_programs_are_read_as_by_them() {
         let [set, split, rest] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         sets.entry(set).or_default().entry(split).or_default().push(rest.to_owned());
     }
-    assert_eq!(sets.len(), 16);
+    assert_eq!(sets.len(), 18);
     for (set, splits) in sets {
         let data = opened(fixtures().join(set), &whole()).unwrap();
         let kept: usize = data.splits().into_iter().map(|split| data.split(split).unwrap().len()).sum();
@@ -281,9 +281,13 @@ fn a_damaged_page_is_an_error_of_its_rows_alone() {
 #[test]
 fn no_change_of_a_byte_does_harm() {
     let place = tempfile::tempdir().unwrap();
-    for fixture in
-        ["pyarrow/gzip_v2.parquet", "pyarrow/snappy.parquet", "hugging_face/data/test-00000-of-00001.parquet"]
-    {
+    for fixture in [
+        "pyarrow/gzip_v2.parquet",
+        "pyarrow/snappy.parquet",
+        "pyarrow/delta.parquet",
+        "pyarrow/delta_v2.parquet",
+        "hugging_face/data/test-00000-of-00001.parquet",
+    ] {
         let length = fs::read(fixtures().join(fixture)).unwrap().len();
         for at in (0..length).step_by(11) {
             let path = damaged(&place, fixture, |bytes| bytes[at] ^= 1 << (at % 8));

@@ -4,6 +4,7 @@ mod pickler;
 mod tiny;
 
 use pickler::{Py, f32s, floats, items, text};
+use residual_arch::{Naming, families::family, names::names};
 use residual_weights::{
     Error, Model, OpenOptions, StateDict, Tensor, Weights, read_bytes, recognise, safetensors,
 };
@@ -323,4 +324,36 @@ fn the_head_of_several_layers_behind_a_numbered_body_is_left_out() {
     assert!(!model.has_head());
     assert_eq!(model.recognised().unwrap().left_out, ["1.2.weight", "1.4.weight", "1.8.weight"]);
     assert!(model.notes().iter().any(|line| line.starts_with("3 tensors")), "{:?}", model.notes());
+}
+
+#[test]
+fn numbered_parts_of_a_pre_activation_network_are_told_by_their_order() {
+    let spec = family("resnetv2_50").unwrap();
+    for (prefix, head) in [("", "3.fc"), ("features.", "classifier.fc")] {
+        let part = |name: &str| {
+            let (part, rest) = name.split_once('.').unwrap();
+            match part {
+                "stem" => format!("{prefix}0.{rest}"),
+                "stages" => format!("{prefix}1.{rest}"),
+                "norm" => format!("{prefix}2.{rest}"),
+                _ => name.replacen("head.fc", head, 1),
+            }
+        };
+        let tensors = names(&spec, Naming::Timm).into_iter().map(|tensor| {
+            let count = tensor.shape.iter().product();
+            (part(&tensor.name), Tensor::new(tensor.shape, vec![0.0; count]).unwrap())
+        });
+        let found = recognise(&StateDict::from_tensors(tensors).unwrap()).unwrap();
+        assert_eq!((found.family.as_deref(), found.head.as_deref()), (Some("resnetv2_50"), Some(head)));
+    }
+}
+
+#[test]
+fn numbers_beyond_all_numbers_are_no_parts() {
+    for number in [usize::MAX, usize::MAX - 1, 0] {
+        let mut state = StateDict::new();
+        let name = format!("{number}.0.blocks.0.conv1.weight");
+        state.insert(name, Tensor::new(vec![1], vec![0.0]).unwrap()).unwrap();
+        assert!(matches!(recognise(&state), Err(Error::NoSpec { .. })));
+    }
 }

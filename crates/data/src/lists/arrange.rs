@@ -92,6 +92,17 @@ pub(crate) fn open_list(path: &Path, options: &OpenOptions) -> Result<Listed, Er
     Ok(listed)
 }
 
+/// Files of a list with their labels, whatever splits it says.
+///
+/// # Errors
+/// As for [`open_list`].
+pub(crate) fn labels_of(path: &Path, options: &OpenOptions) -> Result<Vec<(PathBuf, String)>, Error> {
+    let Part { rows, base, .. } = Part::open(path, options)?;
+    let labelled =
+        rows.rows.iter().map(|row| (base.file(&row.path), rows.labels[row.label as usize].clone()));
+    Ok(labelled.collect())
+}
+
 /// One list.
 struct Part {
     path: PathBuf,

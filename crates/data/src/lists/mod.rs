@@ -12,7 +12,7 @@ mod lines;
 mod rows;
 mod text;
 
-pub(crate) use arrange::{ListedAt, ListedImage, open_list, siblings as split_siblings};
+pub(crate) use arrange::{ListedAt, ListedImage, labels_of, open_list, siblings as split_siblings};
 pub use columns::Columns;
 pub(crate) use columns::{Role, key as column_key};
 pub(crate) use kind::is_list;

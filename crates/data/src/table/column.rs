@@ -62,27 +62,21 @@ impl Column {
         number: usize,
         most: u64,
     ) -> Result<Option<Self>, Error> {
-        let Some(first) = groups.first() else { return Ok(None) };
-        let descriptor = first.column(number).column_descr_ptr();
-        let mut column = Self { descriptor, chunks: Vec::new(), parts: Vec::new() };
-        let mut row = 0;
-        for (place, group) in groups.iter().enumerate() {
-            let (chunk, rows) = checked(file, shown, (place, group), number, most)?;
-            let unpacked = u64::try_from(group.column(number).uncompressed_size()).unwrap_or_default();
-            if chunk.end - chunk.start <= PART && unpacked <= 2 * PART && rows <= PART_ROWS {
-                let Chunk { start, end, .. } = chunk;
-                let chunk = place as u32;
-                column.parts.push(ColumnPart { chunk, first: row, rows, start, end, unpacked });
+        let column = Self::in_groups(file, shown, groups, number, most)?;
+        let Some(Self { descriptor, chunks, parts: whole }) = column else { return Ok(None) };
+        let mut parts = Vec::new();
+        for part in whole {
+            if part.end - part.start <= PART && part.unpacked <= 2 * PART && part.rows <= PART_ROWS {
+                parts.push(part);
             } else {
-                let cut = Cut { file, chunk, number: place as u32 };
-                column.parts.extend(cut.parts(row, rows).map_err(|detail| corrupt(shown, place, &detail))?);
+                let cut = Cut { file, chunk: chunks[part.chunk as usize], number: part.chunk };
+                let cut = cut.parts(part.first, part.rows);
+                parts.extend(cut.map_err(|detail| corrupt(shown, part.chunk as usize, &detail))?);
             }
-            column.chunks.push(chunk);
-            row += rows;
         }
         // A row group without rows has no part.
-        column.parts.retain(|part| part.rows > 0);
-        Ok(Some(column))
+        parts.retain(|part| part.rows > 0);
+        Ok(Some(Self { descriptor, chunks, parts }))
     }
 
     /// Column number `number` with one part a row group, whatever its size: of lists, whose pages do not say how many

@@ -116,13 +116,13 @@ impl PageHeader {
         if values > MAX_ROWS || (self.kind == PageKind::Dictionary && values > unpacked / 4) {
             return Err(wrong(format!("a page of {values} values in {unpacked} bytes")));
         }
-        match (self.kind, self.encoding) {
-            // DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY, whose values may be any number of times the page.
-            (PageKind::Data, 6 | 7) => {
-                Err(wrong("values in a delta encoding, which is not read; help: write them plain"))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// True where the values are in an encoding in which a small page may hold any number of bytes.
+    pub(super) fn is_delta(&self) -> bool {
+        // DELTA_LENGTH_BYTE_ARRAY, whose list of lengths is as long as it says, and DELTA_BYTE_ARRAY.
+        self.kind == PageKind::Data && matches!(self.encoding, 6 | 7)
     }
 
     /// True where the values are places in the dictionary.

@@ -13,6 +13,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::column::{Chunk, Column, ColumnPart};
+use super::delta;
 use super::page::{BadPage, MAX_ROWS, PageHeader, PageKind};
 use crate::decode::panic_message;
 use crate::shared_file::SharedFile;
@@ -50,6 +51,8 @@ struct Pages {
     unpacked: u64,
     /// Number of values, absent ones among them.
     values: u64,
+    /// True where a page is in a delta encoding.
+    has_delta: bool,
 }
 
 /// Decodes a part of a column of lists: the values of each row, without those that are absent.
@@ -100,7 +103,7 @@ fn decode_vectors<T: DataType>(
     [rows, length]: [usize; 2],
 ) -> Result<Vec<T::T>, parquet::errors::ParquetError> {
     let count = pages.values as usize;
-    let mut reader = reader::<T>(column, chunk, pages, count)?;
+    let (mut reader, _) = reader::<T>(column, chunk, pages, count)?;
     let (mut levels, mut starts, mut values) = (Vec::new(), Vec::new(), Vec::with_capacity(count));
     reader.read_records(rows, Some(&mut levels), Some(&mut starts), &mut values)?;
     let bad = |detail: String| Err(parquet::errors::ParquetError::General(detail));
@@ -126,7 +129,7 @@ fn decode_lists<T: DataType>(
     rows: usize,
 ) -> Result<Vec<Vec<T::T>>, parquet::errors::ParquetError> {
     let count = pages.values as usize;
-    let mut reader = reader::<T>(column, chunk, pages, count)?;
+    let (mut reader, _) = reader::<T>(column, chunk, pages, count)?;
     let (mut levels, mut starts, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut levels), Some(&mut starts), &mut values)?;
     let (present, mut values) = (column.descriptor.max_def_level(), values.into_iter());
@@ -149,13 +152,13 @@ fn decode_lists<T: DataType>(
     }
 }
 
-/// Reader of the pages of a part, which hold so many values.
+/// Reader of the pages of a part, which hold so many values, and the bytes that values in a delta encoding grow to.
 fn reader<T: DataType>(
     column: &Column,
     chunk: &Chunk,
     pages: Pages,
     values: usize,
-) -> Result<ColumnReaderImpl<T>, parquet::errors::ParquetError> {
+) -> Result<(ColumnReaderImpl<T>, u64), parquet::errors::ParquetError> {
     let length = pages.bytes.len() as i64;
     // A chunk of its own, which the part's pages are.
     let meta = ColumnChunkMetaData::builder(column.descriptor.clone())
@@ -164,8 +167,30 @@ fn reader<T: DataType>(
         .set_data_page_offset(0)
         .set_num_values(values as i64)
         .build()?;
-    let reader = SerializedPageReader::new(Arc::new(Bytes::from(pages.bytes)), &meta, values, None)?;
-    Ok(ColumnReaderImpl::<T>::new(column.descriptor.clone(), Box::new(reader)))
+    let bytes = Arc::new(Bytes::from(pages.bytes));
+    let open = || SerializedPageReader::new(bytes.clone(), &meta, values, None);
+    let grown = if pages.has_delta { delta_size(open()?, column, chunk)? } else { 0 };
+    Ok((ColumnReaderImpl::<T>::new(column.descriptor.clone(), Box::new(open()?)), grown))
+}
+
+/// Bytes that the values of pages in a delta encoding take.
+fn delta_size(
+    pages: SerializedPageReader<Bytes>,
+    column: &Column,
+    chunk: &Chunk,
+) -> Result<u64, parquet::errors::ParquetError> {
+    let levels = [column.descriptor.max_rep_level(), column.descriptor.max_def_level()];
+    let mut sum = 0u64;
+    for page in pages {
+        sum =
+            sum.saturating_add(delta::size(&page?, levels).map_err(parquet::errors::ParquetError::General)?);
+    }
+    match sum > 2 * chunk.most {
+        true => Err(parquet::errors::ParquetError::General(format!(
+            "values of {sum} bytes in one part; help: write the table with smaller row groups"
+        ))),
+        false => Ok(sum),
+    }
 }
 
 /// Rows of a part: of one value each, or of lists of them.
@@ -192,7 +217,8 @@ pub(super) fn read<T: DataType>(
     // damage to us.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(column, chunk, pages, part.rows as usize)));
     let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
-    Ok(Values { rows: decoded.map_err(|error| error.to_string())?, bytes: taken })
+    let (rows, grown) = decoded.map_err(|error| error.to_string())?;
+    Ok(Values { rows, bytes: taken.saturating_add(grown) })
 }
 
 fn decode<T: DataType>(
@@ -200,8 +226,8 @@ fn decode<T: DataType>(
     chunk: &Chunk,
     pages: Pages,
     rows: usize,
-) -> Result<Vec<Option<T::T>>, parquet::errors::ParquetError> {
-    let mut reader = reader::<T>(column, chunk, pages, rows)?;
+) -> Result<(Vec<Option<T::T>>, u64), parquet::errors::ParquetError> {
+    let (mut reader, grown) = reader::<T>(column, chunk, pages, rows)?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     let (read, ..) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
     if read != rows {
@@ -209,10 +235,11 @@ fn decode<T: DataType>(
     }
     let present = column.descriptor.max_def_level();
     if present == 0 {
-        return Ok(values.into_iter().map(Some).collect());
+        return Ok((values.into_iter().map(Some).collect(), grown));
     }
     let mut values = values.into_iter();
-    Ok(levels.into_iter().map(|level| if level == present { values.next() } else { None }).collect())
+    let rows = levels.into_iter().map(|level| if level == present { values.next() } else { None });
+    Ok((rows.collect(), grown))
 }
 
 /// Reads the pages of a part, and checks their headers.
@@ -241,7 +268,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
         return Err(format!("{} rows, and pages of {}", part.rows, found.rows).into());
     }
     if !found.lacks_dictionary {
-        return Ok(Pages { bytes, unpacked: found.unpacked, values: found.rows });
+        return Ok(Pages { bytes, unpacked: found.unpacked, values: found.rows, has_delta: found.has_delta });
     }
     // It is the first page of the row group.
     let header = span(chunk.start, chunk.end.min(chunk.start + 4096))?;
@@ -253,7 +280,8 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
     }
     let dictionary = span(chunk.start, end)?;
     let unpacked = check(&dictionary, chunk)?.unpacked + found.unpacked;
-    Ok(Pages { bytes: [dictionary, bytes].concat(), unpacked, values: found.rows })
+    let bytes = [dictionary, bytes].concat();
+    Ok(Pages { bytes, unpacked, values: found.rows, has_delta: found.has_delta })
 }
 
 /// What the headers of pages say.
@@ -262,10 +290,11 @@ struct Checked {
     unpacked: u64,
     /// True where values are places in a dictionary that is not among the pages.
     lacks_dictionary: bool,
+    has_delta: bool,
 }
 
 fn check(bytes: &[u8], chunk: &Chunk) -> Result<Checked, String> {
-    let mut checked = Checked { rows: 0, unpacked: 0, lacks_dictionary: false };
+    let mut checked = Checked { rows: 0, unpacked: 0, lacks_dictionary: false, has_delta: false };
     let (mut at, mut has_dictionary) = (0, false);
     while at < bytes.len() {
         let header = PageHeader::read(&bytes[at..], chunk.codec, chunk.most).map_err(|bad| match bad {
@@ -279,6 +308,7 @@ fn check(bytes: &[u8], chunk: &Chunk) -> Result<Checked, String> {
         }
         has_dictionary |= header.kind == PageKind::Dictionary;
         checked.lacks_dictionary |= header.needs_dictionary() && !has_dictionary;
+        checked.has_delta |= header.is_delta();
         checked.rows += if header.kind == PageKind::Data { header.values } else { 0 };
         checked.unpacked += header.unpacked;
         at = start + page.len();

@@ -8,13 +8,14 @@ use super::place::Place;
 use super::shapes::Shapes;
 
 /// Names of the linear layer in files, beside the scheme's own.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "fc",
     "fc.0",
     "fc.1",
     "classifier",
     "classifier.0",
     "classifier.1",
+    "classifier.fc",
     "head.fc",
     "head",
     "head.1",

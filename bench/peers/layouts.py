@@ -1,7 +1,7 @@
 """Data sets of every layout and format, as other programs write and read them, against what `residual` reads.
 
     cargo build --release -p residual-data --example labelled
-    python bench/peers/datasets.py target/release/examples/labelled
+    python bench/peers/layouts.py target/release/examples/labelled
 
 Folders of images are written with Pillow and read by torchvision's `ImageFolder`; the files of CIFAR-10, CIFAR-100,
 MNIST, Fashion-MNIST and EMNIST are written as they are published, smaller, and read by torchvision's classes of these
