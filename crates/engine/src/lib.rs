@@ -47,8 +47,10 @@ mod parameters;
 mod plan;
 mod profile;
 mod program;
+pub mod quantised;
 mod scratch;
 mod segments;
+mod steps;
 mod tune;
 
 pub use error::Error;
@@ -58,4 +60,5 @@ pub use options::{Options, Tune};
 pub use plan::Plan;
 pub use profile::{LayerProfile, Profile};
 pub use scratch::Scratch;
+pub use steps::{Folded, MapName, Seen, Step, StepKind};
 pub use tune::processor;

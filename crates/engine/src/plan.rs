@@ -14,6 +14,7 @@ use crate::op::WeightPacker;
 use crate::options::Options;
 use crate::parameters::Parameters;
 use crate::program::{CompiledNetwork, HeadOutputs, Program, ProgramDraft};
+use crate::quantised::scales;
 use crate::scratch::Scratch;
 use crate::segments::weight_bytes;
 use crate::tune::choose;
@@ -73,12 +74,13 @@ impl Plan {
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
             parameters.check(|path| !convs.contains(&path.layer))?;
         }
-        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
+        let largest = graph.convs().map(|node| parameters.weight_count(node.path)).max().unwrap_or(0);
         let mut packer = WeightPacker::new(&cpu, &parameters, largest, options.allow_not_finite);
         let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
-        let network = CompiledNetwork { graph, mean, std };
+        let scales = scales(&graph, model.quantised(), options.until.is_some());
+        let network = CompiledNetwork { graph, mean, std, scales };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
     }

@@ -89,6 +89,13 @@ pub enum Error {
         tensors: Vec<String>,
     },
 
+    /// Integers or scales of a network in 8 bits that do not fit it.
+    #[error("quantised weights that no network computes with: {reason}; help: quantise the float32 weights again")]
+    Quantised {
+        /// Layer, fault and expectation.
+        reason: String,
+    },
+
     /// A model that another library has no words for.
     #[error("{library} has no way to say {what}; help: {help}")]
     NotIn {

@@ -3,9 +3,11 @@
 mod average;
 mod notes;
 mod opening;
+mod quantised;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use residual_arch::{HeadPart, LayerPath, Naming, NetSpec, Network, Preprocess, TensorPath};
 
@@ -13,6 +15,7 @@ use crate::checkpoint::{Checkpoint, describe};
 use crate::error::Error;
 use crate::matching::match_tensors;
 use crate::origin::Origin;
+use crate::quantised::Quantised;
 use crate::recognise::Recognised;
 use crate::safetensors::Content;
 use crate::scheme::scheme;
@@ -70,6 +73,8 @@ pub struct Model {
     temperature: Option<f64>,
     /// Line about a list of class names beside the file.
     class_list: Option<String>,
+    /// Integers of a network in 8 bits.
+    quantised: Option<Arc<Quantised>>,
 }
 
 /// A tensor of a model.
@@ -157,6 +162,7 @@ impl Model {
             named_by: None,
             temperature: None,
             class_list: None,
+            quantised: None,
         }
     }
 
@@ -370,6 +376,7 @@ impl PartialEq for Model {
         self.network == other.network
             && self.classes == other.classes
             && self.temperature == other.temperature
+            && self.quantised == other.quantised
             && self.tensors().zip(other.tensors()).all(|(a, b)| a == b)
     }
 }

@@ -7,6 +7,7 @@ use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout};
 
 use super::WeightPacker;
 use crate::error::Error;
+use crate::steps::StepKind;
 
 /// An operation between feature maps, for any number of images.
 pub(crate) trait Operation: Debug + Send + Sync {
@@ -18,6 +19,11 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// The convolution that it computes, for which an algorithm is chosen; `None` for other operations.
     fn convolution(&self) -> Option<&Convolution> {
         None
+    }
+
+    /// Part that it plays in a network of 8 bits.
+    fn step(&self) -> StepKind {
+        StepKind::Other
     }
 
     /// Plans it for the maps at `site`.

@@ -48,7 +48,7 @@ impl<'a> WeightPacker<'a> {
         if let Some(packed) = self.packed.get(&path) {
             return Ok(Arc::clone(packed));
         }
-        if !self.allow_not_finite {
+        if !self.allow_not_finite && self.parameters.quantised(path).is_none() {
             let weight = path.tensor(Field::Weight);
             self.parameters.check(|path| path == weight)?;
         }
