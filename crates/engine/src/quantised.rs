@@ -11,7 +11,11 @@ use crate::graph::{Graph, INPUT};
 
 /// Scale of each map of a graph, by its number. The last map of a plan that ends at a layer is float32: nothing behind
 /// that layer is folded into it, so that it is not the map that has the scale.
-pub(crate) fn scales(graph: &Graph, quantised: Option<&Quantised>, until_layer: bool) -> Vec<Option<MapScale>> {
+pub(crate) fn scales(
+    graph: &Graph,
+    quantised: Option<&Quantised>,
+    until_layer: bool,
+) -> Vec<Option<MapScale>> {
     let Some(quantised) = quantised else { return vec![None; graph.maps.len()] };
     let mut scales = vec![None; graph.maps.len()];
     scales[INPUT] = quantised.input;

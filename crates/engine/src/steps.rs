@@ -113,7 +113,7 @@ impl Plan {
             input: name(graph, node.input),
             residual: node.residual.map(|map| name(graph, map)),
         };
-        graph.nodes.iter().map(step).collect()
+        graph.nodes.iter().filter(|node| !node.op.is_conversion()).map(step).collect()
     }
 
     /// Weights of the convolution at `path` of the model that the plan was compiled of, as the plan computes with them;
@@ -147,7 +147,13 @@ impl Plan {
                 let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);
                 let shape = [images.len(), channels, height, width];
                 values.resize(shape.iter().product(), 0.0);
-                convert(&self.cpu, maps, from, &mut values, Layout::planar(images.len(), channels, height, width)?)?;
+                convert(
+                    &self.cpu,
+                    maps,
+                    from,
+                    &mut values,
+                    Layout::planar(images.len(), channels, height, width)?,
+                )?;
                 see(Seen { map: name(graph, map), shape, values: &values });
                 Ok(())
             };
@@ -159,6 +165,7 @@ impl Plan {
 
 fn name(graph: &Graph, map: MapId) -> MapName {
     match graph.producer(map) {
+        Some(node) if graph.nodes[node].op.is_conversion() => name(graph, graph.nodes[node].input),
         Some(node) if map != INPUT => MapName::Of(graph.nodes[node].path),
         _ => MapName::Images,
     }

@@ -6,6 +6,7 @@
 //! every instruction set gives the same bits; `docs/decisions/022-int8.md` says why it is done so.
 
 mod bytes;
+mod choose;
 mod conv;
 mod convert;
 mod finish;
@@ -20,6 +21,7 @@ mod token;
 mod tests;
 
 pub use bytes::{bytes, bytes_mut, floats_for};
+pub use choose::is_faster;
 pub use conv::{Conv, Operands, Output, Residual, ResidualValues};
 pub use convert::{Affine, dequantise, image_layout, quantise, quantise_images};
 pub use maximum::maximum;
