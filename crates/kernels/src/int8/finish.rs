@@ -2,7 +2,7 @@
 
 use super::grid::Tile;
 use super::tile::Sums;
-use super::token::Dot;
+use super::token::{Dot, DotKernel};
 use crate::Layout;
 
 /// Places of the pixels of blocked maps: the strides of a layout.
@@ -85,23 +85,33 @@ struct Pixel {
 }
 
 impl Finish<'_> {
-    /// Finishes a tile of `size` pixels, whose first block of output channels is `block`, of `NB`.
+    /// Finishes a tile of `size` pixels, whose first block of output channels is `block`, of `panel` in the sums.
     ///
     /// # Safety
     /// The target is valid for writing the tile's pixels, what is added for reading them, and nothing else writes them.
     #[inline(always)]
-    pub(super) unsafe fn run<D: Dot, const NB: usize>(
+    pub(super) unsafe fn run<D: Dot>(
         &self,
         d: D,
         sums: &Sums,
         (tile, size): (&Tile, [usize; 2]),
-        block: usize,
+        [block, panel]: [usize; 2],
     ) {
         let mut all = [Pixel::default(); 14];
         let count = self.pixels(tile, size, &mut all);
-        for b in 0..NB.min(self.blocks - block) {
-            // SAFETY: the caller vouches for the memory.
-            unsafe { self.block::<D, NB>(d, sums, &all[..count], [block + b, b]) }
+        let pixels = &all[..count];
+        for b in 0..panel.min(self.blocks - block) {
+            let block =
+                Block { finish: self, sums, pixels, block: block + b, first: b * 16, step: panel * 16 };
+            // A function of its own, which is not compiled again for every size of tile.
+            match (self.target, self.added) {
+                (Target::Bytes(..), Added::Nothing) => d.run(BlockOf::<true, 0>(block)),
+                (Target::Bytes(..), Added::Bytes(_)) => d.run(BlockOf::<true, 1>(block)),
+                (Target::Bytes(..), Added::Floats(_)) => d.run(BlockOf::<true, 2>(block)),
+                (Target::Floats(_), Added::Nothing) => d.run(BlockOf::<false, 0>(block)),
+                (Target::Floats(_), Added::Bytes(_)) => d.run(BlockOf::<false, 1>(block)),
+                (Target::Floats(_), Added::Floats(_)) => d.run(BlockOf::<false, 2>(block)),
+            }
         }
     }
 
@@ -128,50 +138,107 @@ impl Finish<'_> {
         }
         count
     }
+}
 
-    /// Finishes block `block` of the output, `b` of the sums.
+/// A block of output channels of some pixels.
+struct Block<'a> {
+    finish: &'a Finish<'a>,
+    sums: &'a Sums,
+    pixels: &'a [Pixel],
+    block: usize,
+    /// Place of the block in the sums of a pixel, and sums of a pixel.
+    first: usize,
+    step: usize,
+}
+
+/// A block, by what it writes and what is added: nothing, bytes or floats.
+struct BlockOf<'a, const BYTES: bool, const ADDED: usize>(Block<'a>);
+
+impl<const BYTES: bool, const ADDED: usize> DotKernel for BlockOf<'_, BYTES, ADDED> {
+    #[inline(always)]
+    fn run<D: Dot>(self, d: D) {
+        let &Block { finish, pixels, block, .. } = &self.0;
+        let at = 16 * block;
+        let (factor, bias) = (&finish.factor[at..at + 16], &finish.bias[at..at + 16]);
+        let plane = block * finish.places.plane;
+        // SAFETY: who calls `Finish::run` vouches for the maps.
+        unsafe {
+            let per_output = d.splat(finish.per_output);
+            let line = Line {
+                factor: d.mul(d.load(factor.as_ptr()), per_output),
+                bias: d.fma(d.load(bias.as_ptr()), per_output, d.splat(finish.shift)),
+                added_factor: d.splat(finish.added_factor),
+                low: d.splat(finish.bounds[0]),
+                high: d.splat(finish.bounds[1]),
+            };
+            match finish.target {
+                Target::Bytes(p, zero) => {
+                    // Bytes are never below 0.
+                    let is_bounded = finish.bounds[0] > -f32::from(zero);
+                    let p = p.add(plane);
+                    let mut rest = pixels;
+                    while let [a, b, c, e, others @ ..] = rest {
+                        if e.output != a.output + 48 {
+                            break;
+                        }
+                        let all = [a, b, c, e].map(|pixel| pixel as *const Pixel);
+                        let mut y = [line.low; 4];
+                        for (y, pixel) in y.iter_mut().zip(all) {
+                            *y = self.value(d, &line, &*pixel, is_bounded);
+                        }
+                        d.store_four(p.add(a.output), y, i32::from(zero));
+                        rest = others;
+                    }
+                    for pixel in rest {
+                        d.store_bytes(
+                            p.add(pixel.output),
+                            self.value(d, &line, pixel, is_bounded),
+                            i32::from(zero),
+                        );
+                    }
+                }
+                Target::Floats(p) => {
+                    for pixel in pixels {
+                        d.store(p.add(plane + pixel.output), self.value(d, &line, pixel, true));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the pixels of a block have in common.
+struct Line<D: Dot> {
+    factor: D::Floats,
+    bias: D::Floats,
+    added_factor: D::Floats,
+    low: D::Floats,
+    high: D::Floats,
+}
+
+impl<const BYTES: bool, const ADDED: usize> BlockOf<'_, BYTES, ADDED> {
+    /// Values of a pixel.
     ///
     /// # Safety
-    /// As for [`Finish::run`].
+    /// What is added is valid for reading the pixel.
     #[inline(always)]
-    unsafe fn block<D: Dot, const NB: usize>(
-        &self,
-        d: D,
-        sums: &Sums,
-        pixels: &[Pixel],
-        [block, b]: [usize; 2],
-    ) {
-        let (plane, added_plane) = (block * self.places.plane, block * self.added_places.plane);
-        let (low, high) = (d.splat(self.bounds[0]), d.splat(self.bounds[1]));
-        let added_factor = d.splat(self.added_factor);
-        // SAFETY: there are factors and biases for whole panels; the caller vouches for the maps.
+    unsafe fn value<D: Dot>(&self, d: D, line: &Line<D>, pixel: &Pixel, is_bounded: bool) -> D::Floats {
+        let &Block { finish, sums, block, first, step, .. } = &self.0;
+        let sums = &sums.0[pixel.number * step + first..][..16];
+        let place = pixel.added + block * finish.added_places.plane;
+        // SAFETY: 16 sums; the caller vouches for what is added.
         unsafe {
-            let (per_output, shift) = (d.splat(self.per_output), d.splat(self.shift));
-            let factor = d.mul(d.load(self.factor[16 * block..][..16].as_ptr()), per_output);
-            let bias = d.mul(d.load(self.bias[16 * block..][..16].as_ptr()), per_output);
-            let bias = d.add(bias, shift);
-            for pixel in pixels {
-                let sums = d.load_sums(sums.0[(pixel.number * NB + b) * 16..][..16].as_ptr());
-                let mut y = d.add(d.mul(d.to_floats(sums), factor), bias);
-                match self.added {
-                    Added::Nothing => {}
-                    Added::Bytes(p) => {
-                        let added = d.load_bytes(p.add(pixel.added + added_plane));
-                        y = d.add(y, d.mul(added, added_factor));
-                    }
-                    Added::Floats(p) => {
-                        let added = d.load(p.add(pixel.added + added_plane));
-                        y = d.add(y, d.mul(added, added_factor));
-                    }
-                }
-                match self.target {
-                    Target::Bytes(p, zero) => {
-                        let y = d.min(d.max(y, low), high);
-                        d.store_bytes(p.add(pixel.output + plane), y, i32::from(zero));
-                    }
-                    // A NaN stays one.
-                    Target::Floats(p) => d.store(p.add(pixel.output + plane), d.max(low, y)),
-                }
+            let mut y = d.fma(d.to_floats(d.load_sums(sums.as_ptr())), line.factor, line.bias);
+            match finish.added {
+                Added::Bytes(p) if ADDED == 1 => y = d.fma(d.load_bytes(p.add(place)), line.added_factor, y),
+                Added::Floats(p) if ADDED == 2 => y = d.fma(d.load(p.add(place)), line.added_factor, y),
+                _ => {}
+            }
+            match (BYTES, is_bounded) {
+                (true, false) => d.min(y, line.high),
+                (true, true) => d.min(d.max(y, line.low), line.high),
+                // A NaN stays one.
+                (false, _) => d.max(line.low, y),
             }
         }
     }

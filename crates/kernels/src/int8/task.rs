@@ -94,7 +94,7 @@ impl<const R: usize, const C: usize, const STEP: usize, const NB: usize> DotKern
                     unsafe {
                         let x = call.x.as_ptr().add(x);
                         tile::<D, R, C, STEP, NB>(d, &call.walk, x, (weights, start), &mut sums);
-                        call.finish.run::<D, NB>(d, &sums, (&at, [R, C]), panel * NB);
+                        call.finish.run(d, &sums, (&at, [R, C]), [panel * NB, NB]);
                     }
                 }
             }

@@ -97,9 +97,10 @@ impl Case {
                 }
                 _ => (f32::from(residual) * 0.01, per_output, 0.0),
             };
-            let mut result = sum * (self.factor[o] * per_output) + (self.bias[o] * per_output + shift);
+            let bias = self.bias[o].mul_add(per_output, shift);
+            let mut result = sum.mul_add(self.factor[o] * per_output, bias);
             if added > 0 {
-                result += r * factor;
+                result = r.mul_add(factor, result);
             }
             if self.relu {
                 result = result.max(0.0);

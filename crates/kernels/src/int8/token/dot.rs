@@ -10,7 +10,7 @@ pub(in crate::int8) trait DotKernel {
 /// the instruction set takes for it.
 ///
 /// Every operation has the same result, to the bit, in every token: integers are exact, and floats are rounded once by
-/// each operation, none of which is fused.
+/// each operation.
 pub(in crate::int8) trait Dot: Copy + Send + Sync + 'static {
     /// Sums of 16 channels, in 32 bits.
     type Sums: Copy;
@@ -65,6 +65,9 @@ pub(in crate::int8) trait Dot: Copy + Send + Sync + 'static {
     /// `a + b`.
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
+    /// `a b + c`, rounded once, everywhere: a call for every lane where there is no instruction for it.
+    fn fma(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+
     /// `a b`.
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
@@ -92,10 +95,25 @@ pub(in crate::int8) trait Dot: Copy + Send + Sync + 'static {
     /// `p` must be valid for reading 16 bytes.
     unsafe fn load_bytes(self, p: *const u8) -> Self::Floats;
 
-    /// Writes 16 floats, rounded to the nearest integer, ties to even, with `zero` added. The results lie within 0 to
-    /// 255.
+    /// Writes 16 floats, rounded to the nearest integer, ties to even, with `zero` added; 0 for what is below. Nothing is
+    /// above 255.
     ///
     /// # Safety
     /// `p` must be valid for writing 16 bytes.
     unsafe fn store_bytes(self, p: *mut u8, v: Self::Floats, zero: i32);
+
+    /// [`Dot::store_bytes`] of four vectors, one after the other.
+    ///
+    /// # Safety
+    /// `p` must be valid for writing 64 bytes.
+    #[inline(always)]
+    unsafe fn store_four(self, p: *mut u8, [a, b, c, d]: [Self::Floats; 4], zero: i32) {
+        // SAFETY: the caller vouches for 64 bytes.
+        unsafe {
+            self.store_bytes(p, a, zero);
+            self.store_bytes(p.add(16), b, zero);
+            self.store_bytes(p.add(32), c, zero);
+            self.store_bytes(p.add(48), d, zero);
+        }
+    }
 }

@@ -8,6 +8,9 @@ use super::dot::{Dot, DotKernel};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Portable;
 
+/// Less than any byte is from zero.
+const LEAST: f32 = -256.0;
+
 /// 1.5 2^23: added to a float of at most 22 bits, it leaves no digit behind the point.
 const INTEGERS: f32 = 12_582_912.0;
 
@@ -80,6 +83,11 @@ impl Dot for Portable {
     }
 
     #[inline(always)]
+    fn fma(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+
+    #[inline(always)]
     fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
         from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
@@ -111,7 +119,8 @@ impl Dot for Portable {
     // Not `round_ties_even`: without the instruction it is a library call for every lane.
     #[inline(always)]
     unsafe fn store_bytes(self, p: *mut u8, v: [f32; 16], zero: i32) {
-        let bytes: [u8; 16] = from_fn(|i| (((v[i] + INTEGERS) - INTEGERS) as i32 + zero) as u8);
+        let steps = |v: f32| ((if v > LEAST { v } else { LEAST } + INTEGERS) - INTEGERS) as i32;
+        let bytes: [u8; 16] = from_fn(|i| (steps(v[i]) + zero).max(0) as u8);
         // SAFETY: the caller vouches for 16 bytes.
         unsafe { p.cast::<[u8; 16]>().write(bytes) }
     }

@@ -72,6 +72,7 @@ macro_rules! ymm_operations {
             to_floats(a: [__m256i; 2]) -> [__m256; 2] = _mm256_cvtepi32_ps(a);
             add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] = _mm256_add_ps(a, b);
             mul(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] = _mm256_mul_ps(a, b);
+            fma(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] = _mm256_fmadd_ps(a, b, c);
             max(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] = _mm256_max_ps(a, b);
             min(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] = _mm256_min_ps(a, b);
         }
