@@ -96,6 +96,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A network in 8 bits where float32 is wanted.
+    #[error(
+        "the weights are in 8 bits, with their norms folded in: they give answers, and nothing else is made of them; \
+         help: take the float32 weights that they were quantised of"
+    )]
+    InEightBits,
+
     /// A model that another library has no words for.
     #[error("{library} has no way to say {what}; help: {help}")]
     NotIn {

@@ -37,6 +37,7 @@ mod open_options;
 mod origin;
 mod pickle;
 mod quantised;
+mod quantised_description;
 mod read;
 mod recognise;
 mod rename;

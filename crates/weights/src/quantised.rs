@@ -120,6 +120,12 @@ impl QuantConv {
         self.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0)
     }
 
+    /// True where the layer at `path` is a convolution, and no linear layer.
+    pub(crate) fn is_conv(&self, network: &Network, path: LayerPath) -> bool {
+        let mut layers = network.layers().iter().filter(|layer| layer.path() == path);
+        layers.any(|layer| matches!(layer.op(), LayerOp::Conv(_)))
+    }
+
     fn check(&self, network: &Network, path: LayerPath) -> Result<(), String> {
         let unknown = "is no convolution of the network, and no linear layer";
         let at = network.layers().iter().position(|layer| layer.path() == path).ok_or(unknown)?;

@@ -135,6 +135,23 @@ impl Tensor {
         Self::over(shape, Data::int8(conv))
     }
 
+    /// Tensor of integers, which a file holds as int8.
+    ///
+    /// # Errors
+    /// As for [`Tensor::new`].
+    pub(crate) fn int8(shape: Vec<usize>, weights: Vec<i8>) -> Result<Self, Error> {
+        let conv = QuantConv { weights, ..QuantConv::default() };
+        Self::stored(shape, Data::int8(Arc::new(conv)), ElementType::I8)
+    }
+
+    /// The integers of a tensor that a file holds as int8; `None` for any other.
+    pub(crate) fn as_int8(&self) -> Option<&[i8]> {
+        match &self.data {
+            Data::Int8 { conv, .. } if conv.scale.is_empty() => Some(&conv.weights),
+            _ => None,
+        }
+    }
+
     /// The integers of a tensor that a file holds as int8; `None` for any other.
     pub(crate) fn into_int8(self) -> Option<Vec<i8>> {
         match self.data {
