@@ -74,13 +74,9 @@ impl Grid {
     pub(super) fn tile(&self, index: usize) -> Tile {
         let (image, rest) = (index / self.per_image(), index % self.per_image());
         let at = [rest / self.counts[1], rest % self.counts[1]];
-        let mut tile = Tile { image, first: [0; 2], skip: [0; 2] };
-        for axis in 0..2 {
-            let start = at[axis] * self.tile[axis];
-            tile.first[axis] = start.min(self.size[axis] - self.tile[axis]);
-            tile.skip[axis] = start - tile.first[axis];
-        }
-        tile
+        let start = [0, 1].map(|axis| at[axis] * self.tile[axis]);
+        let first = [0, 1].map(|axis: usize| start[axis].min(self.size[axis] - self.tile[axis]));
+        Tile { image, first, skip: [start[0] - first[0], start[1] - first[1]] }
     }
 }
 
