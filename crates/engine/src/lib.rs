@@ -40,6 +40,7 @@ mod error;
 mod explain;
 mod graph;
 mod images;
+mod integers;
 mod lower;
 mod op;
 mod options;

@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout, MapsRef, convert, normalise, pool};
+use residual_kernels::{
+    Algorithm, Cpu, Error as KernelError, Layout, MapsRef, convert, int8, normalise, pool,
+};
 
 use crate::arrangement::Arrangement;
 use crate::error::{Error, InLayer};
-use crate::graph::{Graph, INPUT, MapId, Node};
+use crate::graph::{Elements, Graph, INPUT, MapId, Node};
 use crate::images::Images;
-use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker};
+use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker, affine};
 use crate::quantised::MapScale;
 
 /// A program whose weights are not packed yet: it says how much memory a run needs.
@@ -144,19 +146,19 @@ impl Program {
                     timed(&mut clock, 0, || self.read(cpu, network, images, now.clone(), memory))
                         .in_layer("input")?;
                     self.round(network, INPUT, &now, memory);
-                    self.give_one_of_all(network, INPUT, &now, memory, &mut wanted)?;
+                    self.give_one_of_all(cpu, network, INPUT, &now, memory, &mut wanted)?;
                 }
                 for index in segment.nodes.start..segment.nodes.end.min(nodes) {
                     let node = &graph.nodes[index];
                     let operation = || self.compute(cpu, node, &*self.operations[index], &now, memory);
                     timed(&mut clock, index + 1, operation).in_layer(node.path)?;
                     self.round(network, node.output, &now, memory);
-                    self.give_one_of_all(network, node.output, &now, memory, &mut wanted)?;
+                    self.give_one_of_all(cpu, network, node.output, &now, memory, &mut wanted)?;
                 }
                 if let Some(Wanted { map: Some(map), take }) = &mut wanted
                     && segment.nodes.contains(&(nodes - 1))
                 {
-                    self.give(network, *map, &now, memory, take)?;
+                    self.give(cpu, network, *map, &now, memory, take)?;
                 }
             }
         }
@@ -202,6 +204,7 @@ impl Program {
     /// Gives the images `now` of a map to who asked for all maps.
     fn give_one_of_all(
         &self,
+        cpu: &Cpu,
         network: &CompiledNetwork,
         map: MapId,
         now: &Range<usize>,
@@ -209,7 +212,9 @@ impl Program {
         wanted: &mut Option<Wanted<'_>>,
     ) -> Result<(), Error> {
         match wanted {
-            Some(Wanted { map: None, take }) => self.give(network, map, now, memory, take),
+            Some(Wanted { map: None, take }) if !network.graph.is_hidden(map) => {
+                self.give(cpu, network, map, now, memory, take)
+            }
             _ => Ok(()),
         }
     }
@@ -217,6 +222,7 @@ impl Program {
     /// Gives the images `now` of a map away.
     fn give(
         &self,
+        cpu: &Cpu,
         network: &CompiledNetwork,
         map: MapId,
         now: &Range<usize>,
@@ -225,7 +231,13 @@ impl Program {
     ) -> Result<(), Error> {
         let values = &memory[self.arrangement.place(map, now)];
         let layout = self.arrangement.layout(&network.graph, map, now.len()).in_layer("features")?;
-        take(map, now.clone(), values, layout).in_layer("features")
+        let Elements::Bytes(scale) = network.graph.maps[map].elements else {
+            return take(map, now.clone(), values, layout).in_layer("features");
+        };
+        let mut floats = vec![0.0; layout.len()];
+        int8::dequantise(cpu, (int8::bytes(values), layout), layout, &mut floats, affine(scale))
+            .in_layer("features")?;
+        take(map, now.clone(), &floats, layout).in_layer("features")
     }
 
     /// Rounds the images `now` of a map to the values of its bytes, where it has a scale. What lies around the pixels

@@ -113,7 +113,7 @@ impl Plan {
             input: name(graph, node.input),
             residual: node.residual.map(|map| name(graph, map)),
         };
-        graph.nodes.iter().map(step).collect()
+        graph.nodes.iter().filter(|node| !node.op.is_conversion()).map(step).collect()
     }
 
     /// Weights of the convolution at `path` of the model that the plan was compiled of, as the plan computes with them;
@@ -166,6 +166,7 @@ impl Plan {
 /// Name of a map of a graph.
 pub(crate) fn name(graph: &Graph, map: MapId) -> MapName {
     match graph.producer(map) {
+        Some(node) if graph.nodes[node].op.is_conversion() => name(graph, graph.nodes[node].input),
         Some(node) if map != INPUT => MapName::Of(graph.nodes[node].path),
         _ => MapName::Images,
     }

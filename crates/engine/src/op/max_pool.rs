@@ -20,6 +20,10 @@ impl Operation for MaxPool {
         StepKind::Copy
     }
 
+    fn max_pool(&self) -> Option<MaxPoolSpec> {
+        Some(self.pool)
+    }
+
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
         let (maps, pool) = (site.maps, self.pool);
         let size = [maps.input.height(), maps.input.width()];
