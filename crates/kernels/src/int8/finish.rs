@@ -1,7 +1,7 @@
 //! The epilogue: sums become outputs.
 
 use super::grid::Tile;
-use super::tile::Sums;
+use super::tile::{MOST_PIXELS, Sums};
 use super::token::{Dot, DotKernel};
 use crate::Layout;
 
@@ -97,7 +97,7 @@ impl Finish<'_> {
         (tile, size): (&Tile, [usize; 2]),
         [block, panel]: [usize; 2],
     ) {
-        let mut all = [Pixel::default(); 14];
+        let mut all = [Pixel::default(); MOST_PIXELS];
         let count = self.pixels(tile, size, &mut all);
         let pixels = &all[..count];
         for b in 0..panel.min(self.blocks - block) {
@@ -117,7 +117,7 @@ impl Finish<'_> {
 
     /// The pixels of a tile that it writes, and their number.
     #[inline(always)]
-    fn pixels(&self, tile: &Tile, [rows, columns]: [usize; 2], into: &mut [Pixel; 14]) -> usize {
+    fn pixels(&self, tile: &Tile, [rows, columns]: [usize; 2], into: &mut [Pixel; MOST_PIXELS]) -> usize {
         let (width, mut count) = (self.places.width, 0);
         for r in tile.skip[0]..rows {
             let column = tile.first[1] + tile.skip[1];

@@ -5,6 +5,8 @@
 //! stands for; the border of a map is of `zero`s. Sums are exact integers, and the epilogue rounds each operation once, so
 //! every instruction set gives the same bits; `docs/decisions/022-int8.md` says why it is done so.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod bytes;
 mod choose;
 mod conv;
