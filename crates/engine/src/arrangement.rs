@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use residual_kernels::{Algorithm, Error as KernelError, Layout};
+use residual_kernels::{Algorithm, Error as KernelError, Layout, int8};
 
 use crate::arena::Arena;
 use crate::error::{Error, InLayer};
-use crate::graph::{Graph, INPUT, MapId};
+use crate::graph::{Elements, Graph, INPUT, MapId};
 use crate::segments::{Segment, local_to, segments};
 
 /// Layout in memory of a graph's maps, for batches of one size.
@@ -31,7 +31,9 @@ impl Arrangement {
     /// [`Error::Kernel`] for maps of sizes that overflow.
     pub(crate) fn new(graph: &Graph, algorithms: &[Option<Algorithm>], batch: usize) -> Result<Self, Error> {
         let borders = borders(graph, algorithms);
-        let each = |(map, &border): (MapId, &usize)| Ok(layout(graph, map, 1, border)?.len());
+        let each = |(map, &border): (MapId, &usize)| {
+            Ok(graph.maps[map].elements.floats(layout(graph, map, 1, border)?.len()))
+        };
         let each = borders.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().in_layer("maps")?;
         let segments = segments(graph, algorithms, batch);
         let local = local_to(graph, &segments);
@@ -78,9 +80,13 @@ pub(crate) fn borders(graph: &Graph, algorithms: &[Option<Algorithm>]) -> Vec<us
     borders
 }
 
-/// The layout of a map: the images planar, so that the stem reads three channels and not sixteen; all else blocked.
+/// The layout of a map: the images planar, so that the stem reads three channels and not sixteen, as bytes interleaved; all
+/// else blocked.
 pub(crate) fn layout(graph: &Graph, map: MapId, batch: usize, border: usize) -> Result<Layout, KernelError> {
     let (channels, [height, width]) = (graph.maps[map].channels, graph.maps[map].size);
+    if let Elements::ImageBytes(_) = graph.maps[map].elements {
+        return int8::image_layout(batch, [height, width], border);
+    }
     let layout = if map == INPUT { Layout::planar } else { Layout::blocked };
     layout(batch, channels, height, width)?.with_border(border)
 }
@@ -139,7 +145,7 @@ mod tests {
         };
         let head = Dense { ins: 16, outs: 1, weights: vec![0.0; 16], bias: vec![0.0] };
         Graph {
-            maps: vec![Map { channels: 16, size: [8, 8] }; 5],
+            maps: vec![Map { channels: 16, size: [8, 8], elements: Elements::Floats }; 5],
             nodes: (0..4).map(node).collect(),
             named: Vec::new(),
             last: 4,

@@ -7,6 +7,8 @@ use residual_arch::LayerPath;
 use residual_arch::shape::ShapeError;
 use residual_kernels::Error as KernelError;
 
+use crate::steps::MapName;
+
 /// Error of compiling or running a plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,18 @@ pub enum Error {
         layer: LayerPath,
         /// Operation of the layer.
         op: String,
+    },
+
+    /// A convolution in 8 bits that reads a map of floats.
+    #[error(
+        "{layer}: a convolution in 8 bits, and the map of `{map}` that it reads has no scale; help: quantise the float32 \
+         weights again"
+    )]
+    NoScale {
+        /// The layer's path.
+        layer: LayerPath,
+        /// Name of the map.
+        map: MapName,
     },
 
     /// A kernel refused sizes that the specification allows.

@@ -163,12 +163,12 @@ impl Plan {
         let each = channels * height * width;
         let mut values = vec![0.0; count * each];
         self.each_part(images, count, |program, images, first| {
-            let mut take = |images: Range<usize>, maps: &[f32], from: Layout| {
+            let mut take = |_, images: Range<usize>, maps: &[f32], from: Layout| {
                 let to = Layout::planar(images.len(), channels, height, width)?;
                 let values = &mut values[(first + images.start) * each..(first + images.end) * each];
                 convert(&self.cpu, maps, from, values, to)
             };
-            let wanted = Some(Wanted { map, take: &mut take });
+            let wanted = Some(Wanted { map: Some(map), take: &mut take });
             program.run(&self.cpu, &self.network, images, &mut scratch.memory, wanted, None)
         })?;
         self.check_finite(&values, each)?;

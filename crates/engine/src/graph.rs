@@ -1,8 +1,10 @@
 //! A network as a list of operations on feature maps, in the order in which they run.
 
 use residual_arch::{LayerPath, Place};
+use residual_kernels::int8;
 
 use crate::op::{Dense, Operation};
+use crate::quantised::MapScale;
 
 /// A feature map, by its place in [`Graph::maps`].
 pub(crate) type MapId = usize;
@@ -10,11 +12,40 @@ pub(crate) type MapId = usize;
 /// The images.
 pub(crate) const INPUT: MapId = 0;
 
-/// Sizes of a feature map of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Sizes of a feature map of one image, and what its elements are.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Map {
     pub(crate) channels: usize,
     pub(crate) size: [usize; 2],
+    pub(crate) elements: Elements,
+}
+
+/// Elements of a map in memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Elements {
+    Floats,
+    /// Bytes, blocked as floats are.
+    Bytes(MapScale),
+    /// Bytes of an image, four a pixel.
+    ImageBytes(MapScale),
+}
+
+impl Elements {
+    /// Scale of bytes.
+    pub(crate) fn scale(self) -> Option<MapScale> {
+        match self {
+            Self::Floats => None,
+            Self::Bytes(scale) | Self::ImageBytes(scale) => Some(scale),
+        }
+    }
+
+    /// Floats whose memory holds `count` elements.
+    pub(crate) fn floats(self, count: usize) -> usize {
+        match self {
+            Self::Floats => count,
+            Self::Bytes(_) | Self::ImageBytes(_) => int8::floats_for(count),
+        }
+    }
 }
 
 /// An operation between maps.
@@ -59,6 +90,19 @@ impl Graph {
     /// The node that computes `map`; `None` for the images.
     pub(crate) fn producer(&self, map: MapId) -> Option<usize> {
         self.nodes.iter().position(|node| node.output == map)
+    }
+
+    /// A map that stands for another: the floats of a map of bytes, or the bytes of the images.
+    pub(crate) fn is_hidden(&self, map: MapId) -> bool {
+        let converts = |node: &Node| node.op.is_conversion();
+        let raw = self.nodes.iter().any(|node| {
+            converts(node) && node.input == map && self.maps[map].elements == Elements::Floats && map != INPUT
+        });
+        let copy = self.nodes.iter().any(|node| {
+            let to_floats = self.maps[map].elements == Elements::Floats || node.input == INPUT;
+            converts(node) && node.output == map && to_floats
+        });
+        raw || copy
     }
 
     /// Elements of the largest map of one image.

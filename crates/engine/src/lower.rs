@@ -11,7 +11,7 @@ use std::sync::Arc;
 use residual_arch::{Activation, Field, Layer, LayerOp, LayerPath, Network, Norm, Place, Source};
 
 use crate::error::Error;
-use crate::graph::{Graph, INPUT, Map, MapId, Node};
+use crate::graph::{Elements, Graph, INPUT, Map, MapId, Node};
 use crate::op::{
     AveragePool, BlurPool, ChannelAttention, Dense, EfficientAttention, FusedConv, GroupAffine, GroupNorm,
     MaxPool, Normalise, Operation, SqueezeExcite, ZeroPad,
@@ -315,5 +315,5 @@ impl<'a> Schedule<'a> {
 }
 
 fn map([channels, height, width]: [usize; 3]) -> Map {
-    Map { channels, size: [height, width] }
+    Map { channels, size: [height, width], elements: Elements::Floats }
 }

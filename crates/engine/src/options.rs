@@ -25,6 +25,10 @@ pub struct Options {
     pub until: Option<LayerPath>,
     /// Tuning: measure the candidates of each convolution on this machine, instead of estimating them.
     pub tune: Option<Tune>,
+    /// Integer arithmetic for a network in 8 bits, wherever that is the faster; without it all convolutions compute in
+    /// float32 with the values that the integers stand for, and maps are rounded to those of their bytes: a reference for
+    /// the integers, which differs by the roundings of float32.
+    pub integers: bool,
     /// Permission to compute with weights, and to give logits, that are not finite: for networks in training and in
     /// experiments, which may have diverged. Otherwise both are errors.
     pub allow_not_finite: bool,
@@ -53,6 +57,7 @@ impl Default for Options {
             size: None,
             until: None,
             tune: None,
+            integers: true,
             allow_not_finite: false,
         }
     }

@@ -6,6 +6,8 @@ use residual_arch::{ConvKind, Field, LayerPath, TensorPath};
 use residual_kernels::Pool;
 use residual_weights::{Error, Model, Tensor};
 
+use crate::quantised::QuantConv;
+
 /// PyTorch's, added to the variance.
 const EPSILON: f64 = 1e-5;
 
@@ -65,6 +67,16 @@ impl<'a> Parameters<'a> {
         self.get(conv.tensor(Field::Weight))
     }
 
+    /// Number of weights of the convolution at `conv`.
+    pub(crate) fn weight_count(&self, conv: LayerPath) -> usize {
+        self.model.tensor(conv.tensor(Field::Weight)).map_or(0, Tensor::elements)
+    }
+
+    /// The convolution at `path`, where it is in 8 bits.
+    pub(crate) fn quantised(&self, path: LayerPath) -> Option<&'a QuantConv> {
+        self.model.quantised()?.conv(path).map(|conv| &**conv)
+    }
+
     /// Gives the memory of the convolution's weights back, where they are a file's: they are packed.
     pub(crate) fn release(&self, conv: LayerPath) {
         if let Some(tensor) = self.model.tensor(conv.tensor(Field::Weight)) {
@@ -85,6 +97,11 @@ impl<'a> Parameters<'a> {
     where
         'a: 'r,
     {
+        if let Some(conv) = self.quantised(path) {
+            let room = &mut room[..conv.weights.len()];
+            conv.dequantise(room);
+            return (room, Some(conv.bias.clone()));
+        }
         let weights = self.weights(path);
         let (scale, shift) = match norm.map(|norm| self.norm(norm)) {
             Some(Affine { scale, shift }) => (scale, Some(shift)),

@@ -7,15 +7,18 @@ use residual_kernels::{Algorithm, Buffer, Cpu, Isa, Pool};
 use residual_weights::Model;
 
 use crate::error::Error;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::images::Images;
+use crate::integers::with_integers;
 use crate::lower::{lower, lower_until};
 use crate::op::WeightPacker;
 use crate::options::Options;
 use crate::parameters::Parameters;
 use crate::program::{CompiledNetwork, HeadOutputs, Program, ProgramDraft};
+use crate::quantised::{require_scales, scales};
 use crate::scratch::Scratch;
 use crate::segments::weight_bytes;
+use crate::steps::StepKind;
 use crate::tune::choose;
 
 /// Elements of the largest map of a part of a batch: 16 images of ResNet's stem at 224x224. Parts of that
@@ -48,7 +51,8 @@ impl Plan {
     /// # Errors
     /// [`Error::Shape`] where the network does not take images of the size asked for, [`Error::Weights`] with every
     /// tensor that is not finite, [`Error::TooLittleMemory`] before any is taken, [`Error::Option`] and
-    /// [`Error::Machine`] for options that no plan can have, [`Error::Cache`] for a tuning file that is something else.
+    /// [`Error::Machine`] for options that no plan can have, [`Error::Cache`] for a tuning file that is something else,
+    /// [`Error::NoScale`] for a network in 8 bits whose file lacks a scale.
     pub fn compile(model: &Model, options: &Options) -> Result<Self, Error> {
         let spec = model.spec();
         let [channels, height, width] = model.network().input();
@@ -63,22 +67,31 @@ impl Plan {
             Some(layer) => lower_until(checked, &parameters, layer)?,
             None => lower(checked, &parameters)?,
         };
+        require_scales(&graph, model.quantised())?;
         let part = part(&graph, max_batch);
+        let until_layer = options.until.is_some();
+        let graph = match model.quantised().filter(|_| options.integers) {
+            Some(quantised) => with_integers(&cpu, graph, quantised, part, until_layer),
+            None => graph,
+        };
         let algorithms = choose(&cpu, &graph, part, options.tune.as_ref())?;
         let draft = |batch| ProgramDraft::new(&cpu, &graph, &algorithms, batch);
         let drafts = batches(part).map(draft).collect::<Result<Vec<_>, _>>()?;
         require_memory(spec, size, memory_needed(&graph, &algorithms, &drafts, max_batch))?;
         if !options.allow_not_finite {
-            let convs: HashSet<LayerPath> = graph.convs().map(|node| node.path).collect();
+            let is_conv = |node: &&Node| matches!(node.op.step(), StepKind::Conv { .. });
+            let convs: HashSet<LayerPath> =
+                graph.nodes.iter().filter(is_conv).map(|node| node.path).collect();
             // Those of convolutions are checked one by one as they are packed, while they are in the cache.
             parameters.check(|path| !convs.contains(&path.layer))?;
         }
-        let largest = graph.convs().map(|node| parameters.weights(node.path).len()).max().unwrap_or(0);
+        let largest = graph.convs().map(|node| parameters.weight_count(node.path)).max().unwrap_or(0);
         let mut packer = WeightPacker::new(&cpu, &parameters, largest, options.allow_not_finite);
         let programs = drafts.into_iter().map(|draft| draft.load(&mut packer)).collect::<Result<_, _>>()?;
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
-        let network = CompiledNetwork { graph, mean, std };
+        let scales = scales(&graph, model.quantised().filter(|_| !options.integers), until_layer);
+        let network = CompiledNetwork { graph, mean, std, scales };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
     }

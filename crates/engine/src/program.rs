@@ -3,13 +3,16 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout, MapsRef, convert, normalise, pool};
+use residual_kernels::{
+    Algorithm, Cpu, Error as KernelError, Layout, MapsRef, convert, int8, normalise, pool,
+};
 
 use crate::arrangement::Arrangement;
 use crate::error::{Error, InLayer};
-use crate::graph::{Graph, INPUT, MapId, Node};
+use crate::graph::{Elements, Graph, INPUT, MapId, Node};
 use crate::images::Images;
-use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker};
+use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker, affine};
+use crate::quantised::MapScale;
 
 /// A program whose weights are not packed yet: it says how much memory a run needs.
 pub(crate) struct ProgramDraft {
@@ -83,6 +86,8 @@ pub(crate) struct CompiledNetwork {
     pub(crate) graph: Graph,
     pub(crate) mean: Vec<f32>,
     pub(crate) std: Vec<f32>,
+    /// Scale of each map that is rounded to the values of bytes.
+    pub(crate) scales: Vec<Option<MapScale>>,
 }
 
 /// Results of a head.
@@ -96,12 +101,13 @@ pub(crate) struct HeadOutputs<'a> {
 /// Seconds that each part of a run took: the conversion, every node, the head.
 pub(crate) type Clock<'a> = Option<&'a mut [f64]>;
 
-/// Takes a map, a few images at a time: `take(images, values, layout)`.
-type Take<'a> = dyn FnMut(Range<usize>, &[f32], Layout) -> Result<(), KernelError> + 'a;
+/// Takes a map, a few images at a time: `take(map, images, values, layout)`.
+type Take<'a> = dyn FnMut(MapId, Range<usize>, &[f32], Layout) -> Result<(), KernelError> + 'a;
 
-/// A map that is asked for, and who takes it.
+/// A map that is asked for, or all of them, and who takes it.
 pub(crate) struct Wanted<'a> {
-    pub(crate) map: MapId,
+    /// The map; `None` for all, as they are computed.
+    pub(crate) map: Option<MapId>,
     pub(crate) take: &'a mut Take<'a>,
 }
 
@@ -127,7 +133,7 @@ impl Program {
         mut clock: Clock<'_>,
     ) -> Result<(), Error> {
         let (graph, elements) = (&network.graph, images.len() / self.batch());
-        let last = wanted.as_ref().and_then(|wanted| graph.producer(wanted.map));
+        let last = wanted.as_ref().and_then(|wanted| graph.producer(wanted.map?));
         let nodes = last.map_or(self.operations.len(), |last| last + 1);
         for (number, segment) in self.arrangement.segments.iter().enumerate() {
             if segment.nodes.start >= nodes {
@@ -139,18 +145,20 @@ impl Program {
                     let images = images.part(first, segment.batch, elements);
                     timed(&mut clock, 0, || self.read(cpu, network, images, now.clone(), memory))
                         .in_layer("input")?;
+                    self.round(network, INPUT, &now, memory);
+                    self.give_one_of_all(cpu, network, INPUT, &now, memory, &mut wanted)?;
                 }
                 for index in segment.nodes.start..segment.nodes.end.min(nodes) {
                     let node = &graph.nodes[index];
                     let operation = || self.compute(cpu, node, &*self.operations[index], &now, memory);
                     timed(&mut clock, index + 1, operation).in_layer(node.path)?;
+                    self.round(network, node.output, &now, memory);
+                    self.give_one_of_all(cpu, network, node.output, &now, memory, &mut wanted)?;
                 }
-                if let Some(Wanted { map, take }) = &mut wanted
+                if let Some(Wanted { map: Some(map), take }) = &mut wanted
                     && segment.nodes.contains(&(nodes - 1))
                 {
-                    let values = &memory[self.arrangement.place(*map, &now)];
-                    let layout = self.arrangement.layout(graph, *map, now.len()).in_layer("features")?;
-                    take(now, values, layout).in_layer("features")?;
+                    self.give(cpu, network, *map, &now, memory, take)?;
                 }
             }
         }
@@ -190,6 +198,53 @@ impl Program {
         match images {
             Images::Interleaved(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
             Images::Planar(values) => convert(cpu, values, to.with_border(0)?, y, to),
+        }
+    }
+
+    /// Gives the images `now` of a map to who asked for all maps.
+    fn give_one_of_all(
+        &self,
+        cpu: &Cpu,
+        network: &CompiledNetwork,
+        map: MapId,
+        now: &Range<usize>,
+        memory: &[f32],
+        wanted: &mut Option<Wanted<'_>>,
+    ) -> Result<(), Error> {
+        match wanted {
+            Some(Wanted { map: None, take }) if !network.graph.is_hidden(map) => {
+                self.give(cpu, network, map, now, memory, take)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the images `now` of a map away.
+    fn give(
+        &self,
+        cpu: &Cpu,
+        network: &CompiledNetwork,
+        map: MapId,
+        now: &Range<usize>,
+        memory: &[f32],
+        take: &mut Take<'_>,
+    ) -> Result<(), Error> {
+        let values = &memory[self.arrangement.place(map, now)];
+        let layout = self.arrangement.layout(&network.graph, map, now.len()).in_layer("features")?;
+        let Elements::Bytes(scale) = network.graph.maps[map].elements else {
+            return take(map, now.clone(), values, layout).in_layer("features");
+        };
+        let mut floats = vec![0.0; layout.len()];
+        int8::dequantise(cpu, (int8::bytes(values), layout), layout, &mut floats, affine(scale))
+            .in_layer("features")?;
+        take(map, now.clone(), &floats, layout).in_layer("features")
+    }
+
+    /// Rounds the images `now` of a map to the values of its bytes, where it has a scale. What lies around the pixels
+    /// is zero and stays so.
+    fn round(&self, network: &CompiledNetwork, map: MapId, now: &Range<usize>, memory: &mut [f32]) {
+        if let Some(scale) = network.scales[map] {
+            scale.round(&mut memory[self.arrangement.place(map, now)]);
         }
     }
 

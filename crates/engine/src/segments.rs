@@ -6,7 +6,7 @@ use std::ops::Range;
 use residual_arch::Place;
 use residual_kernels::Algorithm;
 
-use crate::graph::{Graph, INPUT, MapId, Node};
+use crate::graph::{Graph, INPUT, Map, MapId, Node};
 use crate::op::Operation;
 
 /// Bytes of maps that a layer of a segment may read and write. On two cores of a Zen 5 (1 MiB of level 2 cache
@@ -70,14 +70,15 @@ fn images_at_a_time(
 fn map_bytes(graph: &Graph, node: &Node) -> usize {
     let bytes = |map: MapId| {
         let [height, width] = graph.maps[map].size;
-        graph.maps[map].channels * height * width * size_of::<f32>()
+        let Map { channels, elements, .. } = graph.maps[map];
+        elements.floats(channels * height * width) * size_of::<f32>()
     };
     node.reads().chain([node.output]).map(bytes).sum()
 }
 
-/// Bytes of a convolution's weights, packed.
+/// Bytes of an operation's weights, packed.
 pub(crate) fn weight_bytes(op: &dyn Operation, algorithm: Option<Algorithm>) -> usize {
-    let Some(conv) = op.convolution() else { return 0 };
+    let Some(conv) = op.convolution() else { return op.weight_bytes() };
     let taps = conv.kernel * conv.kernel;
     let values = algorithm.filter(|_| conv.kernel == 3).map_or(taps, Algorithm::weights);
     conv.in_channels / conv.groups * conv.out_channels * values * size_of::<f32>()
@@ -106,7 +107,7 @@ pub(crate) fn local_to(graph: &Graph, segments: &[Segment]) -> Vec<Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Map;
+    use crate::graph::Elements;
     use crate::op::{Dense, FusedConv};
     use residual_arch::{BlockPart, BlockPath, Convolution, LayerPath};
 
@@ -120,7 +121,7 @@ mod tests {
             let path = LayerPath::Block(block, BlockPart::Conv(index % 2 + 1));
             Node { path, op, input: index, residual, output: index + 1 }
         };
-        let map = |index: usize| Map { channels: 16, size: [sizes[index]; 2] };
+        let map = |index: usize| Map { channels: 16, size: [sizes[index]; 2], elements: Elements::Floats };
         Graph {
             maps: (0..5).map(map).collect(),
             nodes: (0..4).map(node).collect(),

@@ -20,6 +20,7 @@ guide!(checkpoints, "docs/checkpoints.md");
 guide!(evaluation, "docs/evaluation.md");
 guide!(augmentation, "docs/augmentation.md");
 guide!(finetune, "docs/finetune.md");
+guide!(quantize, "docs/quantize.md");
 guide!(search, "docs/search.md");
 guide!(interop, "docs/interop.md");
 guide!(browser, "docs/browser.md");

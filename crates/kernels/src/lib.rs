@@ -11,6 +11,7 @@ mod dots;
 pub mod eltwise;
 mod error;
 mod gemm;
+pub mod int8;
 mod layout;
 pub mod linear;
 pub mod loss;

@@ -125,6 +125,7 @@ pub use residual_onnx as onnx;
 pub use residual_page as page;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
+pub use residual_quantize as quantize;
 pub use residual_report as report;
 pub use residual_search as search;
 #[cfg(feature = "serve")]

@@ -18,6 +18,7 @@ pub(crate) fn open(path: &Path, model: Option<&str>) -> Result<Model, Error> {
         Some(name) => Model::open_as(path, name)?,
         None => Model::open(path)?,
     };
+    model.require_float32()?;
     model.check_values(|_| true)?;
     Ok(model)
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::folder::weights_file;
 use crate::open_options::OpenOptions;
+use crate::quantised_description::QUANTISED;
 use crate::read::{map_key, read, read_key};
 use crate::recognise::recognise;
 use crate::safetensors::{Content, JSON_MEMORY, charge_json};
@@ -31,15 +32,19 @@ const CHECKSUM: &str = "residual.checksum";
 /// The version of the metadata that this release writes and reads.
 const CURRENT: &str = "1";
 
+/// That of a file in 8 bits, which earlier releases do not read.
+const IN_8_BITS: &str = "2";
+
 /// A trained network in one safetensors file: any reader of the format finds the tensors there, and
 /// prediction needs nothing else.
 ///
 /// | metadata key | value |
 /// | --- | --- |
-/// | `residual.version` | `1` |
+/// | `residual.version` | `1`; of a network in 8 bits `2` |
 /// | `residual.spec` | the [`NetSpec`] as JSON, with the preprocessing |
 /// | `residual.classes` | the class names as a JSON array, in the order of the outputs; `null` where they have none |
 /// | `residual.state` | what else the trainer needs to go on, as JSON; may be absent |
+/// | `residual.quantised` | of a network in 8 bits: the scales of its maps, and the norms that are folded in, as JSON |
 /// | `residual.temperature` | what the logits of a calibrated network are divided by; may be absent |
 /// | `residual.checksum` | with `residual.state`: the checksum of all that is in the file |
 ///
@@ -113,10 +118,11 @@ impl Checkpoint {
                 Err(_) => Error::NoSpec { model: None, seems: None, nearest: None },
             });
         };
-        if version.as_deref() != Some(CURRENT) {
+        let current = if tensors.metadata.contains_key(QUANTISED) { IN_8_BITS } else { CURRENT };
+        if version.as_deref() != Some(current) {
             let version = version.unwrap_or_else(|| "none".to_owned());
             let reason =
-                format!("found {version}, expected {CURRENT}; help: read it with the release that wrote it");
+                format!("found {version}, expected {current}; help: read it with the release that wrote it");
             return Err(Error::Metadata { key: VERSION, reason });
         }
         let classes = tensors.metadata.remove(CLASSES).ok_or_else(|| missing(CLASSES))?;
@@ -196,8 +202,9 @@ impl Checkpoint {
 /// Puts the description of a trained network into a file's metadata.
 pub(crate) fn describe(content: &mut Content<'_>, spec: &NetSpec, classes: &[String]) -> Result<(), Error> {
     let names = (!classes.is_empty()).then_some(classes);
+    let version = if content.metadata.contains_key(QUANTISED) { IN_8_BITS } else { CURRENT };
     let described =
-        [(VERSION, CURRENT.to_owned()), (SPEC, to_json(SPEC, spec)?), (CLASSES, to_json(CLASSES, &names)?)];
+        [(VERSION, version.to_owned()), (SPEC, to_json(SPEC, spec)?), (CLASSES, to_json(CLASSES, &names)?)];
     let metadata = described.into_iter().map(|(key, text)| (Cow::Borrowed(key), Cow::Owned(text)));
     content.metadata.extend(metadata);
     Ok(())

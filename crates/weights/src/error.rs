@@ -89,6 +89,22 @@ pub enum Error {
         tensors: Vec<String>,
     },
 
+    /// Integers or scales of a network in 8 bits that do not fit it.
+    #[error(
+        "quantised weights that no network computes with: {reason}; help: quantise the float32 weights again"
+    )]
+    Quantised {
+        /// Layer, fault and expectation.
+        reason: String,
+    },
+
+    /// A network in 8 bits where float32 is wanted.
+    #[error(
+        "the weights are in 8 bits, with their norms folded in: they give answers, and nothing else is made of them; \
+         help: take the float32 weights that they were quantised of"
+    )]
+    InEightBits,
+
     /// A model that another library has no words for.
     #[error("{library} has no way to say {what}; help: {help}")]
     NotIn {

@@ -10,6 +10,7 @@ use memmap2::Mmap;
 use memmap2::UncheckedAdvice;
 
 use crate::element::{ByteOrder, ElementType};
+use crate::quantised::QuantConv;
 use crate::tensor::Data;
 
 /// A file that the system brings into memory page by page, when it is read.
@@ -89,6 +90,10 @@ impl<'a> Source<'a> {
         let in_place = self.mapping.filter(|_| as_here && bytemuck::try_cast_slice::<u8, f32>(part).is_ok());
         match in_place.and_then(|mapping| Some((mapping.clone(), mapping.place(part)?))) {
             Some((file, bytes)) => Data::Mapped { file, bytes },
+            None if element == ElementType::I8 => {
+                let weights = bytemuck::cast_slice(part).to_vec();
+                Data::int8(Arc::new(QuantConv { weights, ..QuantConv::default() }))
+            }
             None => Data::Owned(element.decode(part, order)),
         }
     }

@@ -3,9 +3,11 @@
 mod average;
 mod notes;
 mod opening;
+mod quantised;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use residual_arch::{HeadPart, LayerPath, Naming, NetSpec, Network, Preprocess, TensorPath};
 
@@ -13,6 +15,8 @@ use crate::checkpoint::{Checkpoint, describe};
 use crate::error::Error;
 use crate::matching::match_tensors;
 use crate::origin::Origin;
+use crate::quantised::Quantised;
+use crate::quantised_description::QUANTISED;
 use crate::recognise::Recognised;
 use crate::safetensors::Content;
 use crate::scheme::scheme;
@@ -70,6 +74,8 @@ pub struct Model {
     temperature: Option<f64>,
     /// Line about a list of class names beside the file.
     class_list: Option<String>,
+    /// Integers of a network in 8 bits.
+    quantised: Option<Arc<Quantised>>,
 }
 
 /// A tensor of a model.
@@ -89,7 +95,10 @@ impl Model {
     pub fn from_checkpoint(trained: Checkpoint) -> Result<Self, Error> {
         let Checkpoint { spec, classes, tensors, .. } = trained;
         let temperature = temperature(&tensors)?;
-        let model = Self::from_state_dict(&spec, tensors)?;
+        let model = match tensors.metadata.get(QUANTISED).cloned() {
+            Some(text) => Self::of_quantised(&spec, tensors, &text)?,
+            None => Self::from_state_dict(&spec, tensors)?,
+        };
         Ok(Self { classes: (!classes.is_empty()).then_some(classes), temperature, ..model })
     }
 
@@ -98,8 +107,11 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Shape`] for a network that cannot be built; [`Error::Mismatch`] with all that is missing, unexpected or
-    /// misshapen; [`Error::Integers`].
+    /// misshapen; [`Error::Integers`]; [`Error::InEightBits`].
     pub fn from_state_dict(spec: &NetSpec, mut state: StateDict) -> Result<Self, Error> {
+        if state.metadata.contains_key(QUANTISED) {
+            return Err(Error::InEightBits);
+        }
         let network = spec.check(spec.input)?;
         let origin = state.origin().clone();
         let naming = scheme(spec, &state);
@@ -157,6 +169,7 @@ impl Model {
             named_by: None,
             temperature: None,
             class_list: None,
+            quantised: None,
         }
     }
 
@@ -292,7 +305,7 @@ impl Model {
     /// The tensors under the names of a scheme, as copies but for those that lie in a mapped file.
     ///
     /// # Errors
-    /// [`Error::Duplicate`], which no scheme gives.
+    /// [`Error::InEightBits`]; [`Error::Duplicate`], which no scheme gives.
     pub fn to_state_dict(&self, naming: Naming) -> Result<StateDict, Error> {
         self.clone().into_state_dict(naming)
     }
@@ -300,8 +313,9 @@ impl Model {
     /// The tensors under the names of a scheme, without a copy.
     ///
     /// # Errors
-    /// [`Error::Duplicate`], which no scheme gives.
+    /// [`Error::InEightBits`]; [`Error::Duplicate`], which no scheme gives.
     pub fn into_state_dict(self, naming: Naming) -> Result<StateDict, Error> {
+        self.require_float32()?;
         let names = self.network.file_names(naming);
         let mut state = StateDict::new();
         for (file, entry) in names.into_iter().zip(self.tensors) {
@@ -323,6 +337,7 @@ impl Model {
 
     /// The tensors under the names that a scheme gives those of a network that computes as this one does.
     pub(crate) fn named_as(&self, spec: &NetSpec, naming: Naming) -> Result<StateDict, Error> {
+        self.require_float32()?;
         let mut state = StateDict::new();
         for file in residual_arch::names::file_names(spec, naming) {
             let missing = || Error::NoSuchTensor { name: file.path.to_string() };
@@ -346,6 +361,11 @@ impl Model {
         if !self.has_head {
             return Err(Error::Unwritable { reason: "a backbone that has no head".to_owned() });
         }
+        if let Some(quantised) = self.quantised() {
+            let (mut state, text) = self.quantised_tensors(quantised)?;
+            state.metadata.insert(QUANTISED.to_owned(), text);
+            return self.write_described(Content::of(&state), path);
+        }
         let names = self.network.file_names(self.spec().naming);
         // Those that have another shape in files: a linear layer.
         let reshaped = names.iter().zip(&self.tensors).map(|(file, entry)| {
@@ -357,6 +377,10 @@ impl Model {
         for ((file, entry), reshaped) in names.iter().zip(&self.tensors).zip(&reshaped) {
             content.tensors.insert(file.name.as_str().into(), reshaped.as_ref().unwrap_or(&entry.tensor));
         }
+        self.write_described(content, path)
+    }
+
+    fn write_described(&self, mut content: Content<'_>, path: &Path) -> Result<(), Error> {
         describe(&mut content, self.spec(), self.classes().unwrap_or_default())?;
         let temperature = self.temperature.map(|value| (TEMPERATURE.into(), value.to_string().into()));
         content.metadata.extend(temperature);
@@ -370,6 +394,7 @@ impl PartialEq for Model {
         self.network == other.network
             && self.classes == other.classes
             && self.temperature == other.temperature
+            && self.quantised == other.quantised
             && self.tensors().zip(other.tensors()).all(|(a, b)| a == b)
     }
 }

@@ -8,6 +8,7 @@ use residual_arch::{Naming, NetSpec};
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::matching::match_tensors;
+use crate::quantised_description::QUANTISED;
 use crate::scheme::scheme;
 use crate::state_dict::StateDict;
 
@@ -54,8 +55,11 @@ impl Checkpoint {
     /// The checkpoint with its tensors named as a scheme does, and a description that says so.
     ///
     /// # Errors
-    /// Those of [`StateDict::renamed`].
+    /// Those of [`StateDict::renamed`]; [`Error::InEightBits`].
     pub fn renamed(self, naming: Naming) -> Result<Self, Error> {
+        if self.tensors.metadata.contains_key(QUANTISED) {
+            return Err(Error::InEightBits);
+        }
         let tensors = self.tensors.renamed(&self.spec, naming)?;
         let spec = self.spec.with(|net| net.naming = naming);
         Ok(Self { spec, tensors, ..self })

@@ -61,7 +61,7 @@ pub(crate) fn from_source(source: Source<'_>) -> Result<StateDict, Error> {
 }
 
 /// Writes a safetensors file, atomically ([`write_atomically`]). All tensors are stored as F32 in the order
-/// of their names; equal input gives equal bytes.
+/// of their names, and behind them as I8 those that a file held as such; equal input gives equal bytes.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::NotAFile`], naming the file; [`Error::TooLarge`] where names and metadata exceed
@@ -107,7 +107,11 @@ impl<'a> Content<'a> {
 
     fn write_elements(&self, file: &mut dyn Write) -> io::Result<()> {
         let mut bytes = Vec::new();
-        for tensor in self.tensors.values() {
+        for tensor in self.in_order().map(|(_, tensor)| tensor) {
+            if let Some(integers) = tensor.as_int8() {
+                file.write_all(bytemuck::cast_slice(integers))?;
+                continue;
+            }
             for elements in tensor.data().chunks(1 << 16) {
                 bytes.clear();
                 bytes.extend(elements.iter().flat_map(|element| element.to_le_bytes()));
@@ -115,6 +119,13 @@ impl<'a> Content<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The tensors in the order of their names, those of integers after the others: floats begin at multiples of four.
+    fn in_order(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let all = || self.tensors.iter().map(|(name, tensor)| (&**name, *tensor));
+        let floats = all().filter(|(_, tensor)| tensor.as_int8().is_none());
+        floats.chain(all().filter(|(_, tensor)| tensor.as_int8().is_some()))
     }
 
     /// The length and the JSON header, padded with spaces so that the data begin at a multiple of eight.
@@ -144,9 +155,10 @@ impl Serialize for Content<'_> {
             map.serialize_entry("__metadata__", &self.metadata)?;
         }
         let mut start = 0;
-        for (name, tensor) in &self.tensors {
-            let end = start + tensor.data().len() * 4;
-            let entry = Entry { dtype: "F32", shape: tensor.shape(), data_offsets: [start, end] };
+        for (name, tensor) in self.in_order() {
+            let (dtype, size) = if tensor.as_int8().is_some() { ("I8", 1) } else { ("F32", 4) };
+            let end = start + tensor.elements() * size;
+            let entry = Entry { dtype, shape: tensor.shape(), data_offsets: [start, end] };
             map.serialize_entry(name, &entry)?;
             start = end;
         }

@@ -1,10 +1,12 @@
 //! A dense array of f32.
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use crate::element::ElementType;
 use crate::error::Error;
 use crate::mapping::Mapping;
+use crate::quantised::QuantConv;
 
 /// A dense array of f32 in row-major order.
 ///
@@ -33,15 +35,42 @@ pub(crate) enum Data {
         file: Mapping,
         bytes: Range<usize>,
     },
+    /// Integers, which become floats when somebody asks for those.
+    Int8 {
+        conv: Arc<QuantConv>,
+        floats: OnceLock<Vec<f32>>,
+    },
 }
 
 impl Data {
+    /// Integers by their scales; without scales they are what they are.
+    pub(crate) fn int8(conv: Arc<QuantConv>) -> Self {
+        Self::Int8 { conv, floats: OnceLock::new() }
+    }
+
     fn elements(&self) -> &[f32] {
         match self {
             Self::Owned(elements) => elements,
             Self::Mapped { file, bytes } => bytemuck::cast_slice(&file[bytes.clone()]),
+            Self::Int8 { conv, floats } => floats.get_or_init(|| floats_of(conv)),
         }
     }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Int8 { conv, .. } => conv.weights.len(),
+            other => other.elements().len(),
+        }
+    }
+}
+
+fn floats_of(conv: &QuantConv) -> Vec<f32> {
+    if conv.scale.is_empty() {
+        return conv.weights.iter().map(|&weight| f32::from(weight)).collect();
+    }
+    let mut floats = vec![0.0; conv.weights.len()];
+    conv.dequantise(&mut floats);
+    floats
 }
 
 impl Tensor {
@@ -56,7 +85,7 @@ impl Tensor {
     /// # Errors
     /// As for [`Tensor::new`].
     pub(crate) fn over(shape: Vec<usize>, data: Data) -> Result<Self, Error> {
-        let elements = data.elements().len();
+        let elements = data.len();
         if element_count(&shape) != Some(elements) {
             return Err(Error::WrongLength { shape, elements });
         }
@@ -93,6 +122,46 @@ impl Tensor {
         self.data.elements()
     }
 
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Weights of a convolution in 8 bits, as the floats that they stand for, which are made when they are asked for.
+    ///
+    /// # Errors
+    /// As for [`Tensor::new`].
+    pub(crate) fn dequantised(shape: Vec<usize>, conv: Arc<QuantConv>) -> Result<Self, Error> {
+        Self::stored(shape, Data::int8(conv), ElementType::I8)
+    }
+
+    /// Tensor of integers, which a file holds as int8.
+    ///
+    /// # Errors
+    /// As for [`Tensor::new`].
+    pub(crate) fn int8(shape: Vec<usize>, weights: Vec<i8>) -> Result<Self, Error> {
+        let conv = QuantConv { weights, ..QuantConv::default() };
+        Self::stored(shape, Data::int8(Arc::new(conv)), ElementType::I8)
+    }
+
+    /// The integers of a tensor that a file holds as int8; `None` for any other.
+    pub(crate) fn as_int8(&self) -> Option<&[i8]> {
+        match &self.data {
+            Data::Int8 { conv, .. } if conv.scale.is_empty() => Some(&conv.weights),
+            _ => None,
+        }
+    }
+
+    /// The integers of a tensor that a file holds as int8; `None` for any other.
+    pub(crate) fn into_int8(self) -> Option<Vec<i8>> {
+        match self.data {
+            Data::Int8 { conv, .. } => {
+                Some(Arc::try_unwrap(conv).map_or_else(|conv| conv.weights.clone(), |conv| conv.weights))
+            }
+            _ => None,
+        }
+    }
+
     /// True where the elements lie in the file that they came from ([`map`](crate::map())), and not in memory of
     /// their own.
     pub fn is_mapped(&self) -> bool {
@@ -110,12 +179,12 @@ impl Tensor {
     /// The elements in row-major order, to be changed in place; those of a mapped file are copied first, and
     /// the file stays as it is.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        if self.is_mapped() {
+        if !matches!(self.data, Data::Owned(_)) {
             self.data = Data::Owned(self.data().to_vec());
         }
         match &mut self.data {
             Data::Owned(elements) => elements,
-            Data::Mapped { .. } => unreachable!("they were copied"),
+            Data::Mapped { .. } | Data::Int8 { .. } => unreachable!("they were copied"),
         }
     }
 
@@ -124,7 +193,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongLength`] where it does not describe as many.
     pub fn reshaped(self, shape: Vec<usize>) -> Result<Self, Error> {
-        let elements = self.data().len();
+        let elements = self.data.len();
         if element_count(&shape) != Some(elements) {
             return Err(Error::WrongLength { shape, elements });
         }
@@ -135,7 +204,7 @@ impl Tensor {
     pub fn into_parts(self) -> (Vec<usize>, Vec<f32>) {
         let elements = match self.data {
             Data::Owned(elements) => elements,
-            mapped => mapped.elements().to_vec(),
+            other => other.elements().to_vec(),
         };
         (self.shape, elements)
     }

@@ -8,6 +8,7 @@ use residual_kernels::{Conv, ConvShape, Cpu, Epilogue, Error as KernelError, Map
 use super::packer::PackedConv;
 use super::{Executable, Join, Operation, OperationMemory, Prepared, Site};
 use crate::parameters::ConvSource;
+use crate::steps::StepKind;
 
 /// A convolution, its weights standardised where they are to be and the batch norm behind it folded into them, and
 /// what follows in the same pass.
@@ -26,6 +27,10 @@ impl Operation for FusedConv {
 
     fn convolution(&self) -> Option<&Convolution> {
         Some(&self.conv)
+    }
+
+    fn step(&self) -> StepKind {
+        StepKind::Conv { conv: self.conv, norm: self.norm, relu: self.relu }
     }
 
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {

@@ -7,6 +7,7 @@ use residual_kernels::pool::{self, Pooling};
 use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
+use crate::steps::StepKind;
 
 /// The max pooling of a stem.
 #[derive(Debug)]
@@ -15,6 +16,14 @@ pub(crate) struct MaxPool {
 }
 
 impl Operation for MaxPool {
+    fn step(&self) -> StepKind {
+        StepKind::Copy
+    }
+
+    fn max_pool(&self) -> Option<MaxPoolSpec> {
+        Some(self.pool)
+    }
+
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
         let (maps, pool) = (site.maps, self.pool);
         let size = [maps.input.height(), maps.input.width()];

@@ -2,11 +2,12 @@
 
 use std::fmt::{Debug, Display};
 
-use residual_arch::{Convolution, LayerPath};
+use residual_arch::{Convolution, LayerPath, MaxPool};
 use residual_kernels::{Algorithm, Cpu, Error as KernelError, Layout};
 
 use super::WeightPacker;
 use crate::error::Error;
+use crate::steps::StepKind;
 
 /// An operation between feature maps, for any number of images.
 pub(crate) trait Operation: Debug + Send + Sync {
@@ -18,6 +19,26 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// The convolution that it computes, for which an algorithm is chosen; `None` for other operations.
     fn convolution(&self) -> Option<&Convolution> {
         None
+    }
+
+    /// Part that it plays in a network of 8 bits.
+    fn step(&self) -> StepKind {
+        StepKind::Other
+    }
+
+    /// Bytes of packed weights, where it is no [`convolution`](Self::convolution).
+    fn weight_bytes(&self) -> usize {
+        0
+    }
+
+    /// The max pool that it computes.
+    fn max_pool(&self) -> Option<MaxPool> {
+        None
+    }
+
+    /// Conversion of a map's elements, which changes no values.
+    fn is_conversion(&self) -> bool {
+        false
     }
 
     /// Plans it for the maps at `site`.

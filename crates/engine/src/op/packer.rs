@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use residual_arch::{Field, LayerPath};
-use residual_kernels::{Buffer, Conv, ConvWeights, Cpu};
+use residual_kernels::{Buffer, Conv, ConvWeights, Cpu, int8};
 
 use crate::error::{Error, InLayer};
 use crate::parameters::{ConvSource, Parameters};
@@ -24,6 +24,7 @@ pub(crate) struct WeightPacker<'a> {
     /// Memory for folded weights before they are packed.
     room: Buffer,
     packed: HashMap<LayerPath, Arc<PackedConv>>,
+    packed_int8: HashMap<LayerPath, Arc<int8::Packed>>,
 }
 
 impl<'a> WeightPacker<'a> {
@@ -35,7 +36,25 @@ impl<'a> WeightPacker<'a> {
         allow_not_finite: bool,
     ) -> Self {
         let room = Buffer::zeroed(largest);
-        Self { cpu, parameters, allow_not_finite, room, packed: HashMap::new() }
+        Self { cpu, parameters, allow_not_finite, room, packed: HashMap::new(), packed_int8: HashMap::new() }
+    }
+
+    /// Weights of bytes, packed at the first call and shared after it.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] where they are not the convolution's.
+    pub(crate) fn packed_int8(
+        &mut self,
+        conv: &int8::Conv,
+        weights: &int8::Weights<'_>,
+        path: LayerPath,
+    ) -> Result<Arc<int8::Packed>, Error> {
+        if let Some(packed) = self.packed_int8.get(&path) {
+            return Ok(Arc::clone(packed));
+        }
+        let packed = Arc::new(conv.pack(weights).in_layer(path)?);
+        self.packed_int8.insert(path, Arc::clone(&packed));
+        Ok(packed)
     }
 
     /// Weights of the convolution at `source`, with the batch norm behind it folded in. They are packed at the first
@@ -48,7 +67,7 @@ impl<'a> WeightPacker<'a> {
         if let Some(packed) = self.packed.get(&path) {
             return Ok(Arc::clone(packed));
         }
-        if !self.allow_not_finite {
+        if !self.allow_not_finite && self.parameters.quantised(path).is_none() {
             let weight = path.tensor(Field::Weight);
             self.parameters.check(|path| path == weight)?;
         }

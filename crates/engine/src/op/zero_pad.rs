@@ -4,6 +4,7 @@ use residual_kernels::eltwise::zero_pad;
 use residual_kernels::{Cpu, Error as KernelError, MapsMut, MapsRef};
 
 use super::{Executable, MapLayouts, Operation, OperationMemory, Prepared, Site};
+use crate::steps::StepKind;
 
 /// Zero-padded copy: every `stride`-th pixel, after `before` channels of zeros.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,10 @@ pub(crate) struct ZeroPad {
 }
 
 impl Operation for ZeroPad {
+    fn step(&self) -> StepKind {
+        StepKind::Copy
+    }
+
     fn prepare(&self, site: &Site<'_>) -> Result<Prepared, KernelError> {
         Ok(Prepared::ready(0, ReadyZeroPad { pad: *self, maps: site.maps }))
     }

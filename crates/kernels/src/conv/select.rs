@@ -82,6 +82,18 @@ pub(crate) fn select_forward(
     Ok(Choice { why: "the forward pass is to be plain".into(), ..choice })
 }
 
+/// Work of the forward convolution `shape` on maps of layout `maps`, in multiplications: the least of all methods, and that
+/// of the direct one.
+///
+/// # Errors
+/// Those of [`ConvShape::output`].
+pub(crate) fn forward_work(shape: &ConvShape, maps: &Layout) -> Result<[f64; 2], Error> {
+    let load = Load::forward(shape, shape.output()?, Weights::AtHand);
+    let applying = METHODS.iter().filter(|method| (method.applies)(shape, maps).is_ok());
+    let least = applying.filter_map(|method| (method.work)(&load)).fold(f64::INFINITY, f64::min);
+    Ok([least, load.tiled(1, shape.taps()).at_points(0)])
+}
+
 /// The method for `load` on maps of layout `maps`.
 ///
 /// The first that applies and leaves nothing to choose; else, of those whose work is within

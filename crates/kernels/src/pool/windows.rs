@@ -116,8 +116,13 @@ impl Pooling {
         [self.bins[0].len(), self.bins[1].len()]
     }
 
+    /// Input pixels of each output pixel on an axis.
+    pub(crate) fn ranges(&self, axis: usize) -> impl Iterator<Item = Range<usize>> + Clone + '_ {
+        self.bins[axis].iter().map(|bin| bin.range.clone())
+    }
+
     /// Checks the layouts of the input's and the output's side, and the slices.
-    pub(super) fn check(&self, maps: [(&Layout, usize); 2]) -> Result<(), Error> {
+    pub(crate) fn check(&self, maps: [(&Layout, usize); 2]) -> Result<(), Error> {
         let [(input, x), (output, y)] = maps;
         let sizes = |l: &Layout| (l.batch(), l.channels());
         let fits = [input.height(), input.width()] == self.size

@@ -3,7 +3,7 @@
 use prost::bytes::Bytes;
 
 use super::attribute;
-use crate::element::{FLOAT, INT64};
+use crate::element::{FLOAT, INT8, INT32, INT64, UINT8};
 use crate::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// The nodes and constants of a graph as it is written. A node is named after the value that it gives.
@@ -47,6 +47,22 @@ impl GraphBuilder {
     pub(super) fn integers(&mut self, name: impl Into<String>, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), INT64, &[values.len()], bytes)
+    }
+
+    /// Adds a byte; gives its name.
+    pub(super) fn bytes(&mut self, name: String, value: u8) -> String {
+        self.constant(name, UINT8, &[], vec![value])
+    }
+
+    /// Adds a constant of int8; gives its name.
+    pub(super) fn int8(&mut self, name: String, shape: &[usize], values: &[i8]) -> String {
+        self.constant(name, INT8, shape, bytemuck::cast_slice(values).to_vec())
+    }
+
+    /// Adds a vector of int32; gives its name.
+    pub(super) fn int32(&mut self, name: String, values: &[i32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, INT32, &[values.len()], bytes)
     }
 
     fn constant(&mut self, name: String, data_type: i32, shape: &[usize], bytes: Vec<u8>) -> String {

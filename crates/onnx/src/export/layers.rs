@@ -1,10 +1,12 @@
 //! The nodes of each operation of a layer.
 
+use std::collections::HashMap;
+
 use residual_arch::{
     Activation, AveragePool, BlurPool, ConvKind, Convolution, EfficientAttention, Field, Layer, LayerOp,
     LayerPath, MaxPool, Norm, SqueezeExcite, ZeroPad,
 };
-use residual_weights::Model;
+use residual_weights::{MapScale, Model};
 
 use super::attribute::{float, int, ints, string};
 use super::fold::{folded, tensor, weight};
@@ -19,6 +21,8 @@ const BLUR: [f32; 9] = [1., 2., 1., 2., 4., 2., 1., 2., 1.];
 pub(super) struct LayerWriter<'a> {
     pub(super) model: &'a Model,
     pub(super) graph: &'a mut GraphBuilder,
+    /// Scales of the maps of bytes, by the names of their values.
+    pub(super) scales: HashMap<String, MapScale>,
 }
 
 impl LayerWriter<'_> {
@@ -33,7 +37,14 @@ impl LayerWriter<'_> {
         let (path, x) = (layer.path(), inputs[0]);
         let name = path.to_string();
         Ok(match *layer.op() {
-            LayerOp::Conv(conv) => self.conv(path, x, &conv, norm)?,
+            LayerOp::Conv(conv) => match self.model.quantised().and_then(|found| found.conv(path)) {
+                Some(found) => {
+                    let weight = self.graph.quantised_weight(path, &conv.weight(), found);
+                    let bias = self.graph.quantised_bias(path, found, self.scale_of(x));
+                    self.graph.node("Conv", name, &[x, &weight, &bias], conv_attributes(&conv))
+                }
+                None => self.conv(path, x, &conv, norm)?,
+            },
             LayerOp::Norm(Norm::Batch { .. }) => self.batch_norm(path, x)?,
             LayerOp::Norm(Norm::Group { channels, groups, .. }) => {
                 self.group_norm(path, x, [channels, groups])?
@@ -51,12 +62,28 @@ impl LayerWriter<'_> {
                 let pooled = self.graph.node("GlobalAveragePool", format!("{name}.mean"), &[x], vec![]);
                 self.graph.node("Flatten", name, &[&pooled], vec![int("axis", 1)])
             }
-            LayerOp::Linear { .. } => {
-                let (weight, bias) = (self.tensor(path, Field::Weight)?, self.tensor(path, Field::Bias)?);
+            LayerOp::Linear { inputs, outputs } => {
+                let weight = match self.model.quantised().and_then(|found| found.conv(path)) {
+                    Some(found) => self.graph.quantised_weight(path, &[outputs, inputs], found),
+                    None => self.tensor(path, Field::Weight)?,
+                };
+                let bias = self.tensor(path, Field::Bias)?;
                 self.graph.node("Gemm", name, &[x, &weight, &bias], vec![int("transB", 1)])
             }
             ref other => return Err(Error::Layer { layer: path, operation: format!("{other:?}") }),
         })
+    }
+
+    /// Rounds a value to that of its byte; gives the name of the floats.
+    pub(super) fn rounded(&mut self, x: &str, scale: MapScale) -> String {
+        let name = self.graph.rounded(x, scale);
+        self.scales.insert(name.clone(), scale);
+        name
+    }
+
+    /// Scale of a map of bytes.
+    fn scale_of(&self, x: &str) -> Option<MapScale> {
+        self.scales.get(x).copied()
     }
 
     /// A tensor of a layer as a constant.

@@ -8,6 +8,7 @@
 //! | `attribute` | attributes of nodes |
 //! | `layers` | the nodes of each operation of a layer |
 //! | `fold` | weights with their standardisation and their batch norm folded in |
+//! | `quantised` | networks in 8 bits: integers, scales, maps of bytes |
 //! | `pixels` | the preprocessing of images as nodes |
 //! | `resize` | the resize of images as nodes, as Pillow computes it |
 //! | `answers` | probabilities and numbers behind the logits |
@@ -21,6 +22,7 @@ mod layers;
 mod metadata;
 mod options;
 mod pixels;
+mod quantised;
 mod resize;
 mod write;
 

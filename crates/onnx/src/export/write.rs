@@ -13,6 +13,7 @@ use super::graph::GraphBuilder;
 use super::layers::LayerWriter;
 use super::metadata::metadata;
 use super::pixels::preprocessing;
+use super::quantised;
 use super::{ExportOptions, answers::answers};
 use crate::element::{FLOAT, UINT8};
 use crate::error::Error;
@@ -37,7 +38,7 @@ const EXTERNAL: i32 = 1;
 pub fn export(model: &Model, path: impl AsRef<Path>, options: &ExportOptions) -> Result<(), Error> {
     let path = path.as_ref();
     model.check_values(|_| true)?;
-    let bytes: u64 = model.tensors().map(|(_, tensor)| 4 * tensor.data().len() as u64).sum();
+    let bytes: u64 = model.tensors().map(|(_, tensor)| 4 * tensor.elements() as u64).sum();
     // As the graph's constants, and once more as a message.
     require_memory(2 * bytes)?;
     let mut proto = graph_of(model, options)?;
@@ -91,7 +92,13 @@ fn layers(graph: &mut GraphBuilder, model: &Model, input: String, keep_norms: bo
     let network = model.network();
     let mut folded = if keep_norms { HashMap::new() } else { folds(network) };
     let mut values: Vec<String> = Vec::with_capacity(network.layers().len());
-    let mut writer = LayerWriter { model, graph };
+    let mut writer = LayerWriter { model, graph, scales: HashMap::new() };
+    let (mut input, mut rounded) = (input, HashMap::new());
+    if let Some(found) = model.quantised() {
+        folded.extend(quantised::folds(network, found));
+        rounded = quantised::ends(network, found);
+        input = found.input.map_or(input.clone(), |scale| writer.rounded(&input, scale));
+    }
     for (at, layer) in network.layers().iter().enumerate() {
         let of = |source: Source| match source {
             Source::Input => input.as_str(),
@@ -106,6 +113,10 @@ fn layers(graph: &mut GraphBuilder, model: &Model, input: String, keep_norms: bo
                 let norm = folded.get(&at).map(|&norm| network.layers()[norm].path());
                 writer.layer(layer, &reads, norm)?
             }
+        };
+        let value = match rounded.get(&at) {
+            Some(&scale) => writer.rounded(&value, scale),
+            None => value,
         };
         values.push(value);
     }

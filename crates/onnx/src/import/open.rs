@@ -75,6 +75,13 @@ fn model_of(
     let flips = options.input == InputScale::Caffe && !has_own_scale;
     let read = read_off(&graph, described.temperature.is_some(), flips)?;
     let mut notes = Vec::new();
+    if graph.rounded > 0 {
+        notes.push(format!(
+            "a network in 8 bits, of which the weights are read as the floats that they stand for, and {} roundings of maps \
+             are left out; `residual quantize` rounds them again",
+            graph.rounded
+        ));
+    }
     let spec = named(&read, options, &described, file, &mut notes)?;
     let network = spec.check(spec.input)?;
     let mut model = Model::new(network, read.tensors)?.with_temperature(described.temperature)?;

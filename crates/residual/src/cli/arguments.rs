@@ -16,8 +16,8 @@ use super::page;
 #[cfg(feature = "serve")]
 use super::serve;
 use super::{
-    average, bench, calibrate, convert, draw, embed, eval, inspect, interrupt, models, predict, search,
-    summary, verify,
+    average, bench, calibrate, convert, draw, embed, eval, inspect, interrupt, models, predict, quantize,
+    search, summary, verify,
 };
 #[cfg(feature = "train")]
 use super::{data, doctor, finetune, lr_find, recipes, runs, study, train};
@@ -48,6 +48,7 @@ enum Command {
     LrFind(Box<lr_find::Arguments>),
     Eval(eval::Arguments),
     Calibrate(calibrate::Arguments),
+    Quantize(quantize::Arguments),
     Predict(predict::Arguments),
     Embed(embed::Arguments),
     #[cfg(feature = "page")]
@@ -92,6 +93,7 @@ impl Command {
             Self::LrFind(arguments) => lr_find::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             Self::Calibrate(arguments) => calibrate::run(&arguments),
+            Self::Quantize(arguments) => quantize::run(&arguments),
             Self::Predict(arguments) => predict::run(&arguments, verbose),
             Self::Embed(arguments) => embed::run(&arguments),
             #[cfg(feature = "page")]

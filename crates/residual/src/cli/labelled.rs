@@ -23,7 +23,7 @@ pub(crate) struct LabelledArguments {
     #[arg(long, value_name = "sample|PATH")]
     pub(crate) data: PathBuf,
     #[command(flatten)]
-    list: ListArguments,
+    pub(crate) list: ListArguments,
     /// Fraction held out of data without splits, as in training. [default: 0.1]
     #[arg(long, value_name = "FRACTION")]
     validation: Option<f64>,
@@ -32,7 +32,7 @@ pub(crate) struct LabelledArguments {
     batch_size: usize,
     /// Count and leave out images that cannot be decoded.
     #[arg(long)]
-    skip_bad: bool,
+    pub(crate) skip_bad: bool,
 }
 
 /// Name of a split.
@@ -136,7 +136,11 @@ impl LabelledArguments {
 }
 
 /// Opens the data, with the labels that the network's outputs have.
-fn open(arguments: &LabelledArguments, model: &Model, network: &NetworkArguments) -> Outcome<Dataset> {
+pub(crate) fn open(
+    arguments: &LabelledArguments,
+    model: &Model,
+    network: &NetworkArguments,
+) -> Outcome<Dataset> {
     let (spec, classes) = (model.spec(), model.classes());
     let outputs = spec.head.classes;
     let path = &arguments.data;

@@ -47,6 +47,7 @@ mod page;
 mod predict;
 mod preprocessing;
 mod progress;
+mod quantize;
 #[cfg(feature = "train")]
 mod recipes;
 #[cfg(feature = "train")]

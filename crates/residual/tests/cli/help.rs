@@ -5,13 +5,14 @@ use std::process::{Command, Stdio};
 
 use crate::toy::{Bench, Run, file_hash};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "train",
     "finetune",
     "lr-find",
     "eval",
     "calibrate",
     "predict",
+    "quantize",
     "summary",
     "draw",
     "verify",

@@ -26,6 +26,7 @@ mod networks;
 mod pages;
 mod predict;
 mod preprocess;
+mod quantize;
 mod runs;
 mod search;
 mod shards;

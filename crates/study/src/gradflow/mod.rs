@@ -167,6 +167,7 @@ impl GradientFlow {
         let mut trained = Vec::new();
         for path in &self.weights {
             let model = Model::open(path)?;
+            model.require_float32()?;
             let spec = model.spec().clone();
             trained.push(Subject { spec, norm: true, weights: Some((path.clone(), model)) });
         }

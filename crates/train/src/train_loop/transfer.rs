@@ -33,8 +33,9 @@ pub fn to_state_dict(network: &ResNet, naming: Naming) -> Result<StateDict, Erro
 /// Network of a model on a device.
 ///
 /// # Errors
-/// [`Error::Nn`] for a network that cannot be built there.
+/// [`Error::Nn`] for a network that cannot be built there; [`Error::Weights`] for one in 8 bits.
 pub fn from_model(model: Model, device: &Device) -> Result<ResNet, Error> {
+    model.require_float32()?;
     let spec = model.spec().clone();
     let tensors = model.into_tensors().map(|(path, tensor)| {
         let (shape, values) = tensor.into_parts();

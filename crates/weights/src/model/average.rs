@@ -45,8 +45,10 @@ impl Mean {
     /// Adds a model of the same network and classes.
     ///
     /// # Errors
-    /// [`Error::NotOfOneKind`], and the mean stays as it is.
+    /// [`Error::NotOfOneKind`] and [`Error::InEightBits`], and the mean stays as it is.
     pub fn add(&mut self, model: &Model) -> Result<(), Error> {
+        self.first.require_float32()?;
+        model.require_float32()?;
         let other =
             |what, found: String, expected: String| Err(Error::NotOfOneKind { what, found, expected });
         // What is done to an image, and what only training knows, does not matter to the weights.

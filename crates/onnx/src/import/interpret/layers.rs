@@ -30,6 +30,7 @@ impl Interpreter<'_> {
             ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose", Some(x)) => {
                 self.other_axes(node, x, inputs)
             }
+            ("QuantizeLinear" | "DequantizeLinear", Some(x)) => self.linear_quantisation(node, x, inputs),
             ("Slice", Some(Value::Numbers(_))) => self.numbers(node, inputs),
             (_, Some(&Value::Map(x))) => self.layer(node, x, inputs),
             (_, Some(Value::Constant(x))) => self.of_constant(node, x, inputs),

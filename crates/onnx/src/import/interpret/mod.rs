@@ -9,6 +9,7 @@
 //! | `arithmetic` | sums and products, of maps, constants and numbers |
 //! | `axes` | reshapes, transpositions: the same map by other axes |
 //! | `numbers` | shapes as they are computed |
+//! | `quantised` | integers of a quantised graph |
 //! | `constants` | constants made of others |
 
 mod arithmetic;
@@ -18,6 +19,7 @@ mod layers;
 mod node;
 mod numbers;
 mod padding;
+mod quantised;
 mod walk;
 
 pub(super) use walk::{Graph, interpret};

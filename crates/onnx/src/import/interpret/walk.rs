@@ -7,6 +7,7 @@ use std::rc::Rc;
 use residual_files::{Budget, available_memory};
 
 use super::node::{Attributes, Fault, label};
+use crate::element::INT8;
 use crate::error::Error;
 use crate::import::array::{Array, Constants, Elements, MAX_CONSTANTS};
 use crate::import::piece::{Op, Piece};
@@ -45,6 +46,8 @@ pub(in crate::import) struct Graph {
     pub(in crate::import) output: usize,
     /// Bytes of the constants that were read.
     pub(in crate::import) bytes: u64,
+    /// Roundings of maps that are left out.
+    pub(in crate::import) rounded: usize,
 }
 
 /// State with which nodes are followed.
@@ -57,6 +60,8 @@ pub(super) struct Interpreter<'a> {
     made: u64,
     /// Version of the operators.
     pub(super) opset: i64,
+    /// Roundings of maps that are left out.
+    pub(super) rounded: usize,
 }
 
 /// Brings a graph to its normal form, for an input whose free sides are `size`.
@@ -79,8 +84,15 @@ pub(in crate::import) fn interpret(
     let output = graph.output.first().ok_or_else(|| not_said("a graph without an output"))?;
     let limit = available_memory().map_or(MAX_CONSTANTS, |available| available.min(MAX_CONSTANTS));
     let constants = Constants { folder, budget: Budget::new(limit) };
-    let mut interpreter =
-        Interpreter { initial, constants, values: HashMap::new(), pieces: Vec::new(), made: 0, opset };
+    let mut interpreter = Interpreter {
+        initial,
+        constants,
+        values: HashMap::new(),
+        pieces: Vec::new(),
+        made: 0,
+        opset,
+        rounded: 0,
+    };
     interpreter.input(input, size)?;
     let mut reasons = Vec::new();
     for node in order(graph, &output.name)? {
@@ -89,7 +101,8 @@ pub(in crate::import) fn interpret(
     match interpreter.values.get(output.name.as_str()) {
         Some(Value::Map(view)) if reasons.is_empty() => {
             let bytes = interpreter.constants.bytes();
-            Ok(Graph { output: view.map, pieces: interpreter.pieces, bytes })
+            let rounded = interpreter.rounded;
+            Ok(Graph { output: view.map, pieces: interpreter.pieces, bytes, rounded })
         }
         _ if reasons.is_empty() => Err(not_said("an output that is not made of the input")),
         _ => Err(Error::NotSaid { reasons }),
@@ -235,6 +248,12 @@ impl<'a> Interpreter<'a> {
             (_, _, _, Some(values)) => Value::Numbers(Numbers::known(values.iter().copied())),
             _ => return Err("a constant that is no array of numbers".into()),
         })
+    }
+
+    /// True where an input is a constant of int8.
+    pub(super) fn is_int8(&self, inputs: &[String], at: usize) -> bool {
+        let tensor = inputs.get(at).and_then(|name| self.initial.get(name.as_str()));
+        tensor.is_some_and(|tensor| tensor.data_type == INT8)
     }
 
     /// Adds a piece; gives its map.

@@ -1,5 +1,6 @@
 //! Images without a task: those of a data set, of all splits, or loose pictures in a folder.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,7 +57,8 @@ impl Images {
         }
     }
 
-    fn of(data: &Dataset) -> Outcome<Self> {
+    /// Images of all splits of a data set.
+    pub(in crate::cli) fn of(data: &Dataset) -> Outcome<Self> {
         let sets = data.splits().into_iter().map(|split| Ok((split, Arc::new(data.split(split)?))));
         let sets = sets.collect::<Result<Vec<_>, Error>>()?;
         Ok(Self::Labelled {
@@ -69,6 +71,23 @@ impl Images {
     fn loose(root: &Path) -> Outcome<Self> {
         let files = inputs::files(vec![root.to_owned()]).collect::<Outcome<Vec<PathBuf>>>()?;
         Ok(Self::Loose { root: root.to_owned(), files })
+    }
+
+    /// Splits, and the numbers of their images; loose pictures are of none.
+    pub(in crate::cli) fn ranges(&self) -> Vec<(Option<Split>, Range<usize>)> {
+        let Self::Labelled { sets, .. } = self else { return vec![(None, 0..self.len())] };
+        let mut start = 0;
+        let range = |(split, set): &(Split, Arc<ImageSet>)| {
+            start += set.len();
+            (Some(*split), start - set.len()..start)
+        };
+        sets.iter().map(range).collect()
+    }
+
+    /// Label of an image of labelled ones.
+    pub(in crate::cli) fn label(&self, number: usize) -> Option<usize> {
+        let Self::Labelled { sets, .. } = self else { return None };
+        Self::place(sets, number).map(|(_, set, index)| set.label(index))
     }
 
     /// Number of images.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use residual::arch::{NetSpec, Order, Preprocess, Resize, Task};
+use residual::arch::{LayerOp, NetSpec, Order, Preprocess, Resize, Task};
 use residual::report::number;
 use residual::weights::{Error, Model, Origin, StateDict, Tensor};
 use residual_files::{HumanBytes, escaped};
@@ -34,6 +34,8 @@ pub(super) struct Facts {
     task: Task,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantised: Option<InEightBits>,
     input: [usize; 3],
     naming: String,
     prefix: String,
@@ -50,6 +52,35 @@ pub(super) struct Facts {
     bytes: u64,
     preprocess: String,
     preprocess_from: String,
+}
+
+/// Facts about a network in 8 bits.
+#[derive(Serialize)]
+struct InEightBits {
+    /// Convolutions that compute in 8 bits, and all of them.
+    convolutions: [usize; 2],
+    weight_bits: u32,
+    /// Maps of bytes.
+    maps: usize,
+}
+
+impl InEightBits {
+    fn of(model: &Model) -> Option<Self> {
+        let quantised = model.quantised()?;
+        let convs = model.network().layers().iter().filter(|layer| matches!(layer.op(), LayerOp::Conv(_)));
+        let all: Vec<bool> = convs.map(|layer| quantised.conv(layer.path()).is_some()).collect();
+        let in_8_bits = all.iter().filter(|found| **found).count();
+        let maps = quantised.maps.len() + usize::from(quantised.input.is_some());
+        Some(Self { convolutions: [in_8_bits, all.len()], weight_bits: quantised.weight_bits(), maps })
+    }
+
+    fn text(&self) -> String {
+        let [in_8_bits, all] = self.convolutions;
+        format!(
+            "{in_8_bits} of {all} convolutions, weights of {} bits; {} maps of bytes",
+            self.weight_bits, self.maps
+        )
+    }
 }
 
 impl Facts {
@@ -83,6 +114,7 @@ impl Facts {
             class_names: model.classes().is_some(),
             task: spec.task.clone(),
             temperature: model.temperature(),
+            quantised: InEightBits::of(model),
             input: spec.input,
             naming: model.naming().to_string(),
             prefix: found.map(|found| found.prefix.clone()).unwrap_or_default(),
@@ -141,6 +173,9 @@ impl Facts {
         }
         if let Some(temperature) = self.temperature {
             lines.text("temperature", &format!("{}, which logits are divided by", number(temperature, 4)));
+        }
+        if let Some(quantised) = &self.quantised {
+            lines.text("in 8 bits", &quantised.text());
         }
         lines.text("input", &describe::shape(&self.input));
         let (parameters, tensors) = (thousands(self.parameters), self.tensors);
