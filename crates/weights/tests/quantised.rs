@@ -125,7 +125,7 @@ fn a_model_in_8_bits_comes_back() {
     let float = self::model().save(bench.folder.path().join("f.safetensors"));
     float.unwrap();
     let size = |name: &str| fs::metadata(bench.folder.path().join(name)).unwrap().len() as f64;
-    assert!(size("q.safetensors") < 0.3 * size("f.safetensors"));
+    assert!(size("q.safetensors") < 0.35 * size("f.safetensors"));
     // The floats are those that the integers stand for, behind norms that change nothing but for the bias.
     let conv = opened.quantised().unwrap().conv(path("stem.conv0")).unwrap().clone();
     let weight = opened.tensor("stem.conv0.weight".parse().unwrap()).unwrap();
