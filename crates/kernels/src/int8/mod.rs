@@ -25,7 +25,7 @@ mod tests;
 pub use bytes::{bytes, bytes_mut, floats_for};
 pub use choose::is_faster;
 pub use conv::{Conv, Operands, Output, Residual, ResidualValues};
-pub use convert::{Affine, dequantise, image_layout, quantise, quantise_images};
+pub use convert::{Affine, dequantise, image_layout, quantise, quantise_images, translate_images};
 pub use maximum::maximum;
 pub use pack::{Packed, Weights, is_narrow};
 pub use token::DotProduct;

@@ -32,10 +32,7 @@ impl Call<'_> {
         self.check();
         #[cfg(target_arch = "x86_64")]
         if let Some(amx) = dot.amx() {
-            let [rows, columns] = self.grid.tile;
-            amx.configure(rows * columns / 2, self.walk.run);
             dot.run(narrow, super::amx::Tiles { amx, call: self, share });
-            amx.release();
             return;
         }
         macro_rules! by_size {
