@@ -39,6 +39,7 @@ mod arrangement;
 mod error;
 mod explain;
 mod graph;
+mod image_bytes;
 mod images;
 mod integers;
 mod lower;

@@ -6,8 +6,9 @@ use residual_arch::{LayerPath, NetSpec};
 use residual_kernels::{Algorithm, Buffer, Cpu, Isa, Pool};
 use residual_weights::Model;
 
-use crate::error::Error;
+use crate::error::{Error, InLayer};
 use crate::graph::{Graph, Node};
+use crate::image_bytes::ImageBytes;
 use crate::images::Images;
 use crate::integers::with_integers;
 use crate::lower::{lower, lower_until};
@@ -91,7 +92,8 @@ impl Plan {
         drop(packer);
         let (mean, std) = (spec.preprocess.mean.clone(), spec.preprocess.std.clone());
         let scales = scales(&graph, model.quantised().filter(|_| !options.integers), until_layer);
-        let network = CompiledNetwork { graph, mean, std, scales };
+        let image_bytes = ImageBytes::of(&cpu, &graph, &mean, &std).in_layer("input")?;
+        let network = CompiledNetwork { graph, mean, std, image_bytes, scales };
         let allow_not_finite = options.allow_not_finite;
         Ok(Self { cpu, network, programs, image, max_batch, allow_not_finite })
     }

@@ -10,6 +10,7 @@ use residual_kernels::{
 use crate::arrangement::Arrangement;
 use crate::error::{Error, InLayer};
 use crate::graph::{Elements, Graph, INPUT, MapId, Node};
+use crate::image_bytes::ImageBytes;
 use crate::images::Images;
 use crate::op::{Executable, MapLayouts, OperationMemory, Prepared, Site, WeightPacker, affine};
 use crate::quantised::MapScale;
@@ -86,6 +87,8 @@ pub(crate) struct CompiledNetwork {
     pub(crate) graph: Graph,
     pub(crate) mean: Vec<f32>,
     pub(crate) std: Vec<f32>,
+    /// Bytes of the images, where nothing reads their floats.
+    pub(crate) image_bytes: Option<ImageBytes>,
     /// Scale of each map that is rounded to the values of bytes.
     pub(crate) scales: Vec<Option<MapScale>>,
 }
@@ -143,13 +146,21 @@ impl Program {
                 let now = first..first + segment.batch;
                 if number == 0 {
                     let images = images.part(first, segment.batch, elements);
-                    timed(&mut clock, 0, || self.read(cpu, network, images, now.clone(), memory))
-                        .in_layer("input")?;
+                    let direct = network.image_bytes.as_ref().filter(|_| wanted.is_none());
+                    timed(&mut clock, 0, || match direct {
+                        Some(direct) => self.read_bytes(cpu, network, direct, images, now.clone(), memory),
+                        None => self.read(cpu, network, images, now.clone(), memory),
+                    })
+                    .in_layer("input")?;
                     self.round(network, INPUT, &now, memory);
                     self.give_one_of_all(cpu, network, INPUT, &now, memory, &mut wanted)?;
                 }
                 for index in segment.nodes.start..segment.nodes.end.min(nodes) {
                     let node = &graph.nodes[index];
+                    let is_read = |direct: &ImageBytes| direct.map == node.output;
+                    if wanted.is_none() && network.image_bytes.as_ref().is_some_and(is_read) {
+                        continue;
+                    }
                     let operation = || self.compute(cpu, node, &*self.operations[index], &now, memory);
                     timed(&mut clock, index + 1, operation).in_layer(node.path)?;
                     self.round(network, node.output, &now, memory);
@@ -198,6 +209,30 @@ impl Program {
         match images {
             Images::Interleaved(bytes) => normalise(cpu, bytes, &network.mean, &network.std, y, to),
             Images::Planar(values) => convert(cpu, values, to.with_border(0)?, y, to),
+        }
+    }
+
+    /// The images as the bytes that the stem reads.
+    fn read_bytes(
+        &self,
+        cpu: &Cpu,
+        network: &CompiledNetwork,
+        direct: &ImageBytes,
+        images: Images<'_>,
+        now: Range<usize>,
+        memory: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let (graph, scale) = (&network.graph, direct.scale);
+        let to = self.arrangement.layout(graph, direct.map, now.len())?;
+        let y = &mut memory[self.arrangement.place(direct.map, &now)];
+        match images {
+            Images::Interleaved(bytes) => {
+                int8::translate_images(cpu, (bytes, &direct.tables), to, y, scale.zero)
+            }
+            Images::Planar(values) => {
+                let from = Layout::planar(now.len(), graph.maps[INPUT].channels, to.height(), to.width())?;
+                int8::quantise_images(cpu, (values, from), to, y, affine(scale))
+            }
         }
     }
 

@@ -137,6 +137,26 @@ fn an_image_has_the_same_bits_in_any_batch_with_any_threads() {
 }
 
 #[test]
+fn pixels_give_what_their_normalised_values_give() {
+    let spec = plain();
+    let model = in_8_bits(&common::model(&spec), &images(&spec, 4), 4, 63.0);
+    let plan = Plan::compile(&model, &Options::default().with(|options| options.max_batch = 2)).unwrap();
+    let (mean, std) = (&model.spec().preprocess.mean, &model.spec().preprocess.std);
+    let pixels: Vec<u8> =
+        (0..2 * 21 * 18 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let value = |index: usize| {
+        let (n, c, pixel) = (index / (3 * 378), index / 378 % 3, index % 378);
+        (f32::from(pixels[(n * 378 + pixel) * 3 + c]) / 255.0 - mean[c]) / std[c]
+    };
+    let values: Vec<f32> = (0..pixels.len()).map(value).collect();
+    let mut scratch = plan.scratch();
+    let found = plan.run(Images::Interleaved(&pixels), &mut scratch).unwrap().to_vec();
+    let wanted = plan.run(Images::Planar(&values), &mut scratch).unwrap();
+    let doubles: Vec<f64> = wanted.iter().map(|&value| f64::from(value)).collect();
+    assert!(relative_error(&found, &doubles) < 0.01, "{found:?}, {wanted:?}");
+}
+
+#[test]
 fn layers_say_what_computes_them() {
     let spec = mixed();
     let x = images(&spec, 4);

@@ -6,6 +6,7 @@
 //! network MODEL BATCH WEIGHTS INPUT    ready
 //! run COUNT                            ms MEDIAN
 //! logits                               logits VALUE VALUE ...
+//! layers COUNT                         layers NAME KERNEL MEDIAN, ...
 //! memory                               mib PEAK
 //! anything else                        error REASON
 //! ```
@@ -15,7 +16,7 @@
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use residual_engine::{Images, Options, Plan, Scratch};
+use residual_engine::{Images, LayerProfile, Options, Plan, Scratch};
 use residual_weights::Model;
 
 type Failure = Box<dyn std::error::Error>;
@@ -68,13 +69,22 @@ fn answer(threads: Option<usize>, line: &str, prepared: &mut Option<Prepared>) -
     let prepared = prepared.as_mut().ok_or("no network yet")?;
     match words.as_slice() {
         ["run", count] => Ok(format!("ms {}", measure(prepared, count)?)),
+        ["layers", count] => {
+            let profile = prepared.plan.profile(
+                Images::Planar(&prepared.input),
+                count.parse()?,
+                &mut prepared.scratch,
+            )?;
+            let line = |layer: &LayerProfile| format!("{} {} {:.4}", layer.name, layer.kernel, layer.ms);
+            Ok(format!("layers {}", profile.layers.iter().map(line).collect::<Vec<_>>().join(", ")))
+        }
         ["memory"] => Ok(format!("mib {}", memory()?)),
         ["logits"] => {
             let logits = prepared.plan.run(Images::Planar(&prepared.input), &mut prepared.scratch)?;
             let values: Vec<String> = logits.iter().map(ToString::to_string).collect();
             Ok(format!("logits {}", values.join(" ")))
         }
-        _ => Err("network, run, logits or memory".into()),
+        _ => Err("network, run, logits, layers or memory".into()),
     }
 }
 

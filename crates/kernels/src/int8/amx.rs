@@ -4,6 +4,7 @@
 //! unit works for hundreds of cycles on instructions that the rest of the core issues in a few.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::grid::{Share, Tile};
 use super::task::Call;
@@ -17,10 +18,10 @@ pub(super) const GATHERED: usize = Amx::BYTES / BLOCK;
 /// Most blocks of input channels that are gathered: those of 2048 channels.
 const MOST_BLOCKS: usize = 128;
 
-/// Most bytes of gathered inputs, of a tile's pixels.
-const MOST_BYTES: usize = MOST_PIXELS * MOST_BLOCKS * BLOCK;
+/// Most bytes of gathered inputs: of two tiles at least, so that weights that no cache holds are read for several.
+const MOST_BYTES: usize = 2 * MOST_PIXELS * MOST_BLOCKS * BLOCK;
 
-/// Inputs of a tile's pixels, `[blocks / 4][pixel][64]`.
+/// Inputs of tiles, of each `[blocks / 4][pixel][64]`.
 #[repr(C, align(64))]
 struct Gathered(MaybeUninit<[u8; MOST_BYTES]>);
 
@@ -86,7 +87,7 @@ impl Tiles<'_> {
         self.finish(d, &sums, pending);
     }
 
-    /// All panels for a tile, whose inputs are gathered first.
+    /// All panels for a few tiles, whose inputs are gathered first.
     #[inline(always)]
     fn by_tile<D: Dot>(&self, d: D) {
         let (call, pixels) = (self.call, self.pixels());
@@ -97,16 +98,23 @@ impl Tiles<'_> {
             *run = chunk * 2 * pixels * Amx::BYTES;
         }
         let (mut sums, mut pending) = ([const { Sums([0; MOST_SUMS]) }; 2], None);
-        for index in self.share.tiles.clone() {
-            let tile = call.grid.tile(index);
-            // SAFETY: the call was checked, and the share is this task's alone.
+        let each = 2 * pixels * call.walk.blocks * BLOCK;
+        let Range { start, end } = self.share.tiles;
+        for first in (start..end).step_by(MOST_BYTES / each) {
+            let tiles = first..(first + MOST_BYTES / each).min(end);
+            // SAFETY: the call was checked, and the share is this task's alone; the tiles' inputs fit.
             unsafe {
                 let x = gathered.0.as_mut_ptr().cast::<u8>();
-                self.gather(call.x.as_ptr().add(call.first(&tile)), x);
+                for (place, index) in tiles.clone().enumerate() {
+                    let from = call.x.as_ptr().add(call.first(&call.grid.tile(index)));
+                    self.gather(from, x.add(place * each));
+                }
                 for panel in self.share.panels.clone() {
-                    let x = x.cast_const();
-                    let inputs = ([x, x.add(pixels * Amx::BYTES)], Amx::BYTES, &*runs, Amx::BYTES);
-                    self.next(d, inputs, (tile, panel), &mut sums, &mut pending);
+                    for (place, index) in tiles.clone().enumerate() {
+                        let x = x.cast_const().add(place * each);
+                        let inputs = ([x, x.add(pixels * Amx::BYTES)], Amx::BYTES, &*runs, Amx::BYTES);
+                        self.next(d, inputs, (call.grid.tile(index), panel), &mut sums, &mut pending);
+                    }
                 }
             }
         }

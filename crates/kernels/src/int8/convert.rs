@@ -237,18 +237,29 @@ struct ToPixels<'a> {
 impl DotKernel for ToPixels<'_> {
     #[inline(always)]
     fn run<D: Dot>(self, d: D) {
+        let zero = i32::from(self.affine.zero);
         for (index, pixels) in self.y.chunks_mut(4 * BLOCK).enumerate() {
             let (first, count) = (index * BLOCK, pixels.len() / 4);
-            for (c, plane) in self.planes.iter().enumerate() {
-                let (mut x, mut bytes) = ([0.0; BLOCK], [0; BLOCK]);
-                let Some(values) = plane.get(first..first + count) else { continue };
-                x[..count].copy_from_slice(values);
-                // SAFETY: both are a block.
-                unsafe {
-                    let steps = to_steps(d, d.load(x.as_ptr()), self.affine);
-                    d.store_bytes(bytes.as_mut_ptr(), steps, i32::from(self.affine.zero));
+            let mut channels = [d.splat(0.0); 4];
+            let mut bytes = [0_u8; 4 * BLOCK];
+            // SAFETY: 16 numbers are read where there are so many, else of a copy; 64 bytes are written.
+            unsafe {
+                for (channel, plane) in channels.iter_mut().zip(self.planes) {
+                    let Some(values) = plane.get(first..first + count) else { continue };
+                    if count == BLOCK {
+                        *channel = to_steps(d, d.load(values.as_ptr()), self.affine);
+                    } else {
+                        let mut x = [0.0; BLOCK];
+                        x[..count].copy_from_slice(values);
+                        *channel = to_steps(d, d.load(x.as_ptr()), self.affine);
+                    }
                 }
-                pixels.chunks_exact_mut(4).zip(bytes).for_each(|(pixel, byte)| pixel[c] = byte);
+                if count == BLOCK {
+                    d.store_pixels(pixels.as_mut_ptr(), channels, zero);
+                } else {
+                    d.store_pixels(bytes.as_mut_ptr(), channels, zero);
+                    pixels.copy_from_slice(&bytes[..4 * count]);
+                }
             }
         }
     }

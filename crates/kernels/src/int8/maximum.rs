@@ -32,6 +32,9 @@ pub fn maximum(
     Ok(())
 }
 
+/// Columns whose maxima down the rows are kept: 4 KiB.
+const TILE: usize = 256;
+
 /// Plane that is pooled.
 struct Plane<'a> {
     pooling: &'a Pooling,
@@ -48,15 +51,35 @@ impl Vectorise for Plane<'_> {
     #[inline(always)]
     fn run(self) {
         let [down, across] = [0, 1].map(|axis| self.pooling.ranges(axis));
+        let mut tile = [0_u8; TILE * BLOCK];
         self.target.fill(self.zero);
         for (y, rows) in down.enumerate() {
             let target = &mut self.target[self.to.index(0, 0, y, 0)..][..self.to.width() * BLOCK];
+            // Columns of the input that the tile has the maxima of.
+            let mut held = 0..0;
             for (pixel, columns) in target.chunks_exact_mut(BLOCK).zip(across.clone()) {
                 let mut most = [0_u8; BLOCK];
-                for row in rows.clone() {
-                    let x = &self.x[self.from.index(0, 0, row, columns.start)..][..columns.len() * BLOCK];
-                    for x in x.chunks_exact(BLOCK) {
-                        most.iter_mut().zip(x).for_each(|(most, &x)| *most = (*most).max(x));
+                for start in columns.clone().step_by(TILE) {
+                    let piece = start..columns.end.min(start + TILE);
+                    if piece.end > held.end || piece.start < held.start {
+                        held = piece.start..(piece.start + TILE).min(self.from.width());
+                        for (number, row) in rows.clone().enumerate() {
+                            let x = &self.x[self.from.index(0, 0, row, held.start)..][..held.len() * BLOCK];
+                            let tile = &mut tile[..x.len()];
+                            if number == 0 {
+                                tile.copy_from_slice(x);
+                            } else {
+                                for (most, &x) in tile.iter_mut().zip(x) {
+                                    *most = (*most).max(x);
+                                }
+                            }
+                        }
+                    }
+                    let near = &tile[(piece.start - held.start) * BLOCK..(piece.end - held.start) * BLOCK];
+                    for x in near.chunks_exact(BLOCK) {
+                        for (most, &x) in most.iter_mut().zip(x) {
+                            *most = (*most).max(x);
+                        }
                     }
                 }
                 pixel.copy_from_slice(&most);

@@ -102,6 +102,24 @@ pub(in crate::int8) trait Dot: Copy + Send + Sync + 'static {
     /// `p` must be valid for writing 16 bytes.
     unsafe fn store_bytes(self, p: *mut u8, v: Self::Floats, zero: i32);
 
+    /// [`Dot::store_bytes`] of four channels of 16 pixels, the channels of a pixel beside each other.
+    ///
+    /// # Safety
+    /// `p` must be valid for writing 64 bytes.
+    #[inline(always)]
+    unsafe fn store_pixels(self, p: *mut u8, channels: [Self::Floats; 4], zero: i32) {
+        let mut bytes = [[0_u8; 16]; 4];
+        // SAFETY: each is 16 bytes; the caller vouches for 64.
+        unsafe {
+            for (bytes, channel) in bytes.iter_mut().zip(channels) {
+                self.store_bytes(bytes.as_mut_ptr(), channel, zero);
+            }
+            for pixel in 0..16 {
+                p.add(4 * pixel).cast::<[u8; 4]>().write(bytes.map(|channel| channel[pixel]));
+            }
+        }
+    }
+
     /// [`Dot::store_bytes`] of four vectors, one after the other.
     ///
     /// # Safety

@@ -86,6 +86,15 @@ impl Dot for Vnni512 {
             let values = _mm512_max_epi32(values, _mm512_setzero_si512());
             _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(values));
         };
+        store_pixels(p: *mut u8, v: [__m512; 4], zero: i32) = {
+            let integers = |v| {
+                let steps = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
+                _mm512_max_epi32(steps, _mm512_setzero_si512())
+            };
+            let low = _mm512_or_si512(integers(v[0]), _mm512_slli_epi32::<8>(integers(v[1])));
+            let high = _mm512_or_si512(integers(v[2]), _mm512_slli_epi32::<8>(integers(v[3])));
+            _mm512_storeu_si512(p.cast(), _mm512_or_si512(low, _mm512_slli_epi32::<16>(high)));
+        };
         store_four(p: *mut u8, v: [__m512; 4], zero: i32) = {
             let integers = |v| _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
             let [a, b, c, d] = [integers(v[0]), integers(v[1]), integers(v[2]), integers(v[3])];
