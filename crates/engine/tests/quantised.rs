@@ -161,7 +161,7 @@ fn a_map_that_an_integer_convolution_reads_has_a_scale() {
     };
     assert!(without(&|_| {}).is_ok());
     let path = "stage1.block0.conv1".parse().unwrap();
-    let error = without(&|quantised| drop(quantised.maps.remove(&path))).unwrap_err();
+    let error = without(&|quantised| _ = quantised.maps.remove(&path)).unwrap_err();
     assert!(
         matches!(&error, Error::NoScale { .. }) && error.to_string().contains("stage1.block0.conv2"),
         "{error}"

@@ -234,7 +234,7 @@ fn integers_that_do_not_fit_a_network_are_refused() {
     let conv = |quantised: &mut Quantised, change: &dyn Fn(&mut QuantConv)| {
         change(Arc::make_mut(quantised.convs.get_mut(&path("stem.conv0")).unwrap()));
     };
-    let error = refused(&|quantised| conv(quantised, &|conv| drop(conv.weights.pop())));
+    let error = refused(&|quantised| conv(quantised, &|conv| _ = conv.weights.pop()));
     assert!(error.contains("has 431 weights, 16 scales and 16 biases; expected 432, 16 and 16"), "{error}");
     let error = refused(&|quantised| drop(quantised.convs.insert(path("stem.norm0"), Arc::default())));
     assert!(error.contains("stem.norm0 is no convolution"), "{error}");
