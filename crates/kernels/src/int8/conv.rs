@@ -5,6 +5,8 @@ use super::grid::{Grid, Shares};
 use super::pack::{Order, Packed, length};
 use super::task::Call;
 use super::tile::Walk;
+#[cfg(target_arch = "x86_64")]
+use super::token::Amx;
 use super::token::DotProduct;
 use crate::simd::BLOCK;
 use crate::{ConvShape, Cpu, Error, Layout};
@@ -46,6 +48,8 @@ pub struct Conv {
     grid: Grid,
     shares: Shares,
     walk: Walk,
+    /// Offsets of the runs of a pixel's inputs.
+    runs: Vec<usize>,
     flat: bool,
 }
 
@@ -125,7 +129,10 @@ impl Conv {
         let stride = shape.stride[0];
         let flat = shape.kernel == [1, 1] && stride == 1 && input.border() == 0;
         let size = if flat { [1, height * width] } else { [height, width] };
-        let grid = Grid::new(shape.batch, size, dot.pixels(narrow), stride * input.block());
+        let groups = in_groups(dot, &shape, &input, size);
+        let dot = if groups.is_some() { dot } else { dot.without_amx() };
+        let step = stride * input.block();
+        let grid = groups.unwrap_or_else(|| Grid::new(shape.batch, size, dot.pixels(narrow), step));
         let walk = Walk {
             blocks: input.blocks(),
             block: input.plane(),
@@ -138,8 +145,9 @@ impl Conv {
         let most = cpu.level2_bytes() / 4 / (pixels * input.blocks() * input.block());
         let threads = cpu.pool().threads();
         let least = if threads > 1 { SHARES * threads } else { 1 };
-        let mut conv =
-            Self { shape, input, output, narrow, dot, grid, shares: Shares::new(1, 1, 1, 1), walk, flat };
+        let shares = Shares::new(1, 1, 1, 1);
+        let runs = walk.runs();
+        let mut conv = Self { shape, input, output, narrow, dot, grid, shares, walk, runs, flat };
         let panels = conv.order().outs.div_ceil(conv.order().panel);
         conv.shares = Shares::new(grid.tiles(), panels, most, least);
         Ok(conv)
@@ -203,6 +211,7 @@ impl Conv {
         let call = Call {
             grid: self.grid,
             walk: self.walk,
+            runs: &self.runs,
             x: operands.x,
             origin: self.input.index(0, 0, 0, 0) - padding,
             image: self.input.image(),
@@ -303,6 +312,21 @@ impl Conv {
             }
             border.fill(start + layout.plane() - rows - side, rows + side);
         }
+    }
+}
+
+/// The grid for AMX, where `dot` is that and the convolution fits its tiles.
+fn in_groups(dot: DotProduct, shape: &ConvShape, input: &Layout, size: [usize; 2]) -> Option<Grid> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        dot.amx()?;
+        let fits = shape.out_channels > BLOCK && shape.kernel[1] * input.block() <= Amx::BYTES;
+        Grid::in_groups(shape.batch, size, Amx::ROWS).filter(|_| fits)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (dot, shape, input, size);
+        None
     }
 }
 

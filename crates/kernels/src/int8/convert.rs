@@ -94,6 +94,41 @@ pub fn quantise_images(
     Ok(())
 }
 
+/// Bytes of interleaved images, [four bytes a pixel](image_layout): `y = tables[c][x]`, and `zero` in the border.
+///
+/// # Errors
+/// [`Error::Length`] and [`Error::Shape`] where the images are not those of the layout.
+pub fn translate_images(
+    cpu: &Cpu,
+    (x, tables): (&[u8], &[[u8; 256]]),
+    to: Layout,
+    y: &mut [f32],
+    zero: u8,
+) -> Result<(), Error> {
+    let channels = tables.len();
+    if to.block() != 4 || to.channels() != 4 || !(1..=4).contains(&channels) {
+        let reason = format!("{channels} channels to {to:?}");
+        return Err(Error::Shape { what: "conversion of bytes".into(), reason });
+    }
+    length("the images", to.batch() * to.height() * to.width() * channels, x.len())?;
+    length("the bytes", to.len(), 4 * y.len())?;
+    let rows = Rows { to, start: Parts::new(y) };
+    rows.each(cpu, |n, row, target| {
+        target.fill(zero);
+        if let Some(row) = row {
+            let each = to.width() * channels;
+            let x = &x[(n * to.height() + row) * each..][..each];
+            let y = &mut target[4 * to.border()..][..4 * to.width()];
+            for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(4)) {
+                for ((x, y), table) in x.iter().zip(y).zip(tables) {
+                    *y = table[usize::from(*x)];
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Numbers of the bytes of blocked maps: `x = scale (q - zero)`, and zeros in the border.
 ///
 /// # Errors

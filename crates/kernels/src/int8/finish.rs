@@ -1,7 +1,7 @@
 //! The epilogue: sums become outputs.
 
 use super::grid::Tile;
-use super::tile::Sums;
+use super::tile::{MOST_PIXELS, MOST_SUMS, Sums};
 use super::token::{Dot, DotKernel};
 use crate::Layout;
 
@@ -77,8 +77,8 @@ unsafe impl Sync for Finish<'_> {}
 /// A pixel to write.
 #[derive(Clone, Copy, Default)]
 struct Pixel {
-    /// Its number in the tile.
-    number: usize,
+    /// Its first sum in the tile.
+    sums: usize,
     /// First element in the output, and in what is added.
     output: usize,
     added: usize,
@@ -97,12 +97,12 @@ impl Finish<'_> {
         (tile, size): (&Tile, [usize; 2]),
         [block, panel]: [usize; 2],
     ) {
-        let mut all = [Pixel::default(); 14];
-        let count = self.pixels(tile, size, &mut all);
+        let mut all = [Pixel::default(); MOST_PIXELS];
+        assert!(size[0] * size[1] * panel * 16 <= MOST_SUMS);
+        let count = self.pixels(tile, (size, panel), &mut all);
         let pixels = &all[..count];
         for b in 0..panel.min(self.blocks - block) {
-            let block =
-                Block { finish: self, sums, pixels, block: block + b, first: b * 16, step: panel * 16 };
+            let block = Block { finish: self, sums, pixels, block: block + b, first: b * 16 };
             // A function of its own, which is not compiled again for every size of tile.
             match (self.target, self.added) {
                 (Target::Bytes(..), Added::Nothing) => d.run(BlockOf::<true, 0>(block)),
@@ -115,9 +115,14 @@ impl Finish<'_> {
         }
     }
 
-    /// The pixels of a tile that it writes, and their number.
+    /// The pixels of a tile of `rows` and `columns` that it writes, with the sums of a panel each, and their number.
     #[inline(always)]
-    fn pixels(&self, tile: &Tile, [rows, columns]: [usize; 2], into: &mut [Pixel; 14]) -> usize {
+    fn pixels(
+        &self,
+        tile: &Tile,
+        ([rows, columns], panel): ([usize; 2], usize),
+        into: &mut [Pixel; MOST_PIXELS],
+    ) -> usize {
         let (width, mut count) = (self.places.width, 0);
         for r in tile.skip[0]..rows {
             let column = tile.first[1] + tile.skip[1];
@@ -125,7 +130,7 @@ impl Finish<'_> {
                 if self.flat { (column / width, column % width) } else { (tile.first[0] + r, column) };
             for c in tile.skip[1]..columns {
                 into[count] = Pixel {
-                    number: r * columns + c,
+                    sums: (r * columns + c) * panel * 16,
                     output: self.places.at(tile.image, y, x),
                     added: self.added_places.at(tile.image, y, x),
                 };
@@ -146,9 +151,8 @@ struct Block<'a> {
     sums: &'a Sums,
     pixels: &'a [Pixel],
     block: usize,
-    /// Place of the block in the sums of a pixel, and sums of a pixel.
+    /// Place of the block in the sums of a pixel.
     first: usize,
-    step: usize,
 }
 
 /// A block, by what it writes and what is added: nothing, bytes or floats.
@@ -177,24 +181,24 @@ impl<const BYTES: bool, const ADDED: usize> DotKernel for BlockOf<'_, BYTES, ADD
                     let is_bounded = finish.bounds[0] > -f32::from(zero);
                     let p = p.add(plane);
                     let mut rest = pixels;
-                    while let [a, b, c, e, others @ ..] = rest {
-                        if e.output != a.output + 48 {
-                            break;
+                    loop {
+                        rest = match rest {
+                            [a, b, c, e, others @ ..] if e.output == a.output + 48 => {
+                                let mut y = [line.low; 4];
+                                y[0] = self.value(d, &line, a, is_bounded);
+                                y[1] = self.value(d, &line, b, is_bounded);
+                                y[2] = self.value(d, &line, c, is_bounded);
+                                y[3] = self.value(d, &line, e, is_bounded);
+                                d.store_four(p.add(a.output), y, i32::from(zero));
+                                others
+                            }
+                            [pixel, others @ ..] => {
+                                let y = self.value(d, &line, pixel, is_bounded);
+                                d.store_bytes(p.add(pixel.output), y, i32::from(zero));
+                                others
+                            }
+                            [] => break,
                         }
-                        let all = [a, b, c, e].map(|pixel| pixel as *const Pixel);
-                        let mut y = [line.low; 4];
-                        for (y, pixel) in y.iter_mut().zip(all) {
-                            *y = self.value(d, &line, &*pixel, is_bounded);
-                        }
-                        d.store_four(p.add(a.output), y, i32::from(zero));
-                        rest = others;
-                    }
-                    for pixel in rest {
-                        d.store_bytes(
-                            p.add(pixel.output),
-                            self.value(d, &line, pixel, is_bounded),
-                            i32::from(zero),
-                        );
                     }
                 }
                 Target::Floats(p) => {
@@ -223,12 +227,12 @@ impl<const BYTES: bool, const ADDED: usize> BlockOf<'_, BYTES, ADDED> {
     /// What is added is valid for reading the pixel.
     #[inline(always)]
     unsafe fn value<D: Dot>(&self, d: D, line: &Line<D>, pixel: &Pixel, is_bounded: bool) -> D::Floats {
-        let &Block { finish, sums, block, first, step, .. } = &self.0;
-        let sums = &sums.0[pixel.number * step + first..][..16];
+        let &Block { finish, sums, block, first, .. } = &self.0;
         let place = pixel.added + block * finish.added_places.plane;
-        // SAFETY: 16 sums; the caller vouches for what is added.
+        // SAFETY: a pixel of a tile has its sums; the caller vouches for what is added.
         unsafe {
-            let mut y = d.fma(d.to_floats(d.load_sums(sums.as_ptr())), line.factor, line.bias);
+            let sums = d.load_sums(sums.0.as_ptr().add(pixel.sums + first));
+            let mut y = d.fma(d.to_floats(sums), line.factor, line.bias);
             match finish.added {
                 Added::Bytes(p) if ADDED == 1 => y = d.fma(d.load_bytes(p.add(place)), line.added_factor, y),
                 Added::Floats(p) if ADDED == 2 => y = d.fma(d.load(p.add(place)), line.added_factor, y),

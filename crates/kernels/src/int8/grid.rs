@@ -60,6 +60,18 @@ impl Grid {
         grids.min_by_key(work).unwrap_or_else(|| grid([1, 1]))
     }
 
+    /// The grid of least work of tiles of two groups of at most `group` pixels: of two rows, or of the two halves of a part
+    /// of a single row. `None` where there are not two.
+    pub(super) fn in_groups(images: usize, size: [usize; 2], group: usize) -> Option<Self> {
+        let tile = |columns: usize| if size[0] == 1 { [1, 2 * columns] } else { [2, columns] };
+        let grid = |tile: [usize; 2]| {
+            let counts = [0, 1].map(|axis| size[axis].div_ceil(tile[axis]));
+            Self { images, size, tile, counts }
+        };
+        let tiles = (1..=group).rev().map(tile).filter(|tile| tile[1] <= size[1]);
+        tiles.map(grid).min_by_key(|grid| grid.per_image() * (grid.tile[0] * grid.tile[1] + 4 * TILE))
+    }
+
     fn per_image(&self) -> usize {
         self.counts[0] * self.counts[1]
     }

@@ -5,6 +5,8 @@
 //! stands for; the border of a map is of `zero`s. Sums are exact integers, and the epilogue rounds each operation once, so
 //! every instruction set gives the same bits; `docs/decisions/022-int8.md` says why it is done so.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod bytes;
 mod choose;
 mod conv;
@@ -23,7 +25,7 @@ mod tests;
 pub use bytes::{bytes, bytes_mut, floats_for};
 pub use choose::is_faster;
 pub use conv::{Conv, Operands, Output, Residual, ResidualValues};
-pub use convert::{Affine, dequantise, image_layout, quantise, quantise_images};
+pub use convert::{Affine, dequantise, image_layout, quantise, quantise_images, translate_images};
 pub use maximum::maximum;
 pub use pack::{Packed, Weights, is_narrow};
 pub use token::DotProduct;

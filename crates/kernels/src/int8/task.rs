@@ -1,7 +1,7 @@
 //! A share of a convolution's work, compiled for each size of tile.
 
 use super::finish::Finish;
-use super::grid::{Grid, Share};
+use super::grid::{Grid, Share, Tile};
 use super::tile::{MOST_SUMS, Sums, Walk, tile};
 use super::token::{Dot, DotKernel, DotProduct};
 
@@ -9,6 +9,8 @@ use super::token::{Dot, DotKernel, DotProduct};
 pub(super) struct Call<'a> {
     pub(super) grid: Grid,
     pub(super) walk: Walk,
+    /// [`Walk::runs`]
+    pub(super) runs: &'a [usize],
     /// The inputs, and the first that the first pixel of the first image reads.
     pub(super) x: &'a [u8],
     pub(super) origin: usize,
@@ -28,6 +30,11 @@ impl Call<'_> {
     /// Computes a share, which nothing else computes at the same time.
     pub(super) fn run(&self, dot: DotProduct, narrow: bool, share: Share) {
         self.check();
+        #[cfg(target_arch = "x86_64")]
+        if let Some(amx) = dot.amx() {
+            dot.run(narrow, super::amx::Tiles { amx, call: self, share });
+            return;
+        }
         macro_rules! by_size {
             ($($step:literal: $([$rows:literal, $columns:literal])*;)*) => {
                 match (self.grid.tile, self.step, self.panel) {
@@ -63,8 +70,15 @@ impl Call<'_> {
         assert!(self.starts.len() >= panels * self.panel * 16);
     }
 
+    /// First input of a tile.
+    #[inline(always)]
+    pub(super) fn first(&self, tile: &Tile) -> usize {
+        let [row, column] = tile.first;
+        self.origin + tile.image * self.image + row * self.walk.tile_row + column * self.step
+    }
+
     /// Bytes of weights of a panel.
-    fn weights_of_panel(&self) -> usize {
+    pub(super) fn weights_of_panel(&self) -> usize {
         self.walk.blocks * self.walk.rows * self.walk.run * self.panel * 16
     }
 }
@@ -86,10 +100,7 @@ impl<const R: usize, const C: usize, const STEP: usize, const NB: usize> DotKern
                 let start = call.starts[panel * NB * 16..].as_ptr();
                 for index in share.tiles.clone() {
                     let at = call.grid.tile(index);
-                    let x = call.origin
-                        + at.image * call.image
-                        + at.first[0] * call.walk.tile_row
-                        + at.first[1] * STEP;
+                    let x = call.first(&at);
                     // SAFETY: the call was checked, and the share is this task's alone.
                     unsafe {
                         let x = call.x.as_ptr().add(x);

@@ -307,6 +307,18 @@ fn conversions_round_to_even_and_keep_borders() {
         let mut y = vec![f32::NAN; to.len() / 4];
         quantise_images(&cpu, (&x, from), to, &mut y, affine).unwrap();
         assert_eq!(bytes(&y), laid_out(&bytes_of, 3, &to, 100), "{isa}");
+
+        let tables = [3_u8, 5, 7].map(|factor| std::array::from_fn(|x| (x as u8).wrapping_mul(factor)));
+        let images = Numbers(8).bytes(2 * 4 * 37 * 3);
+        let wanted = |index: usize| {
+            let (n, c, pixel) = (index / (3 * 148), index / 148 % 3, index % 148);
+            images[(n * 148 + pixel) * 3 + c].wrapping_mul([3, 5, 7][c])
+        };
+        let wanted: Vec<u8> = (0..2 * 3 * 148).map(wanted).collect();
+        y.fill(f32::NAN);
+        translate_images(&cpu, (&images, &tables), to, &mut y, 9).unwrap();
+        assert_eq!(bytes(&y), laid_out(&wanted, 3, &to, 9), "{isa}");
+        assert!(translate_images(&cpu, (&images[1..], &tables), to, &mut y, 9).is_err());
     }
 }
 

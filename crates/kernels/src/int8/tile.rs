@@ -19,8 +19,19 @@ pub(super) struct Walk {
     pub(super) tile_row: usize,
 }
 
+impl Walk {
+    /// Offsets of the runs.
+    pub(super) fn runs(&self) -> Vec<usize> {
+        let of = |block: usize| (0..self.rows).map(move |row| block * self.block + row * self.row);
+        (0..self.blocks).flat_map(of).collect()
+    }
+}
+
+/// Most pixels of a tile: those of AMX.
+pub(super) const MOST_PIXELS: usize = 32;
+
 /// Most sums of a tile.
-pub(super) const MOST_SUMS: usize = 14 * 32;
+pub(super) const MOST_SUMS: usize = MOST_PIXELS * 32;
 
 /// The sums of a tile, `[pixel][channel]`.
 #[repr(C, align(64))]

@@ -8,9 +8,13 @@ mod portable;
 mod select;
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod ymm;
 #[cfg(target_arch = "x86_64")]
 mod zmm;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use amx::{Amx, Groups};
 pub(super) use dot::{Dot, DotKernel};
 pub use select::DotProduct;

@@ -5,13 +5,14 @@ use std::fmt;
 use super::dot::{Dot, DotKernel};
 use super::portable::Portable;
 #[cfg(target_arch = "x86_64")]
-use super::{ymm::Narrow, ymm::Vnni256, ymm::Wide, zmm::Vnni512};
+use super::{amx::Amx, ymm::Narrow, ymm::Vnni256, ymm::Wide, zmm::Vnni512};
 use crate::Isa;
 
 /// A way to sum products of bytes that this machine has.
 ///
 /// | name | instructions | chosen with |
 /// | --- | --- | --- |
+/// | `amx` | `tdpbusd` on tiles | `avx512`, where the machine has AMX for bytes and the system permits it |
 /// | `avx512-vnni` | `vpdpbusd` on 64 bytes | `avx512`, where the machine has AVX-512 VNNI |
 /// | `avx-vnni` | `vpdpbusd` on 32 bytes | `avx512` and `avx2` where they are the machine's best, and it has AVX-VNNI |
 /// | `avx2` | `vpmaddubsw` where weights have 7 bits, else `vpmaddwd` | `avx512`, `avx2` |
@@ -23,6 +24,8 @@ pub struct DotProduct(Token);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx, Vnni512),
     #[cfg(target_arch = "x86_64")]
     Vnni512(Vnni512),
     #[cfg(target_arch = "x86_64")]
@@ -40,7 +43,8 @@ impl DotProduct {
         {
             let widest = isa.name() == "avx512";
             if let Some(token) = Vnni512::detect().filter(|_| widest) {
-                return Self(Token::Vnni512(token));
+                let amx = Amx::detect().filter(|_| !is_without_amx());
+                return Self(amx.map_or(Token::Vnni512(token), |amx| Token::Amx(amx, token)));
             }
             let best = widest || (isa.name() == "avx2" && !is_x86_feature_detected!("avx512f"));
             if let Some(token) = Vnni256::detect().filter(|_| best) {
@@ -59,7 +63,9 @@ impl DotProduct {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            found.extend(Vnni512::detect().map(Token::Vnni512));
+            let vnni = Vnni512::detect();
+            found.extend(Amx::detect().zip(vnni).map(|(amx, vnni)| Token::Amx(amx, vnni)));
+            found.extend(vnni.map(Token::Vnni512));
             found.extend(Vnni256::detect().map(Token::Vnni256));
             found.extend(Narrow::detect().map(Token::Avx2));
         }
@@ -67,9 +73,29 @@ impl DotProduct {
         found.into_iter().map(Self).collect()
     }
 
+    /// The token of AMX.
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::int8) fn amx(self) -> Option<Amx> {
+        match self.0 {
+            Token::Amx(amx, _) => Some(amx),
+            _ => None,
+        }
+    }
+
+    /// The fastest way without AMX.
+    pub(in crate::int8) fn without_amx(self) -> Self {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Amx(_, vnni) => Self(Token::Vnni512(vnni)),
+            _ => self,
+        }
+    }
+
     /// Name, as in the table above.
     pub fn name(&self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Amx(..) => "amx",
             #[cfg(target_arch = "x86_64")]
             Token::Vnni512(_) => "avx512-vnni",
             #[cfg(target_arch = "x86_64")]
@@ -86,7 +112,7 @@ impl DotProduct {
     /// bits and 0.8 to 0.9 with 8. Plain Rust has a third of the rate of floats.
     pub(in crate::int8) fn products(self, narrow: bool) -> f64 {
         match (self.name(), narrow) {
-            ("avx512-vnni" | "avx-vnni", _) => 3.7,
+            ("amx" | "avx512-vnni" | "avx-vnni", _) => 3.7,
             ("avx2", true) => 1.5,
             ("avx2", false) => 0.9,
             _ => 0.3,
@@ -97,7 +123,7 @@ impl DotProduct {
     pub(in crate::int8) fn pixels(self, narrow: bool) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Token::Vnni512(_) => Vnni512::PIXELS,
+            Token::Amx(..) | Token::Vnni512(_) => Vnni512::PIXELS,
             #[cfg(target_arch = "x86_64")]
             Token::Vnni256(_) => Vnni256::PIXELS,
             #[cfg(target_arch = "x86_64")]
@@ -112,7 +138,7 @@ impl DotProduct {
     pub(in crate::int8) fn blocks(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Token::Vnni512(_) => Vnni512::BLOCKS,
+            Token::Amx(..) | Token::Vnni512(_) => Vnni512::BLOCKS,
             _ => 1,
         }
     }
@@ -121,7 +147,7 @@ impl DotProduct {
     pub(in crate::int8) fn run<K: DotKernel>(self, narrow: bool, kernel: K) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Token::Vnni512(token) => token.run(kernel),
+            Token::Amx(_, token) | Token::Vnni512(token) => token.run(kernel),
             #[cfg(target_arch = "x86_64")]
             Token::Vnni256(token) => token.run(kernel),
             #[cfg(target_arch = "x86_64")]
@@ -134,6 +160,13 @@ impl DotProduct {
             }
         }
     }
+}
+
+/// Whether the variable `RESIDUAL_AMX` is `0`: for measuring what AMX gives.
+#[cfg(target_arch = "x86_64")]
+fn is_without_amx() -> bool {
+    static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *OFF.get_or_init(|| std::env::var_os("RESIDUAL_AMX").is_some_and(|value| value == "0"))
 }
 
 impl fmt::Display for DotProduct {
