@@ -132,7 +132,7 @@ fn to_steps(conv: &mut QuantConv, input: MapScale) {
 fn put(quantised: &mut Quantised, map: MapName, scale: MapScale) {
     match map {
         MapName::Images => quantised.input = Some(scale),
-        MapName::Of(path) => drop(quantised.maps.insert(path, scale)),
+        MapName::Of(path) => _ = quantised.maps.insert(path, scale),
     }
 }
 
