@@ -99,8 +99,9 @@ fn hold(step: &Step, quantised: &Quantised, maps: &Maps) {
     };
     let input = scale(step.input);
     let bytes: Vec<u8> = maps[&step.input].1.iter().map(|&x| input.quantise(x)).collect();
-    let dequantised = bytes.iter().map(|&byte| input.dequantise(byte));
-    assert!(dequantised.eq(maps[&step.input].1.iter().copied()), "{}: its input is no bytes", step.path);
+    for (x, byte) in maps[&step.input].1.iter().zip(&bytes) {
+        assert_eq!(*x, input.dequantise(*byte), "{}: its input is no bytes of {input:?}", step.path);
+    }
     let (shape, found) = &maps[&MapName::Of(step.path)];
     let mut y = vec![0.0; found.len()];
     let of = quantised.conv(step.path).unwrap();
@@ -137,8 +138,9 @@ fn a_plan_in_8_bits_gives_what_sums_of_integers_give() {
         let quantised = quantised(&model, &plan, &image);
         let model = model.with_quantised(quantised.clone()).unwrap();
         for isa in Isa::available() {
-            let plan =
-                Plan::compile(&model, &Options::default().with(|options| options.isa = Some(isa))).unwrap();
+            let options = Options::default();
+            let options = options.with(|options| (options.isa, options.integers) = (Some(isa), false));
+            let plan = Plan::compile(&model, &options).unwrap();
             let maps = maps(&plan, &image);
             plan.steps().iter().for_each(|step| hold(step, &quantised, &maps));
         }
@@ -159,7 +161,7 @@ fn a_map_that_an_integer_convolution_reads_has_a_scale() {
     };
     assert!(without(&|_| {}).is_ok());
     let path = "stage1.block0.conv1".parse().unwrap();
-    let error = without(&|quantised| drop(quantised.maps.remove(&path))).unwrap_err();
+    let error = without(&|quantised| _ = quantised.maps.remove(&path)).unwrap_err();
     assert!(
         matches!(&error, Error::NoScale { .. }) && error.to_string().contains("stage1.block0.conv2"),
         "{error}"

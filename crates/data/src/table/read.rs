@@ -217,8 +217,8 @@ pub(super) fn read<T: DataType>(
     // damage to us.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(column, chunk, pages, part.rows as usize)));
     let decoded = decoded.map_err(|panic| panic_message(&*panic))?;
-    let (rows, grown) = decoded.map_err(|error| error.to_string())?;
-    Ok(Values { rows, bytes: taken.saturating_add(grown) })
+    let values = decoded.map_err(|error| error.to_string())?;
+    Ok(Values { bytes: taken.saturating_add(values.bytes), ..values })
 }
 
 fn decode<T: DataType>(
@@ -226,7 +226,7 @@ fn decode<T: DataType>(
     chunk: &Chunk,
     pages: Pages,
     rows: usize,
-) -> Result<(Vec<Option<T::T>>, u64), parquet::errors::ParquetError> {
+) -> Result<Values<T::T>, parquet::errors::ParquetError> {
     let (mut reader, grown) = reader::<T>(column, chunk, pages, rows)?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     let (read, ..) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
@@ -235,11 +235,11 @@ fn decode<T: DataType>(
     }
     let present = column.descriptor.max_def_level();
     if present == 0 {
-        return Ok((values.into_iter().map(Some).collect(), grown));
+        return Ok(Values { rows: values.into_iter().map(Some).collect(), bytes: grown });
     }
     let mut values = values.into_iter();
     let rows = levels.into_iter().map(|level| if level == present { values.next() } else { None });
-    Ok((rows.collect(), grown))
+    Ok(Values { rows: rows.collect(), bytes: grown })
 }
 
 /// Reads the pages of a part, and checks their headers.

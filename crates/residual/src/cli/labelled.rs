@@ -29,7 +29,7 @@ pub(crate) struct LabelledArguments {
     validation: Option<f64>,
     /// Images at a time.
     #[arg(long, value_name = "N", default_value_t = 64)]
-    batch_size: usize,
+    pub(super) batch_size: usize,
     /// Count and leave out images that cannot be decoded.
     #[arg(long)]
     pub(crate) skip_bad: bool,

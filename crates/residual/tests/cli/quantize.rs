@@ -55,7 +55,7 @@ fn every_command_that_asks_a_network_takes_one_in_8_bits() {
     bench.run(&format!("predict --weights q.safetensors {image}")).ok();
     bench.run(&format!("predict --weights q.safetensors {image} --explain where.png")).ok();
     bench.run("embed data --weights q.safetensors --out q.parquet").ok();
-    bench.run("bench infer --weights q.safetensors --runs 2").ok();
+    bench.run("bench infer --weights q.safetensors --seconds 0.1").ok();
     bench.run("calibrate --weights q.safetensors --data data --out warm.safetensors").ok();
     bench.run(&format!("predict --weights warm.safetensors {image}")).ok();
     bench.run("convert q.safetensors same.safetensors").ok();
@@ -111,9 +111,9 @@ fn pictures_without_labels_will_do() {
     let bench = quantised();
     fs::create_dir(bench.path("loose")).unwrap();
     for index in 0..4 {
-        for class in ["azure", "brick"] {
+        for (number, class) in ["azure", "brick"].iter().enumerate() {
             let from = bench.path(&format!("data/train/{class}/{index:02}.png"));
-            fs::copy(from, bench.path(&format!("loose/{class}{index}.png"))).unwrap();
+            fs::copy(from, bench.path(&format!("loose/{number}{index}.png"))).unwrap();
         }
     }
     let call = "quantize --weights run --data loose --images 5 --out loose.safetensors";
@@ -150,7 +150,7 @@ fn what_cannot_be_quantised_is_refused() {
     bench.run(&format!("{call} --out run/best.safetensors")).refused(&["is the file to read as well"]);
     bench.run(&format!("{call} --images 0 --out o.safetensors")).refused(&["from 1 to"]);
     bench.run(&format!("{call} --weight-bits 4 --out o.safetensors")).refused(&["7, 8"]);
-    bench.run(&format!("{call} --most-error -1 --out o.safetensors")).refused(&["percentage"]);
+    bench.run(&format!("{call} --most-error=-1 --out o.safetensors")).refused(&["percentage"]);
     bench.run("quantize --weights run --data nowhere --out o.safetensors").refused(&["nowhere"]);
     fs::create_dir(bench.path("empty")).unwrap();
     bench.run("quantize --weights run --data empty --out o.safetensors").refused(&["empty"]);

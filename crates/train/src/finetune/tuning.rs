@@ -125,6 +125,7 @@ impl<'a> FineTuning<'a> {
     }
 
     fn of(model: Model, images: TrainingImages, given: bool) -> Result<Self, Error> {
+        model.require_float32()?;
         images.check()?;
         let side = shorter_side(&*images.train);
         let facts = Facts { images: images.train.len(), spec: model.spec(), shorter_side: side };

@@ -64,6 +64,7 @@ fn load(path: &Path, network: ResNet, device: &Device) -> Result<Initial, Error>
 /// Weights of a model in place of the network's own, its head excepted where the model's has another number of
 /// classes.
 fn take_over(model: Model, network: ResNet, device: &Device) -> Result<Initial, Error> {
+    model.require_float32()?;
     let remarks = model.notes();
     let spec = network.spec();
     let found = if model.has_head() { model.spec().head.classes } else { 0 };

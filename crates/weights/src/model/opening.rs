@@ -13,6 +13,7 @@ use crate::checkpoint::Weights;
 use crate::error::Error;
 use crate::folder::weights_file;
 use crate::open_options::OpenOptions;
+use crate::quantised_description::QUANTISED;
 use crate::read::read_bytes;
 use crate::recognise::{Recognised, recognise, recognise_as};
 use crate::scheme::with_classes_of;
@@ -146,6 +147,7 @@ impl Model {
                 let model = Self::from_checkpoint(*trained).map_err(|error| error.of_model(&name))?;
                 Ok(Self { preprocess_source: "the checkpoint".to_owned(), ..model })
             }
+            Weights::Plain(state) if state.metadata.contains_key(QUANTISED) => Err(Error::InEightBits),
             Weights::Plain(state) => match network {
                 Some(network) => {
                     let spec = network.specification()?;

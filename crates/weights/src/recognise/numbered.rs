@@ -79,7 +79,7 @@ impl<'s> Stages<'s> {
     }
 }
 
-/// Names of the numbered parts: the first convolution and its norm, the stages, and the one matrix behind them.
+/// Names of the numbered parts: the first convolution and its norm, the pool, the stages, and the one matrix behind them.
 fn parts(stages: &Stages<'_>, shapes: &Shapes<'_>) -> Option<HashMap<usize, String>> {
     let prefix = stages.prefix;
     let (&first, &last) = (stages.numbers.first()?, stages.numbers.last()?);
@@ -87,6 +87,9 @@ fn parts(stages: &Stages<'_>, shapes: &Shapes<'_>) -> Option<HashMap<usize, Stri
         return None;
     }
     let mut parts: HashMap<usize, String> = HashMap::from([(0, "conv1".to_owned()), (1, "bn1".to_owned())]);
+    // A convolution in place of the pool, where there is one.
+    let pool = (2..first).find(|number| shapes.get(&format!("{prefix}{number}.0.weight")).is_some());
+    parts.extend(pool.map(|number| (number, "maxpool".to_owned())));
     parts.extend(stages.numbers.iter().zip(1..).map(|(&number, stage)| (number, format!("layer{stage}"))));
     let matrices: Vec<usize> = shapes
         .under(prefix)

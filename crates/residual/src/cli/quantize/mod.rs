@@ -99,6 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let options = Options::default().with(|options| {
         options.weight_bits = arguments.weight_bits.into();
         options.most_error = arguments.most_error / 100.0;
+        options.batch = arguments.labelled.batch_size.max(1);
         options.threads = Some(arguments.network.threads());
     });
     let pool = Pool::open(arguments, &model)?;
