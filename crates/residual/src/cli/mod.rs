@@ -48,6 +48,8 @@ mod predict;
 mod preprocessing;
 mod progress;
 #[cfg(feature = "train")]
+mod ranks;
+#[cfg(feature = "train")]
 mod recipes;
 #[cfg(feature = "train")]
 mod runs;
