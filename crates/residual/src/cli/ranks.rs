@@ -27,7 +27,7 @@ pub(crate) fn join(limit: Duration) -> Outcome<Arc<dyn Communicator>> {
     if let Some(joined) = JOINED.get() {
         return Ok(joined.clone());
     }
-    let joined = if launched().is_some() { join_mpi(limit)? } else { Arc::new(Alone) };
+    let joined: Arc<dyn Communicator> = if launched().is_some() { join_mpi(limit)? } else { Arc::new(Alone) };
     if joined.rank() > 0 {
         progress::mute();
     }
