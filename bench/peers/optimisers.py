@@ -6,6 +6,7 @@ Parameter and gradients are the formula's values (crates/testkit/src/formula.rs)
 """
 import torch
 from timm.optim.lamb import Lamb
+from timm.optim.lars import Lars
 from timm.optim.lion import Lion
 from timm.optim.rmsprop_tf import RMSpropTF
 
@@ -33,6 +34,8 @@ CASES = {
     "adamw": (torch.optim.AdamW, dict(lr=0.01, betas=(0.9, 0.99), eps=1e-6, weight_decay=0.05)),
     "lamb": (Lamb, dict(lr=0.01, betas=(0.9, 0.99), eps=1e-6, weight_decay=0.05, max_grad_norm=None)),
     "lamb_without_decay": (Lamb, dict(lr=0.01, betas=(0.9, 0.99), eps=1e-6, weight_decay=0.0, max_grad_norm=None)),
+    "lars": (Lars, dict(lr=0.5, momentum=0.9, trust_coeff=0.02, eps=1e-8, weight_decay=0.05)),
+    "lars_without_decay": (Lars, dict(lr=0.5, momentum=0.9, trust_coeff=0.02, eps=1e-8, weight_decay=0.0)),
     "lion": (Lion, dict(lr=0.01, betas=(0.9, 0.99), weight_decay=0.5)),
     "rms_prop": (RMSpropTF, dict(lr=0.01, alpha=0.9, eps=1e-3, momentum=0.9, weight_decay=0.05)),
 }

@@ -1,5 +1,6 @@
 //! Evaluation: how many labelled images are classified correctly, and the loss.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use residual_arch::Preprocess;
@@ -20,6 +21,8 @@ pub struct EvaluateOptions {
     pub skip_bad: bool,
     /// Cache of the images, of the same preprocessing.
     pub cache: Option<ImageCache>,
+    /// Batches that are evaluated, by their numbers: for one of several processes that share them. Default: all.
+    pub batches: Option<Range<usize>>,
 }
 
 impl EvaluateOptions {
@@ -39,7 +42,7 @@ impl EvaluateOptions {
 impl Default for EvaluateOptions {
     /// 64 images at a time, one decoding thread, bad images are errors.
     fn default() -> Self {
-        Self { batch_size: 64, workers: 1, skip_bad: false, cache: None }
+        Self { batch_size: 64, workers: 1, skip_bad: false, cache: None, batches: None }
     }
 }
 
@@ -60,6 +63,14 @@ impl Evaluation {
     /// Fraction of the images whose class has the greatest logit.
     pub fn top1(&self) -> f64 {
         self.top1_correct as f64 / self.total.max(1) as f64
+    }
+
+    /// Evaluation of logits, `[images][classes]`, of images in their order.
+    pub fn of(logits: &[f32], labels: &[usize]) -> Self {
+        let mut result = Self::default();
+        result.add(logits, labels);
+        result.loss /= result.total.max(1) as f64;
+        result
     }
 
     /// Adds a batch; `loss` is a sum still.
@@ -145,7 +156,9 @@ pub fn evaluate<J: Judged>(
         ..LoaderOptions::evaluation(options.batch_size, preprocess)
     };
     let (mut result, mut done) = (Evaluation::default(), 0);
-    for batch in Loader::new(images, loader)? {
+    let part = options.batches.clone().unwrap_or(0..usize::MAX);
+    let loader = loader.with(|loader| loader.first_batch = part.start);
+    for batch in Loader::new(images, loader)?.take(part.len()) {
         if watch.stopped() {
             return Ok(None);
         }

@@ -1,9 +1,11 @@
 //! Batches of one epoch, decoded ahead of whoever trains on them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use residual_arch::Preprocess;
+use residual_random::Key;
 
 use crate::balanced::balanced;
 use crate::cache::Preparation;
@@ -12,8 +14,8 @@ use crate::random::Use;
 use crate::resize::resize;
 use crate::stages::{self, Clocks, Stage};
 use crate::{
-    Augment, Augmenter, BadImage, Error, Image, ImageCache, Mix, Partner, Preprocessor, SampleKey, Source,
-    StageTimes,
+    Augment, Augmenter, BadImage, Error, Image, ImageCache, Mix, Partner, Preprocessor, SampleKey,
+    ShardRange, Source, StageTimes,
 };
 
 /// Options by which an epoch is read.
@@ -34,6 +36,9 @@ pub struct LoaderOptions {
     pub epoch: u64,
     /// Number of the batch to begin with: those before it were done before an interruption.
     pub first_batch: usize,
+    /// Shards of each batch that are read, one batch a shard, in place of the whole: for one of several processes that
+    /// share the batches. The images of a shard are mixed with one another. Default: batches are not divided.
+    pub shards: Option<ShardRange>,
     /// True where a last batch that is not full is left out.
     pub drop_last: bool,
     /// Augmentations, in order; empty for evaluation.
@@ -66,6 +71,7 @@ impl LoaderOptions {
             seed: 0,
             epoch: 0,
             first_batch: 0,
+            shards: None,
             drop_last: false,
             augment: Vec::new(),
             repeats: 1,
@@ -202,20 +208,25 @@ impl Loader {
         options.mix.iter().try_for_each(Mix::check)?;
         let augmenter = Augmenter::new(&options.augment, &options.preprocess)?;
         let steps = steps_per_epoch(set.len(), options.batch_size, options.drop_last);
-        let (first, workers) = (options.first_batch, options.workers);
+        if let Some(ShardRange { first, end, .. }) = options.shards.filter(|range| range.is_none()) {
+            let found = format!("{first} to {end}");
+            return Err(Error::InvalidOption { option: "shards", found, expected: "at least one of them" });
+        }
+        let a_batch = options.shards.map_or(1, |range| range.count());
+        let (first, workers) = (options.first_batch * a_batch, options.workers);
         let preprocessor = Preprocessor::new(&options.preprocess)?;
         let preparation = Preparation::of(&options);
         options.cache = options.cache.filter(|cache| cache.is_of(set.len(), &preparation));
         let clocks = Arc::new(Clocks::default());
         let epoch = Epoch { order: order(&*set, &options), set, preprocessor, augmenter, options };
-        let remaining = steps.saturating_sub(first);
+        let remaining = (steps * a_batch).saturating_sub(first);
         // Each worker has one batch in hand and one to follow.
         let pipeline =
             PipelineOptions { threads: workers.min(remaining), window: 2 * workers, waits_for_items: false };
         let spent = clocks.clone();
         let batches =
             Pipeline::start(first..first + remaining, pipeline, move |number, stopped: &AtomicBool| {
-                spent.record(|| epoch.batch(number, stopped))
+                spent.record(|| epoch.item(number, stopped))
             })?;
         Ok(Self { batches, remaining, clocks })
     }
@@ -263,10 +274,25 @@ struct Epoch {
 }
 
 impl Epoch {
-    fn batch(&self, number: usize, stopped: &AtomicBool) -> Result<Batch, Error> {
-        let (size, repeats) = (self.options.batch_size, self.options.repeats);
-        let start = number.saturating_mul(size).min(self.order.len());
-        let places = start..start.saturating_add(size).min(self.order.len());
+    /// The `number`-th batch, or shard of one.
+    fn item(&self, number: usize, stopped: &AtomicBool) -> Result<Batch, Error> {
+        let LoaderOptions { seed, epoch, batch_size: size, .. } = self.options;
+        let places = |number: usize| {
+            let start = number.saturating_mul(size).min(self.order.len());
+            start..start.saturating_add(size).min(self.order.len())
+        };
+        let mix = |number: usize| Use::Mix.key([seed, epoch, number as u64]);
+        match self.options.shards {
+            None => self.batch(places(number), mix(number), stopped),
+            Some(range) => {
+                let (number, shard) = range.place(number);
+                self.batch(range.part(shard, &places(number)), mix(number).child(shard as u64), stopped)
+            }
+        }
+    }
+
+    fn batch(&self, places: Range<usize>, mixing: Key, stopped: &AtomicBool) -> Result<Batch, Error> {
+        let repeats = self.options.repeats;
         let mut batch = Batch::new(Vec::new(), [0, self.preprocessor.channels(), 0, 0], Vec::new());
         let (expected, mut decoded) = (places.len(), None);
         for place in places {
@@ -285,8 +311,7 @@ impl Epoch {
         }
         batch.images.truncate(batch.shape[0] * batch.values());
         if let Some(mix) = &self.options.mix {
-            let LoaderOptions { seed, epoch, .. } = self.options;
-            mix.apply(&mut batch, Use::Mix.key([seed, epoch, number as u64]));
+            mix.apply(&mut batch, mixing);
         }
         Ok(batch)
     }

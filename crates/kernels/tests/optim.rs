@@ -1,7 +1,7 @@
 //! Optimisers against PyTorch's and timm's in float64 (`bench/peers/optimisers.py`), and their sums against any split of
 //! the work, on every instruction set that the machine has.
 
-use residual_kernels::optim::{AdamW, Lamb, Lion, RmsProp, Sgd, sum_of_squares};
+use residual_kernels::optim::{AdamW, Lamb, Lars, Lion, RmsProp, Sgd, sum_of_squares};
 use residual_kernels::{Cpu, Isa};
 use residual_testkit::formula::uniform;
 use residual_testkit::naive::noise;
@@ -26,6 +26,7 @@ fn optimiser(name: &str) -> (Step, [f32; 2]) {
     let sgd = |nesterov| Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.05, nesterov };
     let adamw = AdamW { lr: 0.01, betas, eps, weight_decay: 0.05 };
     let lamb = |weight_decay| Lamb { lr: 0.01, betas, eps, weight_decay };
+    let lars = |weight_decay| Lars { lr: 0.5, momentum: 0.9, eta: 0.02, eps: 1e-8, weight_decay };
     let lion = Lion { lr: 0.01, betas, weight_decay: 0.5 };
     let rms_prop = RmsProp { lr: 0.01, alpha: 0.9, momentum: 0.9, eps: 1e-3, weight_decay: 0.05 };
     let step: Step = match name {
@@ -37,6 +38,10 @@ fn optimiser(name: &str) -> (Step, [f32; 2]) {
         "lamb" | "lamb_without_decay" => {
             let lamb = lamb(if name == "lamb" { 0.05 } else { 0.0 });
             Box::new(move |cpu, step, p, g, state| lamb.step(cpu, step, p, g, state).unwrap())
+        }
+        "lars" | "lars_without_decay" => {
+            let lars = lars(if name == "lars" { 0.05 } else { 0.0 });
+            Box::new(move |cpu, _, p, g, [v, _]| lars.step(cpu, p, g, v).unwrap())
         }
         "lion" => Box::new(move |cpu, _, p, g, [m, _]| lion.step(cpu, p, g, m).unwrap()),
         "rms_prop" => Box::new(move |cpu, _, p, g, state| rms_prop.step(cpu, p, g, state).unwrap()),
@@ -69,7 +74,7 @@ fn expected() -> Vec<(&'static str, Vec<f32>)> {
 #[test]
 fn parameters_are_those_of_pytorch_and_timm() {
     let expected = expected();
-    assert_eq!(expected.len(), 7);
+    assert_eq!(expected.len(), 9);
     for cpu in cpus() {
         for (name, wanted) in &expected {
             let [found, ..] = run(name, &cpu, wanted.len(), STEPS);
@@ -110,6 +115,11 @@ fn what_has_no_size_is_not_scaled_by_it() {
     let mut zero = [0.0];
     lamb.step(&cpu, 1, &mut zero, &[0.3], [&mut [0.0], &mut [0.0]]).unwrap();
     assert!((zero[0] + 0.5).abs() < 1e-6, "{}", zero[0]);
+    let lars = Lars { lr: 0.5, momentum: 0.9, eta: 0.001, eps: 0.0, weight_decay: 0.1 };
+    for (mut p, g, wanted) in [([0.0], [0.3], -0.15), ([2.0], [0.0], 2.0 - 0.5 * 0.2)] {
+        lars.step(&cpu, &mut p, &g, &mut [0.0]).unwrap();
+        assert!((p[0] - wanted).abs() < 1e-6, "{} and {wanted}", p[0]);
+    }
 }
 
 #[test]
@@ -126,6 +136,9 @@ fn lengths_and_steps_that_cannot_be_are_refused() {
     // A velocity that is kept must be there; one that is not need not be.
     assert!(sgd.step(&cpu, &mut p, &[0.0; 2], &mut []).is_err());
     assert!(Sgd { momentum: 0.0, ..sgd }.step(&cpu, &mut p, &[0.0; 2], &mut []).is_ok());
+    let lars = Lars { lr: 0.1, momentum: 0.9, eta: 0.001, eps: 0.0, weight_decay: 0.0 };
+    assert!(lars.step(&cpu, &mut p, &[0.0], &mut two).is_err());
+    assert!(lars.step(&cpu, &mut p, &[0.0; 2], &mut one).is_err());
     let lion = Lion { lr: 0.1, betas: [0.9, 0.99], weight_decay: 0.0 };
     assert!(lion.step(&cpu, &mut p, &[0.0; 2], &mut one).is_err());
     let rms_prop = RmsProp { lr: 0.1, alpha: 0.9, momentum: 0.0, eps: 1e-3, weight_decay: 0.0 };

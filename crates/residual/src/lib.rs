@@ -88,6 +88,7 @@
 //! | `serve` | a service over HTTP and gRPC |
 //! | `nn` | the networks as Burn modules |
 //! | `train` | recipe, schedule, training loop, evaluation, checkpoints |
+//! | `ranks` | processes that train together, over threads or MPI |
 //! | `doctor` | checks for common errors of networks, weights, data and training, with help for each |
 //! | `study` | experiments on why residual networks work |
 //!
@@ -100,7 +101,8 @@
 //! | `onnx` | yes | `onnx`, `residual export` and `residual import`: graphs of ONNX |
 //! | `page` | yes | `page` and `residual page`: a page that runs a network in the browser, with the engine as WebAssembly |
 //! | `serve` | yes | `serve` and `residual serve`: a service over HTTP and gRPC, with tokio, axum and rustls |
-//! | `train` | yes | the last four modules and Burn; without it there is no tensor framework in the tree |
+//! | `train` | yes | the last five modules and Burn; without it there is no tensor framework in the tree |
+//! | `mpi` | no | `ranks` of `mpirun`: training over several processes and hosts; needs MPI and libclang to build |
 //! | `image` | no | images of the crate `image` as inputs of a classifier |
 
 #![deny(missing_docs)]
@@ -126,6 +128,8 @@ pub use residual_page as page;
 pub use residual_predict as predict;
 pub use residual_predict::{Classifier, Model};
 pub use residual_quantize as quantize;
+#[cfg(feature = "train")]
+pub use residual_ranks as ranks;
 pub use residual_report as report;
 pub use residual_search as search;
 #[cfg(feature = "serve")]

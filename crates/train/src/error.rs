@@ -45,6 +45,43 @@ pub enum Error {
         field: &'static str,
     },
 
+    /// Shards that a recipe cannot have.
+    #[error("{field}: {reason}; help: {help}")]
+    Shards {
+        /// Field of the recipe.
+        field: &'static str,
+        /// Obstacle, in words.
+        reason: String,
+        /// Remedy.
+        help: String,
+    },
+
+    /// Ranks that do not agree on what they train.
+    #[error(
+        "rank {rank} has another {what} than rank 0; help: give all ranks the same program, arguments and files"
+    )]
+    RanksDiffer {
+        /// Rank that differs.
+        rank: usize,
+        /// Thing in which it differs.
+        what: &'static str,
+    },
+
+    /// An error of another rank.
+    #[error("rank {rank}: {message}")]
+    OtherRank {
+        /// Rank that had it.
+        rank: usize,
+        /// Its message.
+        message: String,
+        /// True where an image was the cause, and the weights are as they were before the step.
+        is_data: bool,
+    },
+
+    /// Ranks that do not answer, or have ended.
+    #[error(transparent)]
+    Ranks(#[from] residual_ranks::Error),
+
     /// A momentum with which SGD does not settle.
     #[error("optimiser.momentum: {found} is outside [0, 1)")]
     Momentum {

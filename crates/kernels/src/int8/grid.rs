@@ -62,6 +62,7 @@ impl Grid {
 
     /// The grid of least work of tiles of two groups of at most `group` pixels: of two rows, or of the two halves of a part
     /// of a single row. `None` where there are not two.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn in_groups(images: usize, size: [usize; 2], group: usize) -> Option<Self> {
         let tile = |columns: usize| if size[0] == 1 { [1, 2 * columns] } else { [2, columns] };
         let grid = |tile: [usize; 2]| {

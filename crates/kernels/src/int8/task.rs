@@ -10,6 +10,7 @@ pub(super) struct Call<'a> {
     pub(super) grid: Grid,
     pub(super) walk: Walk,
     /// [`Walk::runs`]
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AMX alone has a list of them"))]
     pub(super) runs: &'a [usize],
     /// The inputs, and the first that the first pixel of the first image reads.
     pub(super) x: &'a [u8],

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod lamb;
+mod lars;
 mod lion;
 mod moments;
 mod norm;
@@ -15,6 +16,7 @@ use crate::Cpu;
 
 pub use adamw::AdamW;
 pub use lamb::Lamb;
+pub use lars::Lars;
 pub use lion::Lion;
 pub use norm::sum_of_squares;
 pub use rms_prop::RmsProp;

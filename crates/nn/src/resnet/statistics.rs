@@ -1,6 +1,8 @@
 //! Running statistics of a network's batch norms.
 
-use crate::{BatchNorm, ResNet};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::{BatchNorm, NamedTensor, ResNet};
 
 impl ResNet {
     /// Freezes the running statistics of every batch norm, or thaws them: in training the norms then normalise as in
@@ -39,6 +41,68 @@ impl ResNet {
         let mut momenta = momenta.into_iter().flatten();
         let mut next = || momenta.next().unwrap_or(0.0);
         self.norms_mut().map(|norm| std::mem::replace(&mut norm.momentum, next())).collect()
+    }
+
+    /// Running means and variances of the batch norms that move in training, one after the other, from the stem to the
+    /// head: those of thawed layers whose statistics are not [frozen](Self::freeze_statistics).
+    pub fn moving_statistics(&self) -> Vec<f32> {
+        let vectors = self.moving_norms().flat_map(|norm| [&norm.running_mean, &norm.running_var]);
+        vectors.flat_map(|running| NamedTensor::read("", running.value()).values).collect()
+    }
+
+    /// Replaces the running statistics that move in training by those that
+    /// [`moving_statistics`](Self::moving_statistics) gave.
+    ///
+    /// # Panics
+    /// Where there are fewer values than statistics.
+    pub fn set_moving_statistics(&self, values: &[f32]) {
+        self.move_statistics(values, |_, _, given| given);
+    }
+
+    /// Moves the running statistics from `before` by those of a batch, each norm by its own momentum:
+    /// `(1 - momentum) before + momentum batch`. Both are as [`moving_statistics`](Self::moving_statistics) gives them.
+    ///
+    /// # Panics
+    /// Where there are fewer values than statistics.
+    pub fn blend_moving_statistics(&self, before: &[f32], batch: &[f32]) {
+        let mut before = before.iter().copied();
+        self.move_statistics(batch, |momentum, _, batch| {
+            let before = before.next().unwrap_or_else(|| panic!("one value a statistic"));
+            ((1.0 - momentum) * f64::from(before) + momentum * f64::from(batch)) as f32
+        });
+    }
+
+    /// Replaces each moving statistic by a function of its norm's momentum, its value and the one given for it.
+    fn move_statistics(&self, given: &[f32], mut change: impl FnMut(f64, f32, f32) -> f32) {
+        let mut given = given.iter().copied();
+        for norm in self.moving_norms() {
+            for running in [&norm.running_mean, &norm.running_var] {
+                running.update(|value| {
+                    let device = value.device();
+                    let mut values = NamedTensor::read("", value).values;
+                    for value in &mut values {
+                        let given = given.next().unwrap_or_else(|| panic!("one value a statistic"));
+                        *value = change(norm.momentum, *value, given);
+                    }
+                    let shape = [values.len()];
+                    Tensor::from_data(TensorData::new(values, shape), &device)
+                });
+            }
+        }
+    }
+
+    /// Batch norms whose running statistics move in training.
+    fn moving_norms(&self) -> impl Iterator<Item = &BatchNorm> {
+        let blocks =
+            self.stages.iter().flat_map(|stage| &stage.blocks).filter(|block| block.training.is_enabled());
+        let blocks = blocks.flat_map(|block| {
+            let residual = &block.residual;
+            residual.branch.norms().chain(residual.shortcut.layers.norms())
+        });
+        let stem = self.stem.training.is_enabled().then(|| self.stem.layers.norms());
+        let head = self.head.training.is_enabled().then(|| self.head.layers.norms());
+        let norms = stem.into_iter().flatten().chain(blocks).chain(head.into_iter().flatten());
+        norms.filter(|norm| !norm.frozen_statistics && !norm.bypassed)
     }
 
     /// Batch norms, from the stem to the head.

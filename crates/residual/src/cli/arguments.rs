@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "onnx")]
 use super::export;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 #[cfg(feature = "get")]
 use super::get;
 #[cfg(feature = "onnx")]
@@ -84,6 +84,10 @@ enum Command {
 
 impl Command {
     fn run(self, verbose: bool) -> Outcome {
+        #[cfg(feature = "train")]
+        if !matches!(self, Self::Train(_)) {
+            super::ranks::refuse(&own_name())?;
+        }
         match self {
             #[cfg(feature = "train")]
             Self::Train(arguments) => train::run(&arguments),
@@ -133,9 +137,25 @@ impl Command {
 pub(crate) fn run() -> ExitCode {
     let Arguments { command, verbose } = Arguments::parse();
     interrupt::let_writes_fail();
-    let Err(failure) = command.run(verbose) else { return ExitCode::SUCCESS };
-    failure.announce(verbose);
-    ExitCode::from(failure.exit_code())
+    let outcome = command.run(verbose);
+    let code = outcome.as_ref().err().map_or(0, Failure::exit_code);
+    match outcome {
+        #[cfg(feature = "train")]
+        Ok(()) => super::ranks::leave(),
+        #[cfg(feature = "train")]
+        Err(failure) => super::ranks::announce(&failure, verbose),
+        #[cfg(not(feature = "train"))]
+        Ok(()) => {}
+        #[cfg(not(feature = "train"))]
+        Err(failure) => failure.announce(verbose),
+    }
+    ExitCode::from(code)
+}
+
+/// Name of the command that was given.
+#[cfg(feature = "train")]
+fn own_name() -> String {
+    std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ mod preprocessing;
 mod progress;
 mod quantize;
 #[cfg(feature = "train")]
+mod ranks;
+#[cfg(feature = "train")]
 mod recipes;
 #[cfg(feature = "train")]
 mod runs;

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::LazyLock;
+#[cfg(feature = "train")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -20,9 +22,23 @@ pub(crate) fn is_coloured() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// True where another process speaks for this one.
+#[cfg(feature = "train")]
+static MUTE: AtomicBool = AtomicBool::new(false);
+
+/// Says nothing from now on: another process speaks for this one.
+#[cfg(feature = "train")]
+pub(crate) fn mute() {
+    MUTE.store(true, Ordering::Relaxed);
+}
+
 /// Prints lines on standard error, above what is drawn there, the control characters of names escaped. Where that has
 /// been closed there is nobody to tell.
 pub(crate) fn note(lines: &str) {
+    #[cfg(feature = "train")]
+    if MUTE.load(Ordering::Relaxed) {
+        return;
+    }
     let lines: Vec<String> = lines.split('\n').map(|line| escaped(line).to_string()).collect();
     let print = || {
         let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));

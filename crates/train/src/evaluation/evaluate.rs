@@ -12,6 +12,7 @@ use residual_nn::{Mode, ResNet};
 
 use crate::Error;
 use crate::evaluation::engine_plan::EnginePlan;
+use crate::ranks::evaluation::{gather_outputs, own_batches};
 use crate::train_loop::session::Session;
 use crate::train_loop::transfer::to_model;
 
@@ -53,6 +54,10 @@ pub(crate) fn evaluate_task_until(
     session: &mut Session<'_>,
     not_finite: &mut Option<String>,
 ) -> Result<Option<TaskEvaluation>, Error> {
+    if session.ranks().ranks() > 1 {
+        let outputs = shared_outputs(network, images, options, session, not_finite)?;
+        return Ok(Some(outputs.evaluate(&network.spec().task)));
+    }
     let mut watched = session.watching(images.len());
     let (mut judged, options) = InEvaluation::of(network, images.len(), options, not_finite);
     let NetSpec { preprocess, task, .. } = network.spec().clone();
@@ -74,12 +79,39 @@ pub(crate) fn evaluate_until(
     session: &mut Session<'_>,
     not_finite: &mut Option<String>,
 ) -> Result<Option<Evaluation>, Error> {
+    if session.ranks().ranks() > 1 {
+        let outputs = shared_outputs(network, images.clone(), options, session, not_finite)?;
+        let labels: Vec<usize> = outputs.indices.iter().map(|&index| images.label(index)).collect();
+        return Ok(Some(Evaluation::of(&outputs.outputs, &labels)));
+    }
     let mut watched = session.watching(images.len());
     let (mut judged, options) = InEvaluation::of(network, images.len(), options, not_finite);
     let preprocess = network.spec().preprocess.clone();
     match residual_data::evaluate(&mut judged, images, preprocess, &options, &mut watched)? {
         Some(Evaluation { total: 0, .. }) => Err(Error::NothingToEvaluate),
         result => Ok(result),
+    }
+}
+
+/// Outputs of all images, of whose batches each rank has evaluated a part. They are not stopped half-way, since the ranks
+/// agree to stop after a step.
+fn shared_outputs(
+    network: &ResNet,
+    images: Arc<dyn Source>,
+    options: &EvaluateOptions,
+    session: &mut Session<'_>,
+    not_finite: &mut Option<String>,
+) -> Result<TaskOutputs, Error> {
+    let ranks = session.ranks().clone();
+    let mut watched = session.watching(images.len());
+    let (mut judged, mut options) = InEvaluation::of(network, images.len(), options, not_finite);
+    options.batches = own_batches(&*ranks, &images, &options);
+    let preprocess = network.spec().preprocess.clone();
+    let own = TaskOutputs::of(&mut judged, images, preprocess, &options, &mut watched);
+    let own = own.map(Option::unwrap_or_default);
+    match gather_outputs(&*ranks, own, not_finite)? {
+        outputs if outputs.images() == 0 => Err(Error::NothingToEvaluate),
+        outputs => Ok(outputs),
     }
 }
 

@@ -23,8 +23,8 @@ use crate::Error;
 pub struct OptimiserConfig {
     /// Rule and its constants.
     pub rule: Rule,
-    /// Weight decay `lambda`: an L2 penalty `lambda/2 |p|^2` for [`Rule::Sgd`] and [`Rule::RmsProp`]; decoupled from
-    /// the gradient, `p - lr lambda p`, for the others (Loshchilov and Hutter 2019). Default 5e-4 for SGD, 0.05 for
+    /// Weight decay `lambda`: an L2 penalty `lambda/2 |p|^2` for [`Rule::Sgd`], [`Rule::Lars`] and [`Rule::RmsProp`]; decoupled from
+    /// the gradient, `p - lr lambda p`, for the others (Loshchilov and Hutter 2019). Default 5e-4 for SGD and LARS, 0.05 for
     /// AdamW, 0.02 for LAMB, 1e-5 for RMSProp, 0.5 for Lion.
     pub weight_decay: f64,
     /// Decay of batch norms' parameters and biases too. Default false (He et al. 2019, section 3.1);
@@ -73,6 +73,16 @@ pub enum Rule {
         /// Added to the denominator. Default 1e-6.
         epsilon: f64,
     },
+    /// LARS (You, Gitman and Ginsburg 2017, algorithm 1), as timm's `Lars`: momentum of the gradient plus `lambda p`, scaled
+    /// by `eta |p| / (|g| + lambda |p|)` for parameters that decay. For large batches.
+    Lars {
+        /// Momentum `mu`, in `[0, 1)`. Default 0.9.
+        momentum: f64,
+        /// Trust coefficient `eta`. Default 0.001.
+        eta: f64,
+        /// Added to the denominator. Default 1e-8.
+        epsilon: f64,
+    },
     /// RMSProp as TensorFlow and timm's `RMSpropTF` have it, with `epsilon` inside the root and a mean square that
     /// begins as ones:
     ///
@@ -116,7 +126,7 @@ impl Default for OptimiserConfig {
 
 impl OptimiserConfig {
     /// Names of the rules in recipes.
-    pub const NAMES: [&'static str; 5] = ["sgd", "adamw", "lamb", "rms_prop", "lion"];
+    pub const NAMES: [&'static str; 6] = ["sgd", "adamw", "lamb", "lars", "rms_prop", "lion"];
 
     /// [`Rule::Sgd`] with its defaults.
     pub fn sgd() -> Self {
@@ -131,6 +141,11 @@ impl OptimiserConfig {
     /// [`Rule::Lamb`] with its defaults.
     pub fn lamb() -> Self {
         Self::of(Rule::Lamb { betas: [0.9, 0.999], epsilon: 1e-6 }, 0.02)
+    }
+
+    /// [`Rule::Lars`] with its defaults.
+    pub fn lars() -> Self {
+        Self::of(Rule::Lars { momentum: 0.9, eta: 0.001, epsilon: 1e-8 }, 5e-4)
     }
 
     /// [`Rule::RmsProp`] with its defaults.
@@ -165,6 +180,7 @@ impl OptimiserConfig {
             Rule::Sgd { .. } => "sgd",
             Rule::AdamW { .. } => "adamw",
             Rule::Lamb { .. } => "lamb",
+            Rule::Lars { .. } => "lars",
             Rule::RmsProp { .. } => "rms_prop",
             Rule::Lion { .. } => "lion",
         }
@@ -184,6 +200,12 @@ impl OptimiserConfig {
                 (momentum, [0.0; 2], 1.0)
             }
             Rule::AdamW { betas, epsilon } | Rule::Lamb { betas, epsilon } => (0.0, betas, epsilon),
+            Rule::Lars { momentum, eta, epsilon } => {
+                if !(eta.is_finite() && eta > 0.0) {
+                    return out("optimiser.eta", eta, "above zero");
+                }
+                (momentum, [0.0; 2], epsilon)
+            }
             Rule::RmsProp { alpha, momentum, epsilon } => (momentum, [alpha, 0.0], epsilon),
             Rule::Lion { betas } => (0.0, betas, 1.0),
         };
@@ -211,6 +233,7 @@ impl OptimiserConfig {
             Rule::Sgd { .. } => UsualRate { rate: 0.05, power: 1.0 },
             Rule::AdamW { .. } => UsualRate { rate: 1e-3, power: 0.5 },
             Rule::Lamb { .. } => UsualRate { rate: 5e-3, power: 0.5 },
+            Rule::Lars { .. } => UsualRate { rate: 1.0, power: 0.5 },
             Rule::RmsProp { .. } => UsualRate { rate: 3e-3, power: 0.5 },
             Rule::Lion { .. } => UsualRate { rate: 1e-4, power: 0.5 },
         }
@@ -226,6 +249,7 @@ impl FromStr for OptimiserConfig {
             "sgd" => Ok(Self::sgd()),
             "adamw" => Ok(Self::adamw()),
             "lamb" => Ok(Self::lamb()),
+            "lars" => Ok(Self::lars()),
             "rms_prop" | "rms-prop" | "rmsprop" => Ok(Self::rms_prop()),
             "lion" => Ok(Self::lion()),
             _ => Err(Error::UnknownOptimiser { found: name.to_owned() }),

@@ -18,6 +18,8 @@ pub(super) struct OptimiserFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     alpha: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    eta: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     betas: Option<[f64; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epsilon: Option<f64>,
@@ -47,6 +49,11 @@ impl TryFrom<OptimiserFile> for OptimiserConfig {
                 *betas = file.betas.take().unwrap_or(*betas);
                 set(epsilon, file.epsilon.take());
             }
+            Rule::Lars { momentum, eta, epsilon } => {
+                set(momentum, file.momentum.take());
+                set(eta, file.eta.take());
+                set(epsilon, file.epsilon.take());
+            }
             Rule::RmsProp { alpha, momentum, epsilon } => {
                 set(alpha, file.alpha.take());
                 set(momentum, file.momentum.take());
@@ -68,6 +75,7 @@ impl OptimiserFile {
             ("momentum", self.momentum.is_some()),
             ("nesterov", self.nesterov.is_some()),
             ("alpha", self.alpha.is_some()),
+            ("eta", self.eta.is_some()),
             ("betas", self.betas.is_some()),
             ("epsilon", self.epsilon.is_some()),
         ];
@@ -90,6 +98,9 @@ impl From<OptimiserConfig> for OptimiserFile {
             }
             Rule::AdamW { betas, epsilon } | Rule::Lamb { betas, epsilon } => {
                 Self { betas: Some(betas), epsilon: Some(epsilon), ..file }
+            }
+            Rule::Lars { momentum, eta, epsilon } => {
+                Self { momentum: Some(momentum), eta: Some(eta), epsilon: Some(epsilon), ..file }
             }
             Rule::RmsProp { alpha, momentum, epsilon } => {
                 Self { alpha: Some(alpha), momentum: Some(momentum), epsilon: Some(epsilon), ..file }
@@ -135,7 +146,7 @@ mod tests {
         let refused = |text: &str| toml::from_str::<OptimiserConfig>(text).unwrap_err().to_string();
         assert!(refused("kind = \"adamw\"\nmomentum = 0.9").contains("optimiser.momentum: adamw has none"));
         assert!(refused("betas = [0.9, 0.99]").contains("optimiser.betas: sgd has none"));
-        assert!(refused("kind = \"adam\"").contains("sgd, adamw, lamb, rms_prop, lion"));
+        assert!(refused("kind = \"adam\"").contains("sgd, adamw, lamb, lars, rms_prop, lion"));
         assert!(refused("rate = 3").contains("rate"));
     }
 }

@@ -17,6 +17,12 @@ impl Gathered {
         network.visit_gradients(gradients, |parameter, values| self.add_one(parameter, values));
     }
 
+    /// Gradients that were added up elsewhere.
+    pub(crate) fn from_parameters(gradients: impl Iterator<Item = (Parameter, Vec<f32>)>) -> Self {
+        let gradients = gradients.map(|(parameter, values)| (parameter.path.clone(), (parameter, values)));
+        Self { gradients: gradients.collect() }
+    }
+
     fn add_one(&mut self, parameter: &Parameter, values: &[f32]) {
         match self.gradients.get_mut(&parameter.path) {
             Some((_, sum)) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),

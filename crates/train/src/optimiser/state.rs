@@ -199,7 +199,7 @@ impl Optimiser {
 fn slots(rule: Rule) -> &'static [Slot] {
     match rule {
         Rule::Sgd { momentum: 0.0, .. } => &[],
-        Rule::Sgd { .. } => &[VELOCITY],
+        Rule::Sgd { .. } | Rule::Lars { .. } => &[VELOCITY],
         Rule::AdamW { .. } | Rule::Lamb { .. } => &[FIRST_MOMENT, SECOND_MOMENT],
         // The prefix that every name has comes last.
         Rule::RmsProp { .. } => &[MEAN_SQUARE, VELOCITY],
@@ -243,6 +243,11 @@ impl DecayedRule {
             Rule::Lamb { betas, epsilon } => {
                 optim::Lamb { lr, betas: betas.map(|beta| beta as f32), eps: epsilon as f32, weight_decay }
                     .step(cpu, at.step, parameter, gradient, both)
+            }
+            Rule::Lars { momentum, eta, epsilon } => {
+                let [momentum, eta, eps] = [momentum, eta, epsilon].map(|value| value as f32);
+                let [velocity, _] = both;
+                optim::Lars { lr, momentum, eta, eps, weight_decay }.step(cpu, parameter, gradient, velocity)
             }
             Rule::RmsProp { alpha, momentum, epsilon } => {
                 let [alpha, momentum, eps] = [alpha, momentum, epsilon].map(|value| value as f32);

@@ -6,4 +6,5 @@ pub(crate) mod named;
 mod read;
 pub(crate) mod recipe;
 pub(crate) mod settle;
+pub(crate) mod shards;
 pub(crate) mod task_recipe;

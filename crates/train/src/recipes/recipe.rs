@@ -9,6 +9,7 @@ use residual_kernels::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::recipes::batches::{BATCH, default_rate};
+use crate::recipes::shards::BatchNormOver;
 use crate::{
     ClassWeights, Clip, EarlyStop, Ema, Error, LossRecipe, OptimiserConfig, Origin, PlaceRates, Resizing,
     Sam, Sampling, Schedule, Teacher, Unfreeze, Warmup,
@@ -86,6 +87,14 @@ pub struct Recipe {
     /// that of a batch so many times as large in the memory of one. Default 1.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// Shards of a step's batch: parts whose gradients are computed apart and added in a fixed order, which several
+    /// processes share ([`Training::ranks`](crate::Training::ranks)). Batch norms see a shard at a time, and its images
+    /// are mixed with one another. The weights depend on this number, and never on that of the processes. Default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub shards: usize,
+    /// Images that a batch norm takes its statistics of, where there are several shards. Default `shard`.
+    #[serde(skip_serializing_if = "BatchNormOver::is_shard")]
+    pub batch_norm: BatchNormOver,
     /// Batch size of evaluations. Default `batch_size`, at most 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
@@ -267,6 +276,8 @@ impl Default for Recipe {
             epochs: 20,
             batch_size: None,
             accumulate: 1,
+            shards: 1,
+            batch_norm: BatchNormOver::Shard,
             eval_batch_size: None,
             drop_last: None,
             lr: None,
@@ -332,12 +343,12 @@ impl Recipe {
 
     /// Number of images in a step: of the batches that are accumulated, as given or settled, and 64 each where neither.
     pub fn images_per_step(&self) -> usize {
-        self.images_at_a_time().saturating_mul(self.accumulate)
+        self.batch_size.unwrap_or(BATCH).saturating_mul(self.accumulate)
     }
 
-    /// Number of images that go through the network at a time: the batch size.
+    /// Number of images that go through the network at a time: the batch size, or the images of a shard.
     pub fn images_at_a_time(&self) -> usize {
-        self.batch_size.unwrap_or(BATCH)
+        self.batch_size.unwrap_or(BATCH).div_ceil(self.shards.max(1))
     }
 
     /// Greatest learning rate: as given or settled, and else the default for the images in a step.
@@ -410,6 +421,7 @@ impl Recipe {
         if !(1..=Self::MOST_ACCUMULATED).contains(&self.accumulate) {
             return out("accumulate", self.accumulate as f64, "1 to 65536");
         }
+        self.validate_shards()?;
         if self.augment_repeats == 0 {
             return out("augment_repeats", 0.0, "1 or more");
         }

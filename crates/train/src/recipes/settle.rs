@@ -64,6 +64,7 @@ impl Recipe {
         self.lr = Some(self.rate());
         self.eval_batch_size.get_or_insert(batch_size.min(MOST_AT_A_TIME));
         let batch_size = self.images_per_step();
+        self.check_shards(batch_size)?;
         let drop_last = *self.drop_last.get_or_insert_with(|| leaves_last_out(images, batch_size));
         match drop_last && images < batch_size {
             true => Err(Error::NoFullBatch { images, batch_size }),

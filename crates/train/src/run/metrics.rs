@@ -98,7 +98,8 @@ pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Metrics>, Error> {
 #[derive(Debug)]
 pub(crate) struct MetricsFile {
     path: PathBuf,
-    file: File,
+    /// None where another rank writes.
+    file: Option<File>,
 }
 
 impl MetricsFile {
@@ -109,13 +110,19 @@ impl MetricsFile {
             history.iter().try_for_each(|metrics| file.write_all(line(metrics)?.as_bytes()))
         })?;
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file: Some(file) })
+    }
+
+    /// The file of a run that another rank writes.
+    pub(crate) fn of_other_rank(path: PathBuf) -> Self {
+        Self { path, file: None }
     }
 
     /// Adds a line.
     pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<(), Error> {
+        let Some(file) = &mut self.file else { return Ok(()) };
         let line = line(metrics).map_err(Error::io("write", &self.path))?;
-        self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
+        file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
     }
 }
 

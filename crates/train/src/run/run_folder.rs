@@ -37,8 +37,8 @@ const FILES: [&str; 8] = [RECIPE, INIT, IMAGES, METRICS, LAST, BEST, REPORT, END
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    // Held for its lock.
-    _lock: File,
+    // Held for its lock; none where another rank holds it.
+    _lock: Option<File>,
     /// While the run may still fail to begin: the folders that were made for it, the outermost first.
     tentative: Option<Vec<PathBuf>>,
 }
@@ -71,6 +71,11 @@ impl RunFolder {
         folder.tentative = Some(made);
         folder.write_recipe_text(&text)?;
         Ok(folder)
+    }
+
+    /// Folder of a run that another rank holds and writes: it is read alone.
+    pub(crate) fn of_other_rank(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), _lock: None, tentative: None }
     }
 
     /// The run has begun: it stays.
@@ -116,11 +121,11 @@ impl RunFolder {
             Ok(()) => {
                 // Nobody else writes here.
                 residual_weights::remove_temporaries(&path, |name| FILES.contains(&name));
-                Ok(Self { path, _lock: file, tentative: None })
+                Ok(Self { path, _lock: Some(file), tentative: None })
             }
             Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),
             // Some network file systems have no locks. Training there is better than not at all.
-            Err(TryLockError::Error(_)) => Ok(Self { path, _lock: file, tentative: None }),
+            Err(TryLockError::Error(_)) => Ok(Self { path, _lock: Some(file), tentative: None }),
         }
     }
 

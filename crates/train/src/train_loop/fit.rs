@@ -1,14 +1,25 @@
 //! The training loop.
 
-use residual_data::{Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, TaskEvaluation, TaskScore};
+use residual_data::{
+    Batch, EvaluateOptions, Evaluation, Loader, LoaderOptions, ShardRange, TaskEvaluation, TaskScore,
+};
 use residual_nn::ResNet;
+use residual_ranks::shards_of;
 
 use crate::evaluation::evaluate::{evaluate_task_until, evaluate_until};
 use crate::run::ended::Ended;
 use crate::run::progress::{Pass, PassEnd, rate};
 use crate::train_loop::prepare::Prepared;
-use crate::train_loop::update::Judged;
+use crate::train_loop::update::{Judged, Stepped};
 use crate::{Best, Error, Metrics, Outcome, StepReport, Trainer};
+
+/// Batch of a step, as far as this rank has it.
+pub(crate) enum StepBatch {
+    /// All of it.
+    Whole(Batch),
+    /// The rank's shards.
+    Shards(Result<Vec<Batch>, Error>),
+}
 
 impl Trainer<'_> {
     /// Trains to the end, or until the stop flag is raised or the observer asks to stop: then the step that is under
@@ -26,9 +37,11 @@ impl Trainer<'_> {
             self.save()?;
             return Ok(Outcome::Interrupted { epoch: self.progress.epoch + 1, step: self.progress.step });
         }
-        // What somebody has removed meanwhile is not announced.
-        self.restore_best()?;
-        self.report_end();
+        if self.session.is_first_rank() {
+            // What somebody has removed meanwhile is not announced.
+            self.restore_best()?;
+            self.report_end();
+        }
         match self.progress.best {
             Some(best) => Ok(Outcome::Finished { best, early: self.progress.epoch < self.recipe.epochs }),
             None => Err(Error::NothingToEvaluate),
@@ -46,12 +59,15 @@ impl Trainer<'_> {
     pub fn step(&mut self) -> Result<Option<StepReport>, Error> {
         self.session.start_clock();
         let result = self.next_step();
-        if let Err(error) = &result {
+        if let (Err(error), true) = (&result, self.session.is_first_rank()) {
             Ended::write(self.folder.path(), error);
         }
-        if let Err(error @ Error::Data(_)) = &result {
+        if let Err(error @ (Error::Data(_) | Error::OtherRank { is_data: true, .. })) = &result {
             self.loader = None;
-            let said = error.to_string();
+            let said = match error {
+                Error::OtherRank { message, .. } => message.clone(),
+                own => own.to_string(),
+            };
             if !self.progress.bad.contains(&said) {
                 self.progress.bad.push(said);
             }
@@ -82,16 +98,38 @@ impl Trainer<'_> {
         progress.epoch >= self.recipe.epochs || (progress.batch == 0 && ended())
     }
 
-    /// The next batch of this epoch; `None` where all are done.
-    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+    /// The next batch of this epoch, or this rank's shards of it; `None` where all are done.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<StepBatch>, Error> {
         if self.progress.batch >= self.steps_per_epoch {
             return Ok(None);
         }
+        if self.recipe.shards > 1 {
+            return Ok(Some(StepBatch::Shards(self.next_shards())));
+        }
+        Ok(self.next_from_loader()?.map(StepBatch::Whole))
+    }
+
+    /// This rank's shards of the next batch. An error is said to the other ranks before it ends the step.
+    fn next_shards(&mut self) -> Result<Vec<Batch>, Error> {
+        let count = shards_of(&**self.session.ranks(), self.recipe.shards).len();
+        (0..count).filter_map(|_| self.next_from_loader().transpose()).collect()
+    }
+
+    fn next_from_loader(&mut self) -> Result<Option<Batch>, Error> {
         if self.loader.is_none() {
-            self.loader = Some(Loader::new(self.images.train.clone(), self.loader_options())?);
+            self.loader = Some(Loader::new(self.images.train.clone(), self.training_options())?);
         }
         let loader = self.loader.as_mut();
         Ok(self.session.waiting(|| loader.and_then(Iterator::next)).transpose()?)
+    }
+
+    /// Options by which this rank reads the images of this epoch that it trains on.
+    fn training_options(&self) -> LoaderOptions {
+        let shards = self.recipe.shards;
+        let own = shards_of(&**self.session.ranks(), shards);
+        self.loader_options().with(|options| {
+            options.shards = (shards > 1).then_some(ShardRange { shards, first: own.start, end: own.end });
+        })
     }
 
     /// Evaluates after the last step of an epoch, and saves; false where it was stopped.
@@ -103,7 +141,9 @@ impl Trainer<'_> {
             return Ok(false);
         }
         self.save()?;
-        self.report_epoch();
+        if self.session.is_first_rank() {
+            self.report_epoch();
+        }
         Ok(true)
     }
 
@@ -125,13 +165,14 @@ impl Trainer<'_> {
     }
 
     /// Forward pass, loss, backward pass and update, the report of them, and a checkpoint where one is due.
-    pub(crate) fn train_batch(&mut self, batch: Batch) -> Result<StepReport, Error> {
-        batch.skipped.iter().for_each(|bad| self.session.skipped(&bad.to_string()));
+    pub(crate) fn train_batch(&mut self, batch: StepBatch) -> Result<StepReport, Error> {
         let lr = self.rate.at(self.progress.step);
-        let images = batch.labels.len();
-        // Where every image was left out, the step still counts: the schedule is laid over all steps.
-        let Judged { loss, correct, sums } =
-            if images == 0 { Judged::default() } else { self.update(batch, lr)? };
+        let Stepped { judged, images, skipped } = match batch {
+            StepBatch::Whole(batch) => self.update_whole(batch, lr)?,
+            StepBatch::Shards(shards) => self.update_shards(shards, lr)?,
+        };
+        skipped.iter().for_each(|bad| self.session.skipped(bad));
+        let Judged { loss, correct, sums } = judged;
         let progress = &mut self.progress;
         progress.pass.loss += loss * images as f64;
         progress.pass.correct += correct;
@@ -246,6 +287,9 @@ impl Trainer<'_> {
     fn keep_if_best(&mut self, now: Best) -> Result<(), Error> {
         if self.progress.best.is_none_or(|best| now.replaces(&best)) {
             self.progress.best = Some(now);
+            if !self.session.is_first_rank() {
+                return Ok(());
+            }
             self.save_best()?;
             self.session.saved(&self.folder.best());
         }
@@ -273,6 +317,9 @@ impl Trainer<'_> {
     /// [`Error::NotFinite`] for a network that has diverged; [`Error::Weights`] where the file cannot be written. The
     /// earlier one is kept.
     pub fn save(&mut self) -> Result<(), Error> {
+        if !self.session.is_first_rank() {
+            return Ok(());
+        }
         self.save_last()?;
         self.session.saved(&self.folder.last());
         Ok(())

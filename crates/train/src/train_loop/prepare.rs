@@ -140,7 +140,11 @@ impl Prepared {
         };
         let (images, batch_size) = (self.images.train.len(), self.recipe.images_per_step());
         // A step of several batches has them as even as can be.
-        let least = |images: usize| images / images.div_ceil(self.recipe.images_at_a_time());
+        let least = |images: usize| match self.recipe.shards {
+            1 => images / images.div_ceil(self.recipe.images_at_a_time()),
+            // Shards without images are passed over.
+            shards => (images / shards).max(1),
+        };
         check(least(batch_size.min(images)))?;
         match images % batch_size {
             left if left > 0 && self.recipe.drop_last == Some(false) => {

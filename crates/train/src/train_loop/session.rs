@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use residual_data::Watch;
+use residual_ranks::{Alone, Communicator};
 
 use crate::{Metrics, Observer, StepReport};
 
@@ -25,12 +26,42 @@ pub(crate) struct Session<'a> {
     trained: f64,
     /// Bad images that the observer knows of.
     skipped: BTreeSet<String>,
+    /// Processes, or threads, that train together.
+    ranks: Arc<dyn Communicator>,
+    /// True where a rank was asked to stop, and all know of it.
+    agreed: bool,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(observer: Box<dyn Observer + Send + 'a>, stop: Arc<AtomicBool>) -> Self {
         let clock = Instant::now();
-        Self { observer, stop, asked: false, clock, waited: 0.0, trained: 0.0, skipped: BTreeSet::new() }
+        let (skipped, ranks) = (BTreeSet::new(), Arc::new(Alone));
+        Self { observer, stop, asked: false, clock, waited: 0.0, trained: 0.0, skipped, ranks, agreed: false }
+    }
+
+    /// Session of one of several ranks.
+    pub(crate) fn with_ranks(self, ranks: Arc<dyn Communicator>) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// Ranks that train together.
+    pub(crate) fn ranks(&self) -> &Arc<dyn Communicator> {
+        &self.ranks
+    }
+
+    /// True for the rank that writes; a process by itself is the first.
+    pub(crate) fn is_first_rank(&self) -> bool {
+        self.ranks.rank() == 0
+    }
+
+    /// True where this rank was asked to stop, which it tells the others.
+    pub(crate) fn wants_to_stop(&self) -> bool {
+        self.asked || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of whether a rank was asked to stop: all stop after the same step.
+    pub(crate) fn agree_to_stop(&mut self, stop: bool) {
+        self.agreed = stop;
     }
 
     /// Watcher of an evaluation of so many images.
@@ -43,7 +74,14 @@ impl<'a> Session<'a> {
     }
 
     /// True where the training is to stop: once for each request of the observer, and as long as the flag is up.
+    ///
+    /// Of several ranks: where all know of it.
     pub(crate) fn stops(&mut self) -> bool {
+        if self.ranks.ranks() > 1 {
+            let stops = std::mem::take(&mut self.agreed);
+            self.asked &= !stops;
+            return stops;
+        }
         std::mem::take(&mut self.asked) || self.stop.load(Ordering::Relaxed)
     }
 

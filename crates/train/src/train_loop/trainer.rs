@@ -15,6 +15,7 @@ use crate::data::inventory::{Compared, Inventory};
 use crate::losses::task_loss::TaskLoss;
 use crate::losses::teacher::TeacherModel;
 use crate::optimiser::average::Average;
+use crate::ranks::agreement;
 use crate::run::changes::{self, Changes};
 use crate::run::ended::Ended;
 use crate::run::metrics::MetricsFile;
@@ -99,8 +100,12 @@ impl<'a> Trainer<'a> {
         out: PathBuf,
         session: Session<'a>,
     ) -> Result<Self, Error> {
-        RunFolder::check_free(&out)?;
+        let is_first = session.is_first_rank();
+        if is_first {
+            RunFolder::check_free(&out)?;
+        }
         let mut recipe = recipe.clone();
+        agreement::check_shards(&**session.ranks(), &recipe)?;
         if given.model.is_some() {
             recipe.model = None;
             recipe.init = Some(out.join(RunFolder::INIT));
@@ -109,6 +114,11 @@ impl<'a> Trainer<'a> {
         let Initial { network, replaced_head, remarks } = initial(&prepared, given.model.clone(), &device())?;
         prepared.check_batches(&network)?;
         prepared.images.note_overlap();
+        agreement::agree(&**session.ranks(), &prepared)?;
+        if !is_first {
+            let trainer = Self::first(prepared, RunFolder::of_other_rank(out), network, None, session)?;
+            return Ok(Self { replaced_head, remarks, ..trainer });
+        }
         let inventory = prepared.images.inventory();
         let folder = RunFolder::tentative(out, &prepared.recipe)?;
         if let Some(model) = &given.model {
@@ -133,7 +143,9 @@ impl<'a> Trainer<'a> {
         let progress = Progress::new(fingerprint, prepared.recipe.clone());
         let state = State { network, optimiser: StateDict::new(), progress };
         let trainer = Self::assemble(prepared, folder, state, session)?;
-        trainer.save_last()?;
+        if trainer.session.is_first_rank() {
+            trainer.save_last()?;
+        }
         Ok(trainer)
     }
 
@@ -144,7 +156,12 @@ impl<'a> Trainer<'a> {
         given: Given,
         session: Session<'a>,
     ) -> Result<Self, Error> {
-        let folder = RunFolder::open(out)?;
+        let folder = match session.is_first_rank() {
+            true => RunFolder::open(out)?,
+            false => RunFolder::of_other_rank(out),
+        };
+        // The first rank holds the folder now; nothing is written until all have read it.
+        agreement::meet(&**session.ranks())?;
         let mut recipe = folder.recipe()?;
         changes.apply(&mut recipe);
         if folder.has_got_on() && !folder.last().exists() {
@@ -152,15 +169,19 @@ impl<'a> Trainer<'a> {
         }
         recipe.validate()?;
         recipe.data.check_place()?;
+        agreement::check_shards(&**session.ranks(), &recipe)?;
         let prepared = Prepared::new(&recipe, &given)?;
+        agreement::agree(&**session.ranks(), &prepared)?;
+        let is_first = session.is_first_rank();
         if !folder.last().exists() {
+            agreement::meet(&**session.ranks())?;
             // The process ended between the recipe and the first checkpoint.
             let Initial { network, replaced_head, .. } = initial(&prepared, None, &device())?;
             prepared.check_batches(&network)?;
-            if !changes.is_empty() {
+            if is_first && !changes.is_empty() {
                 folder.write_recipe(&prepared.recipe)?;
             }
-            let inventory = prepared.images.inventory();
+            let inventory = if is_first { prepared.images.inventory() } else { None };
             let begun = Self::first(prepared, folder, network, inventory, session)?;
             let remarks = vec!["this run was only just begun: it begins with its first step".to_owned()];
             return Ok(Self { replaced_head, remarks, ..begun });
@@ -188,12 +209,15 @@ impl<'a> Trainer<'a> {
         prepared.recipe.freeze_for_epoch(&mut network, progress.epoch)?;
         prepared.check_batches(&network)?;
         progress.recipe = Some(prepared.recipe.clone());
-        if !changes.is_empty() {
+        agreement::meet(&**session.ranks())?;
+        if session.is_first_rank() && !changes.is_empty() {
             folder.write_recipe(&prepared.recipe)?;
         }
         let state = State { network, optimiser: checkpoint.optimiser, progress };
         let mut trainer = Self::assemble(prepared, folder, state, session)?;
-        remarks.extend(trainer.restore_best()?);
+        if trainer.session.is_first_rank() {
+            remarks.extend(trainer.restore_best()?);
+        }
         Ok(Self { remarks, ..trainer })
     }
 
@@ -245,8 +269,13 @@ impl<'a> Trainer<'a> {
         let optimiser = Optimiser::new(recipe.optimiser).with_clip(recipe.clip).with_rates(rates);
         let mut optimiser = optimiser.with_still_steps(still);
         optimiser.load(kept);
-        let metrics = MetricsFile::start(folder.metrics(), &progress.history)?;
-        Ended::remove(folder.path());
+        let metrics = match session.is_first_rank() {
+            true => MetricsFile::start(folder.metrics(), &progress.history)?,
+            false => MetricsFile::of_other_rank(folder.metrics()),
+        };
+        if session.is_first_rank() {
+            Ended::remove(folder.path());
+        }
         let cache = images.plan_cache(&recipe, network.spec())?;
         Ok(Self {
             folder,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use residual_arch::NetSpec;
 use residual_data::Source;
+use residual_ranks::{Alone, Communicator};
 use residual_weights::Model;
 
 use crate::data::images::TrainingImages;
@@ -52,6 +53,7 @@ pub struct Training<'a> {
     changes: Changes,
     observer: Box<dyn Observer + Send + 'a>,
     stop: Arc<AtomicBool>,
+    ranks: Arc<dyn Communicator>,
 }
 
 impl Default for Training<'_> {
@@ -70,6 +72,7 @@ impl<'a> Training<'a> {
             changes: Changes::default(),
             observer: Box::new(()),
             stop: Arc::default(),
+            ranks: Arc::new(Alone),
         }
     }
 
@@ -103,6 +106,15 @@ impl<'a> Training<'a> {
 
     session_setters!();
 
+    /// Trains together with other ranks, each of which begins or resumes the same training: they share the
+    /// [shards](Recipe::shards) of every batch. The first one writes the folder; one that [resumes](Self::resume) reads it,
+    /// on whichever rank. The weights have the same bits for any number of ranks. Where one ends, the others have
+    /// [`Error::Ranks`].
+    pub fn ranks(mut self, ranks: Arc<dyn Communicator>) -> Self {
+        self.ranks = ranks;
+        self
+    }
+
     /// Changes what may change of a run that is resumed.
     pub fn changes(mut self, changes: Changes) -> Self {
         self.changes = changes;
@@ -117,9 +129,15 @@ impl<'a> Training<'a> {
     /// Those of [`Recipe::settle`] and [`DataRecipe::open`](crate::DataRecipe::open); [`Error::RunExists`],
     /// [`Error::Locked`] and [`Error::Io`] for the folder; [`Error::Init`] for weights to begin with that are not the
     /// network's, or no numbers; [`Error::ImageSize`], [`Error::LastBatch`] and [`Error::Memory`] for a step or an
-    /// evaluation that is not possible; [`Error::ImagesNotGiven`] for a recipe of images that a program gave.
+    /// evaluation that is not possible; [`Error::ImagesNotGiven`] for a recipe of images that a program gave; of several ranks
+    /// [`Error::Shards`], [`Error::RanksDiffer`] and [`Error::Ranks`].
     pub fn begin(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
-        Trainer::begin(&self.recipe, self.given, folder.into(), Session::new(self.observer, self.stop))
+        Trainer::begin(
+            &self.recipe,
+            self.given,
+            folder.into(),
+            Session::new(self.observer, self.stop).with_ranks(self.ranks),
+        )
     }
 
     /// Begins the training in a temporary folder, which is removed with the trainer.
@@ -140,7 +158,7 @@ impl<'a> Training<'a> {
     /// [`Error::DataChanged`], [`Error::ImageChanged`] and [`Error::ImagesNotGiven`] where the images are not those
     /// that the training began with; those of [`begin`](Self::begin).
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Trainer<'a>, Error> {
-        let session = Session::new(self.observer, self.stop);
+        let session = Session::new(self.observer, self.stop).with_ranks(self.ranks);
         Trainer::resume(folder.into(), &self.changes, self.given, session)
     }
 }

@@ -18,26 +18,43 @@ pub(crate) struct Judged {
     pub(crate) sums: TaskSums,
 }
 
+/// Step that was taken.
+pub(crate) struct Stepped {
+    pub(crate) judged: Judged,
+    /// Number of its images.
+    pub(crate) images: usize,
+    /// Images that were left out.
+    pub(crate) skipped: Vec<String>,
+}
+
 /// Part of a step's batch.
-struct Part {
-    batch: Batch,
+pub(crate) struct Part {
+    pub(crate) batch: Batch,
     /// Number of the step's images before it.
-    first: usize,
-    /// Share of the step's mean loss: of its images, or of their weights.
-    share: f64,
+    pub(crate) first: usize,
+    /// Share of the step's mean loss: of its images, or of their weights; of a shard its weight.
+    pub(crate) share: f64,
 }
 
 /// Forward pass that a backward pass may follow.
-struct Forward {
+pub(crate) struct Forward {
     /// Mean loss of the part's images.
-    judged: Judged,
+    pub(crate) judged: Judged,
     /// Share of the step's mean loss that the part contributes.
-    objective: Tensor<1>,
+    pub(crate) objective: Tensor<1>,
 }
 
 impl Trainer<'_> {
+    /// Step by a batch that is not divided into shards.
+    pub(crate) fn update_whole(&mut self, batch: Batch, lr: f64) -> Result<Stepped, Error> {
+        let (images, skipped) = (batch.labels.len(), batch.skipped.iter().map(ToString::to_string).collect());
+        // Where every image was left out, the step still counts: the schedule is laid over all steps.
+        let judged = if images == 0 { Judged::default() } else { self.update(batch, lr)? };
+        Ok(Stepped { judged, images, skipped })
+    }
+
     /// Forward pass, loss, backward pass and update.
-    pub(crate) fn update(&mut self, batch: Batch, lr: f64) -> Result<Judged, Error> {
+    fn update(&mut self, batch: Batch, lr: f64) -> Result<Judged, Error> {
         let at = At { lr, step: self.progress.step + 1 };
         self.set_drop_block();
         let mut parts = self.parts(batch);
@@ -108,7 +125,7 @@ impl Trainer<'_> {
         Ok((all, gathered))
     }
 
-    fn forward(&mut self, part: Part, lr: f64) -> Result<Forward, Error> {
+    pub(crate) fn forward(&mut self, part: Part, lr: f64) -> Result<Forward, Error> {
         let Part { batch, first, share } = part;
         let mode = Mode::train(self.recipe.seed, self.progress.step).from_sample(first as u64);
         check_batch(&self.network, &batch, mode)?;
@@ -144,13 +161,13 @@ impl Trainer<'_> {
         Ok(Forward { judged: Judged { loss, correct, sums }, objective })
     }
 
-    fn norms(&self, gathered: &Gathered) -> GradientNorms {
+    pub(crate) fn norms(&self, gathered: &Gathered) -> GradientNorms {
         let context = self.network.context();
         GradientNorms::of_gathered(context.cpu(), gathered, &self.network.parameters())
     }
 
     /// Adds the norms of a step's gradients to those of the epoch.
-    fn take_norms(&mut self, norms: GradientNorms, lr: f64) -> Result<(), Error> {
+    pub(crate) fn take_norms(&mut self, norms: GradientNorms, lr: f64) -> Result<(), Error> {
         let norms = norms.not_finite().map_err(|path| self.gradient_not_finite(path, lr))?;
         self.progress.pass.norms.add(&norms);
         Ok(())
@@ -161,7 +178,7 @@ impl Trainer<'_> {
         Error::Diverged { step: self.progress.step, epoch: self.progress.epoch + 1, loss, lr, layer }
     }
 
-    fn gradient_not_finite(&self, parameter: String, lr: f64) -> Error {
+    pub(crate) fn gradient_not_finite(&self, parameter: String, lr: f64) -> Error {
         Error::GradientNotFinite { step: self.progress.step, epoch: self.progress.epoch + 1, parameter, lr }
     }
 }

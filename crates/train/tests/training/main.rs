@@ -16,6 +16,7 @@ mod report;
 mod resizing;
 mod sam;
 mod seeds;
+mod shards;
 mod tasks;
 mod toy;
 mod unfreezing;

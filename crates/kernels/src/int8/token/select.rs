@@ -121,6 +121,7 @@ impl DotProduct {
 
     /// The most pixels of a tile: [`Dot::PIXELS`].
     pub(in crate::int8) fn pixels(self, narrow: bool) -> usize {
+        let _ = narrow;
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Token::Amx(..) | Token::Vnni512(_) => Vnni512::PIXELS,

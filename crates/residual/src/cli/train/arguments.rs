@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     /// Epochs of linear warm-up before the schedule. [default: 0]
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     warmup: Option<f64>,
-    /// Optimiser: sgd, adamw, lamb, rms_prop or lion, with its usual constants. [default: sgd]
+    /// Optimiser: sgd, adamw, lamb, lars, rms_prop or lion, with its usual constants. [default: sgd]
     #[arg(long, value_name = "NAME")]
     optimiser: Option<String>,
     /// Scale gradients down to this norm where theirs is greater. [default: no limit]
@@ -84,7 +84,7 @@ pub(crate) struct Arguments {
     /// Average the weights with this decay, such as 0.999, and keep the best average. [default: no average]
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     ema: Option<f64>,
-    /// Momentum of SGD and RMSProp. [default: 0.9]
+    /// Momentum of SGD, LARS and RMSProp. [default: 0.9]
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Plain momentum in place of Nesterov's.
@@ -122,6 +122,9 @@ pub(crate) struct Arguments {
     /// finished is not trained again.
     #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
     pub(in crate::cli) seeds: Option<Vec<u64>>,
+    /// Seconds that a process of several waits for another before it ends them all; goes with --resume. [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) rank_timeout: Option<u64>,
     /// Threads for computing; goes with --resume. Does not change the result. [default: one a core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     pub(super) threads: Option<usize>,
@@ -255,7 +258,7 @@ impl Arguments {
                 *nesterov &= !self.no_nesterov && self.momentum != Some(0.0);
             }
             _ if self.no_nesterov => return none("nesterov"),
-            Rule::RmsProp { momentum, .. } => set(momentum, self.momentum),
+            Rule::RmsProp { momentum, .. } | Rule::Lars { momentum, .. } => set(momentum, self.momentum),
             _ if self.momentum.is_some() => return none("momentum"),
             _ => {}
         }

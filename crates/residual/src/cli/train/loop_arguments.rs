@@ -1,7 +1,7 @@
 //! The flags of `residual train` for the loop: what each step and each epoch does.
 
 use clap::Args;
-use residual::train::{EarlyStop, Recipe, Sam};
+use residual::train::{BatchNormOver, EarlyStop, Recipe, Sam};
 
 /// Flags of the training loop, in place of a recipe's fields.
 #[derive(Debug, Args)]
@@ -14,6 +14,13 @@ pub(super) struct LoopArguments {
     /// [default: 1]
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
+    /// Divide each batch into N shards, which processes that mpirun starts share (docs/scale.md). Changes the result; the
+    /// number of processes does not. [default: 1]
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+    /// Images that batch norms take their statistics of, of several shards: shard, or global. [default: shard]
+    #[arg(long, value_name = "shard|global")]
+    batch_norm: Option<BatchNormOver>,
     /// Sharpness-aware minimisation with this radius, such as 0.05: two passes a step. [default: none]
     #[arg(long, value_name = "RHO", allow_negative_numbers = true)]
     sam: Option<f64>,
@@ -38,6 +45,8 @@ impl LoopArguments {
     pub(super) fn put_into(&self, recipe: &mut Recipe) {
         recipe.layer_decay = self.layer_decay.or(recipe.layer_decay);
         recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
+        recipe.shards = self.shards.unwrap_or(recipe.shards);
+        recipe.batch_norm = self.batch_norm.unwrap_or(recipe.batch_norm);
         recipe.sam = self.sam.map(Sam::new).or(recipe.sam);
         recipe.drop_path = self.drop_path.or(recipe.drop_path);
         recipe.dropout = self.dropout.or(recipe.dropout);

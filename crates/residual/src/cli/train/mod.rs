@@ -10,8 +10,7 @@ mod view;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use residual::nn::fused::Memory;
 use residual::train::{Best, Changes, Error, Outcome as End, Recipe, TensorBoard, Trainer, Training};
@@ -25,19 +24,30 @@ use super::failure::{Failure, Outcome};
 use super::interrupt;
 use super::output::Output;
 use super::progress::note;
+use super::ranks;
 use super::table::thousands;
 use super::threads;
+
+/// Seconds that a process of several waits for another.
+const RANK_TIMEOUT: u64 = 600;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // Before there is a folder that a failure would leave behind.
     let stop = interrupt::listen()?;
+    let ranks = ranks::join(Duration::from_secs(arguments.rank_timeout.unwrap_or(RANK_TIMEOUT)))?;
     if let Some(runs) = seeds::asked_for(arguments)? {
+        if ranks.ranks() > 1 {
+            return Err(Failure::new("--seeds: several processes train one seed at a time; help: --seed N"));
+        }
         return seeds::run(&runs, arguments, &stop);
     }
     let trainer = match &arguments.resume {
-        Some(folder) => resume(arguments, folder, stop)?,
-        None => begin(arguments, stop)?,
+        Some(folder) => resume(arguments, folder, Training::default().stop(stop).ranks(ranks.clone()))?,
+        None => begin(arguments, |recipe| Training::new(recipe).stop(stop).ranks(ranks.clone()))?,
     };
+    if ranks.ranks() > 1 {
+        note(&format!("{} processes share {} shards of each batch", ranks.ranks(), trainer.recipe().shards));
+    }
     describe(&trainer, arguments.resume.is_none());
     to_the_end(trainer, arguments)
 }
@@ -45,6 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Trains to the end, and says what came of it, or how to go on.
 pub(crate) fn to_the_end(mut trainer: Trainer<'static>, arguments: &Arguments) -> Outcome {
     let folder = trainer.folder().to_owned();
+    if !ranks::is_first() {
+        return match trainer.run()? {
+            End::Finished { .. } => Ok(()),
+            End::Interrupted { .. } => Err(Failure::Interrupted),
+        };
+    }
     let end = watched(&mut trainer, events_folder(arguments, &folder).as_deref());
     let (done, epochs) = (trainer.epochs_done(), trainer.recipe().epochs);
     drop(trainer);
@@ -78,12 +94,15 @@ fn watched(trainer: &mut Trainer<'static>, events: Option<&Path>) -> Result<End,
     end
 }
 
-fn begin(arguments: &Arguments, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {
+fn begin(
+    arguments: &Arguments,
+    training: impl FnOnce(&Recipe) -> Training<'static>,
+) -> Outcome<Trainer<'static>> {
     let recipe = arguments.recipe()?;
     recipe.validate()?;
     threads::limit(recipe.threads)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_folder(&recipe));
-    let trainer = Training::new(&recipe).stop(stop).begin(out)?;
+    let trainer = training(&recipe).begin(out)?;
     say_beginning(&trainer);
     Ok(trainer)
 }
@@ -102,13 +121,13 @@ fn say_beginning(trainer: &Trainer) {
     }
 }
 
-fn resume(arguments: &Arguments, folder: &Path, stop: Arc<AtomicBool>) -> Outcome<Trainer<'static>> {
+fn resume(arguments: &Arguments, folder: &Path, training: Training<'static>) -> Outcome<Trainer<'static>> {
     // Where there is no recipe to read, or one that cannot be, resuming says so.
     let written = || Recipe::read(folder.join("recipe.toml")).ok().filter(|recipe| recipe.validate().is_ok());
     let threads = arguments.threads.or_else(|| written()?.threads);
     threads::limit(threads)?;
     let changes = Changes { data: arguments.data.clone(), epochs: arguments.epochs };
-    let mut trainer = Training::default().changes(changes).stop(stop).resume(folder)?;
+    let mut trainer = training.changes(changes).resume(folder)?;
     if let Some(threads) = arguments.threads {
         trainer.set_threads(threads);
     }
