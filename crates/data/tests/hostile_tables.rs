@@ -16,7 +16,7 @@ use support::{png, tar_bytes};
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What opening may take.
+/// Bytes that opening may take.
 const LIMIT: u64 = 16 << 20;
 /// The most that it takes beside: buffers, and a page that is being read.
 const BESIDE: usize = 8 << 20;

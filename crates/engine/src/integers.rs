@@ -56,7 +56,7 @@ fn chosen(
     faster.then(|| Arc::clone(weights))
 }
 
-/// What computes with bytes.
+/// Operation that computes with bytes.
 struct Choice {
     /// Weights of the nodes that are convolutions of bytes.
     convs: Vec<Option<Arc<QuantConv>>>,

@@ -31,7 +31,7 @@ fn plain() -> NetSpec {
     spec
 }
 
-/// The same with parts that compute in float32: an attention, groups, a zero-padded shortcut, pre-activation.
+/// Network with parts that compute in float32: an attention, groups, a zero-padded shortcut, pre-activation.
 fn mixed() -> NetSpec {
     let mut spec = plain();
     let zeros = Shortcut::ZeroPad { channels: 50, stride: 2 };

@@ -12,7 +12,7 @@ use residual_engine::MapName;
 use crate::layers::{ConvLayer, Layers};
 use crate::observe::{Channel, Channels};
 
-/// What each channel of a map is divided by.
+/// Divisor of each channel of a map.
 pub(crate) type Factors = BTreeMap<MapName, Vec<f32>>;
 
 /// The most that a factor is away from the geometric mean of its map.

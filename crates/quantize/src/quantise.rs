@@ -74,7 +74,7 @@ pub fn quantise(
     Ok((model.clone().with_quantised(quantised)?, report))
 }
 
-/// What the observed images tell.
+/// Statistics of the observed images.
 fn known(model: &Model, images: &CalibrationImages, options: &Options) -> Result<Known, Error> {
     let plan = compiled(model, images.size(), options)?;
     let layers = Layers::of(&plan, model)?;

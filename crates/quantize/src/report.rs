@@ -15,7 +15,7 @@ pub struct Report {
     pub held_out: usize,
     /// Width of the weights.
     pub weight_bits: WeightBits,
-    /// What was chosen.
+    /// Choices that were made.
     pub settings: Settings,
     /// All that was tried, with every convolution in 8 bits.
     pub tried: Vec<Tried>,

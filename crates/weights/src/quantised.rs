@@ -179,7 +179,7 @@ impl Quantised {
         if convs.all(|(_, conv)| conv.largest() <= 63) { 7 } else { 8 }
     }
 
-    /// What of it does not fit the network.
+    /// Part of it that does not fit the network.
     pub(crate) fn check(&self, network: &Network) -> Result<(), String> {
         for (path, conv) in &self.convs {
             conv.check(network, *path).map_err(|reason| format!("{path} {reason}"))?;

@@ -144,7 +144,7 @@ fn most_unpacked(codec: Compression, packed: u64) -> u64 {
     packed.saturating_mul(times).saturating_add(64)
 }
 
-/// What the header says of the values of a page.
+/// Values of a page, as its header says them.
 #[derive(Clone, Copy)]
 struct Inner {
     values: i64,

@@ -284,7 +284,7 @@ fn pages(file: &SharedFile, chunk: &Chunk, part: &ColumnPart, rows: Rows) -> Res
     Ok(Pages { bytes, unpacked, values: found.rows, has_delta: found.has_delta })
 }
 
-/// What the headers of pages say.
+/// Sums over the headers of pages.
 struct Checked {
     rows: u64,
     unpacked: u64,

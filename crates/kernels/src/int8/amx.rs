@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 2 * MOST_PIXELS * MOST_BLOCKS * BLOCK;
 #[repr(C, align(64))]
 struct Gathered(MaybeUninit<[u8; MOST_BYTES]>);
 
-/// Whether a convolution's inputs are gathered, `rows` of a kernel of `run` bytes from `blocks` blocks: a kernel of one tap
+/// True where a convolution's inputs are gathered, `rows` of a kernel of `run` bytes from `blocks` blocks: a kernel of one tap
 /// fills a quarter of a tile's row, and four blocks beside each other all of it.
 pub(super) fn is_gathered(blocks: usize, rows: usize, run: usize) -> bool {
     rows == 1 && run == BLOCK && blocks.is_multiple_of(GATHERED) && blocks <= MOST_BLOCKS

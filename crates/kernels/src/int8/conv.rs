@@ -53,7 +53,7 @@ pub struct Conv {
     flat: bool,
 }
 
-/// What a convolution reads.
+/// Inputs of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// The input, its border of bytes that stand for 0.
@@ -273,7 +273,7 @@ impl Conv {
         Ok((finish, Border(target)))
     }
 
-    /// What is added, its factor, and what its zero adds to every result.
+    /// Map that is added, its factor, and what its zero adds to every result.
     fn added(&self, residual: Option<&Residual<'_>>, per_output: f32) -> Result<(Added, f32, f32), Error> {
         let Some(Residual { values, layout }) = residual else { return Ok((Added::Nothing, 0.0, 0.0)) };
         let sizes = |layout: &Layout| {

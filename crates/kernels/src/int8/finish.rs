@@ -33,7 +33,7 @@ impl Places {
     }
 }
 
-/// Where results go.
+/// Destination of results.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
     /// Bytes, and the one that stands for 0.
@@ -41,7 +41,7 @@ pub(super) enum Target {
     Floats(*mut f32),
 }
 
-/// What is added to the results.
+/// Map that is added to the results.
 #[derive(Clone, Copy)]
 pub(super) enum Added {
     Nothing,
@@ -211,7 +211,7 @@ impl<const BYTES: bool, const ADDED: usize> DotKernel for BlockOf<'_, BYTES, ADD
     }
 }
 
-/// What the pixels of a block have in common.
+/// Constants of the pixels of a block.
 struct Line<D: Dot> {
     factor: D::Floats,
     bias: D::Floats,

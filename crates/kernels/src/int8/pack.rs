@@ -42,7 +42,7 @@ pub(super) struct Order {
     pub(super) panel: usize,
 }
 
-/// Whether no weight is beyond 63: then AVX2 sums two products in 16 bits.
+/// True where no weight is beyond 63: then AVX2 sums two products in 16 bits.
 pub fn is_narrow(weights: &[i8]) -> bool {
     weights.iter().all(|weight| (-63..=63).contains(weight))
 }

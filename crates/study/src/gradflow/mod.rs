@@ -87,7 +87,7 @@ pub struct BlockRow {
     pub branch_deviation: Option<f64>,
 }
 
-/// Which probe it is.
+/// Kind of a probe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Key {
     network: String,

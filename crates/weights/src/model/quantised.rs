@@ -151,7 +151,7 @@ impl<'a> Folded<'a> {
     }
 }
 
-/// What is left of the tensor at `tensor` where it is the weight of the convolution at `path`, or belongs to the norm that
+/// Rest of the tensor at `tensor` where it is the weight of the convolution at `path`, or belongs to the norm that
 /// is folded into it.
 fn left_of(
     tensor: residual_arch::TensorPath,

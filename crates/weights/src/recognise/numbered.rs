@@ -6,7 +6,7 @@ use super::shapes::Shapes;
 
 /// First convolution of a stage's first block behind the stage's number, as torchvision names it.
 const FIRST: &str = ".0.conv1.weight";
-/// The same of the first stage behind the number of all stages, in timm's pre-activation networks.
+/// First convolution of the first stage behind the number of all stages, in timm's pre-activation networks.
 const FIRST_PRE: &str = ".0.blocks.0.conv1.weight";
 
 /// Names that the parts of a network have at torchvision, for those of a file where they have numbers.

@@ -27,7 +27,7 @@ pub(in crate::int8) struct Groups<'a> {
     /// Bytes of a run.
     pub(in crate::int8) run: usize,
     pub(in crate::int8) weights: *const i8,
-    /// What the sums of the 32 channels begin with.
+    /// First values of the sums of the 32 channels.
     pub(in crate::int8) start: *const i32,
     /// `[group][pixel][channel]`
     pub(in crate::int8) sums: *mut i32,

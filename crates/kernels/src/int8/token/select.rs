@@ -163,7 +163,7 @@ impl DotProduct {
     }
 }
 
-/// Whether the variable `RESIDUAL_AMX` is `0`: for measuring what AMX gives.
+/// True where the variable `RESIDUAL_AMX` is `0`: for measuring what AMX gives.
 #[cfg(target_arch = "x86_64")]
 fn is_without_amx() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -42,7 +42,7 @@ impl Vnni256 {
     }
 }
 
-/// What the three tokens have in common; `$product(sums, x, w)` is the sum of a register.
+/// Operations that the three tokens have in common; `$product(sums, x, w)` is the sum of a register.
 macro_rules! ymm_operations {
     ($token:ident, $features:literal, $product:expr) => {
         type Sums = [__m256i; 2];
