@@ -108,7 +108,7 @@ impl DotProduct {
 
     /// Products of bytes in the time of one of floats in the same instruction set's direct convolutions. Rates of 3x3 and
     /// 1x1 convolutions of ResNet-50 over the peak of float32, two threads of a Xeon with AVX-512
-    /// (`cargo bench -p residual-kernels --bench int8`): 3.0 to 4.0; with `RESIDUAL_ISA=avx2` 1.3 to 1.5 with weights of 7
+    /// (`cargo bench -p residual-kernels --bench int8`): 3.0 to 4.0; with `RESIDUAL_ISA=avx2` 1.0 to 1.5 with weights of 7
     /// bits and 0.8 to 0.9 with 8. Plain Rust has a third of the rate of floats.
     pub(in crate::int8) fn products(self, narrow: bool) -> f64 {
         match (self.name(), narrow) {
