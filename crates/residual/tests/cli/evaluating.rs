@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::toy::{Bench, hashes};
 
 /// A network that was trained for a few epochs, and images of which some lie in the other class's folder.
-fn mixed() -> Bench {
+pub(crate) fn mixed() -> Bench {
     let bench = Bench::new();
     bench.run("train --model toy.toml --data data --epochs 20 --lr 0.1 --label-smoothing 0 --batch-size 5 --out run").ok();
     bench.images("mixed", &["azure", "brick"], 1, 24);

@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::evaluating::mixed;
 use crate::toy::Bench;
 
 /// A network that was trained for a few epochs, in 8 bits.
 fn quantised() -> Bench {
-    let bench = Bench::new();
-    bench.run("train --model toy.toml --data data --epochs 20 --lr 0.1 --label-smoothing 0 --batch-size 5 --out run").ok();
+    let bench = mixed();
     bench.run("quantize --weights run --data data --out q.safetensors").ok();
     bench
 }
@@ -56,7 +56,7 @@ fn every_command_that_asks_a_network_takes_one_in_8_bits() {
     bench.run(&format!("predict --weights q.safetensors {image} --explain where.png")).ok();
     bench.run("embed data --weights q.safetensors --out q.parquet").ok();
     bench.run("bench infer --weights q.safetensors --seconds 0.1").ok();
-    bench.run("calibrate --weights q.safetensors --data data --out warm.safetensors").ok();
+    bench.run("calibrate --weights q.safetensors --data mixed --split test --out warm.safetensors").ok();
     bench.run(&format!("predict --weights warm.safetensors {image}")).ok();
     bench.run("convert q.safetensors same.safetensors").ok();
     bench.run("eval --weights same.safetensors --data data").ok();
@@ -116,14 +116,13 @@ fn pictures_without_labels_will_do() {
             fs::copy(from, bench.path(&format!("loose/{number}{index}.png"))).unwrap();
         }
     }
-    let call = "quantize --weights run --data loose --images 5 --out loose.safetensors";
-    let text = bench.run(call).ok();
+    let call = "quantize --weights run --data loose --out loose.safetensors";
+    let text = bench.run(&format!("{call} --images 5")).ok();
     assert!(text.contains("about 3 images stay") && !text.contains("top-1"), "{text}");
     // All of them calibrate, so that none is left to compare the networks on.
     let text = bench.run(&format!("{call} --images 100")).ok();
     assert!(text.contains("on the images that decided"), "{text}");
     fs::write(bench.path("loose/broken.png"), "no picture").unwrap();
-    let call = "quantize --weights run --data loose --out loose.safetensors";
     bench.run(call).refused(&["broken.png"]);
     bench.run(&format!("{call} --skip-bad")).ok();
 }

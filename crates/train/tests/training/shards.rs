@@ -169,7 +169,8 @@ fn what_ranks_cannot_train_is_refused() {
         let recipe = recipe(data.path()).with(change);
         on(ranks, |rank| Training::new(&recipe).ranks(rank).begin(&out).map(drop).unwrap_err().to_string())
     };
-    let cases: [(usize, fn(&mut Recipe), &str); 6] = [
+    type Case = (usize, fn(&mut Recipe), &'static str);
+    let cases: [Case; 6] = [
         (2, |recipe| recipe.shards = 1, "--shards 8"),
         (6, |_| (), "6 ranks are more than 5 shards"),
         (1, |recipe| recipe.shards = 0, "between 1 and"),

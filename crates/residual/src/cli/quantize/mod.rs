@@ -127,12 +127,11 @@ fn print(arguments: &Arguments, bytes: [u64; 2], report: &Report, judged: Option
     output.line(format_args!("{}: {after:.2} MB, was {before:.2} MB", escaped(&arguments.out)))?;
     let (all, left) = (report.layers.len(), report.in_float32().count());
     output.line(format_args!(
-        "{} of {all} convolutions in 8 bits, weights of {}; calibrated with {} images, decided by {}",
+        "{} of {all} convolutions in 8 bits, weights of {}",
         all - left,
-        report.weight_bits,
-        report.images,
-        report.held_out
+        report.weight_bits
     ))?;
+    output.line(format_args!("calibrated with {} images, decided by {}", report.images, report.held_out))?;
     output.line(chosen(&report.settings))?;
     for layer in report.in_float32() {
         let reason = layer.reason.as_deref().unwrap_or_default();
