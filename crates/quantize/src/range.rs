@@ -101,10 +101,11 @@ fn spread_over_levels(counts: &[u64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// A thousand values from 0 to 1 and one at 10.
+    /// Values that thin out from 0, nearly all of them below 2, and one at 10.
     fn outlier() -> Histogram {
         let mut histogram = Histogram::new(0.0, 10.0);
-        let values: Vec<f32> = (0..20_000).map(|i| i as f32 / 20_000.0).chain([10.0]).collect();
+        let values: Vec<f32> =
+            (0..20_000).map(|i| -0.2 * ((i as f32 + 0.5) / 20_000.0).ln()).chain([10.0]).collect();
         histogram.add(&values, 1.0);
         histogram
     }
