@@ -67,7 +67,8 @@ impl MapScale {
     /// use residual_weights::MapScale;
     /// let relu = MapScale::of_range(0.0, 5.1);
     /// assert_eq!((relu.zero, relu.quantise(5.1), relu.quantise(9.0)), (0, 255, 255));
-    /// assert_eq!(MapScale::of_range(-1.0, 1.0).dequantise(128), 0.0);
+    /// let both = MapScale::of_range(-1.0, 1.0);
+    /// assert_eq!(both.dequantise(both.zero), 0.0);
     /// ```
     pub fn of_range(least: f32, most: f32) -> Self {
         let (least, most) = (least.min(0.0), most.max(0.0));
