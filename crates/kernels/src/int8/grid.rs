@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Output pixels of a batch, cut into tiles of equal size.
 ///
-/// Where pixels of all rows are at one distance in the input, a map is a single row of them. The last tile of a row or
+/// Maps are a single row of pixels where those of all rows are at one distance in the input. The last tile of a row or
 /// column begins early enough to be whole; what it has in common with the one before is computed twice and written once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {

@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
 
     /// True where the training is to stop: once for each request of the observer, and as long as the flag is up.
     ///
-    /// Of several ranks: where all know of it.
+    /// Several ranks stop when all of them know of it.
     pub(crate) fn stops(&mut self) -> bool {
         if self.ranks.ranks() > 1 {
             let stops = std::mem::take(&mut self.agreed);
