@@ -49,6 +49,6 @@ pub use launched::{Launched, launched};
 #[cfg(feature = "mpi")]
 pub use mpi_ranks::{MpiJob, MpiRank};
 pub use shard_sum::ShardSum;
-pub use shards::{ShardRange, shards_of};
+pub use shards::shards_of;
 pub use sum_over_shards::sum_over_shards;
 pub use thread_rank::ThreadRank;
